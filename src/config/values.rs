@@ -1,0 +1,218 @@
+//! Settings that are more than a number or a word, each with one spelling for the command line and the record.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::str::FromStr;
+
+fn number(text: &str, what: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(format!("{what} must be a number, not `{text}`")),
+    }
+}
+
+/// Widths of the hidden layers; empty means a single layer of weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub Vec<usize>);
+
+impl FromStr for Hidden {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(vec![]));
+        }
+        text.split(',')
+            .map(|width| width.trim().parse::<usize>().ok().filter(|&n| n > 0))
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or_else(|| "expected positive widths such as 800,800, or none".into())
+    }
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        let widths: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&widths.join(","))
+    }
+}
+
+/// N of ψ's decay, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DecayTicks {
+    /// A positive real number of ticks.
+    Ticks(f64),
+    /// α reaches 0 at the last tick of training.
+    ToEnd,
+}
+
+impl FromStr for DecayTicks {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "to-end" {
+            return Ok(Self::ToEnd);
+        }
+        number(text, "the number of ticks").map(Self::Ticks).map_err(|e| format!("{e}; or give to-end"))
+    }
+}
+
+impl fmt::Display for DecayTicks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ticks(ticks) => ticks.fmt(f),
+            Self::ToEnd => f.write_str("to-end"),
+        }
+    }
+}
+
+impl Serialize for DecayTicks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ticks(ticks) => serializer.serialize_f64(*ticks),
+            Self::ToEnd => serializer.serialize_str("to-end"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DecayTicks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Spelling {
+            Number(f64),
+            Word(String),
+        }
+        match Spelling::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("decay-ticks: expected a number or \"to-end\""))?
+        {
+            Spelling::Number(ticks) => Ok(Self::Ticks(ticks)),
+            Spelling::Word(word) => word.parse().map_err(|e| D::Error::custom(format!("decay-ticks: {e}"))),
+        }
+    }
+}
+
+/// What a tick of ψ's clock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Clock {
+    /// The end of every epoch.
+    Epoch,
+    /// Every K steps, counted over the whole run.
+    Steps(u32),
+}
+
+impl FromStr for Clock {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "epoch" {
+            return Ok(Self::Epoch);
+        }
+        text.strip_prefix("steps:")
+            .and_then(|k| k.parse().ok())
+            .filter(|&k| k > 0)
+            .map(Self::Steps)
+            .ok_or_else(|| format!("clock `{text}`: expected epoch, or steps:K with K at least 1"))
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epoch => f.write_str("epoch"),
+            Self::Steps(k) => write!(f, "steps:{k}"),
+        }
+    }
+}
+
+/// θ_M = λ · EMA_τ(observed).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Sliding {
+    /// Proportionality constant λ, positive.
+    pub lambda: f64,
+    /// Time constant τ of the exponential moving average in ticks, at least 1.
+    pub tau: f64,
+}
+
+impl FromStr for Sliding {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (lambda, tau) =
+            text.split_once(':').ok_or_else(|| format!("`{text}`: expected LAMBDA:TAU, for example 1.2:10"))?;
+        let (lambda, tau) = (number(lambda, "λ")?, number(tau, "τ")?);
+        if lambda <= 0.0 || tau < 1.0 {
+            return Err(format!("`{text}`: λ must be positive and τ at least 1 tick"));
+        }
+        Ok(Self { lambda, tau })
+    }
+}
+
+impl fmt::Display for Sliding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.lambda, self.tau)
+    }
+}
+
+/// Distribution of the initial weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum InitScheme {
+    /// N(0, SD²), biases included.
+    Normal(f64),
+    /// U(−A, A), biases included.
+    Uniform(f64),
+    /// U(±√(6/(n_in + n_out))), biases 0 (Glorot & Bengio 2010).
+    Glorot,
+    /// N(0, 2/n_in), biases 0 (He et al. 2015).
+    He,
+}
+
+impl FromStr for InitScheme {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let scheme = match text.split_once(':') {
+            None if text == "glorot" => return Ok(Self::Glorot),
+            None if text == "he" => return Ok(Self::He),
+            Some(("normal", sd)) => Self::Normal(number(sd, "the standard deviation")?),
+            Some(("uniform", bound)) => Self::Uniform(number(bound, "the bound")?),
+            _ => return Err(format!("init scheme `{text}`: expected normal:SD, uniform:A, glorot or he")),
+        };
+        match scheme {
+            Self::Normal(size) | Self::Uniform(size) if size < 0.0 => {
+                Err(format!("init scheme `{text}`: must not be negative"))
+            }
+            scheme => Ok(scheme),
+        }
+    }
+}
+
+impl fmt::Display for InitScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal(sd) => write!(f, "normal:{sd}"),
+            Self::Uniform(bound) => write!(f, "uniform:{bound}"),
+            Self::Glorot => f.write_str("glorot"),
+            Self::He => f.write_str("he"),
+        }
+    }
+}
+
+macro_rules! spelled_as_string {
+    ($($name:ident),+) => {$(
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+    )+};
+}
+spelled_as_string!(Clock, Sliding, InitScheme);

@@ -1,0 +1,127 @@
+//! What the trainer asks of a device. An engine owns the state of a whole [`crate::population::Population`] and runs
+//! steps on it; it knows nothing of epochs, files or people.
+
+use crate::error::Result;
+use crate::population::MemberState;
+use serde::Serialize;
+use std::ops::Range;
+
+/// Which device an engine runs on, for people and for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// `gpu` or `cpu`.
+    pub engine: String,
+    /// Name of the adapter or processor.
+    pub adapter: String,
+    /// Graphics interface and driver with version, or the GEMM and instruction set of the CPU engine.
+    pub driver: String,
+}
+
+/// Mean loss and share of wrong answers over some samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Mean over the samples of E, or of the cross-entropy.
+    pub loss: f64,
+    /// Share of samples whose largest output is not the label, 0 … 1.
+    pub error: f64,
+}
+
+/// The state of a layer's learning rates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlphaSummary {
+    /// Mean α of the next step over the layer's αs.
+    pub mean: f64,
+    /// Share of them that are exactly 0.
+    pub frozen: f64,
+}
+
+/// What one member reports after an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberReport {
+    /// Over the batches since the last report, while the weights changed.
+    pub running: Score,
+    /// Over the training rows with the weights as they are now; where asked for.
+    pub train: Option<Score>,
+    /// Over the test rows; where asked for and there are any.
+    pub test: Option<Score>,
+    /// Per layer.
+    pub alpha: Vec<AlphaSummary>,
+}
+
+/// What [`Engine::request_report`] should evaluate beyond what the steps have summed up anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Evaluate the training rows of the current order.
+    pub train: bool,
+    /// Evaluate the test rows.
+    pub test: bool,
+}
+
+/// The answer to one [`Engine::request_report`].
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// One per member.
+    pub members: Vec<MemberReport>,
+    /// Wall-clock seconds spent in training steps since the last report.
+    pub train_seconds: f64,
+}
+
+/// A device with a population on it.
+pub trait Engine {
+    /// The device.
+    fn device(&self) -> &DeviceInfo;
+
+    /// Sets the order in which each member visits its training rows: row numbers into the data set, one list per
+    /// member, all of the population's `train_rows` length.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()>;
+
+    /// Trains on these batches of the current order (batch k is rows k·B … k·B + B − 1 of it; the last may be short).
+    /// With `tick = Some(t)` the last of them ends with clock tick t, counted from 1. May return before the work is done.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()>;
+
+    /// The means observed over the samples up to the last tick: per member, per layer, per slot (per neuron; per
+    /// weight, bias row last, with the co-activation basis). Only valid directly after a tick.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>>;
+
+    /// Sets θ_M of every slot of a layer: `theta[member][layer]`, `None` leaves the member's thresholds alone.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()>;
+
+    /// Asks for a report on the state after all work given so far. Reports come back in order by [`Self::next_report`].
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn request_report(&mut self, wanted: Wanted) -> Result<()>;
+
+    /// The oldest report asked for and not yet taken, waiting for it if need be.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If none was requested.
+    fn next_report(&mut self) -> Result<Report>;
+
+    /// Copies the whole training state back, one entry per member.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn state(&mut self) -> Result<Vec<MemberState>>;
+
+    /// Replaces the whole training state, which must have the population's shape.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn set_state(&mut self, state: &[MemberState]) -> Result<()>;
+}

@@ -1,0 +1,12 @@
+//! homeostat trains multilayer perceptrons in which every connection has its own learning rate that falls once its
+//! neuron is saturated.
+
+pub mod config;
+pub mod data;
+pub mod engine;
+pub mod error;
+pub mod init;
+pub mod population;
+pub mod psi;
+pub mod rng;
+pub mod topology;

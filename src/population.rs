@@ -1,0 +1,224 @@
+//! A population: P networks of one topology, trained together on one data set. A plain run is a population of one.
+//!
+//! Members share topology, data, batch size and everything compiled into the kernels; each has its own seed, α0, θ,
+//! decay and the like. This is where configurations meet the data: sizes, splits, ticks and initial state come from here.
+
+use crate::config::{Clock, Config, Rule, Scope, Theta};
+use crate::data::{DataSet, Split};
+use crate::error::{Error, Result};
+use crate::init;
+use crate::psi::{self, Member, Slot};
+use crate::topology::Topology;
+use std::sync::Arc;
+
+/// Most members of one population: their settings travel as one 64 KiB uniform array.
+pub const MAX_MEMBERS: usize = 1024;
+
+/// Everything an engine needs to train.
+#[derive(Clone, Debug)]
+pub struct Population {
+    /// One configuration per member; all agree on [`Config::shared`].
+    pub configs: Vec<Config>,
+    /// The kernels' view of each.
+    pub members: Vec<Member>,
+    /// Widths.
+    pub topology: Topology,
+    /// The rows.
+    pub data: Arc<DataSet>,
+    /// Which rows each member trains on and is tested on; all of equal sizes.
+    pub splits: Vec<Split>,
+}
+
+impl Population {
+    /// Checks `configs` against each other and against `data`. `classes` widens the output layer beyond the labels
+    /// seen in the data (a model file may know more classes).
+    ///
+    /// # Errors
+    /// If there is no member, too many, members that differ in what must be shared, or nothing to train on.
+    pub fn new(configs: Vec<Config>, data: Arc<DataSet>, classes: Option<usize>) -> Result<Self> {
+        let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
+        if configs.len() > MAX_MEMBERS {
+            return Err(Error::config(format!("{} members: at most {MAX_MEMBERS} train together", configs.len())));
+        }
+        for config in &configs {
+            config.check()?;
+            if config.shared() != first.shared() {
+                return Err(Error::config(
+                    "members of a population may differ only in seed, rule, α0, θ, basis, decay, latch, warm-up and momentum",
+                ));
+            }
+        }
+        let widths = std::iter::once(data.features)
+            .chain(first.hidden.0.iter().copied())
+            .chain([classes.unwrap_or(0).max(data.classes)])
+            .collect();
+        let splits = configs.iter().map(|c| Split::new(&data, c.test_fraction, c.seed)).collect::<Result<Vec<_>>>()?;
+        let mut population = Self { members: vec![], topology: Topology::new(widths), data, splits, configs };
+        let ticks = population.ticks();
+        for config in &population.configs {
+            check_clock(config, ticks)?;
+        }
+        population.members = population.configs.iter().map(|config| Member::new(config, ticks)).collect();
+        Ok(population)
+    }
+
+    /// The settings all members share; those that they need not share are the first member's.
+    #[must_use]
+    pub fn shared(&self) -> &Config {
+        &self.configs[0]
+    }
+
+    /// P.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.configs.len()
+    }
+
+    /// Never true; a population has a member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.configs.is_empty()
+    }
+
+    /// Training samples per epoch, the same for all members.
+    #[must_use]
+    pub fn train_rows(&self) -> usize {
+        self.splits[0].train.len()
+    }
+
+    /// Test samples, the same for all members; may be 0.
+    #[must_use]
+    pub fn test_rows(&self) -> usize {
+        self.splits[0].test.len()
+    }
+
+    /// B, no larger than the training set.
+    #[must_use]
+    pub fn batch_size(&self) -> usize {
+        self.shared().batch_size.min(self.train_rows())
+    }
+
+    /// Steps per epoch; the last may be a short batch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u32 {
+        self.train_rows().div_ceil(self.batch_size()) as u32
+    }
+
+    /// T, the number of ticks of the whole run.
+    #[must_use]
+    pub fn ticks(&self) -> u32 {
+        let config = self.shared();
+        match config.clock {
+            Clock::Epoch => config.epochs,
+            Clock::Steps(k) => (u64::from(config.epochs) * u64::from(self.steps_per_epoch()) / u64::from(k))
+                .min(u64::from(u32::MAX)) as u32,
+        }
+    }
+
+    /// Whether any member's α can change.
+    #[must_use]
+    pub fn uses_psi(&self) -> bool {
+        self.configs.iter().any(|config| config.rule == Rule::Psi)
+    }
+
+    /// Whether the weights have a velocity.
+    #[must_use]
+    pub fn uses_momentum(&self) -> bool {
+        self.shared().momentum > 0.0
+    }
+
+    /// The state before the first step, from each member's own seed and settings.
+    #[must_use]
+    pub fn initial_state(&self) -> Vec<MemberState> {
+        self.configs
+            .iter()
+            .zip(&self.members)
+            .map(|(config, member)| MemberState::initial(config, member, &self.topology))
+            .collect()
+    }
+}
+
+/// Largest number of ticks that f32 counts exactly.
+const MAX_TICKS: u32 = 1 << 24;
+
+fn check_clock(config: &Config, ticks: u32) -> Result<()> {
+    if config.rule == Rule::Constant {
+        return Ok(());
+    }
+    if ticks == 0 {
+        return Err(Error::config(format!(
+            "--clock {}: the run is shorter than one tick; use a smaller K or more --epochs",
+            config.clock
+        )));
+    }
+    if ticks > MAX_TICKS {
+        return Err(Error::config(format!(
+            "--clock {}: {ticks} ticks are more than {MAX_TICKS}; use a larger K",
+            config.clock
+        )));
+    }
+    if config.warmup >= ticks {
+        return Err(Error::config(format!(
+            "--warmup {}: the run has only {ticks} ticks, so nothing could trigger; use fewer, or --rule constant",
+            config.warmup
+        )));
+    }
+    if matches!(config.threshold(), Theta::Quantile(_) | Theta::Sliding(_)) && psi::calibration_tick(config) >= ticks {
+        return Err(Error::config(format!(
+            "a quantile or sliding θ compares from tick {} on, but the run has only {ticks}; use more --epochs or a finer --clock",
+            psi::calibration_tick(config) + 1
+        )));
+    }
+    Ok(())
+}
+
+/// All that one member needs to go on training, per layer, without padding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberState {
+    /// W_1 … W_L and what belongs to them.
+    pub layers: Vec<LayerState>,
+}
+
+/// One layer of a [`MemberState`]. "Per α" below means: per postsynaptic neuron `[n_out]`, or in weight scope per
+/// weight `[n_in + 1, n_out]` with the bias row last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerState {
+    /// W, `[n_in + 1, n_out]` row-major, bias row last (fed with −1).
+    pub weights: Vec<f32>,
+    /// m, like `weights`; empty without momentum.
+    pub momentum: Vec<f32>,
+    /// The rate each α started from, per α; α itself is `alpha0 · ψ(slot)`.
+    pub alpha0: Vec<f32>,
+    /// ψ's memory: per neuron, or per weight with the co-activation basis.
+    pub slots: Vec<Slot>,
+    /// Sum of the observed variable since the last tick and its rounding carry, per slot.
+    pub observed: Vec<[f32; 2]>,
+}
+
+impl MemberState {
+    fn initial(config: &Config, member: &Member, topology: &Topology) -> Self {
+        let scheme = config.resolved_init_scheme();
+        let layers = topology.shapes().enumerate().map(|(l, (n_in, n_out))| {
+            let per_weight = (n_in + 1) * n_out;
+            let alphas = if config.scope == Scope::Weight { per_weight } else { n_out };
+            let slots = if config.slots_per_weight() { per_weight } else { n_out };
+            LayerState {
+                weights: init::weights(scheme, config.seed, l, n_in, n_out),
+                momentum: vec![0.0; if config.momentum > 0.0 { per_weight } else { 0 }],
+                alpha0: vec![member.alpha0; alphas],
+                slots: vec![Slot::new(member); slots],
+                observed: vec![[0.0; 2]; slots],
+            }
+        });
+        Self { layers: layers.collect() }
+    }
+}
+
+impl LayerState {
+    /// α of the next step, per α.
+    #[must_use]
+    pub fn alpha(&self, member: &Member) -> Vec<f32> {
+        let factors: Vec<f32> = self.slots.iter().map(|slot| psi::psi(member, slot)).collect();
+        self.alpha0.iter().zip(factors.iter().cycle()).map(|(alpha0, factor)| alpha0 * factor).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! ψ(α, θ_M), the research variable: when a learning rate starts to fall and along which curve. Host twin of
+//! `shaders/psi.wgsl`: same names, same order of operations, f32.
+//!
+//! Every α is `alpha0 · ψ(slot)`, where a [`Slot`] holds the few numbers that ψ remembers about one observed variable.
+//! A slot moves only at clock ticks ([`tick`]).
+
+use crate::config::{Basis, Config, Decay, DecayTicks, Latch, Rule, Theta};
+use bytemuck::{Pod, Zeroable};
+
+/// The settings of one member of a population as the kernels read them (a uniform array, 64 bytes each).
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Member {
+    /// α0.
+    pub alpha0: f32,
+    /// Absolute θ_M; with a quantile it is set at the calibration tick, with a sliding threshold it is not read.
+    pub theta: f32,
+    /// λ of the sliding threshold.
+    pub theta_lambda: f32,
+    /// 1/τ of the sliding threshold; 0 = θ does not slide.
+    pub theta_rate: f32,
+    /// N in ticks; 0 = to the end of training.
+    pub decay_ticks: f32,
+    /// p of the hyperbolic decay.
+    pub decay_power: f32,
+    /// b² − 1 of the log decay.
+    pub decay_span: f32,
+    /// ½ / ln b of the log decay.
+    pub decay_scale: f32,
+    /// μ.
+    pub momentum: f32,
+    /// First tick at which a trigger is allowed, counted from 1.
+    pub first_tick: f32,
+    /// T, the number of ticks of the run.
+    pub last_tick: f32,
+    /// [`Basis`] as its number.
+    pub basis: u32,
+    /// [`Decay`] as its number.
+    pub decay: u32,
+    /// 1 = gated, 0 = latched.
+    pub gated: u32,
+    /// 1 = a δ basis must first exceed θ.
+    pub arm: u32,
+    /// Keeps the array stride a multiple of 16.
+    pub reserved: u32,
+}
+
+/// A tick number that never comes: a member with the constant rule waits for it.
+const NEVER: f32 = f32::MAX;
+
+impl Member {
+    /// The kernel's view of `config` in a run of `ticks` ticks.
+    #[must_use]
+    pub fn new(config: &Config, ticks: u32) -> Self {
+        let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
+            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup + 1),
+            Theta::Quantile(_) => (f64::from(f32::MAX), 0.0, 0.0, calibration_tick(config) + 1),
+            Theta::Sliding(s) => (0.0, s.lambda, 1.0 / s.tau, config.warmup.max(1) + 1),
+        };
+        Self {
+            alpha0: config.alpha0 as f32,
+            theta: theta as f32,
+            theta_lambda: theta_lambda as f32,
+            theta_rate: theta_rate as f32,
+            decay_ticks: match config.decay_ticks {
+                DecayTicks::Ticks(ticks) => ticks as f32,
+                DecayTicks::ToEnd => 0.0,
+            },
+            decay_power: config.decay_power as f32,
+            decay_span: (config.decay_base * config.decay_base - 1.0) as f32,
+            decay_scale: (0.5 / config.decay_base.ln()) as f32,
+            momentum: config.momentum as f32,
+            first_tick: if config.rule == Rule::Psi { first_tick as f32 } else { NEVER },
+            last_tick: ticks as f32,
+            basis: config.basis as u32,
+            decay: config.decay as u32,
+            gated: u32::from(config.latch == Latch::Gated),
+            arm: u32::from(config.arm),
+            reserved: 0,
+        }
+    }
+
+    fn triggers_below(&self) -> bool {
+        self.basis == Basis::Delta as u32 || self.basis == Basis::Delta2 as u32
+    }
+}
+
+/// The tick whose means fix a quantile threshold: the last of the warm-up, and the first where there is none.
+/// Comparisons start at the next tick, so a threshold always comes from the past.
+#[must_use]
+pub fn calibration_tick(config: &Config) -> u32 {
+    config.warmup.max(1)
+}
+
+/// What ψ remembers about one observed variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Slot {
+    /// n, the ticks since the trigger; 0 = not triggered.
+    pub n: f32,
+    /// The tick that triggered, from 1; 0 = none.
+    pub onset: f32,
+    /// θ_M of this slot now.
+    pub theta: f32,
+    /// 1 once the mean has exceeded θ (only read with `arm`).
+    pub armed: f32,
+}
+
+impl Slot {
+    /// A slot that nothing has happened to.
+    #[must_use]
+    pub fn new(member: &Member) -> Self {
+        Self { theta: member.theta, ..Self::default() }
+    }
+}
+
+/// α(n)/α0 for the slot as it stands.
+#[must_use]
+pub fn psi(member: &Member, slot: &Slot) -> f32 {
+    if slot.n == 0.0 {
+        return 1.0;
+    }
+    let ticks = if member.decay_ticks > 0.0 { member.decay_ticks } else { member.last_tick - slot.onset + 1.0 };
+    let progress = slot.n / ticks;
+    if member.decay == Decay::Hyperbolic as u32 {
+        return (slot.n + 1.0).powf(-member.decay_power);
+    }
+    // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of α.
+    if member.decay == Decay::Step as u32 || slot.n >= ticks {
+        return 0.0;
+    }
+    if member.decay == Decay::Linear as u32 {
+        return 1.0 - progress;
+    }
+    if member.decay == Decay::Cosine as u32 {
+        return 0.5 * (1.0 + (std::f32::consts::PI * progress).cos());
+    }
+    (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
+}
+
+/// Advances one slot by tick `t` (from 1), which observed `mean`.
+pub fn tick(member: &Member, slot: &mut Slot, mean: f32, t: f32) {
+    let holds = if member.triggers_below() { mean < slot.theta } else { mean > slot.theta };
+    let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
+    if slot.n > 0.0 {
+        if member.gated == 0 || holds {
+            slot.n += 1.0;
+        }
+    } else if holds && ready {
+        slot.n = 1.0;
+        slot.onset = t;
+    }
+    if mean > slot.theta {
+        slot.armed = 1.0;
+    }
+    if member.theta_rate > 0.0 {
+        let target = member.theta_lambda * mean;
+        slot.theta = if t == 1.0 { target } else { slot.theta + member.theta_rate * (target - slot.theta) };
+    }
+}
+
+/// The `q`-quantile of `values` (linear interpolation between order statistics, as numpy's default); `values` is
+/// reordered. NaN for no values.
+#[must_use]
+pub fn quantile(values: &mut [f32], q: f64) -> f32 {
+    let Some(last) = values.len().checked_sub(1) else { return f32::NAN };
+    values.sort_unstable_by(f32::total_cmp);
+    let place = q * last as f64;
+    let below = place.floor() as usize;
+    let (low, high) = (f64::from(values[below]), f64::from(values[(below + 1).min(last)]));
+    (low + (high - low) * (place - below as f64)) as f32
+}
