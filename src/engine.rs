@@ -35,6 +35,20 @@ pub struct AlphaSummary {
     pub frozen: f64,
 }
 
+impl AlphaSummary {
+    /// Over all αs of a layer.
+    #[must_use]
+    pub fn new(alphas: impl Iterator<Item = f32>) -> Self {
+        let (mut count, mut sum, mut frozen) = (0u64, 0.0, 0u64);
+        for alpha in alphas {
+            count += 1;
+            sum += f64::from(alpha);
+            frozen += u64::from(alpha == 0.0);
+        }
+        Self { mean: sum / count as f64, frozen: frozen as f64 / count as f64 }
+    }
+}
+
 /// What one member reports after an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberReport {

@@ -5,6 +5,7 @@ pub mod config;
 pub mod data;
 pub mod engine;
 pub mod error;
+pub mod gpu;
 pub mod init;
 pub mod population;
 pub mod psi;

@@ -175,6 +175,8 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
 /// All that one member needs to go on training, per layer, without padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberState {
+    /// Samples seen since the last tick, the count behind `observed`.
+    pub samples_since_tick: u64,
     /// W_1 … W_L and what belongs to them.
     pub layers: Vec<LayerState>,
 }
@@ -187,8 +189,11 @@ pub struct LayerState {
     pub weights: Vec<f32>,
     /// m, like `weights`; empty without momentum.
     pub momentum: Vec<f32>,
-    /// The rate each α started from, per α; α itself is `alpha0 · ψ(slot)`.
+    /// The rate each α started from, per α; α itself is `alpha0 · psi`.
     pub alpha0: Vec<f32>,
+    /// ψ of the next step as the engine computed it, per slot: a transcendental function may differ in its last bit
+    /// between devices, so a state carries the value and not only its argument.
+    pub psi: Vec<f32>,
     /// ψ's memory: per neuron, or per weight with the co-activation basis.
     pub slots: Vec<Slot>,
     /// Sum of the observed variable since the last tick and its rounding carry, per slot.
@@ -206,19 +211,24 @@ impl MemberState {
                 weights: init::weights(scheme, config.seed, l, n_in, n_out),
                 momentum: vec![0.0; if config.momentum > 0.0 { per_weight } else { 0 }],
                 alpha0: vec![member.alpha0; alphas],
+                psi: vec![1.0; slots],
                 slots: vec![Slot::new(member); slots],
                 observed: vec![[0.0; 2]; slots],
             }
         });
-        Self { layers: layers.collect() }
+        Self { samples_since_tick: 0, layers: layers.collect() }
     }
 }
 
 impl LayerState {
     /// α of the next step, per α.
     #[must_use]
-    pub fn alpha(&self, member: &Member) -> Vec<f32> {
-        let factors: Vec<f32> = self.slots.iter().map(|slot| psi::psi(member, slot)).collect();
-        self.alpha0.iter().zip(factors.iter().cycle()).map(|(alpha0, factor)| alpha0 * factor).collect()
+    pub fn alpha(&self) -> Vec<f32> {
+        rates(&self.alpha0, &self.psi).collect()
     }
+}
+
+/// α = α0 · ψ of every α of a layer; a ψ per neuron serves every row of a per-weight α0.
+pub fn rates<'a>(alpha0: &'a [f32], psi: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+    alpha0.iter().zip(psi.iter().cycle()).map(|(alpha0, psi)| alpha0 * psi)
 }

@@ -1,11 +1,5 @@
-//! The shape of the network and how its arrays are laid out in memory: the only place on the host that knows strides
-//! and offsets (its twin for the shaders is `shaders/common.wgsl`).
-//!
-//! Widths are padded to a multiple of [`LANES`] so that every row starts on a `vec4`; padding is always zero. All
-//! arrays of one kind share one arena with a leading member axis.
-
-/// Floats in a `vec4`: rows of weights, activations and samples are padded to a multiple of it.
-pub const LANES: usize = 4;
+//! The shape of the network: widths, matrix shapes and what follows from them. How an engine lays its arrays out in
+//! memory is the engine's own affair (`gpu::layout` is the GPU's).
 
 /// The widths of all layers, input first: `[n_0, n_1, …, n_L]`, L ≥ 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +54,4 @@ impl Topology {
         let products: usize = self.shapes().enumerate().map(|(l, (i, o))| i * o * if l == 0 { 4 } else { 6 }).sum();
         products as f64
     }
-}
-
-/// `n` rounded up to a whole number of [`LANES`].
-#[must_use]
-pub const fn padded(n: usize) -> usize {
-    n.div_ceil(LANES) * LANES
 }

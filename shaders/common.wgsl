@@ -1,0 +1,89 @@
+// What every kernel shares: the layer table, the members' settings, the step's place in the run, and the index
+// arithmetic. The only place in the shaders that knows strides; host twin: src/gpu/layout.rs.
+//
+// All arrays are arenas of vec4 with a leading member axis; rows are padded to whole vec4s and padding is always zero.
+// "4" in a name means "counted in vec4s".
+
+// One layer of weights. Offsets are within one member's part of the arena.
+struct Layer {
+    n_in: u32,
+    n_out: u32,
+    in4: u32,
+    out4: u32,
+    weights: u32,      // W and all that is shaped like it: [n_in + 1][out4]
+    source: u32,       // y_(l-1) in the activation arena: [B][in4]; not used by the first layer
+    result: u32,       // y_l (activation arena) and delta_l (delta arena): [B][out4]
+    neurons: u32,      // the layer's neurons in a plane: [out4]
+    update_groups: u32,   // workgroups before this layer's tiles in the update dispatch
+    observe_groups: u32,  // workgroups before this layer's neurons in the update dispatch
+    reserved0: u32,
+    reserved1: u32,
+}
+
+// Settings of one member; host twin: psi::Member.
+struct Member {
+    alpha0: f32,
+    theta: f32,
+    theta_lambda: f32,
+    theta_rate: f32,
+    decay_ticks: f32,
+    decay_power: f32,
+    decay_span: f32,
+    decay_scale: f32,
+    momentum: f32,
+    first_tick: f32,
+    last_tick: f32,
+    basis: u32,
+    decay: u32,
+    gated: u32,
+    arm: u32,
+    reserved: u32,
+}
+
+// Where in the run a dispatch stands; immediates, so nothing is written to memory per step.
+struct Step {
+    layer: u32,
+    batch_start: u32,  // place of the batch's first sample in the member's row list
+    batch_len: u32,    // its samples; the last batch of an epoch may be short
+    flags: u32,
+    tick: f32,         // number of the tick that ends this step, from 1
+    samples: f32,      // samples since the last tick
+    scores: u32,       // first entry of the score region to add to
+}
+
+const FIRST_OF_TICK = 1u;  // the observed sums start anew
+const ENDS_TICK = 2u;      // this step ends a tick
+const TRAINING = 4u;       // write delta, not only the scores
+
+@group(0) @binding(0) var<uniform> layers: array<Layer, {{ layer_count }}>;
+@group(0) @binding(1) var<uniform> members: array<Member, {{ member_count }}>;
+var<immediate> step: Step;
+
+const WEIGHTS4 = {{ weights4 }}u;        // one member's weights
+const ACTIVATION4 = {{ activation4 }}u;  // one member's activation arena: y of all layers, then net where it is kept
+const NET4 = {{ net4 }}u;                // where net begins in it
+const DELTA4 = {{ delta4 }}u;            // one member's delta arena
+const NEURONS4 = {{ neurons4 }}u;        // one plane of one member's neurons
+const ROW4 = {{ row4 }}u;                // one sample of the data set
+const ROWS = {{ rows }}u;                // one member's row list: the epoch's order, then the test rows
+
+// Planes of the neuron arena [member][plane][NEURONS4].
+const PSI = 0u;     // alpha = alpha0 * psi; in weight scope alpha0 is 1 here and the rates hold it
+const ALPHA0 = 1u;
+const SUM = 2u;
+const CARRY = 3u;
+const TICKS = 4u;
+const ONSET = 5u;
+const THETA = 6u;
+const ARMED = 7u;
+const PLANES = 8u;
+
+fn neuron_index(member: u32, plane: u32, layer: Layer, n4: u32) -> u32 {
+    return (member * PLANES + plane) * NEURONS4 + layer.neurons + n4;
+}
+
+// Keeps the lanes of the n4-th vec4 that are real columns of an array n wide; the padding becomes 0.
+fn mask_columns(value: vec4<f32>, n4: u32, n: u32) -> vec4<f32> {
+    let column = vec4<u32>(0u, 1u, 2u, 3u) + 4u * n4;
+    return select(vec4<f32>(0.0), value, column < vec4<u32>(n));
+}

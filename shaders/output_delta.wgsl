@@ -1,0 +1,91 @@
+// Output layer: y, delta_L, loss and error of every sample (eq. 7), from the net that the forward pass left in y's place.
+//
+// Launch: x = one invocation per sample of the batch; z = member. Every sample of a batch adds to a score entry of its
+// own, so the sums have a fixed order; the host adds the entries up once per report.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read> rows: array<u32>;                        // [P][ROWS]
+@group(0) @binding(3) var<storage, read> labels: array<u32>;                      // [rows of the data set]
+@group(0) @binding(4) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
+@group(0) @binding(5) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
+// [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused
+@group(0) @binding(6) var<storage, read_write> scores: array<vec4<f32>>;
+//% include "activation.wgsl"
+
+const SCORES = {{ scores }}u;
+
+@compute @workgroup_size({{ workgroup_size }})
+fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
+    let member = id.z;
+    let sample = id.x;
+    if sample >= step.batch_len {
+        return;
+    }
+    let layer = layers[{{ layer_count - 1 }}u];
+    let label = labels[rows[member * ROWS + step.batch_start + sample]];
+    let row = layer.result + sample * layer.out4;
+    let y_row = member * ACTIVATION4 + row;
+    let training = (step.flags & TRAINING) != 0u;
+
+    // The answer is right if no other net is larger, and none before it is equal; NaN is never right. Comparing net and
+    // not y keeps saturated units apart.
+    let net_label = activation_arena[y_row + label / 4u][label % 4u];
+    var right = net_label == net_label;
+    var largest = net_label;
+    for (var k = 0u; k < layer.n_out; k++) {
+        let net = activation_arena[y_row + k / 4u][k % 4u];
+        right = right && (net < net_label || (net == net_label && k >= label));
+        largest = max(largest, net);
+    }
+//% if output == "softmax"
+    var total = 0.0;
+    for (var k = 0u; k < layer.n_out; k++) {
+        total += exp(max(activation_arena[y_row + k / 4u][k % 4u] - largest, -80.0));
+    }
+//% endif
+
+    var loss = 0.0;
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let net = activation_arena[y_row + n4];
+        let d = select(vec4<f32>(0.0), vec4<f32>(1.0), 4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(label));
+//% if output == "softmax"
+        let y = mask_columns(exp(max(net - largest, vec4<f32>(-80.0))) / total, n4, layer.n_out);
+        let slope = y * (1.0 - y);
+//% elif output == "logistic"
+        let y = mask_columns(logistic(net), n4, layer.n_out);
+        let slope = y * (1.0 - y);
+//% else
+        let y = net;
+        let slope = vec4<f32>(1.0);
+//% endif
+        let error = d - y;
+//% if loss == "mse"
+        let delta = error * slope;
+        loss += 0.5 * dot(error, error);
+//% else
+        let delta = error;
+//% if output == "logistic"
+        // -ln y where d = 1, -ln(1 - y) where d = 0, without cancellation.
+        let entropy = max(net, vec4<f32>(0.0)) - net * d + log(1.0 + exp(-min(abs(net), vec4<f32>(80.0))));
+        loss += dot(mask_columns(entropy, n4, layer.n_out), vec4<f32>(1.0));
+//% endif
+//% endif
+        if training {
+            delta_arena[member * DELTA4 + row + n4] = delta;
+            activation_arena[y_row + n4] = y;
+//% if keep_net
+            activation_arena[NET4 + y_row + n4] = net;
+//% endif
+        }
+    }
+//% if loss == "cross-entropy" and output == "softmax"
+    loss = log(total) + largest - net_label;
+//% endif
+
+    let entry = member * SCORES + step.scores + sample;
+    let before = scores[entry];
+    let corrected = loss - before.y;
+    let sum = before.x + corrected;
+    scores[entry] = vec4<f32>(sum, (sum - before.x) - corrected, before.z + select(1.0, 0.0, right), 0.0);
+}

@@ -1,0 +1,57 @@
+// psi(alpha, theta_M), the research variable: when a learning rate starts to fall and along which curve. Twin of
+// src/psi.rs: same names, same order of operations.
+
+// What psi remembers about one observed variable.
+struct Slot {
+    n: f32,      // ticks since the trigger; 0 = not triggered
+    onset: f32,  // the tick that triggered, from 1
+    theta: f32,  // theta_M now
+    armed: f32,  // 1 once the mean has exceeded theta
+}
+
+// alpha(n) / alpha0. Numbers of the decays as in config::Decay.
+fn psi(member: Member, slot: Slot) -> f32 {
+    if slot.n == 0.0 {
+        return 1.0;
+    }
+    let ticks = select(member.last_tick - slot.onset + 1.0, member.decay_ticks, member.decay_ticks > 0.0);
+    let progress = slot.n / ticks;
+    if member.decay == 2u {
+        return pow(slot.n + 1.0, -member.decay_power);
+    }
+    // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of alpha.
+    if member.decay == 4u || slot.n >= ticks {
+        return 0.0;
+    }
+    if member.decay == 0u {
+        return 1.0 - progress;
+    }
+    if member.decay == 3u {
+        return 0.5 * (1.0 + cos(3.14159265358979 * progress));
+    }
+    return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
+}
+
+// The slot after tick t, which observed `mean`. Basis 3 and 4 are the delta bases, which trigger below theta.
+fn tick(member: Member, before: Slot, mean: f32, t: f32) -> Slot {
+    var slot = before;
+    let below = member.basis == 3u || member.basis == 4u;
+    let holds = select(mean > slot.theta, mean < slot.theta, below);
+    let ready = t >= member.first_tick && (member.arm == 0u || slot.armed == 1.0);
+    if slot.n > 0.0 {
+        if member.gated == 0u || holds {
+            slot.n += 1.0;
+        }
+    } else if holds && ready {
+        slot.n = 1.0;
+        slot.onset = t;
+    }
+    if mean > slot.theta {
+        slot.armed = 1.0;
+    }
+    if member.theta_rate > 0.0 {
+        let aim = member.theta_lambda * mean;
+        slot.theta = select(slot.theta + member.theta_rate * (aim - slot.theta), aim, t == 1.0);
+    }
+    return slot;
+}

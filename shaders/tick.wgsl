@@ -1,0 +1,44 @@
+// A clock tick: every neuron's slot of psi moves, and psi for the next step with it.
+//
+// Launch: x = one invocation per neuron of the widest layer, y = layer, z = member. Only at ticks, never per step. Reads
+// the sums that the update dispatch left; the next step starts them anew.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read_write> neurons: array<f32>;  // [P][PLANES][4 * NEURONS4]
+//% include "psi.wgsl"
+
+fn plane(member: u32, plane: u32, layer: Layer) -> u32 {
+    return 4u * neuron_index(member, plane, layer, 0u);
+}
+
+@compute @workgroup_size({{ workgroup_size }})
+fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
+    let settings = members[id.z];
+    let layer = layers[id.y];
+    let j = id.x;
+    if j >= layer.n_out {
+        return;
+    }
+    let sums = plane(id.z, SUM, layer);
+//% if scope == "layer"
+    // Every neuron adds up the layer for itself, in the same order: no barrier, and ticks are rare.
+    var total = 0.0;
+    for (var i = 0u; i < layer.n_out; i++) {
+        total += neurons[sums + i] / step.samples;
+    }
+    let mean = total / f32(layer.n_out);
+//% else
+    let mean = neurons[sums + j] / step.samples;
+//% endif
+    let n = plane(id.z, TICKS, layer) + j;
+    let onset = plane(id.z, ONSET, layer) + j;
+    let theta = plane(id.z, THETA, layer) + j;
+    let armed = plane(id.z, ARMED, layer) + j;
+    let slot = tick(settings, Slot(neurons[n], neurons[onset], neurons[theta], neurons[armed]), mean, step.tick);
+    neurons[n] = slot.n;
+    neurons[onset] = slot.onset;
+    neurons[theta] = slot.theta;
+    neurons[armed] = slot.armed;
+    neurons[plane(id.z, PSI, layer) + j] = psi(settings, slot);
+}

@@ -1,0 +1,198 @@
+// The fused kernel: gradient g = x~^T delta / B, momentum, alpha = psi(alpha0, theta_M), and the weight write, for all layers in
+// one dispatch (eq. 9). The gradient lives in registers only.
+//
+// Launch: x = first the observing workgroups (one invocation per four neurons: bias row and psi's observed sums), layer after
+// layer, then the workgroups over blocks of W_l[n_in][n_out], layer after layer; z = member. Every weight, bias and
+// neuron is read and written by one invocation alone.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
+@group(0) @binding(3) var<storage, read> delta_arena: array<vec4<f32>>;            // [P][DELTA4]
+@group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
+@group(0) @binding(5) var<storage, read> rows: array<u32>;                       // [P][ROWS]
+@group(0) @binding(6) var<storage, read_write> weights: array<vec4<f32>>;          // [P][WEIGHTS4]
+@group(0) @binding(7) var<storage, read_write> neurons: array<vec4<f32>>;          // [P][PLANES][NEURONS4]
+//% if momentum
+@group(0) @binding(8) var<storage, read_write> momentum: array<vec4<f32>>;         // [P][WEIGHTS4]
+//% endif
+//% if scope == "weight"
+// [P][RATE_PLANES][WEIGHTS4]: alpha0 of every weight, and with co-activation its psi and slot
+@group(0) @binding(9) var<storage, read_write> rates: array<vec4<f32>>;
+//% endif
+//% include "input.wgsl"
+//% include "observe.wgsl"
+//% if coactivation
+//% include "psi.wgsl"
+
+const RATE_PLANES = 6u;
+const RATE_PSI = 1u;
+const RATE_SUM = 2u;
+const RATE_TICKS = 3u;
+const RATE_ONSET = 4u;
+const RATE_THETA = 5u;
+//% else
+
+const RATE_PLANES = 1u;
+//% endif
+
+const OBSERVE_GROUPS = {{ observe_groups }}u;
+const UPDATE_GROUPS = {{ update_groups }}u;
+
+// Changes four weights of row m (n_in = the bias row) along the mean gradient g.
+fn apply(member: u32, layer: Layer, m: u32, n4: u32, g: vec4<f32>) {
+    let cell = layer.weights + m * layer.out4 + n4;
+    let place = member * WEIGHTS4 + cell;
+    var alpha = neurons[neuron_index(member, ALPHA0, layer, n4)] * neurons[neuron_index(member, PSI, layer, n4)];
+//% if scope == "weight"
+    alpha *= rates[member * RATE_PLANES * WEIGHTS4 + cell];
+//% endif
+//% if coactivation
+    alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
+//% endif
+//% if momentum and coast
+    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], alpha * g);
+    momentum[place] = m_new;
+    weights[place] += m_new;
+//% elif momentum
+    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], g);
+    momentum[place] = m_new;
+    weights[place] = fma(alpha, m_new, weights[place]);
+//% else
+    weights[place] = fma(alpha, g, weights[place]);
+//% endif
+}
+//% if coactivation
+
+// Adds the batch's sum of x^2 y^2 of four connections, and at a tick moves their slots of psi.
+fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
+    let first = member * RATE_PLANES * WEIGHTS4 + layer.weights + m * layer.out4 + n4;
+    let total = sum + select(rates[first + RATE_SUM * WEIGHTS4], vec4<f32>(0.0), (step.flags & FIRST_OF_TICK) != 0u);
+    rates[first + RATE_SUM * WEIGHTS4] = total;
+    let settings = members[member];
+    if (step.flags & ENDS_TICK) != 0u {
+        var n = rates[first + RATE_TICKS * WEIGHTS4];
+        var onset = rates[first + RATE_ONSET * WEIGHTS4];
+        var theta = rates[first + RATE_THETA * WEIGHTS4];
+        var factor = vec4<f32>(1.0);
+//% for i in "xyzw"
+        let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, step.tick);
+        n.{{ i }} = slot_{{ i }}.n;
+        onset.{{ i }} = slot_{{ i }}.onset;
+        theta.{{ i }} = slot_{{ i }}.theta;
+        factor.{{ i }} = psi(settings, slot_{{ i }});
+//% endfor
+        rates[first + RATE_TICKS * WEIGHTS4] = n;
+        rates[first + RATE_ONSET * WEIGHTS4] = onset;
+        rates[first + RATE_THETA * WEIGHTS4] = theta;
+        rates[first + RATE_PSI * WEIGHTS4] = factor;
+    }
+}
+//% endif
+
+fn a_row_first(member: u32, layer: Layer, sample: u32) -> u32 {
+    return data_row(member, sample);
+}
+
+fn a_load_first(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
+    return data_load(row, min(m4, layer.in4 - 1u));
+}
+
+fn a_row(member: u32, layer: Layer, sample: u32) -> u32 {
+    return member * ACTIVATION4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+}
+
+fn a_load(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
+    return activation_arena[row + min(m4, layer.in4 - 1u)];
+}
+
+// The same place in the delta arena and, for co-activation, in the activation arena.
+fn b_row(member: u32, layer: Layer, sample: u32) -> u32 {
+    return layer.result + min(sample, step.batch_len - 1u) * layer.out4;
+}
+
+// Samples past the end of a short batch weigh nothing, whatever an earlier batch left there.
+fn b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+    return select(vec4<f32>(0.0), delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)], sample < step.batch_len);
+}
+//% if coactivation
+
+fn y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+    let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
+    return select(vec4<f32>(0.0), y * y, sample < step.batch_len);
+}
+//% endif
+
+fn keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if coactivation %}, square: vec4<f32>{% endif %}) {
+    if m < layer.n_in && n4 < layer.out4 {
+        apply(member, layer, m, n4, sum / f32(step.batch_len));
+//% if coactivation
+        observe_weights(member, layer, m, n4, square);
+//% endif
+    }
+}
+
+//% set variant = ""
+//% include product
+//% set variant = "_first"
+//% include product
+
+// The bias row, whose input is the constant -1, and the observed sums of four neurons.
+fn observe_neurons(member: u32, layer: Layer, n4: u32) {
+    if n4 >= layer.out4 {
+        return;
+    }
+    let settings = members[member];
+    var bias = vec4<f32>(0.0);
+    var seen = vec4<f32>(0.0);
+    for (var sample = 0u; sample < step.batch_len; sample++) {
+        let place = layer.result + sample * layer.out4 + n4;
+        let delta = delta_arena[member * DELTA4 + place];
+        bias -= delta;
+//% if observe
+        let y = activation_arena[member * ACTIVATION4 + place];
+//% if keep_net
+        let net = activation_arena[member * ACTIVATION4 + NET4 + place];
+//% else
+        let net = vec4<f32>(0.0);
+//% endif
+        seen += observed(settings.basis, y, net, delta);
+//% endif
+    }
+    apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len));
+//% if coactivation
+    observe_weights(member, layer, layer.n_in, n4, seen);
+//% elif observe
+    let sum = neuron_index(member, SUM, layer, n4);
+    let carry = neuron_index(member, CARRY, layer, n4);
+    let anew = (step.flags & FIRST_OF_TICK) != 0u;
+    let pair = add_compensated(select(neurons[sum], vec4<f32>(0.0), anew), select(neurons[carry], vec4<f32>(0.0), anew), seen);
+    neurons[sum] = pair[0];
+    neurons[carry] = pair[1];
+//% endif
+}
+
+@compute @workgroup_size({{ workgroup_size }})
+fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = group.x + group.y * groups.x;
+    if place < OBSERVE_GROUPS {
+        var l = 0u;
+        while l + 1u < {{ layer_count }}u && place >= layers[l + 1u].observe_groups {
+            l++;
+        }
+        let layer = layers[l];
+        observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ workgroup_size }}u + local);
+    } else if place < OBSERVE_GROUPS + UPDATE_GROUPS {
+        var l = 0u;
+        while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {
+            l++;
+        }
+        let layer = layers[l];
+        let tile = place - OBSERVE_GROUPS - layer.update_groups;
+        if l == 0u {
+            product_tile_first(group.z, layer, tile, local, layer.out4, step.batch_len);
+        } else {
+            product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
+        }
+    }
+}

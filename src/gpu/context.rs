@@ -1,0 +1,185 @@
+//! Adapters: listing, choosing and opening one. Honours wgpu's conventions `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` and
+//! `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
+
+use super::layout::Step;
+use crate::engine::DeviceInfo;
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::sync::{Arc, Mutex};
+
+/// Which adapter to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The first hardware adapter.
+    Hardware,
+    /// The best adapter there is, software included.
+    Any,
+    /// By its place in [`Context::list`].
+    Index(usize),
+    /// The first whose name contains this, whatever the case.
+    Name(String),
+}
+
+/// One line of `homeostat devices`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterSummary {
+    /// Place in the list, for `--device INDEX`.
+    pub index: usize,
+    /// The driver's name for it.
+    pub name: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub backend: String,
+    /// Discrete GPU, integrated GPU, CPU …
+    pub device_type: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Whether it is real hardware and not a software renderer.
+    pub is_hardware: bool,
+    /// Largest array one kernel can bind, in bytes.
+    pub max_binding_bytes: u64,
+}
+
+/// An opened adapter.
+#[derive(Debug)]
+pub struct Context {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) info: DeviceInfo,
+    pub(super) software: bool,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+fn adapters() -> Vec<wgpu::Adapter> {
+    let enumerate = |backends| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends = backends;
+        pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends))
+    };
+    let wanted = wgpu::Backends::from_env();
+    let mut list = enumerate(wanted.unwrap_or(wgpu::Backends::PRIMARY));
+    if list.is_empty() && wanted.is_none() {
+        // Last resort, and asked only then: looking for GL makes some systems complain on stderr.
+        list = enumerate(wgpu::Backends::GL);
+    }
+    // Real hardware first; otherwise as the drivers list them.
+    list.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+    list
+}
+
+fn rank(device_type: wgpu::DeviceType) -> u8 {
+    use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other, VirtualGpu};
+    let low_power = wgpu::PowerPreference::from_env() == Some(wgpu::PowerPreference::LowPower);
+    match device_type {
+        DiscreteGpu => u8::from(low_power),
+        IntegratedGpu => u8::from(!low_power),
+        VirtualGpu => 2,
+        Other => 3,
+        Cpu => 4,
+    }
+}
+
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+impl Context {
+    /// All adapters, best first.
+    #[must_use]
+    pub fn list() -> Vec<AdapterSummary> {
+        let summary = |(index, adapter): (usize, &wgpu::Adapter)| {
+            let info = adapter.get_info();
+            AdapterSummary {
+                index,
+                driver: driver(&info),
+                backend: format!("{:?}", info.backend),
+                device_type: format!("{:?}", info.device_type),
+                is_hardware: info.device_type != wgpu::DeviceType::Cpu,
+                max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
+                name: info.name,
+            }
+        };
+        adapters().iter().enumerate().map(summary).collect()
+    }
+
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// If none fits, it lacks what the kernels need, or its driver refuses to open it.
+    pub fn open(pick: &Pick) -> Result<Self> {
+        let mut list = adapters();
+        let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
+        let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
+        let matching =
+            |wanted: &str| names.iter().position(|name| name.to_lowercase().contains(&wanted.to_lowercase()));
+        let wanted_by_environment = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
+        let found = match (pick, wanted_by_environment) {
+            (Pick::Hardware | Pick::Any, Some(name)) => matching(&name),
+            (Pick::Hardware, None) => {
+                list.iter().position(|adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu)
+            }
+            (Pick::Any, None) => (!list.is_empty()).then_some(0),
+            (Pick::Index(index), _) => (*index < list.len()).then_some(*index),
+            (Pick::Name(name), _) => matching(name),
+        };
+        let index = found.ok_or_else(|| {
+            let wanted = match pick {
+                Pick::Hardware => "no hardware adapter".to_owned(),
+                Pick::Any => "no adapter at all (is a Vulkan driver installed?)".to_owned(),
+                Pick::Index(index) => format!("no adapter {index}"),
+                Pick::Name(name) => format!("no adapter is called `{name}`"),
+            };
+            Error::Device(format!("--device: {wanted}; adapters found: {listed}; `homeostat devices` lists them"))
+        })?;
+        Self::from_adapter(list.swap_remove(index))
+    }
+
+    fn from_adapter(adapter: wgpu::Adapter) -> Result<Self> {
+        let info = adapter.get_info();
+        let name = info.name.clone();
+        let refuse = |reason: String| Error::Device(format!("adapter {name}: {reason}; use another, or --device cpu"));
+        if !adapter.features().contains(wgpu::Features::IMMEDIATES) {
+            return Err(refuse("it has no immediates (push constants), which every kernel needs".into()));
+        }
+        let offered = adapter.limits();
+        // Only what big nets need is raised above the guaranteed minimum.
+        let required_limits = wgpu::Limits {
+            max_immediate_size: size_of::<Step>() as u32,
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::defaults()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("homeostat"),
+            required_features: wgpu::Features::IMMEDIATES,
+            required_limits,
+            ..Default::default()
+        }))
+        .map_err(|e| refuse(e.to_string()))?;
+        let failure = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error.to_string());
+        }));
+        let keep = Arc::clone(&failure);
+        device.set_device_lost_callback(move |_, message| {
+            keep.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .get_or_insert(format!("device lost: {message}"));
+        });
+        let device_info = DeviceInfo {
+            engine: "gpu".into(),
+            adapter: info.name.clone(),
+            driver: format!("{:?}, {}", info.backend, driver(&info)),
+        };
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        Ok(Self { device, queue, info: device_info, software, failure })
+    }
+
+    /// Turns what the driver has complained about since the last call into an error.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+            Some(message) => Err(Error::Device(format!("{}: {message}", self.info.adapter))),
+            None => Ok(()),
+        }
+    }
+}

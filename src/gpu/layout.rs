@@ -1,0 +1,266 @@
+//! Where everything lies in GPU memory: strides, offsets, launch sizes. Host twin of `shaders/common.wgsl` and, with it,
+//! the only place that knows them.
+//!
+//! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
+//! name means "counted in `vec4`s".
+
+use super::family::{Family, Tile};
+use crate::config::Scope;
+use crate::data::Samples;
+use crate::population::Population;
+use bytemuck::{Pod, Zeroable};
+
+/// Floats in a `vec4`.
+pub const LANES: usize = 4;
+
+/// Planes of the neuron arena, in order; twin of the constants in `common.wgsl`.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub enum Plane {
+    /// ψ of the next step; α = α0 · ψ (with co-activation: 1).
+    Psi,
+    /// The rate α started from (in weight scope: 1).
+    Alpha0,
+    /// Sum of the observed variable since the last tick.
+    Sum,
+    /// Its rounding carry.
+    Carry,
+    /// n of the slot.
+    Ticks,
+    /// Its onset.
+    Onset,
+    /// Its θ.
+    Theta,
+    /// Its armed flag.
+    Armed,
+}
+
+/// Number of [`Plane`]s.
+pub const PLANES: usize = 8;
+
+/// Planes of the rate arena in weight scope. Without co-activation there is the first alone.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub enum RatePlane {
+    /// The rate α started from.
+    Alpha0,
+    /// ψ of the next step.
+    Psi,
+    /// Sum of the observed variable since the last tick.
+    Sum,
+    /// n of the slot.
+    Ticks,
+    /// Its onset.
+    Onset,
+    /// Its θ.
+    Theta,
+}
+
+/// Number of [`RatePlane`]s.
+pub const RATE_PLANES: usize = 6;
+
+/// One row of the layer table, as the shaders read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Layer {
+    /// Inputs.
+    pub n_in: u32,
+    /// Neurons.
+    pub n_out: u32,
+    /// Inputs, padded.
+    pub in4: u32,
+    /// Neurons, padded.
+    pub out4: u32,
+    /// Offset of W in a member's weights, `[n_in + 1][out4]`.
+    pub weights: u32,
+    /// Offset of the layer's input in the activation arena, `[B][in4]`; unused by the first layer.
+    pub source: u32,
+    /// Offset of its output and δ, `[B][out4]`.
+    pub result: u32,
+    /// Offset of its neurons in a plane.
+    pub neurons: u32,
+    /// Workgroups of the update dispatch before the layer's tiles.
+    pub update_groups: u32,
+    /// Workgroups of the update dispatch before the layer's neurons.
+    pub observe_groups: u32,
+    /// Keeps the array stride a multiple of 16.
+    pub reserved: [u32; 2],
+}
+
+/// Immediates of one dispatch, as the shaders read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Step {
+    /// Layer of W this dispatch works on.
+    pub layer: u32,
+    /// Place of the batch's first sample in the row list.
+    pub batch_start: u32,
+    /// Samples in the batch.
+    pub batch_len: u32,
+    /// Sum of the flags below.
+    pub flags: u32,
+    /// Number of the tick that ends this step, from 1.
+    pub tick: f32,
+    /// Samples since the last tick.
+    pub samples: f32,
+    /// First entry of the score region.
+    pub scores: u32,
+}
+
+impl Step {
+    /// The observed sums start anew.
+    pub const FIRST_OF_TICK: u32 = 1;
+    /// This step ends a tick.
+    pub const ENDS_TICK: u32 = 2;
+    /// Write δ, not only the scores.
+    pub const TRAINING: u32 = 4;
+}
+
+/// Score regions: the batches while training, then an evaluation of the training rows and one of the test rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Region {
+    /// While training.
+    Running,
+    /// Training rows.
+    Train,
+    /// Test rows.
+    Test,
+}
+
+/// Number of [`Region`]s.
+pub const REGIONS: usize = 3;
+
+/// All strides and launch sizes of one population on one kernel family.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// P.
+    pub members: usize,
+    /// Whether every weight has an α of its own.
+    pub weight_scope: bool,
+    /// Whether every weight has a slot of ψ of its own (co-activation).
+    pub slots_per_weight: bool,
+    /// Planes of the rate arena.
+    pub rate_planes: usize,
+    /// Whether weights have a velocity.
+    pub momentum: bool,
+    /// B.
+    pub batch_size: usize,
+    /// Samples of one evaluation dispatch.
+    pub evaluation_batch: usize,
+    /// Layer table of training.
+    pub layers: Vec<Layer>,
+    /// Layer table of evaluation: the same arenas, cut for the larger batch.
+    pub evaluation_layers: Vec<Layer>,
+    /// One member's weights.
+    pub weights4: usize,
+    /// One member's activation arena.
+    pub activation4: usize,
+    /// Where net begins in it.
+    pub net4: usize,
+    /// One member's δ arena.
+    pub delta4: usize,
+    /// One plane of one member's neurons.
+    pub neurons4: usize,
+    /// One sample.
+    pub row4: usize,
+    /// One member's row list: training rows, then test rows.
+    pub rows: usize,
+    /// Score entries of one region.
+    pub region: usize,
+    /// Workgroups of the update dispatch over neurons.
+    pub observe_groups: usize,
+    /// Workgroups of the update dispatch over tiles.
+    pub update_groups: usize,
+}
+
+/// Memory that evaluation may use for activations beyond what training needs, all members together.
+const EVALUATION_BYTES: usize = 8 << 20;
+/// Samples per evaluation dispatch where memory allows.
+const EVALUATION_BATCH: usize = 1024;
+
+impl Layout {
+    /// The layout of `population` for the tiles of `family`; `keep_net` makes room for net beside y.
+    #[must_use]
+    pub fn new(population: &Population, family: &Family, keep_net: bool) -> Self {
+        let topology = &population.topology;
+        let members = population.len();
+        let batch_size = population.batch_size();
+        let widths4: Vec<usize> = topology.widths().iter().map(|&n| n.div_ceil(LANES)).collect();
+        let sample4: usize = widths4[1..].iter().sum();
+        let net4 = batch_size * sample4;
+        let training4 = net4 * if keep_net { 2 } else { 1 };
+        let affordable = EVALUATION_BYTES / (16 * members * sample4);
+        let evaluation_batch = affordable.min(EVALUATION_BATCH).max(batch_size);
+        let evaluation_batch = evaluation_batch.min(population.train_rows().max(population.test_rows()));
+        let table = |batch: usize| {
+            let (mut weights, mut result, mut neurons, mut update_groups, mut observe_groups) = (0, 0, 0, 0, 0);
+            let mut layers = Vec::with_capacity(topology.layers());
+            for (l, (n_in, n_out)) in topology.shapes().enumerate() {
+                let (in4, out4) = (widths4[l], widths4[l + 1]);
+                layers.push(Layer {
+                    n_in: n_in as u32,
+                    n_out: n_out as u32,
+                    in4: in4 as u32,
+                    out4: out4 as u32,
+                    weights: weights as u32,
+                    source: if l == 0 { 0 } else { (result - batch * in4) as u32 },
+                    result: result as u32,
+                    neurons: neurons as u32,
+                    update_groups: update_groups as u32,
+                    observe_groups: observe_groups as u32,
+                    reserved: [0; 2],
+                });
+                weights += (n_in + 1) * out4;
+                result += batch * out4;
+                neurons += out4;
+                update_groups += family.update.groups(n_in, out4);
+                observe_groups += out4.div_ceil(family.update.workgroup);
+            }
+            (layers, weights, neurons, update_groups, observe_groups)
+        };
+        let (layers, weights4, neurons4, update_groups, observe_groups) = table(batch_size);
+        let (evaluation_layers, ..) = table(evaluation_batch);
+        let config = population.shared();
+        Self {
+            members,
+            weight_scope: config.scope == Scope::Weight,
+            slots_per_weight: config.slots_per_weight(),
+            rate_planes: if config.slots_per_weight() { RATE_PLANES } else { 1 },
+            momentum: population.uses_momentum(),
+            batch_size,
+            evaluation_batch,
+            layers,
+            evaluation_layers,
+            weights4,
+            activation4: training4.max(evaluation_batch * sample4),
+            net4,
+            delta4: net4,
+            neurons4,
+            row4: widths4[0],
+            rows: population.train_rows() + population.test_rows(),
+            region: batch_size.max(evaluation_batch),
+            observe_groups,
+            update_groups,
+        }
+    }
+
+    /// Words of one data set row: packed bytes or floats.
+    #[must_use]
+    pub fn row_words(&self, samples: &Samples) -> usize {
+        match samples {
+            Samples::U8(_) => self.row4,
+            Samples::F32(_) => self.row4 * LANES,
+        }
+    }
+}
+
+impl Tile {
+    /// Workgroups that cover `m` × `4·n4` outputs.
+    #[must_use]
+    pub fn groups(&self, m: usize, n4: usize) -> usize {
+        let (tiles_m, tiles_n) =
+            (m.div_ceil(self.rows * self.block_rows), n4.div_ceil(self.columns4 * self.block_columns));
+        (tiles_m * tiles_n).div_ceil(self.tiles_per_workgroup())
+    }
+}

@@ -1,0 +1,113 @@
+//! A compiled kernel. What it binds is read from its own source, so a buffer is named in one place only: the shader.
+
+use super::context::Context;
+use super::layout::Step;
+use super::shader::Kernel;
+use crate::error::{Error, Result};
+
+/// A compute pipeline and the names of the buffers it binds.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    bindings: Vec<(u32, String)>,
+    label: &'static str,
+}
+
+/// A binding of a shader: number, name, and how it is accessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// `@binding`.
+    pub number: u32,
+    /// The variable's name.
+    pub name: String,
+    /// Uniform, read-only storage or read-write storage.
+    pub kind: wgpu::BufferBindingType,
+}
+
+/// The bindings that a WGSL source declares, by number.
+///
+/// # Errors
+/// If the source does not parse.
+pub fn bindings(source: &str) -> Result<Vec<Binding>> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))?;
+    let mut found: Vec<Binding> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| {
+            let kind = match variable.space {
+                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                naga::AddressSpace::Storage { access } => {
+                    wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+                }
+                _ => return None,
+            };
+            Some(Binding { number: variable.binding?.binding, name: variable.name.clone()?, kind })
+        })
+        .collect();
+    found.sort_by_key(|binding| binding.number);
+    Ok(found)
+}
+
+impl Pipeline {
+    /// Compiles `source`. With `checked` the driver keeps bounds checks; production leaves them out.
+    pub(super) fn new(context: &Context, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
+        let (label, entry_point) = kernel.names();
+        let device = &context.device;
+        let declared = bindings(source)?;
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = declared
+            .iter()
+            .map(|binding| wgpu::BindGroupLayoutEntry {
+                binding: binding.number,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty: binding.kind, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            })
+            .collect();
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: size_of::<Step>() as u32,
+        });
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+        let module = if checked {
+            device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: the shaders are our own. Every index is clamped or guarded against the layout that sized the
+            // buffers, all loops are bounded by values of that layout, no divisor can be 0; the tests run every kernel
+            // with checks on and off and compare.
+            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(entry_point),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: checked,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        context.check()?;
+        let bindings = declared.into_iter().map(|binding| (binding.number, binding.name)).collect();
+        Ok(Self { pipeline, layout, bindings, label })
+    }
+
+    /// Binds the buffers that `find` knows by name.
+    pub(super) fn bind<'a>(&self, device: &wgpu::Device, find: impl Fn(&str) -> &'a wgpu::Buffer) -> wgpu::BindGroup {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = self
+            .bindings
+            .iter()
+            .map(|(number, name)| wgpu::BindGroupEntry { binding: *number, resource: find(name).as_entire_binding() })
+            .collect();
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(self.label),
+            layout: &self.layout,
+            entries: &entries,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The shader contract, without a GPU: every kernel in every specialisation parses, validates and translates; the
+//! structs it shares with the host have the host's offsets; it binds only buffers that exist, and few of them.
+
+use homeostat::config::{Activation, Basis, Config, Hidden, Loss, Output, Rule, Scope};
+use homeostat::data::{DataSet, Samples, Split};
+use homeostat::gpu::{Family, Kernel, Layer, Layout, Specialisation, Step, bindings, keeps_net};
+use homeostat::population::Population;
+use homeostat::psi::Member;
+use homeostat::topology::Topology;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn population(config: &Config, bytes: bool, members: usize) -> Population {
+    let rows = 10;
+    let samples = if bytes { Samples::U8(vec![0; rows * 7]) } else { Samples::F32(vec![0.0; rows * 7]) };
+    let data = DataSet { name: "test".into(), features: 7, classes: 3, samples, labels: vec![0; rows], test_rows: 0 };
+    let split = Split { train: (0..rows as u32).collect(), test: vec![] };
+    let mut widths = vec![7];
+    widths.extend(&config.hidden.0);
+    widths.push(3);
+    Population {
+        configs: vec![config.clone(); members],
+        members: vec![Member::new(config, 3); members],
+        topology: Topology::new(widths),
+        data: Arc::new(data),
+        splits: vec![split; members],
+    }
+}
+
+/// Every combination that reaches the templates.
+fn specialisations() -> Vec<(Config, bool)> {
+    let mut all = vec![];
+    let bases = [
+        (Rule::Constant, Basis::Act),
+        (Rule::Psi, Basis::Act),
+        (Rule::Psi, Basis::Net2),
+        (Rule::Psi, Basis::Coactivation),
+    ];
+    let outputs = [
+        (Output::Logistic, Loss::Mse),
+        (Output::Logistic, Loss::CrossEntropy),
+        (Output::Softmax, Loss::Mse),
+        (Output::Softmax, Loss::CrossEntropy),
+        (Output::Linear, Loss::Mse),
+    ];
+    for activation in [Activation::Logistic, Activation::Tanh, Activation::ScaledTanh, Activation::Relu] {
+        for (output, loss) in outputs {
+            for (rule, basis) in bases {
+                for scope in [Scope::Neuron, Scope::Weight, Scope::Layer] {
+                    for (momentum, coast) in [(0.0, false), (0.9, false), (0.9, true)] {
+                        for hidden in [vec![], vec![5, 9]] {
+                            let hidden = Hidden(hidden);
+                            let config = Config {
+                                activation,
+                                output,
+                                loss,
+                                rule,
+                                basis,
+                                scope,
+                                momentum,
+                                coast,
+                                hidden,
+                                ..Config::default()
+                            };
+                            if config.check().is_ok() {
+                                all.extend([(config.clone(), true), (config, false)]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// (name, offset) of every member of a struct and its size, as naga lays it out.
+fn struct_layout(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
+    let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect(name);
+    let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
+    (members.iter().map(|m| (m.name.clone().expect("named"), m.offset)).collect(), *span)
+}
+
+macro_rules! offsets {
+    ($type:ty, $($field:ident),+) => {
+        vec![$((stringify!($field).to_string(), std::mem::offset_of!($type, $field) as u32)),+]
+    };
+}
+
+fn check_structs(module: &naga::Module) {
+    let member = offsets!(
+        Member,
+        alpha0,
+        theta,
+        theta_lambda,
+        theta_rate,
+        decay_ticks,
+        decay_power,
+        decay_span,
+        decay_scale,
+        momentum,
+        first_tick,
+        last_tick,
+        basis,
+        decay,
+        gated,
+        arm,
+        reserved
+    );
+    assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
+    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores);
+    assert_eq!(struct_layout(module, "Step"), (step, size_of::<Step>() as u32));
+    let (mut layer, span) = struct_layout(module, "Layer");
+    let reserved = layer.split_off(layer.len() - 2);
+    let host = offsets!(Layer, n_in, n_out, in4, out4, weights, source, result, neurons, update_groups, observe_groups);
+    assert_eq!(layer, host);
+    assert_eq!(reserved[0].1, std::mem::offset_of!(Layer, reserved) as u32);
+    assert_eq!(span, size_of::<Layer>() as u32);
+}
+
+#[test]
+fn every_specialisation_is_valid() {
+    // Many configurations give the same text; each text is checked once.
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for (config, bytes) in specialisations() {
+        for family in [Family::TILED, Family::REGISTER] {
+            let family = if config.slots_per_weight() { family.with_squares() } else { family };
+            let population = population(&config, bytes, 2);
+            let layout = Layout::new(&population, &family, keeps_net(&population));
+            let specialisation = Specialisation::new(&population, &layout);
+            for kernel in Kernel::ALL {
+                texts
+                    .entry(specialisation.source(kernel, &family))
+                    .or_insert_with(|| format!("{kernel:?} {family:?} {config:?}"));
+            }
+        }
+    }
+    let mut failures = vec![];
+    for (text, what) in &texts {
+        let module = match naga::front::wgsl::parse_str(text) {
+            Ok(module) => module,
+            Err(e) => {
+                failures.push(format!("{what}\n{}", e.emit_to_string(text)));
+                continue;
+            }
+        };
+        check_structs(&module);
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::IMMEDIATES);
+        match validator.validate(&module) {
+            Err(e) => failures.push(format!("{what}\n{}", e.emit_to_string(text))),
+            Ok(info) => {
+                let options = naga::back::spv::Options::default();
+                if let Err(e) = naga::back::spv::write_vec(&module, &info, &options, None) {
+                    failures.push(format!("{what}\nSPIR-V: {e}"));
+                }
+            }
+        }
+        let storage = bindings(text).expect("it parses");
+        let storage = storage.iter().filter(|b| b.kind != wgpu::BufferBindingType::Uniform).count();
+        if storage > 8 {
+            failures.push(format!("{what}\n{storage} storage buffers; 8 are guaranteed"));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {} texts:\n{}",
+        failures.len(),
+        texts.len(),
+        failures[..failures.len().min(3)].join("\n")
+    );
+    println!("{} different texts", texts.len());
+}
