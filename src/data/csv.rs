@@ -1,4 +1,80 @@
-use super::*;
-pub fn read(_p: &Path) -> Result<DataSet> {
-    todo!()
+//! CSV: one sample per line, its features then its class number; a header is allowed.
+
+use super::{DataSet, Samples, class, finite, open_file};
+use crate::error::{Error, Result};
+use csv::{ByteRecord, ReaderBuilder, Trim};
+use std::io::Read;
+use std::path::Path;
+
+/// Reads the file at `path`.
+pub fn read(path: &Path) -> Result<DataSet> {
+    let mut bytes = vec![];
+    open_file(path)?.read_to_end(&mut bytes).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    decode(path, &bytes)
+}
+
+/// Decodes `bytes`, the content of the file at `path`. Blank lines are ignored and white space around fields is
+/// trimmed. The first line is a header if its first field is not a number; it must be as wide as the others.
+pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
+    let mut record = ByteRecord::new();
+    let (mut reals, mut labels) = (vec![], vec![]);
+    let mut width = None;
+    while reader.read_byte_record(&mut record).map_err(|e| Error::file(path, e))? {
+        if record.iter().all(<[u8]>::is_empty) && record.len() == 1 {
+            continue;
+        }
+        let error = |reason: String| Error::file(path, format!("line {}: {reason}", line(bytes, &record)));
+        let first = width.is_none();
+        let expected = *width.get_or_insert(record.len());
+        if record.len() != expected {
+            return Err(error(format!("{} fields, but the first line has {expected}", record.len())));
+        }
+        if expected < 2 {
+            return Err(error("one field only; a line holds features, then the label, with commas between".into()));
+        }
+        if first && number(&record[0]).is_none() {
+            continue;
+        }
+        for (column, field) in record.iter().enumerate() {
+            let in_column = |reason| error(format!("column {}: {reason}", column + 1));
+            if column + 1 < expected {
+                let value = number(field).ok_or_else(|| in_column(format!("`{}` is not a number", show(field))))?;
+                reals.push(finite(value).map_err(in_column)?);
+            } else {
+                let label = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
+                let label = label.ok_or_else(|| {
+                    in_column(format!("label `{}` is not an integer; number the classes 0, 1, 2, …", show(field)))
+                })?;
+                labels.push(class(label).map_err(in_column)?);
+            }
+        }
+    }
+    if labels.is_empty() {
+        return Err(Error::file(path, "holds no samples; a line holds features, then the label, with commas between"));
+    }
+    if u32::try_from(labels.len()).is_err() {
+        return Err(Error::file(path, format!("{} samples are more than {}", labels.len(), u32::MAX)));
+    }
+    let features = reals.len() / labels.len();
+    Ok(DataSet::assemble(features, Samples::F32(reals), labels, 0))
+}
+
+fn number(field: &[u8]) -> Option<f32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// A field for a message, which should stay one readable line whatever the file is.
+fn show(field: &[u8]) -> String {
+    let text = String::from_utf8_lossy(field);
+    let start: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if text.chars().nth(40).is_some() { start + "…" } else { start }
+}
+
+/// The line, from 1, in which `record` starts. The reader's own count takes the blank lines before a record for its
+/// start, hence this one.
+fn line(bytes: &[u8], record: &ByteRecord) -> usize {
+    let position = record.position().map_or(0, |position| position.byte() as usize).min(bytes.len());
+    let blank = bytes[position..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + bytes[..position + blank].iter().filter(|&&byte| byte == b'\n').count()
 }

@@ -1,4 +1,168 @@
-use super::*;
-pub fn read(_p: &Path) -> Result<DataSet> {
-    todo!()
+//! The IDX format of the MNIST files: images and labels as bytes, each file raw or gzipped.
+//!
+//! An IDX file is two zero bytes, the element type (8 = unsigned byte, the only one read here), the number of
+//! dimensions, one big-endian u32 per dimension, then the elements.
+
+use super::{DataSet, Samples, open_file, rows_and_features, times};
+use crate::error::{Error, Result};
+use flate2::bufread::MultiGzDecoder;
+use std::io::{BufRead, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// An IDX file: its name for messages and its bytes as stored, gzipped or not.
+pub struct Source<'a> {
+    pub path: PathBuf,
+    pub bytes: Box<dyn BufRead + 'a>,
+}
+
+/// The images of a set and their labels.
+pub struct Pair<'a> {
+    pub images: Source<'a>,
+    pub labels: Source<'a>,
+}
+
+/// Reads the canonically named files of `directory`; those of the test set may be absent, both.
+pub fn read(directory: &Path) -> Result<DataSet> {
+    if !directory.is_dir() {
+        let what = if directory.exists() { "is not a directory" } else { "there is no such directory" };
+        return Err(Error::file(directory, format!("{what}; idx: takes the one with train-images-idx3-ubyte")));
+    }
+    let train = Pair { images: required(directory, IMAGES, "train")?, labels: required(directory, LABELS, "train")? };
+    let test = match (find(directory, IMAGES, "t10k")?, find(directory, LABELS, "t10k")?) {
+        (None, None) => None,
+        (Some(images), Some(labels)) => Some(Pair { images, labels }),
+        (None, _) => return Err(missing(directory, IMAGES, "t10k")),
+        (_, None) => return Err(missing(directory, LABELS, "t10k")),
+    };
+    decode(train, test)
+}
+
+const IMAGES: &str = "images?idx3-ubyte";
+const LABELS: &str = "labels?idx1-ubyte";
+
+/// Opens the file under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. Whether it is gzipped
+/// is seen from its bytes, as browsers and tools unpack files without renaming them.
+fn find(directory: &Path, stem: &str, set: &str) -> Result<Option<Source<'static>>> {
+    let names = ["-", "."].into_iter().flat_map(|mark| ["", ".gz"].map(|end| (mark, end)));
+    names
+        .map(|(mark, end)| directory.join(format!("{set}-{}{end}", stem.replace('?', mark))))
+        .find(|path| path.exists())
+        .map(|path| Ok(Source { bytes: Box::new(open_file(&path)?), path }))
+        .transpose()
+}
+
+fn required(directory: &Path, stem: &str, set: &str) -> Result<Source<'static>> {
+    find(directory, stem, set)?.ok_or_else(|| missing(directory, stem, set))
+}
+
+fn missing(directory: &Path, stem: &str, set: &str) -> Error {
+    Error::file(directory, format!("{set}-{} is missing (raw or with .gz)", stem.replace('?', "-")))
+}
+
+/// Decodes a training set and, where there is one, its test set.
+pub fn decode(train: Pair, test: Option<Pair>) -> Result<DataSet> {
+    let (mut bytes, mut labels) = (vec![], vec![]);
+    let features = train.decode(&mut bytes, &mut labels)?;
+    let train_rows = labels.len();
+    if let Some(test) = test {
+        let path = test.images.path.clone();
+        let test_features = test.decode(&mut bytes, &mut labels)?;
+        if test_features != features {
+            let reason = format!("images of {test_features} bytes, but the training images have {features}");
+            return Err(Error::file(path, reason));
+        }
+    }
+    let test_rows = labels.len() - train_rows;
+    bytes.shrink_to_fit();
+    Ok(DataSet::assemble(features, Samples::U8(bytes), labels.into_iter().map(u32::from).collect(), test_rows))
+}
+
+impl Pair<'_> {
+    /// Appends images and labels to the stores and returns the number of bytes per image.
+    fn decode(self, image_store: &mut Vec<u8>, label_store: &mut Vec<u8>) -> Result<usize> {
+        let images = Decoder::open(self.images)?;
+        let labels = Decoder::open(self.labels)?;
+        let (rows, features) = rows_and_features(&images.sizes).map_err(|reason| images.error(reason))?;
+        if images.sizes.len() < 2 {
+            return Err(images.error("has one dimension only; images need at least two (is it a file of labels?)"));
+        }
+        if labels.sizes.len() != 1 {
+            return Err(labels.error(format!("has the sizes {}; labels have one dimension", times(&labels.sizes))));
+        }
+        if labels.sizes[0] != rows as u64 {
+            let (path, count) = (images.path.display(), labels.sizes[0]);
+            return Err(labels.error(format!("{count} labels, but {path} has {rows} images")));
+        }
+        images.payload(image_store)?;
+        labels.payload(label_store)?;
+        Ok(features)
+    }
+}
+
+/// An IDX file of which the header has been read.
+struct Decoder<'a> {
+    path: PathBuf,
+    reader: Box<dyn Read + 'a>,
+    sizes: Vec<u64>,
+}
+
+impl<'a> Decoder<'a> {
+    fn open(source: Source<'a>) -> Result<Self> {
+        let Source { path, mut bytes } = source;
+        let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
+        let reader: Box<dyn Read + 'a> =
+            if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
+        let mut decoder = Self { path, reader, sizes: vec![] };
+        decoder.sizes = decoder.header()?;
+        Ok(decoder)
+    }
+
+    fn error(&self, reason: impl ToString) -> Error {
+        Error::file(&self.path, reason)
+    }
+
+    fn header(&mut self) -> Result<Vec<u64>> {
+        let [zero0, zero1, element, dimensions] = self.four_bytes()?;
+        if [zero0, zero1] != [0, 0] || dimensions == 0 {
+            return Err(self.error(format!(
+                "is not an IDX file: it starts {zero0:02x} {zero1:02x} {element:02x} {dimensions:02x}, where 00 00 08 \
+                 and the number of dimensions belong"
+            )));
+        }
+        if element != 8 {
+            return Err(self.error(format!("elements of type {element:#04x}; only unsigned bytes (0x08) are read")));
+        }
+        (0..dimensions).map(|_| Ok(u64::from(u32::from_be_bytes(self.four_bytes()?)))).collect()
+    }
+
+    fn four_bytes(&mut self) -> Result<[u8; 4]> {
+        let mut bytes = [0; 4];
+        self.reader.read_exact(&mut bytes).map_err(|e| match e.kind() {
+            ErrorKind::UnexpectedEof => self.error("is truncated: it ends within its header"),
+            _ => self.error(format!("cannot be read: {e}")),
+        })?;
+        Ok(bytes)
+    }
+
+    /// Appends the elements to `store`: exactly as many as the header promises must be there. Never reads further than
+    /// one byte beyond, so a small file cannot unpack into more than it says; that byte also makes gzip check its sum.
+    fn payload(mut self, store: &mut Vec<u8>) -> Result<()> {
+        let promised = self.sizes.iter().product::<u64>();
+        let before = store.len();
+        let outcome = self.reader.by_ref().take(promised + 1).read_to_end(store);
+        let found = (store.len() - before) as u64;
+        match outcome {
+            Err(e) if e.kind() != ErrorKind::UnexpectedEof => {
+                Err(self.error(format!("is damaged after {found} bytes of data: {e}")))
+            }
+            _ if found > promised => {
+                Err(self.error(format!("has more than the {promised} bytes of data that its header promises")))
+            }
+            Ok(_) if found == promised => Ok(()),
+            _ => Err(self.error(format!(
+                "is truncated: it ends after {found} bytes of data, its header promises {} = {promised}",
+                times(&self.sizes)
+            ))),
+        }
+    }
 }

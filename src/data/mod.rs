@@ -1,4 +1,8 @@
 //! Data sets: one resident store of rows with labels, and the splits of its row numbers.
+//!
+//! Each format has its reader below; what they share – opening a file, the checks on sizes and labels – is here. Readers
+//! trust nothing: sizes are checked against the bytes that really follow, and memory grows with these, not with what a
+//! header claims.
 
 mod csv;
 mod embedded;
@@ -6,9 +10,11 @@ mod idx;
 mod npz;
 mod split;
 
-pub use split::Split;
+pub use split::{DEFAULT_TEST_FRACTION, Split};
 
 use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 /// The features of all samples, row-major `[samples, features]`.
@@ -19,6 +25,9 @@ pub enum Samples {
     /// Real features as they are.
     F32(Vec<f32>),
 }
+
+/// Largest class number. A label beyond it is surely no class, and would ask for an output neuron per number.
+pub const MAX_LABEL: u32 = 65535;
 
 /// 1/255 in f32: bytes are scaled by this product on every engine.
 pub const BYTE_SCALE: f32 = 1.0 / 255.0;
@@ -47,6 +56,9 @@ impl DataSet {
     /// If the name is unknown, or a file is missing, damaged or inconsistent; the message names file and place.
     pub fn open(name: &str) -> Result<Self> {
         let mut data = match name.split_once(':') {
+            Some(("idx" | "csv" | "npz", "")) => {
+                return Err(Error::config(format!("--data {name}: a path must follow the colon")));
+            }
             None if name == "mnist" => embedded::mnist()?,
             None if name == "iris" => embedded::iris()?,
             Some(("idx", path)) => idx::read(Path::new(path))?,
@@ -62,7 +74,13 @@ impl DataSet {
         Ok(data)
     }
 
-    /// Number of rows.
+    /// Puts together what a reader has checked: one label per sample and at least one of them.
+    fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
+        let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+        Self { name: String::new(), features, classes, samples, labels, test_rows }
+    }
+
+    /// Number of rows, those of the canonical test set included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -74,12 +92,58 @@ impl DataSet {
         self.labels.is_empty()
     }
 
-    /// Writes the features of `row` to `out`, which has `features` places.
+    /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has `features` places.
+    ///
+    /// # Panics
+    /// If there is no such row, or `out` is of another length.
     pub fn copy_row(&self, row: usize, out: &mut [f32]) {
+        assert_eq!(out.len(), self.features, "a row needs one place per feature");
         let range = row * self.features..(row + 1) * self.features;
         match &self.samples {
             Samples::U8(bytes) => out.iter_mut().zip(&bytes[range]).for_each(|(o, &b)| *o = f32::from(b) * BYTE_SCALE),
             Samples::F32(reals) => out.copy_from_slice(&reals[range]),
         }
     }
+}
+
+/// Opens a file for reading; a directory, which some systems open without complaint, is refused.
+fn open_file(path: &Path) -> Result<BufReader<File>> {
+    let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(Error::file(path, "is a directory, not a file"));
+    }
+    Ok(BufReader::new(file))
+}
+
+/// Rows and features of an array of `sizes`: the first counts the rows, the product of the others the features.
+/// Row numbers are u32 everywhere, hence the limit.
+fn rows_and_features(sizes: &[u64]) -> std::result::Result<(usize, usize), String> {
+    let (&rows, rest) = sizes.split_first().ok_or("is a single number, not one sample after the other")?;
+    let features = rest.iter().try_fold(1, |product: u64, &size| product.checked_mul(size));
+    let total = features.and_then(|features| features.checked_mul(rows)).filter(|&t| isize::try_from(t).is_ok());
+    match (rows, features, total) {
+        (0, ..) => Err("holds no samples".into()),
+        (_, Some(0), _) => Err("has samples without features".into()),
+        (_, Some(features), Some(_)) if rows <= u64::from(u32::MAX) => Ok((rows as usize, features as usize)),
+        _ => Err(format!("claims an impossible size, {}", times(sizes))),
+    }
+}
+
+/// `[60000, 28, 28]` as `60000 × 28 × 28`.
+fn times(sizes: &[u64]) -> String {
+    sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ")
+}
+
+/// A label as a class number.
+fn class(label: i128) -> std::result::Result<u32, String> {
+    match u32::try_from(label) {
+        Ok(class) if class <= MAX_LABEL => Ok(class),
+        _ if label < 0 => Err(format!("label {label} is negative; number the classes 0, 1, 2, …")),
+        _ => Err(format!("label {label} is above {MAX_LABEL}; number the classes 0, 1, 2, …")),
+    }
+}
+
+/// A feature, which must be finite to train on.
+fn finite(value: f32) -> std::result::Result<f32, String> {
+    if value.is_finite() { Ok(value) } else { Err(format!("{value} is not a finite number")) }
 }

@@ -1,0 +1,67 @@
+//! Data sets against what is published about them, hand-built files of every format, and the splits.
+
+mod csv;
+mod embedded;
+mod idx;
+mod npz;
+mod split;
+
+use homeostat::data::DataSet;
+use homeostat::error::Error;
+use std::path::Path;
+
+/// Opens `kind:path` and returns the message, which must be about a file.
+fn refusal(kind: &str, path: &Path) -> String {
+    match DataSet::open(&format!("{kind}:{}", path.display())) {
+        Err(error @ Error::File { .. }) => error.to_string(),
+        other => panic!("{kind}:{}: expected an error about a file, got {other:?}", path.display()),
+    }
+}
+
+/// Asserts that `message` holds every one of `parts`.
+fn assert_says(case: &str, message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{case}: `{part}` is not in `{message}`");
+    }
+    assert!(!message.contains('\n'), "{case}: more than one line: {message}");
+}
+
+/// Hands `attempt` every beginning of `bytes`, and `bytes` with each byte changed in turn.
+fn mutate(bytes: &[u8], mut attempt: impl FnMut(&[u8])) {
+    (0..bytes.len()).for_each(|end| attempt(&bytes[..end]));
+    let mut changed = bytes.to_vec();
+    for place in 0..bytes.len() {
+        for flip in [0x01, 0x10, 0x80, 0xff] {
+            changed[place] ^= flip;
+            attempt(&changed);
+            changed[place] ^= flip;
+        }
+    }
+}
+
+/// What every data set promises, however it came to be.
+fn assert_consistent(data: &DataSet) {
+    let mut row = vec![f32::NAN; data.features];
+    assert!(!data.is_empty() && data.features > 0 && data.test_rows < data.len());
+    for (number, &label) in data.labels.iter().enumerate() {
+        assert!((label as usize) < data.classes);
+        data.copy_row(number, &mut row);
+        assert!(row.iter().all(|value| value.is_finite()));
+    }
+}
+
+/// Opens a changed file: a data set that keeps its promises or an error, never a panic.
+fn open_anyhow(name: &str) {
+    if let Ok(data) = DataSet::open(name) {
+        assert_consistent(&data);
+    }
+}
+
+#[test]
+fn unknown_names_are_usage_errors() {
+    for name in ["", "mnist2", "tar:x", "idx:", "csv:", "npz:", "iris.csv"] {
+        let error = DataSet::open(name).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert_says(name, &error.to_string(), &["--data"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Splits: what is held out.
+
+use super::assert_says;
+use homeostat::data::{DEFAULT_TEST_FRACTION, DataSet, Samples, Split};
+
+/// A data set of one feature with the given number of samples per class, classes interleaved as far as they reach.
+fn data(counts: &[usize], test_rows: usize) -> DataSet {
+    let longest = counts.iter().copied().max().unwrap_or(0);
+    let classes = |turn| (0..).zip(counts).filter(move |&(_, &count)| turn < count).map(|(class, _)| class);
+    let labels: Vec<u32> = (0..longest).flat_map(classes).collect();
+    DataSet {
+        name: "toy".into(),
+        features: 1,
+        classes: counts.len(),
+        samples: Samples::F32((0..labels.len()).map(|row| row as f32).collect()),
+        labels,
+        test_rows,
+    }
+}
+
+fn per_class(data: &DataSet, rows: &[u32]) -> Vec<usize> {
+    let mut counts = vec![0; data.classes];
+    rows.iter().for_each(|&row| counts[data.labels[row as usize] as usize] += 1);
+    counts
+}
+
+#[test]
+fn held_out_rows_are_stratified_disjoint_complete_and_seeded() {
+    let counts = [50, 7, 1, 0, 25];
+    let data = data(&counts, 0);
+    for (fraction, expected) in [
+        (Some(0.1), [5, 1, 0, 0, 3]), // 2.5 rounds away from zero
+        (None, [5, 1, 0, 0, 3]),
+        (Some(0.5), [25, 4, 1, 0, 13]),
+        (Some(0.95), [48, 7, 1, 0, 24]),
+        (Some(0.0), [0, 0, 0, 0, 0]),
+    ] {
+        let mut seen = std::collections::HashSet::new();
+        for seed in [0, 1, 2, u64::MAX] {
+            let split = Split::new(&data, fraction, seed).unwrap();
+            assert_eq!(per_class(&data, &split.test), expected, "{fraction:?}");
+            assert!(split.train.is_sorted() && split.test.is_sorted());
+            let mut all = [&split.train[..], &split.test].concat();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..83), "each row once");
+            assert_eq!(split, Split::new(&data, fraction, seed).unwrap());
+            seen.insert(split.test);
+        }
+        assert_eq!(seen.len(), if fraction == Some(0.0) { 1 } else { 4 }, "seeds draw different rows");
+    }
+}
+
+#[test]
+fn every_row_is_as_likely_to_be_held_out() {
+    let data = data(&[20, 20], 0);
+    let mut counts = [0u32; 40];
+    for seed in 0..2000 {
+        let split = Split::new(&data, Some(0.25), seed).unwrap();
+        split.test.iter().for_each(|&row| counts[row as usize] += 1);
+    }
+    // 2000 draws at p = 1/4: standard deviation 19.4, so five of it is far beyond chance for 40 rows.
+    assert!(counts.iter().all(|count| count.abs_diff(500) < 97), "{counts:?}");
+}
+
+#[test]
+fn the_canonical_split_is_kept() {
+    let data = data(&[5, 5], 3);
+    let split = Split::new(&data, None, 9).unwrap();
+    assert_eq!((split.train, split.test), ((0..7).collect(), vec![7, 8, 9]));
+    for fraction in [0.0, 0.1] {
+        let error = Split::new(&data, Some(fraction), 9).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_says("canonical", &error.to_string(), &["--test-fraction", "toy already has a test set", "leave"]);
+    }
+}
+
+#[test]
+fn refuses_what_leaves_a_side_empty() {
+    assert!((DEFAULT_TEST_FRACTION - 0.1).abs() < 1e-12);
+    let cases: [(&[usize], Option<f64>, &[&str]); 8] = [
+        (&[4, 4], None, &["--test-fraction 0.1 (the default)", "holds out none of the 8 samples", "or 0"]),
+        (&[50, 50], Some(0.001), &["--test-fraction 0.001:", "holds out none of the 100 samples", "larger"]),
+        (&[1, 1], Some(0.5), &["--test-fraction 0.5:", "leaves none of the 2 samples", "smaller"]),
+        (&[3], Some(0.9), &["leaves none of the 3 samples"]),
+        (&[9], Some(1.0), &["below 1"]),
+        (&[9], Some(-0.1), &["at least 0"]),
+        (&[9], Some(f64::NAN), &["at least 0"]),
+        (&[9], Some(f64::INFINITY), &["below 1"]),
+    ];
+    for (counts, fraction, parts) in cases {
+        let error = Split::new(&data(counts, 0), fraction, 1).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_says(&format!("{counts:?} {fraction:?}"), &error.to_string(), parts);
+    }
+}
