@@ -159,8 +159,11 @@ impl<'a> Decoder<'a> {
                 Err(self.error(format!("has more than the {promised} bytes of data that its header promises")))
             }
             Ok(_) if found == promised => Ok(()),
+            _ if found == promised => Err(self.error(format!(
+                "is damaged: after its {promised} bytes of data the gzip stream is cut off, or something follows it"
+            ))),
             _ => Err(self.error(format!(
-                "is truncated: it ends after {found} bytes of data, its header promises {} = {promised}",
+                "is truncated: it ends after {found} bytes of data, its header promises {promised} ({})",
                 times(&self.sizes)
             ))),
         }

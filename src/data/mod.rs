@@ -129,9 +129,10 @@ fn rows_and_features(sizes: &[u64]) -> std::result::Result<(usize, usize), Strin
     }
 }
 
-/// `[60000, 28, 28]` as `60000 × 28 × 28`.
+/// `[60000, 28, 28]` as `60000 × 28 × 28`; a damaged file may claim hundreds, of which the first say enough.
 fn times(sizes: &[u64]) -> String {
-    sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ")
+    let shown = sizes.iter().take(8).map(u64::to_string).collect::<Vec<_>>().join(" × ");
+    if sizes.len() > 8 { shown + " × …" } else { shown }
 }
 
 /// A label as a class number.

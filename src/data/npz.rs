@@ -75,10 +75,9 @@ impl Npz<'_> {
 
     fn array(&mut self, name: &str) -> Result<Array<'_>> {
         let error = |reason: String| Error::file(self.path, format!("array {name}: {reason}"));
-        let present = {
-            let names = self.archive.file_names_raw().take(20).map(String::from_utf8_lossy);
-            names.map(|name| name.trim_end_matches(".npy").to_owned()).collect::<Vec<_>>().join(", ")
-        };
+        let names = self.archive.file_names_raw().take(20).map(String::from_utf8_lossy);
+        let names: Vec<_> = names.map(|n| n.trim_end_matches(".npy").escape_debug().to_string()).collect();
+        let present = if names.is_empty() { "nothing".into() } else { names.join(", ") };
         let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| match e {
             ZipError::FileNotFound => error(format!(
                 "is missing; the file holds: {present}; wanted: x_train, y_train and perhaps x_test, y_test; or x, y"
@@ -92,8 +91,8 @@ impl Npz<'_> {
     }
 }
 
-/// Reads and checks the header of an array. npyz multiplies the sizes unchecked, parses nested brackets by recursion
-/// and allocates whatever length the file claims; so what could hurt is refused before it sees the text.
+/// Reads and checks the header of an array. npyz multiplies the sizes unchecked, takes for ever over deeply nested
+/// brackets and allocates whatever length the file claims; so what could hurt is refused before it sees the text.
 fn header(reader: &mut impl Read) -> std::result::Result<NpyHeader, String> {
     let mut bytes = vec![0; 10];
     let truncated = |e| format!("is not an NPY array, or cut off in its header: {e}");

@@ -74,6 +74,9 @@ fn takes_any_dimensionality_and_no_test_set() {
     }
 }
 
+/// What is wrong, the files of images and of labels, and what the message must hold.
+type Case<'a> = (&'a str, Vec<u8>, Vec<u8>, &'a [&'a str]);
+
 #[test]
 fn refuses_bad_files() {
     let [images, labels] = train();
@@ -85,13 +88,13 @@ fn refuses_bad_files() {
     wrong_sum[zipped.len() - 8] ^= 1;
     // A megabyte of zeros in a kilobyte, of which the header promises 12 bytes.
     let bomb = gzip(&[&images[..16], &vec![0; 1 << 20]].concat());
-    let cases: [(&str, Vec<u8>, Vec<u8>, &[&str]); 22] = [
+    let cases: [Case; 22] = [
         ("empty file", vec![], labels.clone(), &[TRAIN[0], "ends within its header"]),
         ("half a header", images[..9].to_vec(), labels.clone(), &[TRAIN[0], "ends within its header"]),
         ("a zip", b"PK\x03\x04....".to_vec(), labels.clone(), &[TRAIN[0], "is not an IDX file", "50 4b 03 04"]),
         ("no dimension", vec![0, 0, 8, 0], labels.clone(), &[TRAIN[0], "is not an IDX file"]),
         ("floats", float(&images), labels.clone(), &[TRAIN[0], "type 0x0d"]),
-        ("truncated", less(&images), labels.clone(), &[TRAIN[0], "after 11 bytes", "3 × 2 × 2 = 12"]),
+        ("truncated", less(&images), labels.clone(), &[TRAIN[0], "after 11 bytes", "promises 12 (3 × 2 × 2)"]),
         ("trailing", more(&images), labels.clone(), &[TRAIN[0], "more than the 12 bytes"]),
         ("huge", idx(&[3, u32::MAX, 2], &[]), labels.clone(), &[TRAIN[0], "is truncated", "4294967295"]),
         (
@@ -108,10 +111,10 @@ fn refuses_bad_files() {
         ("too few labels", images.clone(), idx(&[2], &[0, 1]), &[TRAIN[1], "2 labels", "has 3 images"]),
         ("labels truncated", images.clone(), less(&labels), &[TRAIN[1], "after 2 bytes"]),
         ("labels trailing", images.clone(), more(&labels), &[TRAIN[1], "more than the 3 bytes"]),
-        ("gzip truncated", less(&zipped), labels.clone(), &[TRAIN[0], "is truncated"]),
+        ("gzip truncated", less(&zipped), labels.clone(), &[TRAIN[0], "is cut off"]),
         ("gzip header only", zipped[..11].to_vec(), labels.clone(), &[TRAIN[0]]),
         ("gzip sum", wrong_sum, labels.clone(), &[TRAIN[0], "is damaged"]),
-        ("gzip trailing", more(&zipped), labels.clone(), &[TRAIN[0]]),
+        ("gzip trailing", more(&zipped), labels.clone(), &[TRAIN[0], "something follows"]),
         ("gzip bomb", bomb, labels.clone(), &[TRAIN[0], "more than the 12 bytes"]),
     ];
     for (case, images, labels, parts) in cases {

@@ -127,7 +127,7 @@ fn refuses_bad_files() {
         ("no zip", b"hello".to_vec(), &["is not an NPZ file"]),
         ("truncated zip", whole[..whole.len() - 5].to_vec(), &["is not an NPZ file"]),
         ("wrong sum", wrong_sum, &["array x:", "is damaged"]),
-        ("no arrays", stored(&[]), &["array x_train: is missing"]),
+        ("no arrays", stored(&[]), &["array x_train: is missing", "holds: nothing"]),
         ("other arrays", stored(&[("w", y()), ("b", y())]), &["x_train: is missing", "holds: w, b;"]),
         ("no y", stored(&[("x", x())]), &["array y: is missing", "holds: x;"]),
         ("no x", stored(&[("y_train", y())]), &["array x_train: is missing"]),
