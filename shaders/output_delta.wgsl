@@ -31,17 +31,23 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
     // The answer is right if no other net is larger, and none before it is equal; NaN is never right. Comparing net and
     // not y keeps saturated units apart.
     let net_label = activation_arena[y_row + label / 4u][label % 4u];
-    var right = net_label == net_label;
-    var largest = net_label;
-    for (var k = 0u; k < layer.n_out; k++) {
-        let net = activation_arena[y_row + k / 4u][k % 4u];
-        right = right && (net < net_label || (net == net_label && k >= label));
-        largest = max(largest, net);
+    var right = true;
+    var largest = vec4<f32>(net_label);
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let net = activation_arena[y_row + n4];
+        let column = 4u * n4 + vec4<u32>(0u, 1u, 2u, 3u);
+        let padding = column >= vec4<u32>(layer.n_out);
+        let beaten = net < vec4<f32>(net_label);
+        let tied = (net == vec4<f32>(net_label)) & (column >= vec4<u32>(label));
+        right = right && all(beaten | tied | padding);
+        largest = max(largest, select(net, vec4<f32>(net_label), padding));
     }
 //% if output == "softmax"
+    let peak = max(max(largest.x, largest.y), max(largest.z, largest.w));
     var total = 0.0;
-    for (var k = 0u; k < layer.n_out; k++) {
-        total += exp(max(activation_arena[y_row + k / 4u][k % 4u] - largest, -80.0));
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let e = exp(max(activation_arena[y_row + n4] - peak, vec4<f32>(-80.0)));
+        total += dot(mask_columns(e, n4, layer.n_out), vec4<f32>(1.0));
     }
 //% endif
 
@@ -50,7 +56,7 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
         let net = activation_arena[y_row + n4];
         let d = select(vec4<f32>(0.0), vec4<f32>(1.0), 4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(label));
 //% if output == "softmax"
-        let y = mask_columns(exp(max(net - largest, vec4<f32>(-80.0))) / total, n4, layer.n_out);
+        let y = mask_columns(exp(max(net - peak, vec4<f32>(-80.0))) / total, n4, layer.n_out);
         let slope = y * (1.0 - y);
 //% elif output == "logistic"
         let y = mask_columns(logistic(net), n4, layer.n_out);
@@ -80,7 +86,7 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
 //% if loss == "cross-entropy" and output == "softmax"
-    loss = log(total) + largest - net_label;
+    loss = log(total) + peak - net_label;
 //% endif
 
     let entry = member * SCORES + step.scores + sample;

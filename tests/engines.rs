@@ -1,0 +1,246 @@
+//! What every engine promises, whatever it computes: members together equal members alone, resuming equals not stopping,
+//! a run repeats, reports agree with each other – all bitwise on one device. The GPU engine runs in both kernel families.
+
+use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
+
+use homeostat::data::{DataSet, Samples, Split};
+use homeostat::engine::{Engine, Report, Wanted};
+use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
+use homeostat::population::{MemberState, Population};
+use homeostat::psi::Member;
+use homeostat::rng::{Random, Stream};
+use homeostat::topology::Topology;
+use std::sync::Arc;
+
+const ROWS: usize = 37;
+const FEATURES: usize = 21;
+
+fn data(bytes: bool) -> Arc<DataSet> {
+    let mut random = Random::new(11, Stream::Order, 0);
+    let mut draw = |_| random.below(256) as u8;
+    let values: Vec<u8> = (0..ROWS * FEATURES).map(&mut draw).collect();
+    let samples = match bytes {
+        true => Samples::U8(values),
+        false => Samples::F32(values.iter().map(|&b| f32::from(b) / 100.0 - 1.0).collect()),
+    };
+    let labels = (0..ROWS as u32).map(|i| i % 5).collect();
+    Arc::new(DataSet { name: "test".into(), features: FEATURES, classes: 5, samples, labels, test_rows: 6 })
+}
+
+fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
+    let data = data(bytes);
+    let split = Split { train: (0..31).collect(), test: (31..37).collect() };
+    let mut widths = vec![FEATURES];
+    widths.extend(&configs[0].hidden.0);
+    widths.push(5);
+    let splits = vec![split; configs.len()];
+    let mut population = Population { members: vec![], topology: Topology::new(widths), data, splits, configs };
+    let ticks = population.ticks();
+    population.members = population.configs.iter().map(|config| Member::new(config, ticks)).collect();
+    Arc::new(population)
+}
+
+/// Settings that reach every branch of the kernels between them.
+fn variants() -> Vec<(Config, bool)> {
+    let base = Config {
+        hidden: Hidden(vec![19, 10]),
+        batch_size: 8,
+        epochs: 4,
+        alpha0: 0.2,
+        theta: Some(0.3),
+        test_fraction: None,
+        ..Config::default()
+    };
+    vec![
+        (Config { clock: "steps:3".parse().unwrap(), ..base.clone() }, true),
+        (Config { scope: Scope::Weight, basis: Basis::Net2, momentum: 0.5, ..base.clone() }, false),
+        (
+            Config {
+                scope: Scope::Weight,
+                basis: Basis::Coactivation,
+                theta: Some(0.02),
+                momentum: 0.5,
+                coast: true,
+                ..base.clone()
+            },
+            true,
+        ),
+        (
+            Config {
+                scope: Scope::Layer,
+                basis: Basis::Delta,
+                output: Output::Logistic,
+                loss: Loss::Mse,
+                ..base.clone()
+            },
+            false,
+        ),
+        (
+            Config {
+                batch_size: 1,
+                hidden: Hidden(vec![]),
+                theta: None,
+                theta_sliding: Some("1.1:2".parse().unwrap()),
+                ..base
+            },
+            true,
+        ),
+    ]
+}
+
+type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
+
+fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> Box<dyn Engine> {
+    let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
+    let options = Options { family: Some(family), checked: true };
+    let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
+    engine.poison();
+    Box::new(engine)
+}
+
+const ENGINES: [(&str, Make); 2] = [
+    //cpu
+    ("gpu, register tiles", |population, state| gpu(population, state, Family::REGISTER)),
+    ("gpu, workgroup tiles", |population, state| gpu(population, state, Family::TILED)),
+];
+
+fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
+    let shuffled = |(config, split): (&Config, &Split)| {
+        let mut rows = split.train.clone();
+        Random::new(config.seed, Stream::Order, epoch).shuffle(&mut rows);
+        rows
+    };
+    population.configs.iter().zip(&population.splits).map(shuffled).collect()
+}
+
+/// Trains epochs `first..=last` with the ticks where the clock puts them; reports after every epoch.
+fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32) -> Vec<Report> {
+    let steps = population.steps_per_epoch();
+    let period = match population.shared().clock {
+        homeostat::config::Clock::Epoch => steps,
+        homeostat::config::Clock::Steps(k) => k,
+    };
+    (first..=last)
+        .map(|epoch| {
+            engine.set_order(&order(population, epoch)).unwrap();
+            for batch in 0..steps {
+                let done = (epoch - 1) * steps + batch + 1;
+                let tick = (done % period == 0 && done / period <= population.ticks()).then_some(done / period);
+                engine.train(batch..batch + 1, tick).unwrap();
+            }
+            engine.request_report(Wanted { train: true, test: true }).unwrap();
+            engine.next_report().unwrap()
+        })
+        .collect()
+}
+
+fn differing_members(config: &Config) -> Vec<Config> {
+    (0..5)
+        .map(|i| {
+            let mut member = Config { seed: i, alpha0: 0.1 + 0.1 * i as f64, ..config.clone() };
+            member.theta = config.theta.map(|theta| theta * (0.5 + 0.25 * i as f64));
+            member
+        })
+        .collect()
+}
+
+#[test]
+fn members_together_equal_members_alone() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let together = population(differing_members(&config), bytes);
+            let mut engine = make(Arc::clone(&together), &together.initial_state());
+            let reports = train(engine.as_mut(), &together, 1, 4);
+            let states = engine.state().unwrap();
+            // One from each end; building an engine costs a second of compilation on software Vulkan.
+            for m in [0, 3] {
+                let member = &together.configs[m];
+                let alone = population(vec![member.clone()], bytes);
+                let mut engine = make(Arc::clone(&alone), &alone.initial_state());
+                let reports_alone = train(engine.as_mut(), &alone, 1, 4);
+                assert_eq!(states[m], engine.state().unwrap()[0], "{name}: member {m} of {config:?}");
+                for (one, all) in reports_alone.iter().zip(&reports) {
+                    assert_eq!(one.members[0], all.members[m], "{name}: report of member {m} of {config:?}");
+                }
+            }
+            // The members really differ, so the test can fail.
+            assert_ne!(states[0].layers[0].weights, states[4].layers[0].weights);
+        }
+    }
+}
+
+#[test]
+fn resuming_equals_not_stopping() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let population = population(differing_members(&config), bytes);
+            let mut unbroken = make(Arc::clone(&population), &population.initial_state());
+            train(unbroken.as_mut(), &population, 1, 4);
+            let mut first = make(Arc::clone(&population), &population.initial_state());
+            train(first.as_mut(), &population, 1, 2);
+            let saved = first.state().unwrap();
+            let mut second = make(Arc::clone(&population), &saved);
+            assert_eq!(second.state().unwrap(), saved, "{name}: state changes on its way through the engine");
+            train(second.as_mut(), &population, 3, 4);
+            assert_eq!(second.state().unwrap(), unbroken.state().unwrap(), "{name}: {config:?}");
+        }
+    }
+}
+
+/// A race would show here: many workgroups, several steps, and the bits must not depend on who came first.
+#[test]
+fn a_big_run_repeats() {
+    let hidden = Hidden(vec![150, 90]);
+    let config = Config { hidden, batch_size: 31, epochs: 4, ..variants().swap_remove(0).0 };
+    let population = population(differing_members(&config), true);
+    for (name, make) in ENGINES {
+        let run = || {
+            let mut engine = make(Arc::clone(&population), &population.initial_state());
+            train(engine.as_mut(), &population, 1, 4);
+            engine.state().unwrap()
+        };
+        assert_eq!(run(), run(), "{name}");
+    }
+}
+
+/// Two kernel families, and the same family with and without bounds checks, add in the same order: same bits.
+#[test]
+fn kernel_families_agree_bitwise() {
+    for (config, bytes) in variants() {
+        let population = population(vec![config.clone()], bytes);
+        let run = |family, checked| {
+            let context = Context::open(&Pick::Any).expect("an adapter");
+            let options = Options { family: Some(family), checked };
+            let state = population.initial_state();
+            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            train(&mut engine, &population, 1, 4);
+            engine.state().unwrap()
+        };
+        let reference = run(Family::REGISTER, true);
+        for (family, checked) in [(Family::REGISTER, false), (Family::TILED, true), (Family::TILED, false)] {
+            assert_eq!(run(family, checked), reference, "{family:?}, checked: {checked}, {config:?}");
+        }
+    }
+}
+
+/// The bound that the design promises: data set + (w, α for weight scope, m with momentum) + 4·B·Σn·4 bytes per
+/// member, + 16 MB.
+#[test]
+fn gpu_memory_stays_within_the_promise() {
+    for (config, bytes) in variants() {
+        if config.slots_per_weight() {
+            continue; // ψ's slots per weight come on top, as the README says
+        }
+        for members in [1, 5] {
+            let population = population(vec![config.clone(); members], bytes);
+            let weights = population.topology.parameters();
+            let per_weight = 1 + usize::from(config.scope == Scope::Weight) + usize::from(config.momentum > 0.0);
+            let neurons: usize = population.topology.widths().iter().sum();
+            let state = 4 * weights * per_weight + 4 * config.batch_size * neurons * 4;
+            let data = population.data.len() * FEATURES * if bytes { 1 } else { 4 };
+            let context = Context::open(&Pick::Any).expect("an adapter");
+            let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
+            assert!(engine.allocated_bytes() <= (data + members * state + 16_000_000) as u64);
+        }
+    }
+}
