@@ -377,8 +377,14 @@ impl Config {
     /// Defaults overlaid with `layers`, later ones winning; a layer that sets θ in one form unsets the others.
     ///
     /// # Errors
-    /// Names the unknown key or the bad value.
+    /// Names the unknown key or the bad value, or what makes no sense together.
     pub fn overlay<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
+        let config = Self::merge(layers)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let mut all = Self::default().to_table();
         for layer in layers {
             if layer.keys().any(|key| Self::THRESHOLD_KEYS.contains(&key.as_str())) {
@@ -386,9 +392,19 @@ impl Config {
             }
             all.extend(layer.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
-        let config: Self = all.try_into().map_err(|e: toml::de::Error| Error::config(e.message().to_owned()))?;
-        config.check()?;
-        Ok(config)
+        all.try_into().map_err(|e: toml::de::Error| Error::config(e.message().to_owned()))
+    }
+
+    /// Of the settings as parsed from a command line, those that the user really typed.
+    ///
+    /// # Errors
+    /// If a number is too large for a record.
+    pub fn typed(&self, matches: &clap::ArgMatches) -> Result<toml::Table> {
+        let mut table =
+            toml::Table::try_from(self).map_err(|e| Error::config(format!("a number is too large: {e}")))?;
+        let source = |key: &str| matches.value_source(&key.replace('-', "_"));
+        table.retain(|key, _| source(key) == Some(clap::parser::ValueSource::CommandLine));
+        Ok(table)
     }
 
     const THRESHOLD_KEYS: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
@@ -399,15 +415,21 @@ impl Config {
         toml::Table::try_from(self).expect("a configuration is a flat table")
     }
 
-    /// Reads a TOML file of settings; any subset of the keys.
+    /// Reads a file of settings, any subset of the keys: TOML, or for a name ending in `.json` a JSON object of them or
+    /// a `result.json`. Whether they make sense together is asked once all layers are known.
     ///
     /// # Errors
-    /// If the file cannot be read, is not TOML, or has a key that is not a setting.
+    /// If the file cannot be read or parsed, or has a key that is not a setting or a value of the wrong kind.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| Error::file(path, e.to_string().trim_end()))?;
-        Self::overlay([&table]).map_err(|e| Error::file(path, e))?;
+        let table = if path.extension().is_some_and(|extension| extension == "json") {
+            let mut record: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
+            let settings = record.get_mut("config").map(serde_json::Value::take).unwrap_or(record);
+            serde_json::from_value(settings).map_err(|e| Error::file(path, e))?
+        } else {
+            text.parse().map_err(|e: toml::de::Error| Error::file(path, e.to_string().trim_end()))?
+        };
+        Self::merge([&table]).map_err(|e| Error::file(path, e))?;
         Ok(table)
     }
 
@@ -440,6 +462,10 @@ impl Config {
         }
         if self.batch_size == 0 {
             return refuse("--batch-size 0: must be at least 1".into());
+        }
+        // TOML, which every setting must survive, has no larger integer.
+        if i64::try_from(self.seed).is_err() {
+            return refuse(format!("--seed {}: must be at most {}", self.seed, i64::MAX));
         }
         if self.hidden.0.contains(&0) {
             return refuse(format!("--hidden {}: a layer needs at least one neuron", self.hidden));

@@ -1,1 +1,14 @@
-fn main() {}
+//! The `homeostat` program: runs the command line and turns its result into the process exit code.
+
+use homeostat::cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `homeostat eval`: loss and error of a saved model.
+
+use super::{percent, say, tell};
+use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Rule};
+use crate::data::DataSet;
+use crate::device;
+use crate::engine::{DeviceInfo, Engine, Score, Wanted};
+use crate::error::{Error, Result};
+use crate::population::Population;
+use crate::run::{Model, to_json};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Report loss and error of a saved model on its training and test samples.
+///
+/// Settings come from the model's metadata; flags given here win. The result goes to stdout.
+#[derive(clap::Args)]
+pub struct Eval {
+    /// A model.safetensors
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Data set: mnist, iris, idx:DIR, csv:FILE or npz:FILE [default: the one it was trained on]
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+    /// Share of the samples taken as test set where the data has none; 0 = none [default: as in training]
+    #[arg(long, value_name = "F")]
+    test_fraction: Option<f64>,
+    /// Seed of the split [default: as in training]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Device, as for train
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    /// Activation of the hidden layers, for a model without metadata
+    #[arg(long, value_enum)]
+    activation: Option<Activation>,
+    /// Activation of the output layer, for a model without metadata
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+    /// Loss to report
+    #[arg(long, value_enum)]
+    loss: Option<Loss>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Part {
+    samples: usize,
+    loss: f64,
+    error: f64,
+}
+
+#[derive(Serialize)]
+struct Evaluation {
+    model: PathBuf,
+    data: String,
+    train: Part,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Part>,
+    device: DeviceInfo,
+}
+
+impl Eval {
+    /// Evaluates and prints.
+    pub fn run(&self) -> Result<()> {
+        let choice: device::Choice = self.device.parse()?;
+        let model = Model::read(&self.model)?;
+        let config = self.config(&model)?;
+        config.check()?;
+        let data = Arc::new(DataSet::open(&config.data)?);
+        model.check_data(&data)?;
+        let scope = config.scope;
+        let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
+        let mut state = population.initial_state();
+        model.apply(scope, &mut state[0])?;
+        let opened = device::open(&choice, &population, &state)?;
+        if let Some(note) = &opened.note {
+            tell(format_args!("note: {note}"));
+        }
+        let evaluation = self.evaluate(&population, opened.engine)?;
+        if self.json {
+            return say(to_json(&evaluation)?);
+        }
+        tell(format_args!("device: {}", evaluation.device));
+        say(format_args!("{:<8} {:>8}  {:>10}  {:>8}", "split", "samples", "loss", "error"))?;
+        for (name, part) in [("train", Some(&evaluation.train)), ("test", evaluation.test.as_ref())] {
+            if let Some(Part { samples, loss, error }) = part {
+                say(format_args!("{name:<8} {samples:>8}  {loss:>10.5}  {:>8}", percent(*error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&self, population: &Population, mut engine: Box<dyn Engine>) -> Result<Evaluation> {
+        let rows = &population.splits[0].train;
+        engine.set_order(std::slice::from_ref(rows))?;
+        engine.request_report(Wanted { train: true, test: population.test_rows() > 0 })?;
+        let report = engine.next_report()?;
+        let missing = || Error::Device("the device returned no evaluation".into());
+        let member = report.members.first().ok_or_else(missing)?;
+        let part = |samples, score: Score| Part { samples, loss: score.loss, error: score.error };
+        Ok(Evaluation {
+            model: self.model.clone(),
+            data: population.data.name.clone(),
+            train: part(rows.len(), member.train.ok_or_else(missing)?),
+            test: member.test.map(|score| part(population.test_rows(), score)),
+            device: engine.device().clone(),
+        })
+    }
+
+    /// The settings that matter for an evaluation; those of training are put out of the way.
+    fn config(&self, model: &Model) -> Result<Config> {
+        let stored = model.config()?;
+        if stored.is_none() {
+            let Config { activation, output, loss, .. } = Config::default();
+            tell(format_args!(
+                "note: {} does not say how it was trained; taking --activation {} --output {} --loss {}",
+                self.model.display(),
+                self.activation.unwrap_or(activation),
+                self.output.unwrap_or(output),
+                self.loss.unwrap_or(loss)
+            ));
+        }
+        let stored = stored.unwrap_or_default();
+        Ok(Config {
+            data: self.data.clone().unwrap_or(stored.data.clone()),
+            test_fraction: self.test_fraction.or(stored.test_fraction),
+            seed: self.seed.unwrap_or(stored.seed),
+            device: self.device.clone(),
+            activation: self.activation.unwrap_or(stored.activation),
+            output: self.output.unwrap_or(stored.output),
+            loss: self.loss.unwrap_or(stored.loss),
+            hidden: Hidden(model.hidden()),
+            rule: Rule::Constant,
+            clock: Clock::Epoch,
+            momentum: 0.0,
+            coast: false,
+            init: None,
+            ..stored
+        })
+    }
+}

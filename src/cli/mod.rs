@@ -1,0 +1,110 @@
+//! The command line: one file per command. Text for people goes to stderr or stdout as each command says; machines read
+//! `--json` on stdout.
+
+mod devices;
+mod eval;
+mod progress;
+mod train;
+
+use crate::error::{Error, Result};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    success
+  2    bad flags or settings
+  3    a file is missing, damaged, in the way or cannot be written
+  4    no such device, or it failed
+  5    the run failed, for instance because the loss diverged
+  130  interrupted (Ctrl-C or SIGTERM; a second signal ends the program at once)";
+
+/// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
+#[derive(Parser)]
+#[command(name = "homeostat", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(after_help = EXIT_CODES)]
+    Train(Box<train::Train>),
+    #[command(after_help = EXIT_CODES)]
+    Eval(eval::Eval),
+    #[command(after_help = EXIT_CODES)]
+    Devices(devices::Devices),
+}
+
+/// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
+/// a reader of stdout that has gone away (quietly, with success).
+///
+/// # Errors
+/// Whatever the command fails with; [`Error::exit_code`] has the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
+    let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
+    match cli.command {
+        Command::Train(train) => train.run(matches),
+        Command::Eval(eval) => eval.run(),
+        Command::Devices(devices) => devices.run(),
+    }
+}
+
+/// The whole command line, for parsing and for what is generated from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    // A negative number is a value to be refused by name, not an unknown flag.
+    let with_numbers = |argument: clap::Arg| {
+        let takes_value = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_value)
+    };
+    Cli::command().mut_subcommands(|sub| sub.mut_args(with_numbers))
+}
+
+/// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.
+fn say(line: impl Display) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => Err(Error::file("standard output", e)),
+    }
+}
+
+/// Prints a line on stderr; if that fails there is nobody left to tell.
+fn tell(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A flag that the first Ctrl-C or SIGTERM sets; the second ends the program.
+fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(Error::Interrupted.exit_code()));
+        }
+    })
+    .map_err(|e| Error::Run(format!("cannot listen for Ctrl-C: {e}")))?;
+    Ok(flag)
+}
+
+/// An error rate for people.
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

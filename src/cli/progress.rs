@@ -1,0 +1,142 @@
+//! What a person sees of a run: a table with one line per epoch, and a bar on stderr where that is a terminal.
+
+use super::{percent, say, tell};
+use crate::error::Result;
+use crate::population::Population;
+use crate::trainer::{EpochMetrics, Position};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+
+/// Layers whose α fits into the table; of deeper nets the first ones are shown.
+const SHOWN_LAYERS: usize = 4;
+
+/// The table and the bar.
+pub struct Progress {
+    bar: ProgressBar,
+    quiet: bool,
+    /// The table goes to stderr, because stdout carries JSON.
+    to_stderr: bool,
+    steps_per_epoch: u32,
+    epochs: u32,
+    headed: bool,
+}
+
+impl Progress {
+    /// Nothing is shown if `quiet`; `to_stderr` keeps stdout clean.
+    pub fn new(population: &Population, quiet: bool, to_stderr: bool) -> Self {
+        let (steps_per_epoch, epochs) = (population.steps_per_epoch(), population.shared().epochs);
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let samples = population.train_rows() as u64 * u64::from(epochs);
+            let style = ProgressStyle::with_template(
+                "{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta_precise} left",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{} samples/s", thousands(state.per_sec()));
+            });
+            ProgressBar::new(samples).with_style(style)
+        };
+        Self { bar, quiet, to_stderr, steps_per_epoch, epochs, headed: false }
+    }
+
+    /// Moves the bar.
+    pub fn steps(&self, position: Position) {
+        if let Some(samples) = self.bar.length() {
+            let steps = u64::from(self.steps_per_epoch);
+            let done = u64::from(position.epoch - 1) * steps + u64::from(position.batch);
+            let all = (steps * u64::from(self.epochs)).max(1);
+            self.bar.set_position((samples as f64 * (done as f64 / all as f64)) as u64);
+            self.bar.set_message(format!("epoch {}/{}", position.epoch, self.epochs));
+        }
+    }
+
+    /// Adds a line to the table.
+    pub fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        if !self.headed {
+            self.headed = true;
+            self.line(&header(metrics))?;
+        }
+        self.line(&row(metrics))
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn line(&self, text: &str) -> Result<()> {
+        self.bar.suspend(|| {
+            if self.to_stderr {
+                tell(text);
+                return Ok(());
+            }
+            say(text)
+        })
+    }
+}
+
+fn header(metrics: &EpochMetrics) -> String {
+    let mut line = format!("{:>5}  {:>10}  {:>8}", "epoch", "train loss", "error");
+    if metrics.test_error.is_some() {
+        line += &format!("  {:>10}  {:>8}", "test loss", "error");
+    }
+    for layer in 1..=metrics.alpha_mean.len().min(SHOWN_LAYERS) {
+        line += &format!("  {:>8} {:>6}", format!("α{layer}"), "frozen");
+    }
+    line + &format!("  {:>11}  {:>7}", "samples/s", "seconds")
+}
+
+fn row(metrics: &EpochMetrics) -> String {
+    let mut line =
+        format!("{:>5}  {:>10.5}  {:>8}", metrics.epoch, metrics.train_loss, percent(metrics.train_error));
+    if let (Some(loss), Some(error)) = (metrics.test_loss, metrics.test_error) {
+        line += &format!("  {loss:>10.5}  {:>8}", percent(error));
+    }
+    for (alpha, frozen) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).take(SHOWN_LAYERS) {
+        line += &format!("  {alpha:>8.5} {:>4.0} %", 100.0 * frozen);
+    }
+    line + &format!("  {:>11}  {:>7.2}", thousands(metrics.samples_per_second), metrics.seconds)
+}
+
+/// A count with its thousands set apart.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let grouped: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    grouped.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(thousands(0.4), "0");
+        assert_eq!(thousands(999.0), "999");
+        assert_eq!(thousands(1_234_567.0), "1 234 567");
+    }
+
+    #[test]
+    fn header_and_row_are_equally_wide() {
+        let metrics = EpochMetrics {
+            epoch: 1,
+            train_loss: 0.25,
+            train_error: 0.5,
+            test_loss: Some(1.0),
+            test_error: Some(1.0),
+            alpha_mean: vec![0.3; 6],
+            frozen_fraction: vec![1.0; 6],
+            running_loss: 0.3,
+            running_error: 0.5,
+            samples_per_second: 123_456.0,
+            seconds: 1.5,
+        };
+        assert_eq!(header(&metrics).chars().count(), row(&metrics).chars().count());
+    }
+}

@@ -1,0 +1,93 @@
+//! Which device a run takes: `--device auto|cpu|gpu|INDEX|NAME` made into an engine.
+
+use crate::cpu::CpuEngine;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::gpu::{Context, GpuEngine, Pick};
+use crate::population::{MemberState, Population};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The first hardware adapter, else the CPU engine.
+    Auto,
+    /// The CPU engine.
+    Cpu,
+    /// An adapter, software ones included.
+    Gpu(Pick),
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.trim() {
+            "" => return Err(Error::config("--device: is empty; use auto, cpu, gpu, an index or a name")),
+            "auto" => Self::Auto,
+            "cpu" => Self::Cpu,
+            "gpu" => Self::Gpu(Pick::Any),
+            other => Self::Gpu(other.parse().map_or_else(|_| Pick::Name(other.to_owned()), Pick::Index)),
+        })
+    }
+}
+
+/// An engine and, where it is not what one would expect, the reason.
+pub struct Opened {
+    /// Ready to train.
+    pub engine: Box<dyn Engine>,
+    /// Why `auto` passed over a hardware adapter.
+    pub note: Option<String>,
+}
+
+/// Puts `population` in `state` on the chosen device.
+///
+/// # Errors
+/// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine.
+pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
+    let gpu = |pick: &Pick| -> Result<Box<dyn Engine>> {
+        Ok(Box::new(GpuEngine::new(Context::open(pick)?, Arc::clone(population), state)?))
+    };
+    let cpu = |note| -> Result<Opened> {
+        Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
+    };
+    match choice {
+        Choice::Cpu => cpu(None),
+        Choice::Gpu(pick) => Ok(Opened { engine: gpu(pick)?, note: None }),
+        Choice::Auto if automatic().is_none() => cpu(None),
+        Choice::Auto => match gpu(&Pick::Hardware) {
+            Ok(engine) => Ok(Opened { engine, note: None }),
+            Err(error) => cpu(Some(format!("{error}; taking the CPU engine"))),
+        },
+    }
+}
+
+/// Index in [`Context::list`] of the adapter that `auto` tries; `None` is the CPU engine.
+#[must_use]
+pub fn automatic() -> Option<usize> {
+    let named = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
+    let wanted = |name: &str| name.to_lowercase().contains(&named);
+    let list = Context::list();
+    list.iter()
+        .find(|adapter| if named.is_empty() { adapter.is_hardware } else { wanted(&adapter.name) })
+        .map(|adapter| adapter.index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_understood() {
+        for (text, expected) in [
+            ("auto", Choice::Auto),
+            ("cpu", Choice::Cpu),
+            ("gpu", Choice::Gpu(Pick::Any)),
+            ("1", Choice::Gpu(Pick::Index(1))),
+            ("RTX 4090", Choice::Gpu(Pick::Name("RTX 4090".into()))),
+        ] {
+            assert_eq!(text.parse::<Choice>().unwrap(), expected);
+        }
+        assert!("".parse::<Choice>().is_err());
+    }
+}

@@ -1,0 +1,291 @@
+//! `model.safetensors`: weights and learning rates in the convention of PyTorch's `nn.Linear`, with the configuration
+//! in the metadata. The reader trusts nothing: such files come from other programs.
+
+use crate::config::{Config, Scope};
+use crate::data::DataSet;
+use crate::error::{Error, Result};
+use crate::population::MemberState;
+use crate::topology::Topology;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The learning rates of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Alpha {
+    /// `[n_out]`.
+    PerNeuron(Vec<f32>),
+    /// `[n_in + 1, n_out]`, bias row last.
+    PerWeight(Vec<f32>),
+}
+
+/// One layer of a [`Model`], in this program's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelLayer {
+    /// Inputs.
+    pub n_in: usize,
+    /// Neurons.
+    pub n_out: usize,
+    /// W, `[n_in + 1, n_out]`, bias row last (fed with −1).
+    pub weights: Vec<f32>,
+    /// α, where the file has it.
+    pub alpha: Option<Alpha>,
+}
+
+/// A network as it is kept in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// W_1 … W_L.
+    pub layers: Vec<ModelLayer>,
+    /// The configuration as JSON, where the file has it.
+    pub config: Option<String>,
+    /// Where it was read from, for messages.
+    pub path: PathBuf,
+}
+
+impl Model {
+    /// The network of one member.
+    ///
+    /// # Errors
+    /// Never for a valid configuration.
+    pub fn from_state(config: &Config, topology: &Topology, state: &MemberState) -> Result<Self> {
+        let layer = |((n_in, n_out), layer): ((usize, usize), &crate::population::LayerState)| ModelLayer {
+            n_in,
+            n_out,
+            weights: layer.weights.clone(),
+            alpha: Some(match config.scope {
+                Scope::Weight => Alpha::PerWeight(layer.alpha()),
+                Scope::Neuron | Scope::Layer => Alpha::PerNeuron(layer.alpha()),
+            }),
+        };
+        let layers = topology.shapes().zip(&state.layers).map(layer).collect();
+        Ok(Self { layers, config: Some(super::to_json(config)?), path: PathBuf::new() })
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut tensors = vec![];
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (n_in, n_out) = (layer.n_in, layer.n_out);
+            let (weight, bias) = layer.weights.split_at(n_in * n_out);
+            let negated: Vec<f32> = bias.iter().map(|w| -w).collect();
+            tensors.push((format!("layers.{l}.weight"), vec![n_out, n_in], bytes(&transposed(weight, n_in, n_out))));
+            tensors.push((format!("layers.{l}.bias"), vec![n_out], bytes(&negated)));
+            match &layer.alpha {
+                Some(Alpha::PerNeuron(alpha)) => {
+                    tensors.push((format!("layers.{l}.alpha"), vec![n_out], bytes(alpha)));
+                }
+                Some(Alpha::PerWeight(alpha)) => {
+                    let alpha = bytes(&transposed(alpha, n_in + 1, n_out));
+                    tensors.push((format!("layers.{l}.alpha"), vec![n_out, n_in + 1], alpha));
+                }
+                None => {}
+            }
+        }
+        let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(refuse)?;
+        let metadata = self.config.clone().map(|json| HashMap::from([("config".to_owned(), json)]));
+        super::write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// If it is no safetensors file, lacks a tensor, has one that does not belong, or one of a wrong type or shape or
+    /// with a value that is not finite; the message names file and tensor.
+    pub fn read(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Err(Error::file(path, "no such file; give a model.safetensors"));
+        }
+        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
+        let file = SafeTensors::deserialize(&content).map_err(refuse)?;
+        let (_, header) = SafeTensors::read_metadata(&content).map_err(refuse)?;
+        let config = header.metadata().as_ref().and_then(|metadata| metadata.get("config").cloned());
+        let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
+        if count == 0 {
+            return Err(Error::file(path, "has no tensor layers.0.weight; expected layers.{l}.weight and .bias, l from 0"));
+        }
+        let reader = Reader { path, file: &file };
+        let mut layers: Vec<ModelLayer> = vec![];
+        for l in 0..count {
+            let layer = reader.layer(l)?;
+            if let Some(previous) = layers.last()
+                && previous.n_out != layer.n_in
+            {
+                return Err(reader.wrong(
+                    &format!("layers.{l}.weight"),
+                    &format!("takes {} inputs, but layer {} has {} neurons", layer.n_in, l - 1, previous.n_out),
+                ));
+            }
+            layers.push(layer);
+        }
+        if let Some(name) = file.names().into_iter().find(|name| !belongs(name, count)) {
+            return Err(reader.wrong(name, "is not one of layers.{l}.weight, .bias and .alpha; remove it"));
+        }
+        Ok(Self { layers, config, path: path.to_owned() })
+    }
+
+    /// The configuration it was trained with; `None` in a file from elsewhere.
+    ///
+    /// # Errors
+    /// If it is there and damaged.
+    pub fn config(&self) -> Result<Option<Config>> {
+        let parse = |json: &String| {
+            let config: Config = serde_json::from_str(json)
+                .map_err(|e| Error::file(&self.path, format!("its metadata `config` cannot be read: {e}")))?;
+            config.check().map_err(|e| Error::file(&self.path, format!("its metadata `config`: {e}")))?;
+            Ok(config)
+        };
+        self.config.as_ref().map(parse).transpose()
+    }
+
+    /// Widths of the hidden layers.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<usize> {
+        self.layers.iter().skip(1).map(|layer| layer.n_in).collect()
+    }
+
+    /// Outputs of the last layer.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.n_out)
+    }
+
+    /// Refuses data that the network cannot take: other features, or labels beyond its outputs.
+    ///
+    /// # Errors
+    /// Names both sizes.
+    pub fn check_data(&self, data: &DataSet) -> Result<()> {
+        let n_in = self.layers.first().map_or(0, |layer| layer.n_in);
+        if n_in != data.features {
+            return Err(Error::file(
+                &self.path,
+                format!("layers.0.weight takes {n_in} features, but {} has {}; give the data it was made for", data.name, data.features),
+            ));
+        }
+        if self.classes() < data.classes {
+            return Err(Error::file(
+                &self.path,
+                format!("has {} outputs, but {} has {} classes; give the data it was made for", self.classes(), data.name, data.classes),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Puts weights and, where the file has them, learning rates into a member's initial state of the same widths. A
+    /// rate per neuron serves all its weights in weight scope; the reverse has no meaning.
+    ///
+    /// # Errors
+    /// If the file has a rate per weight and `scope` is not weight.
+    pub fn apply(&self, scope: Scope, state: &mut MemberState) -> Result<()> {
+        for (l, (layer, target)) in self.layers.iter().zip(&mut state.layers).enumerate() {
+            target.weights.clone_from(&layer.weights);
+            match (&layer.alpha, scope) {
+                (None, _) => {}
+                (Some(Alpha::PerWeight(alpha)), Scope::Weight) => target.alpha0.clone_from(alpha),
+                (Some(Alpha::PerNeuron(alpha)), Scope::Weight) => target.alpha0 = alpha.repeat(layer.n_in + 1),
+                (Some(Alpha::PerNeuron(alpha)), Scope::Neuron | Scope::Layer) => target.alpha0.clone_from(alpha),
+                (Some(Alpha::PerWeight(_)), Scope::Neuron | Scope::Layer) => {
+                    return Err(Error::file(
+                        &self.path,
+                        format!("layers.{l}.alpha has one rate per weight; use --scope weight instead of {scope}, or remove the alpha tensors"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a tensor name is one of the contract for a net of `count` layers.
+fn belongs(name: &str, count: usize) -> bool {
+    (0..count).any(|l| {
+        name.strip_prefix(&format!("layers.{l}.")).is_some_and(|kind| ["weight", "bias", "alpha"].contains(&kind))
+    })
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    file: &'a SafeTensors<'a>,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, tensor: &str, reason: &str) -> Error {
+        Error::file(self.path, format!("tensor {tensor} {reason}"))
+    }
+
+    fn layer(&self, l: usize) -> Result<ModelLayer> {
+        let name = format!("layers.{l}.weight");
+        let weight = self.tensor(&name)?;
+        let &[n_out, n_in] = weight.shape() else {
+            return Err(self.wrong(&name, &format!("has shape {:?}, expected [n_out, n_in]", weight.shape())));
+        };
+        if n_in == 0 || n_out == 0 {
+            return Err(self.wrong(&name, &format!("has shape {:?}: a layer needs inputs and neurons", weight.shape())));
+        }
+        let mut weights = transposed(&self.values(&name, &weight)?, n_out, n_in);
+        let name = format!("layers.{l}.bias");
+        let bias = self.tensor(&name)?;
+        if bias.shape() != [n_out] {
+            return Err(self.wrong(&name, &format!("has shape {:?}, expected [{n_out}]", bias.shape())));
+        }
+        weights.extend(self.values(&name, &bias)?.iter().map(|b| -b));
+        Ok(ModelLayer { n_in, n_out, weights, alpha: self.alpha(l, n_in, n_out)? })
+    }
+
+    fn alpha(&self, l: usize, n_in: usize, n_out: usize) -> Result<Option<Alpha>> {
+        let name = format!("layers.{l}.alpha");
+        if !self.file.names().contains(&name.as_str()) {
+            return Ok(None);
+        }
+        let tensor = self.tensor(&name)?;
+        let values = self.values(&name, &tensor)?;
+        if values.iter().any(|&alpha| alpha < 0.0) {
+            return Err(self.wrong(&name, "has a negative learning rate"));
+        }
+        match tensor.shape() {
+            [rows] if *rows == n_out => Ok(Some(Alpha::PerNeuron(values))),
+            [rows, columns] if (*rows, *columns) == (n_out, n_in + 1) => {
+                Ok(Some(Alpha::PerWeight(transposed(&values, n_out, n_in + 1))))
+            }
+            shape => {
+                let reason = format!("has shape {shape:?}, expected [{n_out}] or [{n_out}, {}]", n_in + 1);
+                Err(self.wrong(&name, &reason))
+            }
+        }
+    }
+
+    fn tensor(&self, name: &str) -> Result<TensorView<'_>> {
+        let tensor = self.file.tensor(name).map_err(|_| self.wrong(name, "is missing"))?;
+        if tensor.dtype() != Dtype::F32 {
+            return Err(self.wrong(name, &format!("has type {:?}, expected F32", tensor.dtype())));
+        }
+        Ok(tensor)
+    }
+
+    fn values(&self, name: &str, tensor: &TensorView<'_>) -> Result<Vec<f32>> {
+        let (quads, _) = tensor.data().as_chunks::<4>();
+        let values: Vec<f32> = quads.iter().map(|quad| f32::from_le_bytes(*quad)).collect();
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(place) => Err(self.wrong(name, &format!("has {} at place {place}", values[place]))),
+            None => Ok(values),
+        }
+    }
+}
+
+/// The transpose of a row-major `[rows, columns]` matrix.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}

@@ -1,0 +1,304 @@
+//! Epochs, sample order, clock ticks, quantile thresholds and metrics: what turns an [`Engine`] that can train batches
+//! into a run. Knows no device and no file.
+//!
+//! While an epoch is reported the next one is already being trained, so a device never waits for the host to print.
+
+use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
+use crate::data::Split;
+use crate::engine::{Engine, MemberReport, Report, Wanted};
+use crate::error::{Error, Result};
+use crate::population::{MemberState, Population};
+use crate::psi;
+use crate::rng::{Random, Stream};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// One line of `metrics.jsonl`: one member after one epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean loss over the training samples: after the epoch's last update, or running (`--train-metrics`).
+    pub train_loss: f64,
+    /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
+    pub train_error: f64,
+    /// Mean loss over the test samples after the epoch; `None` without a test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
+    /// Share of test samples answered wrongly, 0 … 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_error: Option<f64>,
+    /// Mean α of the next step, one entry per layer.
+    pub alpha_mean: Vec<f64>,
+    /// Share of the αs that are exactly 0, one entry per layer.
+    pub frozen_fraction: Vec<f64>,
+    /// Mean loss over the epoch's batches while the weights changed.
+    pub running_loss: f64,
+    /// Share of wrong answers over the epoch's batches while the weights changed.
+    pub running_error: f64,
+    /// Training samples of this member per second of training, evaluation not counted.
+    pub samples_per_second: f64,
+    /// Wall-clock seconds of the epoch, evaluation included.
+    pub seconds: f64,
+}
+
+/// A place in a run: the next batch to train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// From 1; one more than the number of epochs when the run is over.
+    pub epoch: u32,
+    /// Batch of the epoch, from 0.
+    pub batch: u32,
+}
+
+impl Position {
+    /// Before the first step.
+    pub const START: Self = Self { epoch: 1, batch: 0 };
+}
+
+/// Who follows a run. A closure over the metrics is one.
+pub trait Observer {
+    /// Steps up to `position` have been given to the engine; called many times per epoch.
+    fn progress(&mut self, position: Position) {
+        let _ = position;
+    }
+
+    /// Metrics of one epoch, one per member. `Break` ends the run: the epoch that is already being trained is finished
+    /// and reported too, so the last metrics always describe the final weights.
+    ///
+    /// # Errors
+    /// Stops the run with this error.
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>>;
+}
+
+impl<F: FnMut(&[EpochMetrics]) -> Result<ControlFlow<()>>> Observer for F {
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        self(metrics)
+    }
+}
+
+/// Arithmetic between two looks at the interrupt flag: a fraction of a second on two processor cores.
+const CALL_FLOPS: f64 = 5e9;
+/// Batches between two looks at the interrupt flag at most.
+const CALL_BATCHES: f64 = 256.0;
+/// How long an epoch's report may stay untaken while the next epoch is already being trained.
+const REPORT_DELAY: Duration = Duration::from_millis(100);
+
+/// Trains a population on an engine.
+pub struct Trainer {
+    population: Arc<Population>,
+    engine: Box<dyn Engine>,
+    interrupt: Arc<AtomicBool>,
+    position: Position,
+    /// Batches per call of the engine at most.
+    stride: u32,
+    pending: Option<Pending>,
+    last_report: Instant,
+}
+
+/// A report that has been requested and not yet delivered.
+struct Pending {
+    epoch: u32,
+    samples: u64,
+    since: Instant,
+}
+
+impl Trainer {
+    /// A trainer for `engine`, which holds the state of `population` before `position`. Setting `interrupt` makes
+    /// [`Self::run`] stop within a fraction of a second.
+    #[must_use]
+    pub fn new(
+        population: Arc<Population>,
+        engine: Box<dyn Engine>,
+        position: Position,
+        interrupt: Arc<AtomicBool>,
+    ) -> Self {
+        let samples_per_batch = (population.batch_size() * population.len()) as f64;
+        let step = population.topology.flops_per_sample() * samples_per_batch;
+        let stride = (CALL_FLOPS / step).clamp(1.0, CALL_BATCHES) as u32;
+        Self { population, engine, interrupt, position, stride, pending: None, last_report: Instant::now() }
+    }
+
+    /// The next batch to train.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The engine, for its device.
+    #[must_use]
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// The training state before [`Self::position`], one entry per member.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn state(&mut self) -> Result<Vec<MemberState>> {
+        self.engine.state()
+    }
+
+    /// Trains to the last epoch, or until the observer breaks.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if a loss is not finite, [`Error::Interrupted`] once the interrupt flag is set, what the observer
+    /// returns, or a failure of the device. Finished epochs have been delivered before it returns, where the device
+    /// still answers.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        self.last_report = Instant::now();
+        let epochs = self.population.shared().epochs;
+        let mut flow = ControlFlow::Continue(());
+        while self.position.epoch <= epochs && flow.is_continue() {
+            flow = self.epoch(observer)?;
+        }
+        self.deliver(observer).map(drop)
+    }
+
+    /// Trains the rest of the current epoch; `Break` if the observer said so meanwhile.
+    fn epoch(&mut self, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
+        let Position { epoch, batch: first } = self.position;
+        let population = Arc::clone(&self.population);
+        let mut flow = ControlFlow::Continue(());
+        self.engine.set_order(&order(&population, epoch))?;
+        while self.position.batch < population.steps_per_epoch() {
+            if self.interrupt.load(Ordering::Relaxed) {
+                let _ = self.deliver(observer)?;
+                return Err(Error::Interrupted);
+            }
+            self.call()?;
+            observer.progress(self.position);
+            if self.pending.as_ref().is_some_and(|pending| pending.since.elapsed() > REPORT_DELAY) {
+                flow = self.deliver(observer)?;
+            }
+        }
+        if self.pending.is_some() {
+            flow = self.deliver(observer)?;
+        }
+        let shared = population.shared();
+        let train = shared.train_metrics == TrainMetrics::AfterEpoch;
+        self.engine.request_report(Wanted { train, test: population.test_rows() > 0 })?;
+        let skipped = first as usize * population.batch_size();
+        let samples = (population.train_rows() - skipped) as u64;
+        self.pending = Some(Pending { epoch, samples, since: Instant::now() });
+        self.position = Position { epoch: epoch + 1, batch: 0 };
+        Ok(flow)
+    }
+
+    /// Gives the engine its next batches: up to the stride, the next tick or the end of the epoch.
+    fn call(&mut self) -> Result<()> {
+        let steps = self.population.steps_per_epoch();
+        let first = self.position.batch;
+        let (to_tick, number) = next_tick(&self.population, self.position);
+        let end = u64::from(steps.min(first.saturating_add(self.stride))).min(u64::from(first) + to_tick) as u32;
+        let ends_tick = u64::from(end - first) == to_tick && number <= u64::from(self.population.ticks());
+        let tick = ends_tick.then_some(number as u32);
+        self.engine.train(first..end, tick)?;
+        self.position.batch = end;
+        tick.map_or(Ok(()), |tick| self.calibrate(tick))
+    }
+
+    /// Sets θ_M of the members whose quantile threshold is fixed at this tick.
+    fn calibrate(&mut self, tick: u32) -> Result<()> {
+        let quantile_now = |config: &Config| match config.threshold() {
+            Theta::Quantile(q) if psi::calibration_tick(config) == tick => Some(q),
+            _ => None,
+        };
+        let population = Arc::clone(&self.population);
+        let due: Vec<Option<f64>> = population
+            .configs
+            .iter()
+            .map(|config| quantile_now(config).filter(|_| config.rule == Rule::Psi))
+            .collect();
+        if due.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let mut means = self.engine.observed_means()?;
+        let of_member = |(q, layers): (&Option<f64>, &mut Vec<Vec<f32>>)| {
+            q.map(|q| layers.iter_mut().map(|slots| psi::quantile(slots, q)).collect())
+        };
+        let theta: Vec<Option<Vec<f32>>> = due.iter().zip(&mut means).map(of_member).collect();
+        self.engine.set_theta(&theta)
+    }
+
+    /// Takes the report that is due, if one is, and hands it on.
+    fn deliver(&mut self, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
+        let Some(pending) = self.pending.take() else { return Ok(ControlFlow::Continue(())) };
+        let report = self.engine.next_report()?;
+        let seconds = self.last_report.elapsed().as_secs_f64();
+        self.last_report = Instant::now();
+        self.check_finite(pending.epoch, &report)?;
+        // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
+        let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
+        let metrics: Vec<_> =
+            report.members.iter().map(|member| EpochMetrics::new(pending.epoch, member, rate, seconds)).collect();
+        observer.epoch(&metrics)
+    }
+
+    fn check_finite(&self, epoch: u32, report: &Report) -> Result<()> {
+        for (index, (member, config)) in report.members.iter().zip(&self.population.configs).enumerate() {
+            let scores = [Some(member.running), member.train, member.test];
+            if scores.iter().flatten().all(|score| score.loss.is_finite()) {
+                continue;
+            }
+            let who = if self.population.len() > 1 { format!(", member {index}") } else { String::new() };
+            return Err(Error::Run(format!(
+                "epoch {epoch}{who}: the loss is no longer finite; use a smaller --alpha0 (it was {})",
+                config.alpha0
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl EpochMetrics {
+    fn new(epoch: u32, member: &MemberReport, samples_per_second: f64, seconds: f64) -> Self {
+        let train = member.train.unwrap_or(member.running);
+        Self {
+            epoch,
+            train_loss: train.loss,
+            train_error: train.error,
+            test_loss: member.test.map(|score| score.loss),
+            test_error: member.test.map(|score| score.error),
+            alpha_mean: member.alpha.iter().map(|alpha| alpha.mean).collect(),
+            frozen_fraction: member.alpha.iter().map(|alpha| alpha.frozen).collect(),
+            running_loss: member.running.loss,
+            running_error: member.running.error,
+            samples_per_second,
+            seconds,
+        }
+    }
+}
+
+/// The rows of each member's training samples in the order in which `epoch` (from 1) visits them.
+#[must_use]
+pub fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
+    let of_member = |(config, split): (&Config, &Split)| {
+        let mut rows = split.train.clone();
+        if !config.no_shuffle {
+            Random::new(config.seed, Stream::Order, epoch).shuffle(&mut rows);
+        }
+        rows
+    };
+    population.configs.iter().zip(&population.splits).map(of_member).collect()
+}
+
+/// Batches from `position` to the end of the one that carries the next tick, and that tick's number from 1. It may lie
+/// beyond this epoch, or beyond the run.
+fn next_tick(population: &Population, position: Position) -> (u64, u64) {
+    let steps = u64::from(population.steps_per_epoch());
+    let batch = u64::from(position.batch);
+    match population.shared().clock {
+        Clock::Epoch => (steps - batch, u64::from(position.epoch)),
+        Clock::Steps(k) => {
+            let (done, k) = (u64::from(position.epoch - 1) * steps + batch, u64::from(k));
+            (k - done % k, done / k + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
