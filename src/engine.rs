@@ -17,6 +17,12 @@ pub struct DeviceInfo {
     pub driver: String,
 }
 
+impl std::fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {} ({})", self.engine.to_uppercase(), self.adapter, self.driver)
+    }
+}
+
 /// Mean loss and share of wrong answers over some samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {

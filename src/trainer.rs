@@ -208,11 +208,8 @@ impl Trainer {
             _ => None,
         };
         let population = Arc::clone(&self.population);
-        let due: Vec<Option<f64>> = population
-            .configs
-            .iter()
-            .map(|config| quantile_now(config).filter(|_| config.rule == Rule::Psi))
-            .collect();
+        let due: Vec<Option<f64>> =
+            population.configs.iter().map(|config| quantile_now(config).filter(|_| config.rule == Rule::Psi)).collect();
         if due.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -299,6 +296,3 @@ fn next_tick(population: &Population, position: Position) -> (u64, u64) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 
 use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
 
+use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::engine::{Engine, Report, Wanted};
 use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
@@ -98,8 +99,8 @@ fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> Bo
     Box::new(engine)
 }
 
-const ENGINES: [(&str, Make); 2] = [
-    //cpu
+const ENGINES: [(&str, Make); 3] = [
+    ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
     ("gpu, register tiles", |population, state| gpu(population, state, Family::REGISTER)),
     ("gpu, workgroup tiles", |population, state| gpu(population, state, Family::TILED)),
 ];

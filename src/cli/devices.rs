@@ -58,7 +58,13 @@ impl Devices {
                 mark(*auto)
             ))?;
         }
-        say(format_args!("{:<4} {} ({}){}", cpu.device, cpu.description.adapter, cpu.description.driver, mark(cpu.auto)))
+        say(format_args!(
+            "{:<4} {} ({}){}",
+            cpu.device,
+            cpu.description.adapter,
+            cpu.description.driver,
+            mark(cpu.auto)
+        ))
     }
 }
 

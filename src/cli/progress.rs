@@ -29,13 +29,11 @@ impl Progress {
             ProgressBar::hidden()
         } else {
             let samples = population.train_rows() as u64 * u64::from(epochs);
-            let style = ProgressStyle::with_template(
-                "{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta_precise} left",
-            )
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-                let _ = write!(out, "{} samples/s", thousands(state.per_sec()));
-            });
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta_precise} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                    let _ = write!(out, "{} samples/s", thousands(state.per_sec()));
+                });
             ProgressBar::new(samples).with_style(style)
         };
         Self { bar, quiet, to_stderr, steps_per_epoch, epochs, headed: false }
@@ -92,8 +90,7 @@ fn header(metrics: &EpochMetrics) -> String {
 }
 
 fn row(metrics: &EpochMetrics) -> String {
-    let mut line =
-        format!("{:>5}  {:>10.5}  {:>8}", metrics.epoch, metrics.train_loss, percent(metrics.train_error));
+    let mut line = format!("{:>5}  {:>10.5}  {:>8}", metrics.epoch, metrics.train_loss, percent(metrics.train_error));
     if let (Some(loss), Some(error)) = (metrics.test_loss, metrics.test_error) {
         line += &format!("  {loss:>10.5}  {:>8}", percent(error));
     }

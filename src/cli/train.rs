@@ -93,7 +93,10 @@ impl Train {
         }
         if let (Err(Error::Interrupted), Some(directory)) = (&outcome, &directory) {
             let Position { epoch, batch } = trainer.position();
-            tell(format_args!("stopped in epoch {epoch} before batch {batch}; weights kept in {}", directory.path().display()));
+            tell(format_args!(
+                "stopped in epoch {epoch} before batch {batch}; weights kept in {}",
+                directory.path().display()
+            ));
         }
         outcome?;
 

@@ -140,6 +140,3 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         Error::file(path, format!("cannot be written: {e}"))
     })
 }
-
-#[cfg(test)]
-mod tests;

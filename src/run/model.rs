@@ -111,7 +111,10 @@ impl Model {
         let config = header.metadata().as_ref().and_then(|metadata| metadata.get("config").cloned());
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
         if count == 0 {
-            return Err(Error::file(path, "has no tensor layers.0.weight; expected layers.{l}.weight and .bias, l from 0"));
+            return Err(Error::file(
+                path,
+                "has no tensor layers.0.weight; expected layers.{l}.weight and .bias, l from 0",
+            ));
         }
         let reader = Reader { path, file: &file };
         let mut layers: Vec<ModelLayer> = vec![];
@@ -168,13 +171,21 @@ impl Model {
         if n_in != data.features {
             return Err(Error::file(
                 &self.path,
-                format!("layers.0.weight takes {n_in} features, but {} has {}; give the data it was made for", data.name, data.features),
+                format!(
+                    "layers.0.weight takes {n_in} features, but {} has {}; give the data it was made for",
+                    data.name, data.features
+                ),
             ));
         }
         if self.classes() < data.classes {
             return Err(Error::file(
                 &self.path,
-                format!("has {} outputs, but {} has {} classes; give the data it was made for", self.classes(), data.name, data.classes),
+                format!(
+                    "has {} outputs, but {} has {} classes; give the data it was made for",
+                    self.classes(),
+                    data.name,
+                    data.classes
+                ),
             ));
         }
         Ok(())
@@ -196,7 +207,9 @@ impl Model {
                 (Some(Alpha::PerWeight(_)), Scope::Neuron | Scope::Layer) => {
                     return Err(Error::file(
                         &self.path,
-                        format!("layers.{l}.alpha has one rate per weight; use --scope weight instead of {scope}, or remove the alpha tensors"),
+                        format!(
+                            "layers.{l}.alpha has one rate per weight; use --scope weight instead of {scope}, or remove the alpha tensors"
+                        ),
                     ));
                 }
             }

@@ -1,0 +1,190 @@
+//! The engine on the processor: f32, all cores. The fallback where there is no GPU, and the baseline that a GPU must
+//! beat.
+//!
+//! Big steps are split inside a network (products and passes over rows), small ones over the members of the population.
+
+mod elementwise;
+mod member;
+mod output;
+mod product;
+
+use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
+use crate::error::Result;
+use crate::population::{MemberState, Population, rates};
+use member::Network;
+use output::Tally;
+use rayon::prelude::*;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Samples of one evaluation batch.
+const EVALUATION_BATCH: usize = 512;
+
+/// Trains a population on the processor.
+#[derive(Debug)]
+pub struct CpuEngine {
+    population: Arc<Population>,
+    networks: Vec<Network>,
+    device: DeviceInfo,
+    reports: VecDeque<Report>,
+    samples_since_tick: u64,
+    samples_at_tick: u64,
+    train_seconds: f64,
+}
+
+impl CpuEngine {
+    /// Takes the population and its `initial` state.
+    ///
+    /// # Errors
+    /// None today; the signature is that of every engine.
+    pub fn new(population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
+        let mut engine = Self {
+            networks: vec![],
+            device: device(),
+            reports: VecDeque::new(),
+            samples_since_tick: 0,
+            samples_at_tick: 1,
+            train_seconds: 0.0,
+            population,
+        };
+        engine.set_state(initial)?;
+        Ok(engine)
+    }
+
+    /// Runs `work` on every network: over the members if they keep all threads busy, else one after another with all
+    /// threads inside.
+    fn each<T: Send>(&mut self, work: impl Fn(&mut Network, usize, usize) -> T + Sync) -> Vec<T> {
+        let threads = rayon::current_num_threads();
+        if self.networks.len() >= threads && threads > 1 {
+            self.networks.par_iter_mut().enumerate().map(|(m, network)| work(network, m, 1)).collect()
+        } else {
+            self.networks.iter_mut().enumerate().map(|(m, network)| work(network, m, threads)).collect()
+        }
+    }
+}
+
+/// The processor's name where the system tells it, and what the products use of it.
+fn device() -> DeviceInfo {
+    let name = std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    #[cfg(target_arch = "x86_64")]
+    let instructions = match std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        true => "AVX2",
+        false => "SSE2",
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let instructions = std::env::consts::ARCH;
+    let threads = rayon::current_num_threads();
+    DeviceInfo { engine: "cpu".into(), adapter: name, driver: format!("gemm, {instructions}, {threads} threads") }
+}
+
+fn score(tally: Tally) -> Score {
+    let samples = tally.samples as f64;
+    Score { loss: tally.loss / samples, error: tally.wrong as f64 / samples }
+}
+
+impl Engine for CpuEngine {
+    fn device(&self) -> &DeviceInfo {
+        &self.device
+    }
+
+    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+        for (network, order) in self.networks.iter_mut().zip(order) {
+            network.order.clone_from(order);
+        }
+        Ok(())
+    }
+
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+        let started = Instant::now();
+        let population = Arc::clone(&self.population);
+        let (size, all) = (population.batch_size(), population.train_rows());
+        let before = self.samples_since_tick;
+        let sampled = |batch: u32| (batch as usize * size).min(all);
+        let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
+        self.each(|network, m, threads| {
+            let config = &population.configs[m];
+            for batch in batches.clone() {
+                let (first, end) = (sampled(batch), sampled(batch + 1));
+                let anew = before == 0 && batch == batches.start;
+                network.step(config, &population.data, (first, end - first), anew, threads);
+            }
+            if let Some(t) = tick {
+                if config.rule == crate::config::Rule::Psi {
+                    network.tick(config, t, seen);
+                }
+            }
+        });
+        self.samples_since_tick = seen;
+        if tick.is_some() {
+            self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
+        }
+        self.train_seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+        let samples = self.samples_at_tick;
+        let member = |network: &Network| network.layers.iter().map(|layer| layer.means(samples)).collect();
+        Ok(self.networks.iter().map(member).collect())
+    }
+
+    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
+        for (network, theta) in self.networks.iter_mut().zip(theta) {
+            for (layer, &theta) in network.layers.iter_mut().zip(theta.iter().flatten()) {
+                layer.set_theta(theta);
+            }
+        }
+        Ok(())
+    }
+
+    fn request_report(&mut self, wanted: Wanted) -> Result<()> {
+        let population = Arc::clone(&self.population);
+        let members = self.each(|network, m, threads| {
+            let (config, data) = (&population.configs[m], &population.data);
+            let over = |rows: &[u32]| score(network.evaluate(config, data, rows, EVALUATION_BATCH, threads));
+            let test = &population.splits[m].test;
+            MemberReport {
+                train: wanted.train.then(|| over(&network.order)),
+                test: (wanted.test && !test.is_empty()).then(|| over(test)),
+                alpha: network
+                    .layers
+                    .iter()
+                    .map(|layer| AlphaSummary::new(rates(&layer.state.alpha0, &layer.state.psi)))
+                    .collect(),
+                running: score(std::mem::take(&mut network.running)),
+            }
+        });
+        self.reports.push_back(Report { members, train_seconds: std::mem::take(&mut self.train_seconds) });
+        Ok(())
+    }
+
+    fn next_report(&mut self) -> Result<Report> {
+        Ok(self.reports.pop_front().expect("a report was requested"))
+    }
+
+    fn state(&mut self) -> Result<Vec<MemberState>> {
+        Ok(self.networks.iter().map(|network| network.state(self.samples_since_tick)).collect())
+    }
+
+    fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
+        let population = &self.population;
+        let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &crate::data::Split))| {
+            let batch = population.batch_size();
+            let mut network = Network::new(config, settings, state, population.topology.widths(), batch);
+            network.order.clone_from(&split.train);
+            network
+        };
+        let members = population.configs.iter().zip(&population.members);
+        self.networks = members.zip(state.iter().zip(&population.splits)).map(network).collect();
+        self.samples_since_tick = state.first().map_or(0, |state| state.samples_since_tick);
+        Ok(())
+    }
+}

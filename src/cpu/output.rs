@@ -1,0 +1,68 @@
+//! The output layer on the CPU: y, δ_L, loss and error of every sample from its net. Twin of `shaders/output_delta.wgsl`.
+
+use super::elementwise::{exp, logistic};
+use crate::config::{Loss, Output};
+
+/// Sums over some samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Of the losses.
+    pub loss: f64,
+    /// Of the wrong answers.
+    pub wrong: u64,
+    /// Samples.
+    pub samples: u64,
+}
+
+impl Tally {
+    /// Adds another tally.
+    pub fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.wrong += other.wrong;
+        self.samples += other.samples;
+    }
+}
+
+/// Whether the label's net is the first largest one; NaN is never right. Comparing net and not y keeps saturated units
+/// apart.
+fn right(net: &[f32], label: usize) -> bool {
+    net.iter().enumerate().all(|(k, &v)| v < net[label] || (v == net[label] && k >= label))
+}
+
+/// Turns a sample's net, in `y`, into y; writes δ if `delta` has room; returns the loss and whether the answer is wrong.
+pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (Output, Loss)) -> (f64, bool) {
+    let wrong = !right(y, label);
+    let target = |k: usize| if k == label { 1.0 } else { 0.0 };
+    let mut entropy = 0.0;
+    match output {
+        Output::Softmax => {
+            let peak = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let net_label = y[label];
+            y.iter_mut().for_each(|y| *y = if y.is_nan() { *y } else { exp(*y - peak) });
+            let total: f32 = y.iter().sum();
+            y.iter_mut().for_each(|y| *y /= total);
+            entropy = f64::from(total.ln() + peak - net_label);
+        }
+        Output::Logistic => {
+            if loss == Loss::CrossEntropy {
+                // -ln y where d = 1, -ln(1 - y) where d = 0, without cancellation.
+                let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target(k) + (-net.abs()).exp().ln_1p();
+                entropy = y.iter().enumerate().map(|pair| f64::from(term(pair))).sum();
+            }
+            y.iter_mut().for_each(|y| *y = logistic(*y));
+        }
+        Output::Linear => {}
+    }
+    let mut squares = 0.0;
+    for (k, &y) in y.iter().enumerate() {
+        let error = target(k) - y;
+        squares += error * error;
+        if let Some(delta) = delta.get_mut(k) {
+            *delta = match (loss, output) {
+                (Loss::CrossEntropy, _) | (Loss::Mse, Output::Linear) => error,
+                (Loss::Mse, _) => error * (y * (1.0 - y)),
+            };
+        }
+    }
+    (if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy }, wrong)
+}
