@@ -149,7 +149,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
         let place = layer.result + sample * layer.out4 + n4;
         let delta = delta_arena[member * DELTA4 + place];
         bias -= delta;
-//% if observe
+//% if observe or coactivation
         let y = activation_arena[member * ACTIVATION4 + place];
 //% if keep_net
         let net = activation_arena[member * ACTIVATION4 + NET4 + place];

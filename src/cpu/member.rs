@@ -3,7 +3,7 @@
 use super::elementwise::{add_scaled, add_scaled_per_weight, bias_and_activation, multiply_by_slope};
 use super::output::{Tally, output};
 use super::product::{Matrix, add_outer, add_vector_matrix, matrix_vector, multiply, vectorised};
-use crate::config::{Basis, Config, Scope};
+use crate::config::{Basis, Config, Rule, Scope};
 use crate::data::DataSet;
 use crate::population::{LayerState, MemberState};
 use crate::psi::{self, Member, Slot};
@@ -277,7 +277,7 @@ impl Layer {
         anew: bool,
         threads: usize,
     ) {
-        if config.rule == crate::config::Rule::Constant {
+        if config.rule == Rule::Constant {
             return;
         }
         let (n_in, n_out) = (self.n_in, self.n_out);

@@ -8,6 +8,7 @@ mod member;
 mod output;
 mod product;
 
+use crate::config::Rule;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use crate::error::Result;
 use crate::population::{MemberState, Population, rates};
@@ -116,10 +117,10 @@ impl Engine for CpuEngine {
                 let anew = before == 0 && batch == batches.start;
                 network.step(config, &population.data, (first, end - first), anew, threads);
             }
-            if let Some(t) = tick {
-                if config.rule == crate::config::Rule::Psi {
-                    network.tick(config, t, seen);
-                }
+            if let Some(t) = tick
+                && config.rule == Rule::Psi
+            {
+                network.tick(config, t, seen);
             }
         });
         self.samples_since_tick = seen;

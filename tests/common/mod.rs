@@ -1,0 +1,208 @@
+//! Cases with known outcomes, running them on an engine, and comparing.
+
+#![allow(dead_code)]
+
+#[path = "../oracle/mod.rs"]
+pub mod oracle;
+
+use homeostat::config::{Clock, Config, DecayTicks, Hidden};
+use homeostat::cpu::CpuEngine;
+use homeostat::data::{DataSet, Samples};
+use homeostat::engine::Engine;
+use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
+use homeostat::population::{MemberState, Population};
+use homeostat::trainer::{EpochMetrics, Position, Trainer};
+use oracle::{After, Matrix, Network};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A run whose outcome is known.
+pub struct Case {
+    pub name: String,
+    pub config: Config,
+    pub x: Vec<Vec<f64>>,
+    pub labels: Vec<usize>,
+    pub initial: Vec<Matrix>,
+    pub weights: Vec<Matrix>,
+    /// Per layer, `[1][n_out]` or `[n_in + 1][n_out]`.
+    pub alpha: Vec<Matrix>,
+    pub after: Vec<After>,
+}
+
+fn matrix(value: &serde_json::Value) -> Matrix {
+    serde_json::from_value(value.clone()).expect("a matrix")
+}
+
+/// All golden cases, by file name.
+pub fn golden() -> Vec<Case> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    assert_eq!(files.len(), 11, "golden cases are missing");
+    files.iter().map(|path| golden_case(&std::fs::read_to_string(path).unwrap())).collect()
+}
+
+fn golden_case(text: &str) -> Case {
+    let json: serde_json::Value = serde_json::from_str(text).unwrap();
+    let settings = &json["config"];
+    let word = |key: &str| serde_json::from_value(settings[key].clone());
+    let number = |key: &str| settings[key].as_f64().unwrap();
+    let layers: Vec<usize> = serde_json::from_value(json["layers"].clone()).unwrap();
+    let config = Config {
+        data: "golden".into(),
+        test_fraction: Some(0.0),
+        no_shuffle: true,
+        hidden: Hidden(layers[1..layers.len() - 1].to_vec()),
+        activation: serde_json::from_value(settings["hidden"].clone()).unwrap(),
+        output: serde_json::from_value(settings["output"].clone()).unwrap(),
+        loss: serde_json::from_value(settings["loss"].clone()).unwrap(),
+        rule: serde_json::from_value(settings["rule"].clone()).unwrap(),
+        basis: serde_json::from_value(settings["basis"].clone()).unwrap(),
+        scope: serde_json::from_value(settings["scope"].clone()).unwrap(),
+        decay: serde_json::from_value(settings["shape"].clone()).unwrap(),
+        latch: serde_json::from_value(settings["latch"].clone()).unwrap(),
+        alpha0: number("alpha0"),
+        theta: Some(number("theta")),
+        decay_ticks: settings["duration"].as_f64().map_or(DecayTicks::ToEnd, DecayTicks::Ticks),
+        decay_power: number("power"),
+        decay_base: number("base"),
+        clock: settings["clock"].as_u64().map_or(Clock::Epoch, |k| Clock::Steps(k as u32)),
+        momentum: number("momentum"),
+        batch_size: number("batch") as usize,
+        arm: word("arm").unwrap(),
+        coast: settings["coast"].as_bool().unwrap(),
+        warmup: number("warmup") as u32,
+        epochs: json["epochs"].as_u64().unwrap() as u32,
+        ..Config::default()
+    };
+    config.check().unwrap();
+    let after = |entry: &serde_json::Value| After {
+        loss: entry["loss"].as_f64().unwrap(),
+        error: entry["error"].as_f64().unwrap(),
+        alpha_mean: serde_json::from_value(entry["alpha_mean"].clone()).unwrap(),
+    };
+    let list = |key: &str| json[key].as_array().unwrap();
+    let alpha = |value: &serde_json::Value| match value[0].is_array() {
+        true => matrix(value),
+        false => vec![serde_json::from_value(value.clone()).unwrap()],
+    };
+    Case {
+        name: json["name"].as_str().unwrap().to_owned(),
+        // The values are f32 printed with the fewest digits that tell them apart.
+        x: matrix(&json["x"]).iter().map(|row| row.iter().map(|&v| f64::from(v as f32)).collect()).collect(),
+        labels: serde_json::from_value(json["label"].clone()).unwrap(),
+        initial: list("initial_weights").iter().map(matrix).collect(),
+        weights: list("final_weights").iter().map(matrix).collect(),
+        alpha: list("final_alpha").iter().map(alpha).collect(),
+        after: list("after_epoch").iter().map(after).collect(),
+        config,
+    }
+}
+
+impl Case {
+    /// A case whose outcome the oracle computes; `None` if a comparison with θ was too close for f32 to decide alike.
+    pub fn from_oracle(config: Config, x: Vec<Vec<f64>>, labels: Vec<usize>, initial: Vec<Matrix>) -> Option<Self> {
+        let mut network = Network::new(&config, &initial, x.len());
+        let after = network.run(&x, &labels);
+        (network.margin > 5e-4).then(|| Self {
+            name: format!("{config:?}"),
+            weights: network.layers.iter().map(|layer| layer.w.clone()).collect(),
+            alpha: (0..initial.len()).map(|l| network.alphas(l)).collect(),
+            config,
+            x,
+            labels,
+            initial,
+            after,
+        })
+    }
+
+    pub fn population(&self) -> Arc<Population> {
+        let data = DataSet {
+            name: self.name.clone(),
+            features: self.x[0].len(),
+            classes: self.labels.iter().max().unwrap() + 1,
+            samples: Samples::F32(self.x.concat().iter().map(|&v| v as f32).collect()),
+            labels: self.labels.iter().map(|&label| label as u32).collect(),
+            test_rows: 0,
+        };
+        let classes = self.initial.last().unwrap()[0].len();
+        Arc::new(Population::new(vec![self.config.clone()], Arc::new(data), Some(classes)).unwrap())
+    }
+
+    /// The population's initial state with this case's weights.
+    pub fn initial_state(&self, population: &Population) -> Vec<MemberState> {
+        let mut states = population.initial_state();
+        for (layer, initial) in states[0].layers.iter_mut().zip(&self.initial) {
+            layer.weights = initial.concat().iter().map(|&w| w as f32).collect();
+        }
+        states
+    }
+
+    /// Trains on an engine and compares everything that is known.
+    pub fn check(&self, make: Make, rtol: f64, atol: f64) -> Result<(), String> {
+        let population = self.population();
+        let engine = make(Arc::clone(&population), &self.initial_state(&population));
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let mut trainer = Trainer::new(population, engine, Position::START, interrupt);
+        let mut epochs: Vec<EpochMetrics> = vec![];
+        let mut keep = |metrics: &[EpochMetrics]| {
+            epochs.push(metrics[0].clone());
+            Ok(ControlFlow::Continue(()))
+        };
+        trainer.run(&mut keep).map_err(|e| e.to_string())?;
+        let state = trainer.state().map_err(|e| e.to_string())?;
+        let mut failures = vec![];
+        let mut compare = |what: String, got: Vec<f64>, want: Vec<f64>| {
+            failures.extend(close(&what, &got, &want, rtol, atol).err());
+        };
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        for (l, layer) in state[0].layers.iter().enumerate() {
+            compare(format!("α of layer {l}"), wide(&layer.alpha()), self.alpha[l].concat());
+            compare(format!("weights of layer {l}"), wide(&layer.weights), self.weights[l].concat());
+        }
+        for (got, want) in epochs.iter().zip(&self.after) {
+            compare(format!("loss after epoch {}", got.epoch), vec![got.train_loss], vec![want.loss]);
+            compare(format!("mean α after epoch {}", got.epoch), got.alpha_mean.clone(), want.alpha_mean.clone());
+        }
+        let last = (epochs.last().map(|e| e.train_error), self.after.last().map(|a| a.error));
+        if let (Some(got), Some(want)) = last {
+            // One borderline sample may fall to either side.
+            let one = 1.01 / self.labels.len() as f64;
+            failures.extend(close("error after the last epoch", &[got], &[want], 0.0, one).err());
+        }
+        if failures.is_empty() { Ok(()) } else { Err(format!("{}\n  {}", self.name, failures.join("\n  "))) }
+    }
+}
+
+/// Element-wise |a − b| ≤ atol + rtol·|b|; NaN fails. Says how many, how far and where.
+pub fn close(what: &str, got: &[f64], want: &[f64], rtol: f64, atol: f64) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{what}: {} values instead of {}", got.len(), want.len()));
+    }
+    let excess = |i: usize| (got[i] - want[i]).abs() / (atol + rtol * want[i].abs());
+    let bad: Vec<usize> = (0..got.len()).filter(|&i| !(excess(i) <= 1.0)).collect();
+    let Some(&worst) = bad.iter().max_by(|&&a, &&b| excess(a).total_cmp(&excess(b))) else { return Ok(()) };
+    let mean = bad.iter().map(|&i| (got[i] - want[i]).abs()).sum::<f64>() / bad.len() as f64;
+    let (g, w) = (got[worst], want[worst]);
+    Err(format!("{what}: {} of {} differ, by {mean:.3e} on average; worst at {worst}: {g} instead of {w}", bad.len(), got.len()))
+}
+
+/// How to make an engine.
+pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
+
+fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> Box<dyn Engine> {
+    let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
+    let options = Options { family: Some(family), checked: true };
+    let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
+    engine.poison();
+    Box::new(engine)
+}
+
+/// Every engine, the GPU in both kernel families, with poisoned arenas and bounds checks on.
+pub const ENGINES: [(&str, Make); 3] = [
+    ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
+    ("gpu, register tiles", |population, state| gpu(population, state, Family::REGISTER)),
+    ("gpu, workgroup tiles", |population, state| gpu(population, state, Family::TILED)),
+];

@@ -1,0 +1,80 @@
+//! ψ(α, θ_M): decay, trigger, latch and the three forms of θ, from their definitions.
+
+use homeostat::config::{Config, Decay, DecayTicks, Latch, Rule, Theta};
+
+/// What one α has been through.
+#[derive(Clone, Debug, Default)]
+pub struct Slot {
+    /// Ticks since the trigger, 0 before it.
+    pub n: u32,
+    /// The tick that triggered.
+    pub onset: u32,
+    /// A quantile threshold, once it is fixed.
+    pub quantile: Option<f64>,
+    /// The running mean behind a sliding threshold.
+    pub mean: Option<f64>,
+    pub armed: bool,
+}
+
+/// α(n)/α0 for N ticks.
+pub fn decay(config: &Config, n: u32, ticks: f64) -> f64 {
+    let (n, b) = (f64::from(n), config.decay_base);
+    match config.decay {
+        Decay::Linear => (1.0 - n / ticks).max(0.0),
+        Decay::Log => (1.0 - 0.5 * (1.0 + (b * b - 1.0) * n / ticks).ln() / b.ln()).max(0.0),
+        Decay::Hyperbolic => (n + 1.0).powf(-config.decay_power),
+        Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * (n / ticks).min(1.0)).cos()),
+        Decay::Step => 0.0,
+    }
+}
+
+/// ψ of a slot in a run of `last` ticks.
+pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
+    if slot.n == 0 {
+        return 1.0;
+    }
+    let ticks = match config.decay_ticks {
+        DecayTicks::Ticks(ticks) => ticks,
+        DecayTicks::ToEnd => f64::from(last - slot.onset + 1),
+    };
+    decay(config, slot.n, ticks)
+}
+
+/// Tick `t` observes `mean`. Returns how close the comparison with θ was, relative to θ.
+pub fn tick(config: &Config, slot: &mut Slot, mean: f64, t: u32) -> f64 {
+    if config.rule == Rule::Constant {
+        return 1.0;
+    }
+    let theta = match config.threshold() {
+        Theta::Absolute(theta) => Some(theta),
+        Theta::Quantile(_) => slot.quantile,
+        Theta::Sliding(sliding) => slot.mean.map(|mean| sliding.lambda * mean),
+    };
+    let mut margin = 1.0;
+    if let Some(theta) = theta {
+        margin = ((mean - theta) / theta).abs();
+        let holds = if config.basis.triggers_below() { mean < theta } else { mean > theta };
+        let ready = t > config.warmup && (!config.arm || slot.armed);
+        if slot.n > 0 {
+            if config.latch == Latch::Latched || holds {
+                slot.n += 1;
+            }
+        } else if holds && ready {
+            (slot.n, slot.onset) = (1, t);
+        }
+        slot.armed |= mean > theta;
+    }
+    if let Theta::Sliding(sliding) = config.threshold() {
+        slot.mean = Some(slot.mean.map_or(mean, |ema| ema + (mean - ema) / sliding.tau));
+    }
+    margin
+}
+
+/// Linear interpolation between order statistics.
+pub fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = q * (sorted.len() - 1) as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+}
