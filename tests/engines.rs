@@ -1,13 +1,14 @@
 //! What every engine promises, whatever it computes: members together equal members alone, resuming equals not stopping,
 //! a run repeats, reports agree with each other – all bitwise on one device. The GPU engine runs in both kernel families.
 
-use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
+mod common;
 
-use homeostat::cpu::CpuEngine;
+use common::ENGINES;
+use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::engine::{Engine, Report, Wanted};
 use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
-use homeostat::population::{MemberState, Population};
+use homeostat::population::Population;
 use homeostat::psi::Member;
 use homeostat::rng::{Random, Stream};
 use homeostat::topology::Topology;
@@ -88,22 +89,6 @@ fn variants() -> Vec<(Config, bool)> {
         ),
     ]
 }
-
-type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
-
-fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> Box<dyn Engine> {
-    let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
-    let options = Options { family: Some(family), checked: true };
-    let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
-    engine.poison();
-    Box::new(engine)
-}
-
-const ENGINES: [(&str, Make); 3] = [
-    ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
-    ("gpu, register tiles", |population, state| gpu(population, state, Family::REGISTER)),
-    ("gpu, workgroup tiles", |population, state| gpu(population, state, Family::TILED)),
-];
 
 fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     let shuffled = |(config, split): (&Config, &Split)| {

@@ -5,12 +5,14 @@
 #[path = "../oracle/mod.rs"]
 pub mod oracle;
 
-use homeostat::config::{Clock, Config, DecayTicks, Hidden};
+use clap::ValueEnum;
+use homeostat::config::{Activation, Basis, Clock, Config, Decay, DecayTicks, Hidden, Latch, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::engine::Engine;
 use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
 use homeostat::population::{MemberState, Population};
+use homeostat::rng::Random;
 use homeostat::trainer::{EpochMetrics, Position, Trainer};
 use oracle::{After, Matrix, Network};
 use std::ops::ControlFlow;
@@ -186,23 +188,75 @@ pub fn close(what: &str, got: &[f64], want: &[f64], rtol: f64, atol: f64) -> Res
     let Some(&worst) = bad.iter().max_by(|&&a, &&b| excess(a).total_cmp(&excess(b))) else { return Ok(()) };
     let mean = bad.iter().map(|&i| (got[i] - want[i]).abs()).sum::<f64>() / bad.len() as f64;
     let (g, w) = (got[worst], want[worst]);
-    Err(format!("{what}: {} of {} differ, by {mean:.3e} on average; worst at {worst}: {g} instead of {w}", bad.len(), got.len()))
+    Err(format!(
+        "{what}: {} of {} differ, by {mean:.3e} on average; worst at {worst}: {g} instead of {w}",
+        bad.len(),
+        got.len()
+    ))
 }
 
 /// How to make an engine.
 pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
 
-fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> Box<dyn Engine> {
+/// A GPU engine with poisoned arenas and bounds checks on.
+pub fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> GpuEngine {
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
     let options = Options { family: Some(family), checked: true };
     let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
     engine.poison();
-    Box::new(engine)
+    engine
 }
 
-/// Every engine, the GPU in both kernel families, with poisoned arenas and bounds checks on.
+/// Every engine, the GPU in both kernel families.
 pub const ENGINES: [(&str, Make); 3] = [
     ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
-    ("gpu, register tiles", |population, state| gpu(population, state, Family::REGISTER)),
-    ("gpu, workgroup tiles", |population, state| gpu(population, state, Family::TILED)),
+    ("gpu, register tiles", |population, state| Box::new(gpu(population, state, Family::REGISTER))),
+    ("gpu, workgroup tiles", |population, state| Box::new(gpu(population, state, Family::TILED))),
 ];
+
+/// One of `options` at random.
+pub fn pick<T: Copy>(random: &mut Random, options: &[T]) -> T {
+    options[random.below(options.len() as u32) as usize]
+}
+
+/// A valid mix of activation, output, loss, rule and momentum; sizes and θ's form are left to the caller.
+pub fn random_settings(random: &mut Random) -> Config {
+    let activation = pick(random, Activation::value_variants());
+    let (output, loss) = pick(
+        random,
+        &[
+            (Output::Logistic, Loss::Mse),
+            (Output::Logistic, Loss::CrossEntropy),
+            (Output::Softmax, Loss::Mse),
+            (Output::Softmax, Loss::CrossEntropy),
+            (Output::Linear, Loss::Mse),
+        ],
+    );
+    let basis = pick(random, Basis::value_variants());
+    let scope = if basis == Basis::Coactivation { Scope::Weight } else { pick(random, Scope::value_variants()) };
+    // Near the middle of what each variable usually is, so that some αs trigger and others do not.
+    let theta = match basis {
+        Basis::Act => 0.45,
+        Basis::Act2 => 0.3,
+        Basis::Net2 => 0.5,
+        Basis::Delta => 0.15,
+        Basis::Delta2 => 0.03,
+        Basis::Coactivation => 0.15,
+    };
+    let momentum = pick(random, &[0.0, 0.5]);
+    Config {
+        activation,
+        output,
+        loss,
+        basis,
+        scope,
+        theta: Some(theta * (0.7 + 0.6 * random.uniform())),
+        alpha0: 0.02 + 0.1 * random.uniform(),
+        momentum,
+        coast: momentum > 0.0 && random.below(2) == 0,
+        arm: basis.triggers_below() && random.below(2) == 0,
+        latch: pick(random, Latch::value_variants()),
+        decay: pick(random, Decay::value_variants()),
+        ..Config::default()
+    }
+}

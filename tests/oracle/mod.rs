@@ -68,7 +68,12 @@ impl Network {
         let layer = |w: &Matrix| {
             let rows = if config.slots_per_weight() { w.len() } else { 1 };
             let zeros = |rows: usize| vec![vec![0.0; w[0].len()]; rows];
-            Layer { w: w.clone(), m: zeros(w.len()), slots: vec![vec![Slot::default(); w[0].len()]; rows], sums: zeros(rows) }
+            Layer {
+                w: w.clone(),
+                m: zeros(w.len()),
+                slots: vec![vec![Slot::default(); w[0].len()]; rows],
+                sums: zeros(rows),
+            }
         };
         let layers = weights.iter().map(layer).collect();
         Self { config: config.clone(), layers, ticks, margin: 1.0, samples: 0, steps: 0, tick: 0 }
@@ -97,8 +102,7 @@ impl Network {
     pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Trace {
         let depth = self.layers.len();
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
-        let mut trace =
-            Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
+        let mut trace = Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
         for &(x, label) in batch {
             let (ys, nets, outcome) = self.forward(x, label);
             let mut delta = outcome.delta;
@@ -159,7 +163,8 @@ impl Network {
         }
         let samples = std::mem::take(&mut self.samples) as f64;
         for layer in &mut self.layers {
-            let mut means: Matrix = layer.sums.iter().map(|row| row.iter().map(|sum| sum / samples).collect()).collect();
+            let mut means: Matrix =
+                layer.sums.iter().map(|row| row.iter().map(|sum| sum / samples).collect()).collect();
             let own: Vec<f64> = means.concat();
             if self.config.scope == Scope::Layer {
                 let mean = own.iter().sum::<f64>() / own.len() as f64;
