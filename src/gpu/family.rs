@@ -72,13 +72,14 @@ impl Family {
     };
 
     /// For software Vulkan. Shapes measured on llvmpipe, see `results/`.
-    pub const REGISTER: Self = Self {
-        product: Product::Register,
-        forward: Tile::register(8, 4, 32),
-        backward: Tile::register(8, 4, 32),
-        update: Tile::register(8, 4, 32),
-        plain_workgroup: 32,
-    };
+    pub const REGISTER: Self = Self::register(8, 4);
+
+    /// Register tiles of `rows` × `4 · columns4` outputs; `rows` a multiple of 4. Small tiles compile faster.
+    #[must_use]
+    pub const fn register(rows: usize, columns4: usize) -> Self {
+        let tile = Tile::register(rows, columns4, 32);
+        Self { product: Product::Register, forward: tile, backward: tile, update: tile, plain_workgroup: 32 }
+    }
 
     /// With co-activation every tile has two sums; halve it so that they fit the registers.
     #[must_use]
