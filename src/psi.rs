@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 pub struct Member {
     /// α0.
     pub alpha0: f32,
-    /// Absolute θ_M; with a quantile it is set at the calibration tick, with a sliding threshold it is not read.
+    /// Absolute θ_M; for a quantile or a sliding threshold a number that nothing exceeds, until the first is known.
     pub theta: f32,
     /// λ of the sliding threshold.
     pub theta_lambda: f32,
@@ -54,8 +54,9 @@ impl Member {
     pub fn new(config: &Config, ticks: u32) -> Self {
         let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
             Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup + 1),
+            // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
             Theta::Quantile(_) => (f64::from(f32::MAX), 0.0, 0.0, calibration_tick(config) + 1),
-            Theta::Sliding(s) => (0.0, s.lambda, 1.0 / s.tau, config.warmup.max(1) + 1),
+            Theta::Sliding(s) => (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.warmup.max(1) + 1),
         };
         Self {
             alpha0: config.alpha0 as f32,
