@@ -72,10 +72,9 @@ impl Eval {
         config.check()?;
         let data = Arc::new(DataSet::open(&config.data)?);
         model.check_data(&data)?;
-        let scope = config.scope;
         let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
         let mut state = population.initial_state();
-        model.apply(scope, &mut state[0])?;
+        model.apply_weights(&mut state[0]);
         let opened = device::open(&choice, &population, &state)?;
         if let Some(note) = &opened.note {
             tell(format_args!("note: {note}"));

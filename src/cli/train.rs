@@ -65,7 +65,14 @@ impl Train {
         let population = Arc::new(Population::new(vec![config.clone()], data, classes)?);
         let mut state = population.initial_state();
         if let Some(model) = &model {
-            model.apply(config.scope, &mut state[0])?;
+            model.apply_weights(&mut state[0]);
+            model.apply_rates(config.scope, &mut state[0])?;
+            if model.is_frozen() {
+                tell(format_args!(
+                    "note: every α in {} is 0, so nothing will learn; remove its alpha tensors to start anew from the weights",
+                    model.path.display()
+                ));
+            }
         }
         let opened = device::open(&choice, &population, &state)?;
         drop(state);

@@ -191,14 +191,20 @@ impl Model {
         Ok(())
     }
 
-    /// Puts weights and, where the file has them, learning rates into a member's initial state of the same widths. A
-    /// rate per neuron serves all its weights in weight scope; the reverse has no meaning.
+    /// Puts the weights into a member's initial state of the same widths.
+    pub fn apply_weights(&self, state: &mut MemberState) {
+        for (layer, target) in self.layers.iter().zip(&mut state.layers) {
+            target.weights.clone_from(&layer.weights);
+        }
+    }
+
+    /// Puts the learning rates, where the file has them, into a member's initial state of the same widths. A rate per
+    /// neuron serves all its weights in weight scope; the reverse has no meaning.
     ///
     /// # Errors
     /// If the file has a rate per weight and `scope` is not weight.
-    pub fn apply(&self, scope: Scope, state: &mut MemberState) -> Result<()> {
+    pub fn apply_rates(&self, scope: Scope, state: &mut MemberState) -> Result<()> {
         for (l, (layer, target)) in self.layers.iter().zip(&mut state.layers).enumerate() {
-            target.weights.clone_from(&layer.weights);
             match (&layer.alpha, scope) {
                 (None, _) => {}
                 (Some(Alpha::PerWeight(alpha)), Scope::Weight) => target.alpha0.clone_from(alpha),
@@ -215,6 +221,15 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file has learning rates and every one of them is 0: training from here changes nothing.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.layers.iter().all(|layer| match &layer.alpha {
+            Some(Alpha::PerNeuron(alpha) | Alpha::PerWeight(alpha)) => alpha.iter().all(|&a| a == 0.0),
+            None => false,
+        })
     }
 }
 

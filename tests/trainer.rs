@@ -1,0 +1,243 @@
+//! The trainer on an engine that only writes down what it is told: batches, ticks, thresholds, reports, interruption.
+
+use homeostat::config::{Clock, Config};
+use homeostat::data::{DataSet, Samples};
+use homeostat::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
+use homeostat::error::{Error, Result};
+use homeostat::population::{MemberState, Population};
+use homeostat::trainer::{EpochMetrics, Position, Trainer, order};
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Debug, PartialEq)]
+enum Call {
+    Order(Vec<Vec<u32>>),
+    Train(Range<u32>, Option<u32>),
+    Theta(Vec<Option<Vec<f32>>>),
+    Report(bool, bool),
+    Take,
+}
+
+struct Recorder {
+    calls: Arc<Mutex<Vec<Call>>>,
+    info: DeviceInfo,
+    members: usize,
+    loss: f64,
+    interrupt_after: Option<(usize, Arc<AtomicBool>)>,
+}
+
+impl Recorder {
+    fn note(&self, call: Call) {
+        let mut calls = self.calls.lock().unwrap();
+        calls.push(call);
+        if let Some((after, flag)) = &self.interrupt_after {
+            flag.store(calls.len() >= *after, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Engine for Recorder {
+    fn device(&self) -> &DeviceInfo {
+        &self.info
+    }
+    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+        self.note(Call::Order(order.to_vec()));
+        Ok(())
+    }
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+        self.note(Call::Train(batches, tick));
+        Ok(())
+    }
+    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+        Ok(vec![vec![vec![3.0, 1.0, 2.0], vec![10.0, 20.0]]; self.members])
+    }
+    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
+        self.note(Call::Theta(theta.to_vec()));
+        Ok(())
+    }
+    fn request_report(&mut self, wanted: Wanted) -> Result<()> {
+        self.note(Call::Report(wanted.train, wanted.test));
+        Ok(())
+    }
+    fn next_report(&mut self) -> Result<Report> {
+        self.note(Call::Take);
+        let score = Score { loss: self.loss, error: 0.5 };
+        let member = MemberReport {
+            running: score,
+            train: Some(score),
+            test: None,
+            alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
+        };
+        Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })
+    }
+    fn state(&mut self) -> Result<Vec<MemberState>> {
+        Ok(vec![])
+    }
+    fn set_state(&mut self, _: &[MemberState]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// 23 samples in batches of 5: five steps an epoch, the last of 3 samples.
+fn population(configs: Vec<Config>) -> Arc<Population> {
+    let rows = 23;
+    let data = DataSet {
+        name: "test".into(),
+        features: 2,
+        classes: 2,
+        samples: Samples::F32(vec![0.5; 2 * rows]),
+        labels: (0..rows as u32).map(|i| i % 2).collect(),
+        test_rows: 0,
+    };
+    Arc::new(Population::new(configs, Arc::new(data), None).unwrap())
+}
+
+fn config(epochs: u32) -> Config {
+    Config { hidden: "3".parse().unwrap(), batch_size: 5, epochs, test_fraction: Some(0.0), ..Config::default() }
+}
+
+struct Outcome {
+    calls: Vec<Call>,
+    metrics: Vec<EpochMetrics>,
+    end: Result<()>,
+    position: Position,
+}
+
+fn run(
+    configs: Vec<Config>,
+    start: Position,
+    change: impl FnOnce(&mut Recorder, &Arc<AtomicBool>),
+    breaks_at: u32,
+) -> Outcome {
+    let population = population(configs);
+    let calls = Arc::new(Mutex::new(vec![]));
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let info = DeviceInfo { engine: "recorder".into(), adapter: "none".into(), driver: "none".into() };
+    let members = population.len();
+    let mut engine = Recorder { calls: Arc::clone(&calls), info, members, loss: 1.0, interrupt_after: None };
+    change(&mut engine, &interrupt);
+    let mut trainer = Trainer::new(population, Box::new(engine), start, interrupt);
+    let mut metrics = vec![];
+    let mut observer = |epoch: &[EpochMetrics]| {
+        metrics.push(epoch[0].clone());
+        Ok(if epoch[0].epoch == breaks_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    };
+    let end = trainer.run(&mut observer);
+    let position = trainer.position();
+    drop(trainer);
+    Outcome { calls: Arc::into_inner(calls).unwrap().into_inner().unwrap(), metrics, end, position }
+}
+
+/// Where each tick fell, as the number of the step (from 1) that carried it.
+fn ticks(calls: &[Call]) -> Vec<(u32, u32)> {
+    let (mut steps, mut ticks) = (0, vec![]);
+    for call in calls {
+        if let Call::Train(batches, tick) = call {
+            steps += batches.len() as u32;
+            ticks.extend(tick.map(|t| (t, steps)));
+        }
+    }
+    ticks
+}
+
+#[test]
+fn every_batch_is_trained_once_in_order() {
+    let outcome = run(vec![config(3)], Position::START, |_, _| (), 0);
+    outcome.end.unwrap();
+    let mut batches = vec![];
+    for call in &outcome.calls {
+        match call {
+            Call::Order(rows) => {
+                assert_eq!(batches.len() % 5, 0);
+                let mut rows = rows[0].clone();
+                rows.sort_unstable();
+                assert_eq!(rows, (0..23).collect::<Vec<u32>>());
+            }
+            Call::Train(range, _) => batches.extend(range.clone()),
+            _ => {}
+        }
+    }
+    assert_eq!(batches, [0, 1, 2, 3, 4].repeat(3));
+    assert_eq!(outcome.position, Position { epoch: 4, batch: 0 });
+    assert_eq!(outcome.metrics.iter().map(|m| m.epoch).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(outcome.metrics[0].frozen_fraction, [0.5]);
+    assert!((outcome.metrics[0].samples_per_second - 11.5).abs() < 1e-9);
+}
+
+#[test]
+fn ticks_fall_where_the_clock_puts_them() {
+    let of = |clock, epochs, start| {
+        let outcome = run(vec![Config { clock, ..config(epochs) }], start, |_, _| (), 0);
+        outcome.end.unwrap();
+        ticks(&outcome.calls)
+    };
+    assert_eq!(of(Clock::Epoch, 3, Position::START), [(1, 5), (2, 10), (3, 15)]);
+    // Across the ends of epochs; the 15 steps hold three whole ticks of 4.
+    assert_eq!(of(Clock::Steps(4), 3, Position::START), [(1, 4), (2, 8), (3, 12)]);
+    assert_eq!(of(Clock::Steps(1), 1, Position::START), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+    // From the middle of epoch 2: steps 1 … 7 are done.
+    assert_eq!(of(Clock::Steps(4), 3, Position { epoch: 2, batch: 2 }), [(2, 1), (3, 5)]);
+    assert_eq!(of(Clock::Epoch, 3, Position { epoch: 2, batch: 2 }), [(2, 3), (3, 8)]);
+}
+
+#[test]
+fn quantile_thresholds_are_set_once_at_the_calibration_tick() {
+    let quantile = |q, warmup| Config { theta: None, theta_quantile: Some(q), warmup, ..config(4) };
+    let outcome = run(vec![quantile(0.5, 0), quantile(1.0, 2), config(4)], Position::START, |_, _| (), 0);
+    outcome.end.unwrap();
+    let set: Vec<_> = outcome
+        .calls
+        .iter()
+        .enumerate()
+        .filter_map(|(i, call)| match call {
+            Call::Theta(theta) => Some((ticks(&outcome.calls[..i]).len(), theta.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(set, [(1, vec![Some(vec![2.0, 15.0]), None, None]), (2, vec![None, Some(vec![3.0, 20.0]), None]),]);
+}
+
+#[test]
+fn the_order_depends_on_seed_and_epoch_only() {
+    let shuffled = population(vec![config(9), Config { seed: 1, ..config(9) }]);
+    assert_eq!(order(&shuffled, 2), order(&shuffled, 2));
+    assert_ne!(order(&shuffled, 2), order(&shuffled, 3));
+    assert_ne!(order(&shuffled, 2)[0], order(&shuffled, 2)[1]);
+    let kept = population(vec![Config { no_shuffle: true, ..config(9) }]);
+    assert_eq!(order(&kept, 2), [(0..23).collect::<Vec<u32>>()]);
+}
+
+#[test]
+fn an_interrupt_stops_between_batches_and_delivers_what_is_done() {
+    // The second epoch's order is the call after the first report; the flag is seen before its first batch.
+    let outcome =
+        run(vec![config(3)], Position::START, |engine, flag| engine.interrupt_after = Some((4, Arc::clone(flag))), 0);
+    assert!(matches!(outcome.end, Err(Error::Interrupted)));
+    assert_eq!(outcome.position, Position { epoch: 2, batch: 0 });
+    assert_eq!(outcome.metrics.len(), 1);
+}
+
+#[test]
+fn a_break_ends_the_run_with_metrics_of_the_last_weights() {
+    let outcome = run(vec![config(9)], Position::START, |_, _| (), 2);
+    outcome.end.unwrap();
+    let trained = outcome.position.epoch - 1;
+    assert!(trained < 9);
+    assert_eq!(outcome.metrics.last().unwrap().epoch, trained);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_an_error() {
+    let outcome = run(vec![config(3)], Position::START, |engine, _| engine.loss = f64::NAN, 0);
+    let message = outcome.end.unwrap_err().to_string();
+    assert!(message.contains("epoch 1") && message.contains("--alpha0"), "{message}");
+    assert!(outcome.metrics.is_empty());
+}
+
+#[test]
+fn running_metrics_need_no_pass_over_the_training_samples() {
+    let config = Config { train_metrics: homeostat::config::TrainMetrics::Running, ..config(1) };
+    let outcome = run(vec![config], Position::START, |_, _| (), 0);
+    assert!(outcome.calls.contains(&Call::Report(false, false)));
+}
