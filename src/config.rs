@@ -392,7 +392,16 @@ impl Config {
             }
             all.extend(layer.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
-        all.try_into().map_err(|e: toml::de::Error| Error::config(e.message().to_owned()))
+        let read = |table: toml::Table| table.try_into::<Self>().map_err(|e| e.message().to_owned());
+        read(all.clone()).map_err(|message| {
+            // The parser does not say which key it choked on, so each is tried alone on top of the defaults.
+            let alone = |(key, value): (&String, &toml::Value)| {
+                let mut table = Self::default().to_table();
+                table.insert(key.clone(), value.clone());
+                read(table).err().map(|message| Error::config(format!("{key}: {message}")))
+            };
+            all.iter().find_map(alone).unwrap_or(Error::Config(message))
+        })
     }
 
     /// Of the settings as parsed from a command line, those that the user really typed.

@@ -65,7 +65,8 @@ pub fn command() -> clap::Command {
         let takes_value = argument.get_action().takes_values();
         argument.allow_negative_numbers(takes_value)
     };
-    Cli::command().mut_subcommands(|sub| sub.mut_args(with_numbers))
+    // Of a flag given twice the later wins, as scripts expect that append to a command.
+    Cli::command().mut_subcommands(|sub| sub.mut_args(with_numbers).args_override_self(true))
 }
 
 /// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.

@@ -1,0 +1,361 @@
+//! The program as a user meets it: files, exit codes, messages, and a run from end to end. On the CPU engine, except
+//! where the GPU is the point.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+fn homeostat(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// stdout of a run that must succeed.
+fn succeed(arguments: &[&str]) -> String {
+    let output = homeostat(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The one line on stderr of a run that must end with `code` and print nothing else.
+fn fail(arguments: &[&str], code: i32) -> String {
+    let output = homeostat(arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        std::fs::write(self.path(name), content).unwrap();
+        self.name(name)
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What must not differ between two runs of the same settings.
+fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
+    for line in &mut metrics {
+        let object = line.as_object_mut().unwrap();
+        object.remove("seconds");
+        object.remove("samples_per_second");
+    }
+    metrics
+}
+
+const IRIS: [&str; 8] = ["train", "--preset", "author-2026", "--epochs", "4", "--device", "cpu", "--quiet"];
+
+fn iris(more: &[&str]) -> Vec<String> {
+    IRIS.iter().chain(more).map(|&s| s.to_owned()).collect()
+}
+
+fn train_iris(more: &[&str]) -> String {
+    let arguments = iris(more);
+    succeed(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_run_writes_what_the_contract_says() {
+    let folder = Folder::new();
+    let out = folder.name("run");
+    let said = train_iris(&["--out", &out]);
+    assert!(said.contains("test error") && said.contains(&out), "{said}");
+    let metrics = lines(&folder.path("run/metrics.jsonl"));
+    assert_eq!(metrics.len(), 4);
+    for (i, line) in metrics.iter().enumerate() {
+        assert_eq!(line["epoch"], i + 1);
+        for key in ["train_loss", "train_error", "test_loss", "test_error", "samples_per_second", "seconds"] {
+            assert!(line[key].is_f64(), "{key} in {line}");
+        }
+        assert_eq!(line["alpha_mean"].as_array().unwrap().len(), 2);
+        assert_eq!(line["frozen_fraction"].as_array().unwrap().len(), 2);
+    }
+    let result = json(&folder.path("run/result.json"));
+    assert_eq!(&result["final"], metrics.last().unwrap());
+    assert_eq!(result["config"]["hidden"], serde_json::json!([9]));
+    assert_eq!(result["version"], env!("CARGO_PKG_VERSION"));
+    assert!(result["seconds"].is_f64());
+    for key in ["engine", "adapter", "driver"] {
+        assert!(result["device"][key].is_string(), "{key}");
+    }
+    let left: Vec<String> = std::fs::read_dir(folder.path("run"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let folder = Folder::new();
+    let out = folder.name("run");
+    train_iris(&["--out", &out]);
+    let before = std::fs::read(folder.path("run/model.safetensors")).unwrap();
+    let arguments = iris(&["--seed", "5", "--out", &out]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert!(fail(&arguments, 3).contains("--force"));
+    assert_eq!(std::fs::read(folder.path("run/model.safetensors")).unwrap(), before);
+    train_iris(&["--seed", "5", "--out", &out, "--force"]);
+    assert_ne!(std::fs::read(folder.path("run/model.safetensors")).unwrap(), before);
+}
+
+#[test]
+fn the_record_of_a_run_repeats_it() {
+    let folder = Folder::new();
+    train_iris(&["--seed", "3", "--alpha0", "0.3", "--out", &folder.name("first")]);
+    let record = folder.name("first/result.json");
+    succeed(&["train", "--config", &record, "--quiet", "--out", &folder.name("second")]);
+    let metrics = |name: &str| without_times(lines(&folder.path(name).join("metrics.jsonl")));
+    assert_eq!(metrics("first"), metrics("second"));
+    let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
+    assert_eq!(model("first"), model("second"));
+
+    let toml = folder.write("settings.toml", "data = \"iris\"\nhidden = [9]\nalpha0 = 0.3\nseed = 3\n");
+    let said = succeed(&["train", "--config", &toml, "--alpha0", "0.05", "--epochs", "1", "--device", "cpu", "--json"]);
+    let result: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&result["config"]["alpha0"], &result["config"]["seed"]), (&0.05.into(), &3.into()));
+}
+
+#[test]
+fn json_on_stdout_is_what_the_files_say() {
+    let folder = Folder::new();
+    let said = train_iris(&["--json", "--out", &folder.name("run")]);
+    let mut objects: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.pop().unwrap(), json(&folder.path("run/result.json")));
+    assert_eq!(objects, lines(&folder.path("run/metrics.jsonl")));
+}
+
+#[test]
+fn eval_agrees_with_the_last_metrics() {
+    let folder = Folder::new();
+    for scope in ["neuron", "weight"] {
+        train_iris(&["--scope", scope, "--out", &folder.name(scope)]);
+        let said = succeed(&["eval", &folder.name(&format!("{scope}/model.safetensors")), "--device", "cpu", "--json"]);
+        let (evaluation, last): (Value, _) =
+            (serde_json::from_str(&said).unwrap(), lines(&folder.path(scope).join("metrics.jsonl")).pop().unwrap());
+        for part in ["train", "test"] {
+            for what in ["loss", "error"] {
+                assert_eq!(evaluation[part][what], last[format!("{part}_{what}")], "{part} {what}");
+            }
+        }
+        assert_eq!(evaluation["test"]["samples"], 15);
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_the_weights_of_another() {
+    let folder = Folder::new();
+    train_iris(&["--rule", "constant", "--no-shuffle", "--out", &folder.name("whole")]);
+    train_iris(&["--rule", "constant", "--no-shuffle", "--epochs", "2", "--out", &folder.name("half")]);
+    let half = folder.name("half/model.safetensors");
+    train_iris(&[
+        "--rule",
+        "constant",
+        "--no-shuffle",
+        "--epochs",
+        "2",
+        "--init",
+        &half,
+        "--out",
+        &folder.name("rest"),
+    ]);
+    let metrics = |name: &str| without_times(lines(&folder.path(name).join("metrics.jsonl")));
+    let (whole, rest) = (metrics("whole"), metrics("rest"));
+    for (a, b) in whole[2..].iter().zip(&rest) {
+        assert_eq!((&a["train_loss"], &a["test_error"]), (&b["train_loss"], &b["test_error"]));
+    }
+}
+
+/// The contract under which other programs check this one, on both engines.
+#[test]
+fn a_csv_with_given_weights_runs_the_same_on_cpu_and_gpu() {
+    let folder = Folder::new();
+    let rows: String = (0..12).map(|i| format!("{},{},{}\n", i % 5, (i * 7) % 4, i % 3)).collect();
+    let data = format!("csv:{}", folder.write("data.csv", &format!("a,b,label\n{rows}")));
+    let common = [
+        "train",
+        "--data",
+        &data,
+        "--hidden",
+        "6",
+        "--test-fraction",
+        "0",
+        "--no-shuffle",
+        "--batch-size",
+        "5",
+        "--epochs",
+        "3",
+        "-q",
+    ];
+    let run = |device: &str, init: &[&str]| {
+        let out = folder.name(device);
+        let arguments: Vec<&str> =
+            common.iter().copied().chain(["--device", device, "--out", &out]).chain(init.iter().copied()).collect();
+        succeed(&arguments);
+        lines(&folder.path(device).join("metrics.jsonl"))
+    };
+    let first = run("cpu", &[]);
+    assert!(first[0].get("test_loss").is_none());
+    let weights = folder.name("start.safetensors");
+    std::fs::copy(folder.path("cpu/model.safetensors"), &weights).unwrap();
+    let init = ["--init", weights.as_str(), "--theta", "0.3", "--force"];
+    let (cpu, gpu) = (run("cpu", &init), run("gpu", &init[..4]));
+    for (a, b) in cpu.iter().zip(&gpu) {
+        let (a, b) = (a["train_loss"].as_f64().unwrap(), b["train_loss"].as_f64().unwrap());
+        assert!((a - b).abs() <= 1e-4 * b.abs(), "{a} and {b}");
+    }
+}
+
+#[test]
+fn mistakes_get_one_message_and_a_code() {
+    let folder = Folder::new();
+    let toml = folder.write("bad.toml", "hiden = [9]\n");
+    let value = folder.write("value.toml", "alpha0 = \"much\"\n");
+    let csv = format!("csv:{}", folder.write("nan.csv", "1,2,0\n1,nan,1\n"));
+    let junk = folder.write("junk.safetensors", "junk");
+    let cases: Vec<(Vec<&str>, i32, &[&str])> = vec![
+        (vec!["train", "--alpha0", "-1"], 2, &["--alpha0", "positive"]),
+        (vec!["train", "--basis", "coactivation"], 2, &["coactivation", "--scope weight"]),
+        (vec!["train", "--output", "linear"], 2, &["--output linear", "--loss mse"]),
+        (vec!["train", "--coast"], 2, &["--coast", "--momentum"]),
+        (vec!["train", "--arm"], 2, &["--arm", "delta"]),
+        (vec!["train", "--hidden", "9,0"], 2, &["--hidden", "0"]),
+        (vec!["train", "--hidden", "x"], 2, &["--hidden", "x"]),
+        (vec!["train", "--batch-size", "0"], 2, &["--batch-size"]),
+        (vec!["train", "--theta", "1", "--theta-quantile", "0.5"], 2, &["--theta", "--theta-quantile"]),
+        (vec!["train", "--clock", "steps:0"], 2, &["--clock", "steps:0"]),
+        (vec!["train", "--warmup", "15"], 2, &["--warmup", "15"]),
+        (vec!["train", "--momentum", "1"], 2, &["--momentum"]),
+        (vec!["train", "--epoch", "3"], 2, &["--epochs"]),
+        (vec!["train", "--config", &toml], 3, &["bad.toml", "hiden"]),
+        (vec!["train", "--config", &value], 3, &["value.toml", "alpha0"]),
+        (vec!["train", "--config", "no-such.toml"], 3, &["no-such.toml"]),
+        (vec!["train", "--data", "cifar"], 2, &["cifar", "mnist"]),
+        (vec!["train", "--data", "csv:no-such.csv"], 3, &["no-such.csv"]),
+        (vec!["train", "--data", &csv], 3, &["nan.csv", "line 2"]),
+        (vec!["train", "--data", "iris", "--init", &junk], 3, &["junk.safetensors"]),
+        (vec!["train", "--data", "iris", "--device", "no such GPU"], 4, &["no such GPU"]),
+        (vec!["train", "--data", "iris", "--device", "99"], 4, &["99"]),
+        (vec!["train", "--data", "iris", "--device", "cpu", "--alpha0", "1e30"], 5, &["epoch", "--alpha0"]),
+        (vec!["eval", "no-such.safetensors"], 3, &["no-such.safetensors"]),
+        (vec!["fly"], 2, &["fly"]),
+    ];
+    for (arguments, code, parts) in cases {
+        let message = fail(&arguments, code);
+        for part in parts {
+            assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
+        }
+    }
+}
+
+#[test]
+fn a_model_and_data_that_do_not_fit_are_refused() {
+    let folder = Folder::new();
+    train_iris(&["--out", &folder.name("run")]);
+    let model = folder.name("run/model.safetensors");
+    let message = fail(&["eval", &model, "--data", "mnist", "--device", "cpu"], 3);
+    assert!(message.contains("4 features") && message.contains("784"), "{message}");
+    let message = fail(&["train", "--data", "iris", "--init", &model, "--hidden", "8", "--device", "cpu"], 2);
+    assert!(message.contains("--hidden 8"), "{message}");
+}
+
+#[test]
+fn help_and_devices_name_everything() {
+    let help = succeed(&["train", "--help"]);
+    for flag in [
+        "--config",
+        "--preset",
+        "--data",
+        "--hidden",
+        "--activation",
+        "--output",
+        "--loss",
+        "--rule",
+        "--alpha0",
+        "--basis",
+        "--scope",
+        "--theta",
+        "--theta-quantile",
+        "--theta-sliding",
+        "--decay",
+        "--decay-ticks",
+        "--decay-power",
+        "--decay-base",
+        "--clock",
+        "--latch",
+        "--warmup",
+        "--arm",
+        "--momentum",
+        "--coast",
+        "--epochs",
+        "--batch-size",
+        "--seed",
+        "--init",
+        "--init-scheme",
+        "--no-shuffle",
+        "--device",
+        "--out",
+        "--json",
+        "--test-fraction",
+    ] {
+        assert!(
+            help.contains(&format!("{flag} "))
+                || help.contains(&format!("{flag}\n"))
+                || help.contains(&format!("{flag}[")),
+            "{flag}"
+        );
+    }
+    let devices: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
+    assert!(devices.as_array().unwrap().iter().any(|device| device["device"] == "cpu"));
+    assert!(succeed(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+}
+
+/// Ctrl-C keeps the weights and ends with 130.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_its_weights() {
+    let folder = Folder::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_homeostat"))
+        .args(["train", "--data", "iris", "--epochs", "10000000", "--device", "cpu", "--out", &folder.name("run")])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = folder.path("run/metrics.jsonl");
+    let started = std::time::Instant::now();
+    while std::fs::metadata(&metrics).map_or(0, |m| m.len()) == 0 {
+        assert!(started.elapsed().as_secs() < 60, "no epoch in a minute");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(folder.path("run/model.safetensors").exists());
+    assert!(!folder.path("run/result.json").exists());
+    assert!(!lines(&metrics).is_empty());
+}

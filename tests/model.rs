@@ -1,0 +1,185 @@
+//! `model.safetensors`: the convention of the file, and what the reader says of files that are not it.
+
+use homeostat::config::{Config, Hidden, Scope};
+use homeostat::data::{DataSet, Samples};
+use homeostat::population::{MemberState, Population};
+use homeostat::run::{Alpha, Model};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::path::Path;
+use std::sync::Arc;
+
+fn population(scope: Scope) -> Population {
+    let data = DataSet {
+        name: "test".into(),
+        features: 3,
+        classes: 2,
+        samples: Samples::F32(vec![0.0; 12]),
+        labels: vec![0, 1, 0, 1],
+        test_rows: 0,
+    };
+    let config = Config { scope, hidden: Hidden(vec![4]), test_fraction: Some(0.0), ..Config::default() };
+    Population::new(vec![config], Arc::new(data), None).unwrap()
+}
+
+fn state(scope: Scope) -> MemberState {
+    let mut state = population(scope).initial_state().swap_remove(0);
+    for layer in &mut state.layers {
+        for (i, w) in layer.weights.iter_mut().enumerate() {
+            *w = i as f32 + 0.25;
+        }
+        for (i, alpha0) in layer.alpha0.iter_mut().enumerate() {
+            *alpha0 = i as f32 * 0.5;
+        }
+    }
+    state
+}
+
+#[test]
+fn tensors_follow_pytorchs_linear_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    for scope in [Scope::Neuron, Scope::Weight, Scope::Layer] {
+        let path = folder.path().join("model.safetensors");
+        let (population, state) = (population(scope), state(scope));
+        Model::from_state(&population.configs[0], &population.topology, &state).unwrap().write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let floats = |name: &str| -> Vec<f32> {
+            let tensor = file.tensor(name).unwrap();
+            assert_eq!(tensor.dtype(), Dtype::F32);
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        for (l, (n_in, n_out)) in [(3, 4), (4, 2)].into_iter().enumerate() {
+            let (weight, bias) = (floats(&format!("layers.{l}.weight")), floats(&format!("layers.{l}.bias")));
+            assert_eq!(file.tensor(&format!("layers.{l}.weight")).unwrap().shape(), [n_out, n_in]);
+            for j in 0..n_out {
+                for i in 0..n_in {
+                    assert_eq!(weight[j * n_in + i], state.layers[l].weights[i * n_out + j]);
+                }
+                // Our bias row is fed with −1, PyTorch's bias is added.
+                assert_eq!(bias[j], -state.layers[l].weights[n_in * n_out + j]);
+            }
+            let alpha = floats(&format!("layers.{l}.alpha"));
+            if scope == Scope::Weight {
+                assert_eq!(file.tensor(&format!("layers.{l}.alpha")).unwrap().shape(), [n_out, n_in + 1]);
+                for j in 0..n_out {
+                    for i in 0..=n_in {
+                        assert_eq!(alpha[j * (n_in + 1) + i], state.layers[l].alpha()[i * n_out + j]);
+                    }
+                }
+            } else {
+                assert_eq!(alpha, state.layers[l].alpha());
+            }
+        }
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let json = &header.metadata().as_ref().unwrap()["config"];
+        assert_eq!(serde_json::from_str::<Config>(json).unwrap(), population.configs[0]);
+
+        let model = Model::read(&path).unwrap();
+        let mut read = population.initial_state().swap_remove(0);
+        model.apply_weights(&mut read);
+        model.apply_rates(scope, &mut read).unwrap();
+        assert_eq!(read, state);
+        assert_eq!((model.hidden(), model.classes()), (vec![4], 2));
+        assert_eq!(model.config().unwrap().unwrap(), population.configs[0]);
+    }
+}
+
+type Tensor = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+fn f32s(name: &'static str, shape: &[usize], value: f32) -> Tensor {
+    let count: usize = shape.iter().product();
+    (name, Dtype::F32, shape.to_vec(), value.to_le_bytes().repeat(count))
+}
+
+fn write(path: &Path, tensors: &[Tensor]) {
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn a_file_from_elsewhere_needs_weights_and_biases_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("torch.safetensors");
+    write(&path, &[f32s("layers.0.weight", &[2, 3], 0.5), f32s("layers.0.bias", &[2], 0.25)]);
+    let model = Model::read(&path).unwrap();
+    assert_eq!(model.layers[0].weights, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, -0.25, -0.25]);
+    assert_eq!((model.layers[0].alpha.clone(), model.config().unwrap()), (None, None));
+    write(
+        &path,
+        &[f32s("layers.0.weight", &[2, 3], 0.5), f32s("layers.0.bias", &[2], 0.25), f32s("layers.0.alpha", &[2], 0.1)],
+    );
+    assert_eq!(Model::read(&path).unwrap().layers[0].alpha, Some(Alpha::PerNeuron(vec![0.1, 0.1])));
+}
+
+#[test]
+fn bad_files_are_refused_by_tensor() {
+    let weight = || f32s("layers.0.weight", &[2, 3], 0.5);
+    let bias = || f32s("layers.0.bias", &[2], 0.25);
+    let cases: Vec<(Vec<Tensor>, &[&str])> = vec![
+        (vec![], &["layers.0.weight"]),
+        (vec![weight()], &["layers.0.bias", "missing"]),
+        (vec![weight(), f32s("layers.0.bias", &[3], 0.0)], &["layers.0.bias", "[3]", "[2]"]),
+        (vec![f32s("layers.0.weight", &[6], 0.5), bias()], &["layers.0.weight", "[6]"]),
+        (vec![f32s("layers.0.weight", &[2, 0], 0.5), bias()], &["layers.0.weight", "[2, 0]"]),
+        (vec![weight(), ("layers.0.bias", Dtype::F64, vec![2], vec![0; 16])], &["layers.0.bias", "F64", "F32"]),
+        (vec![weight(), f32s("layers.0.bias", &[2], f32::NAN)], &["layers.0.bias", "NaN"]),
+        (vec![weight(), bias(), f32s("layers.0.alpha", &[5], 0.1)], &["layers.0.alpha", "[5]", "[2, 4]"]),
+        (vec![weight(), bias(), f32s("layers.0.alpha", &[2], -0.1)], &["layers.0.alpha", "negative"]),
+        (vec![weight(), bias(), f32s("embedding", &[2], 0.1)], &["embedding"]),
+        (
+            vec![weight(), bias(), f32s("layers.1.weight", &[2, 5], 0.0), f32s("layers.1.bias", &[2], 0.0)],
+            &["layers.1.weight", "5 inputs", "2 neurons"],
+        ),
+        (
+            vec![f32s("layers.1.weight", &[2, 2], 0.0), f32s("layers.1.bias", &[2], 0.0)],
+            &["layers.0.weight", "missing"],
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.safetensors");
+    for (tensors, parts) in cases {
+        write(&path, &tensors);
+        let message = Model::read(&path).unwrap_err().to_string();
+        for part in parts.iter().chain(&["bad.safetensors"]) {
+            assert!(message.contains(part), "`{part}` is not in `{message}`");
+        }
+    }
+    for bytes in [&b""[..], b"short", &[0xFF; 64], b"\x10\0\0\0\0\0\0\0{\"a\":"] {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(Model::read(&path).unwrap_err().to_string().contains("not a safetensors file"));
+    }
+}
+
+/// Every truncation and many changed bytes: a model or an error, never a panic.
+#[test]
+fn damage_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (population, state) = (population(Scope::Weight), state(Scope::Weight));
+    Model::from_state(&population.configs[0], &population.topology, &state).unwrap().write(&path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    for end in (0..good.len()).step_by(7) {
+        std::fs::write(&path, &good[..end]).unwrap();
+        assert!(Model::read(&path).is_err(), "{end} of {} bytes", good.len());
+    }
+    for place in (0..good.len()).step_by(5) {
+        let mut bytes = good.clone();
+        bytes[place] ^= 0x91;
+        std::fs::write(&path, &bytes).unwrap();
+        if let Ok(model) = Model::read(&path) {
+            drop(model.config());
+        }
+    }
+}
+
+#[test]
+fn a_rate_per_weight_needs_weight_scope() {
+    let (population, state) = (population(Scope::Weight), state(Scope::Weight));
+    let model = Model::from_state(&population.configs[0], &population.topology, &state).unwrap();
+    let mut target = state.clone();
+    let message = model.apply_rates(Scope::Neuron, &mut target).unwrap_err().to_string();
+    assert!(message.contains("--scope weight"), "{message}");
+    assert!(!model.is_frozen());
+}
