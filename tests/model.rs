@@ -176,10 +176,9 @@ fn damage_never_panics() {
 
 #[test]
 fn a_rate_per_weight_needs_weight_scope() {
-    let (population, state) = (population(Scope::Weight), state(Scope::Weight));
+    let (population, mut state) = (population(Scope::Weight), state(Scope::Weight));
     let model = Model::from_state(&population.configs[0], &population.topology, &state).unwrap();
-    let mut target = state.clone();
-    let message = model.apply_rates(Scope::Neuron, &mut target).unwrap_err().to_string();
+    let message = model.apply_rates(Scope::Neuron, &mut state).unwrap_err().to_string();
     assert!(message.contains("--scope weight"), "{message}");
     assert!(!model.is_frozen());
 }
