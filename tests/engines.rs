@@ -111,7 +111,8 @@ fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32
             engine.set_order(&order(population, epoch)).unwrap();
             for batch in 0..steps {
                 let done = (epoch - 1) * steps + batch + 1;
-                let tick = (done.is_multiple_of(period) && done / period <= population.ticks()).then_some(done / period);
+                let tick =
+                    (done.is_multiple_of(period) && done / period <= population.ticks()).then_some(done / period);
                 engine.train(batch..batch + 1, tick).unwrap();
             }
             engine.request_report(Wanted { train: true, test: true }).unwrap();

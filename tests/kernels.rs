@@ -15,6 +15,9 @@ use homeostat::population::Population;
 use homeostat::rng::{Random, Stream};
 use std::sync::Arc;
 
+/// y and δ per member and layer, `[samples][n_out]`.
+type Arenas = Vec<Vec<[Vec<f32>; 2]>>;
+
 /// Members that share shapes and data and differ in seed, α0 and momentum.
 struct Setting {
     population: Arc<Population>,
@@ -36,7 +39,7 @@ fn setting(random: &mut Random, number: u32) -> Setting {
         test_fraction: Some(0.0),
         ..random_settings(random)
     };
-    let members = if number % 2 == 0 { 1 } else { 3 };
+    let members = if number.is_multiple_of(2) { 1 } else { 3 };
     let configs = (0..members)
         .map(|m| Config {
             seed: u64::from(number * 10 + m),
@@ -93,11 +96,7 @@ impl Setting {
     }
 
     /// Takes both steps on an engine and lists every difference.
-    fn check<E: Engine>(
-        &self,
-        engine: &mut E,
-        traces: fn(&mut E, usize) -> Option<Vec<Vec<[Vec<f32>; 2]>>>,
-    ) -> Vec<String> {
+    fn check<E: Engine>(&self, engine: &mut E, arenas: fn(&mut E, usize) -> Option<Arenas>) -> Vec<String> {
         let mut failures = vec![];
         let oracle = self.oracle();
         let all: Vec<u32> = (0..self.x.len() as u32).collect();
@@ -105,7 +104,7 @@ impl Setting {
         for step in 0..2 {
             engine.train(step..step + 1, None).unwrap();
             let samples = oracle[0][step as usize].1.y[0].len();
-            let computed = traces(engine, samples);
+            let computed = arenas(engine, samples);
             let states = engine.state().unwrap();
             for (m, steps) in oracle.iter().enumerate() {
                 let (network, trace) = &steps[step as usize];
