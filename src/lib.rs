@@ -1,5 +1,41 @@
-//! homeostat trains multilayer perceptrons in which every connection has its own learning rate that falls once its
-//! neuron is saturated.
+//! homeostat trains multilayer perceptrons in which every connection has its own learning rate, which falls once its
+//! neuron is saturated: the model of Malinovská & Jakubove, *Homeostatic learning for classical artificial neural
+//! networks*.
+//!
+//! # Notation
+//!
+//! The names are those of the paper; every file uses them.
+//!
+//! | symbol | in code | shape | meaning |
+//! |---|---|---|---|
+//! | P | `members` | | networks of one topology trained together, a [`population`]; a plain run is P = 1 |
+//! | B | `batch_size` | | samples per step |
+//! | n_l | `width` | | neurons of layer l; l = 0 is the input |
+//! | W_l | `weights` | `[P, n_(l-1) + 1, n_l]` | last row is the bias, fed with the constant input −1 |
+//! | net_l | `net` | `[P, B, n_l]` | y_(l−1) W_l |
+//! | y_l | `activation` | `[P, B, n_l]` | f(net_l); y_0 is the input x |
+//! | δ_l | `delta` | `[P, B, n_l]` | error term per sample, before any division by B |
+//! | α | `alpha0 · psi` | per [`config::Scope`] | local learning rate |
+//! | θ_M | `theta` | | threshold at which α starts to fall |
+//! | ψ | `psi` | | α/α0 as a function of the ticks since its trigger, see [`psi`] |
+//!
+//! # One step
+//!
+//! ```text
+//! rows of the data set ─ forward, layer by layer ─→ y_1 … y_L          one kernel per layer: product, bias, f
+//!                                                   │ output_delta     loss and error stay on the device
+//!                        δ_L ←──────────────────────┘
+//! δ_1 … δ_(L−1) ←─ backward_delta, from the top ─── δ_L, W             reads W before any update of this step
+//! W, m, observed sums ←─ update: gradient x̃ᵀδ/B, α, momentum           one kernel for all layers; the gradient
+//!                                                                      never reaches memory
+//! α ←─ tick: ψ(observed means, θ_M)                                    only where the clock ticks
+//! ```
+//!
+//! # Map
+//!
+//! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
+//! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
+//! makes files of those, and [`cli`] is the program.
 
 pub mod cli;
 pub mod config;
@@ -14,6 +50,5 @@ pub mod population;
 pub mod psi;
 pub mod rng;
 pub mod run;
-
 pub mod topology;
 pub mod trainer;
