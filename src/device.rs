@@ -32,6 +32,18 @@ impl FromStr for Choice {
     }
 }
 
+impl Choice {
+    /// The adapter it means on this machine; `None` is the CPU engine.
+    #[must_use]
+    pub fn pick(&self) -> Option<Pick> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu(pick) => Some(pick.clone()),
+            Self::Auto => automatic().map(|_| Pick::Hardware),
+        }
+    }
+}
+
 /// An engine and, where it is not what one would expect, the reason.
 pub struct Opened {
     /// Ready to train.

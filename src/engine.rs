@@ -86,6 +86,15 @@ pub struct Report {
     pub train_seconds: f64,
 }
 
+/// Time of one kernel in a step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KernelTime {
+    /// Entry point, and the layer of W it worked on.
+    pub kernel: String,
+    /// On the device's own clock.
+    pub microseconds: f64,
+}
+
 /// A device with a population on it.
 pub trait Engine {
     /// The device.
@@ -132,6 +141,15 @@ pub trait Engine {
     /// # Panics
     /// If none was requested.
     fn next_report(&mut self) -> Result<Report>;
+
+    /// Trains on one batch and returns the time of each kernel in it; empty where the device cannot tell.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
+        self.train(batch..batch + 1, None)?;
+        Ok(vec![])
+    }
 
     /// Copies the whole training state back, one entry per member.
     ///

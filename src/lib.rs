@@ -37,6 +37,7 @@
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
 //! makes files of those, and [`cli`] is the program.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod cpu;

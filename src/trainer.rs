@@ -134,6 +134,12 @@ impl Trainer {
         &*self.engine
     }
 
+    /// The engine, for another use.
+    #[must_use]
+    pub fn into_engine(self) -> Box<dyn Engine> {
+        self.engine
+    }
+
     /// The training state before [`Self::position`], one entry per member.
     ///
     /// # Errors

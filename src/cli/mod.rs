@@ -1,6 +1,7 @@
 //! The command line: one file per command. Text for people goes to stderr or stdout as each command says; machines read
 //! `--json` on stdout.
 
+mod bench;
 mod devices;
 mod eval;
 mod progress;
@@ -39,6 +40,8 @@ enum Command {
     Eval(eval::Eval),
     #[command(after_help = EXIT_CODES)]
     Devices(devices::Devices),
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::Bench),
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
@@ -54,6 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Train(train) => train.run(matches),
         Command::Eval(eval) => eval.run(),
         Command::Devices(devices) => devices.run(),
+        Command::Bench(bench) => bench.run(),
     }
 }
 

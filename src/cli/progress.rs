@@ -101,7 +101,7 @@ fn row(metrics: &EpochMetrics) -> String {
 }
 
 /// A count with its thousands set apart.
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let grouped: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();

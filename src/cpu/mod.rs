@@ -6,7 +6,10 @@
 mod elementwise;
 mod member;
 mod output;
+mod peaks;
 mod product;
+
+pub use peaks::peaks;
 
 use crate::config::Rule;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};

@@ -9,7 +9,8 @@ use super::queue::Queue;
 use super::report::{self, Pending, Readback};
 use super::shader::{Kernel, Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
-use crate::engine::{DeviceInfo, Engine, Report, Wanted};
+use super::timing::Timer;
+use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
 use crate::error::Result;
 use crate::population::{MemberState, Population};
 use std::collections::VecDeque;
@@ -319,6 +320,17 @@ impl Engine for GpuEngine {
         let (report, buffer) = pending.finish(&self.context, &self.layout, rows, &self.alpha0)?;
         self.staging.push(buffer);
         Ok(report)
+    }
+
+    fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
+        let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
+        self.queue.finish(&self.context)?;
+        self.queue.timer = Some(timer);
+        self.record_step(batch, None);
+        let finished = self.queue.finish(&self.context);
+        let timer = self.queue.timer.take();
+        finished?;
+        timer.map_or(Ok(vec![]), |timer| timer.read(&self.context))
     }
 
     fn state(&mut self) -> Result<Vec<MemberState>> {

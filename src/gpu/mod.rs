@@ -8,8 +8,10 @@ mod layout;
 mod pipeline;
 mod queue;
 mod report;
+mod roofline;
 mod shader;
 mod state;
+mod timing;
 
 pub use buffers::Buffers;
 pub use context::{AdapterSummary, Context, Pick};

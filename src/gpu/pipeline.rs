@@ -12,6 +12,8 @@ pub struct Pipeline {
     layout: wgpu::BindGroupLayout,
     bindings: Vec<(u32, String)>,
     label: &'static str,
+    /// Name of the kernel.
+    pub(super) entry_point: &'static str,
 }
 
 /// A binding of a shader: number, name, and how it is accessed.
@@ -94,7 +96,7 @@ impl Pipeline {
         });
         context.check()?;
         let bindings = declared.into_iter().map(|binding| (binding.number, binding.name)).collect();
-        Ok(Self { pipeline, layout, bindings, label })
+        Ok(Self { pipeline, layout, bindings, label, entry_point })
     }
 
     /// Binds the buffers that `find` knows by name.

@@ -4,6 +4,7 @@
 use super::context::Context;
 use super::layout::Step;
 use super::pipeline::Pipeline;
+use super::timing::Timer;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub struct Queue {
     /// Work per second, once something has finished.
     speed: Option<f64>,
     last_finish: Option<Instant>,
+    /// While there is one, every dispatch is timed on its own.
+    pub timer: Option<Timer>,
 }
 
 impl Queue {
@@ -44,12 +47,18 @@ impl Queue {
     ) {
         let most = context.device.limits().max_compute_workgroups_per_dimension as usize;
         let (x, y) = if x > most { (most, x.div_ceil(most) * y) } else { (x, y) };
+        if self.timer.is_some() {
+            self.pass = None;
+        }
         let pass = match &mut self.pass {
             Some(pass) => pass,
             none => {
                 let encoder =
                     self.encoder.get_or_insert_with(|| context.device.create_command_encoder(&Default::default()));
-                none.insert(encoder.begin_compute_pass(&Default::default()).forget_lifetime())
+                let name = || format!("{}, layer {}", pipeline.entry_point, step.layer + 1);
+                let timestamp_writes = self.timer.as_mut().and_then(|timer| timer.next(name()));
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                none.insert(encoder.begin_compute_pass(&descriptor).forget_lifetime())
             }
         };
         pass.set_pipeline(&pipeline.pipeline);

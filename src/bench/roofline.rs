@@ -1,0 +1,30 @@
+//! The practical peaks of a device: arithmetic without memory, and memory without arithmetic.
+
+use crate::cpu;
+use crate::device::Choice;
+use crate::error::Result;
+use crate::gpu::Context;
+use serde::Serialize;
+
+/// What a device does at best, measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Roofline {
+    /// f32 operations per second, in 10⁹: a kernel of fused multiply-adds on a GPU, the GEMM crate on a processor.
+    pub gflops: f64,
+    /// Bytes read and written per second by a large copy, in 10⁹.
+    pub gigabytes_per_second: f64,
+}
+
+impl Roofline {
+    /// Measures the device that `choice` means; takes about a second.
+    ///
+    /// # Errors
+    /// If there is no such device or it fails.
+    pub fn measure(choice: &Choice) -> Result<Self> {
+        let (gflops, gigabytes_per_second) = match choice.pick() {
+            Some(pick) => Context::open(&pick)?.peaks()?,
+            None => cpu::peaks(),
+        };
+        Ok(Self { gflops, gigabytes_per_second })
+    }
+}

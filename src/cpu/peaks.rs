@@ -1,0 +1,35 @@
+//! What the processor does at best: the GEMM crate on large square matrices, and a copy larger than its caches.
+
+use super::product::{Matrix, multiply};
+use rayon::prelude::*;
+use std::time::Instant;
+
+/// Times each is tried; the best counts.
+const TRIES: usize = 8;
+
+/// Best of several runs, in seconds.
+fn best(mut work: impl FnMut()) -> f64 {
+    work();
+    let time = |()| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    std::iter::repeat_n((), TRIES).map(time).fold(f64::MAX, f64::min)
+}
+
+/// (10⁹ f32 operations per second, 10⁹ bytes read and written per second), all threads.
+#[must_use]
+pub fn peaks() -> (f64, f64) {
+    const N: usize = 1024;
+    let threads = rayon::current_num_threads();
+    let (a, b, mut c) = (vec![0.5f32; N * N], vec![0.25f32; N * N], vec![0.0f32; N * N]);
+    let seconds = best(|| multiply(&mut c, 0.0, 1.0, Matrix::new(&a, N, N), Matrix::new(&b, N, N), threads));
+    let gflops = 2.0 * (N * N * N) as f64 / seconds / 1e9;
+    const FLOATS: usize = 1 << 25;
+    let (from, mut to) = (vec![1.0f32; FLOATS], vec![0.0f32; FLOATS]);
+    let chunk = FLOATS.div_ceil(threads);
+    let seconds =
+        best(|| to.par_chunks_mut(chunk).zip(from.par_chunks(chunk)).for_each(|(to, from)| to.copy_from_slice(from)));
+    (gflops, 8.0 * FLOATS as f64 / seconds / 1e9)
+}

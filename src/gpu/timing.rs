@@ -1,0 +1,78 @@
+//! Time per kernel by timestamp queries, for `homeostat bench`.
+
+use super::context::Context;
+use super::queue::wait;
+use crate::engine::KernelTime;
+use crate::error::{Error, Result};
+
+/// Dispatches that can be timed at once.
+const MAX_DISPATCHES: u32 = 256;
+
+/// A place on the GPU for the start and end of every dispatch.
+#[derive(Debug)]
+pub struct Timer {
+    set: wgpu::QuerySet,
+    names: Vec<String>,
+}
+
+impl Timer {
+    /// `None` if the adapter has no timestamps.
+    pub fn new(context: &Context) -> Option<Self> {
+        context.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Self {
+            set: context.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("kernel times"),
+                ty: wgpu::QueryType::Timestamp,
+                count: 2 * MAX_DISPATCHES,
+            }),
+            names: vec![],
+        })
+    }
+
+    /// Where the next dispatch, `name`, leaves its times; `None` once the set is full.
+    pub fn next(&mut self, name: String) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+        let index = 2 * self.names.len() as u32;
+        (index < 2 * MAX_DISPATCHES).then(|| {
+            self.names.push(name);
+            wgpu::ComputePassTimestampWrites {
+                query_set: &self.set,
+                beginning_of_pass_write_index: Some(index),
+                end_of_pass_write_index: Some(index + 1),
+            }
+        })
+    }
+
+    /// The times, after everything timed has been submitted.
+    pub fn read(self, context: &Context) -> Result<Vec<KernelTime>> {
+        let (device, count) = (&context.device, 2 * self.names.len() as u32);
+        if count == 0 {
+            return Ok(vec![]);
+        }
+        let buffer = |usage| {
+            let size = u64::from(count) * 8;
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("kernel times"),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = device.create_command_encoder(&Default::default());
+        encoder.resolve_query_set(&self.set, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, u64::from(count) * 8);
+        let submission = context.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |_| ());
+        wait(context, submission)?;
+        let view = staging
+            .get_mapped_range(..)
+            .map_err(|e| Error::Device(format!("{}: kernel times cannot be read: {e}", context.info.adapter)))?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
+        let period = f64::from(context.queue.get_timestamp_period());
+        let time = |(kernel, pair): (String, &[u64])| KernelTime {
+            kernel,
+            microseconds: pair[1].wrapping_sub(pair[0]) as f64 * period / 1000.0,
+        };
+        Ok(self.names.into_iter().zip(ticks.chunks_exact(2)).map(time).collect())
+    }
+}
