@@ -4,30 +4,32 @@
 // Launch: x = workgroups over blocks of [batch_len][n_in], n fastest; z = member. One dispatch per layer L ... 2;
 // step.layer is the layer of W, the result belongs to the layer below.
 
+//% if kernel == "backward_delta"
 //% include "common.wgsl"
 
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;              // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
 @group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;      // [P][DELTA4]
 //% include "activation.wgsl"
+//% endif
 
-fn a_row(member: u32, layer: Layer, sample: u32) -> u32 {
+fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return member * DELTA4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
-fn a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
+fn {{ op }}a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
     return delta_arena[row + k4];
 }
 
-fn b_row(member: u32, layer: Layer, n: u32) -> u32 {
+fn {{ op }}b_row(member: u32, layer: Layer, n: u32) -> u32 {
     return member * WEIGHTS4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
 }
 
-fn b_load(member: u32, layer: Layer, row: u32, k4: u32, k: u32) -> vec4<f32> {
+fn {{ op }}b_load(member: u32, layer: Layer, row: u32, k4: u32, k: u32) -> vec4<f32> {
     return weights[row + k4];
 }
 
-fn keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
+fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.in4 {
         let place = layer.source + sample * layer.in4 + n4;
         let slope = activation_slope(activation_arena[member * ACTIVATION4 + place]);
@@ -35,11 +37,16 @@ fn keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
     }
 }
 
-//% set variant = ""
+//% set a_along = "k"
+//% set b_along = "k"
+//% set skippable = false
+//% set declare_tiles = true
 //% include product
 
-@compute @workgroup_size({{ workgroup_size }})
+//% if kernel == "backward_delta"
+@compute @workgroup_size({{ tile.workgroup }})
 fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let layer = layers[step.layer];
-    product_tile(group.z, layer, group.x + group.y * groups.x, local, layer.in4, layer.n_out);
+    {{ op }}product_tile(group.z, layer, group.x + group.y * groups.x, local, layer.in4, layer.n_out);
 }
+//% endif

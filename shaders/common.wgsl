@@ -49,6 +49,7 @@ struct Step {
     tick: f32,         // number of the tick that ends this step, from 1
     samples: f32,      // samples since the last tick
     scores: u32,       // first entry of the score region to add to
+    steps: u32,        // batches that one dispatch of the persistent kernel trains
 }
 
 const FIRST_OF_TICK = 1u;  // the observed sums start anew
@@ -57,7 +58,12 @@ const TRAINING = 4u;       // write delta, not only the scores
 
 @group(0) @binding(0) var<uniform> layers: array<Layer, {{ layer_count }}>;
 @group(0) @binding(1) var<uniform> members: array<Member, {{ member_count }}>;
+//% if kernel == "persistent"
+var<immediate> launch: Step;
+var<private> step: Step;  // advances from batch to batch
+//% else
 var<immediate> step: Step;
+//% endif
 
 const WEIGHTS4 = {{ weights4 }}u;        // one member's weights
 const ACTIVATION4 = {{ activation4 }}u;  // one member's activation arena: y of all layers, then net where it is kept

@@ -1,20 +1,34 @@
 // Forward: y_l = f(y_(l-1) W_l[..n] - W_l[n]) for one layer (eq. 5, 6). The output layer keeps net in the place of y;
-// output_delta.wgsl goes on from there.
+// output_delta.wgsl goes on from there, in the same dispatch where one workgroup owns whole rows.
 //
 // Launch: x = workgroups over blocks of [batch_len][n_out], n fastest; z = member. One dispatch per layer.
 
+//% if kernel == "forward"
 //% include "common.wgsl"
 
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;               // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
 //% if first_layer
 @group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
+//% endif
+//% if first_layer or whole_rows
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
+//% endif
+//% if whole_rows
+@group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
+@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+//% endif
+//% if first_layer
 //% include "input.wgsl"
 //% endif
 //% include "activation.wgsl"
+//% if whole_rows
+//% include "output_delta.wgsl"
+//% endif
+//% endif
 
-fn a_row(member: u32, layer: Layer, sample: u32) -> u32 {
+fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if first_layer
     return data_row(member, sample);
 //% else
@@ -22,7 +36,7 @@ fn a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% endif
 }
 
-fn a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
+fn {{ op }}a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 //% if first_layer
     return data_load(row, k4);
 //% else
@@ -31,17 +45,17 @@ fn a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 }
 
 // Past the last input the bias row is read; the padding of A multiplies it by 0.
-fn b_row(member: u32, layer: Layer, k: u32) -> u32 {
+fn {{ op }}b_row(member: u32, layer: Layer, k: u32) -> u32 {
     return member * WEIGHTS4 + layer.weights + min(k, layer.n_in) * layer.out4;
 }
 
-fn b_load(member: u32, layer: Layer, row: u32, n4: u32, k: u32) -> vec4<f32> {
+fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, k: u32) -> vec4<f32> {
     return weights[row + min(n4, layer.out4 - 1u)];
 }
 
-fn keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
+fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.out4 {
-        let bias = weights[b_row(member, layer, layer.n_in) + n4];
+        let bias = weights[{{ op }}b_row(member, layer, layer.n_in) + n4];
         let net = mask_columns(sum - bias, n4, layer.n_out);
         let place = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
         if step.layer + 1u == {{ layer_count }}u {
@@ -57,11 +71,31 @@ fn keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
     }
 }
 
-//% set variant = ""
+//% set a_along = "k"
+//% set b_along = "n"
+//% set skippable = false
+//% set declare_tiles = true
 //% include product
 
-@compute @workgroup_size({{ workgroup_size }})
+//% if kernel == "forward"
+@compute @workgroup_size({{ tile.workgroup }})
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let layer = layers[step.layer];
-    product_tile(group.z, layer, group.x + group.y * groups.x, local, layer.out4, layer.n_in);
+    let place = group.x + group.y * groups.x;
+    {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
+//% if whole_rows and product == "product_tiled.wgsl"
+    // The block has all columns: what its invocations have just written are whole rows.
+    storageBarrier();
+    let sample = place * {{ tile.block_rows * tile.rows }}u + local;
+    if local < {{ tile.block_rows * tile.rows }}u && sample < step.batch_len {
+        output_sample(group.z, sample);
+    }
+//% elif whole_rows
+    // The tile has all columns: what this invocation has just written are whole rows.
+    let first = (place * {{ tile.workgroup }}u + local) * {{ tile.rows }}u;
+    for (var sample = first; sample < min(first + {{ tile.rows }}u, step.batch_len); sample++) {
+        output_sample(group.z, sample);
+    }
+//% endif
 }
+//% endif

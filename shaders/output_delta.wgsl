@@ -1,27 +1,24 @@
-// Output layer: y, delta_L, loss and error of every sample (eq. 7), from the net that the forward pass left in y's place.
+// Output layer: y, delta_L, loss and error of a sample (eq. 7), from the net that the forward pass left in y's place.
 //
-// Launch: x = one invocation per sample of the batch; z = member. Every sample of a batch adds to a score entry of its
-// own, so the sums have a fixed order; the host adds the entries up once per report.
+// Part of the last forward dispatch where a workgroup of that owns whole rows. Else a kernel of its own; launch: x = one
+// invocation per sample of the batch; z = member. Every sample of a batch adds to a score entry of its own, so the sums
+// have a fixed order; the host adds the entries up once per report.
 
+//% if kernel == "output_delta"
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read> rows: array<u32>;                        // [P][ROWS]
-@group(0) @binding(3) var<storage, read> labels: array<u32>;                      // [rows of the data set]
-@group(0) @binding(4) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
-@group(0) @binding(5) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-// [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused
-@group(0) @binding(6) var<storage, read_write> scores: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
+@group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
+@group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
+@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
 //% include "activation.wgsl"
+//% endif
 
+// Of [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused.
 const SCORES = {{ scores }}u;
 
-@compute @workgroup_size({{ workgroup_size }})
-fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
-    let member = id.z;
-    let sample = id.x;
-    if sample >= step.batch_len {
-        return;
-    }
+fn output_sample(member: u32, sample: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
     let label = labels[rows[member * ROWS + step.batch_start + sample]];
     let row = layer.result + sample * layer.out4;
@@ -95,3 +92,12 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
     let sum = before.x + corrected;
     scores[entry] = vec4<f32>(sum, (sum - before.x) - corrected, before.z + select(1.0, 0.0, right), 0.0);
 }
+
+//% if kernel == "output_delta"
+@compute @workgroup_size({{ plain_workgroup }})
+fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < step.batch_len {
+        output_sample(id.z, id.x);
+    }
+}
+//% endif

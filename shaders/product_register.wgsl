@@ -1,72 +1,94 @@
-// The matrix product of the software-Vulkan family: each invocation keeps a tile of {{ tile_rows }} x {{ 4 * tile_columns }} outputs in
+// The matrix product of the software-Vulkan family: each invocation keeps a tile of {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in
 // registers and reads its operands straight from memory. No workgroup memory and no barrier, which a software driver
 // pays for by suspending every lane; neighbouring lanes own neighbouring columns, so their reads of A agree.
 //
-// Computes C[m][n] = sum over k of A[m][k] B[k][n]. The including kernel defines
-//   a_row, a_load, b_row, b_load   the operands, stored in rows along k (A "k"-major: rows are m; "m": rows are k)
+// Computes C[m][n] = sum over k of A[m][k] B[k][n], in `strands` spans of k that are added up in order, as
+// product_tiled.wgsl does. The including kernel sets `op`, `a_along`, `b_along` and defines, each with `op` before its name,
+//   a_row, a_load, b_row, b_load   the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
 //   keep(member, layer, m, n4, value...)  what happens to four finished outputs
+//   skip(member, layer, n4)               with `skippable`: whether nothing will come of four columns
 // and every one of them copes with indices past the edge.
 
-fn product{{ variant }}(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32) {
-    let m = tile_m * {{ tile_rows }}u;
-    let n4 = tile_n * {{ tile_columns }}u;
-//% for r in range(tile_rows)
-//% for c in range(tile_columns)
+//% set rows = tile.rows
+//% set columns = tile.columns4
+fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32) {
+    let m = tile_m * {{ rows }}u;
+    let n4 = tile_n * {{ columns }}u;
+//% if skippable
+    if {% for c in range(columns) %}{{ op }}skip(member, layer, n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %} {
+        return;
+    }
+//% endif
+//% for r in range(rows)
+//% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% if coactivation
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
+//% if tile.strands > 1
+    var total_{{ r }}_{{ c }} = vec4<f32>(0.0);
+//% endif
 //% endfor
 //% endfor
 //% if a_along == "k"
-//% for r in range(tile_rows)
-    let a_row_{{ r }} = a_row{{ variant }}(member, layer, m + {{ r }}u);
+//% for r in range(rows)
+    let a_row_{{ r }} = {{ op }}a_row(member, layer, m + {{ r }}u);
 //% endfor
 //% endif
 //% if b_along == "k"
-//% for j in range(4 * tile_columns)
-    let b_row_{{ j }} = b_row(member, layer, 4u * n4 + {{ j }}u);
+//% for j in range(4 * columns)
+    let b_row_{{ j }} = {{ op }}b_row(member, layer, 4u * n4 + {{ j }}u);
 //% endfor
 //% endif
-    for (var k = 0u; k < depth; k += 4u) {
+//% if tile.strands > 1
+    let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
+    for (var first = 0u; first < depth; first += span) {
+    let last = min(first + span, depth);
+//% else
+    let first = 0u;
+    let last = depth;
+//% endif
+//# Operands that lie along k come in vec4s; others may be read one k at a time.
+//% set unroll = 4 if a_along == "k" or b_along == "k" else unroll_samples
+    for (var k = first; k < last; k += {{ unroll }}u) {
 //% if a_along == "k"
-//% for r in range(tile_rows)
-        let a_{{ r }} = a_load{{ variant }}(member, layer, a_row_{{ r }}, k / 4u);
+//% for r in range(rows)
+        let a_{{ r }} = {{ op }}a_load(member, layer, a_row_{{ r }}, k / 4u);
 //% endfor
 //% endif
 //% if b_along == "k"
-//% for j in range(4 * tile_columns)
-        let b_{{ j }} = b_load(member, layer, b_row_{{ j }}, k / 4u, k);
+//% for j in range(4 * columns)
+        let b_{{ j }} = {{ op }}b_load(member, layer, b_row_{{ j }}, k / 4u, k);
 //% endfor
 //% endif
-//% for i in range(4)
+//% for i in range(unroll)
 //% set lane = "xyzw"[i]
         {
 //% if a_along == "m"
-            let a_row_k = a_row{{ variant }}(member, layer, k + {{ i }}u);
-//% for g in range(tile_rows // 4)
-            let a_{{ g }} = a_load{{ variant }}(member, layer, a_row_k, m / 4u + {{ g }}u);
+            let a_row_k = {{ op }}a_row(member, layer, k + {{ i }}u);
+//% for g in range(rows // 4)
+            let a_{{ g }} = {{ op }}a_load(member, layer, a_row_k, m / 4u + {{ g }}u);
 //% if coactivation
             let a2_{{ g }} = a_{{ g }} * a_{{ g }};
 //% endif
 //% endfor
 //% endif
 //% if b_along == "n"
-            let b_row_k = b_row(member, layer, k + {{ i }}u);
+            let b_row_k = {{ op }}b_row(member, layer, k + {{ i }}u);
 //% endif
-//% for c in range(tile_columns)
+//% for c in range(columns)
 //% if b_along == "n"
-            let column_{{ c }} = b_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
+            let column_{{ c }} = {{ op }}b_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
 //% if coactivation
-            let y2_{{ c }} = y2_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
+            let y2_{{ c }} = {{ op }}y2_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
 //% endif
 //% else
             let column_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});
 //% endif
 //% endfor
-//% for r in range(tile_rows)
+//% for r in range(rows)
 //% set a = "a_" ~ r ~ "." ~ lane if a_along == "k" else "a_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
-//% for c in range(tile_columns)
+//% for c in range(columns)
             sum_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }}), column_{{ c }}, sum_{{ r }}_{{ c }});
 //% if coactivation
             square_{{ r }}_{{ c }} = fma(vec4<f32>({{ "a2_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4] }}), y2_{{ c }}, square_{{ r }}_{{ c }});
@@ -76,15 +98,25 @@ fn product{{ variant }}(member: u32, layer: Layer, tile_m: u32, tile_n: u32, dep
         }
 //% endfor
     }
-//% for r in range(tile_rows)
-//% for c in range(tile_columns)
-    keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, sum_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
+//% if tile.strands > 1
+//% for r in range(rows)
+//% for c in range(columns)
+    total_{{ r }}_{{ c }} += sum_{{ r }}_{{ c }};
+    sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
+//% endfor
+//% endfor
+    }
+//% endif
+//% set result = "total" if tile.strands > 1 else "sum"
+//% for r in range(rows)
+//% for c in range(columns)
+    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ result }}_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
 }
 
-fn product_tile{{ variant }}(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
-    let tiles_n = (width4 + {{ tile_columns - 1 }}u) / {{ tile_columns }}u;
-    let tile = group * {{ workgroup_size }}u + local;
-    product{{ variant }}(member, layer, tile / tiles_n, tile % tiles_n, depth);
+fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
+    let tiles_n = (width4 + {{ columns - 1 }}u) / {{ columns }}u;
+    let tile = group * {{ tile.workgroup }}u + local;
+    {{ op }}product(member, layer, tile / tiles_n, tile % tiles_n, depth);
 }

@@ -1,101 +1,197 @@
-// The matrix product of the GPU family: a workgroup of 16 x 16 invocations owns a block of {{ 16 * tile_rows }} x {{ 64 * tile_columns }} outputs and walks along
-// k in slabs of {{ slab }}, staged in workgroup memory; each invocation keeps {{ tile_rows }} x {{ 4 * tile_columns }} outputs in registers.
-//
-// Computes C[m][n] = sum over k of A[m][k] B[k][n]; the contract with the including kernel is that of
-// product_register.wgsl. Both families add along k in the same order.
+// The matrix product of the GPU family: {{ tile.block_rows }} x {{ tile.block_columns }} invocations own a block of {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs and walk along k in
+// slabs of {{ tile.slab }}, staged in workgroup memory; each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in registers. While one slab is
+// multiplied the next is already being fetched into registers. A workgroup has {{ tile.strands }} such groups, the strands, each with its own
+// span of k; their sums are added up in order, so the bits are those of product_register.wgsl, whose contract this shares.
 
-//% set rows4 = 4 * tile_rows
-//% set columns4 = 16 * tile_columns
-//% set m_vectors = tile_rows // 4
-//% if variant == ""
-var<workgroup> a_tile: array<vec4<f32>, {{ slab * rows4 }}>;     // [k][m / 4]
-var<workgroup> b_tile: array<vec4<f32>, {{ slab * columns4 }}>;  // [k][n / 4]
+//% set threads = tile.block_rows * tile.block_columns
+//% set rows = tile.rows
+//% set columns = tile.columns4
+//% set rows4 = tile.block_rows * rows // 4
+//% set columns4 = tile.block_columns * columns
+//% set slab = tile.slab
+//% set slab4 = slab // 4
+//% set m_vectors = rows // 4
+//% set a_count = rows4 * slab
+//% set b_count = columns4 * slab
+//% set a_each = (a_count + threads - 1) // threads
+//% set b_each = (b_count + threads - 1) // threads
+//% if declare_tiles
+var<workgroup> a_tile: array<vec4<{{ staged }}>, {{ tile.strands * a_count }}>;  // [strand][k][m / 4]
+var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>;  // [strand][k][n / 4]
 //% if coactivation
-var<workgroup> y2_tile: array<vec4<f32>, {{ slab * columns4 }}>;
+var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
+//% endif
+//% if tile.strands > 1
+var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums on their way to the first
+//% endif
+//% if skippable
+var<workgroup> skipped: u32;
 //% endif
 //% endif
 
-fn product_tile{{ variant }}(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
+fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
     let blocks_n = (width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u;
     let block_m4 = (group / blocks_n) * {{ rows4 }}u;
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
-    let thread_m = local / 16u;
-    let thread_n = local % 16u;
-//% for r in range(tile_rows)
-//% for c in range(tile_columns)
+//% if skippable
+    if local == 0u {
+        skipped = u32({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
+    }
+    if workgroupUniformLoad(&skipped) != 0u {
+        return;
+    }
+//% endif
+    let strand = local / {{ threads }}u;
+    let lane = local % {{ threads }}u;
+    let thread_m = lane / {{ tile.block_columns }}u;
+    let thread_n = lane % {{ tile.block_columns }}u;
+    let a_base = strand * {{ a_count }}u;
+    let b_base = strand * {{ b_count }}u;
+    let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
+    let first = strand * span;
+    let last = min(first + span, depth);
+//% for r in range(rows)
+//% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% if coactivation
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
 //% endfor
 //% endfor
-    for (var slab = 0u; slab < depth; slab += {{ slab }}u) {
+//# Place of this invocation's j-th vec4 of A and B in the slab, and its row where the row does not depend on k.
+//% for j in range(a_each)
 //% if a_along == "k"
-        for (var i = local; i < {{ rows4 * slab }}u; i += 256u) {
-            let m = i / {{ slab // 4 }}u;
-            let k4 = i % {{ slab // 4 }}u;
-            let inside = slab + 4u * k4 < depth;
-            let value = select(vec4<f32>(0.0), a_load{{ variant }}(member, layer, a_row{{ variant }}(member, layer, 4u * block_m4 + m), min(slab / 4u + k4, (depth - 1u) / 4u)), inside);
-//% for j in range(4)
-            a_tile[(4u * k4 + {{ j }}u) * {{ rows4 }}u + m / 4u][m % 4u] = value.{{ "xyzw"[j] }};
-//% endfor
-        }
+    let a_m_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
+    let a_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
+    let a_row_{{ j }} = {{ op }}a_row(member, layer, 4u * block_m4 + a_m_{{ j }});
 //% else
-        for (var i = local; i < {{ rows4 * slab }}u; i += 256u) {
-            let k = slab + i / {{ rows4 }}u;
-            a_tile[i] = a_load{{ variant }}(member, layer, a_row{{ variant }}(member, layer, min(k, depth - 1u)), block_m4 + i % {{ rows4 }}u);
-        }
+    let a_m_{{ j }} = (lane + {{ j * threads }}u) % {{ rows4 }}u;
+    let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
 //% endif
+    var a_next_{{ j }} = vec4<f32>(0.0);
+//% endfor
+//% for j in range(b_each)
 //% if b_along == "k"
-        for (var i = local; i < {{ columns4 * slab }}u; i += 256u) {
-            let n = i / {{ slab // 4 }}u;
-            let k4 = i % {{ slab // 4 }}u;
-            let inside = slab + 4u * k4 < depth;
-            let k = min(slab + 4u * k4, depth - 1u);
-            let value = select(vec4<f32>(0.0), b_load(member, layer, b_row(member, layer, 4u * block_n4 + n), k / 4u, k), inside);
-//% for j in range(4)
-            b_tile[(4u * k4 + {{ j }}u) * {{ columns4 }}u + n / 4u][n % 4u] = value.{{ "xyzw"[j] }};
-//% endfor
-        }
+    let b_n_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
+    let b_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
+    let b_row_{{ j }} = {{ op }}b_row(member, layer, 4u * block_n4 + b_n_{{ j }});
 //% else
-        for (var i = local; i < {{ columns4 * slab }}u; i += 256u) {
-            let k = slab + i / {{ columns4 }}u;
-            let row = b_row(member, layer, min(k, depth - 1u));
-            let n4 = block_n4 + i % {{ columns4 }}u;
-            b_tile[i] = select(vec4<f32>(0.0), b_load(member, layer, row, n4, k), k < depth);
+    let b_n_{{ j }} = (lane + {{ j * threads }}u) % {{ columns4 }}u;
+    let b_k_{{ j }} = (lane + {{ j * threads }}u) / {{ columns4 }}u;
+//% endif
+    var b_next_{{ j }} = vec4<f32>(0.0);
 //% if coactivation
-            y2_tile[i] = select(vec4<f32>(0.0), y2_load(member, layer, row, n4, k), k < depth);
+    var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif
+//% endfor
+//# Slab -1 only fetches slab 0.
+    for (var slab = 0u; slab <= span; slab += {{ slab }}u) {
+        if slab > 0u {
+//% for j in range(a_each)
+//% set guard = (j + 1) * threads > a_count
+            {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
+//% if a_along == "k"
+//% for i in range(4)
+                a_tile[a_base + (a_k_{{ j }} + {{ i }}u) * {{ rows4 }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(a_next_{{ j }}.{{ "xyzw"[i] }});
+//% endfor
+//% else
+                a_tile[a_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(a_next_{{ j }});
+//% endif
+            }
+//% endfor
+//% for j in range(b_each)
+//% set guard = (j + 1) * threads > b_count
+            {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
+//% if b_along == "k"
+//% for i in range(4)
+                b_tile[b_base + (b_k_{{ j }} + {{ i }}u) * {{ columns4 }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(b_next_{{ j }}.{{ "xyzw"[i] }});
+//% endfor
+//% else
+                b_tile[b_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(b_next_{{ j }});
+//% if coactivation
+                y2_tile[lane + {{ j * threads }}u] = vec4<{{ staged }}>(y2_next_{{ j }});
+//% endif
+//% endif
+            }
+//% endfor
         }
-//% endif
         workgroupBarrier();
-//% for k in range(slab)
-        {
-//% for g in range(m_vectors)
-            let a_{{ g }} = a_tile[{{ k * rows4 }}u + {{ m_vectors }}u * thread_m + {{ g }}u];
-//% endfor
-//% for c in range(tile_columns)
-            let b_{{ c }} = b_tile[{{ k * columns4 }}u + thread_n + {{ 16 * c }}u];
-//% if coactivation
-            let y2_{{ c }} = y2_tile[{{ k * columns4 }}u + thread_n + {{ 16 * c }}u];
+        if slab < span {
+//% for j in range(a_each)
+            {
+                let k = first + slab + a_k_{{ j }};
+//% if a_along == "k"
+                a_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}a_load(member, layer, a_row_{{ j }}, min(k, depth - 1u) / 4u), k < last);
+//% else
+                a_next_{{ j }} = {{ op }}a_load(member, layer, {{ op }}a_row(member, layer, min(k, depth - 1u)), block_m4 + a_m_{{ j }});
 //% endif
+            }
 //% endfor
-//% for r in range(tile_rows)
-//% set a = "a_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
-//% for c in range(tile_columns)
-            sum_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }}), b_{{ c }}, sum_{{ r }}_{{ c }});
+//% for j in range(b_each)
+            {
+                let k = first + slab + b_k_{{ j }};
+                let k_inside = min(k, depth - 1u);
+//% if b_along == "k"
+                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row_{{ j }}, k_inside / 4u, k_inside), k < last);
+//% else
+                let b_row = {{ op }}b_row(member, layer, k_inside);
+                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
 //% if coactivation
-            square_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }} * {{ a }}), y2_{{ c }}, square_{{ r }}_{{ c }});
+                y2_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}y2_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
 //% endif
-//% endfor
+//% endif
+            }
 //% endfor
         }
+        if slab > 0u {
+//% for k in range(slab)
+            {
+//% for g in range(m_vectors)
+                let a_{{ g }} = vec4<f32>(a_tile[a_base + {{ k * rows4 }}u + {{ m_vectors }}u * thread_m + {{ g }}u]);
 //% endfor
+//% for c in range(columns)
+                let b_{{ c }} = vec4<f32>(b_tile[b_base + {{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
+//% if coactivation
+                let y2_{{ c }} = vec4<f32>(y2_tile[{{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
+//% endif
+//% endfor
+//% for r in range(rows)
+//% set a = "a_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
+//% for c in range(columns)
+                sum_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }}), b_{{ c }}, sum_{{ r }}_{{ c }});
+//% if coactivation
+                square_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }} * {{ a }}), y2_{{ c }}, square_{{ r }}_{{ c }});
+//% endif
+//% endfor
+//% endfor
+            }
+//% endfor
+        }
         workgroupBarrier();
     }
-//% for r in range(tile_rows)
-//% for c in range(tile_columns)
-    keep(member, layer, 4u * block_m4 + {{ tile_rows }}u * thread_m + {{ r }}u, block_n4 + thread_n + {{ 16 * c }}u, sum_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
+//% for strand in range(1, tile.strands)
+    if strand == {{ strand }}u {
+//% for r in range(rows)
+//% for c in range(columns)
+        partial[{{ (r * columns + c) * threads }}u + lane] = sum_{{ r }}_{{ c }};
 //% endfor
 //% endfor
+    }
+    workgroupBarrier();
+    if strand == 0u {
+//% for r in range(rows)
+//% for c in range(columns)
+        sum_{{ r }}_{{ c }} += partial[{{ (r * columns + c) * threads }}u + lane];
+//% endfor
+//% endfor
+    }
+    workgroupBarrier();
+//% endfor
+    if strand == 0u {
+//% for r in range(rows)
+//% for c in range(columns)
+        {{ op }}keep(member, layer, 4u * block_m4 + {{ rows }}u * thread_m + {{ r }}u, block_n4 + thread_n + {{ tile.block_columns * c }}u, sum_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
+//% endfor
+//% endfor
+    }
 }

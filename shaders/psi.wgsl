@@ -32,8 +32,11 @@ fn psi(member: Member, slot: Slot) -> f32 {
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }
 
-// The slot after tick t, which observed `mean`. Basis 3 and 4 are the delta bases, which trigger below theta.
+// The slot after tick t, which observed `mean`; once alpha is 0 it stays as it is. Basis 3 and 4 are the delta bases, which trigger below theta.
 fn tick(member: Member, before: Slot, mean: f32, t: f32) -> Slot {
+    if psi(member, before) == 0.0 {
+        return before;
+    }
     var slot = before;
     let below = member.basis == 3u || member.basis == 4u;
     let holds = select(mean > slot.theta, mean < slot.theta, below);

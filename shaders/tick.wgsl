@@ -12,7 +12,7 @@ fn plane(member: u32, plane: u32, layer: Layer) -> u32 {
     return 4u * neuron_index(member, plane, layer, 0u);
 }
 
-@compute @workgroup_size({{ workgroup_size }})
+@compute @workgroup_size({{ plain_workgroup }})
 fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
     let settings = members[id.z];
     let layer = layers[id.y];

@@ -5,6 +5,7 @@
 // layer, then the workgroups over blocks of W_l[n_in][n_out], layer after layer; z = member. Every weight, bias and
 // neuron is read and written by one invocation alone.
 
+//% if kernel == "update"
 //% include "common.wgsl"
 
 @group(0) @binding(2) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
@@ -21,6 +22,7 @@
 @group(0) @binding(9) var<storage, read_write> rates: array<vec4<f32>>;
 //% endif
 //% include "input.wgsl"
+//% endif
 //% include "observe.wgsl"
 //% if coactivation
 //% include "psi.wgsl"
@@ -39,27 +41,37 @@ const RATE_PLANES = 1u;
 const OBSERVE_GROUPS = {{ observe_groups }}u;
 const UPDATE_GROUPS = {{ update_groups }}u;
 
-// Changes four weights of row m (n_in = the bias row) along the mean gradient g.
+// alpha of four neurons: of all their weights, or in weight scope the factor that these share.
+fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
+    return neurons[neuron_index(member, ALPHA0, layer, n4)] * neurons[neuron_index(member, PSI, layer, n4)];
+}
+
+// Changes four weights of row m (n_in = the bias row) along the mean gradient g. A frozen weight stays as it is, and its
+// velocity with it unless it coasts, whatever the gradient: backward_delta no longer runs below frozen layers.
 fn apply(member: u32, layer: Layer, m: u32, n4: u32, g: vec4<f32>) {
     let cell = layer.weights + m * layer.out4 + n4;
     let place = member * WEIGHTS4 + cell;
-    var alpha = neurons[neuron_index(member, ALPHA0, layer, n4)] * neurons[neuron_index(member, PSI, layer, n4)];
+    var alpha = neuron_alpha(member, layer, n4);
 //% if scope == "weight"
     alpha *= rates[member * RATE_PLANES * WEIGHTS4 + cell];
 //% endif
 //% if coactivation
     alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
 //% endif
+    let live = alpha != vec4<f32>(0.0);
 //% if momentum and coast
-    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], alpha * g);
+    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], select(vec4<f32>(0.0), alpha * g, live));
     momentum[place] = m_new;
     weights[place] += m_new;
 //% elif momentum
-    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], g);
-    momentum[place] = m_new;
-    weights[place] = fma(alpha, m_new, weights[place]);
+    let m_old = momentum[place];
+    let m_new = fma(vec4<f32>(members[member].momentum), m_old, g);
+    momentum[place] = select(m_old, m_new, live);
+    let w = weights[place];
+    weights[place] = select(w, fma(alpha, m_new, w), live);
 //% else
-    weights[place] = fma(alpha, g, weights[place]);
+    let w = weights[place];
+    weights[place] = select(w, fma(alpha, g, w), live);
 //% endif
 }
 //% if coactivation
@@ -90,40 +102,46 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
 }
 //% endif
 
-fn a_row_first(member: u32, layer: Layer, sample: u32) -> u32 {
+// The operands: A is the layer's input, first the data set's rows, B its delta.
+//% for op in ["update_first_", "update_"]
+fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
+//% if op == "update_first_"
     return data_row(member, sample);
-}
-
-fn a_load_first(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
-    return data_load(row, min(m4, layer.in4 - 1u));
-}
-
-fn a_row(member: u32, layer: Layer, sample: u32) -> u32 {
+//% else
     return member * ACTIVATION4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+//% endif
 }
 
-fn a_load(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
+fn {{ op }}a_load(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
+//% if op == "update_first_"
+    return data_load(row, min(m4, layer.in4 - 1u));
+//% else
     return activation_arena[row + min(m4, layer.in4 - 1u)];
+//% endif
 }
 
 // The same place in the delta arena and, for co-activation, in the activation arena.
-fn b_row(member: u32, layer: Layer, sample: u32) -> u32 {
+fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
 // Samples past the end of a short batch weigh nothing, whatever an earlier batch left there.
-fn b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)], sample < step.batch_len);
 }
 //% if coactivation
 
-fn y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+fn {{ op }}y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
     let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
     return select(vec4<f32>(0.0), y * y, sample < step.batch_len);
 }
 //% endif
 
-fn keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if coactivation %}, square: vec4<f32>{% endif %}) {
+fn {{ op }}skip(member: u32, layer: Layer, n4: u32) -> bool {
+    return all(neuron_alpha(member, layer, min(n4, layer.out4 - 1u)) == vec4<f32>(0.0));
+}
+
+fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if coactivation %}, square: vec4<f32>{% endif %}) {
     if m < layer.n_in && n4 < layer.out4 {
         apply(member, layer, m, n4, sum / f32(step.batch_len));
 //% if coactivation
@@ -132,11 +150,14 @@ fn keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if coactiva
     }
 }
 
-//% set variant = ""
-//% include product
-//% set variant = "_first"
+//% set a_along = "m"
+//% set b_along = "n"
+//# Frozen columns need no gradient, unless something else happens to their weights.
+//% set skippable = freezes and not coast and not coactivation
+//% set declare_tiles = loop.first
 //% include product
 
+//% endfor
 // The bias row, whose input is the constant -1, and the observed sums of four neurons.
 fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     if n4 >= layer.out4 {
@@ -145,24 +166,38 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     let settings = members[member];
     var bias = vec4<f32>(0.0);
     var seen = vec4<f32>(0.0);
-    for (var sample = 0u; sample < step.batch_len; sample++) {
-        let place = layer.result + sample * layer.out4 + n4;
-        let delta = delta_arena[member * DELTA4 + place];
-        bias -= delta;
+    // Eight samples are fetched at a time, so that a GPU waits for memory once and not eight times; added up in order.
+    for (var sample = 0u; sample < step.batch_len; sample += {{ observe_unroll }}u) {
+//% for i in range(observe_unroll)
+        let place_{{ i }} = layer.result + min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
+        let delta_{{ i }} = delta_arena[member * DELTA4 + place_{{ i }}];
 //% if observe or coactivation
-        let y = activation_arena[member * ACTIVATION4 + place];
+        let y_{{ i }} = activation_arena[member * ACTIVATION4 + place_{{ i }}];
 //% if keep_net
-        let net = activation_arena[member * ACTIVATION4 + NET4 + place];
+        let net_{{ i }} = activation_arena[member * ACTIVATION4 + NET4 + place_{{ i }}];
 //% else
-        let net = vec4<f32>(0.0);
+        let net_{{ i }} = vec4<f32>(0.0);
 //% endif
-        seen += observed(settings.basis, y, net, delta);
 //% endif
+//% endfor
+//% for i in range(observe_unroll)
+        let inside_{{ i }} = sample + {{ i }}u < step.batch_len;
+        bias -= select(vec4<f32>(0.0), delta_{{ i }}, inside_{{ i }});
+//% if observe or coactivation
+        seen += select(vec4<f32>(0.0), observed(settings.basis, y_{{ i }}, net_{{ i }}, delta_{{ i }}), inside_{{ i }});
+//% endif
+//% endfor
     }
     apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len));
 //% if coactivation
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe
+//% if freezes
+    // Below frozen layers delta is no longer computed: what is frozen observes no delta.
+    if settings.basis == 3u || settings.basis == 4u {
+        seen = select(seen, vec4<f32>(0.0), neuron_alpha(member, layer, n4) == vec4<f32>(0.0));
+    }
+//% endif
     let sum = neuron_index(member, SUM, layer, n4);
     let carry = neuron_index(member, CARRY, layer, n4);
     let anew = (step.flags & FIRST_OF_TICK) != 0u;
@@ -172,7 +207,8 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 //% endif
 }
 
-@compute @workgroup_size({{ workgroup_size }})
+//% if kernel == "update"
+@compute @workgroup_size({{ tile.workgroup }})
 fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let place = group.x + group.y * groups.x;
     if place < OBSERVE_GROUPS {
@@ -181,7 +217,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
             l++;
         }
         let layer = layers[l];
-        observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ workgroup_size }}u + local);
+        observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ tile.workgroup }}u + local);
     } else if place < OBSERVE_GROUPS + UPDATE_GROUPS {
         var l = 0u;
         while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {
@@ -190,9 +226,10 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         let layer = layers[l];
         let tile = place - OBSERVE_GROUPS - layer.update_groups;
         if l == 0u {
-            product_tile_first(group.z, layer, tile, local, layer.out4, step.batch_len);
+            update_first_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
         } else {
-            product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
+            update_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
         }
     }
 }
+//% endif

@@ -139,8 +139,11 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
     (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
 }
 
-/// Advances one slot by tick `t` (from 1), which observed `mean`.
+/// Advances one slot by tick `t` (from 1), which observed `mean`; once α is 0 the slot stays as it is.
 pub fn tick(member: &Member, slot: &mut Slot, mean: f32, t: f32) {
+    if psi(member, slot) == 0.0 {
+        return;
+    }
     let holds = if member.triggers_below() { mean < slot.theta } else { mean > slot.theta };
     let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
     if slot.n > 0.0 {

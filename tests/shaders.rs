@@ -3,7 +3,7 @@
 
 use homeostat::config::{Activation, Basis, Config, Hidden, Loss, Output, Rule, Scope};
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Family, Kernel, Layer, Layout, Specialisation, Step, bindings, keeps_net};
+use homeostat::gpu::{Kernel, Layer, Layout, Plan, Product, Specialisation, Step, bindings, keeps_net};
 use homeostat::population::Population;
 use homeostat::psi::Member;
 use homeostat::topology::Topology;
@@ -109,7 +109,7 @@ fn check_structs(module: &naga::Module) {
         reserved
     );
     assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
-    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores);
+    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps);
     assert_eq!(struct_layout(module, "Step"), (step, size_of::<Step>() as u32));
     let (mut layer, span) = struct_layout(module, "Layer");
     let reserved = layer.split_off(layer.len() - 2);
@@ -124,15 +124,15 @@ fn every_specialisation_is_valid() {
     // Many configurations give the same text; each text is checked once.
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     for (config, bytes) in specialisations() {
-        for family in [Family::TILED, Family::REGISTER] {
-            let family = if config.slots_per_weight() { family.with_squares() } else { family };
+        for product in [Product::Tiled, Product::Register] {
             let population = population(&config, bytes, 2);
-            let layout = Layout::new(&population, &family, keeps_net(&population));
+            let plan = Plan::guess(product, &population);
+            let layout = Layout::new(&population, &plan, keeps_net(&population));
             let specialisation = Specialisation::new(&population, &layout);
-            for kernel in Kernel::ALL {
+            for kernel in Kernel::all(population.topology.layers()) {
                 texts
-                    .entry(specialisation.source(kernel, &family))
-                    .or_insert_with(|| format!("{kernel:?} {family:?} {config:?}"));
+                    .entry(specialisation.source(kernel, product, kernel.tile(&plan)))
+                    .or_insert_with(|| format!("{kernel:?} {plan:?} {config:?}"));
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use super::buffers::Buffers;
 use super::context::Context;
-use super::family::Family;
+use super::kernels::Kernels;
 use super::layout::{LANES, Layer, Layout, REGIONS, Region, Step};
-use super::pipeline::Pipeline;
+use super::plan::{Plan, Product};
 use super::queue::Queue;
 use super::report::{self, Pending, Readback};
-use super::shader::{Kernel, Specialisation, keeps_net};
+use super::shader::{Kernel, PLAIN_WORKGROUP, Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
@@ -19,20 +19,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Choices that tests and measurements make; everyone else takes the default.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Kernel family; by default the one that fits the adapter.
-    pub family: Option<Family>,
+    /// Tiles of the kernels; by default those that fit adapter and population.
+    pub plan: Option<Plan>,
     /// Keep the driver's bounds checks in the shaders.
     pub checked: bool,
-}
-
-/// A pipeline with its bindings for training and, where it takes part in it, for evaluation.
-#[derive(Debug)]
-struct Bound {
-    pipeline: Pipeline,
-    training: wgpu::BindGroup,
-    evaluation: wgpu::BindGroup,
 }
 
 /// Trains a population on one wgpu adapter.
@@ -40,10 +32,10 @@ struct Bound {
 pub struct GpuEngine {
     context: Context,
     population: Arc<Population>,
-    family: Family,
+    plan: Plan,
     layout: Layout,
     buffers: Buffers,
-    kernels: Vec<Bound>,
+    kernels: Kernels,
     queue: Queue,
     staging: Vec<wgpu::Buffer>,
     reports: VecDeque<Pending>,
@@ -63,7 +55,7 @@ impl GpuEngine {
         Self::with_options(context, population, initial, Options::default())
     }
 
-    /// As [`Self::new`], with the kernel family and the checks chosen.
+    /// As [`Self::new`], with the tiles and the checks chosen.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -73,22 +65,16 @@ impl GpuEngine {
         initial: &[MemberState],
         options: Options,
     ) -> Result<Self> {
-        let chosen = options.family.unwrap_or(if context.software { Family::REGISTER } else { Family::TILED });
-        let family = if population.shared().slots_per_weight() { chosen.with_squares() } else { chosen };
-        let layout = Layout::new(&population, &family, keeps_net(&population));
+        let product = if context.software { Product::Register } else { Product::Tiled };
+        let plan = options.plan.unwrap_or_else(|| Plan::guess(product, &population));
+        let layout = Layout::new(&population, &plan, keeps_net(&population));
         let buffers = Buffers::new(&context, &population, &layout)?;
         let specialisation = Specialisation::new(&population, &layout);
-        let compile = |kernel| -> Result<Bound> {
-            let source = specialisation.source(kernel, &family);
-            let pipeline = Pipeline::new(&context, kernel, &source, options.checked)?;
-            let bind = |evaluation| pipeline.bind(&context.device, |name| buffers.find(name, evaluation));
-            Ok(Bound { training: bind(false), evaluation: bind(true), pipeline })
-        };
-        let kernels = Kernel::ALL.into_iter().map(compile).collect::<Result<_>>()?;
+        let kernels = Kernels::new(&context, &buffers, &specialisation, &plan, options.checked)?;
         let mut engine = Self {
             context,
             population,
-            family,
+            plan,
             layout,
             buffers,
             kernels,
@@ -134,8 +120,8 @@ impl GpuEngine {
     }
 
     fn record(&mut self, kernel: Kernel, evaluation: bool, step: &Step, groups: [usize; 3], flops: f64) {
-        let bound = &self.kernels[kernel as usize];
-        let bindings = if evaluation { &bound.evaluation } else { &bound.training };
+        let Some(bound) = self.kernels.get(kernel) else { return };
+        let bindings = bound.bindings(evaluation);
         self.queue.dispatch(&self.context, (&bound.pipeline, bindings), step, groups, flops);
     }
 
@@ -149,12 +135,11 @@ impl GpuEngine {
         let (members, samples) = (self.layout.members, step.batch_len as usize);
         for l in 0..self.layout.layers.len() {
             let layer = self.layout.layers[l];
-            let kernel = if l == 0 { Kernel::ForwardFirst } else { Kernel::Forward };
             step.layer = l as u32;
-            let groups = self.family.forward.groups(samples, layer.out4 as usize);
-            self.record(kernel, evaluation, &step, [groups, 1, members], self.flops(&layer, samples));
+            let groups = self.plan.forward[l].groups(samples, layer.out4 as usize);
+            self.record(Kernel::Forward(l), evaluation, &step, [groups, 1, members], self.flops(&layer, samples));
         }
-        let groups = samples.div_ceil(self.family.plain_workgroup);
+        let groups = samples.div_ceil(PLAIN_WORKGROUP);
         self.record(Kernel::OutputDelta, evaluation, &step, [groups, 1, members], 0.0);
     }
 
@@ -174,8 +159,8 @@ impl GpuEngine {
         for l in (1..self.layout.layers.len()).rev() {
             let layer = self.layout.layers[l];
             step.layer = l as u32;
-            let groups = self.family.backward.groups(samples, layer.in4 as usize);
-            self.record(Kernel::BackwardDelta, false, &step, [groups, 1, members], self.flops(&layer, samples));
+            let groups = self.plan.backward[l - 1].groups(samples, layer.in4 as usize);
+            self.record(Kernel::BackwardDelta(l), false, &step, [groups, 1, members], self.flops(&layer, samples));
         }
         if self.samples_since_tick == 0 {
             step.flags |= Step::FIRST_OF_TICK;
@@ -193,7 +178,7 @@ impl GpuEngine {
         if tick.is_some() {
             if self.population.uses_psi() && !self.layout.slots_per_weight {
                 let widest = self.layout.layers.iter().map(|layer| layer.n_out as usize).max().unwrap_or(1);
-                let groups = widest.div_ceil(self.family.plain_workgroup);
+                let groups = widest.div_ceil(PLAIN_WORKGROUP);
                 let layers = self.layout.layers.len();
                 self.record(Kernel::Tick, false, &step, [groups, layers, members], 0.0);
             }

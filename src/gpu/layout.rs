@@ -4,7 +4,7 @@
 //! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
 //! name means "counted in `vec4`s".
 
-use super::family::{Family, Tile};
+use super::plan::Plan;
 use crate::config::Scope;
 use crate::data::Samples;
 use crate::population::Population;
@@ -105,6 +105,8 @@ pub struct Step {
     pub samples: f32,
     /// First entry of the score region.
     pub scores: u32,
+    /// Batches that one dispatch of the persistent kernel trains.
+    pub steps: u32,
 }
 
 impl Step {
@@ -131,7 +133,7 @@ pub enum Region {
 /// Number of [`Region`]s.
 pub const REGIONS: usize = 3;
 
-/// All strides and launch sizes of one population on one kernel family.
+/// All strides and launch sizes of one population under one plan.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// P.
@@ -180,9 +182,9 @@ const EVALUATION_BYTES: usize = 8 << 20;
 const EVALUATION_BATCH: usize = 1024;
 
 impl Layout {
-    /// The layout of `population` for the tiles of `family`; `keep_net` makes room for net beside y.
+    /// The layout of `population` for the tiles of `plan`; `keep_net` makes room for net beside y.
     #[must_use]
-    pub fn new(population: &Population, family: &Family, keep_net: bool) -> Self {
+    pub fn new(population: &Population, plan: &Plan, keep_net: bool) -> Self {
         let topology = &population.topology;
         let members = population.len();
         let batch_size = population.batch_size();
@@ -214,8 +216,8 @@ impl Layout {
                 weights += (n_in + 1) * out4;
                 result += batch * out4;
                 neurons += out4;
-                update_groups += family.update.groups(n_in, out4);
-                observe_groups += out4.div_ceil(family.update.workgroup);
+                update_groups += plan.update.groups(n_in, out4);
+                observe_groups += out4.div_ceil(plan.update.workgroup);
             }
             (layers, weights, neurons, update_groups, observe_groups)
         };
@@ -252,15 +254,5 @@ impl Layout {
             Samples::U8(_) => self.row4,
             Samples::F32(_) => self.row4 * LANES,
         }
-    }
-}
-
-impl Tile {
-    /// Workgroups that cover `m` × `4·n4` outputs.
-    #[must_use]
-    pub fn groups(&self, m: usize, n4: usize) -> usize {
-        let (tiles_m, tiles_n) =
-            (m.div_ceil(self.rows * self.block_rows), n4.div_ceil(self.columns4 * self.block_columns));
-        (tiles_m * tiles_n).div_ceil(self.tiles_per_workgroup())
     }
 }

@@ -54,7 +54,7 @@ pub fn bindings(source: &str) -> Result<Vec<Binding>> {
 impl Pipeline {
     /// Compiles `source`. With `checked` the driver keeps bounds checks; production leaves them out.
     pub(super) fn new(context: &Context, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
-        let (label, entry_point) = kernel.names();
+        let (label, entry_point) = (kernel.stem(), kernel.entry_point());
         let device = &context.device;
         let declared = bindings(source)?;
         let entries: Vec<wgpu::BindGroupLayoutEntry> = declared

@@ -4,8 +4,8 @@
 //! The templates are Jinja (statements on lines that start with `//%`), because naga does not unroll loops and WGSL has
 //! no generics: tiles are unrolled and variants chosen here.
 
-use super::family::{Family, Product, Tile};
 use super::layout::Layout;
+use super::plan::{Plan, Product, SPAN, Tile};
 use crate::config::{Basis, Config};
 use crate::data::Samples;
 use crate::population::Population;
@@ -15,34 +15,54 @@ use serde::Serialize;
 /// Entry points, one shader file each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// Forward pass of the first layer, which reads the data set.
-    ForwardFirst,
-    /// Forward pass of the others.
-    Forward,
-    /// Output layer.
+    /// Forward pass of a layer (from 0); the first reads the data set, the last may go on to δ_L.
+    Forward(usize),
+    /// Output layer, where the forward pass does not include it.
     OutputDelta,
-    /// Backward pass.
-    BackwardDelta,
-    /// Gradient, ψ and weight write.
+    /// Backward pass through a layer (from 1).
+    BackwardDelta(usize),
+    /// Gradient, ψ and weight write of all layers.
     Update,
     /// Clock tick of the neurons.
     Tick,
 }
 
 impl Kernel {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::ForwardFirst, Self::Forward, Self::OutputDelta, Self::BackwardDelta, Self::Update, Self::Tick];
+    /// All kernels of a network of `layers` layers.
+    pub fn all(layers: usize) -> impl Iterator<Item = Self> {
+        let passes = (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta));
+        passes.chain([Self::OutputDelta, Self::Update, Self::Tick])
+    }
 
-    /// Shader file and name of the entry point.
+    /// Stem of the shader file.
     #[must_use]
-    pub const fn names(self) -> (&'static str, &'static str) {
+    pub const fn stem(self) -> &'static str {
         match self {
-            Self::ForwardFirst | Self::Forward => ("forward.wgsl", "forward"),
-            Self::OutputDelta => ("output_delta.wgsl", "output_delta"),
-            Self::BackwardDelta => ("backward_delta.wgsl", "backward_delta"),
-            Self::Update => ("update.wgsl", "update"),
-            Self::Tick => ("tick.wgsl", "tick_neurons"),
+            Self::Forward(_) => "forward",
+            Self::OutputDelta => "output_delta",
+            Self::BackwardDelta(_) => "backward_delta",
+            Self::Update => "update",
+            Self::Tick => "tick",
+        }
+    }
+
+    /// Name of the entry point.
+    #[must_use]
+    pub const fn entry_point(self) -> &'static str {
+        match self {
+            Self::Tick => "tick_neurons",
+            _ => self.stem(),
+        }
+    }
+
+    /// The tile of its product.
+    #[must_use]
+    pub fn tile(self, plan: &Plan) -> Option<Tile> {
+        match self {
+            Self::Forward(l) => Some(plan.forward[l]),
+            Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
+            Self::Update => Some(plan.update),
+            Self::OutputDelta | Self::Tick => None,
         }
     }
 }
@@ -66,8 +86,8 @@ const SOURCES: [(&str, &str); 12] = sources![
     "tick.wgsl",
 ];
 
-/// k-slab of the tiled product.
-const SLAB: usize = 16;
+/// Invocations of a workgroup of the kernels without a product.
+pub const PLAIN_WORKGROUP: usize = 64;
 
 /// What the templates see.
 #[derive(Clone, Debug, Serialize)]
@@ -95,7 +115,14 @@ pub struct Specialisation {
     scores: usize,
     observe_groups: usize,
     update_groups: usize,
-    slab: usize,
+    /// Whether an α can be 0, so that asking is worth while.
+    freezes: bool,
+    out4: Vec<usize>,
+    /// Steps of a loop over samples that are unrolled: in a product, and where a neuron's samples are fetched.
+    unroll_samples: usize,
+    observe_unroll: usize,
+    plain_workgroup: usize,
+    span: usize,
 }
 
 /// Whether net must be kept beside y: some member observes net².
@@ -132,51 +159,55 @@ impl Specialisation {
             scores: layout.region * super::layout::REGIONS,
             observe_groups: layout.observe_groups,
             update_groups: layout.update_groups,
-            slab: SLAB,
+            freezes: population.uses_psi() || population.shared().init.is_some(),
+            out4: layout.layers.iter().map(|layer| layer.out4 as usize).collect(),
+            unroll_samples: layout.batch_size.next_power_of_two().min(4),
+            observe_unroll: layout.batch_size.next_power_of_two().min(8),
+            plain_workgroup: PLAIN_WORKGROUP,
+            span: SPAN,
         }
     }
 
-    /// The WGSL of one kernel.
+    /// Whether the forward pass with `tile` sees whole rows of the output layer, and so includes δ_L.
+    #[must_use]
+    pub fn covers_rows(&self, tile: &Tile) -> bool {
+        self.out4.last().is_some_and(|&out4| tile.width4() >= out4)
+    }
+
+    /// The WGSL of one kernel; `tile` is that of its product, if it has one.
     ///
     /// # Panics
     /// If a template is malformed, which the tests exclude for every specialisation.
     #[must_use]
-    pub fn source(&self, kernel: Kernel, family: &Family) -> String {
+    pub fn source(&self, kernel: Kernel, product: Product, tile: Option<Tile>) -> String {
         let syntax = SyntaxConfig::builder()
             .line_statement_prefix("//%")
+            .line_comment_prefix("//#")
             .build()
-            .expect("the prefix does not clash with the delimiters");
+            .expect("the prefixes do not clash with the delimiters");
         let mut templates = Environment::new();
         templates.set_syntax(syntax);
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, source) in SOURCES {
             templates.add_template(name, source).expect("templates parse");
         }
-        let (tile, a_along, b_along) = match kernel {
-            Kernel::ForwardFirst | Kernel::Forward => (family.forward, "k", "n"),
-            Kernel::BackwardDelta => (family.backward, "k", "k"),
-            _ => (family.update, "m", "n"),
-        };
-        let Tile { rows, columns4, .. } = tile;
-        let workgroup_size = match kernel {
-            Kernel::OutputDelta | Kernel::Tick => family.plain_workgroup,
-            _ => tile.workgroup,
-        };
+        let is_output = kernel == Kernel::Forward(self.layer_count - 1);
         let kernel_values = minijinja::context! {
-            first_layer => kernel == Kernel::ForwardFirst,
-            product => match family.product {
+            kernel => kernel.stem(),
+            op => format!("{}_", kernel.stem()),
+            first_layer => kernel == Kernel::Forward(0),
+            whole_rows => is_output && tile.is_some_and(|tile| self.covers_rows(&tile)),
+            product => match product {
                 Product::Register => "product_register.wgsl",
                 Product::Tiled => "product_tiled.wgsl",
             },
-            tile_rows => rows,
-            tile_columns => columns4,
-            workgroup_size,
-            a_along,
-            b_along,
+            tile => Value::from(Serde(tile)),
+            staged => "f32",
             coactivation => self.coactivation && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };
-        let template = templates.get_template(kernel.names().0).expect("every kernel has its file");
-        template.render(context).unwrap_or_else(|e| panic!("{}: {e:#}", kernel.names().0))
+        let name = format!("{}.wgsl", kernel.stem());
+        let template = templates.get_template(&name).expect("every kernel has its file");
+        template.render(context).unwrap_or_else(|e| panic!("{name}: {e:#}"))
     }
 }

@@ -10,7 +10,7 @@ use homeostat::config::{Activation, Basis, Clock, Config, Decay, DecayTicks, Hid
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::engine::Engine;
-use homeostat::gpu::{Context, Family, GpuEngine, Options, Pick};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Tile};
 use homeostat::population::{MemberState, Population};
 use homeostat::rng::Random;
 use homeostat::trainer::{EpochMetrics, Position, Trainer};
@@ -199,22 +199,38 @@ pub fn close(what: &str, got: &[f64], want: &[f64], rtol: f64, atol: f64) -> Res
 pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
 
 /// A GPU engine with poisoned arenas and bounds checks on.
-pub fn gpu(population: Arc<Population>, state: &[MemberState], family: Family) -> GpuEngine {
+pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> GpuEngine {
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
-    let options = Options { family: Some(family), checked: true };
+    let options = Options { plan: Some(plan), checked: true };
     let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
     engine.poison();
     engine
 }
 
-/// The register family with tiles that software Vulkan compiles in a fraction of the time; the source is the same.
-pub const SMALL_REGISTER: Family = Family::register(4, 2);
+/// Register tiles that software Vulkan compiles in a fraction of the time; the source is the same.
+pub fn small_register(population: &Population) -> Plan {
+    Plan::choose(Product::Register, population, |shapes| {
+        let tile = Product::Register.menu(shapes)[0];
+        Tile { rows: tile.rows.min(4), columns4: if shapes[0].is_output { tile.columns4 } else { 2 }, ..tile }
+    })
+}
+
+/// Blocks in workgroup memory.
+pub fn tiled(population: &Population) -> Plan {
+    Plan::guess(Product::Tiled, population)
+}
 
 /// Every engine, the GPU in both kernel families.
 pub const ENGINES: [(&str, Make); 3] = [
     ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
-    ("gpu, register tiles", |population, state| Box::new(gpu(population, state, SMALL_REGISTER))),
-    ("gpu, workgroup tiles", |population, state| Box::new(gpu(population, state, Family::TILED))),
+    ("gpu, register tiles", |population, state| {
+        let plan = small_register(&population);
+        Box::new(gpu(population, state, plan))
+    }),
+    ("gpu, workgroup tiles", |population, state| {
+        let plan = tiled(&population);
+        Box::new(gpu(population, state, plan))
+    }),
 ];
 
 /// One of `options` at random.

@@ -1,0 +1,319 @@
+//! How the matrix products of a step are cut up: tile shapes, the menu they are chosen from, and the choice without
+//! measuring. Two families behind one interface: blocks staged in workgroup memory for GPUs, register tiles without
+//! barriers for software Vulkan.
+//!
+//! No choice changes a bit of any result. Every tile adds along k in the same order: in [`strands`], whose number depends
+//! on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`].
+
+use super::layout::LANES;
+use crate::population::Population;
+use serde::{Deserialize, Serialize};
+
+/// Spans of k are multiples of this.
+pub const SPAN: usize = 16;
+
+/// How one matrix product is cut up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tile {
+    /// Output rows one invocation keeps in registers.
+    pub rows: usize,
+    /// Output columns one invocation keeps, in `vec4`s.
+    pub columns4: usize,
+    /// Invocations along m that share one block; 1 where every invocation works for itself.
+    pub block_rows: usize,
+    /// Invocations along n that share one block.
+    pub block_columns: usize,
+    /// Spans of k that are added up separately: side by side in a block, one after another in a register tile.
+    pub strands: usize,
+    /// k-slab of a strand in workgroup memory; 0 for a register tile.
+    pub slab: usize,
+    /// Invocations of a workgroup.
+    pub workgroup: usize,
+}
+
+impl Tile {
+    /// A register tile; 32 of them make a workgroup.
+    #[must_use]
+    pub const fn register(rows: usize, columns4: usize, strands: usize) -> Self {
+        Self { rows, columns4, block_rows: 1, block_columns: 1, strands, slab: 0, workgroup: 32 }
+    }
+
+    /// A block of `block_rows` × `block_columns` invocations per strand.
+    #[must_use]
+    pub const fn block(
+        rows: usize,
+        columns4: usize,
+        block_rows: usize,
+        block_columns: usize,
+        strands: usize,
+        slab: usize,
+    ) -> Self {
+        let workgroup = block_rows * block_columns * strands;
+        Self { rows, columns4, block_rows, block_columns, strands, slab, workgroup }
+    }
+
+    /// Output rows of a block.
+    #[must_use]
+    pub const fn height(&self) -> usize {
+        self.rows * self.block_rows
+    }
+
+    /// Output columns of a block, in `vec4`s.
+    #[must_use]
+    pub const fn width4(&self) -> usize {
+        self.columns4 * self.block_columns
+    }
+
+    /// Workgroups that cover `m` × `4·n4` outputs.
+    #[must_use]
+    pub const fn groups(&self, m: usize, n4: usize) -> usize {
+        let blocks = m.div_ceil(self.height()) * n4.div_ceil(self.width4());
+        if self.slab == 0 { blocks.div_ceil(self.workgroup) } else { blocks }
+    }
+
+    /// Bytes of workgroup memory; `squares` where co-activation is summed beside the product.
+    #[must_use]
+    pub const fn workgroup_bytes(&self, squares: bool) -> usize {
+        let slab = self.height() / LANES + self.width4() * if squares { 2 } else { 1 };
+        let partial =
+            if self.strands > 1 { self.block_rows * self.block_columns * self.rows * self.columns4 } else { 0 };
+        16 * (self.strands * self.slab * slab + partial)
+    }
+}
+
+/// Every block shape, large to small. A workgroup has at most 256 invocations and 16 KiB, which every adapter offers.
+const BLOCKS: [Tile; 16] = [
+    Tile::block(8, 2, 16, 16, 1, 16), // 128 × 128
+    Tile::block(8, 2, 8, 16, 1, 16),  // 64 × 128
+    Tile::block(4, 1, 16, 16, 1, 16), // 64 × 64
+    Tile::block(8, 2, 8, 8, 1, 16),   // 64 × 64, fewer invocations
+    Tile::block(4, 1, 8, 16, 1, 16),  // 32 × 64
+    Tile::block(4, 1, 8, 8, 1, 16),   // 32 × 32
+    Tile::block(4, 1, 4, 8, 1, 16),   // 16 × 32
+    Tile::block(8, 1, 8, 16, 2, 8),   // 64 × 64
+    Tile::block(4, 1, 8, 16, 2, 8),   // 32 × 64
+    Tile::block(4, 1, 8, 8, 2, 16),   // 32 × 32
+    Tile::block(4, 1, 8, 8, 4, 8),    // 32 × 32
+    Tile::block(4, 1, 4, 16, 4, 8),   // 16 × 64
+    Tile::block(4, 1, 4, 8, 4, 8),    // 16 × 32
+    Tile::block(4, 1, 4, 8, 8, 8),    // 16 × 32
+    Tile::block(4, 1, 8, 4, 8, 8),    // 32 × 16
+    Tile::block(4, 1, 4, 4, 8, 8),    // 16 × 16
+];
+
+/// Workgroup memory that every adapter offers.
+const WORKGROUP_BYTES: usize = 16 << 10;
+/// Workgroups that keep a large GPU busy.
+const BUSY_GROUPS: usize = 128;
+/// Widest output layer, in `vec4`s, that a block of the forward pass must cover whole, so that δ_L is part of the pass.
+const WHOLE_ROWS: usize = 16;
+
+/// Strands of a product with this `depth` (terms of each sum) and number of outputs: as many as leave a strand at least 64
+/// terms, where the outputs alone are too few to keep a GPU busy. A function of the shape and nothing else, because the
+/// order of a sum decides its last bits.
+#[must_use]
+pub const fn strands(depth: usize, outputs: usize) -> usize {
+    let wanted = match outputs {
+        0..=65_536 => 8,
+        65_537..=262_144 => 4,
+        262_145..=524_288 => 2,
+        _ => 1,
+    };
+    let mut strands = 1;
+    while 2 * strands <= wanted && 2 * strands * 64 <= depth {
+        strands *= 2;
+    }
+    strands
+}
+
+/// Which product shader the kernels include.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Product {
+    /// `product_register.wgsl`
+    Register,
+    /// `product_tiled.wgsl`
+    Tiled,
+}
+
+/// One matrix product of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Output rows.
+    pub m: usize,
+    /// Output columns.
+    pub n: usize,
+    /// Terms of each sum.
+    pub depth: usize,
+    /// Whether the last forward pass, whose blocks should cover whole rows.
+    pub is_output: bool,
+    /// Whether A is read along m in `vec4`s (the update), so that rows come in fours.
+    pub rows_in_fours: bool,
+    /// Whether every tile has two sums (co-activation).
+    pub squares: bool,
+    /// Its strands.
+    pub strands: usize,
+}
+
+/// The tiles of every product of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The product shader.
+    pub product: Product,
+    /// Forward pass, per layer.
+    pub forward: Vec<Tile>,
+    /// Backward pass, per layer from the second.
+    pub backward: Vec<Tile>,
+    /// Gradient and update, all layers in one dispatch.
+    pub update: Tile,
+}
+
+/// The products of one step.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// Forward pass, per layer.
+    pub forward: Vec<Shape>,
+    /// Backward pass, per layer from the second.
+    pub backward: Vec<Shape>,
+    /// Gradient: the shapes of all layers, which share a tile.
+    pub update: Vec<Shape>,
+}
+
+impl Shapes {
+    /// The products that a step of `population` consists of.
+    #[must_use]
+    pub fn new(population: &Population) -> Self {
+        let (topology, batch) = (&population.topology, population.batch_size());
+        let squares = population.shared().slots_per_weight();
+        let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
+        let shape = |m, n, depth| Shape {
+            m,
+            n,
+            depth,
+            is_output: false,
+            rows_in_fours: false,
+            squares: false,
+            strands: strands(depth, m * n),
+        };
+        let last = topology.layers() - 1;
+        Self {
+            forward: topology
+                .shapes()
+                .enumerate()
+                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..shape(batch, n_out, n_in) })
+                .collect(),
+            backward: topology.shapes().skip(1).map(|(n_in, n_out)| shape(batch, n_in, n_out)).collect(),
+            update: topology
+                .shapes()
+                .map(|(n_in, n_out)| Shape {
+                    rows_in_fours: true,
+                    squares,
+                    strands: update_strands,
+                    ..shape(n_in, n_out, batch)
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Product {
+    /// The tiles that can do all of `shapes` in one dispatch, large to small.
+    #[must_use]
+    pub fn menu(self, shapes: &[Shape]) -> Vec<Tile> {
+        let first = shapes[0];
+        match self {
+            Self::Register => vec![register_tile(shapes)],
+            Self::Tiled => {
+                let out4 = first.n.div_ceil(LANES);
+                let fits = |tile: &&Tile| {
+                    tile.strands == first.strands
+                        && tile.workgroup_bytes(first.squares) <= WORKGROUP_BYTES
+                        && (!first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4)
+                };
+                BLOCKS.iter().filter(fits).copied().collect()
+            }
+        }
+    }
+
+    /// The tile to take without measuring: the largest that still keeps the GPU busy with `members` networks.
+    fn guess(self, shapes: &[Shape], members: usize) -> Tile {
+        let menu = self.menu(shapes);
+        let groups = |tile: &Tile| -> usize {
+            members * shapes.iter().map(|shape| tile.groups(shape.m, shape.n.div_ceil(LANES))).sum::<usize>()
+        };
+        let busy = menu.iter().find(|tile| groups(tile) >= BUSY_GROUPS);
+        *busy.or(menu.last()).expect("every number of strands has a block that fits")
+    }
+}
+
+/// Shapes measured on llvmpipe, see `results/`: 8 × 16, lower where there are fewer rows.
+fn register_tile(shapes: &[Shape]) -> Tile {
+    let shape = shapes[0];
+    let tallest = shapes.iter().map(|shape| shape.m).max().unwrap_or(1);
+    let rows = tallest.next_power_of_two().clamp(if shape.rows_in_fours { 4 } else { 1 }, 8);
+    let out4 = shape.n.div_ceil(LANES);
+    let columns4 = match (shape.is_output && out4 <= 8, shape.squares) {
+        (true, _) => out4,
+        // Every tile has two sums; halved, they fit the registers.
+        (false, true) => 2,
+        (false, false) => 4,
+    };
+    Tile::register(rows, columns4, shape.strands)
+}
+
+impl Plan {
+    /// A plan without measuring.
+    #[must_use]
+    pub fn guess(product: Product, population: &Population) -> Self {
+        Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
+    }
+
+    /// A plan whose tiles `pick` chooses, given the shapes that must share one.
+    pub fn choose(product: Product, population: &Population, mut pick: impl FnMut(&[Shape]) -> Tile) -> Self {
+        let shapes = Shapes::new(population);
+        Self {
+            product,
+            forward: shapes.forward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
+            backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
+            update: pick(&shapes.update),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_product_has_a_block() {
+        for depth in [1, 64, 128, 256, 512, 784, 4096] {
+            for (m, n) in [(1, 1), (128, 10), (128, 256), (128, 1024), (512, 1000), (512, 2500), (31, 70)] {
+                for squares in [false, true] {
+                    let strands = if squares { 1 } else { strands(depth, m * n) };
+                    for is_output in [false, true] {
+                        let shape = Shape { m, n, depth, is_output, rows_in_fours: squares, squares, strands };
+                        assert!(!Product::Tiled.menu(&[shape]).is_empty(), "{shape:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_respect_the_limits_of_every_adapter() {
+        for tile in BLOCKS {
+            assert!(tile.workgroup <= 256 && tile.workgroup_bytes(false) <= WORKGROUP_BYTES, "{tile:?}");
+            assert!(tile.rows.is_multiple_of(LANES) && SPAN.is_multiple_of(tile.slab), "{tile:?}");
+        }
+    }
+
+    #[test]
+    fn strands_follow_the_shape() {
+        assert_eq!(strands(784, 128 * 256), 8);
+        assert_eq!(strands(784, 128 * 1024), 4);
+        assert_eq!(strands(1024, 128 * 10), 8);
+        assert_eq!(strands(128, 784 * 256), 2);
+        assert_eq!(strands(784, 512 * 2500), 1);
+        assert_eq!(strands(10, 128 * 256), 1);
+    }
+}
