@@ -220,7 +220,8 @@ impl<'a> Update<'a> {
     /// Halves the rows down to single strips, which then may run in parallel.
     fn strips(&self, strips: Strips<'_>) {
         let Strips { rows, weights, momentum, sums } = strips;
-        if rows.len() <= STRIP {
+        // A single sample's gradient needs no scratch, so nothing has to fit anywhere.
+        if rows.len() <= STRIP || (self.samples() == 1 && !self.step.fork) {
             return with_scratch(|scratch| self.strip(Strips { rows, weights, momentum, sums }, scratch));
         }
         let upper = rows.len().div_ceil(2).next_multiple_of(STRIP);

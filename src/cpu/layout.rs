@@ -9,11 +9,11 @@ use crate::config::{Basis, Config, Rule};
 use std::ops::Range;
 
 /// Samples of a block at most. Few enough that every core has some at B = 128; the products lose nothing by it.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 /// Columns of a panel, the piece of a layer's output that is computed at once.
 pub const PANEL: usize = 256;
 /// Rows of W in a strip, the piece of W that is updated at once.
-pub const STRIP: usize = 64;
+pub const STRIP: usize = 48;
 /// Room for any panel's result.
 pub const PANEL_VALUES: usize = PANEL * if STRIP > BLOCK { STRIP } else { BLOCK };
 

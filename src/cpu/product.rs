@@ -65,17 +65,59 @@ pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<
     }
 }
 
+/// Values of a vector register of AVX-512; narrower ones take several.
+const LANES: usize = 16;
+/// Values that [`nonzero`] searches at once.
+const SEARCHED: usize = 256;
+
+/// The places of the values that are not 0 among the [`SEARCHED`] of `x` from `first` on, in order: most pixels are 0.
+/// Free of branches that depend on the values, which the processor would guess wrong.
+#[inline(always)]
+fn nonzero<'a>(x: &[f32], first: usize, places: &'a mut [usize; SEARCHED]) -> &'a [usize] {
+    let mut count = 0;
+    for (i, &x) in x[first..x.len().min(first + SEARCHED)].iter().enumerate() {
+        places[count] = first + i;
+        count += usize::from(x.to_bits() << 1 != 0); // ±0 in integers, which is quicker
+    }
+    &places[..count]
+}
+
+/// Adds Σ_k x[k] · w[k] to the `N` columns of `out` from `column` on, which stay in registers, and so on as long as `N` fit.
+#[inline(always)]
+fn add_columns<const N: usize>(
+    out: &mut [f32],
+    column: &mut usize,
+    places: &[usize],
+    x: &[f32],
+    w: &[f32],
+    stride: usize,
+) {
+    let (columns, _) = out[*column..].as_chunks_mut::<N>();
+    for out in columns {
+        let mut sums = *out;
+        for &k in places {
+            let row: &[f32; N] = w[k * stride + *column..].first_chunk().expect("a row has all columns");
+            for lane in 0..N {
+                sums[lane] += x[k] * row[lane];
+            }
+        }
+        *out = sums;
+        *column += N;
+    }
+}
+
 vectorised! {
-    /// `out = Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]` with rows `stride` apart. Zeros are skipped:
-    /// most pixels are.
+    /// `out = Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]` with rows `stride` apart.
     pub fn vector_matrix(out: &mut [f32], x: &[f32], w: &[f32], stride: usize) {
         out.fill(0.0);
-        for (&x, row) in x.iter().zip(w.chunks(stride)) {
-            if x != 0.0 {
-                for (out, &w) in out.iter_mut().zip(row) {
-                    *out += x * w;
-                }
-            }
+        let mut places = [0; SEARCHED];
+        for first in (0..x.len()).step_by(SEARCHED) {
+            let places = nonzero(x, first, &mut places);
+            let mut column = 0;
+            add_columns::<{ 4 * LANES }>(out, &mut column, places, x, w, stride);
+            add_columns::<LANES>(out, &mut column, places, x, w, stride);
+            add_columns::<4>(out, &mut column, places, x, w, stride);
+            add_columns::<1>(out, &mut column, places, x, w, stride);
         }
     }
 }
@@ -83,7 +125,6 @@ vectorised! {
 vectorised! {
     /// `out[i] = Σ_j w[i][j] · d[j]` over the rows of `w`, `[out.len(), d.len()]`.
     pub fn matrix_vector(out: &mut [f32], w: &[f32], d: &[f32]) {
-        const LANES: usize = 16;
         for (out, row) in out.iter_mut().zip(w.chunks_exact(d.len())) {
             let mut sums = [0.0f32; LANES];
             let (rows, row_rest) = row.as_chunks::<LANES>();
@@ -99,14 +140,12 @@ vectorised! {
     }
 }
 
-vectorised! {
-    /// `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart. Zeros are skipped.
+vectorised! { avx2
+    /// `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart; zeros are skipped.
     pub fn add_outer(w: &mut [f32], stride: usize, x: &[f32], d: &[f32]) {
         for (&x, row) in x.iter().zip(w.chunks_mut(stride)) {
             if x != 0.0 {
-                for (w, &d) in row.iter_mut().zip(d) {
-                    *w += x * d;
-                }
+                row.iter_mut().zip(d).for_each(|(w, d)| *w += x * d);
             }
         }
     }

@@ -20,52 +20,57 @@ pub struct Velocity<'a> {
 impl Rates<'_> {
     #[inline(always)]
     fn row(&self, row: usize) -> (&[f32], &[f32]) {
-        let part = |(values, stride): (&'_ [f32], usize)| {
-            let first = row * stride;
-            first..(first + self.columns).min(values.len())
-        };
-        (&self.alpha0.0[part(self.alpha0)], &self.psi.0[part(self.psi)])
+        let part = |stride: usize| row * stride..row * stride + self.columns;
+        (&self.alpha0.0[part(self.alpha0.1)], &self.psi.0[part(self.psi.1)])
     }
 }
 
-/// Changes one row of weights along its gradient. A weight without α is left alone, whatever the gradient is.
+/// α · what it multiplies. A weight without α is left alone, whatever its gradient is: 0 · NaN must not reach it.
 #[inline(always)]
-fn apply_row(
-    w: &mut [f32],
-    m: Option<(&mut [f32], f32, bool)>,
-    g: impl Iterator<Item = f32>,
-    (alpha0, psi): (&[f32], &[f32]),
-) {
-    let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
-    let steps = w.iter_mut().zip(g).zip(alphas);
-    let moved = |alpha: f32, along: f32| if alpha == 0.0 { 0.0 } else { alpha * along };
+fn moved(alpha: f32, along: f32) -> f32 {
+    if alpha == 0.0 { 0.0 } else { alpha * along }
+}
+
+/// Changes one row of weights along its gradient x · d.
+#[inline(always)]
+fn apply_row(w: &mut [f32], m: Option<&mut [f32]>, x: f32, d: &[f32], rates: (&[f32], &[f32]), mu: f32, coast: bool) {
+    let n = d.len();
+    let (alpha0, psi, w) = (&rates.0[..n], &rates.1[..n], &mut w[..n]);
     match m {
-        None => steps.for_each(|((w, g), alpha)| *w += moved(alpha, g)),
-        Some((m, mu, false)) => steps.zip(m).for_each(|(((w, g), alpha), m)| {
-            *m = mu * *m + g;
-            *w += moved(alpha, *m);
-        }),
-        Some((m, mu, true)) => steps.zip(m).for_each(|(((w, g), alpha), m)| {
-            *m = mu * *m + moved(alpha, g);
-            *w += *m;
-        }),
+        None => {
+            let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
+            w.iter_mut().zip(d).zip(alphas).for_each(|((w, d), alpha)| *w += moved(alpha, x * d));
+        }
+        Some(m) => {
+            let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
+            let steps = w.iter_mut().zip(m).zip(d).zip(alphas);
+            if coast {
+                steps.for_each(|(((w, m), d), alpha)| {
+                    *m = mu * *m + moved(alpha, x * d);
+                    *w += *m;
+                });
+            } else {
+                steps.for_each(|(((w, m), d), alpha)| {
+                    *m = mu * *m + x * d;
+                    *w += moved(alpha, *m);
+                });
+            }
+        }
     }
 }
 
 vectorised! {
     /// Changes a piece of W, whose rows are `stride` apart, along its `gradient` `[rows, columns]`.
     pub fn apply(w: &mut [f32], stride: usize, gradient: &[f32], rates: Rates<'_>, velocity: Velocity<'_>) {
-        let columns = rates.columns;
         let Velocity { m, mu, coast } = velocity;
         let mut ms = m.chunks_mut(stride);
-        for (row, (w, g)) in w.chunks_mut(stride).zip(gradient.chunks_exact(columns)).enumerate() {
-            let m = ms.next().map(|m| (&mut m[..columns], mu, coast));
-            apply_row(&mut w[..columns], m, g.iter().copied(), rates.row(row));
+        for (row, (w, g)) in w.chunks_mut(stride).zip(gradient.chunks_exact(rates.columns)).enumerate() {
+            apply_row(w, ms.next(), 1.0, g, rates.row(row), mu, coast);
         }
     }
 }
 
-vectorised! {
+vectorised! { avx2
     /// Like [`apply`] for a single sample, whose gradient is x dᵀ. Rows with x = 0 are skipped unless they have a velocity,
     /// which decays.
     pub fn apply_outer(w: &mut [f32], stride: usize, factors: (&[f32], &[f32]), rates: Rates<'_>, velocity: Velocity<'_>) {
@@ -73,9 +78,9 @@ vectorised! {
         let Velocity { m, mu, coast } = velocity;
         let mut ms = m.chunks_mut(stride);
         for (row, (w, &x)) in w.chunks_mut(stride).zip(x).enumerate() {
-            let m = ms.next().map(|m| (&mut m[..d.len()], mu, coast));
+            let m = ms.next();
             if x != 0.0 || m.is_some() {
-                apply_row(&mut w[..d.len()], m, d.iter().map(|d| x * d), rates.row(row));
+                apply_row(w, m, x, d, rates.row(row), mu, coast);
             }
         }
     }

@@ -3,24 +3,29 @@
 
 /// Declares a function that is compiled three times on x86-64 and picks the best one that the processor can run. The
 /// loops inside vectorise by themselves; nothing is contracted to fused operations, so all three give the same bits.
+/// Marked `avx2`, it goes no further: for loops that are bound by memory and whose rows lie across cache lines, where the
+/// widest stores are the slowest.
 macro_rules! vectorised {
-    ($(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+    (avx2 $($function:tt)+) => { vectorised! { @up_to Avx2 $($function)+ } };
+    (@up_to $widest:ident
+        $(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block
+    ) => {
         $(#[$doc])*
-        pub fn $name($($argument: $type),*) $(-> $result)? {
+        pub fn $name($($argument: $type),*) {
             #[inline(always)]
-            fn portable($($argument: $type),*) $(-> $result)? $body
+            fn portable($($argument: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             {
                 use $crate::cpu::vectorised::{InstructionSet, instruction_set};
                 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($argument: $type),*) $(-> $result)? {
-                    portable($($argument),*)
+                fn avx512($($argument: $type),*) {
+                    portable($($argument),*);
                 }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $type),*) $(-> $result)? {
-                    portable($($argument),*)
+                fn avx2($($argument: $type),*) {
+                    portable($($argument),*);
                 }
-                match instruction_set() {
+                match instruction_set().min(InstructionSet::$widest) {
                     // SAFETY: the processor has been asked for exactly these features.
                     InstructionSet::Avx512 => return unsafe { avx512($($argument),*) },
                     // SAFETY: likewise.
@@ -28,21 +33,22 @@ macro_rules! vectorised {
                     InstructionSet::Portable => {}
                 }
             }
-            portable($($argument),*)
+            portable($($argument),*);
         }
     };
+    ($($function:tt)+) => { vectorised! { @up_to Avx512 $($function)+ } };
 }
 pub(super) use vectorised;
 
 /// What the element-wise loops use; the GEMM crate asks the processor for the same features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstructionSet {
-    /// AVX-512 F, BW, CD, DQ and VL.
-    Avx512,
-    /// AVX2 and FMA.
-    Avx2,
     /// What every processor of the target has.
     Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, CD, DQ and VL.
+    Avx512,
 }
 
 /// The best that this processor can run. The answers of the processor are cached, so asking costs next to nothing.
