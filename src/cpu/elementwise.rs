@@ -39,12 +39,6 @@ fn tanh(x: f32) -> f32 {
 const A: f32 = 1.7159;
 const B: f32 = 2.0 / 3.0;
 
-/// The records of a block, one by one.
-#[inline(always)]
-fn each<'a>(records: &'a mut [f32], stride: usize) -> impl Iterator<Item = &'a mut [f32]> {
-    records.chunks_exact_mut(stride)
-}
-
 vectorised! {
     /// Takes a panel of products `[samples, columns]`: subtracts the bias, leaves net if there is a place for it, and
     /// y = f(net), net itself without an f.
@@ -58,7 +52,7 @@ vectorised! {
     ) {
         let (y, net) = places;
         let columns = bias.len();
-        for (record, panel) in each(records, stride).zip(panel.chunks_exact(columns)) {
+        for (record, panel) in records.chunks_exact_mut(stride).zip(panel.chunks_exact(columns)) {
             let y = &mut record[y..y + columns];
             for ((y, &value), &bias) in y.iter_mut().zip(panel).zip(bias) {
                 *y = value - bias;
@@ -91,7 +85,7 @@ vectorised! {
     ) {
         let (y, delta) = places;
         let samples = panel.len() / columns;
-        for (sample, record) in each(records, stride).enumerate() {
+        for (sample, record) in records.chunks_exact_mut(stride).enumerate() {
             let (forward, deltas) = record.split_at_mut(delta);
             let (y, delta) = (&forward[y..y + columns], &mut deltas[..columns]);
             for (delta, product) in delta.iter_mut().zip(panel.chunks_exact(samples)) {
@@ -115,7 +109,7 @@ vectorised! {
     /// step = δ · rate, the rate per column. The steps lie behind δ.
     pub fn step(records: &mut [f32], stride: usize, places: (usize, usize), rate: &[f32]) {
         let (delta, step) = places;
-        for record in each(records, stride) {
+        for record in records.chunks_exact_mut(stride) {
             let (deltas, steps) = record.split_at_mut(step);
             let delta = &deltas[delta..delta + rate.len()];
             for ((step, &delta), &rate) in steps.iter_mut().zip(delta).zip(rate) {
@@ -128,7 +122,7 @@ vectorised! {
 vectorised! {
     /// `to` = `from`², which lies before it.
     pub fn square(records: &mut [f32], stride: usize, from: usize, to: usize, columns: usize) {
-        for record in each(records, stride) {
+        for record in records.chunks_exact_mut(stride) {
             let (before, squares) = record.split_at_mut(to);
             let values = &before[from..from + columns];
             squares.iter_mut().zip(values).for_each(|(square, value)| *square = value * value);

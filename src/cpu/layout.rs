@@ -74,7 +74,7 @@ impl Layout {
             step: step[l],
         });
         // An odd number of cache lines, so that the same column of successive records falls into different cache sets.
-        Self { layers: layers.collect(), stride: (end / LINE | 1) * LINE, deltas: delta[0] }
+        Self { layers: layers.collect(), stride: ((end / LINE) | 1) * LINE, deltas: delta[0] }
     }
 }
 
