@@ -1,7 +1,7 @@
-//! One layer on the CPU: its state, how each of its panels is updated, and the update itself. The update works on strips
+//! One layer on the CPU: its state, how its weights are updated, and the update itself. The update works on strips
 //! of W that stay in cache while their gradient is computed and applied; a strip belongs to one thread.
 
-use super::layout::{PANEL, Place, STRIP, panels};
+use super::layout::{Place, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
 use super::samples::with_scratch;
 use super::update::{Rates, Velocity, apply, apply_outer, kahan, observe, subtract_rows};
@@ -10,7 +10,7 @@ use crate::population::LayerState;
 use crate::psi::{self, Member, Slot};
 use std::ops::Range;
 
-/// How a panel of W is updated, as far as its αs decide.
+/// How a span of columns of W is updated, as its αs decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Every weight is frozen.
@@ -31,9 +31,9 @@ pub struct Layer {
     /// Sums of the observed variable and their carries, per slot.
     sums: Vec<f32>,
     carries: Vec<f32>,
-    /// One per panel.
+    /// One per span.
     ways: Vec<Way>,
-    /// What δ is multiplied by to become the step, per column: 1/B, times α in panels that are updated directly.
+    /// What δ is multiplied by to become the step, per column: 1/B, times α in spans that are updated directly.
     pub step_rate: Vec<f32>,
 }
 
@@ -140,13 +140,13 @@ impl Layer {
                 Way::Direct
             }
         };
-        self.ways = panels(n_out).map(way).collect();
+        self.ways = ranges(n_out, SPAN).map(way).collect();
     }
 
     /// Prepares for batches of `rows` samples with the αs as they are.
     pub fn set_rows(&mut self, rows: usize) {
         let mean = 1.0 / rows as f32;
-        for (columns, &way) in panels(self.place.n_out).zip(&self.ways) {
+        for (columns, &way) in ranges(self.place.n_out, SPAN).zip(&self.ways) {
             for column in columns {
                 let rate = self.shared_rate(column).filter(|_| way == Way::Direct);
                 self.step_rate[column] = rate.map_or(mean, |alpha| alpha * mean);
@@ -248,7 +248,7 @@ impl<'a> Update<'a> {
         let records = self.step.records;
         let single = self.samples() == 1;
         let x = &records[input + rows.start..][..rows.len()];
-        for (columns, &way) in panels(n_out).zip(self.ways) {
+        for (columns, &way) in ranges(n_out, SPAN).zip(self.ways) {
             let target = &mut weights[columns.start..];
             let d = &records[step + columns.start..][..columns.len()];
             let products = || {
@@ -285,9 +285,9 @@ impl<'a> Update<'a> {
 
     /// The bias row, whose input is −1 in every sample.
     fn bias(&self, bias: &mut [f32], momentum: &mut [f32]) {
-        let mut gradient = [0.0; PANEL];
+        let mut gradient = [0.0; SPAN];
         let row = self.place.n_in..self.place.n_in + 1;
-        for (columns, &way) in panels(self.place.n_out).zip(self.ways) {
+        for (columns, &way) in ranges(self.place.n_out, SPAN).zip(self.ways) {
             if way == Way::Skip {
                 continue;
             }
@@ -314,8 +314,8 @@ impl<'a> Update<'a> {
             Basis::Delta => (delta, false),
             Basis::Delta2 => (delta, true),
         };
-        let mut seen = [0.0; PANEL];
-        for columns in panels(self.place.n_out) {
+        let mut seen = [0.0; SPAN];
+        for columns in ranges(self.place.n_out, SPAN) {
             let seen = &mut seen[..columns.len()];
             seen.fill(0.0);
             let sums = &mut sums[columns.clone()];

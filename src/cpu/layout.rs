@@ -9,13 +9,15 @@ use crate::config::{Basis, Config, Rule};
 use std::ops::Range;
 
 /// Samples of a block at most. Few enough that every core has some at B = 128; the products lose nothing by it.
-const BLOCK: usize = 16;
+const BLOCK: usize = 32;
 /// Columns of a panel, the piece of a layer's output that is computed at once.
 pub const PANEL: usize = 256;
 /// Rows of W in a strip, the piece of W that is updated at once.
-pub const STRIP: usize = 48;
-/// Room for any panel's result.
-pub const PANEL_VALUES: usize = PANEL * if STRIP > BLOCK { STRIP } else { BLOCK };
+pub const STRIP: usize = 24;
+/// Columns of a strip whose gradient is computed and applied at once; it stays in the second cache meanwhile.
+pub const SPAN: usize = 1024;
+/// Room for a panel of a block, and for the gradient of a strip.
+pub const ROOM: usize = if BLOCK * PANEL > STRIP * SPAN { BLOCK * PANEL } else { STRIP * SPAN };
 
 /// Floats of a cache line.
 const LINE: usize = 16;
@@ -83,7 +85,7 @@ pub fn block(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(BLOCK).max(1)).max(1)
 }
 
-/// The column ranges of a layer's panels.
-pub fn panels(columns: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    (0..columns).step_by(PANEL).map(move |first| first..columns.min(first + PANEL))
+/// `columns` in ranges of `width`; the last may be shorter.
+pub fn ranges(columns: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..columns).step_by(width).map(move |first| first..columns.min(first + width))
 }

@@ -4,7 +4,7 @@
 
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
-use super::layout::{self, Layout, PANEL, PANEL_VALUES, Place, panels};
+use super::layout::{self, Layout, PANEL, Place, ROOM, ranges};
 use super::output::{Tally, output};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
 use crate::config::Config;
@@ -14,10 +14,10 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; PANEL_VALUES].into());
+    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
 }
 
-/// Lends the calling thread's scratch memory for one panel. `work` must not fork: what a thread picks up meanwhile would
+/// Lends the calling thread's scratch memory. `work` must not fork: what a thread picks up meanwhile would
 /// ask for the same memory.
 pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
     SCRATCH.with_borrow_mut(|scratch| work(scratch))
@@ -66,7 +66,7 @@ impl Pass<'_> {
     pub fn block(&self, records: &mut [f32], rows: &[u32], panel: &mut [f32]) -> Tally {
         self.gather(records, rows);
         for (l, place) in self.layout.layers.iter().enumerate() {
-            for columns in panels(place.n_out) {
+            for columns in ranges(place.n_out, PANEL) {
                 let panel = &mut panel[..rows.len() * columns.len()];
                 self.net(l, records, columns.clone(), panel);
                 self.keep_net(l, records, columns, panel);
@@ -74,7 +74,7 @@ impl Pass<'_> {
         }
         let tally = self.output(records, rows);
         for l in self.backward_layers() {
-            for inputs in panels(self.layout.layers[l].n_in) {
+            for inputs in ranges(self.layout.layers[l].n_in, PANEL) {
                 let panel = &mut panel[..rows.len() * inputs.len()];
                 self.error(l, records, inputs.clone(), panel);
                 self.keep_error(l, records, inputs, panel);
