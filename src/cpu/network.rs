@@ -1,5 +1,6 @@
 //! One network on the CPU and its training step: the samples' passes, then the update of every layer. δ of a layer reads
-//! the weights of the forward pass because all of it is computed before any weight changes. Nothing is allocated per step.
+//! the weights of the forward pass because all of it is computed before any weight changes. Nothing is allocated per step
+//! beyond what the GEMM crate packs its operands into.
 
 use super::layer::{Layer, Step};
 use super::layout::{self, Layout, PANEL};
