@@ -5,10 +5,11 @@ mod common;
 
 use common::{ENGINES, small_register};
 use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
+use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::engine::{Engine, Report, Wanted};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
-use homeostat::population::Population;
+use homeostat::population::{MemberState, Population};
 use homeostat::psi::Member;
 use homeostat::rng::{Random, Stream};
 use homeostat::topology::Topology;
@@ -187,6 +188,79 @@ fn a_big_run_repeats() {
             engine.state().unwrap()
         };
         assert_eq!(run(), run(), "{name}");
+    }
+}
+
+/// The CPU engine on a pool of `threads`.
+fn train_on_cpu(
+    threads: usize,
+    population: &Arc<Population>,
+    state: &[MemberState],
+) -> (Vec<MemberState>, Vec<Report>) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let mut engine = CpuEngine::new(Arc::clone(population), state).unwrap();
+        let reports = train(&mut engine, population, 1, 2);
+        (engine.state().unwrap(), reports)
+    })
+}
+
+/// Steps big enough to be spread: over blocks of samples with two threads, over panels of a layer with more, and not at all
+/// with one thread or as a member of a population. The bits are the same.
+#[test]
+fn threads_do_not_change_a_bit() {
+    for (config, bytes) in variants() {
+        let batch_size = if config.batch_size == 1 { 1 } else { 31 };
+        let config = Config { hidden: Hidden(vec![850, 900]), batch_size, epochs: 2, ..config };
+        let together = population(differing_members(&config)[..3].to_vec(), bytes);
+        let (states, reports) = train_on_cpu(2, &together, &together.initial_state());
+        for threads in 1..=3 {
+            let alone = population(vec![together.configs[1].clone()], bytes);
+            let (state, report) = train_on_cpu(threads, &alone, &alone.initial_state());
+            assert!(state[0] == states[1], "{threads} threads change the state of {config:?}");
+            for (one, all) in report.iter().zip(&reports) {
+                assert_eq!(one.members[0], all.members[1], "{threads} threads change the report of {config:?}");
+            }
+        }
+    }
+}
+
+/// An infinite input makes gradients NaN. Frozen weights must not notice, whether their whole layer or only some of its
+/// neurons are frozen, and whichever way the update takes.
+#[test]
+fn nothing_reaches_a_frozen_weight_on_the_cpu() {
+    let mut data = (*data(false)).clone();
+    let Samples::F32(values) = &mut data.samples else { unreachable!("the data were asked for as reals") };
+    values[FEATURES + 3] = f32::INFINITY;
+    for (config, _) in variants().into_iter().filter(|(config, _)| !config.coast) {
+        for batch_size in [1, 8] {
+            let config =
+                Config { batch_size, hidden: Hidden(vec![300]), no_shuffle: true, epochs: 1, ..config.clone() };
+            let mut population = Population::clone(&population(vec![config.clone()], false));
+            population.data = Arc::new(data.clone());
+            let population = Arc::new(population);
+            let mut state = population.initial_state();
+            let columns = [300, 5];
+            for (layer, step) in state[0].layers.iter_mut().zip([2, 1]) {
+                layer.psi.iter_mut().step_by(step).for_each(|psi| *psi = 0.0);
+            }
+            let mut engine = CpuEngine::new(Arc::clone(&population), &state).unwrap();
+            engine.train(0..population.steps_per_epoch(), None).unwrap();
+            let after = engine.state().unwrap();
+            let layers = state[0].layers.iter().zip(&after[0].layers);
+            for (l, (before, after)) in layers.enumerate() {
+                let mut moved = 0;
+                for (i, (w, now)) in before.weights.iter().zip(&after.weights).enumerate() {
+                    let slot = if before.psi.len() == columns[l] { i % columns[l] } else { i };
+                    if before.psi[slot] == 0.0 {
+                        assert_eq!(w, now, "layer {l}, weight {i} of {config:?}");
+                    } else {
+                        moved += u32::from(w != now);
+                    }
+                }
+                assert_eq!(moved > 0, l == 0, "layer {l} of {config:?}");
+            }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
-//! Element-wise passes of the CPU engine: f and f′, fused with bias and product results, and an exponential that
-//! vectorises.
+//! Element-wise passes over records: f and f′, fused with what surrounds them, and an exponential that vectorises.
 
-use super::product::vectorised;
+use super::vectorised::vectorised;
 use crate::config::Activation;
 
 /// e^x for |x| ≤ 87, within 2 units of the last place: x = n ln 2 + r, a polynomial for e^r on |r| ≤ ½ ln 2 (its Taylor
@@ -41,60 +40,92 @@ const A: f32 = 1.7159;
 const B: f32 = 2.0 / 3.0;
 
 vectorised! {
-    /// Subtracts the bias row, leaves net in `net` if there is room for it, and applies f.
-    pub fn bias_and_activation(y: &mut [f32], net: &mut [f32], bias: &[f32], f: Activation) {
-        for row in y.chunks_exact_mut(bias.len()) {
-            for (y, &bias) in row.iter_mut().zip(bias) {
-                *y -= bias;
+    /// Takes a panel of products `[samples, columns]`: subtracts the bias, leaves net if there is a place for it, and
+    /// y = f(net), net itself without an f.
+    pub fn activate(
+        records: &mut [f32],
+        stride: usize,
+        places: (usize, Option<usize>),
+        panel: &[f32],
+        bias: &[f32],
+        f: Option<Activation>,
+    ) {
+        let (y, net) = places;
+        let columns = bias.len();
+        for (record, panel) in records.chunks_exact_mut(stride).zip(panel.chunks_exact(columns)) {
+            let y = &mut record[y..y + columns];
+            for ((y, &value), &bias) in y.iter_mut().zip(panel).zip(bias) {
+                *y = value - bias;
             }
-        }
-        if net.len() == y.len() {
-            net.copy_from_slice(y);
-        }
-        match f {
-            Activation::Logistic => y.iter_mut().for_each(|y| *y = logistic(*y)),
-            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
-            Activation::ScaledTanh => y.iter_mut().for_each(|y| *y = A * tanh(B * *y)),
-            // Not `max`, which would turn NaN into 0 and hide a divergence.
-            Activation::Relu => y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
-        }
-    }
-}
-
-vectorised! {
-    /// δ = δ ⊙ f′, f′ as a function of y.
-    pub fn multiply_by_slope(delta: &mut [f32], y: &[f32], f: Activation) {
-        let pairs = delta.iter_mut().zip(y);
-        match f {
-            Activation::Logistic => pairs.for_each(|(d, &y)| *d *= y * (1.0 - y)),
-            Activation::Tanh => pairs.for_each(|(d, &y)| *d *= 1.0 - y * y),
-            Activation::ScaledTanh => pairs.for_each(|(d, &y)| {
-                let t = y / A;
-                *d *= A * B * (1.0 - t * t);
-            }),
-            Activation::Relu => pairs.for_each(|(d, &y)| *d = if y > 0.0 { *d } else { 0.0 }),
-        }
-    }
-}
-
-vectorised! {
-    /// `w += α ⊙ g`, α per column or, if as long as `w`, α0 per weight times ψ per column.
-    pub fn add_scaled(w: &mut [f32], g: &[f32], alpha0: &[f32], psi: &[f32]) {
-        let columns = psi.len();
-        for (i, (w, g)) in w.chunks_exact_mut(columns).zip(g.chunks_exact(columns)).enumerate() {
-            let alpha0 = if alpha0.len() == columns { alpha0 } else { &alpha0[i * columns..(i + 1) * columns] };
-            for j in 0..columns {
-                w[j] += alpha0[j] * psi[j] * g[j];
+            if let Some(net) = net {
+                record.copy_within(places.0..places.0 + columns, net);
+            }
+            let y = record[places.0..places.0 + columns].iter_mut();
+            match f {
+                Some(Activation::Logistic) => y.for_each(|y| *y = logistic(*y)),
+                Some(Activation::Tanh) => y.for_each(|y| *y = tanh(*y)),
+                Some(Activation::ScaledTanh) => y.for_each(|y| *y = A * tanh(B * *y)),
+                // Not `max`, which would turn NaN into 0 and hide a divergence.
+                Some(Activation::Relu) => y.for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
+                None => {}
             }
         }
     }
 }
 
 vectorised! {
-    /// `w += α ⊙ g` with α0 and ψ both per weight.
-    pub fn add_scaled_per_weight(w: &mut [f32], g: &[f32], alpha0: &[f32], psi: &[f32]) {
-        for (((w, &g), &alpha0), &psi) in w.iter_mut().zip(g).zip(alpha0).zip(psi) {
-            *w += alpha0 * psi * g;
+    /// Takes a panel of products `[columns, samples]` as δ = product ⊙ f′, f′ as a function of y. δ lies behind y.
+    pub fn transposed_slope(
+        records: &mut [f32],
+        stride: usize,
+        places: (usize, usize),
+        panel: &[f32],
+        columns: usize,
+        f: Activation,
+    ) {
+        let (y, delta) = places;
+        let samples = panel.len() / columns;
+        for (sample, record) in records.chunks_exact_mut(stride).enumerate() {
+            let (forward, deltas) = record.split_at_mut(delta);
+            let (y, delta) = (&forward[y..y + columns], &mut deltas[..columns]);
+            for (delta, product) in delta.iter_mut().zip(panel.chunks_exact(samples)) {
+                *delta = product[sample];
+            }
+            let pairs = delta.iter_mut().zip(y);
+            match f {
+                Activation::Logistic => pairs.for_each(|(d, &y)| *d *= y * (1.0 - y)),
+                Activation::Tanh => pairs.for_each(|(d, &y)| *d *= 1.0 - y * y),
+                Activation::ScaledTanh => pairs.for_each(|(d, &y)| {
+                    let t = y / A;
+                    *d *= A * B * (1.0 - t * t);
+                }),
+                Activation::Relu => pairs.for_each(|(d, &y)| *d = if y > 0.0 { *d } else { 0.0 }),
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// step = δ · rate, the rate per column. The steps lie behind δ.
+    pub fn step(records: &mut [f32], stride: usize, places: (usize, usize), rate: &[f32]) {
+        let (delta, step) = places;
+        for record in records.chunks_exact_mut(stride) {
+            let (deltas, steps) = record.split_at_mut(step);
+            let delta = &deltas[delta..delta + rate.len()];
+            for ((step, &delta), &rate) in steps.iter_mut().zip(delta).zip(rate) {
+                *step = delta * rate;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `to` = `from`², which lies before it.
+    pub fn square(records: &mut [f32], stride: usize, from: usize, to: usize, columns: usize) {
+        for record in records.chunks_exact_mut(stride) {
+            let (before, squares) = record.split_at_mut(to);
+            let values = &before[from..from + columns];
+            squares.iter_mut().zip(values).for_each(|(square, value)| *square = value * value);
         }
     }
 }

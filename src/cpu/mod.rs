@@ -1,13 +1,19 @@
 //! The engine on the processor: f32, all cores. The fallback where there is no GPU, and the baseline that a GPU must
 //! beat.
 //!
-//! Big steps are split inside a network (products and passes over rows), small ones over the members of the population.
+//! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
+//! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
 mod elementwise;
-mod member;
+mod layer;
+mod layout;
+mod network;
 mod output;
 mod peaks;
 mod product;
+mod samples;
+mod update;
+mod vectorised;
 
 pub use peaks::peaks;
 
@@ -15,16 +21,17 @@ use crate::config::Rule;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use crate::error::Result;
 use crate::population::{MemberState, Population, rates};
-use member::Network;
+use network::Network;
 use output::Tally;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
+use vectorised::instruction_set;
 
-/// Samples of one evaluation batch.
-const EVALUATION_BATCH: usize = 512;
+/// Arithmetic from which spreading one step over the threads saves more than waking them costs.
+const FORK_FLOPS: f64 = 4e6;
 
 /// Trains a population on the processor.
 #[derive(Debug)]
@@ -57,15 +64,18 @@ impl CpuEngine {
         Ok(engine)
     }
 
-    /// Runs `work` on every network: over the members if they keep all threads busy, else one after another with all
-    /// threads inside.
-    fn each<T: Send>(&mut self, work: impl Fn(&mut Network, usize, usize) -> T + Sync) -> Vec<T> {
+    /// Runs `work` on every network, telling it whether to use all threads for itself: over the members if they keep the
+    /// threads busy or a member has too little work of `samples` samples at a time, else one after another.
+    fn each<T: Send>(&mut self, samples: usize, work: impl Fn(&mut Network, usize, bool) -> T + Sync) -> Vec<T> {
         let threads = rayon::current_num_threads();
-        if self.networks.len() >= threads && threads > 1 {
-            self.networks.par_iter_mut().enumerate().map(|(m, network)| work(network, m, 1)).collect()
-        } else {
-            self.networks.iter_mut().enumerate().map(|(m, network)| work(network, m, threads)).collect()
+        let fork = threads > 1 && self.population.topology.flops_per_sample() * samples as f64 >= FORK_FLOPS;
+        let members = self.networks.len();
+        if threads > 1 && members > 1 && (members >= threads || !fork) {
+            return self.networks.par_iter_mut().enumerate().map(|(m, network)| work(network, m, false)).collect();
         }
+        let mut all = || self.networks.iter_mut().enumerate().map(|(m, network)| work(network, m, fork)).collect();
+        // Inside the pool a fork costs little; from outside, every one would wake a thread and wait for it.
+        if fork { rayon::scope(|_| all()) } else { all() }
     }
 }
 
@@ -78,15 +88,12 @@ fn device() -> DeviceInfo {
             Some(line.split_once(':')?.1.trim().to_owned())
         })
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    #[cfg(target_arch = "x86_64")]
-    let instructions = match std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        true => "AVX2",
-        false => "SSE2",
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let instructions = std::env::consts::ARCH;
     let threads = rayon::current_num_threads();
-    DeviceInfo { engine: "cpu".into(), adapter: name, driver: format!("gemm, {instructions}, {threads} threads") }
+    DeviceInfo {
+        engine: "cpu".into(),
+        adapter: name,
+        driver: format!("gemm, {}, {threads} threads", instruction_set()),
+    }
 }
 
 fn score(tally: Tally) -> Score {
@@ -113,12 +120,12 @@ impl Engine for CpuEngine {
         let before = self.samples_since_tick;
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
-        self.each(|network, m, threads| {
+        self.each(size, |network, m, fork| {
             let config = &population.configs[m];
             for batch in batches.clone() {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
-                network.step(config, &population.data, (first, end - first), anew, threads);
+                network.step(config, &population.data, (first, end - first), anew, fork);
             }
             if let Some(t) = tick
                 && config.rule == Rule::Psi
@@ -151,9 +158,10 @@ impl Engine for CpuEngine {
 
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {
         let population = Arc::clone(&self.population);
-        let members = self.each(|network, m, threads| {
+        let rows = population.train_rows();
+        let members = self.each(rows, |network, m, fork| {
             let (config, data) = (&population.configs[m], &population.data);
-            let over = |rows: &[u32]| score(network.evaluate(config, data, rows, EVALUATION_BATCH, threads));
+            let over = |rows: &[u32]| score(network.evaluate(config, data, rows, fork));
             let test = &population.splits[m].test;
             MemberReport {
                 train: wanted.train.then(|| over(&network.order)),

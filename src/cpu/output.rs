@@ -14,12 +14,11 @@ pub struct Tally {
     pub samples: u64,
 }
 
-impl Tally {
-    /// Adds another tally.
-    pub fn add(&mut self, other: Self) {
-        self.loss += other.loss;
-        self.wrong += other.wrong;
-        self.samples += other.samples;
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { loss: self.loss + other.loss, wrong: self.wrong + other.wrong, samples: self.samples + other.samples }
     }
 }
 
@@ -29,8 +28,8 @@ fn right(net: &[f32], label: usize) -> bool {
     net.iter().enumerate().all(|(k, &v)| v < net[label] || (v == net[label] && k >= label))
 }
 
-/// Turns a sample's net, in `y`, into y; writes δ if `delta` has room; returns the loss and whether the answer is wrong.
-pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (Output, Loss)) -> (f64, bool) {
+/// Turns a sample's net, in `y`, into y; writes δ; returns the sample's loss and whether the answer is wrong.
+pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (Output, Loss)) -> Tally {
     let wrong = !right(y, label);
     let target = |k: usize| if k == label { 1.0 } else { 0.0 };
     let mut entropy = 0.0;
@@ -54,15 +53,14 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
         Output::Linear => {}
     }
     let mut squares = 0.0;
-    for (k, &y) in y.iter().enumerate() {
+    for (k, (delta, &y)) in delta.iter_mut().zip(&*y).enumerate() {
         let error = target(k) - y;
         squares += error * error;
-        if let Some(delta) = delta.get_mut(k) {
-            *delta = match (loss, output) {
-                (Loss::CrossEntropy, _) | (Loss::Mse, Output::Linear) => error,
-                (Loss::Mse, _) => error * (y * (1.0 - y)),
-            };
-        }
+        *delta = match (loss, output) {
+            (Loss::CrossEntropy, _) | (Loss::Mse, Output::Linear) => error,
+            (Loss::Mse, _) => error * (y * (1.0 - y)),
+        };
     }
-    (if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy }, wrong)
+    let loss = if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy };
+    Tally { loss, wrong: u64::from(wrong), samples: 1 }
 }

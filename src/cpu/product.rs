@@ -1,11 +1,12 @@
-//! Matrix products of the CPU engine: a kept GEMM crate (`gemm`) for batches, plain row operations for single samples.
-//! Only the output dimensions are split over threads, never the sum, so results do not depend on their number.
+//! Matrix products of the CPU engine: the `gemm` crate for batches, plain row operations for single samples. All of them
+//! run on the calling thread; who calls them decides what runs in parallel.
 
+use super::vectorised::vectorised;
 use gemm::Parallelism;
 
-/// A row-major matrix with rows `stride` apart, possibly read transposed.
+/// A matrix with rows `stride` apart, possibly read transposed.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
+pub struct View<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
@@ -13,33 +14,32 @@ pub struct Matrix<'a> {
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
-    /// `data` as `[rows, columns]`.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert!(data.len() >= rows * columns, "{rows} × {columns} do not fit {} values", data.len());
-        Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+/// Whether a row-major matrix with rows `stride` apart lies within `data`.
+fn fits(data: &[f32], rows: usize, columns: usize, stride: usize) -> bool {
+    rows == 0 || data.len() >= (rows - 1) * stride + columns
+}
+
+impl<'a> View<'a> {
+    /// `[rows, columns]` from the start of `data`.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(fits(data, rows, columns, stride), "{rows} × {columns} do not fit {} values", data.len());
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
     /// The transpose, without moving anything.
     pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
+        let Self { data, rows, columns, row_stride, column_stride } = self;
+        Self { data, rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
     }
 }
 
-/// `out = keep · out + scale · a b`; `out` is row-major `[a.rows, b.columns]`. `keep = 0` does not read `out`.
-pub fn multiply(out: &mut [f32], keep: f32, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: usize) {
+/// `out = keep · out + a b`; `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. `keep = 0` does not read
+/// `out`.
+pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert!(b.rows == k && out.len() >= m * n, "shapes of a product disagree");
-    // Below this the fork costs more than the second core saves.
-    let parallelism = if threads > 1 && m * n * k > 1 << 20 { Parallelism::Rayon(threads) } else { Parallelism::None };
-    // SAFETY: the asserts here and in `Matrix::new` bound every element the product touches; `out` is borrowed mutably,
-    // so it overlaps neither operand.
+    assert!(b.rows == k && n <= stride && fits(out, m, n, stride), "shapes of a product disagree");
+    // SAFETY: the asserts here and in `View::new` bound every element the product touches; `out` is borrowed mutably,
+    // so it overlaps neither operand, and its rows do not overlap each other.
     unsafe {
         gemm::gemm(
             m,
@@ -47,7 +47,7 @@ pub fn multiply(out: &mut [f32], keep: f32, scale: f32, a: Matrix<'_>, b: Matrix
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             keep != 0.0,
             a.data.as_ptr(),
             a.column_stride as isize,
@@ -56,49 +56,68 @@ pub fn multiply(out: &mut [f32], keep: f32, scale: f32, a: Matrix<'_>, b: Matrix
             b.column_stride as isize,
             b.row_stride as isize,
             keep,
-            scale,
+            1.0,
             false,
             false,
             false,
-            parallelism,
+            Parallelism::None,
         );
     }
 }
 
-/// Declares a function that is compiled twice on x86-64: for every processor, and for those with AVX2 and FMA, which is
-/// chosen at run time. The loops inside vectorise by themselves.
-macro_rules! vectorised {
-    ($(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
-        $(#[$doc])*
-        pub fn $name($($argument: $type),*) $(-> $result)? {
-            #[inline(always)]
-            fn portable($($argument: $type),*) $(-> $result)? $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $type),*) $(-> $result)? {
-                    portable($($argument),*)
-                }
-                if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has just been asked for the two features.
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            portable($($argument),*)
-        }
-    };
+/// Values of a vector register of AVX-512; narrower ones take several.
+const LANES: usize = 16;
+/// Values that [`nonzero`] searches at once.
+const SEARCHED: usize = 256;
+
+/// The places of the values that are not 0 among the [`SEARCHED`] of `x` from `first` on, in order: most pixels are 0.
+/// Free of branches that depend on the values, which the processor would guess wrong.
+#[inline(always)]
+fn nonzero<'a>(x: &[f32], first: usize, places: &'a mut [usize; SEARCHED]) -> &'a [usize] {
+    let mut count = 0;
+    for (i, &x) in x[first..x.len().min(first + SEARCHED)].iter().enumerate() {
+        places[count] = first + i;
+        count += usize::from(x.to_bits() << 1 != 0); // ±0 in integers, which is quicker
+    }
+    &places[..count]
 }
-pub(super) use vectorised;
+
+/// Adds Σ_k x[k] · w[k] to the `N` columns of `out` from `column` on, which stay in registers, and so on as long as `N` fit.
+#[inline(always)]
+fn add_columns<const N: usize>(
+    out: &mut [f32],
+    column: &mut usize,
+    places: &[usize],
+    x: &[f32],
+    w: &[f32],
+    stride: usize,
+) {
+    let (columns, _) = out[*column..].as_chunks_mut::<N>();
+    for out in columns {
+        let mut sums = *out;
+        for &k in places {
+            let row: &[f32; N] = w[k * stride + *column..].first_chunk().expect("a row has all columns");
+            for lane in 0..N {
+                sums[lane] += x[k] * row[lane];
+            }
+        }
+        *out = sums;
+        *column += N;
+    }
+}
 
 vectorised! {
-    /// `out += Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]`.
-    pub fn add_vector_matrix(out: &mut [f32], x: &[f32], w: &[f32]) {
-        for (&x, row) in x.iter().zip(w.chunks_exact(out.len())) {
-            if x != 0.0 {
-                for (out, &w) in out.iter_mut().zip(row) {
-                    *out += x * w;
-                }
-            }
+    /// `out = Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]` with rows `stride` apart.
+    pub fn vector_matrix(out: &mut [f32], x: &[f32], w: &[f32], stride: usize) {
+        out.fill(0.0);
+        let mut places = [0; SEARCHED];
+        for first in (0..x.len()).step_by(SEARCHED) {
+            let places = nonzero(x, first, &mut places);
+            let mut column = 0;
+            add_columns::<{ 4 * LANES }>(out, &mut column, places, x, w, stride);
+            add_columns::<LANES>(out, &mut column, places, x, w, stride);
+            add_columns::<4>(out, &mut column, places, x, w, stride);
+            add_columns::<1>(out, &mut column, places, x, w, stride);
         }
     }
 }
@@ -106,7 +125,6 @@ vectorised! {
 vectorised! {
     /// `out[i] = Σ_j w[i][j] · d[j]` over the rows of `w`, `[out.len(), d.len()]`.
     pub fn matrix_vector(out: &mut [f32], w: &[f32], d: &[f32]) {
-        const LANES: usize = 16;
         for (out, row) in out.iter_mut().zip(w.chunks_exact(d.len())) {
             let mut sums = [0.0f32; LANES];
             let (rows, row_rest) = row.as_chunks::<LANES>();
@@ -122,14 +140,12 @@ vectorised! {
     }
 }
 
-vectorised! {
-    /// `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]`.
-    pub fn add_outer(w: &mut [f32], x: &[f32], d: &[f32]) {
-        for (&x, row) in x.iter().zip(w.chunks_exact_mut(d.len())) {
+vectorised! { avx2
+    /// `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart; zeros are skipped.
+    pub fn add_outer(w: &mut [f32], stride: usize, x: &[f32], d: &[f32]) {
+        for (&x, row) in x.iter().zip(w.chunks_mut(stride)) {
             if x != 0.0 {
-                for (w, &d) in row.iter_mut().zip(d) {
-                    *w += x * d;
-                }
+                row.iter_mut().zip(d).for_each(|(w, d)| *w += x * d);
             }
         }
     }

@@ -1,0 +1,338 @@
+//! One layer on the CPU: its state, how its weights are updated, and the update itself. The update works on strips
+//! of W that stay in cache while their gradient is computed and applied; a strip belongs to one thread.
+
+use super::layout::{Place, SPAN, STRIP, ranges};
+use super::product::{View, add_outer, multiply};
+use super::samples::with_scratch;
+use super::update::{Rates, Velocity, apply, apply_outer, kahan, observe, subtract_rows};
+use crate::config::{Basis, Config, Rule, Scope};
+use crate::population::LayerState;
+use crate::psi::{self, Member, Slot};
+use std::ops::Range;
+
+/// How a span of columns of W is updated, as its αs decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Every weight is frozen.
+    Skip,
+    /// α belongs to the column and is folded into δ: the product is added straight to W, and no gradient exists.
+    Direct,
+    /// Through the gradient of a strip: momentum, an α per weight, or columns of which some are frozen, which must not
+    /// even meet a NaN.
+    Gradient,
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    place: Place,
+    /// The observed sums in it are those of [`Self::new`]; the current ones lie beside it.
+    pub state: LayerState,
+    /// Sums of the observed variable and their carries, per slot.
+    sums: Vec<f32>,
+    carries: Vec<f32>,
+    /// One per span.
+    ways: Vec<Way>,
+    /// What δ is multiplied by to become the step, per column: 1/B, times α in spans that are updated directly.
+    pub step_rate: Vec<f32>,
+}
+
+/// What the update of every layer of a network reads.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    pub config: &'a Config,
+    pub settings: &'a Member,
+    /// The batch's records, and the floats of one.
+    pub records: &'a [f32],
+    pub stride: usize,
+    /// Whether the observed sums start anew.
+    pub anew: bool,
+    pub fork: bool,
+}
+
+/// Some rows of W, one strip after recursion, and what belongs to them.
+struct Strips<'a> {
+    rows: Range<usize>,
+    weights: &'a mut [f32],
+    /// Empty without momentum.
+    momentum: &'a mut [f32],
+    /// Empty unless the observed variable belongs to the weight.
+    sums: &'a mut [f32],
+}
+
+/// `values`, unless there are none, in two.
+fn split(values: &mut [f32], at: usize) -> (&mut [f32], &mut [f32]) {
+    values.split_at_mut(at.min(values.len()))
+}
+
+impl Layer {
+    pub fn new(config: &Config, place: Place, state: &LayerState) -> Self {
+        let mut layer = Self {
+            sums: state.observed.iter().map(|pair| pair[0]).collect(),
+            carries: state.observed.iter().map(|pair| pair[1]).collect(),
+            ways: vec![],
+            step_rate: vec![0.0; place.n_out],
+            state: state.clone(),
+            place,
+        };
+        layer.choose_ways(config);
+        layer
+    }
+
+    /// The state, observed sums included.
+    pub fn state(&self) -> LayerState {
+        let observed = self.sums.iter().zip(&self.carries).map(|(&sum, &carry)| [sum, carry]).collect();
+        LayerState { observed, ..self.state.clone() }
+    }
+
+    /// Means of the observed variable over the last tick, per slot.
+    pub fn means(&self, samples: u64) -> Vec<f32> {
+        self.sums.iter().map(|sum| sum / samples as f32).collect()
+    }
+
+    /// Sets θ of every slot.
+    pub fn set_theta(&mut self, theta: f32) {
+        self.state.slots.iter_mut().for_each(|slot: &mut Slot| slot.theta = theta);
+    }
+
+    /// Clock tick `t`, after `samples` samples.
+    pub fn tick(&mut self, config: &Config, settings: &Member, t: u32, samples: u64) {
+        let mut means = self.means(samples);
+        if config.scope == Scope::Layer {
+            let mean = means.iter().sum::<f32>() / means.len() as f32;
+            means.fill(mean);
+        }
+        for ((slot, psi), mean) in self.state.slots.iter_mut().zip(&mut self.state.psi).zip(means) {
+            psi::tick(settings, slot, mean, t as f32);
+            *psi = psi::psi(settings, slot);
+        }
+        self.choose_ways(config);
+    }
+
+    /// Whether no weight can change.
+    pub fn is_frozen(&self) -> bool {
+        self.ways.iter().all(|&way| way == Way::Skip)
+    }
+
+    /// α of a column whose weights share one, ψ where only that is shared; `None` where neither is.
+    fn shared_rate(&self, column: usize) -> Option<f32> {
+        let LayerState { alpha0, psi, .. } = &self.state;
+        let n_out = self.place.n_out;
+        (psi.len() == n_out).then(|| if alpha0.len() == n_out { alpha0[column] * psi[column] } else { psi[column] })
+    }
+
+    fn choose_ways(&mut self, config: &Config) {
+        let n_out = self.place.n_out;
+        let momentum = !self.state.momentum.is_empty();
+        let per_weight = self.state.alpha0.len() != n_out;
+        let frozen = |&column: &usize| match self.shared_rate(column) {
+            Some(rate) => rate == 0.0,
+            None => self.state.psi.iter().skip(column).step_by(n_out).all(|&psi| psi == 0.0),
+        };
+        let way = |columns: Range<usize>| {
+            let all = columns.len();
+            let frozen = columns.filter(frozen).count();
+            if frozen == all && !(momentum && config.coast) {
+                Way::Skip // coasting weights move on without α
+            } else if momentum || per_weight || frozen > 0 {
+                Way::Gradient
+            } else {
+                Way::Direct
+            }
+        };
+        self.ways = ranges(n_out, SPAN).map(way).collect();
+    }
+
+    /// Prepares for batches of `rows` samples with the αs as they are.
+    pub fn set_rows(&mut self, rows: usize) {
+        let mean = 1.0 / rows as f32;
+        for (columns, &way) in ranges(self.place.n_out, SPAN).zip(&self.ways) {
+            for column in columns {
+                let rate = self.shared_rate(column).filter(|_| way == Way::Direct);
+                self.step_rate[column] = rate.map_or(mean, |alpha| alpha * mean);
+            }
+        }
+    }
+
+    /// Observes the batch and changes the weights.
+    pub fn learn(&mut self, step: Step<'_>) {
+        let Self { place, state, sums, carries, ways, .. } = self;
+        let LayerState { weights, momentum, alpha0, psi, .. } = state;
+        let split_at = place.n_in * place.n_out;
+        let (matrix, bias) = weights.split_at_mut(split_at);
+        let (momentum, bias_momentum) = split(momentum, split_at);
+        let observes = step.config.rule == Rule::Psi;
+        let (sums, neuron_sums) = split(sums, if place.squares.is_some() { split_at } else { 0 });
+        let update = Update { step, place, ways, alpha0, psi };
+        let strips = Strips { rows: 0..place.n_in, weights: matrix, momentum, sums };
+        let rows = || update.strips(strips);
+        let mut columns = || {
+            update.bias(bias, bias_momentum);
+            if observes {
+                update.observe(neuron_sums, carries);
+            }
+        };
+        if step.fork {
+            rayon::join(rows, columns);
+        } else {
+            rows();
+            columns();
+        }
+    }
+}
+
+/// [`Layer::learn`] without what it changes.
+#[derive(Clone, Copy)]
+struct Update<'a> {
+    step: Step<'a>,
+    place: &'a Place,
+    ways: &'a [Way],
+    alpha0: &'a [f32],
+    psi: &'a [f32],
+}
+
+impl<'a> Update<'a> {
+    /// Samples of the batch.
+    fn samples(&self) -> usize {
+        self.step.records.len() / self.step.stride
+    }
+
+    /// `[samples, columns]` of the records, from column `first` on.
+    fn view(&self, first: usize, columns: usize) -> View<'a> {
+        View::new(&self.step.records[first..], self.samples(), columns, self.step.stride)
+    }
+
+    /// αs of these rows and columns of W.
+    fn rates(&self, rows: &Range<usize>, columns: &Range<usize>) -> Rates<'a> {
+        let n_out = self.place.n_out;
+        let part = |values: &'a [f32]| match values.len() == n_out {
+            true => (&values[columns.clone()], 0),
+            false => (&values[rows.start * n_out + columns.start..], n_out),
+        };
+        Rates { alpha0: part(self.alpha0), psi: part(self.psi), columns: columns.len() }
+    }
+
+    fn velocity<'m>(&self, momentum: &'m mut [f32], first: usize) -> Velocity<'m> {
+        let m = if momentum.is_empty() { momentum } else { &mut momentum[first..] };
+        Velocity { m, mu: self.step.settings.momentum, coast: self.step.config.coast }
+    }
+
+    /// Halves the rows down to single strips, which then may run in parallel.
+    fn strips(&self, strips: Strips<'_>) {
+        let Strips { rows, weights, momentum, sums } = strips;
+        // A single sample's gradient needs no scratch, so nothing has to fit anywhere.
+        if rows.len() <= STRIP || (self.samples() == 1 && !self.step.fork) {
+            return with_scratch(|scratch| self.strip(Strips { rows, weights, momentum, sums }, scratch));
+        }
+        let upper = rows.len().div_ceil(2).next_multiple_of(STRIP);
+        let at = upper * self.place.n_out;
+        let middle = rows.start + upper;
+        let (weights, weights_below) = weights.split_at_mut(at);
+        let (momentum, momentum_below) = split(momentum, at);
+        let (sums, sums_below) = split(sums, at);
+        let above = Strips { rows: rows.start..middle, weights, momentum, sums };
+        let below =
+            Strips { rows: middle..rows.end, weights: weights_below, momentum: momentum_below, sums: sums_below };
+        if self.step.fork {
+            rayon::join(|| self.strips(above), || self.strips(below));
+        } else {
+            self.strips(above);
+            self.strips(below);
+        }
+    }
+
+    /// Gradient and weights of one strip.
+    fn strip(&self, strip: Strips<'_>, scratch: &mut [f32]) {
+        let Strips { rows, weights, momentum, sums } = strip;
+        let Place { n_out, input, step, squares, .. } = *self.place;
+        let records = self.step.records;
+        let single = self.samples() == 1;
+        let x = &records[input + rows.start..][..rows.len()];
+        for (columns, &way) in ranges(n_out, SPAN).zip(self.ways) {
+            let target = &mut weights[columns.start..];
+            let d = &records[step + columns.start..][..columns.len()];
+            let products = || {
+                let x = self.view(input + rows.start, rows.len()).transposed();
+                (x, self.view(step + columns.start, columns.len()))
+            };
+            match way {
+                Way::Skip => {}
+                Way::Direct if single => add_outer(target, n_out, x, d),
+                Way::Direct => {
+                    let (x, d) = products();
+                    multiply(target, n_out, 1.0, x, d);
+                }
+                Way::Gradient => {
+                    let velocity = self.velocity(momentum, columns.start);
+                    let rates = self.rates(&rows, &columns);
+                    if single {
+                        apply_outer(target, n_out, (x, d), rates, velocity);
+                    } else {
+                        let (x, d) = products();
+                        let gradient = &mut scratch[..rows.len() * columns.len()];
+                        multiply(gradient, columns.len(), 0.0, x, d);
+                        apply(target, n_out, gradient, rates, velocity);
+                    }
+                }
+            }
+        }
+        if let Some((x2, y2)) = squares {
+            let keep = if self.step.anew { 0.0 } else { 1.0 };
+            let x2 = self.view(x2 + rows.start, rows.len()).transposed();
+            multiply(sums, n_out, keep, x2, self.view(y2, n_out));
+        }
+    }
+
+    /// The bias row, whose input is −1 in every sample.
+    fn bias(&self, bias: &mut [f32], momentum: &mut [f32]) {
+        let mut gradient = [0.0; SPAN];
+        let row = self.place.n_in..self.place.n_in + 1;
+        for (columns, &way) in ranges(self.place.n_out, SPAN).zip(self.ways) {
+            if way == Way::Skip {
+                continue;
+            }
+            let gradient = &mut gradient[..columns.len()];
+            gradient.fill(0.0);
+            subtract_rows(gradient, self.step.records, self.step.stride, self.place.step + columns.start);
+            let target = &mut bias[columns.clone()];
+            if way == Way::Direct {
+                target.iter_mut().zip(gradient).for_each(|(w, g)| *w += *g);
+            } else {
+                let velocity = self.velocity(momentum, columns.start);
+                apply(target, columns.len(), gradient, self.rates(&row, &columns), velocity);
+            }
+        }
+    }
+
+    /// The observed sums of the layer's neurons, or with co-activation of its bias row.
+    fn observe(&self, sums: &mut [f32], carries: &mut [f32]) {
+        let Place { y, net, delta, squares, .. } = *self.place;
+        let (source, squared) = match self.step.config.basis {
+            Basis::Act | Basis::Coactivation => (y, false),
+            Basis::Act2 => (y, true),
+            Basis::Net2 => (net.expect("the basis keeps net"), true),
+            Basis::Delta => (delta, false),
+            Basis::Delta2 => (delta, true),
+        };
+        let mut seen = [0.0; SPAN];
+        for columns in ranges(self.place.n_out, SPAN) {
+            let seen = &mut seen[..columns.len()];
+            seen.fill(0.0);
+            let sums = &mut sums[columns.clone()];
+            if self.step.anew {
+                sums.fill(0.0);
+            }
+            if squares.is_some() {
+                observe(seen, self.step.records, self.step.stride, y + columns.start, true);
+                sums.iter_mut().zip(seen).for_each(|(sum, y2)| *sum += *y2);
+                continue;
+            }
+            observe(seen, self.step.records, self.step.stride, source + columns.start, squared);
+            let carries = &mut carries[columns];
+            if self.step.anew {
+                carries.fill(0.0);
+            }
+            kahan(sums, carries, seen);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One network on the CPU and its training step: the samples' passes, then the update of every layer. δ of a layer reads
+//! the weights of the forward pass because all of it is computed before any weight changes. Nothing is allocated per step
+//! beyond what the GEMM crate packs its operands into.
+
+use super::layer::{Layer, Step};
+use super::layout::{self, Layout, PANEL};
+use super::output::Tally;
+use super::samples::{Pass, with_scratch};
+use crate::config::{Basis, Config, Rule};
+use crate::data::DataSet;
+use crate::population::MemberState;
+use crate::psi::Member;
+use rayon::prelude::*;
+
+/// One network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub layers: Vec<Layer>,
+    layout: Layout,
+    settings: Member,
+    /// Row numbers in the order of the epoch.
+    pub order: Vec<u32>,
+    /// One record per sample of a batch.
+    records: Vec<f32>,
+    /// One per block of a batch.
+    tallies: Vec<Tally>,
+    /// Room for the panels of a layer, where they run in parallel.
+    panels: Vec<f32>,
+    /// Samples of the last batch; 0 after the αs have changed.
+    rows: usize,
+    /// The first layer whose δ is wanted.
+    lowest_delta: usize,
+    pub running: Tally,
+}
+
+impl Network {
+    pub fn new(config: &Config, settings: Member, state: &MemberState, widths: &[usize], batch: usize) -> Self {
+        let layout = Layout::new(config, widths);
+        let places = layout.layers.iter().cloned().zip(&state.layers);
+        let layers = places.map(|(place, state)| Layer::new(config, place, state)).collect();
+        let widest = widths.iter().map(|width| width.next_multiple_of(PANEL)).max().unwrap_or(0);
+        let blocks = batch.div_ceil(layout::block(batch));
+        let mut network = Self {
+            layers,
+            settings,
+            order: vec![],
+            records: vec![0.0; batch * layout.stride],
+            tallies: vec![Tally::default(); blocks],
+            panels: vec![0.0; blocks * layout::block(batch) * widest],
+            rows: 0,
+            lowest_delta: 0,
+            running: Tally::default(),
+            layout,
+        };
+        network.alphas_changed(config);
+        network
+    }
+
+    /// Takes note of what follows from new αs.
+    fn alphas_changed(&mut self, config: &Config) {
+        self.rows = 0;
+        // Below a frozen prefix nothing needs δ, unless ψ observes it.
+        let observes_delta = config.rule == Rule::Psi && matches!(config.basis, Basis::Delta | Basis::Delta2);
+        let moving = self.layers.iter().position(|layer| !layer.is_frozen());
+        self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
+    }
+
+    /// One step on the rows at `first..first + rows` of the order. `anew` starts the observed sums; `fork` uses all threads.
+    pub fn step(&mut self, config: &Config, data: &DataSet, (first, rows): (usize, usize), anew: bool, fork: bool) {
+        if self.rows != rows {
+            self.rows = rows;
+            self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
+        }
+        let Self { layers, layout, settings, order, records, tallies, panels, lowest_delta, running, .. } = self;
+        let pass = Pass { config, layout, layers, data, lowest_delta: Some(*lowest_delta) };
+        *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
+        let records = &records[..rows * layout.stride];
+        let step = Step { config, settings, records, stride: layout.stride, anew, fork };
+        if fork {
+            layers.par_iter_mut().with_max_len(1).for_each(|layer| layer.learn(step));
+        } else {
+            layers.iter_mut().for_each(|layer| layer.learn(step));
+        }
+    }
+
+    /// Clock tick `t`, after `samples` samples.
+    pub fn tick(&mut self, config: &Config, t: u32, samples: u64) {
+        self.layers.iter_mut().for_each(|layer| layer.tick(config, &self.settings, t, samples));
+        self.alphas_changed(config);
+    }
+
+    /// The whole state, observed sums included.
+    pub fn state(&self, samples_since_tick: u64) -> MemberState {
+        MemberState { samples_since_tick, layers: self.layers.iter().map(Layer::state).collect() }
+    }
+
+    /// Loss and error over `rows` with the weights as they are.
+    pub fn evaluate(&self, config: &Config, data: &DataSet, rows: &[u32], fork: bool) -> Tally {
+        let pass = Pass { config, layout: &self.layout, layers: &self.layers, data, lowest_delta: None };
+        let (size, stride) = (layout::block(rows.len()), self.layout.stride);
+        let records = || vec![0.0; size * stride];
+        let block = |records: &mut Vec<f32>, rows: &[u32]| {
+            with_scratch(|panel| pass.block(&mut records[..rows.len() * stride], rows, panel))
+        };
+        let tallies: Vec<Tally> = if fork {
+            rows.par_chunks(size).map_init(records, block).collect()
+        } else {
+            let mut records = records();
+            rows.chunks(size).map(|rows| block(&mut records, rows)).collect()
+        };
+        tallies.into_iter().fold(Tally::default(), |sum, tally| sum + tally)
+    }
+}

@@ -1,0 +1,231 @@
+//! The passes over samples: rows of the data set → y of every layer → δ of every layer. Blocks of samples are independent
+//! of each other, so each runs through all layers without waiting; where there are fewer blocks than threads, the panels
+//! of a layer run in parallel too. Either way every panel is the same product, so the bits are the same.
+
+use super::elementwise::{activate, square, step, transposed_slope};
+use super::layer::Layer;
+use super::layout::{self, Layout, PANEL, Place, ROOM, ranges};
+use super::output::{Tally, output};
+use super::product::{View, matrix_vector, multiply, vector_matrix};
+use crate::config::Config;
+use crate::data::DataSet;
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::ops::Range;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
+}
+
+/// Lends the calling thread's scratch memory. `work` must not fork: what a thread picks up meanwhile would
+/// ask for the same memory.
+pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| work(scratch))
+}
+
+/// What the passes over the samples of one network read.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    pub config: &'a Config,
+    pub layout: &'a Layout,
+    pub layers: &'a [Layer],
+    pub data: &'a DataSet,
+    /// The first layer whose δ is wanted; `None` evaluates only.
+    pub lowest_delta: Option<usize>,
+}
+
+impl Pass<'_> {
+    /// Takes `rows` of the data set through the network, records and tallies being those of the whole batch.
+    pub fn run(
+        &self,
+        records: &mut [f32],
+        rows: &[u32],
+        tallies: &mut [Tally],
+        panels: &mut [f32],
+        fork: bool,
+    ) -> Tally {
+        let size = layout::block(rows.len());
+        let blocks = rows.len().div_ceil(size);
+        let records = &mut records[..rows.len() * self.layout.stride];
+        let tallies = &mut tallies[..blocks];
+        let whole = |records: &mut [f32], rows: &[u32]| with_scratch(|panel| self.block(records, rows, panel));
+        let stride = size * self.layout.stride;
+        if fork && blocks < rayon::current_num_threads() {
+            self.by_panels(records, rows, tallies, panels);
+        } else if fork {
+            let blocks = records.par_chunks_mut(stride).zip(rows.par_chunks(size)).zip(&mut *tallies);
+            blocks.with_max_len(1).for_each(|((records, rows), tally)| *tally = whole(records, rows));
+        } else {
+            let blocks = records.chunks_mut(stride).zip(rows.chunks(size)).zip(&mut *tallies);
+            blocks.for_each(|((records, rows), tally)| *tally = whole(records, rows));
+        }
+        tallies.iter().fold(Tally::default(), |sum, &tally| sum + tally)
+    }
+
+    /// One block through all layers.
+    pub fn block(&self, records: &mut [f32], rows: &[u32], panel: &mut [f32]) -> Tally {
+        self.gather(records, rows);
+        for (l, place) in self.layout.layers.iter().enumerate() {
+            for columns in ranges(place.n_out, PANEL) {
+                let panel = &mut panel[..rows.len() * columns.len()];
+                self.net(l, records, columns.clone(), panel);
+                self.keep_net(l, records, columns, panel);
+            }
+        }
+        let tally = self.output(records, rows);
+        for l in self.backward_layers() {
+            for inputs in ranges(self.layout.layers[l].n_in, PANEL) {
+                let panel = &mut panel[..rows.len() * inputs.len()];
+                self.error(l, records, inputs.clone(), panel);
+                self.keep_error(l, records, inputs, panel);
+            }
+        }
+        tally
+    }
+
+    /// All blocks layer by layer, the panels of a layer in parallel: each computes from shared records, then each block
+    /// takes its panels' results.
+    fn by_panels(&self, records: &mut [f32], rows: &[u32], tallies: &mut [Tally], results: &mut [f32]) {
+        let size = layout::block(rows.len());
+        let stride = size * self.layout.stride;
+        let blocks = || rows.par_chunks(size).with_max_len(1);
+        records.par_chunks_mut(stride).zip(blocks()).for_each(|(records, rows)| self.gather(records, rows));
+        for (l, place) in self.layout.layers.iter().enumerate() {
+            let work = |records: &[f32], columns, panel: &mut [f32]| self.net(l, records, columns, panel);
+            let keep = |records: &mut [f32], columns, panel: &[f32]| self.keep_net(l, records, columns, panel);
+            self.layer_by_panels(records, size, place.n_out, results, work, keep);
+        }
+        let outputs = records.par_chunks_mut(stride).zip(blocks()).zip(tallies);
+        outputs.for_each(|((records, rows), tally)| *tally = self.output(records, rows));
+        for l in self.backward_layers() {
+            let work = |records: &[f32], inputs, panel: &mut [f32]| self.error(l, records, inputs, panel);
+            let keep = |records: &mut [f32], inputs, panel: &[f32]| self.keep_error(l, records, inputs, panel);
+            self.layer_by_panels(records, size, self.layout.layers[l].n_in, results, work, keep);
+        }
+    }
+
+    /// One layer of [`Self::by_panels`], `width` columns wide, in blocks of `size` samples.
+    fn layer_by_panels(
+        &self,
+        records: &mut [f32],
+        size: usize,
+        width: usize,
+        results: &mut [f32],
+        work: impl Fn(&[f32], Range<usize>, &mut [f32]) + Sync,
+        keep: impl Fn(&mut [f32], Range<usize>, &[f32]) + Sync,
+    ) {
+        let per_block = width.div_ceil(PANEL);
+        let stride = size * self.layout.stride;
+        let results = &mut results[..records.len().div_ceil(stride) * per_block * size * PANEL];
+        let columns = |i: usize| i * PANEL..width.min((i + 1) * PANEL);
+        let of_block = |records: &[f32], columns: &Range<usize>| records.len() / self.layout.stride * columns.len();
+        let shared = &*records;
+        results.par_chunks_exact_mut(size * PANEL).with_max_len(1).enumerate().for_each(|(unit, panel)| {
+            let (first, columns) = (unit / per_block * stride, columns(unit % per_block));
+            let records = &shared[first..shared.len().min(first + stride)];
+            let values = of_block(records, &columns);
+            work(records, columns, &mut panel[..values]);
+        });
+        let of_blocks = results.par_chunks_exact(per_block * size * PANEL);
+        records.par_chunks_mut(stride).zip(of_blocks).for_each(|(records, results)| {
+            for (i, panel) in results.chunks_exact(size * PANEL).enumerate() {
+                let values = of_block(records, &columns(i));
+                keep(records, columns(i), &panel[..values]);
+            }
+        });
+    }
+
+    /// The layers through which δ passes down, from the top.
+    fn backward_layers(&self) -> impl Iterator<Item = usize> {
+        let top = self.layers.len();
+        (self.lowest_delta.map_or(top, |lowest| lowest + 1)..top).rev()
+    }
+
+    /// x of every sample.
+    fn gather(&self, records: &mut [f32], rows: &[u32]) {
+        let Place { n_in, input, squares, .. } = self.layout.layers[0];
+        for (record, &row) in records.chunks_exact_mut(self.layout.stride).zip(rows) {
+            self.data.copy_row(row as usize, &mut record[input..input + n_in]);
+        }
+        if let Some((squares, _)) = squares {
+            square(records, self.layout.stride, input, squares, n_in);
+        }
+    }
+
+    /// Some columns of x W_l, without the bias, `[samples, columns]`.
+    fn net(&self, l: usize, records: &[f32], columns: Range<usize>, panel: &mut [f32]) {
+        let Place { n_in, n_out, input, .. } = self.layout.layers[l];
+        let rows = records.len() / self.layout.stride;
+        let w = &self.layers[l].state.weights[columns.start..n_in * n_out];
+        if rows == 1 {
+            vector_matrix(panel, &records[input..input + n_in], w, n_out);
+        } else {
+            let x = View::new(&records[input..], rows, n_in, self.layout.stride);
+            multiply(panel, columns.len(), 0.0, x, View::new(w, n_in, columns.len(), n_out));
+        }
+    }
+
+    /// Puts y of these columns – in the output layer net – where it belongs.
+    fn keep_net(&self, l: usize, records: &mut [f32], columns: Range<usize>, panel: &[f32]) {
+        let Place { n_in, n_out, y, net, squares, .. } = self.layout.layers[l];
+        let stride = self.layout.stride;
+        let hidden = l + 1 < self.layers.len();
+        let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
+        let net = net.map(|net| net + columns.start);
+        activate(records, stride, (y + columns.start, net), panel, bias, hidden.then_some(self.config.activation));
+        if let Some((_, squares)) = squares
+            && hidden
+        {
+            square(records, stride, y + columns.start, squares + columns.start, columns.len());
+        }
+    }
+
+    /// y, δ and the score of the output layer.
+    fn output(&self, records: &mut [f32], rows: &[u32]) -> Tally {
+        let (stride, layer) = (self.layout.stride, self.layers.len() - 1);
+        let Place { n_out, y, squares, delta, .. } = self.layout.layers[layer];
+        let mut tally = Tally::default();
+        for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
+            let (forward, deltas) = record.split_at_mut(self.layout.deltas);
+            let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
+            let label = self.data.labels[row as usize] as usize;
+            tally = tally + output(&mut forward[y..y + n_out], delta, label, (self.config.output, self.config.loss));
+        }
+        if self.lowest_delta.is_some() {
+            if let Some((_, squares)) = squares {
+                square(records, stride, y, squares, n_out);
+            }
+            self.scale(layer, records, 0..n_out);
+        }
+        tally
+    }
+
+    /// Some columns of δ_l W_lᵀ, transposed: `[columns, samples]`. Computed this way round the product reads W along its
+    /// rows; the other way it would transpose all of W for every block.
+    fn error(&self, l: usize, records: &[f32], inputs: Range<usize>, panel: &mut [f32]) {
+        let Place { n_out, delta, .. } = self.layout.layers[l];
+        let rows = records.len() / self.layout.stride;
+        let w = &self.layers[l].state.weights[inputs.start * n_out..inputs.end * n_out];
+        if rows == 1 {
+            matrix_vector(panel, w, &records[delta..delta + n_out]);
+        } else {
+            let delta = View::new(&records[delta..], rows, n_out, self.layout.stride).transposed();
+            multiply(panel, rows, 0.0, View::new(w, inputs.len(), n_out, n_out), delta);
+        }
+    }
+
+    /// Puts δ of these columns of the layer below where it belongs.
+    fn keep_error(&self, l: usize, records: &mut [f32], inputs: Range<usize>, panel: &[f32]) {
+        let Place { y, delta, .. } = self.layout.layers[l - 1];
+        let places = (y + inputs.start, delta + inputs.start);
+        transposed_slope(records, self.layout.stride, places, panel, inputs.len(), self.config.activation);
+        self.scale(l - 1, records, inputs);
+    }
+
+    /// Leaves δ of these columns of layer `l` scaled for the update.
+    fn scale(&self, l: usize, records: &mut [f32], columns: Range<usize>) {
+        let place = &self.layout.layers[l];
+        let (delta, to) = (place.delta + columns.start, place.step + columns.start);
+        step(records, self.layout.stride, (delta, to), &self.layers[l].step_rate[columns]);
+    }
+}
