@@ -44,6 +44,8 @@ pub struct GpuEngine {
     samples_at_tick: u64,
     running_samples: u64,
     training_since: Option<Instant>,
+    /// Layers from the first that are frozen in every member: no δ is computed for them.
+    frozen_prefix: usize,
 }
 
 impl GpuEngine {
@@ -86,6 +88,7 @@ impl GpuEngine {
             samples_at_tick: 1,
             running_samples: 0,
             training_since: None,
+            frozen_prefix: 0,
         };
         engine.set_state(initial)?;
         Ok(engine)
@@ -156,7 +159,7 @@ impl GpuEngine {
         };
         self.record_forward(false, step);
         let members = self.layout.members;
-        for l in (1..self.layout.layers.len()).rev() {
+        for l in (self.frozen_prefix + 1..self.layout.layers.len()).rev() {
             let layer = self.layout.layers[l];
             step.layer = l as u32;
             let groups = self.plan.backward[l - 1].groups(samples, layer.in4 as usize);
@@ -302,8 +305,10 @@ impl Engine for GpuEngine {
     fn next_report(&mut self) -> Result<Report> {
         let pending = self.reports.pop_front().expect("a report was requested");
         let rows = (self.population.train_rows(), self.population.test_rows());
-        let (report, buffer) = pending.finish(&self.context, &self.layout, rows, &self.alpha0)?;
+        let (report, frozen_prefix, buffer) = pending.finish(&self.context, &self.layout, rows, &self.alpha0)?;
         self.staging.push(buffer);
+        // What is frozen stays so, so this holds for the steps recorded meanwhile, too.
+        self.frozen_prefix = frozen_prefix;
         Ok(report)
     }
 
@@ -339,6 +344,10 @@ impl Engine for GpuEngine {
         let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
         self.alpha0 = state.iter().map(alpha0).collect();
         self.samples_since_tick = state[0].samples_since_tick;
+        let prefix = |member: &MemberState| {
+            report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))
+        };
+        self.frozen_prefix = state.iter().map(prefix).min().unwrap_or(0);
         self.context.check()
     }
 }

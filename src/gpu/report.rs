@@ -79,14 +79,15 @@ pub fn psi_spans(layout: &Layout) -> impl Iterator<Item = (Arena, usize, usize)>
 }
 
 impl Pending {
-    /// Waits and adds up. `alpha0[member][layer]` are the rates the αs started from.
+    /// Waits and adds up. `alpha0[member][layer]` are the rates the αs started from. Beside the report returns how many
+    /// layers from the first are frozen in every member (see [`frozen_prefix`]).
     pub fn finish(
         self,
         context: &Context,
         layout: &Layout,
         (train_rows, test_rows): (usize, usize),
         alpha0: &[Vec<Vec<f32>>],
-    ) -> Result<(Report, wgpu::Buffer)> {
+    ) -> Result<(Report, usize, wgpu::Buffer)> {
         let (floats, buffer) = self.readback.take(context)?;
         let region_floats = 4 * layout.region;
         let score = |member: usize, region: Region, samples: u64| {
@@ -100,14 +101,17 @@ impl Pending {
         };
         let mut next = layout.members * REGIONS * region_floats;
         let mut members = Vec::with_capacity(layout.members);
+        let mut prefix = layout.layers.len();
         for (member, alpha0) in alpha0.iter().enumerate() {
-            let alpha = layout.layers.iter().zip(alpha0).map(|(layer, alpha0)| {
+            let psi = layout.layers.iter().map(|layer| {
                 let (_, [place, ..]) = layout.slot_places(member, layer);
                 let psi = Place { first: next, ..place }.get(&floats);
                 next += place.span();
-                AlphaSummary::new(rates(alpha0, &psi))
+                psi
             });
-            let alpha = alpha.collect();
+            let psi: Vec<Vec<f32>> = psi.collect();
+            prefix = prefix.min(frozen_prefix(layout, alpha0.iter().zip(&psi)));
+            let alpha = alpha0.iter().zip(&psi).map(|(alpha0, psi)| AlphaSummary::new(rates(alpha0, psi))).collect();
             members.push(MemberReport {
                 running: score(member, Region::Running, self.running_samples),
                 train: self.wanted.train.then(|| score(member, Region::Train, train_rows as u64)),
@@ -115,6 +119,16 @@ impl Pending {
                 alpha,
             });
         }
-        Ok((Report { members, train_seconds: self.train_seconds }, buffer))
+        Ok((Report { members, train_seconds: self.train_seconds }, prefix, buffer))
     }
+}
+
+/// Layers from the first in which the update kernel, by its own criterion, changes nothing any more, whatever δ is: in
+/// them no δ is needed. `layers` are α0 and ψ of one member's layers. In weight scope the kernel looks at ψ alone.
+pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> usize {
+    let frozen = |(alpha0, psi): &(&Vec<f32>, &Vec<f32>)| match layout.weight_scope && !layout.slots_per_weight {
+        true => psi.iter().all(|&psi| psi == 0.0),
+        false => rates(alpha0, psi).all(|alpha| alpha == 0.0),
+    };
+    layers.take_while(frozen).count()
 }
