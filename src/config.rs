@@ -259,6 +259,10 @@ pub struct Config {
     /// Device: auto, cpu, gpu, an index or part of a name from `homeostat devices`
     #[arg(long, value_name = "DEVICE", default_value_t = Self::default().device, help_heading = "Run")]
     pub device: String,
+    /// Take the GPU tiles that usually fit instead of measuring which are fastest; results are the same to the last bit
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true, help_heading = "Run")]
+    #[serde(default)]
+    pub no_autotune: bool,
 }
 
 impl Default for Config {
@@ -296,6 +300,7 @@ impl Default for Config {
             seed: 0,
             train_metrics: TrainMetrics::AfterEpoch,
             device: "auto".into(),
+            no_autotune: false,
         }
     }
 }

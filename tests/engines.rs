@@ -296,7 +296,7 @@ fn every_plan_gives_the_same_bits() {
         let population = population(vec![Config { hidden, epochs: 1, ..config.clone() }], bytes);
         let run = |plan, checked| {
             let context = Context::open(&Pick::Any).expect("an adapter");
-            let options = Options { plan: Some(plan), checked };
+            let options = Options { plan: Some(plan), checked, ..Options::default() };
             let state = population.initial_state();
             let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
             engine.train(0..2, Some(1)).unwrap();
@@ -311,6 +311,10 @@ fn every_plan_gives_the_same_bits() {
                 menu[turn % menu.len()]
             });
             assert!(run(plan.clone(), turn == 0) == reference, "{plan:?}, {config:?}");
+        }
+        if Plan::can_persist(&population) {
+            let plan = Plan { persistent: true, ..small_register(&population) };
+            assert!(run(plan, true) == reference, "persistent, {config:?}");
         }
     }
 }

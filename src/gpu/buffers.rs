@@ -143,6 +143,12 @@ impl Buffers {
         Ok(buffers)
     }
 
+    /// Replaces the layer tables, which alone depend on the plan.
+    pub(super) fn write_tables(&self, context: &Context, layout: &Layout) {
+        context.queue.write_buffer(&self.layers, 0, bytemuck::cast_slice(&layout.layers));
+        context.queue.write_buffer(&self.evaluation_layers, 0, bytemuck::cast_slice(&layout.evaluation_layers));
+    }
+
     /// The buffer that a shader calls `name`; `evaluation` chooses the layer table.
     ///
     /// # Panics

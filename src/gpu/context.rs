@@ -144,6 +144,8 @@ impl Context {
         // Only what big nets need is raised above the guaranteed minimum.
         let required_limits = wgpu::Limits {
             max_immediate_size: size_of::<Step>() as u32,
+            // The persistent kernel may bind ten.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(10),
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             ..wgpu::Limits::defaults()

@@ -1,13 +1,14 @@
 //! The engine on a wgpu adapter: turns steps into dispatches and reports into copies.
 
+use super::autotune::{self, Cache};
 use super::buffers::Buffers;
 use super::context::Context;
 use super::kernels::Kernels;
-use super::layout::{LANES, Layer, Layout, REGIONS, Region, Step};
+use super::layout::{LANES, Layer, Layout, REGIONS, Region};
 use super::plan::{Plan, Product};
 use super::queue::Queue;
 use super::report::{self, Pending, Readback};
-use super::shader::{Kernel, PLAIN_WORKGROUP, Specialisation, keeps_net};
+use super::shader::{Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
@@ -15,14 +16,17 @@ use crate::error::Result;
 use crate::population::{MemberState, Population};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Choices that tests and measurements make; everyone else takes the default.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Options {
-    /// Tiles of the kernels; by default those that fit adapter and population.
+    /// Tiles of the kernels; by default those that fit adapter and population, measured where that pays.
     pub plan: Option<Plan>,
+    /// Measure this product's tiles, whatever the adapter, and keep what is found in this file.
+    pub tune: Option<(Product, PathBuf)>,
     /// Keep the driver's bounds checks in the shaders.
     pub checked: bool,
 }
@@ -30,22 +34,40 @@ pub struct Options {
 /// Trains a population on one wgpu adapter.
 #[derive(Debug)]
 pub struct GpuEngine {
-    context: Context,
-    population: Arc<Population>,
-    plan: Plan,
-    layout: Layout,
-    buffers: Buffers,
-    kernels: Kernels,
-    queue: Queue,
-    staging: Vec<wgpu::Buffer>,
-    reports: VecDeque<Pending>,
-    alpha0: Vec<Vec<Vec<f32>>>,
-    samples_since_tick: u64,
-    samples_at_tick: u64,
-    running_samples: u64,
-    training_since: Option<Instant>,
+    pub(super) context: Context,
+    pub(super) population: Arc<Population>,
+    pub(super) plan: Plan,
+    pub(super) layout: Layout,
+    pub(super) buffers: Buffers,
+    pub(super) kernels: Kernels,
+    pub(super) queue: Queue,
+    pub(super) staging: Vec<wgpu::Buffer>,
+    pub(super) reports: VecDeque<Pending>,
+    pub(super) alpha0: Vec<Vec<Vec<f32>>>,
+    pub(super) samples_since_tick: u64,
+    pub(super) samples_at_tick: u64,
+    pub(super) running_samples: u64,
+    pub(super) training_since: Option<Instant>,
     /// Layers from the first that are frozen in every member: no δ is computed for them.
-    frozen_prefix: usize,
+    pub(super) frozen_prefix: usize,
+    pub(super) checked: bool,
+}
+
+/// Compiles the kernels of a plan.
+pub(super) fn compile(
+    context: &Context,
+    population: &Population,
+    buffers: &Buffers,
+    layout: &Layout,
+    plan: &Plan,
+    checked: bool,
+) -> Result<Kernels> {
+    Kernels::new(context, buffers, &Specialisation::new(population, layout), plan, checked)
+}
+
+/// Whether the adapter can bind what the persistent kernel of `population` needs.
+fn offers(context: &Context, population: &Population) -> bool {
+    Plan::storage_buffers(population) <= context.device.limits().max_storage_buffers_per_shader_stage
 }
 
 impl GpuEngine {
@@ -67,12 +89,24 @@ impl GpuEngine {
         initial: &[MemberState],
         options: Options,
     ) -> Result<Self> {
-        let product = if context.software { Product::Register } else { Product::Tiled };
-        let plan = options.plan.unwrap_or_else(|| Plan::guess(product, &population));
+        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save.
+        let tunes = options.tune.is_some() || !(context.software || population.shared().no_autotune);
+        let (product, cache) = match options.tune {
+            Some((product, path)) => (product, Some(Cache::at(path))),
+            None if context.software => (Product::Register, None),
+            None => (Product::Tiled, Cache::of_user().filter(|_| tunes)),
+        };
+        let key = autotune::key(&context.info, &population);
+        let known = options.plan.or_else(|| cache.as_ref()?.get(&key, &population));
+        let measures = tunes && known.is_none();
+        let plan = known.unwrap_or_else(|| {
+            let persistent = Plan::guess_persistent(&population) && !measures;
+            Plan { persistent, ..Plan::guess(product, &population) }
+        });
+        let plan = Plan { persistent: plan.persistent && offers(&context, &population), ..plan };
         let layout = Layout::new(&population, &plan, keeps_net(&population));
         let buffers = Buffers::new(&context, &population, &layout)?;
-        let specialisation = Specialisation::new(&population, &layout);
-        let kernels = Kernels::new(&context, &buffers, &specialisation, &plan, options.checked)?;
+        let kernels = compile(&context, &population, &buffers, &layout, &plan, options.checked)?;
         let mut engine = Self {
             context,
             population,
@@ -89,9 +123,34 @@ impl GpuEngine {
             running_samples: 0,
             training_since: None,
             frozen_prefix: 0,
+            checked: options.checked,
         };
         engine.set_state(initial)?;
+        if measures {
+            engine.tune(product, initial)?;
+            if let Some(cache) = cache {
+                cache.put(key, engine.plan.clone());
+            }
+        }
         Ok(engine)
+    }
+
+    /// The tiles that it works with.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whether the persistent kernel is possible here.
+    pub(super) fn may_persist(&self) -> bool {
+        Plan::can_persist(&self.population) && offers(&self.context, &self.population)
+    }
+
+    /// Forgets what steps have summed up since the last report.
+    pub(super) fn forget_scores(&mut self) -> Result<()> {
+        self.running_samples = 0;
+        self.queue.encoder(&self.context).clear_buffer(&self.buffers.scores, 0, None);
+        self.queue.finish(&self.context)
     }
 
     /// Bytes of GPU memory that the buffers take.
@@ -122,88 +181,6 @@ impl GpuEngine {
         Ok((0..self.layout.members).map(member).collect())
     }
 
-    fn record(&mut self, kernel: Kernel, evaluation: bool, step: &Step, groups: [usize; 3], flops: f64) {
-        let Some(bound) = self.kernels.get(kernel) else { return };
-        let bindings = bound.bindings(evaluation);
-        self.queue.dispatch(&self.context, (&bound.pipeline, bindings), step, groups, flops);
-    }
-
-    /// Floating-point operations of one product of a layer over `samples`, all members.
-    fn flops(&self, layer: &Layer, samples: usize) -> f64 {
-        2.0 * f64::from(layer.n_in) * f64::from(layer.n_out) * (samples * self.layout.members) as f64
-    }
-
-    /// The forward pass and the output layer over one batch.
-    fn record_forward(&mut self, evaluation: bool, mut step: Step) {
-        let (members, samples) = (self.layout.members, step.batch_len as usize);
-        for l in 0..self.layout.layers.len() {
-            let layer = self.layout.layers[l];
-            step.layer = l as u32;
-            let groups = self.plan.forward[l].groups(samples, layer.out4 as usize);
-            self.record(Kernel::Forward(l), evaluation, &step, [groups, 1, members], self.flops(&layer, samples));
-        }
-        let groups = samples.div_ceil(PLAIN_WORKGROUP);
-        self.record(Kernel::OutputDelta, evaluation, &step, [groups, 1, members], 0.0);
-    }
-
-    fn record_step(&mut self, batch: u32, tick: Option<u32>) {
-        let rows = self.population.train_rows();
-        let batch_start = batch as usize * self.layout.batch_size;
-        let samples = self.layout.batch_size.min(rows - batch_start);
-        let mut step = Step {
-            batch_start: batch_start as u32,
-            batch_len: samples as u32,
-            flags: Step::TRAINING,
-            scores: (Region::Running as usize * self.layout.region) as u32,
-            ..Step::default()
-        };
-        self.record_forward(false, step);
-        let members = self.layout.members;
-        for l in (self.frozen_prefix + 1..self.layout.layers.len()).rev() {
-            let layer = self.layout.layers[l];
-            step.layer = l as u32;
-            let groups = self.plan.backward[l - 1].groups(samples, layer.in4 as usize);
-            self.record(Kernel::BackwardDelta(l), false, &step, [groups, 1, members], self.flops(&layer, samples));
-        }
-        if self.samples_since_tick == 0 {
-            step.flags |= Step::FIRST_OF_TICK;
-        }
-        self.samples_since_tick += samples as u64;
-        self.running_samples += samples as u64;
-        step.samples = self.samples_since_tick as f32;
-        if let Some(tick) = tick {
-            step.flags |= Step::ENDS_TICK;
-            step.tick = tick as f32;
-        }
-        let groups = self.layout.observe_groups + self.layout.update_groups;
-        let flops = self.layout.layers.iter().map(|layer| self.flops(layer, samples)).sum();
-        self.record(Kernel::Update, false, &step, [groups, 1, members], flops);
-        if tick.is_some() {
-            if self.population.uses_psi() && !self.layout.slots_per_weight {
-                let widest = self.layout.layers.iter().map(|layer| layer.n_out as usize).max().unwrap_or(1);
-                let groups = widest.div_ceil(PLAIN_WORKGROUP);
-                let layers = self.layout.layers.len();
-                self.record(Kernel::Tick, false, &step, [groups, layers, members], 0.0);
-            }
-            self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
-        }
-    }
-
-    fn evaluate(&mut self, rows: Range<usize>, region: Region) -> Result<()> {
-        for first in rows.clone().step_by(self.layout.evaluation_batch) {
-            let samples = self.layout.evaluation_batch.min(rows.end - first);
-            let step = Step {
-                batch_start: first as u32,
-                batch_len: samples as u32,
-                scores: (region as usize * self.layout.region) as u32,
-                ..Step::default()
-            };
-            self.record_forward(true, step);
-            self.queue.breathe(&self.context)?;
-        }
-        Ok(())
-    }
-
     /// All floats of a buffer, after everything recorded so far.
     fn read(&mut self, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
         let staging = report::staging(&self.context, &mut self.staging, buffer.size());
@@ -232,11 +209,7 @@ impl Engine for GpuEngine {
 
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
         self.training_since.get_or_insert_with(Instant::now);
-        for batch in batches.clone() {
-            self.record_step(batch, tick.filter(|_| batch + 1 == batches.end));
-            self.queue.breathe(&self.context)?;
-        }
-        Ok(())
+        self.record_steps(batches, tick)
     }
 
     fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
@@ -316,9 +289,10 @@ impl Engine for GpuEngine {
         let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
         self.queue.finish(&self.context)?;
         self.queue.timer = Some(timer);
-        self.record_step(batch, None);
+        let recorded = self.record_steps(batch..batch + 1, None);
         let finished = self.queue.finish(&self.context);
         let timer = self.queue.timer.take();
+        recorded?;
         finished?;
         timer.map_or(Ok(vec![]), |timer| timer.read(&self.context))
     }

@@ -49,8 +49,14 @@ impl Kernels {
     ) -> Result<Self> {
         let (mut compiled, mut sources, mut of) = (vec![], vec![], vec![]);
         let last = plan.forward[plan.forward.len() - 1];
-        for kernel in Kernel::all(plan.forward.len()) {
-            if kernel == Kernel::OutputDelta && specialisation.covers_rows(&last) {
+        let persistent = plan.persistent.then_some(Kernel::Persistent);
+        for kernel in Kernel::all(plan.forward.len()).chain(persistent) {
+            let elsewhere = match kernel {
+                Kernel::OutputDelta => specialisation.covers_rows(&last),
+                Kernel::BackwardDelta(_) | Kernel::Update => plan.persistent,
+                _ => false,
+            };
+            if elsewhere {
                 continue;
             }
             let source = specialisation.source(kernel, plan.product, kernel.tile(plan));
@@ -67,7 +73,7 @@ impl Kernels {
         Ok(Self { compiled, of })
     }
 
-    /// The pipeline of a kernel; `None` for the output kernel where the forward pass includes it.
+    /// The pipeline of a kernel; `None` where another kernel does its work.
     pub fn get(&self, kernel: Kernel) -> Option<&Bound> {
         let (_, place) = self.of.iter().find(|(known, _)| *known == kernel)?;
         Some(&self.compiled[*place])

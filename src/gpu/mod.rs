@@ -1,5 +1,6 @@
 //! The engine on any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
 
+mod autotune;
 mod buffers;
 mod context;
 mod engine;
@@ -12,6 +13,7 @@ mod report;
 mod roofline;
 mod shader;
 mod state;
+mod step;
 mod timing;
 
 pub use buffers::Buffers;

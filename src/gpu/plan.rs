@@ -108,6 +108,13 @@ const BUSY_GROUPS: usize = 128;
 /// Widest output layer, in `vec4`s, that a block of the forward pass must cover whole, so that δ_L is part of the pass.
 const WHOLE_ROWS: usize = 16;
 
+/// Layers of a network that the persistent kernel takes at most.
+const MAX_PERSISTENT_LAYERS: usize = 4;
+
+/// Work of a step, per member, up to which the persistent kernel is taken unmeasured. On llvmpipe it is then up to four
+/// times as fast as a dispatch per phase, and slower beyond.
+const PERSISTENT_FLOPS: f64 = 2e6;
+
 /// Strands of a product with this `depth` (terms of each sum) and number of outputs: as many as leave a strand at least 64
 /// terms, where the outputs alone are too few to keep a GPU busy. A function of the shape and nothing else, because the
 /// order of a sum decides its last bits.
@@ -166,6 +173,8 @@ pub struct Plan {
     pub backward: Vec<Tile>,
     /// Gradient and update, all layers in one dispatch.
     pub update: Tile,
+    /// Whether the persistent kernel trains; the tiles then serve evaluation.
+    pub persistent: bool,
 }
 
 /// The products of one step.
@@ -236,7 +245,8 @@ impl Product {
     }
 
     /// The tile to take without measuring: the largest that still keeps the GPU busy with `members` networks.
-    fn guess(self, shapes: &[Shape], members: usize) -> Tile {
+    #[must_use]
+    pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
         let menu = self.menu(shapes);
         let groups = |tile: &Tile| -> usize {
             members * shapes.iter().map(|shape| tile.groups(shape.m, shape.n.div_ceil(LANES))).sum::<usize>()
@@ -268,6 +278,13 @@ impl Plan {
         Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
     }
 
+    /// Whether to train with the persistent kernel without measuring: where a step is no more work than its launches.
+    #[must_use]
+    pub fn guess_persistent(population: &Population) -> bool {
+        let flops = population.topology.flops_per_sample() * population.batch_size() as f64;
+        Self::can_persist(population) && population.batch_size() <= 16 && flops < PERSISTENT_FLOPS
+    }
+
     /// A plan whose tiles `pick` chooses, given the shapes that must share one.
     pub fn choose(product: Product, population: &Population, mut pick: impl FnMut(&[Shape]) -> Tile) -> Self {
         let shapes = Shapes::new(population);
@@ -276,7 +293,30 @@ impl Plan {
             forward: shapes.forward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
             backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
             update: pick(&shapes.update),
+            persistent: false,
         }
+    }
+
+    /// The tiles of the persistent kernel: small, because one workgroup must find work for all its invocations.
+    #[must_use]
+    pub fn persistent_tiles(population: &Population) -> Self {
+        Self::choose(Product::Register, population, |shapes| {
+            let rows = population.batch_size().next_power_of_two().min(4);
+            Tile::register(if shapes[0].rows_in_fours { 4 } else { rows }, 1, shapes[0].strands)
+        })
+    }
+
+    /// Whether there is a persistent kernel for `population`: it unrolls over the layers and has no slots of ψ per weight.
+    #[must_use]
+    pub fn can_persist(population: &Population) -> bool {
+        population.topology.layers() <= MAX_PERSISTENT_LAYERS && !population.shared().slots_per_weight()
+    }
+
+    /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
+    #[must_use]
+    pub fn storage_buffers(population: &Population) -> u32 {
+        let weight_scope = population.shared().scope == crate::config::Scope::Weight;
+        8 + u32::from(population.uses_momentum()) + u32::from(weight_scope)
     }
 }
 

@@ -75,6 +75,11 @@ impl Queue {
         self.encoder.get_or_insert_with(|| context.device.create_command_encoder(&Default::default()))
     }
 
+    /// Work per second, once something has finished.
+    pub const fn speed(&self) -> Option<f64> {
+        self.speed
+    }
+
     /// Submits if enough has been recorded.
     pub fn breathe(&mut self, context: &Context) -> Result<()> {
         let enough = self.speed.is_none_or(|speed| self.work >= speed * SUBMIT_SECONDS);

@@ -25,10 +25,12 @@ pub enum Kernel {
     Update,
     /// Clock tick of the neurons.
     Tick,
+    /// Whole steps, a workgroup per member.
+    Persistent,
 }
 
 impl Kernel {
-    /// All kernels of a network of `layers` layers.
+    /// All kernels of a network of `layers` layers but the persistent one, which few networks have.
     pub fn all(layers: usize) -> impl Iterator<Item = Self> {
         let passes = (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta));
         passes.chain([Self::OutputDelta, Self::Update, Self::Tick])
@@ -43,6 +45,7 @@ impl Kernel {
             Self::BackwardDelta(_) => "backward_delta",
             Self::Update => "update",
             Self::Tick => "tick",
+            Self::Persistent => "persistent",
         }
     }
 
@@ -62,7 +65,7 @@ impl Kernel {
             Self::Forward(l) => Some(plan.forward[l]),
             Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
             Self::Update => Some(plan.update),
-            Self::OutputDelta | Self::Tick => None,
+            Self::OutputDelta | Self::Tick | Self::Persistent => None,
         }
     }
 }
@@ -71,7 +74,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 12] = sources![
+const SOURCES: [(&str, &str); 13] = sources![
     "common.wgsl",
     "activation.wgsl",
     "input.wgsl",
@@ -84,10 +87,13 @@ const SOURCES: [(&str, &str); 12] = sources![
     "backward_delta.wgsl",
     "update.wgsl",
     "tick.wgsl",
+    "persistent.wgsl",
 ];
 
 /// Invocations of a workgroup of the kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
+/// Invocations of a workgroup of the persistent kernel.
+const PERSISTENT_WORKGROUP: usize = 256;
 
 /// What the templates see.
 #[derive(Clone, Debug, Serialize)]
@@ -123,6 +129,13 @@ pub struct Specialisation {
     observe_unroll: usize,
     plain_workgroup: usize,
     span: usize,
+    train_rows: usize,
+    batch_size: usize,
+    persistent_workgroup: usize,
+    /// Tiles of the persistent kernel.
+    forward_tiles: Vec<Tile>,
+    backward_tiles: Vec<Tile>,
+    update_tile: Tile,
 }
 
 /// Whether net must be kept beside y: some member observes net².
@@ -136,6 +149,7 @@ impl Specialisation {
     #[must_use]
     pub fn new(population: &Population, layout: &Layout) -> Self {
         let shared: &Config = population.shared();
+        let persistent = Plan::persistent_tiles(population);
         Self {
             activation: shared.activation.to_string(),
             output: shared.output.to_string(),
@@ -165,6 +179,12 @@ impl Specialisation {
             observe_unroll: layout.batch_size.next_power_of_two().min(8),
             plain_workgroup: PLAIN_WORKGROUP,
             span: SPAN,
+            train_rows: population.train_rows(),
+            batch_size: layout.batch_size,
+            persistent_workgroup: PERSISTENT_WORKGROUP,
+            forward_tiles: persistent.forward,
+            backward_tiles: persistent.backward,
+            update_tile: persistent.update,
         }
     }
 
@@ -198,6 +218,7 @@ impl Specialisation {
             first_layer => kernel == Kernel::Forward(0),
             whole_rows => is_output && tile.is_some_and(|tile| self.covers_rows(&tile)),
             product => match product {
+                _ if kernel == Kernel::Persistent => "product_register.wgsl",
                 Product::Register => "product_register.wgsl",
                 Product::Tiled => "product_tiled.wgsl",
             },

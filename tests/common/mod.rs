@@ -201,7 +201,7 @@ pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
 /// A GPU engine with poisoned arenas and bounds checks on.
 pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> GpuEngine {
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
-    let options = Options { plan: Some(plan), checked: true };
+    let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
     engine.poison();
     engine

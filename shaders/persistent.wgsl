@@ -1,0 +1,99 @@
+// Whole steps in one dispatch, for nets whose step is so small that starting its kernels would take longer than running
+// them: forward, delta, backward and update of one member's batch after batch, with nothing but workgroup barriers in
+// between. The phases are the functions of the other kernels, on register tiles, so the bits are theirs too.
+//
+// Launch: x = y = 1, z = member; a workgroup owns a member. `launch.steps` batches, the first at `launch.batch_start`; a
+// tick can only end the last of them. Needs one storage buffer more than the others for momentum, and one for weight scope.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;           // [P][WEIGHTS4]
+@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
+@group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
+@group(0) @binding(5) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(6) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
+@group(0) @binding(7) var<storage, read> rows: array<u32>;                        // [P][ROWS]
+@group(0) @binding(8) var<storage, read> labels: array<u32>;                      // [rows of the data set]
+@group(0) @binding(9) var<storage, read_write> neurons: array<vec4<f32>>;           // [P][PLANES][NEURONS4]
+//% if momentum
+@group(0) @binding(10) var<storage, read_write> momentum: array<vec4<f32>>;         // [P][WEIGHTS4]
+//% endif
+//% if scope == "weight"
+@group(0) @binding(11) var<storage, read_write> rates: array<vec4<f32>>;            // [P][WEIGHTS4]
+//% endif
+//% include "input.wgsl"
+//% include "activation.wgsl"
+//% include "output_delta.wgsl"
+//% set whole_rows = false
+//% for tile in forward_tiles
+//% set op = "forward_" ~ loop.index0 ~ "_"
+//% set first_layer = loop.first
+//% include "forward.wgsl"
+//% endfor
+//% for tile in backward_tiles
+//% set op = "backward_" ~ loop.index ~ "_"
+//% include "backward_delta.wgsl"
+//% endfor
+//% set tile = update_tile
+//% include "update.wgsl"
+
+const WORKGROUP = {{ persistent_workgroup }}u;
+const TRAIN_ROWS = {{ train_rows }}u;
+const BATCH = {{ batch_size }}u;
+
+// The layer's n-th tile of `rows` x `columns4`; m x width4 outputs in all.
+fn tiles(m: u32, rows_per_tile: u32, width4: u32, columns4: u32) -> u32 {
+    return ((m + rows_per_tile - 1u) / rows_per_tile) * ((width4 + columns4 - 1u) / columns4);
+}
+
+@compute @workgroup_size({{ persistent_workgroup }})
+fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let member = group.z;
+    for (var done = 0u; done < launch.steps; done++) {
+        step = launch;
+        step.batch_start = launch.batch_start + done * BATCH;
+        step.batch_len = min(BATCH, TRAIN_ROWS - step.batch_start);
+        if done > 0u {
+            step.flags &= ~FIRST_OF_TICK;
+        }
+//% for tile in forward_tiles
+        {
+            step.layer = {{ loop.index0 }}u;
+            let layer = layers[{{ loop.index0 }}];
+            let across = (layer.out4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
+            for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.out4, {{ tile.columns4 }}u); tile += WORKGROUP) {
+                forward_{{ loop.index0 }}_product(member, layer, tile / across, tile % across, layer.n_in);
+            }
+        }
+        storageBarrier();
+//% endfor
+        for (var sample = local; sample < step.batch_len; sample += WORKGROUP) {
+            output_sample(member, sample);
+        }
+        storageBarrier();
+//% for tile in backward_tiles | reverse
+        {
+            step.layer = {{ loop.revindex }}u;
+            let layer = layers[{{ loop.revindex }}];
+            let across = (layer.in4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
+            for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.in4, {{ tile.columns4 }}u); tile += WORKGROUP) {
+                backward_{{ loop.revindex }}_product(member, layer, tile / across, tile % across, layer.n_out);
+            }
+        }
+        storageBarrier();
+//% endfor
+//% for tile in forward_tiles
+        {
+            let layer = layers[{{ loop.index0 }}];
+            for (var n4 = local; n4 < layer.out4; n4 += WORKGROUP) {
+                observe_neurons(member, layer, n4);
+            }
+            let across = (layer.out4 + {{ update_tile.columns4 - 1 }}u) / {{ update_tile.columns4 }}u;
+            for (var tile = local; tile < tiles(layer.n_in, {{ update_tile.rows }}u, layer.out4, {{ update_tile.columns4 }}u); tile += WORKGROUP) {
+                update_{% if loop.first %}first_{% endif %}product(member, layer, tile / across, tile % across, step.batch_len);
+            }
+        }
+//% endfor
+        storageBarrier();
+    }
+}

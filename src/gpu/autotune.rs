@@ -1,0 +1,207 @@
+//! Choosing tiles by measuring: a few candidates per product around the guess, timed on the adapter with the run's own
+//! shapes, and whole steps in one dispatch against a dispatch per phase. What was found is kept in the user's cache
+//! directory by adapter, driver, version and shapes, so it is measured once.
+//!
+//! No choice changes a result, so neither does a cache that is lost, shared or older than the driver says it is.
+
+use super::engine::GpuEngine;
+use super::layout::{Layout, Step};
+use super::plan::{Plan, Product, Shape, Tile};
+use super::shader::{Kernel, keeps_net};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::population::{MemberState, Population};
+use crate::run::{to_json, write_atomic};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Candidates on either side of the guess.
+const NEIGHBOURS: usize = 1;
+/// A measurement repeats its work until it takes this long.
+const SECONDS: f64 = 2e-3;
+/// Repetitions of a measurement at most.
+const MAX_REPEATS: u32 = 256;
+/// Measurements of one candidate; the fastest counts.
+const TRIES: usize = 3;
+/// Steps longer than this are not bound by their launches: the persistent kernel need not be tried.
+const LAUNCH_BOUND_SECONDS: f64 = 5e-4;
+/// Steps of one dispatch when the persistent kernel is measured.
+const PERSISTENT_STEPS: u32 = 16;
+
+/// Plans found earlier.
+#[derive(Debug)]
+pub struct Cache {
+    path: PathBuf,
+}
+
+impl Cache {
+    /// The user's cache; `None` where the system has no place for one.
+    #[must_use]
+    pub fn of_user() -> Option<Self> {
+        Some(Self::at(dirs::cache_dir()?.join("homeostat").join("autotune.json")))
+    }
+
+    /// A cache in this file.
+    #[must_use]
+    pub const fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    fn read(path: &Path) -> BTreeMap<String, Plan> {
+        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// The plan for `key`, if there is one and it fits the population.
+    pub(super) fn get(&self, key: &str, population: &Population) -> Option<Plan> {
+        Self::read(&self.path).remove(key).filter(|plan| plan.fits(population))
+    }
+
+    /// Adds a plan. A cache that cannot be written costs the next run a measurement and is no reason to fail this one.
+    pub(super) fn put(&self, key: String, plan: Plan) {
+        let mut all = Self::read(&self.path);
+        all.insert(key, plan);
+        if let (Some(directory), Ok(json)) = (self.path.parent(), to_json(&all)) {
+            let _ = std::fs::create_dir_all(directory);
+            let _ = write_atomic(&self.path, json.as_bytes());
+        }
+    }
+}
+
+/// What a plan depends on.
+pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String {
+    let shared = population.shared();
+    format!(
+        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        population.topology.widths(),
+        population.batch_size(),
+        population.len(),
+        shared.scope,
+        if population.uses_momentum() { "momentum" } else { "plain" },
+        if population.uses_psi() { "psi" } else { "constant" },
+        if shared.slots_per_weight() { "slots per weight" } else { "slots per neuron" },
+    )
+}
+
+impl Plan {
+    /// Whether this is a plan that measuring could have found for `population`.
+    #[must_use]
+    pub fn fits(&self, population: &Population) -> bool {
+        let mut tiles = self.forward.iter().chain(&self.backward).chain([&self.update]);
+        let mut all = true;
+        let expected = Self::choose(self.product, population, |shapes| {
+            let menu = self.product.menu(shapes);
+            let tile = tiles.next().filter(|tile| menu.contains(tile));
+            all &= tile.is_some();
+            *tile.unwrap_or(&menu[0])
+        });
+        let lengths = (self.forward.len(), self.backward.len());
+        all && lengths == (expected.forward.len(), expected.backward.len())
+            && (!self.persistent || Self::can_persist(population))
+    }
+}
+
+/// The guess and its neighbours on the menu.
+fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
+    let menu = product.menu(shapes);
+    let guess = product.guess(shapes, members);
+    let place = menu.iter().position(|tile| *tile == guess).unwrap_or(0);
+    menu[place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS + 1).min(menu.len())].to_vec()
+}
+
+impl GpuEngine {
+    /// Takes another plan: tables, kernels and launch sizes.
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        let layout = Layout::new(&self.population, &plan, keeps_net(&self.population));
+        self.buffers.write_tables(&self.context, &layout);
+        self.kernels =
+            super::engine::compile(&self.context, &self.population, &self.buffers, &layout, &plan, self.checked)?;
+        self.layout = layout;
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// Seconds that `work` takes on the device.
+    fn seconds(&mut self, mut work: impl FnMut(&mut Self) -> Result<()>) -> Result<f64> {
+        let mut repeats = 1;
+        let mut timed = |engine: &mut Self, repeats: u32| -> Result<f64> {
+            let start = Instant::now();
+            for _ in 0..repeats {
+                work(engine)?;
+            }
+            engine.queue.finish(&engine.context)?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        // The first run pays for what a driver puts off until then.
+        timed(self, 1)?;
+        while timed(self, repeats)? < SECONDS && repeats < MAX_REPEATS {
+            repeats *= 2;
+        }
+        let mut best = f64::MAX;
+        for _ in 0..TRIES {
+            best = best.min(timed(self, repeats)? / f64::from(repeats));
+        }
+        Ok(best)
+    }
+
+    /// Measures and takes the fastest plan of this product; leaves the engine in the state `initial`.
+    pub(super) fn tune(&mut self, product: Product, initial: &[MemberState]) -> Result<()> {
+        let population = std::sync::Arc::clone(&self.population);
+        let rows: Vec<Vec<u32>> = population.splits.iter().map(|split| split.train.clone()).collect();
+        self.set_order(&rows)?;
+        let kernels: Vec<Kernel> =
+            Kernel::all(population.topology.layers()).filter(|kernel| kernel.tile(&self.plan).is_some()).collect();
+        let mut best: Vec<(f64, Tile)> = kernels.iter().map(|_| (f64::MAX, self.plan.update)).collect();
+        for turn in 0..=2 * NEIGHBOURS {
+            let plan = Plan::choose(product, &population, |shapes| {
+                let candidates = candidates(product, shapes, population.len());
+                candidates[turn % candidates.len()]
+            });
+            self.adopt(plan)?;
+            for (kernel, best) in kernels.iter().zip(&mut best) {
+                let Some(tile) = kernel.tile(&self.plan).filter(|tile| *tile != best.1 || best.0 == f64::MAX) else {
+                    continue;
+                };
+                let layer = match kernel {
+                    Kernel::Forward(l) | Kernel::BackwardDelta(l) => *l as u32,
+                    _ => 0,
+                };
+                let step = Step { layer, ..self.training_step(0) };
+                let seconds = self.seconds(|engine| {
+                    engine.launch(*kernel, false, &step);
+                    Ok(())
+                })?;
+                if seconds < best.0 {
+                    *best = (seconds, tile);
+                }
+            }
+        }
+        let mut found = best.into_iter().map(|(_, tile)| tile);
+        let plan = Plan::choose(product, &population, |_| found.next().expect("one tile per product, in order"));
+        self.adopt(plan)?;
+        self.try_persistent()?;
+        self.set_state(initial)?;
+        self.forget_scores()
+    }
+
+    /// Takes the persistent kernel if whole steps are faster with it.
+    fn try_persistent(&mut self) -> Result<()> {
+        if !self.may_persist() {
+            return Ok(());
+        }
+        let step = self.seconds(|engine| engine.record_steps(0..1, None))?;
+        if step > LAUNCH_BOUND_SECONDS {
+            return Ok(());
+        }
+        let separate = self.plan.clone();
+        let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
+        self.adopt(Plan { persistent: true, ..separate.clone() })?;
+        let launch = Step { steps, flags: Step::TRAINING, ..self.training_step(0) };
+        let persistent = self.seconds(|engine| {
+            engine.launch(Kernel::Persistent, false, &launch);
+            Ok(())
+        })? / f64::from(steps);
+        if persistent < step { Ok(()) } else { self.adopt(separate) }
+    }
+}
