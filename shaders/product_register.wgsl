@@ -63,39 +63,40 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endif
 //% for i in range(unroll)
 //% set lane = "xyzw"[i]
-        {
 //% if a_along == "m"
-            let a_row_k = {{ op }}a_row(member, layer, k + {{ i }}u);
+        let a_row_k_{{ i }} = {{ op }}a_row(member, layer, k + {{ i }}u);
 //% for g in range(rows // 4)
-            let a_{{ g }} = {{ op }}a_load(member, layer, a_row_k, m / 4u + {{ g }}u);
+        let a_{{ i }}_{{ g }} = {{ op }}a_load(member, layer, a_row_k_{{ i }}, m / 4u + {{ g }}u);
 //% if coactivation
-            let a2_{{ g }} = a_{{ g }} * a_{{ g }};
+        let a2_{{ i }}_{{ g }} = a_{{ i }}_{{ g }} * a_{{ i }}_{{ g }};
 //% endif
 //% endfor
 //% endif
 //% if b_along == "n"
-            let b_row_k = {{ op }}b_row(member, layer, k + {{ i }}u);
+        let b_row_k_{{ i }} = {{ op }}b_row(member, layer, k + {{ i }}u);
 //% endif
 //% for c in range(columns)
 //% if b_along == "n"
-            let column_{{ c }} = {{ op }}b_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
+        let column_{{ i }}_{{ c }} = {{ op }}b_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
 //% if coactivation
-            let y2_{{ c }} = {{ op }}y2_load(member, layer, b_row_k, n4 + {{ c }}u, k + {{ i }}u);
+        let y2_{{ i }}_{{ c }} = {{ op }}y2_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
 //% endif
 //% else
-            let column_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});
+        let column_{{ i }}_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});
 //% endif
 //% endfor
+//% endfor
+//# Each sum takes all its terms in turn, so that it is fetched and put back once where registers are too few.
 //% for r in range(rows)
-//% set a = "a_" ~ r ~ "." ~ lane if a_along == "k" else "a_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
 //% for c in range(columns)
-            sum_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }}), column_{{ c }}, sum_{{ r }}_{{ c }});
+//% for i in range(unroll)
+//% set place = "_" ~ r ~ "." ~ "xyzw"[i] if a_along == "k" else "_" ~ i ~ "_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
+        sum_{{ r }}_{{ c }} = fma(vec4<f32>(a{{ place }}), column_{{ i }}_{{ c }}, sum_{{ r }}_{{ c }});
 //% if coactivation
-            square_{{ r }}_{{ c }} = fma(vec4<f32>({{ "a2_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4] }}), y2_{{ c }}, square_{{ r }}_{{ c }});
+        square_{{ r }}_{{ c }} = fma(vec4<f32>(a2{{ place }}), y2_{{ i }}_{{ c }}, square_{{ r }}_{{ c }});
 //% endif
 //% endfor
 //% endfor
-        }
 //% endfor
     }
 //% if tile.strands > 1

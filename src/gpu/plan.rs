@@ -105,6 +105,8 @@ const BLOCKS: [Tile; 16] = [
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// Workgroups that keep a large GPU busy.
 const BUSY_GROUPS: usize = 128;
+/// Multiplications from which a product is worth a larger register tile.
+const LARGE_PRODUCT: usize = 1 << 25;
 /// Widest output layer, in `vec4`s, that a block of the forward pass must cover whole, so that δ_L is part of the pass.
 const WHOLE_ROWS: usize = 16;
 
@@ -256,11 +258,14 @@ impl Product {
     }
 }
 
-/// Shapes measured on llvmpipe, see `results/`: 8 × 16, lower where there are fewer rows.
+/// Shapes measured on llvmpipe, see `results/`: 8 × 16, lower where there are fewer rows, and 16 × 16 for products so large
+/// that 30 % more speed outweighs three times the time to compile; larger tiles take minutes.
 fn register_tile(shapes: &[Shape]) -> Tile {
     let shape = shapes[0];
     let tallest = shapes.iter().map(|shape| shape.m).max().unwrap_or(1);
-    let rows = tallest.next_power_of_two().clamp(if shape.rows_in_fours { 4 } else { 1 }, 8);
+    let terms = shapes.iter().map(|shape| shape.m * shape.n * shape.depth).max().unwrap_or(0);
+    let highest = if terms >= LARGE_PRODUCT && !shape.squares { 16 } else { 8 };
+    let rows = tallest.next_power_of_two().clamp(if shape.rows_in_fours { 4 } else { 1 }, highest);
     let out4 = shape.n.div_ceil(LANES);
     let columns4 = match (shape.is_output && out4 <= 8, shape.squares) {
         (true, _) => out4,
