@@ -2,6 +2,7 @@
 
 use super::buffers::Buffers;
 use super::context::Context;
+use super::half;
 use super::kernels::Kernels;
 use super::layout::{LANES, Layer, Layout, REGIONS, Region, Step};
 use super::plan::{Plan, Product};
@@ -10,6 +11,7 @@ use super::report::{self, Pending, Readback};
 use super::shader::{Kernel, PLAIN_WORKGROUP, Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
+use crate::config::Precision;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
 use crate::error::Result;
 use crate::population::{MemberState, Population};
@@ -47,15 +49,20 @@ pub struct GpuEngine {
 }
 
 impl GpuEngine {
-    /// Puts the population and its `initial` state on the adapter and compiles the kernels.
+    /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
+    /// first prove themselves.
     ///
     /// # Errors
-    /// If something does not fit the adapter or its driver refuses a kernel.
+    /// If something does not fit the adapter, its driver refuses a kernel, or half precision computes something else.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        Self::with_options(context, population, initial, Options::default())
+        let engine = Self::with_options(context, population, initial, Options::default())?;
+        if engine.population.shared().precision == Precision::F16 {
+            half::self_check(&engine.context, &engine.population, &engine.plan)?;
+        }
+        Ok(engine)
     }
 
-    /// As [`Self::new`], with the tiles and the checks chosen.
+    /// As [`Self::new`], with the tiles and the bounds checks chosen and without the proof.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -65,8 +72,14 @@ impl GpuEngine {
         initial: &[MemberState],
         options: Options,
     ) -> Result<Self> {
-        let product = if context.software { Product::Register } else { Product::Tiled };
+        let precision = population.shared().precision;
+        context.require(precision)?;
+        // A register tile stages nothing, so it has nothing to keep in half precision.
+        let product = if context.software && precision == Precision::F32 { Product::Register } else { Product::Tiled };
         let plan = options.plan.unwrap_or_else(|| Plan::guess(product, &population));
+        if precision == Precision::F16 {
+            half::check_inputs(&population, &plan)?;
+        }
         let layout = Layout::new(&population, &plan, keeps_net(&population));
         let buffers = Buffers::new(&context, &population, &layout)?;
         let specialisation = Specialisation::new(&population, &layout);

@@ -3,6 +3,7 @@
 mod buffers;
 mod context;
 mod engine;
+mod half;
 mod kernels;
 mod layout;
 mod pipeline;
