@@ -26,7 +26,7 @@ const LARGEST: f32 = 65504.0;
 const HIDDEN: [usize; 2] = [150, 70];
 const FEATURES: usize = 90;
 const SAMPLES: usize = 75;
-/// Deviation allowed in the proof, as a share of the largest value of an array: ten times what rounding causes there.
+/// Deviation allowed in the proof, as a share of the largest value of an array: at least five times what rounding causes there.
 const TOLERANCE: f32 = 0.02;
 
 /// Refuses what half precision cannot hold.
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_proof_passes_what_is_right_and_catches_what_is_not() {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
-        for (widths, bytes) in [(vec![8, 3], true), (vec![12, 9, 200], false), (vec![20, 300, 80, 30, 10], true)] {
+        for (widths, bytes) in [(vec![8, 3], false), (vec![20, 60, 40, 30, 10], true)] {
             let population = model(&widths, bytes, Config::default());
             let outcome =
                 |product| probe(&context, &population, &Plan::guess(product, &population), Precision::F32).unwrap();
@@ -190,6 +190,93 @@ mod tests {
                     assert!(compare(&reference, &other).unwrap_err().starts_with(&reference[array].0));
                 }
                 other[array].1[last] = right;
+            }
+        }
+    }
+
+    fn round(value: f64) -> f64 {
+        ::half::f16::from_f64(value).to_f64()
+    }
+
+    /// One step of a tanh network with softmax and cross-entropy as naive loops, the factors of the products rounded.
+    fn emulate(population: &Population, round: fn(f64) -> f64) -> Outcome {
+        let state = population.initial_state();
+        let widths = population.topology.widths();
+        let Samples::U8(bytes) = &population.data.samples else { panic!("bytes") };
+        let x: Vec<f64> = bytes.iter().map(|&byte| f64::from(byte) / 255.0).collect();
+        let weight = |l: usize, i: usize, j: usize| f64::from(state[0].layers[l].weights[i * widths[l + 1] + j]);
+        let layers = widths.len() - 1;
+        let mut y = vec![x];
+        for l in 0..layers {
+            let (n_in, n_out) = (widths[l], widths[l + 1]);
+            let net = |s: usize, j: usize| -> f64 {
+                let products = (0..n_in).map(|i| round(y[l][s * n_in + i]) * round(weight(l, i, j)));
+                products.sum::<f64>() - weight(l, n_in, j)
+            };
+            let mut next = vec![];
+            for s in 0..SAMPLES {
+                let row: Vec<f64> = (0..n_out).map(|j| net(s, j)).collect();
+                let total: f64 = row.iter().map(|net| net.exp()).sum();
+                next.extend(row.iter().map(|net| if l + 1 == layers { net.exp() / total } else { net.tanh() }));
+            }
+            y.push(next);
+        }
+        let classes = widths[layers];
+        let target = |k: usize| f64::from(u8::from(population.data.labels[k / classes] as usize == k % classes));
+        let mut delta = vec![y[layers].iter().enumerate().map(|(k, y)| target(k) - y).collect::<Vec<f64>>()];
+        for l in (1..layers).rev() {
+            let (n, above) = (widths[l], widths[l + 1]);
+            let back = |s: usize, i: usize| -> f64 {
+                (0..above).map(|j| round(delta[0][s * above + j]) * round(weight(l, i, j))).sum()
+            };
+            let below = y[l].iter().enumerate().map(|(k, y)| back(k / n, k % n) * (1.0 - y * y)).collect();
+            delta.insert(0, below);
+        }
+        let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+        let mut outcome = vec![];
+        for l in 0..layers {
+            let (n_in, n_out) = (widths[l], widths[l + 1]);
+            let gradient = |k: usize| -> f64 {
+                let products =
+                    (0..SAMPLES).map(|s| round(y[l][s * n_in + k / n_out]) * round(delta[l][s * n_out + k % n_out]));
+                products.sum::<f64>() / SAMPLES as f64
+            };
+            let change: Vec<f64> = (0..n_in * n_out).map(gradient).collect();
+            for (name, values) in [("y", &y[l + 1]), ("δ", &delta[l]), ("ΔW", &change)] {
+                outcome.push((format!("{name} of layer {}", l + 1), narrow(values)));
+            }
+        }
+        outcome
+    }
+
+    #[test]
+    fn the_tolerance_is_well_above_rounding_alone() {
+        let population = model(&[784, 256, 64, 10], true, Config::default());
+        let (population, _) = small(&population, &Plan::guess(Product::Tiled, &population), Precision::F32);
+        let (exact, rounded) = (emulate(&population, |value| value), emulate(&population, round));
+        let mut worst = 0.0_f32;
+        for ((name, exact), (_, rounded)) in exact.iter().zip(&rounded) {
+            let largest = exact.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            let off = exact.iter().zip(rounded).fold(0.0_f32, |off, (a, b)| off.max((a - b).abs())) / largest;
+            println!("{name}: {off:.1e}");
+            worst = worst.max(off);
+        }
+        assert!(worst > 1e-5 && worst < TOLERANCE / 5.0, "{worst}");
+    }
+
+    #[test]
+    fn a_product_is_off_by_no_more_than_stated() {
+        let mut random = Random::new(3, Stream::Weights, 0);
+        let u = (-11.0_f64).exp2();
+        for depth in [1, 10, 784] {
+            for _ in 0..100 {
+                let terms: Vec<[f64; 2]> = (0..depth).map(|_| [random.normal(), random.normal()]).collect();
+                let exact: f64 = terms.iter().map(|[a, b]| a * b).sum();
+                let rounded: f64 = terms.iter().map(|[a, b]| round(*a) * round(*b)).sum();
+                let size: f64 = terms.iter().map(|[a, b]| (a * b).abs()).sum();
+                // What the denormals add: at most half their step beside a factor that is below 8 here.
+                let denormal = depth as f64 * 8.0 * (-25.0_f64).exp2() * 2.0;
+                assert!((rounded - exact).abs() <= (2.0 * u + u * u) * size + denormal, "{depth}");
             }
         }
     }
