@@ -133,6 +133,15 @@ choices! {
     }
 }
 choices! {
+    /// Precision of the factors in the matrix products. Their sums, the weights and all else are f32 either way.
+    Precision {
+        /// single precision
+        F32,
+        /// half precision, on a GPU whose shaders have it
+        F16,
+    }
+}
+choices! {
     /// Named starting points, overridden by whatever else is given.
     Preset {
         /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
@@ -256,6 +265,9 @@ pub struct Config {
     /// What the reported training loss and error are
     #[arg(long, value_enum, default_value_t = Self::default().train_metrics, help_heading = "Run")]
     pub train_metrics: TrainMetrics,
+    /// Precision of the factors in the matrix products; f16 needs a GPU that has it
+    #[arg(long, value_enum, default_value_t = Self::default().precision, help_heading = "Run")]
+    pub precision: Precision,
     /// Device: auto, cpu, gpu, an index or part of a name from `homeostat devices`
     #[arg(long, value_name = "DEVICE", default_value_t = Self::default().device, help_heading = "Run")]
     pub device: String,
@@ -299,6 +311,7 @@ impl Default for Config {
             batch_size: 32,
             seed: 0,
             train_metrics: TrainMetrics::AfterEpoch,
+            precision: Precision::F32,
             device: "auto".into(),
             no_autotune: false,
         }
@@ -520,6 +533,11 @@ impl Config {
                 "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
                 self.scope
             ));
+        }
+        if self.basis == Basis::Coactivation && self.precision == Precision::F16 {
+            return refuse(
+                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32".into(),
+            );
         }
         if self.arm && !self.basis.triggers_below() {
             return refuse(format!("--arm: needs a δ basis; use --basis delta or delta2 instead of {}", self.basis));

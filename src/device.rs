@@ -1,5 +1,6 @@
 //! Which device a run takes: `--device auto|cpu|gpu|INDEX|NAME` made into an engine.
 
+use crate::config::Precision;
 use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -55,10 +56,12 @@ pub struct Opened {
 /// Puts `population` in `state` on the chosen device.
 ///
 /// # Errors
-/// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine.
+/// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine, unless asked
+/// for a precision which that does not have.
 pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
+    let precision = population.shared().precision;
     let gpu = |pick: &Pick| -> Result<Box<dyn Engine>> {
-        Ok(Box::new(GpuEngine::new(Context::open(pick)?, Arc::clone(population), state)?))
+        Ok(Box::new(GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?))
     };
     let cpu = |note| -> Result<Opened> {
         Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
@@ -69,6 +72,7 @@ pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]
         Choice::Auto if automatic().is_none() => cpu(None),
         Choice::Auto => match gpu(&Pick::Hardware) {
             Ok(engine) => Ok(Opened { engine, note: None }),
+            Err(error) if precision == Precision::F16 => Err(error),
             Err(error) => cpu(Some(format!("{error}; taking the CPU engine"))),
         },
     }

@@ -263,6 +263,16 @@ fn mistakes_get_one_message_and_a_code() {
         (vec!["train", "--data", "iris", "--device", "no such GPU"], 4, &["no such GPU"]),
         (vec!["train", "--data", "iris", "--device", "99"], 4, &["99"]),
         (vec!["train", "--data", "iris", "--device", "cpu", "--alpha0", "1e30"], 5, &["epoch", "--alpha0"]),
+        (
+            vec!["train", "--data", "iris", "--device", "cpu", "--precision", "f16"],
+            4,
+            &["--precision f16", "CPU engine", "--precision f32"],
+        ),
+        (
+            vec!["train", "--precision", "f16", "--basis", "coactivation", "--scope", "weight"],
+            2,
+            &["--precision f16", "coactivation"],
+        ),
         (vec!["eval", "no-such.safetensors"], 3, &["no-such.safetensors"]),
         (vec!["fly"], 2, &["fly"]),
     ];
@@ -270,6 +280,28 @@ fn mistakes_get_one_message_and_a_code() {
         let message = fail(&arguments, code);
         for part in parts {
             assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
+        }
+    }
+}
+
+/// Half precision starts where the adapter has it, and is refused by name where not; never silently replaced.
+#[test]
+fn half_precision_runs_or_is_refused() {
+    let devices: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
+    for device in devices.as_array().unwrap() {
+        let name = device["device"].as_str().unwrap();
+        let train = ["train", "--data", "iris", "--epochs", "1", "--quiet", "--precision", "f16", "--device"];
+        for name in [Some(name), device["auto"].as_bool().unwrap().then_some("auto")].into_iter().flatten() {
+            let arguments = [&train[..], &[name]].concat();
+            if device["half_precision"] == true {
+                succeed(&arguments);
+                continue;
+            }
+            let message = fail(&arguments, 4);
+            let adapter = device["name"].as_str().unwrap_or("CPU engine");
+            for part in ["--precision f16", adapter, "--precision f32"] {
+                assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
+            }
         }
     }
 }
@@ -319,6 +351,7 @@ fn help_and_devices_name_everything() {
         "--init",
         "--init-scheme",
         "--no-shuffle",
+        "--precision",
         "--device",
         "--out",
         "--json",

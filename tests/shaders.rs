@@ -1,7 +1,7 @@
 //! The shader contract, without a GPU: every kernel in every specialisation parses, validates and translates; the
 //! structs it shares with the host have the host's offsets; it binds only buffers that exist, and few of them.
 
-use homeostat::config::{Activation, Basis, Config, Hidden, Loss, Output, Rule, Scope};
+use homeostat::config::{Activation, Basis, Config, Hidden, Loss, Output, Precision, Rule, Scope};
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Kernel, Layer, Layout, Plan, Product, Specialisation, Step, bindings, keeps_net};
 use homeostat::population::Population;
@@ -119,12 +119,15 @@ fn check_structs(module: &naga::Module) {
     assert_eq!(span, size_of::<Layer>() as u32);
 }
 
-#[test]
-fn every_specialisation_is_valid() {
-    // Many configurations give the same text; each text is checked once.
+/// Every different text that `specialisations` gives in a precision, with what it is. Many give the same.
+fn texts(precision: Precision, products: &[Product]) -> BTreeMap<String, String> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     for (config, bytes) in specialisations() {
-        for product in [Product::Tiled, Product::Register] {
+        let config = Config { precision, ..config };
+        if config.check().is_err() {
+            continue;
+        }
+        for &product in products {
             let population = population(&config, bytes, 2);
             let plan = Plan::guess(product, &population);
             let layout = Layout::new(&population, &plan, keeps_net(&population));
@@ -137,8 +140,12 @@ fn every_specialisation_is_valid() {
             }
         }
     }
+    texts
+}
+
+fn check_texts(texts: &BTreeMap<String, String>, capabilities: Capabilities) {
     let mut failures = vec![];
-    for (text, what) in &texts {
+    for (text, what) in texts {
         let module = match naga::front::wgsl::parse_str(text) {
             Ok(module) => module,
             Err(e) => {
@@ -147,7 +154,7 @@ fn every_specialisation_is_valid() {
             }
         };
         check_structs(&module);
-        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::IMMEDIATES);
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::IMMEDIATES | capabilities);
         match validator.validate(&module) {
             Err(e) => failures.push(format!("{what}\n{}", e.emit_to_string(text))),
             Ok(info) => {
@@ -173,4 +180,50 @@ fn every_specialisation_is_valid() {
         failures[..failures.len().min(3)].join("\n")
     );
     println!("{} different texts", texts.len());
+}
+
+#[test]
+fn every_specialisation_is_valid() {
+    check_texts(&texts(Precision::F32, &[Product::Tiled, Product::Register]), Capabilities::empty());
+}
+
+#[test]
+fn every_specialisation_is_valid_in_half_precision() {
+    let texts = texts(Precision::F16, &[Product::Tiled]);
+    check_texts(&texts, Capabilities::SHADER_FLOAT16);
+    // Kernels with a product use f16 and say so; the others ask nothing of a driver.
+    let (half, single): (Vec<_>, Vec<_>) = texts.keys().partition(|text| text.starts_with("enable f16;"));
+    assert!(
+        half.iter().all(|text| text.contains("a_tile: array<vec4<f16>") && text.contains("b_tile: array<vec4<f16>"))
+    );
+    assert!(single.iter().all(|text| !text.contains("f16")) && !single.is_empty() && half.len() > single.len());
+}
+
+/// The half-precision kernels for Apple's and Microsoft's compilers, as far as naga takes them.
+#[test]
+fn half_precision_translates_to_msl_and_hlsl() {
+    let population =
+        population(&Config { precision: Precision::F16, hidden: Hidden(vec![40]), ..Config::default() }, true, 1);
+    let plan = Plan::guess(Product::Tiled, &population);
+    let layout = Layout::new(&population, &plan, keeps_net(&population));
+    let specialisation = Specialisation::new(&population, &layout);
+    for kernel in [Kernel::Forward(0), Kernel::Forward(1), Kernel::BackwardDelta(1), Kernel::Update] {
+        let text = specialisation.source(kernel, Product::Tiled, kernel.tile(&plan));
+        let module = naga::front::wgsl::parse_str(&text).expect("it parses");
+        let capabilities = Capabilities::IMMEDIATES | Capabilities::SHADER_FLOAT16;
+        let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module).expect("it is valid");
+        let options =
+            naga::back::msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+        let (msl, _) = naga::back::msl::write_string(&module, &info, &options, &Default::default()).expect("MSL");
+        assert!(msl.contains("half4"), "{kernel:?}");
+        let options = naga::back::hlsl::Options {
+            shader_model: naga::back::hlsl::ShaderModel::V6_2,
+            immediates_target: Some(naga::back::hlsl::BindTarget::default()),
+            ..Default::default()
+        };
+        let mut hlsl = String::new();
+        let pipeline = naga::back::hlsl::PipelineOptions::default();
+        naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline).write(&module, &info, None).expect("HLSL");
+        assert!(hlsl.contains("half4"), "{kernel:?}");
+    }
 }

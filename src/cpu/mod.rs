@@ -17,9 +17,9 @@ mod vectorised;
 
 pub use peaks::peaks;
 
-use crate::config::Rule;
+use crate::config::{Precision, Rule};
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::population::{MemberState, Population, rates};
 use network::Network;
 use output::Tally;
@@ -49,8 +49,15 @@ impl CpuEngine {
     /// Takes the population and its `initial` state.
     ///
     /// # Errors
-    /// None today; the signature is that of every engine.
+    /// If asked for half precision, which it does not have.
     pub fn new(population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
+        if population.shared().precision == Precision::F16 {
+            return Err(Error::Device(
+                "--precision f16: the CPU engine computes in f32 alone; use --precision f32, or a --device that \
+                 `homeostat devices` lists with f16"
+                    .into(),
+            ));
+        }
         let mut engine = Self {
             networks: vec![],
             device: device(),

@@ -72,11 +72,12 @@ impl Cache {
 pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String {
     let shared = population.shared();
     format!(
-        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {}",
+        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {} {}",
         env!("CARGO_PKG_VERSION"),
         population.topology.widths(),
         population.batch_size(),
         population.len(),
+        shared.precision,
         shared.scope,
         if population.uses_momentum() { "momentum" } else { "plain" },
         if population.uses_psi() { "psi" } else { "constant" },

@@ -2,6 +2,7 @@
 //! `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
 
 use super::layout::Step;
+use crate::config::Precision;
 use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -37,10 +38,12 @@ pub struct AdapterSummary {
     pub is_hardware: bool,
     /// Largest array one kernel can bind, in bytes.
     pub max_binding_bytes: u64,
+    /// Whether it can take `--precision f16`.
+    pub half_precision: bool,
 }
 
-/// An opened adapter.
-#[derive(Debug)]
+/// An opened adapter; a clone is the same one.
+#[derive(Clone, Debug)]
 pub struct Context {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
@@ -82,6 +85,13 @@ fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
+/// Why an adapter cannot be taken for `--precision f16`.
+fn lacks_half(adapter: &str) -> Error {
+    Error::Device(format!(
+        "--precision f16: adapter {adapter} has no 16-bit floats in shaders (SHADER_F16); use --precision f32, or another adapter"
+    ))
+}
+
 impl Context {
     /// All adapters, best first.
     #[must_use]
@@ -95,17 +105,26 @@ impl Context {
                 device_type: format!("{:?}", info.device_type),
                 is_hardware: info.device_type != wgpu::DeviceType::Cpu,
                 max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
+                half_precision: adapter.features().contains(wgpu::Features::SHADER_F16),
                 name: info.name,
             }
         };
         adapters().iter().enumerate().map(summary).collect()
     }
 
-    /// Opens the adapter.
+    /// Opens the adapter for kernels in f32.
+    ///
+    /// # Errors
+    /// As [`Self::open_for`].
+    pub fn open(pick: &Pick) -> Result<Self> {
+        Self::open_for(pick, Precision::F32)
+    }
+
+    /// Opens the adapter with the features that kernels of this precision need.
     ///
     /// # Errors
     /// If none fits, it lacks what the kernels need, or its driver refuses to open it.
-    pub fn open(pick: &Pick) -> Result<Self> {
+    pub fn open_for(pick: &Pick, precision: Precision) -> Result<Self> {
         let mut list = adapters();
         let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
         let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
@@ -130,15 +149,22 @@ impl Context {
             };
             Error::Device(format!("--device: {wanted}; adapters found: {listed}; `homeostat devices` lists them"))
         })?;
-        Self::from_adapter(list.swap_remove(index))
+        Self::from_adapter(list.swap_remove(index), precision)
     }
 
-    fn from_adapter(adapter: wgpu::Adapter) -> Result<Self> {
+    fn from_adapter(adapter: wgpu::Adapter, precision: Precision) -> Result<Self> {
         let info = adapter.get_info();
         let name = info.name.clone();
         let refuse = |reason: String| Error::Device(format!("adapter {name}: {reason}; use another, or --device cpu"));
         if !adapter.features().contains(wgpu::Features::IMMEDIATES) {
             return Err(refuse("it has no immediates (push constants), which every kernel needs".into()));
+        }
+        let mut required_features = wgpu::Features::IMMEDIATES | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY);
+        if precision == Precision::F16 {
+            if !adapter.features().contains(wgpu::Features::SHADER_F16) {
+                return Err(lacks_half(&name));
+            }
+            required_features |= wgpu::Features::SHADER_F16;
         }
         let offered = adapter.limits();
         // Only what big nets need is raised above the guaranteed minimum.
@@ -152,7 +178,7 @@ impl Context {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("homeostat"),
-            required_features: wgpu::Features::IMMEDIATES | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY),
+            required_features,
             required_limits,
             ..Default::default()
         }))
@@ -175,6 +201,12 @@ impl Context {
         };
         let software = info.device_type == wgpu::DeviceType::Cpu;
         Ok(Self { device, queue, info: device_info, software, failure })
+    }
+
+    /// Refuses what the adapter was not opened for.
+    pub(super) fn require(&self, precision: Precision) -> Result<()> {
+        let missing = precision == Precision::F16 && !self.device.features().contains(wgpu::Features::SHADER_F16);
+        if missing { Err(lacks_half(&self.info.adapter)) } else { Ok(()) }
     }
 
     /// Turns what the driver has complained about since the last call into an error.

@@ -3,6 +3,7 @@
 use super::autotune::{self, Cache};
 use super::buffers::Buffers;
 use super::context::Context;
+use super::half;
 use super::kernels::Kernels;
 use super::layout::{LANES, Layer, Layout, REGIONS, Region};
 use super::plan::{Plan, Product};
@@ -11,6 +12,7 @@ use super::report::{self, Pending, Readback};
 use super::shader::{Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
+use crate::config::Precision;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
 use crate::error::Result;
 use crate::population::{MemberState, Population};
@@ -71,15 +73,20 @@ fn offers(context: &Context, population: &Population) -> bool {
 }
 
 impl GpuEngine {
-    /// Puts the population and its `initial` state on the adapter and compiles the kernels.
+    /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
+    /// first prove themselves.
     ///
     /// # Errors
-    /// If something does not fit the adapter or its driver refuses a kernel.
+    /// If something does not fit the adapter, its driver refuses a kernel, or half precision computes something else.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        Self::with_options(context, population, initial, Options::default())
+        let engine = Self::with_options(context, population, initial, Options::default())?;
+        if engine.population.shared().precision == Precision::F16 {
+            half::self_check(&engine.context, &engine.population, &engine.plan)?;
+        }
+        Ok(engine)
     }
 
-    /// As [`Self::new`], with the tiles and the checks chosen.
+    /// As [`Self::new`], with the tiles and the bounds checks chosen and without the proof.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -89,11 +96,14 @@ impl GpuEngine {
         initial: &[MemberState],
         options: Options,
     ) -> Result<Self> {
-        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save.
+        let precision = population.shared().precision;
+        context.require(precision)?;
+        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save. A register
+        // tile stages nothing, so it has nothing to keep in half precision.
         let tunes = options.tune.is_some() || !(context.software || population.shared().no_autotune);
         let (product, cache) = match options.tune {
             Some((product, path)) => (product, Some(Cache::at(path))),
-            None if context.software => (Product::Register, None),
+            None if context.software && precision == Precision::F32 => (Product::Register, None),
             None => (Product::Tiled, Cache::of_user().filter(|_| tunes)),
         };
         let key = autotune::key(&context.info, &population);
@@ -104,6 +114,9 @@ impl GpuEngine {
             Plan { persistent, ..Plan::guess(product, &population) }
         });
         let plan = Plan { persistent: plan.persistent && offers(&context, &population), ..plan };
+        if precision == Precision::F16 {
+            half::check_inputs(&population, &plan)?;
+        }
         let layout = Layout::new(&population, &plan, keeps_net(&population));
         let buffers = Buffers::new(&context, &population, &layout)?;
         let kernels = compile(&context, &population, &buffers, &layout, &plan, options.checked)?;

@@ -4,6 +4,7 @@ mod autotune;
 mod buffers;
 mod context;
 mod engine;
+mod half;
 mod kernels;
 mod layout;
 mod pipeline;

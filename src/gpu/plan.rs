@@ -6,6 +6,7 @@
 //! on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`].
 
 use super::layout::LANES;
+use crate::config::{Precision, Scope};
 use crate::population::Population;
 use serde::{Deserialize, Serialize};
 
@@ -311,16 +312,20 @@ impl Plan {
         })
     }
 
-    /// Whether there is a persistent kernel for `population`: it unrolls over the layers and has no slots of ψ per weight.
+    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight and
+    /// works on register tiles, which know no half precision.
     #[must_use]
     pub fn can_persist(population: &Population) -> bool {
-        population.topology.layers() <= MAX_PERSISTENT_LAYERS && !population.shared().slots_per_weight()
+        let shared = population.shared();
+        population.topology.layers() <= MAX_PERSISTENT_LAYERS
+            && !shared.slots_per_weight()
+            && shared.precision == Precision::F32
     }
 
     /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
     #[must_use]
     pub fn storage_buffers(population: &Population) -> u32 {
-        let weight_scope = population.shared().scope == crate::config::Scope::Weight;
+        let weight_scope = population.shared().scope == Scope::Weight;
         8 + u32::from(population.uses_momentum()) + u32::from(weight_scope)
     }
 }

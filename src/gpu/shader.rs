@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use super::plan::{Plan, Product, SPAN, Tile};
-use crate::config::{Basis, Config};
+use crate::config::{Basis, Config, Precision};
 use crate::data::Samples;
 use crate::population::Population;
 use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde};
@@ -136,6 +136,9 @@ pub struct Specialisation {
     forward_tiles: Vec<Tile>,
     backward_tiles: Vec<Tile>,
     update_tile: Tile,
+    /// Type of the operands in workgroup memory. f16 is this and nothing else: they are rounded when they are staged and
+    /// multiplied and summed as f32.
+    staged: String,
 }
 
 /// Whether net must be kept beside y: some member observes net².
@@ -185,6 +188,7 @@ impl Specialisation {
             forward_tiles: persistent.forward,
             backward_tiles: persistent.backward,
             update_tile: persistent.update,
+            staged: shared.precision.to_string(),
         }
     }
 
@@ -223,12 +227,14 @@ impl Specialisation {
                 Product::Tiled => "product_tiled.wgsl",
             },
             tile => Value::from(Serde(tile)),
-            staged => "f32",
             coactivation => self.coactivation && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };
         let name = format!("{}.wgsl", kernel.stem());
         let template = templates.get_template(&name).expect("every kernel has its file");
-        template.render(context).unwrap_or_else(|e| panic!("{name}: {e:#}"))
+        let source = template.render(context).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        // Only what has a product uses f16, and only there may a driver be asked for it.
+        let enable = if self.staged == Precision::F16.to_string() && tile.is_some() { "enable f16;\n\n" } else { "" };
+        format!("{enable}{source}")
     }
 }

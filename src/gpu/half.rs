@@ -1,0 +1,297 @@
+//! Half precision (`--precision f16`): what it can take, and the proof at the start of a run that it works here.
+//!
+//! f16 are only the factors of the matrix products, rounded when a block stages them; see `product_tiled.wgsl`. A factor
+//! rounds with a relative error of at most 2⁻¹¹ = u, so a product Σ a·b is off by at most (2u + u²) Σ |a·b|, plus what
+//! its f32 sum rounds; below 6e-5 f16 is denormal and the error absolute, up to 3e-8 a factor. Tensor cores (wgpu's
+//! cooperative matrices) are not used: naga 30 declares the Vulkan memory model for them, yet emits neither the
+//! `NonPrivatePointer` operands nor the availability and visibility in barriers with which that model lets invocations
+//! exchange anything through workgroup memory (gfx-rs/wgpu issue 8805). A block staged there is no defined operand.
+
+use super::context::Context;
+use super::engine::{GpuEngine, Options};
+use super::plan::{Plan, Product};
+use crate::config::{Activation, Config, Hidden, InitScheme, Precision};
+use crate::data::{DataSet, Samples, Split};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::population::Population;
+use crate::psi::Member;
+use crate::rng::{Random, Stream};
+use crate::topology::Topology;
+use std::sync::Arc;
+
+/// The largest f16.
+const LARGEST: f32 = 65504.0;
+/// Widths of the proof's hidden layers: no multiples of any tile, and more than one block of the larger ones.
+const HIDDEN: [usize; 2] = [150, 70];
+const FEATURES: usize = 90;
+const SAMPLES: usize = 75;
+/// Deviation allowed in the proof, as a share of the largest value of an array: at least five times what rounding causes there.
+const TOLERANCE: f32 = 0.02;
+
+/// Refuses what half precision cannot hold.
+pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
+    if plan.product != Product::Tiled {
+        return Err(Error::config("--precision f16: only the tiled product has half precision"));
+    }
+    if let Samples::F32(values) = &population.data.samples
+        && let Some(value) = values.iter().find(|value| value.abs() > LARGEST)
+    {
+        return Err(Error::config(format!(
+            "--precision f16: {} has the value {value}, and f16 ends at {LARGEST}; scale it, or use --precision f32",
+            population.data.name
+        )));
+    }
+    Ok(())
+}
+
+/// Trains one step of a small network in f32 and in f16, with the tiles and the settings of the run, and compares. Has
+/// its own buffers, so the run does not see it.
+pub fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
+    let reference = probe(context, population, plan, Precision::F32)?;
+    let found = probe(context, population, plan, Precision::F16)?;
+    compare(&reference, &found).map_err(|what| {
+        Error::Device(format!(
+            "--precision f16: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
+             use --precision f32",
+            context.info.adapter, context.info.driver
+        ))
+    })
+}
+
+/// What a step leaves, by name.
+type Outcome = Vec<(String, Vec<f32>)>;
+
+/// One step of a network like that of `population`, but small.
+fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<Outcome> {
+    let (population, plan) = small(population, plan, precision);
+    let before = population.initial_state();
+    let population = Arc::new(population);
+    let options = Options { plan: Some(plan), ..Options::default() };
+    let mut engine = GpuEngine::with_options(context.clone(), population, &before, options)?;
+    engine.set_order(&[(0..SAMPLES as u32).collect()])?;
+    engine.train(0..1, None)?;
+    let mut outcome = vec![];
+    for (l, [y, delta]) in engine.activations_and_deltas(SAMPLES)?.remove(0).into_iter().enumerate() {
+        outcome.extend([(format!("y of layer {}", l + 1), y), (format!("δ of layer {}", l + 1), delta)]);
+    }
+    for (l, (old, new)) in before[0].layers.iter().zip(&engine.state()?[0].layers).enumerate() {
+        let change = new.weights.iter().zip(&old.weights).map(|(new, old)| new - old).collect();
+        outcome.push((format!("ΔW of layer {}", l + 1), change));
+    }
+    Ok(outcome)
+}
+
+/// A population of one small network that needs the same kernels, and the tiles for it: first, last and where there is
+/// one a middle layer, each cut like its model.
+fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, Plan) {
+    let layers = model.topology.layers().min(HIDDEN.len() + 1);
+    let of = |l: usize| if l + 1 == layers { model.topology.layers() - 1 } else { l };
+    let plan = Plan {
+        product: plan.product,
+        forward: (0..layers).map(|l| plan.forward[of(l)]).collect(),
+        backward: (1..layers).map(|l| plan.backward[of(l) - 1]).collect(),
+        update: plan.update,
+        persistent: false,
+    };
+    // The last forward pass covers whole rows of the output if it does in the model.
+    let classes = model.topology.widths()[model.topology.layers()].min(37);
+    let shared = model.shared();
+    let config = Config {
+        hidden: Hidden(HIDDEN[..layers - 1].to_vec()),
+        // relu has a corner, where a rounding turns f′ from 0 to 1.
+        activation: if shared.activation == Activation::Relu { Activation::Tanh } else { shared.activation },
+        init: None,
+        init_scheme: Some(InitScheme::Glorot),
+        // So large that ΔW is not lost in the last bits of W.
+        alpha0: 1.0,
+        batch_size: SAMPLES,
+        precision,
+        ..shared.clone()
+    };
+    let mut random = Random::new(0, Stream::Order, 0);
+    let count = SAMPLES * FEATURES;
+    let samples = match model.data.samples {
+        Samples::U8(_) => Samples::U8((0..count).map(|_| random.below(256) as u8).collect()),
+        Samples::F32(_) => Samples::F32((0..count).map(|_| random.normal() as f32).collect()),
+    };
+    let data = DataSet {
+        name: "self-check".into(),
+        features: FEATURES,
+        classes,
+        samples,
+        labels: (0..SAMPLES).map(|_| random.below(classes as u32)).collect(),
+        test_rows: 0,
+    };
+    let widths = [&[FEATURES], config.hidden.0.as_slice(), &[classes]].concat();
+    let population = Population {
+        members: vec![Member::new(&config, 1)],
+        topology: Topology::new(widths),
+        data: Arc::new(data),
+        splits: vec![Split { train: (0..SAMPLES as u32).collect(), test: vec![] }],
+        configs: vec![config],
+    };
+    (population, plan)
+}
+
+/// Names the first array that deviates by more than rounding.
+fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), String> {
+    for ((name, reference), (_, found)) in reference.iter().zip(found) {
+        let largest = reference.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        for (expected, value) in reference.iter().zip(found) {
+            // Written so that a NaN deviates.
+            let close = (value - expected).abs() <= TOLERANCE * largest;
+            if !close {
+                return Err(format!("{name} has {value} where it should have {expected}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Pick;
+
+    fn model(widths: &[usize], bytes: bool, config: Config) -> Population {
+        let (classes, rows) = (*widths.last().unwrap(), 20);
+        let count = rows * widths[0];
+        let samples = if bytes { Samples::U8(vec![3; count]) } else { Samples::F32(vec![0.5; count]) };
+        let data = DataSet {
+            name: "model".into(),
+            features: widths[0],
+            classes,
+            samples,
+            labels: vec![0; rows],
+            test_rows: 0,
+        };
+        let config = Config { hidden: Hidden(widths[1..widths.len() - 1].to_vec()), ..config };
+        Population::new(vec![config], Arc::new(data), Some(classes)).unwrap()
+    }
+
+    /// The adapter here may have no f16; then f32 in other tiles stands in for it.
+    #[test]
+    fn the_proof_passes_what_is_right_and_catches_what_is_not() {
+        let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
+        for (widths, bytes) in [(vec![8, 3], false), (vec![20, 60, 40, 30, 10], true)] {
+            let population = model(&widths, bytes, Config::default());
+            let outcome =
+                |product| probe(&context, &population, &Plan::guess(product, &population), Precision::F32).unwrap();
+            let (reference, mut other) = (outcome(Product::Register), outcome(Product::Tiled));
+            assert_eq!(compare(&reference, &other), Ok(()));
+            for array in 0..other.len() {
+                let values = &mut other[array].1;
+                assert!(values.iter().any(|value| *value != 0.0), "{widths:?}: {} is 0", reference[array].0);
+                let last = values.len() - 1;
+                let right = values[last];
+                let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                for wrong in [right + 0.1 * largest, f32::NAN] {
+                    other[array].1[last] = wrong;
+                    assert!(compare(&reference, &other).unwrap_err().starts_with(&reference[array].0));
+                }
+                other[array].1[last] = right;
+            }
+        }
+    }
+
+    fn round(value: f64) -> f64 {
+        ::half::f16::from_f64(value).to_f64()
+    }
+
+    /// One step of a tanh network with softmax and cross-entropy as naive loops, the factors of the products rounded.
+    fn emulate(population: &Population, round: fn(f64) -> f64) -> Outcome {
+        let state = population.initial_state();
+        let widths = population.topology.widths();
+        let Samples::U8(bytes) = &population.data.samples else { panic!("bytes") };
+        let x: Vec<f64> = bytes.iter().map(|&byte| f64::from(byte) / 255.0).collect();
+        let weight = |l: usize, i: usize, j: usize| f64::from(state[0].layers[l].weights[i * widths[l + 1] + j]);
+        let layers = widths.len() - 1;
+        let mut y = vec![x];
+        for l in 0..layers {
+            let (n_in, n_out) = (widths[l], widths[l + 1]);
+            let net = |s: usize, j: usize| -> f64 {
+                let products = (0..n_in).map(|i| round(y[l][s * n_in + i]) * round(weight(l, i, j)));
+                products.sum::<f64>() - weight(l, n_in, j)
+            };
+            let mut next = vec![];
+            for s in 0..SAMPLES {
+                let row: Vec<f64> = (0..n_out).map(|j| net(s, j)).collect();
+                let total: f64 = row.iter().map(|net| net.exp()).sum();
+                next.extend(row.iter().map(|net| if l + 1 == layers { net.exp() / total } else { net.tanh() }));
+            }
+            y.push(next);
+        }
+        let classes = widths[layers];
+        let target = |k: usize| f64::from(u8::from(population.data.labels[k / classes] as usize == k % classes));
+        let mut delta = vec![y[layers].iter().enumerate().map(|(k, y)| target(k) - y).collect::<Vec<f64>>()];
+        for l in (1..layers).rev() {
+            let (n, above) = (widths[l], widths[l + 1]);
+            let back = |s: usize, i: usize| -> f64 {
+                (0..above).map(|j| round(delta[0][s * above + j]) * round(weight(l, i, j))).sum()
+            };
+            let below = y[l].iter().enumerate().map(|(k, y)| back(k / n, k % n) * (1.0 - y * y)).collect();
+            delta.insert(0, below);
+        }
+        let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+        let mut outcome = vec![];
+        for l in 0..layers {
+            let (n_in, n_out) = (widths[l], widths[l + 1]);
+            let gradient = |k: usize| -> f64 {
+                let products =
+                    (0..SAMPLES).map(|s| round(y[l][s * n_in + k / n_out]) * round(delta[l][s * n_out + k % n_out]));
+                products.sum::<f64>() / SAMPLES as f64
+            };
+            let change: Vec<f64> = (0..n_in * n_out).map(gradient).collect();
+            for (name, values) in [("y", &y[l + 1]), ("δ", &delta[l]), ("ΔW", &change)] {
+                outcome.push((format!("{name} of layer {}", l + 1), narrow(values)));
+            }
+        }
+        outcome
+    }
+
+    #[test]
+    fn the_tolerance_is_well_above_rounding_alone() {
+        let population = model(&[784, 256, 64, 10], true, Config::default());
+        let (population, _) = small(&population, &Plan::guess(Product::Tiled, &population), Precision::F32);
+        let (exact, rounded) = (emulate(&population, |value| value), emulate(&population, round));
+        let mut worst = 0.0_f32;
+        for ((name, exact), (_, rounded)) in exact.iter().zip(&rounded) {
+            let largest = exact.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            let off = exact.iter().zip(rounded).fold(0.0_f32, |off, (a, b)| off.max((a - b).abs())) / largest;
+            println!("{name}: {off:.1e}");
+            worst = worst.max(off);
+        }
+        assert!(worst > 1e-5 && worst < TOLERANCE / 5.0, "{worst}");
+    }
+
+    #[test]
+    fn a_product_is_off_by_no_more_than_stated() {
+        let mut random = Random::new(3, Stream::Weights, 0);
+        let u = (-11.0_f64).exp2();
+        for depth in [1, 10, 784] {
+            for _ in 0..100 {
+                let terms: Vec<[f64; 2]> = (0..depth).map(|_| [random.normal(), random.normal()]).collect();
+                let exact: f64 = terms.iter().map(|[a, b]| a * b).sum();
+                let rounded: f64 = terms.iter().map(|[a, b]| round(*a) * round(*b)).sum();
+                let size: f64 = terms.iter().map(|[a, b]| (a * b).abs()).sum();
+                // What the denormals add: at most half their step beside a factor that is below 8 here.
+                let denormal = depth as f64 * 8.0 * (-25.0_f64).exp2() * 2.0;
+                assert!((rounded - exact).abs() <= (2.0 * u + u * u) * size + denormal, "{depth}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_f16_cannot_hold_is_refused() {
+        let config = Config { precision: Precision::F16, ..Config::default() };
+        let mut population = model(&[8, 3], false, config);
+        let plan = Plan::guess(Product::Tiled, &population);
+        assert!(check_inputs(&population, &plan).is_ok());
+        assert!(check_inputs(&population, &Plan::guess(Product::Register, &population)).is_err());
+        let data = Arc::make_mut(&mut population.data);
+        data.samples = Samples::F32(vec![1e5; 160]);
+        let message = check_inputs(&population, &plan).unwrap_err().to_string();
+        assert!(message.contains("--precision f16") && message.contains("100000"), "{message}");
+    }
+}
