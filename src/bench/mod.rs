@@ -1,84 +1,21 @@
-//! Measuring training: fixed workloads, run through the same [`Trainer`] as any training, and a device's practical peaks
-//! to hold the figures against. Every figure is a median over windows of training, evaluation not counted.
+//! Measuring training: fixed workloads, trained by the engines as any network is, and a device's practical peaks to hold
+//! the figures against. Every figure is a median over windows of training; nothing else is in the time.
 
 mod roofline;
+mod session;
+mod workload;
 
 pub use roofline::Roofline;
+pub use session::Session;
+pub use workload::Workload;
 
-use crate::config::{Activation, Config, Hidden, Loss, Output, Rule, Scope, TrainMetrics};
-use crate::data::{DataSet, Samples};
+use crate::config::{Precision, Rule, Scope};
 use crate::device;
 use crate::engine::{DeviceInfo, KernelTime};
 use crate::error::{Error, Result};
-use crate::population::Population;
-use crate::rng::{Random, Stream};
-use crate::trainer::{EpochMetrics, Position, Trainer};
 use serde::Serialize;
-use std::ops::ControlFlow;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// A network and a batch size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Workload {
-    /// What it is called.
-    pub name: String,
-    /// n_0 … n_L.
-    pub widths: Vec<usize>,
-    /// B.
-    pub batch_size: usize,
-}
-
-/// The named workloads: name, widths, B.
-const NAMED: [(&str, &[usize], usize); 4] = [
-    ("small", &[784, 256, 10], 128),
-    ("mid", &[784, 1024, 1024, 10], 128),
-    ("big", &[784, 2500, 2000, 1500, 1000, 500, 10], 512),
-    ("online", &[784, 100, 10], 1),
-];
-
-impl Workload {
-    /// All named workloads.
-    #[must_use]
-    pub fn named() -> Vec<Self> {
-        let workload = |&(name, widths, batch_size): &(&str, &[usize], usize)| Self {
-            name: name.to_owned(),
-            widths: widths.to_vec(),
-            batch_size,
-        };
-        NAMED.iter().map(workload).collect()
-    }
-
-    /// The layers as one word.
-    #[must_use]
-    pub fn layers(&self) -> String {
-        let words: Vec<String> = self.widths.iter().map(ToString::to_string).collect();
-        words.join(",")
-    }
-}
-
-impl FromStr for Workload {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        if let Some(named) = Self::named().into_iter().find(|workload| workload.name == text) {
-            return Ok(named);
-        }
-        let numbers = || {
-            let (layers, batch) = text.split_once(':')?;
-            let widths: Vec<usize> = layers.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
-            let batch_size = batch.parse().ok()?;
-            let sound =
-                widths.len() >= 2 && !widths.contains(&0) && widths.iter().all(|&n| n < 1 << 20) && batch_size > 0;
-            sound.then(|| Self { name: text.to_owned(), widths, batch_size })
-        };
-        numbers().ok_or_else(|| {
-            Error::config(format!(
-                "workload `{text}`: use small, mid, big, online, or LAYERS:BATCH, for example 784,100,10:32"
-            ))
-        })
-    }
-}
 
 /// How to run the workloads.
 #[derive(Clone, Debug)]
@@ -89,12 +26,18 @@ pub struct Settings {
     pub scope: Scope,
     /// P.
     pub members: usize,
+    /// Type of the products' factors.
+    pub precision: Precision,
+    /// Take the usual tiles instead of measuring which are fastest.
+    pub no_autotune: bool,
     /// Windows that are thrown away.
     pub warmup: u32,
     /// Windows that count.
     pub runs: u32,
     /// Aim for the length of a window.
     pub window_seconds: f64,
+    /// Ends a measurement within a fraction of a second.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// One measured workload: a line of `--json`.
@@ -120,151 +63,103 @@ pub struct Measurement {
     pub samples_per_second_min: f64,
     /// Fastest window.
     pub samples_per_second_max: f64,
-    /// Weights written per second.
+    /// Weights written per second, biases and the weights of all members counted.
     pub weight_updates_per_second: f64,
-    /// Floating-point operations per second of the products, in 10⁹.
+    /// Operations per second of the matrix products, in 10⁹. Every product counts in full, also where an engine leaves out
+    /// the zeros of its input, as the CPU engine does with single samples; `fraction_of_peak` can then exceed 1.
     pub gflops: f64,
-    /// What the device reaches without memory, in 10⁹ per second.
+    /// What the device reaches without memory, in 10⁹ operations per second.
     pub peak_gflops: f64,
     /// `gflops / peak_gflops`.
     pub fraction_of_peak: f64,
-    /// `gflops` over what peak and bandwidth allow for this workload's arithmetic intensity.
-    pub fraction_of_roofline: f64,
-    /// Samples of one window.
-    pub window_samples: usize,
-    /// Time per kernel in one training step, where the device can tell.
+    /// What a copy larger than the caches reaches, read and written, in 10⁹ bytes per second.
+    pub peak_gigabytes_per_second: f64,
+    /// Training steps of one window.
+    pub window_steps: u64,
+    /// Windows that count.
+    pub windows: u32,
+    /// Time per kernel in one training step, median over several, by the device's own timestamps; absent where the
+    /// device has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelTime>,
 }
 
-/// Rows that windows draw from at most.
-const MAX_ROWS: usize = 60_000;
+impl Measurement {
+    /// Each kernel's share of all kernels' time, 0 … 1.
+    pub fn kernel_shares(&self) -> impl Iterator<Item = (&KernelTime, f64)> {
+        let all: f64 = self.kernels.iter().map(|kernel| kernel.microseconds).sum();
+        self.kernels.iter().map(move |kernel| (kernel, kernel.microseconds / all.max(f64::MIN_POSITIVE)))
+    }
+}
+
+/// Training that is long enough to size the windows by, in seconds.
+const LOOK_SECONDS: f64 = 0.05;
+/// Steps whose kernels are timed.
+const TIMED_STEPS: usize = 7;
 
 /// Measures one workload on one device, whose peaks are `roofline`.
 ///
 /// # Errors
-/// If the device cannot hold or run it.
+/// If the device cannot hold or run it, or once the interrupt flag is set.
 pub fn measure(
     workload: &Workload,
     choice: &device::Choice,
     settings: &Settings,
     roofline: &Roofline,
 ) -> Result<Measurement> {
-    let most = (MAX_ROWS / workload.batch_size).max(1);
-    // A short look first, to size the windows.
-    let steps = 4.min(most);
-    let (rates, _) = run(workload, choice, settings, steps, 2)?;
-    let per_step = (workload.batch_size * settings.members) as f64;
-    let wanted = (settings.window_seconds * median(&rates[1..]) / per_step) as usize;
-    let (rates, run) = run(workload, choice, settings, wanted.clamp(steps, most), settings.warmup + settings.runs)?;
-    let mut counted = rates[settings.warmup as usize..].to_vec();
-    counted.sort_by(f64::total_cmp);
-    let rate = median(&counted);
-    let topology = &run.population.topology;
-    let flops = topology.flops_per_sample();
-    let gflops = rate * flops / 1e9;
-    let intensity = flops * per_step / bytes_per_step(&run.population);
-    let attainable = roofline.gflops.min(intensity * roofline.gigabytes_per_second);
+    if settings.runs == 0 {
+        return Err(Error::config("--runs 0: must be at least 1"));
+    }
+    let mut session = Session::open(workload, choice, settings)?;
+    let steps = window_steps(&mut session, settings.window_seconds)?;
+    let per_step = session.samples_per_step() as f64;
+    let mut window = || -> Result<f64> {
+        // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
+        Ok(steps as f64 * per_step / session.train(steps)?.as_secs_f64().max(1e-9))
+    };
+    for _ in 0..settings.warmup {
+        window()?;
+    }
+    let mut rates = (0..settings.runs).map(|_| window()).collect::<Result<Vec<_>>>()?;
+    rates.sort_by(f64::total_cmp);
+    let kernels = session.kernel_times(TIMED_STEPS)?;
+    let rate = median(&rates);
+    let topology = &session.population().topology;
+    let gflops = rate * topology.flops_per_sample() / 1e9;
     Ok(Measurement {
         workload: workload.name.clone(),
         layers: workload.layers(),
         batch_size: workload.batch_size,
         members: settings.members,
-        device: run.device,
+        device: session.device().clone(),
         rule: settings.rule,
         scope: settings.scope,
         samples_per_second: rate,
-        samples_per_second_min: counted[0],
-        samples_per_second_max: counted[counted.len() - 1],
+        samples_per_second_min: rates[0],
+        samples_per_second_max: rates[rates.len() - 1],
         weight_updates_per_second: rate / workload.batch_size as f64 * topology.parameters() as f64,
         gflops,
         peak_gflops: roofline.gflops,
         fraction_of_peak: gflops / roofline.gflops,
-        fraction_of_roofline: gflops / attainable,
-        window_samples: run.population.train_rows(),
-        kernels: run.kernels,
+        peak_gigabytes_per_second: roofline.gigabytes_per_second,
+        window_steps: steps,
+        windows: settings.runs,
+        kernels,
     })
 }
 
-struct Run {
-    population: Arc<Population>,
-    device: DeviceInfo,
-    kernels: Vec<KernelTime>,
-}
-
-/// Trains `windows` epochs of `steps` steps; samples per second of each, all members together.
-fn run(
-    workload: &Workload,
-    choice: &device::Choice,
-    settings: &Settings,
-    steps: usize,
-    windows: u32,
-) -> Result<(Vec<f64>, Run)> {
-    let population = Arc::new(population(workload, settings, steps, windows)?);
-    let opened = device::open(choice, &population, &population.initial_state())?;
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let device = opened.engine.device().clone();
-    let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
-    let mut rates = vec![];
-    let mut keep = |metrics: &[EpochMetrics]| {
-        rates.push(metrics[0].samples_per_second * settings.members as f64);
-        Ok(ControlFlow::Continue(()))
-    };
-    trainer.run(&mut keep)?;
-    let kernels = trainer.into_engine().kernel_times(0)?;
-    Ok((rates, Run { population, device, kernels }))
-}
-
-/// The workload as a population on `steps` batches of MNIST, or of noise where its shape is another.
-fn population(workload: &Workload, settings: &Settings, steps: usize, windows: u32) -> Result<Population> {
-    let (features, classes) = (workload.widths[0], workload.widths[workload.widths.len() - 1]);
-    let rows = steps * workload.batch_size;
-    let mut data = match (features, classes) {
-        (784, 10) if rows <= MAX_ROWS => DataSet::open("mnist")?,
-        _ => noise(features, classes, rows),
-    };
-    if let Samples::U8(bytes) = &mut data.samples {
-        bytes.truncate(rows * features);
+/// Steps that take about `seconds`.
+fn window_steps(session: &mut Session, seconds: f64) -> Result<u64> {
+    // The first step pays for late compilation and page faults.
+    session.train(1)?;
+    let mut steps = 1;
+    loop {
+        let taken = session.train(steps)?.as_secs_f64();
+        if taken >= LOOK_SECONDS.min(seconds) || steps >= 1 << 24 {
+            return Ok(((steps as f64 * seconds / taken.max(1e-9)).ceil() as u64).clamp(1, 1 << 24));
+        }
+        steps *= 2;
     }
-    data.labels.truncate(rows);
-    data.test_rows = 0;
-    let config = Config {
-        data: data.name.clone(),
-        test_fraction: Some(0.0),
-        hidden: Hidden(workload.widths[1..workload.widths.len() - 1].to_vec()),
-        // The units of the paper, which are also the dearest.
-        activation: Activation::Logistic,
-        output: Output::Logistic,
-        loss: Loss::Mse,
-        rule: settings.rule,
-        scope: settings.scope,
-        alpha0: 0.1,
-        theta: Some(0.6),
-        epochs: windows,
-        batch_size: workload.batch_size,
-        train_metrics: TrainMetrics::Running,
-        ..Config::default()
-    };
-    let member = |seed: usize| Config { seed: seed as u64, ..config.clone() };
-    Population::new((0..settings.members).map(member).collect(), Arc::new(data), Some(classes))
-}
-
-fn noise(features: usize, classes: usize, rows: usize) -> DataSet {
-    let mut random = Random::new(0, Stream::Order, 0);
-    let bytes = (0..rows * features).map(|_| random.below(256) as u8).collect();
-    let labels = (0..rows).map(|row| (row % classes) as u32).collect();
-    DataSet { name: "noise".into(), features, classes, samples: Samples::U8(bytes), labels, test_rows: 0 }
-}
-
-/// Bytes that a step must move at least: W read by the forward and the backward pass, read and written by the update,
-/// with its rates and velocity; the rows; y and δ once written and once read.
-fn bytes_per_step(population: &Population) -> f64 {
-    let shared = population.shared();
-    let per_weight = 16 + if shared.scope == Scope::Weight { 4 } else { 0 } + if shared.momentum > 0.0 { 8 } else { 0 };
-    let widths = population.topology.widths();
-    let per_sample = widths[0] + 16 * widths[1..].iter().sum::<usize>();
-    let bytes = population.topology.parameters() * per_weight + population.batch_size() * per_sample;
-    (bytes * population.len()) as f64
 }
 
 /// The middle of sorted or unsorted values.
@@ -279,15 +174,21 @@ fn median(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn workloads_are_read_by_name_and_by_shape() {
-        assert_eq!("small".parse::<Workload>().unwrap().widths, [784, 256, 10]);
-        let own: Workload = "20,5,3:7".parse().unwrap();
-        assert_eq!((own.widths, own.batch_size), (vec![20, 5, 3], 7));
-        for bad in ["huge", "20:7", "20,0,3:7", "20,5,3:0", "20,5,3", "a,b:1", ":1"] {
-            assert!(bad.parse::<Workload>().is_err(), "{bad}");
+    fn settings() -> Settings {
+        Settings {
+            rule: Rule::Psi,
+            scope: Scope::Weight,
+            members: 2,
+            precision: Precision::F32,
+            no_autotune: false,
+            warmup: 1,
+            runs: 3,
+            window_seconds: 1e-4,
+            interrupt: Arc::default(),
         }
     }
+
+    const ROOFLINE: Roofline = Roofline { gflops: 10.0, gigabytes_per_second: 10.0 };
 
     #[test]
     fn the_median_is_the_middle() {
@@ -297,13 +198,33 @@ mod tests {
 
     #[test]
     fn a_tiny_workload_is_measured() {
-        let settings =
-            Settings { rule: Rule::Psi, scope: Scope::Weight, members: 2, warmup: 1, runs: 3, window_seconds: 1e-4 };
-        let roofline = Roofline { gflops: 10.0, gigabytes_per_second: 10.0 };
-        let row = measure(&"20,5,3:7".parse().unwrap(), &device::Choice::Cpu, &settings, &roofline).unwrap();
+        let row = measure(&"20,5,3:7".parse().unwrap(), &device::Choice::Cpu, &settings(), &ROOFLINE).unwrap();
         assert!(row.samples_per_second_min <= row.samples_per_second);
         assert!(row.samples_per_second <= row.samples_per_second_max);
         assert!((row.gflops - row.samples_per_second * (20.0 * 5.0 * 4.0 + 5.0 * 3.0 * 6.0) / 1e9).abs() < 1e-9);
         assert!((row.fraction_of_peak - row.gflops / 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn epochs_follow_one_another_and_nothing_freezes() {
+        // Sigmoids of 784 bytes saturate at once, so ψ triggers in the first epoch.
+        let workload: Workload = "784,4,10:6000".parse().unwrap();
+        let mut session = Session::open(&workload, &device::Choice::Cpu, &settings()).unwrap();
+        assert_eq!(session.population().steps_per_epoch(), 10);
+        for steps in [1, 8, 23, 11] {
+            session.train(steps).unwrap();
+        }
+        assert_eq!((session.epoch, session.batch), (5, 3));
+        session.engine.request_report(crate::engine::Wanted { train: false, test: false }).unwrap();
+        let report = session.engine.next_report().unwrap();
+        assert!(report.members.iter().all(|m| m.alpha.iter().all(|a| a.frozen == 0.0 && a.mean > 0.099)));
+    }
+
+    #[test]
+    fn an_interrupt_ends_it() {
+        let settings = settings();
+        settings.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+        let outcome = measure(&"20,5,3:7".parse().unwrap(), &device::Choice::Cpu, &settings, &ROOFLINE);
+        assert!(matches!(outcome, Err(Error::Interrupted)));
     }
 }

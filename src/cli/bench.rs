@@ -1,18 +1,21 @@
 //! `homeostat bench`: how fast this program trains on this machine.
 
 use super::progress::thousands;
-use super::{say, tell};
+use super::{interrupt_flag, percent, say, tell};
 use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
-use crate::config::{Config, Rule, Scope};
+use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 /// Measure training speed: samples and operations per second against what the device can do at best.
 ///
 /// Networks have logistic units and squared error and train on MNIST where they have its shape, else on noise. First the
-/// device's peaks are measured: arithmetic without memory, and a large copy.
+/// device's peaks are measured: arithmetic without memory, and a copy larger than its caches. Then each workload trains in
+/// windows of about half a second, of which the median counts; where the device has timestamps, the kernels of a step are
+/// timed one by one afterwards.
 #[derive(clap::Args)]
 pub struct Bench {
     /// small (784-256-10, B 128), mid (784-1024-1024-10, B 128), big (784-2500-2000-1500-1000-500-10, B 512),
@@ -31,6 +34,12 @@ pub struct Bench {
     /// Networks trained together
     #[arg(long, value_name = "P", default_value_t = 1)]
     members: usize,
+    /// Type of the products' factors, as for train
+    #[arg(long, value_enum, default_value_t = Config::default().precision)]
+    precision: Precision,
+    /// Take the GPU tiles that usually fit instead of measuring which are fastest
+    #[arg(long)]
+    no_autotune: bool,
     /// Windows of about half a second that are thrown away
     #[arg(long, value_name = "N", default_value_t = 1)]
     warmup: u32,
@@ -48,8 +57,7 @@ pub struct Bench {
 /// Length of a window.
 const WINDOW_SECONDS: f64 = 0.5;
 
-const HEADER: [&str; 9] =
-    ["workload", "device", "samples/s", "min", "max", "updates/s", "GFLOP/s", "of peak", "of roofline"];
+const HEADER: [&str; 9] = ["workload", "B", "device", "samples/s", "min", "max", "updates/s", "GFLOP/s", "of peak"];
 
 impl Bench {
     /// Measures and prints.
@@ -61,21 +69,27 @@ impl Bench {
         if self.members == 0 {
             return Err(Error::config("--members 0: must be at least 1"));
         }
+        let choices = self.choices()?;
         let settings = Settings {
             rule: self.rule,
             scope: self.scope,
             members: self.members,
+            precision: self.precision,
+            no_autotune: self.no_autotune,
             warmup: self.warmup,
             runs: self.runs,
             window_seconds: WINDOW_SECONDS,
+            interrupt: interrupt_flag()?,
         };
         let mut rows = vec![];
-        for choice in self.choices()? {
-            let roofline = Roofline::measure(&choice)?;
-            let mut headed = false;
-            for workload in &workloads {
+        for choice in choices {
+            let roofline = Roofline::measure(&choice, &settings.interrupt)?;
+            for (place, workload) in workloads.iter().enumerate() {
+                if settings.interrupt.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
                 let measured = measure(workload, &choice, &settings, &roofline)?;
-                if !std::mem::replace(&mut headed, true) {
+                if place == 0 {
                     tell(format_args!(
                         "device: {}: at best {:.0} GFLOP/s, {:.1} GB/s",
                         measured.device, roofline.gflops, roofline.gigabytes_per_second
@@ -88,8 +102,11 @@ impl Bench {
                 } else {
                     say(line(&cells(&measured)))?;
                 }
-                for time in &measured.kernels {
-                    tell(format_args!("{:>24} {:>11.1} µs", time.kernel, time.microseconds));
+                if !measured.kernels.is_empty() {
+                    tell("    kernels of one step, median, by the device's timestamps:");
+                }
+                for (time, share) in measured.kernel_shares() {
+                    tell(format_args!("{:>28} {:>11.1} µs {:>8}", time.kernel, time.microseconds, percent(share)));
                 }
                 rows.push(measured);
             }
@@ -112,6 +129,7 @@ impl Bench {
 fn cells(row: &Measurement) -> [String; 9] {
     [
         row.workload.clone(),
+        row.batch_size.to_string(),
         row.device.engine.clone(),
         thousands(row.samples_per_second),
         thousands(row.samples_per_second_min),
@@ -119,25 +137,48 @@ fn cells(row: &Measurement) -> [String; 9] {
         format!("{:.2e}", row.weight_updates_per_second),
         format!("{:.1}", row.gflops),
         format!("{:.0} %", 100.0 * row.fraction_of_peak),
-        format!("{:.0} %", 100.0 * row.fraction_of_roofline),
     ]
 }
 
 fn line(cells: &[String; 9]) -> String {
-    let [workload, device, rest @ ..] = cells;
-    rest.iter().fold(format!("{workload:<14} {device:<6}"), |line, cell| line + &format!(" {cell:>11}"))
+    let [workload, batch, device, rest @ ..] = cells;
+    rest.iter().fold(format!("{workload:<14} {batch:>5} {device:<6}"), |line, cell| line + &format!(" {cell:>11}"))
 }
 
-/// The table as Markdown, with the ratio to the CPU engine where both were measured.
+/// The table as Markdown, with the ratio to the CPU engine where both were measured, then the kernels and the devices.
 fn markdown(rows: &[Measurement]) -> String {
-    let mut text = format!("| {} | to CPU |\n|{}\n", HEADER.join(" | "), "---|".repeat(HEADER.len() + 1));
+    let Some(first) = rows.first() else { return String::new() };
+    let mut text = format!(
+        "Rule {}, scope {}, {} together; median, slowest and fastest of {} windows.\n\n",
+        first.rule,
+        first.scope,
+        if first.members == 1 { "1 network".into() } else { format!("{} networks", first.members) },
+        first.windows
+    );
+    text += &format!("| {} | to CPU |\n|{}\n", HEADER.join(" | "), "---|".repeat(HEADER.len() + 1));
     for row in rows {
         let cpu = rows.iter().find(|other| other.device.engine == "cpu" && other.workload == row.workload);
         let ratio =
             cpu.map_or(String::new(), |cpu| format!("{:.2} ×", row.samples_per_second / cpu.samples_per_second));
         text += &format!("| {} | {ratio} |\n", cells(row).join(" | "));
     }
-    let mut devices: Vec<String> = rows.iter().map(|row| format!("- {}: {}", row.device.engine, row.device)).collect();
-    devices.dedup();
-    text + "\n" + &devices.join("\n") + "\n"
+    text += "\n";
+    let mut devices: Vec<&Measurement> = rows.iter().collect();
+    devices.dedup_by_key(|row| &row.device);
+    for row in devices {
+        text += &format!(
+            "- {}: {}; at best {:.0} GFLOP/s, {:.1} GB/s\n",
+            row.device.engine, row.device, row.peak_gflops, row.peak_gigabytes_per_second
+        );
+    }
+    if rows.iter().any(|row| !row.kernels.is_empty()) {
+        text += "\n| workload | kernel | µs per step | share |\n|---|---|---|---|\n";
+    }
+    for row in rows {
+        for (time, share) in row.kernel_shares() {
+            text +=
+                &format!("| {} | {} | {:.1} | {} |\n", row.workload, time.kernel, time.microseconds, percent(share));
+        }
+    }
+    text
 }

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The CPU engine against PyTorch eager on the same machine in alternating rounds: one line of ratios per round and
+# workload, then their medians.
+#
+#   benches/peers.sh TORCH_MLP.PY [ROUNDS]      (PYTHON=python3, MNIST=folder of unpacked IDX files)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+peer=${1:?path of torch_mlp.py}
+rounds=${2:-5}
+cargo build --release --locked --quiet
+ratios=$(mktemp)
+trap 'rm -f "$ratios"' EXIT
+for round in $(seq "$rounds"); do
+    for workload in small:784,256,10:128:200 mid:784,1024,1024,10:128:40 online:784,100,10:1:2000; do
+        IFS=: read -r name layers batch steps <<<"$workload"
+        for rule in constant psi; do
+            theirs=sgd
+            [ "$rule" = constant ] || theirs=psi-post
+            ours=$(target/release/homeostat bench "$name" --device cpu --rule "$rule" --scope weight --runs 3 --json \
+                2>/dev/null | sed -E 's/.*"samples_per_second":([0-9.]+).*/\1/')
+            torch=$("${PYTHON:-python3}" "$peer" ${MNIST:+--mnist "$MNIST"} --layers "$layers" --batch "$batch" \
+                --steps "$steps" --rule "$theirs" | sed -E 's/.*"samples_per_s": ([0-9.]+).*/\1/')
+            awk -v n="$name" -v r="$rule" -v k="$round" -v a="$ours" -v b="$torch" \
+                'BEGIN { printf "%-7s %-9s round %d: %8.0f / %8.0f = %.2f\n", n, r, k, a, b, a / b }' | tee -a "$ratios"
+        done
+    done
+done
+sort -k1,1 -k2,2 "$ratios" | awk '{ print $1, $2, $NF }' | sort -k1,1 -k2,2 -k3,3n | awk '
+    function flush() { if (n) printf "%-7s %-9s median %.2f\n", substr(key, 1, index(key, " ") - 1), \
+        substr(key, index(key, " ") + 1), (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2 }
+    $1 " " $2 != key { flush(); key = $1 " " $2; n = 0 }
+    { v[++n] = $3 }
+    END { flush() }'

@@ -1,0 +1,61 @@
+//! The workloads of `homeostat bench` under criterion, which keeps history and compares with it: time per training step and
+//! samples per second, on the CPU engine and on the first GPU if there is any adapter.
+//!
+//! `cargo bench -- small` takes the benchmarks whose name contains `small`.
+
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use homeostat::bench::{Session, Settings, Workload};
+use homeostat::config::{Precision, Rule, Scope};
+use homeostat::device::Choice;
+use homeostat::gpu::{Context, Pick};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rules and what they are called; the dear and the plain.
+const RULES: [(&str, Rule, Scope); 3] = [
+    ("constant", Rule::Constant, Scope::Neuron),
+    ("psi-neuron", Rule::Psi, Scope::Neuron),
+    ("psi-weight", Rule::Psi, Scope::Weight),
+];
+
+fn workloads(criterion: &mut Criterion) {
+    let mut devices = vec![("cpu", Choice::Cpu)];
+    if !Context::list().is_empty() {
+        devices.push(("gpu", Choice::Gpu(Pick::Any)));
+    }
+    for workload in Workload::named() {
+        let mut group = criterion.benchmark_group(&workload.name);
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
+        group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+        group.throughput(Throughput::Elements(workload.batch_size as u64));
+        for (device, choice) in &devices {
+            for (name, rule, scope) in RULES {
+                let settings = Settings {
+                    rule,
+                    scope,
+                    members: 1,
+                    precision: Precision::F32,
+                    no_autotune: false,
+                    warmup: 0,
+                    runs: 1,
+                    window_seconds: 0.0,
+                    interrupt: Arc::default(),
+                };
+                // Opened by the first step, so that a filter on names spares what it leaves out.
+                let mut session = None;
+                group.bench_function(format!("{device}/{name}"), |bencher| {
+                    bencher.iter_custom(|steps| {
+                        let session = session.get_or_insert_with(|| {
+                            Session::open(&workload, choice, &settings).expect("the device takes the workload")
+                        });
+                        session.train(steps).expect("the device trains")
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, workloads);
+criterion_main!(benches);

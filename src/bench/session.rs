@@ -1,0 +1,115 @@
+//! A workload on a device, trained for as many steps as one likes: what `homeostat bench` and the criterion benches time.
+
+use super::{Settings, Workload};
+use crate::device;
+use crate::engine::{DeviceInfo, Engine, KernelTime, Wanted};
+use crate::error::{Error, Result};
+use crate::population::Population;
+use crate::trainer;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Arithmetic between two looks at the interrupt flag: a fraction of a second on two processor cores.
+const CALL_FLOPS: f64 = 5e9;
+/// Steps between two looks at the interrupt flag at most.
+const CALL_STEPS: f64 = 256.0;
+
+/// A workload on a device.
+pub struct Session {
+    population: Arc<Population>,
+    pub(super) engine: Box<dyn Engine>,
+    settings: Settings,
+    /// Next batch of the epoch.
+    pub(super) batch: u32,
+    /// Epoch, from 1, which is also the number of its tick.
+    pub(super) epoch: u32,
+    /// Steps per call of the engine at most.
+    stride: u32,
+}
+
+impl Session {
+    /// Puts `workload` on the device of `choice`.
+    ///
+    /// # Errors
+    /// If there is no such device or it cannot hold the workload.
+    pub fn open(workload: &Workload, choice: &device::Choice, settings: &Settings) -> Result<Self> {
+        let population = Arc::new(workload.population(settings)?);
+        let mut engine = device::open(choice, &population, &population.initial_state())?.engine;
+        engine.set_order(&trainer::order(&population, 1))?;
+        let step = population.topology.flops_per_sample() * (population.batch_size() * population.len()) as f64;
+        let stride = (CALL_FLOPS / step).clamp(1.0, CALL_STEPS) as u32;
+        Ok(Self { population, engine, settings: settings.clone(), batch: 0, epoch: 1, stride })
+    }
+
+    /// What it runs on.
+    #[must_use]
+    pub fn device(&self) -> &DeviceInfo {
+        self.engine.device()
+    }
+
+    /// What it trains.
+    #[must_use]
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// Samples of one step, those of all members together.
+    #[must_use]
+    pub fn samples_per_step(&self) -> usize {
+        self.population.batch_size() * self.population.len()
+    }
+
+    /// Trains `steps` steps, epoch after epoch of the same order with a clock tick at the end of each, and waits for the
+    /// device. Returns the time that took, without the report at the end.
+    ///
+    /// # Errors
+    /// If the device fails, a loss is not finite, or [`Error::Interrupted`] once the interrupt flag is set.
+    pub fn train(&mut self, mut steps: u64) -> Result<Duration> {
+        let in_epoch = self.population.steps_per_epoch();
+        while steps > 0 {
+            self.check_interrupt()?;
+            let most = self.stride.min(in_epoch - self.batch);
+            let end = self.batch + steps.min(u64::from(most)) as u32;
+            self.engine.train(self.batch..end, (end == in_epoch).then_some(self.epoch))?;
+            steps -= u64::from(end - self.batch);
+            self.batch = end;
+            if end == in_epoch {
+                (self.batch, self.epoch) = (0, self.epoch + 1);
+            }
+        }
+        self.engine.request_report(Wanted { train: false, test: false })?;
+        let report = self.engine.next_report()?;
+        if report.members.iter().any(|member| !member.running.loss.is_finite()) {
+            return Err(Error::Run("the loss is no longer finite".into()));
+        }
+        Ok(Duration::from_secs_f64(report.train_seconds))
+    }
+
+    /// The kernels of one step and the median time of each over `steps` steps; empty where the device cannot tell.
+    ///
+    /// # Errors
+    /// As [`Self::train`].
+    pub fn kernel_times(&mut self, steps: usize) -> Result<Vec<KernelTime>> {
+        let mut all = vec![];
+        for _ in 0..steps {
+            self.check_interrupt()?;
+            let times = self.engine.kernel_times(0)?;
+            if times.is_empty() {
+                return Ok(times);
+            }
+            all.push(times);
+        }
+        let mut medians = all[0].clone();
+        for (place, kernel) in medians.iter_mut().enumerate() {
+            let samples: Vec<f64> =
+                all.iter().filter_map(|times| times.get(place)).map(|time| time.microseconds).collect();
+            kernel.microseconds = super::median(&samples);
+        }
+        Ok(medians)
+    }
+
+    fn check_interrupt(&self) -> Result<()> {
+        if self.settings.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
