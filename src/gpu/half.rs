@@ -170,7 +170,7 @@ mod tests {
         Population::new(vec![config], Arc::new(data), Some(classes)).unwrap()
     }
 
-    /// The adapter here may have no f16; then f32 in other tiles stands in for it.
+    /// An adapter may have no f16, so f32 in other tiles stands in for it.
     #[test]
     fn the_proof_passes_what_is_right_and_catches_what_is_not() {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
