@@ -23,12 +23,14 @@
 //!
 //! ```text
 //! rows of the data set ─ forward, layer by layer ─→ y_1 … y_L          one kernel per layer: product, bias, f
-//!                                                   │ output_delta     loss and error stay on the device
+//!                                                   │ output_delta     with the last forward pass; loss and error stay
 //!                        δ_L ←──────────────────────┘
 //! δ_1 … δ_(L−1) ←─ backward_delta, from the top ─── δ_L, W             reads W before any update of this step
 //! W, m, observed sums ←─ update: gradient x̃ᵀδ/B, α, momentum           one kernel for all layers; the gradient
 //!                                                                      never reaches memory
 //! α ←─ tick: ψ(observed means, θ_M)                                    only where the clock ticks
+//!
+//! persistent: all of it for many steps in one dispatch                 only where a step is shorter than its launches
 //! ```
 //!
 //! # Map

@@ -83,7 +83,7 @@ impl Tile {
 }
 
 /// Every block shape, large to small. A workgroup has at most 256 invocations and 16 KiB, which every adapter offers.
-const BLOCKS: [Tile; 16] = [
+const BLOCKS: [Tile; 15] = [
     Tile::block(8, 2, 16, 16, 1, 16), // 128 × 128
     Tile::block(8, 2, 8, 16, 1, 16),  // 64 × 128
     Tile::block(4, 1, 16, 16, 1, 16), // 64 × 64
@@ -91,7 +91,6 @@ const BLOCKS: [Tile; 16] = [
     Tile::block(4, 1, 8, 16, 1, 16),  // 32 × 64
     Tile::block(4, 1, 8, 8, 1, 16),   // 32 × 32
     Tile::block(4, 1, 4, 8, 1, 16),   // 16 × 32
-    Tile::block(8, 1, 8, 16, 2, 8),   // 64 × 64
     Tile::block(4, 1, 8, 16, 2, 8),   // 32 × 64
     Tile::block(4, 1, 8, 8, 2, 16),   // 32 × 32
     Tile::block(4, 1, 8, 8, 4, 8),    // 32 × 32
