@@ -116,9 +116,7 @@ impl Trainer {
         position: Position,
         interrupt: Arc<AtomicBool>,
     ) -> Self {
-        let samples_per_batch = (population.batch_size() * population.len()) as f64;
-        let step = population.topology.flops_per_sample() * samples_per_batch;
-        let stride = (CALL_FLOPS / step).clamp(1.0, CALL_BATCHES) as u32;
+        let stride = stride(&population);
         Self { population, engine, interrupt, position, stride, pending: None, last_report: Instant::now() }
     }
 
@@ -132,12 +130,6 @@ impl Trainer {
     #[must_use]
     pub fn engine(&self) -> &dyn Engine {
         &*self.engine
-    }
-
-    /// The engine, for another use.
-    #[must_use]
-    pub fn into_engine(self) -> Box<dyn Engine> {
-        self.engine
     }
 
     /// The training state before [`Self::position`], one entry per member.
@@ -274,6 +266,14 @@ impl EpochMetrics {
             seconds,
         }
     }
+}
+
+/// Batches of one call of an engine at most, so that the interrupt flag is looked at often enough.
+#[must_use]
+pub fn stride(population: &Population) -> u32 {
+    let samples_per_batch = (population.batch_size() * population.len()) as f64;
+    let step = population.topology.flops_per_sample() * samples_per_batch;
+    (CALL_FLOPS / step).clamp(1.0, CALL_BATCHES) as u32
 }
 
 /// The rows of each member's training samples in the order in which `epoch` (from 1) visits them.

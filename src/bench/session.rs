@@ -10,11 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Arithmetic between two looks at the interrupt flag: a fraction of a second on two processor cores.
-const CALL_FLOPS: f64 = 5e9;
-/// Steps between two looks at the interrupt flag at most.
-const CALL_STEPS: f64 = 256.0;
-
 /// A workload on a device.
 pub struct Session {
     population: Arc<Population>,
@@ -37,8 +32,7 @@ impl Session {
         let population = Arc::new(workload.population(settings)?);
         let mut engine = device::open(choice, &population, &population.initial_state())?.engine;
         engine.set_order(&trainer::order(&population, 1))?;
-        let step = population.topology.flops_per_sample() * (population.batch_size() * population.len()) as f64;
-        let stride = (CALL_FLOPS / step).clamp(1.0, CALL_STEPS) as u32;
+        let stride = trainer::stride(&population);
         Ok(Self { population, engine, settings: settings.clone(), batch: 0, epoch: 1, stride })
     }
 
