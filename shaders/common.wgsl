@@ -38,6 +38,18 @@ struct Member {
     gated: u32,
     arm: u32,
     reserved: u32,
+    rule: vec4<f32>,  // the rule's own constants, as its file says
+    weight_decay: f32,
+    max_norm: f32,
+    dropout: f32,
+    dropout_input: f32,
+    seed: vec2<u32>,
+    elastic_alpha: f32,
+    reserved1: u32,
+    distort_rotation: f32,
+    distort_scale: f32,
+    distort_shear: f32,
+    reserved2: u32,
 }
 
 // Where in the run a dispatch stands; immediates, so nothing is written to memory per step.
@@ -50,6 +62,8 @@ struct Step {
     samples: f32,      // samples since the last tick
     scores: u32,       // first entry of the score region to add to
     steps: u32,        // batches that one dispatch of the persistent kernel trains
+    number: u32,       // steps trained before this one since the start of the run
+    reserved: u32,
 }
 
 const FIRST_OF_TICK = 1u;  // the observed sums start anew

@@ -53,6 +53,7 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         step = launch;
         step.batch_start = launch.batch_start + done * BATCH;
         step.batch_len = min(BATCH, TRAIN_ROWS - step.batch_start);
+        step.number = launch.number + done;
         if done > 0u {
             step.flags &= ~FIRST_OF_TICK;
         }

@@ -4,162 +4,19 @@
 //! the user really typed – and read back as a `Config`, so a key has one name everywhere (`decay-ticks` is the flag,
 //! the TOML key and the key in `result.json`). [`Config::check`] refuses what makes no sense.
 
+mod check;
+mod choices;
+mod layers;
 mod values;
 
-pub use values::{Clock, DecayTicks, Hidden, InitScheme, Sliding};
+pub use choices::{
+    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Rule, Schedule, Scope,
+    TrainMetrics,
+};
+pub use values::{Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 
-use crate::error::{Error, Result};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-
-macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
-        #[serde(rename_all = "kebab-case")]
-        #[repr(u32)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.to_possible_value().expect("no variant is hidden").get_name())
-            }
-        }
-    };
-}
-
-choices! {
-    /// Activation f of the hidden layers.
-    Activation {
-        /// 1/(1 + e^−net), the paper's
-        Logistic,
-        /// tanh net
-        Tanh,
-        /// 1.7159 tanh(⅔ net) (LeCun et al., Efficient BackProp, 1998)
-        ScaledTanh,
-        /// max(0, net)
-        Relu,
-    }
-}
-choices! {
-    /// Activation of the output layer.
-    Output {
-        /// one logistic unit per class, the paper's
-        Logistic,
-        /// softmax over the classes
-        Softmax,
-        /// net itself
-        Linear,
-    }
-}
-choices! {
-    /// The error that δ_L descends.
-    Loss {
-        /// squared error ½ Σ (d − y)², the paper's
-        Mse,
-        /// cross-entropy
-        CrossEntropy,
-    }
-}
-choices! {
-    /// How α changes.
-    Rule {
-        /// α falls once its neuron is saturated: ψ(α, θ_M)
-        Psi,
-        /// α stays α0: plain back-propagation
-        Constant,
-    }
-}
-choices! {
-    /// The variable ψ observes: its mean over the samples since the last tick is compared with θ_M.
-    Basis {
-        /// |y|, triggers above θ
-        Act,
-        /// y², triggers above θ
-        Act2,
-        /// net², triggers above θ (BCM's ⟨y²⟩)
-        Net2,
-        /// |δ|, triggers below θ
-        Delta,
-        /// δ², triggers below θ
-        Delta2,
-        /// x²y² of the two connected neurons, triggers above θ; weight scope only
-        Coactivation,
-    }
-}
-choices! {
-    /// What shares one α.
-    Scope {
-        /// all weights into one neuron
-        Neuron,
-        /// every weight has its own
-        Weight,
-        /// all weights of a layer
-        Layer,
-    }
-}
-choices! {
-    /// The curve along which α falls.
-    Decay {
-        /// 1 − n/N
-        Linear,
-        /// 1 − ½ log_b(1 + (b² − 1) n/N)
-        Log,
-        /// (n + 1)^−p
-        Hyperbolic,
-        /// ½ (1 + cos(π n/N))
-        Cosine,
-        /// 0 at once
-        Step,
-    }
-}
-choices! {
-    /// Whether a fall, once triggered, can pause.
-    Latch {
-        /// it keeps falling
-        Latched,
-        /// it falls only in ticks where the condition holds
-        Gated,
-    }
-}
-choices! {
-    /// What `train_loss` and `train_error` in the metrics are.
-    TrainMetrics {
-        /// evaluated over the training samples after the epoch's last update
-        AfterEpoch,
-        /// mean over the epoch's batches while the weights change; costs nothing
-        Running,
-    }
-}
-choices! {
-    /// Precision of the factors in the matrix products. Their sums, the weights and all else are f32 either way.
-    Precision {
-        /// single precision
-        F32,
-        /// half precision, on a GPU whose shaders have it
-        F16,
-    }
-}
-choices! {
-    /// Named starting points, overridden by whatever else is given.
-    Preset {
-        /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
-        #[value(name = "paper-2025")]
-        Paper2025,
-        /// the authors' Iris experiment: 4-9-3, softmax output, ψ on net², linear fall
-        #[value(name = "author-2026")]
-        Author2026,
-    }
-}
-
-impl Basis {
-    /// Whether ψ triggers when the mean is *below* θ (the δ bases) and not above it.
-    #[must_use]
-    pub const fn triggers_below(self) -> bool {
-        matches!(self, Self::Delta | Self::Delta2)
-    }
-}
+use std::path::PathBuf;
 
 /// Everything that decides the result of a run, and the device it runs on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -173,6 +30,9 @@ pub struct Config {
     #[arg(long, value_name = "F", help_heading = "Data")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_fraction: Option<f64>,
+    /// Share of the training samples held out for validation, stratified and drawn from the seed
+    #[arg(long, value_name = "F", default_value_t = Self::default().val_fraction, help_heading = "Data")]
+    pub val_fraction: f64,
     /// Present the samples in data-set order instead of a new random order each epoch
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true, help_heading = "Data")]
     pub no_shuffle: bool,
@@ -252,6 +112,115 @@ pub struct Config {
     /// Momentum over α·gradient, so that a frozen weight coasts to its stop
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true, help_heading = "Rule")]
     pub coast: bool,
+    /// Momentum in Nesterov's form: ΔW = α (g + μ m)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true, help_heading = "Rule")]
+    pub nesterov: bool,
+    /// Trigger times to repeat with --rule replay: the trace.safetensors of a run of --rule psi
+    #[arg(long, value_name = "FILE", help_heading = "Rule")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathBuf>,
+    /// What to keep of the trace
+    #[arg(long, value_enum, help_heading = "Rule")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+
+    /// κ of delta-bar-delta, which α gains where the gradient keeps its sign
+    #[arg(long, value_name = "F", default_value_t = Self::default().dbd_kappa, help_heading = "Rule constants")]
+    pub dbd_kappa: f64,
+    /// φ of delta-bar-delta, the share of α lost where it turns
+    #[arg(long, value_name = "F", default_value_t = Self::default().dbd_phi, help_heading = "Rule constants")]
+    pub dbd_phi: f64,
+    /// θ of delta-bar-delta, the memory of the mean gradient
+    #[arg(long, value_name = "F", default_value_t = Self::default().dbd_theta, help_heading = "Rule constants")]
+    pub dbd_theta: f64,
+    /// η− of rprop and irprop-, the factor of the step where the gradient turns
+    #[arg(long, value_name = "F", default_value_t = Self::default().rprop_eta_minus, help_heading = "Rule constants")]
+    pub rprop_eta_minus: f64,
+    /// η+ of rprop and irprop-, the factor where it keeps its sign
+    #[arg(long, value_name = "F", default_value_t = Self::default().rprop_eta_plus, help_heading = "Rule constants")]
+    pub rprop_eta_plus: f64,
+    /// Smallest step of rprop and irprop-
+    #[arg(long, value_name = "F", default_value_t = Self::default().rprop_min, help_heading = "Rule constants")]
+    pub rprop_min: f64,
+    /// Largest step of rprop and irprop-
+    #[arg(long, value_name = "F", default_value_t = Self::default().rprop_max, help_heading = "Rule constants")]
+    pub rprop_max: f64,
+    /// Largest α of lipschitz
+    #[arg(long, value_name = "F", default_value_t = Self::default().lipschitz_max, help_heading = "Rule constants")]
+    pub lipschitz_max: f64,
+    /// θ of idbd, the rate at which log α learns
+    #[arg(long, value_name = "F", default_value_t = Self::default().idbd_rate, help_heading = "Rule constants")]
+    pub idbd_rate: f64,
+    /// β1 of adam, the memory of the mean gradient
+    #[arg(long, value_name = "F", default_value_t = Self::default().adam_beta1, help_heading = "Rule constants")]
+    pub adam_beta1: f64,
+    /// β2 of adam, the memory of the mean squared gradient
+    #[arg(long, value_name = "F", default_value_t = Self::default().adam_beta2, help_heading = "Rule constants")]
+    pub adam_beta2: f64,
+    /// ε of adam
+    #[arg(long, value_name = "F", default_value_t = Self::default().adam_epsilon, help_heading = "Rule constants")]
+    pub adam_epsilon: f64,
+
+    /// Curve that every α follows beside its rule, from tick to tick of --clock
+    #[arg(long, value_enum, default_value_t = Self::default().schedule, help_heading = "Schedule")]
+    pub schedule: Schedule,
+    /// Ticks N of the curve, or to-end: 0 at the last tick of the run
+    #[arg(long, value_name = "N", default_value_t = Self::default().schedule_ticks, help_heading = "Schedule")]
+    pub schedule_ticks: DecayTicks,
+    /// Exponent p of the hyperbolic curve
+    #[arg(long, value_name = "F", default_value_t = Self::default().schedule_power, help_heading = "Schedule")]
+    pub schedule_power: f64,
+    /// Base b of the log curve
+    #[arg(long, value_name = "F", default_value_t = Self::default().schedule_base, help_heading = "Schedule")]
+    pub schedule_base: f64,
+    /// Factor γ of the step curve
+    #[arg(long, value_name = "F", default_value_t = Self::default().schedule_gamma, help_heading = "Schedule")]
+    pub schedule_gamma: f64,
+    /// Low rate of cyclical and one-cycle as a share of α0
+    #[arg(long, value_name = "F", default_value_t = Self::default().schedule_low, help_heading = "Schedule")]
+    pub schedule_low: f64,
+    /// Ticks at the start before the curve begins
+    #[arg(long, value_name = "W", default_value_t = Self::default().schedule_start, help_heading = "Schedule")]
+    pub schedule_start: u32,
+    /// Freeze layer after layer, the first at this share of the run: T0, with :cubed or :scaled or both (Brock et al. 2017)
+    #[arg(long, value_name = "T0", help_heading = "Schedule")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_out: Option<FreezeOut>,
+
+    /// λ of the penalty ½ λ w² on every weight but the biases
+    #[arg(long, value_name = "F", default_value_t = Self::default().weight_decay, help_heading = "Regularisation")]
+    pub weight_decay: f64,
+    /// Largest Euclidean norm of the weights into a neuron, the bias left out
+    #[arg(long, value_name = "F", help_heading = "Regularisation")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_norm: Option<f64>,
+    /// Share of the hidden neurons left out of each training sample
+    #[arg(long, value_name = "F", default_value_t = Self::default().dropout, help_heading = "Regularisation")]
+    pub dropout: f64,
+    /// Share of the inputs left out of each training sample
+    #[arg(long, value_name = "F", default_value_t = Self::default().dropout_input, help_heading = "Regularisation")]
+    pub dropout_input: f64,
+    /// Share of the training labels replaced by another class, drawn from the seed
+    #[arg(long, value_name = "F", default_value_t = Self::default().label_noise, help_heading = "Regularisation")]
+    pub label_noise: f64,
+    /// Bend the training images, anew in each epoch
+    #[arg(long, value_enum, default_value_t = Self::default().distort, help_heading = "Regularisation")]
+    pub distort: Distort,
+    /// Largest rotation in degrees
+    #[arg(long, value_name = "F", default_value_t = Self::default().distort_rotation, help_heading = "Regularisation")]
+    pub distort_rotation: f64,
+    /// Largest change of either scale in per cent
+    #[arg(long, value_name = "F", default_value_t = Self::default().distort_scale, help_heading = "Regularisation")]
+    pub distort_scale: f64,
+    /// Largest shear in degrees
+    #[arg(long, value_name = "F", default_value_t = Self::default().distort_shear, help_heading = "Regularisation")]
+    pub distort_shear: f64,
+    /// σ of the elastic field in pixels
+    #[arg(long, value_name = "F", default_value_t = Self::default().elastic_sigma, help_heading = "Regularisation")]
+    pub elastic_sigma: f64,
+    /// α of the elastic field in pixels
+    #[arg(long, value_name = "F", default_value_t = Self::default().elastic_alpha, help_heading = "Regularisation")]
+    pub elastic_alpha: f64,
 
     /// Passes over the training samples
     #[arg(long, value_name = "N", default_value_t = Self::default().epochs, help_heading = "Run")]
@@ -262,6 +231,9 @@ pub struct Config {
     /// Seed of initial weights, sample order and split
     #[arg(long, value_name = "N", default_value_t = Self::default().seed, help_heading = "Run")]
     pub seed: u64,
+    /// Epochs from one look at the test set to the next; 0 = once, after the last
+    #[arg(long, value_name = "N", default_value_t = Self::default().test_every, help_heading = "Run")]
+    pub test_every: u32,
     /// What the reported training loss and error are
     #[arg(long, value_enum, default_value_t = Self::default().train_metrics, help_heading = "Run")]
     pub train_metrics: TrainMetrics,
@@ -307,6 +279,42 @@ impl Default for Config {
             arm: false,
             momentum: 0.0,
             coast: false,
+            nesterov: false,
+            trace: None,
+            replay: None,
+            dbd_kappa: 0.035,
+            dbd_phi: 0.333,
+            dbd_theta: 0.7,
+            rprop_eta_minus: 0.5,
+            rprop_eta_plus: 1.2,
+            rprop_min: 1e-6,
+            rprop_max: 50.0,
+            lipschitz_max: 10.0,
+            idbd_rate: 0.001,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            schedule: Schedule::Constant,
+            schedule_ticks: DecayTicks::ToEnd,
+            schedule_power: 0.4,
+            schedule_base: std::f64::consts::E,
+            schedule_gamma: 0.1,
+            schedule_low: 0.1,
+            schedule_start: 0,
+            freeze_out: None,
+            weight_decay: 0.0,
+            max_norm: None,
+            dropout: 0.0,
+            dropout_input: 0.0,
+            label_noise: 0.0,
+            distort: Distort::None,
+            distort_rotation: 15.0,
+            distort_scale: 15.0,
+            distort_shear: 15.0,
+            elastic_sigma: 4.0,
+            elastic_alpha: 34.0,
+            val_fraction: 0.0,
+            test_every: 0,
             epochs: 15,
             batch_size: 32,
             seed: 0,
@@ -349,202 +357,6 @@ impl Config {
         })
     }
 
-    /// What a preset sets.
-    #[must_use]
-    pub fn preset(preset: Preset) -> toml::Table {
-        let paper = toml::toml! {
-            activation = "logistic"
-            output = "logistic"
-            loss = "mse"
-            rule = "psi"
-            alpha0 = 0.1
-            batch-size = 1
-            basis = "act"
-            theta = 0.6
-            decay = "log"
-            decay-ticks = "to-end"
-            scope = "neuron"
-            latch = "latched"
-            clock = "epoch"
-        };
-        let mut author = toml::toml! {
-            data = "iris"
-            hidden = [9]
-            activation = "logistic"
-            output = "softmax"
-            loss = "mse"
-            rule = "psi"
-            alpha0 = 0.4
-            batch-size = 1
-            epochs = 50
-            init-scheme = "normal:0.02"
-            basis = "net2"
-            theta = 20.0
-            decay = "linear"
-            scope = "neuron"
-            latch = "latched"
-            clock = "epoch"
-        };
-        author.insert("decay-ticks".into(), toml::Value::Float(0.4 / 0.0075));
-        match preset {
-            Preset::Paper2025 => paper,
-            Preset::Author2026 => author,
-        }
-    }
-
-    /// Defaults overlaid with `layers`, later ones winning; a layer that sets θ in one form unsets the others.
-    ///
-    /// # Errors
-    /// Names the unknown key or the bad value, or what makes no sense together.
-    pub fn overlay<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
-        let config = Self::merge(layers)?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
-        let mut all = Self::default().to_table();
-        for layer in layers {
-            if layer.keys().any(|key| Self::THRESHOLD_KEYS.contains(&key.as_str())) {
-                Self::THRESHOLD_KEYS.iter().for_each(|key| drop(all.remove(*key)));
-            }
-            all.extend(layer.iter().map(|(k, v)| (k.clone(), v.clone())));
-        }
-        let read = |table: toml::Table| table.try_into::<Self>().map_err(|e| e.message().to_owned());
-        read(all.clone()).map_err(|message| {
-            // The parser does not say which key it choked on, so each is tried alone on top of the defaults.
-            let alone = |(key, value): (&String, &toml::Value)| {
-                let mut table = Self::default().to_table();
-                table.insert(key.clone(), value.clone());
-                read(table).err().map(|message| Error::config(format!("{key}: {message}")))
-            };
-            all.iter().find_map(alone).unwrap_or(Error::Config(message))
-        })
-    }
-
-    /// Of the settings as parsed from a command line, those that the user really typed.
-    ///
-    /// # Errors
-    /// If a number is too large for a record.
-    pub fn typed(&self, matches: &clap::ArgMatches) -> Result<toml::Table> {
-        let mut table =
-            toml::Table::try_from(self).map_err(|e| Error::config(format!("a number is too large: {e}")))?;
-        let source = |key: &str| matches.value_source(&key.replace('-', "_"));
-        table.retain(|key, _| source(key) == Some(clap::parser::ValueSource::CommandLine));
-        Ok(table)
-    }
-
-    const THRESHOLD_KEYS: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
-
-    /// The settings as a TOML table, keys as on the command line.
-    #[must_use]
-    pub fn to_table(&self) -> toml::Table {
-        toml::Table::try_from(self).expect("a configuration is a flat table")
-    }
-
-    /// Reads a file of settings, any subset of the keys: TOML, or for a name ending in `.json` a JSON object of them or
-    /// a `result.json`. Whether they make sense together is asked once all layers are known.
-    ///
-    /// # Errors
-    /// If the file cannot be read or parsed, or has a key that is not a setting or a value of the wrong kind.
-    pub fn read_table(path: &Path) -> Result<toml::Table> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let table = if path.extension().is_some_and(|extension| extension == "json") {
-            let mut record: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
-            let settings = record.get_mut("config").map(serde_json::Value::take).unwrap_or(record);
-            serde_json::from_value(settings).map_err(|e| Error::file(path, e))?
-        } else {
-            text.parse().map_err(|e: toml::de::Error| Error::file(path, e.to_string().trim_end()))?
-        };
-        Self::merge([&table]).map_err(|e| Error::file(path, e))?;
-        Ok(table)
-    }
-
-    /// Refuses what makes no sense, naming the flag and the fix.
-    ///
-    /// # Errors
-    /// The first thing found wrong.
-    pub fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Config(message));
-        let positive = |flag: &str, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => Err(Error::config(format!("--{flag} {value}: must be a positive number"))),
-        };
-        positive("alpha0", self.alpha0)?;
-        positive("decay-power", self.decay_power)?;
-        if let DecayTicks::Ticks(ticks) = self.decay_ticks {
-            positive("decay-ticks", ticks)?;
-        }
-        if !(self.decay_base.is_finite() && self.decay_base > 1.0) {
-            return refuse(format!("--decay-base {}: must be greater than 1, for example 10", self.decay_base));
-        }
-        if !(0.0..1.0).contains(&self.momentum) {
-            return refuse(format!("--momentum {}: must be at least 0 and below 1", self.momentum));
-        }
-        if self.coast && self.momentum == 0.0 {
-            return refuse("--coast: there is nothing to coast on without --momentum; give it, for example 0.9".into());
-        }
-        if self.epochs == 0 {
-            return refuse("--epochs 0: must be at least 1".into());
-        }
-        if self.batch_size == 0 {
-            return refuse("--batch-size 0: must be at least 1".into());
-        }
-        // TOML, which every setting must survive, has no larger integer.
-        if i64::try_from(self.seed).is_err() {
-            return refuse(format!("--seed {}: must be at most {}", self.seed, i64::MAX));
-        }
-        if self.hidden.0.contains(&0) {
-            return refuse(format!("--hidden {}: a layer needs at least one neuron", self.hidden));
-        }
-        if let Some(fraction) = self.test_fraction
-            && !(0.0..1.0).contains(&fraction)
-        {
-            return refuse(format!("--test-fraction {fraction}: must be at least 0 and below 1"));
-        }
-        if self.output == Output::Linear && self.loss == Loss::CrossEntropy {
-            return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
-        }
-        self.check_rule()
-    }
-
-    fn check_rule(&self) -> Result<()> {
-        if self.rule == Rule::Constant {
-            return Ok(());
-        }
-        let refuse = |message: String| Err(Error::Config(message));
-        let forms = [self.theta.is_some(), self.theta_quantile.is_some(), self.theta_sliding.is_some()];
-        if forms.iter().filter(|&&set| set).count() != 1 {
-            return refuse("--rule psi: give one of --theta, --theta-quantile and --theta-sliding".into());
-        }
-        match self.threshold() {
-            Theta::Absolute(theta) if !theta.is_finite() || theta < 0.0 => {
-                return refuse(format!(
-                    "--theta {theta}: the observed means are never negative; give a value of at least 0"
-                ));
-            }
-            Theta::Quantile(q) if !(0.0..=1.0).contains(&q) => {
-                return refuse(format!("--theta-quantile {q}: must lie between 0 and 1"));
-            }
-            _ => {}
-        }
-        if self.basis == Basis::Coactivation && self.scope != Scope::Weight {
-            return refuse(format!(
-                "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
-                self.scope
-            ));
-        }
-        if self.basis == Basis::Coactivation && self.precision == Precision::F16 {
-            return refuse(
-                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32".into(),
-            );
-        }
-        if self.arm && !self.basis.triggers_below() {
-            return refuse(format!("--arm: needs a δ basis; use --basis delta or delta2 instead of {}", self.basis));
-        }
-        Ok(())
-    }
-
     /// Whether ψ has one slot per weight, and not one per neuron.
     #[must_use]
     pub fn slots_per_weight(&self) -> bool {
@@ -555,9 +367,11 @@ impl Config {
     #[must_use]
     pub fn shared(&self) -> Self {
         let any = Self::default();
+        // Whether the kernels need it is compiled in, how much of it is each member's.
+        let used = |amount: f64| if amount > 0.0 { 0.5 } else { 0.0 };
         Self {
             seed: any.seed,
-            rule: any.rule,
+            rule: self.rule.kernel(),
             alpha0: any.alpha0,
             theta: any.theta,
             theta_quantile: any.theta_quantile,
@@ -570,7 +384,38 @@ impl Config {
             latch: any.latch,
             warmup: any.warmup,
             arm: any.arm,
-            momentum: if self.momentum > 0.0 { 0.5 } else { 0.0 },
+            momentum: used(self.momentum),
+            trace: None,
+            replay: None,
+            dbd_kappa: any.dbd_kappa,
+            dbd_phi: any.dbd_phi,
+            dbd_theta: any.dbd_theta,
+            rprop_eta_minus: any.rprop_eta_minus,
+            rprop_eta_plus: any.rprop_eta_plus,
+            rprop_min: any.rprop_min,
+            rprop_max: any.rprop_max,
+            lipschitz_max: any.lipschitz_max,
+            idbd_rate: any.idbd_rate,
+            adam_beta1: any.adam_beta1,
+            adam_beta2: any.adam_beta2,
+            adam_epsilon: any.adam_epsilon,
+            schedule: any.schedule,
+            schedule_ticks: any.schedule_ticks,
+            schedule_power: any.schedule_power,
+            schedule_base: any.schedule_base,
+            schedule_gamma: any.schedule_gamma,
+            schedule_low: any.schedule_low,
+            schedule_start: any.schedule_start,
+            freeze_out: None,
+            weight_decay: used(self.weight_decay),
+            max_norm: self.max_norm.map(|_| 1.0),
+            dropout: used(self.dropout),
+            dropout_input: used(self.dropout_input),
+            label_noise: used(self.label_noise),
+            distort_rotation: any.distort_rotation,
+            distort_scale: any.distort_scale,
+            distort_shear: any.distort_shear,
+            elastic_alpha: any.elastic_alpha,
             init: None,
             init_scheme: any.init_scheme,
             ..self.clone()

@@ -12,7 +12,7 @@ use crate::topology::Topology;
 use std::sync::Arc;
 
 /// Most members of one population: their settings travel as one 64 KiB uniform array.
-pub const MAX_MEMBERS: usize = 1024;
+pub const MAX_MEMBERS: usize = 512;
 
 /// Everything an engine needs to train.
 #[derive(Clone, Debug)]
@@ -175,6 +175,8 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
 /// All that one member needs to go on training, per layer, without padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberState {
+    /// Steps trained since the start of the run.
+    pub steps: u32,
     /// Samples seen since the last tick, the count behind `observed`.
     pub samples_since_tick: u64,
     /// W_1 … W_L and what belongs to them.
@@ -216,7 +218,7 @@ impl MemberState {
                 observed: vec![[0.0; 2]; slots],
             }
         });
-        Self { samples_since_tick: 0, layers: layers.collect() }
+        Self { steps: 0, samples_since_tick: 0, layers: layers.collect() }
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::config::{Basis, Config, Decay, DecayTicks, Latch, Rule, Theta};
 use bytemuck::{Pod, Zeroable};
 
-/// The settings of one member of a population as the kernels read them (a uniform array, 64 bytes each).
+/// The settings of one member of a population as the kernels read them (a uniform array, 128 bytes each).
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Member {
@@ -41,8 +41,32 @@ pub struct Member {
     pub gated: u32,
     /// 1 = a δ basis must first exceed θ.
     pub arm: u32,
-    /// Keeps the array stride a multiple of 16.
+    /// Keeps what follows aligned.
     pub reserved: u32,
+    /// The rule's own constants, as its file says.
+    pub rule: [f32; 4],
+    /// λ of the penalty on the weights.
+    pub weight_decay: f32,
+    /// Largest norm of the weights into a neuron.
+    pub max_norm: f32,
+    /// Share of the hidden neurons that a sample leaves out.
+    pub dropout: f32,
+    /// Share of the inputs that a sample leaves out.
+    pub dropout_input: f32,
+    /// The seed: key of the random numbers that kernels draw.
+    pub seed: [u32; 2],
+    /// α of the elastic field in pixels.
+    pub elastic_alpha: f32,
+    /// Keeps what follows aligned.
+    pub reserved1: u32,
+    /// Largest rotation in radians.
+    pub distort_rotation: f32,
+    /// Largest change of scale as a share.
+    pub distort_scale: f32,
+    /// Largest shear in radians.
+    pub distort_shear: f32,
+    /// Keeps the array stride a multiple of 16.
+    pub reserved2: u32,
 }
 
 /// A tick number that never comes: a member with the constant rule waits for it.
@@ -78,6 +102,18 @@ impl Member {
             gated: u32::from(config.latch == Latch::Gated),
             arm: u32::from(config.arm),
             reserved: 0,
+            rule: [0.0; 4],
+            weight_decay: config.weight_decay as f32,
+            max_norm: config.max_norm.map_or(f32::MAX, |norm| norm as f32),
+            dropout: config.dropout as f32,
+            dropout_input: config.dropout_input as f32,
+            seed: [config.seed as u32, (config.seed >> 32) as u32],
+            elastic_alpha: config.elastic_alpha as f32,
+            reserved1: 0,
+            distort_rotation: config.distort_rotation.to_radians() as f32,
+            distort_scale: (0.01 * config.distort_scale) as f32,
+            distort_shear: config.distort_shear.to_radians() as f32,
+            reserved2: 0,
         }
     }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::error::Result;
+use clap::ValueEnum;
 
 fn with(text: &str) -> Result<Config> {
     Config::overlay([&text.parse::<toml::Table>().unwrap()])

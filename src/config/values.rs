@@ -156,6 +156,47 @@ impl fmt::Display for Sliding {
     }
 }
 
+/// FreezeOut (Brock, Lim, Ritchie & Weston 2017): layer l of L follows a cosine to 0 at the share t_l of the run, from t_0
+/// for the first layer evenly up to 1 for the last.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FreezeOut {
+    /// t_0, above 0 and at most 1.
+    pub first: f64,
+    /// Take t_l³ in the place of t_l.
+    pub cubed: bool,
+    /// Start layer l at α0/t_l, so that every layer travels the same distance.
+    pub scaled: bool,
+}
+
+impl FromStr for FreezeOut {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let first = number(parts.next().unwrap_or_default(), "the share of the run")?;
+        if !(first > 0.0 && first <= 1.0) {
+            return Err(format!("`{text}`: the first layer must freeze at a share of the run above 0 and at most 1"));
+        }
+        let mut freeze = Self { first, cubed: false, scaled: false };
+        for part in parts {
+            match part {
+                "cubed" => freeze.cubed = true,
+                "scaled" => freeze.scaled = true,
+                _ => return Err(format!("`{text}`: expected T0, T0:cubed, T0:scaled or T0:cubed:scaled")),
+            }
+        }
+        Ok(freeze)
+    }
+}
+
+impl fmt::Display for FreezeOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        f.write_str(if self.cubed { ":cubed" } else { "" })?;
+        f.write_str(if self.scaled { ":scaled" } else { "" })
+    }
+}
+
 /// Distribution of the initial weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -215,4 +256,4 @@ macro_rules! spelled_as_string {
         }
     )+};
 }
-spelled_as_string!(Clock, Sliding, InitScheme);
+spelled_as_string!(Clock, FreezeOut, InitScheme, Sliding);

@@ -40,6 +40,7 @@ pub struct CpuEngine {
     networks: Vec<Network>,
     device: DeviceInfo,
     reports: VecDeque<Report>,
+    steps: u32,
     samples_since_tick: u64,
     samples_at_tick: u64,
     train_seconds: f64,
@@ -62,6 +63,7 @@ impl CpuEngine {
             networks: vec![],
             device: device(),
             reports: VecDeque::new(),
+            steps: 0,
             samples_since_tick: 0,
             samples_at_tick: 1,
             train_seconds: 0.0,
@@ -140,6 +142,7 @@ impl Engine for CpuEngine {
                 network.tick(config, t, seen);
             }
         });
+        self.steps += batches.end - batches.start;
         self.samples_since_tick = seen;
         if tick.is_some() {
             self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
@@ -190,7 +193,7 @@ impl Engine for CpuEngine {
     }
 
     fn state(&mut self) -> Result<Vec<MemberState>> {
-        Ok(self.networks.iter().map(|network| network.state(self.samples_since_tick)).collect())
+        Ok(self.networks.iter().map(|network| network.state(self.steps, self.samples_since_tick)).collect())
     }
 
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
@@ -203,6 +206,7 @@ impl Engine for CpuEngine {
         };
         let members = population.configs.iter().zip(&population.members);
         self.networks = members.zip(state.iter().zip(&population.splits)).map(network).collect();
+        self.steps = state.first().map_or(0, |state| state.steps);
         self.samples_since_tick = state.first().map_or(0, |state| state.samples_since_tick);
         Ok(())
     }

@@ -90,8 +90,8 @@ impl Network {
     }
 
     /// The whole state, observed sums included.
-    pub fn state(&self, samples_since_tick: u64) -> MemberState {
-        MemberState { samples_since_tick, layers: self.layers.iter().map(Layer::state).collect() }
+    pub fn state(&self, steps: u32, samples_since_tick: u64) -> MemberState {
+        MemberState { steps, samples_since_tick, layers: self.layers.iter().map(Layer::state).collect() }
     }
 
     /// Loss and error over `rows` with the weights as they are.

@@ -46,6 +46,8 @@ pub struct GpuEngine {
     pub(super) staging: Vec<wgpu::Buffer>,
     pub(super) reports: VecDeque<Pending>,
     pub(super) alpha0: Vec<Vec<Vec<f32>>>,
+    /// Steps trained since the start of the run.
+    pub(super) steps: u32,
     pub(super) samples_since_tick: u64,
     pub(super) samples_at_tick: u64,
     pub(super) running_samples: u64,
@@ -131,6 +133,7 @@ impl GpuEngine {
             staging: vec![],
             reports: VecDeque::new(),
             alpha0: vec![],
+            steps: 0,
             samples_since_tick: 0,
             samples_at_tick: 1,
             running_samples: 0,
@@ -317,7 +320,7 @@ impl Engine for GpuEngine {
                 arenas[arena as usize] = self.read(&buffer)?;
             }
         }
-        Ok(self.layout.unpack(&arenas, self.samples_since_tick))
+        Ok(self.layout.unpack(&arenas, self.steps, self.samples_since_tick))
     }
 
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
@@ -330,6 +333,7 @@ impl Engine for GpuEngine {
         }
         let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
         self.alpha0 = state.iter().map(alpha0).collect();
+        self.steps = state[0].steps;
         self.samples_since_tick = state[0].samples_since_tick;
         let prefix = |member: &MemberState| {
             report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))

@@ -107,6 +107,10 @@ pub struct Step {
     pub scores: u32,
     /// Batches that one dispatch of the persistent kernel trains.
     pub steps: u32,
+    /// Steps trained before this one since the start of the run.
+    pub number: u32,
+    /// Keeps the size a multiple of 8.
+    pub reserved: u32,
 }
 
 impl Step {

@@ -169,7 +169,7 @@ impl Layout {
 
     /// The inverse of [`Self::pack`].
     #[must_use]
-    pub fn unpack(&self, arenas: &Arenas, samples_since_tick: u64) -> Vec<MemberState> {
+    pub fn unpack(&self, arenas: &Arenas, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
         let layer_state = |member: usize, layer: &Layer| {
             let (weights, width) = ((layer.n_in as usize + 1) * layer.n_out as usize, layer.n_out as usize);
             let slots = if self.slots_per_weight { weights } else { width };
@@ -188,6 +188,7 @@ impl Layout {
         };
         (0..self.members)
             .map(|member| MemberState {
+                steps,
                 samples_since_tick,
                 layers: self.layers.iter().map(|layer| layer_state(member, layer)).collect(),
             })

@@ -70,7 +70,8 @@ impl GpuEngine {
         let mut next = batches.start;
         while next < batches.end {
             let steps = if self.plan.persistent { self.persistent_steps().min(batches.end - next) } else { 1 };
-            let mut step = Step { steps, ..self.training_step(next) };
+            let mut step = Step { steps, number: self.steps, ..self.training_step(next) };
+            self.steps += steps;
             let last = self.training_step(next + steps - 1);
             if self.samples_since_tick == 0 {
                 step.flags |= Step::FIRST_OF_TICK;

@@ -1,0 +1,206 @@
+//! What makes no sense is refused here, by the name of the flag and with the fix.
+
+use super::{Basis, Config, DecayTicks, Loss, Output, Precision, Rule, Schedule, Scope, Theta};
+use crate::error::{Error, Result};
+
+impl Config {
+    /// Refuses what makes no sense, naming the flag and the fix.
+    ///
+    /// # Errors
+    /// The first thing found wrong.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |message: String| Err(Error::Config(message));
+        let positive = |flag: &str, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => Err(Error::config(format!("--{flag} {value}: must be a positive number"))),
+        };
+        for (flag, value) in [
+            ("alpha0", self.alpha0),
+            ("decay-power", self.decay_power),
+            ("schedule-power", self.schedule_power),
+            ("dbd-kappa", self.dbd_kappa),
+            ("rprop-min", self.rprop_min),
+            ("rprop-max", self.rprop_max),
+            ("lipschitz-max", self.lipschitz_max),
+            ("idbd-rate", self.idbd_rate),
+            ("adam-epsilon", self.adam_epsilon),
+            ("max-norm", self.max_norm.unwrap_or(1.0)),
+            ("elastic-sigma", self.elastic_sigma),
+        ] {
+            positive(flag, value)?;
+        }
+        for (flag, ticks) in [("decay-ticks", self.decay_ticks), ("schedule-ticks", self.schedule_ticks)] {
+            if let DecayTicks::Ticks(ticks) = ticks {
+                positive(flag, ticks)?;
+            }
+        }
+        for (flag, base) in [("decay-base", self.decay_base), ("schedule-base", self.schedule_base)] {
+            if !(base.is_finite() && base > 1.0) {
+                return refuse(format!("--{flag} {base}: must be greater than 1, for example 10"));
+            }
+        }
+        for (flag, share) in [
+            ("momentum", self.momentum),
+            ("val-fraction", self.val_fraction),
+            ("dbd-phi", self.dbd_phi),
+            ("dbd-theta", self.dbd_theta),
+            ("adam-beta1", self.adam_beta1),
+            ("adam-beta2", self.adam_beta2),
+            ("dropout", self.dropout),
+            ("dropout-input", self.dropout_input),
+            ("label-noise", self.label_noise),
+            ("schedule-low", self.schedule_low),
+            ("schedule-gamma", self.schedule_gamma),
+        ] {
+            if !(0.0..1.0).contains(&share) {
+                return refuse(format!("--{flag} {share}: must be at least 0 and below 1"));
+            }
+        }
+        for (flag, amount) in [
+            ("weight-decay", self.weight_decay),
+            ("distort-rotation", self.distort_rotation),
+            ("distort-scale", self.distort_scale),
+            ("distort-shear", self.distort_shear),
+            ("elastic-alpha", self.elastic_alpha),
+        ] {
+            if !(amount.is_finite() && amount >= 0.0) {
+                return refuse(format!("--{flag} {amount}: must be at least 0"));
+            }
+        }
+        if self.epochs == 0 {
+            return refuse("--epochs 0: must be at least 1".into());
+        }
+        if self.batch_size == 0 {
+            return refuse("--batch-size 0: must be at least 1".into());
+        }
+        // TOML, which every setting must survive, has no larger integer.
+        if i64::try_from(self.seed).is_err() {
+            return refuse(format!("--seed {}: must be at most {}", self.seed, i64::MAX));
+        }
+        if self.hidden.0.contains(&0) {
+            return refuse(format!("--hidden {}: a layer needs at least one neuron", self.hidden));
+        }
+        if let Some(fraction) = self.test_fraction
+            && !(0.0..1.0).contains(&fraction)
+        {
+            return refuse(format!("--test-fraction {fraction}: must be at least 0 and below 1"));
+        }
+        if self.output == Output::Linear && self.loss == Loss::CrossEntropy {
+            return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
+        }
+        self.check_rule()
+    }
+
+    fn check_rule(&self) -> Result<()> {
+        self.check_momentum()?;
+        self.check_schedule()?;
+        match self.rule {
+            Rule::Psi => self.check_psi(),
+            Rule::Constant => Ok(()),
+            Rule::Replay => self.check_replay(),
+            _ => self.check_own_rate(),
+        }
+    }
+
+    fn check_momentum(&self) -> Result<()> {
+        for (flag, given) in [("coast", self.coast), ("nesterov", self.nesterov)] {
+            if given && self.momentum == 0.0 {
+                return Err(Error::config(format!(
+                    "--{flag}: means nothing without --momentum; give it, for example 0.9"
+                )));
+            }
+        }
+        if self.coast && self.nesterov {
+            return Err(Error::config(
+                "--nesterov looks ahead along α·m, --coast moves on without α: give one of them",
+            ));
+        }
+        if self.momentum > 0.0 && self.rule.kernel() != Rule::Psi {
+            return Err(Error::config(format!(
+                "--momentum {}: --rule {} has no momentum; leave it out, or use --rule psi, constant or replay",
+                self.momentum, self.rule
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_schedule(&self) -> Result<()> {
+        if self.schedule != Schedule::Constant && matches!(self.rule, Rule::Rprop | Rule::IrpropMinus) {
+            return Err(Error::config(format!(
+                "--schedule {}: --rule {} has no α to schedule; use --schedule constant",
+                self.schedule, self.rule
+            )));
+        }
+        let endless = self.schedule_ticks == DecayTicks::ToEnd;
+        if endless && matches!(self.schedule, Schedule::Step | Schedule::Cyclical) {
+            return Err(Error::config(format!("--schedule {}: needs --schedule-ticks N", self.schedule)));
+        }
+        Ok(())
+    }
+
+    fn check_replay(&self) -> Result<()> {
+        match (&self.trace, self.replay) {
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(Error::config(
+                "--rule replay: needs --trace FILE, from a run of --rule psi with --out, and --replay global, layer, shuffle or random",
+            )),
+        }
+    }
+
+    /// Rules that keep a rate of their own for every weight.
+    fn check_own_rate(&self) -> Result<()> {
+        if self.scope != Scope::Neuron {
+            return Err(Error::config(format!(
+                "--scope {}: --rule {} has one rate per weight anyway; leave it out",
+                self.scope, self.rule
+            )));
+        }
+        if self.rprop_min > self.rprop_max {
+            return Err(Error::config(format!(
+                "--rprop-min {}: is above --rprop-max {}",
+                self.rprop_min, self.rprop_max
+            )));
+        }
+        if !(0.0 < self.rprop_eta_minus && self.rprop_eta_minus < 1.0 && self.rprop_eta_plus > 1.0) {
+            return Err(Error::config(format!(
+                "--rprop-eta-minus {} and --rprop-eta-plus {}: must lie between 0 and 1, and above 1",
+                self.rprop_eta_minus, self.rprop_eta_plus
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_psi(&self) -> Result<()> {
+        let refuse = |message: String| Err(Error::Config(message));
+        let forms = [self.theta.is_some(), self.theta_quantile.is_some(), self.theta_sliding.is_some()];
+        if forms.iter().filter(|&&set| set).count() != 1 {
+            return refuse("--rule psi: give one of --theta, --theta-quantile and --theta-sliding".into());
+        }
+        match self.threshold() {
+            Theta::Absolute(theta) if !theta.is_finite() || theta < 0.0 => {
+                return refuse(format!(
+                    "--theta {theta}: the observed means are never negative; give a value of at least 0"
+                ));
+            }
+            Theta::Quantile(q) if !(0.0..=1.0).contains(&q) => {
+                return refuse(format!("--theta-quantile {q}: must lie between 0 and 1"));
+            }
+            _ => {}
+        }
+        if self.basis == Basis::Coactivation && self.scope != Scope::Weight {
+            return refuse(format!(
+                "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
+                self.scope
+            ));
+        }
+        if self.basis == Basis::Coactivation && self.precision == Precision::F16 {
+            return refuse(
+                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32".into(),
+            );
+        }
+        if self.arm && !self.basis.triggers_below() {
+            return refuse(format!("--arm: needs a δ basis; use --basis delta or delta2 instead of {}", self.basis));
+        }
+        Ok(())
+    }
+}

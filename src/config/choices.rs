@@ -1,0 +1,236 @@
+//! Settings that are one word out of a few.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+macro_rules! choices {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u32)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.to_possible_value().expect("no variant is hidden").get_name())
+            }
+        }
+    };
+}
+
+choices! {
+    /// Activation f of the hidden layers.
+    Activation {
+        /// 1/(1 + e^−net), the paper's
+        Logistic,
+        /// tanh net
+        Tanh,
+        /// 1.7159 tanh(⅔ net) (LeCun et al., Efficient BackProp, 1998)
+        ScaledTanh,
+        /// max(0, net)
+        Relu,
+    }
+}
+choices! {
+    /// Activation of the output layer.
+    Output {
+        /// one logistic unit per class, the paper's
+        Logistic,
+        /// softmax over the classes
+        Softmax,
+        /// net itself
+        Linear,
+    }
+}
+choices! {
+    /// The error that δ_L descends.
+    Loss {
+        /// squared error ½ Σ (d − y)², the paper's
+        Mse,
+        /// cross-entropy
+        CrossEntropy,
+    }
+}
+choices! {
+    /// How α changes.
+    Rule {
+        /// α falls once its neuron is saturated: ψ(α, θ_M)
+        Psi,
+        /// α stays α0, or follows --schedule: plain back-propagation
+        Constant,
+        /// α falls as it fell in another run: what remains of ψ without homeostasis
+        Replay,
+        /// α grows by κ while the gradient keeps its sign and shrinks by φ when it turns (Jacobs 1988)
+        DeltaBarDelta,
+        /// steps of a size of their own, by the gradient's sign alone, taken back when it turns (Riedmiller & Braun 1993)
+        Rprop,
+        /// the same without taking back (Igel & Hüsken 2000)
+        #[value(name = "irprop-")]
+        #[serde(rename = "irprop-")]
+        IrpropMinus,
+        /// α = ½ |Δw| / |Δg|, from the local Lipschitz constant (Magoulas et al. 1999)
+        Lipschitz,
+        /// log α learns from the correlation of successive steps (Sutton 1992)
+        Idbd,
+        /// steps scaled by running moments of the gradient (Kingma & Ba 2015)
+        Adam,
+        /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
+        Hebb,
+        /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)
+        Bcm,
+    }
+}
+choices! {
+    /// The variable ψ observes: its mean over the samples since the last tick is compared with θ_M.
+    Basis {
+        /// |y|, triggers above θ
+        Act,
+        /// y², triggers above θ
+        Act2,
+        /// net², triggers above θ (BCM's ⟨y²⟩)
+        Net2,
+        /// |δ|, triggers below θ
+        Delta,
+        /// δ², triggers below θ
+        Delta2,
+        /// x²y² of the two connected neurons, triggers above θ; weight scope only
+        Coactivation,
+    }
+}
+choices! {
+    /// What shares one α.
+    Scope {
+        /// all weights into one neuron
+        Neuron,
+        /// every weight has its own
+        Weight,
+        /// all weights of a layer
+        Layer,
+    }
+}
+choices! {
+    /// The curve along which α falls.
+    Decay {
+        /// 1 − n/N
+        Linear,
+        /// 1 − ½ log_b(1 + (b² − 1) n/N)
+        Log,
+        /// (n + 1)^−p
+        Hyperbolic,
+        /// ½ (1 + cos(π n/N))
+        Cosine,
+        /// 0 at once
+        Step,
+    }
+}
+choices! {
+    /// Whether a fall, once triggered, can pause.
+    Latch {
+        /// it keeps falling
+        Latched,
+        /// it falls only in ticks where the condition holds
+        Gated,
+    }
+}
+choices! {
+    /// The curve that every α follows beside its own rule, from the start of training.
+    Schedule {
+        /// none
+        Constant,
+        /// 1 − n/N
+        Linear,
+        /// 1 − ½ log_b(1 + (b² − 1) n/N)
+        Log,
+        /// (n + 1)^−p
+        Hyperbolic,
+        /// ½ (1 + cos(π n/N))
+        Cosine,
+        /// times γ every N ticks
+        Step,
+        /// between a low and the full rate and back, N ticks each way (Smith 2017)
+        Cyclical,
+        /// up from the low rate, down again, then to 0 in the last tenth (Smith & Topin 2019)
+        OneCycle,
+    }
+}
+choices! {
+    /// What is kept of the run that `--rule replay` repeats.
+    Replay {
+        /// the mean α of the whole net at each tick
+        Global,
+        /// the mean α of each layer at each tick
+        Layer,
+        /// each layer's trigger times, dealt to other neurons of it
+        Shuffle,
+        /// as many triggers per layer and tick, of neurons drawn anew
+        Random,
+    }
+}
+choices! {
+    /// How training images are bent, anew in each epoch.
+    Distort {
+        /// not at all
+        None,
+        /// turned, scaled and sheared
+        Affine,
+        /// moved along a smooth random field (Simard, Steinkraus & Platt 2003)
+        Elastic,
+        /// both
+        Both,
+    }
+}
+choices! {
+    /// What `train_loss` and `train_error` in the metrics are.
+    TrainMetrics {
+        /// evaluated over the training samples after the epoch's last update
+        AfterEpoch,
+        /// mean over the epoch's batches while the weights change; costs nothing
+        Running,
+    }
+}
+choices! {
+    /// Precision of the factors in the matrix products. Their sums, the weights and all else are f32 either way.
+    Precision {
+        /// single precision
+        F32,
+        /// half precision, on a GPU whose shaders have it
+        F16,
+    }
+}
+choices! {
+    /// Named starting points, overridden by whatever else is given.
+    Preset {
+        /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
+        #[value(name = "paper-2025")]
+        Paper2025,
+        /// the authors' Iris experiment: 4-9-3, softmax output, ψ on net², linear fall
+        #[value(name = "author-2026")]
+        Author2026,
+    }
+}
+
+impl Rule {
+    /// The rule whose kernel computes this one: rules that differ only in α share theirs.
+    #[must_use]
+    pub const fn kernel(self) -> Self {
+        match self {
+            Self::Psi | Self::Constant | Self::Replay => Self::Psi,
+            other => other,
+        }
+    }
+
+    /// Whether the weights move along δ alone or along y without any target: no labels, one layer.
+    #[must_use]
+    pub const fn is_unsupervised(self) -> bool {
+        matches!(self, Self::Hebb | Self::Bcm)
+    }
+}
+
+impl Basis {
+    /// Whether ψ triggers when the mean is *below* θ (the δ bases) and not above it.
+    #[must_use]
+    pub const fn triggers_below(self) -> bool {
+        matches!(self, Self::Delta | Self::Delta2)
+    }
+}
