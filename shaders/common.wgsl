@@ -96,7 +96,8 @@ const TICKS = 4u;
 const ONSET = 5u;
 const THETA = 6u;
 const ARMED = 7u;
-const PLANES = 8u;
+const SCALE = 8u;   // what psi is multiplied by at ticks: a schedule's factor
+const PLANES = 9u;
 
 fn neuron_index(member: u32, plane: u32, layer: Layer, n4: u32) -> u32 {
     return (member * PLANES + plane) * NEURONS4 + layer.neurons + n4;

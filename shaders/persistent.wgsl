@@ -3,7 +3,7 @@
 // between. The phases are the functions of the other kernels, on register tiles, so the bits are theirs too.
 //
 // Launch: x = y = 1, z = member; a workgroup owns a member. `launch.steps` batches, the first at `launch.batch_start`; a
-// tick can only end the last of them. Needs one storage buffer more than the others for momentum, and one for weight scope.
+// tick can only end the last of them. Needs one storage buffer more than the others for a rule's memory, and one for weight scope.
 
 //% include "common.wgsl"
 
@@ -15,8 +15,8 @@
 @group(0) @binding(7) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 @group(0) @binding(8) var<storage, read> labels: array<u32>;                      // [rows of the data set]
 @group(0) @binding(9) var<storage, read_write> neurons: array<vec4<f32>>;           // [P][PLANES][NEURONS4]
-//% if momentum
-@group(0) @binding(10) var<storage, read_write> momentum: array<vec4<f32>>;         // [P][WEIGHTS4]
+//% if memory
+@group(0) @binding(10) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
 //% endif
 //% if scope == "weight"
 @group(0) @binding(11) var<storage, read_write> rates: array<vec4<f32>>;            // [P][WEIGHTS4]

@@ -22,7 +22,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% for r in range(rows)
 //% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
-//% if coactivation
+//% if squares
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
 //% if tile.strands > 1
@@ -67,7 +67,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
         let a_row_k_{{ i }} = {{ op }}a_row(member, layer, k + {{ i }}u);
 //% for g in range(rows // 4)
         let a_{{ i }}_{{ g }} = {{ op }}a_load(member, layer, a_row_k_{{ i }}, m / 4u + {{ g }}u);
-//% if coactivation
+//% if squares
         let a2_{{ i }}_{{ g }} = a_{{ i }}_{{ g }} * a_{{ i }}_{{ g }};
 //% endif
 //% endfor
@@ -78,7 +78,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% for c in range(columns)
 //% if b_along == "n"
         let column_{{ i }}_{{ c }} = {{ op }}b_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
-//% if coactivation
+//% if squares
         let y2_{{ i }}_{{ c }} = {{ op }}y2_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
 //% endif
 //% else
@@ -92,7 +92,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% for i in range(unroll)
 //% set place = "_" ~ r ~ "." ~ "xyzw"[i] if a_along == "k" else "_" ~ i ~ "_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
         sum_{{ r }}_{{ c }} = fma(vec4<f32>(a{{ place }}), column_{{ i }}_{{ c }}, sum_{{ r }}_{{ c }});
-//% if coactivation
+//% if squares
         square_{{ r }}_{{ c }} = fma(vec4<f32>(a2{{ place }}), y2_{{ i }}_{{ c }}, square_{{ r }}_{{ c }});
 //% endif
 //% endfor
@@ -111,7 +111,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% set result = "total" if tile.strands > 1 else "sum"
 //% for r in range(rows)
 //% for c in range(columns)
-    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ result }}_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
+    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
 }

@@ -18,7 +18,7 @@
 //% if declare_tiles
 var<workgroup> a_tile: array<vec4<{{ staged }}>, {{ tile.strands * a_count }}>;  // [strand][k][m / 4]
 var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>;  // [strand][k][n / 4]
-//% if coactivation
+//% if squares
 var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
 //% endif
 //% if tile.strands > 1
@@ -53,7 +53,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% for r in range(rows)
 //% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
-//% if coactivation
+//% if squares
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
 //% endfor
@@ -80,7 +80,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     let b_k_{{ j }} = (lane + {{ j * threads }}u) / {{ columns4 }}u;
 //% endif
     var b_next_{{ j }} = vec4<f32>(0.0);
-//% if coactivation
+//% if squares
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif
 //% endfor
@@ -108,7 +108,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
 //% else
                 b_tile[b_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(b_next_{{ j }});
-//% if coactivation
+//% if squares
                 y2_tile[lane + {{ j * threads }}u] = vec4<{{ staged }}>(y2_next_{{ j }});
 //% endif
 //% endif
@@ -136,7 +136,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% else
                 let b_row = {{ op }}b_row(member, layer, k_inside);
                 b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
-//% if coactivation
+//% if squares
                 y2_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}y2_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
 //% endif
 //% endif
@@ -151,7 +151,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
 //% for c in range(columns)
                 let b_{{ c }} = vec4<f32>(b_tile[b_base + {{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
-//% if coactivation
+//% if squares
                 let y2_{{ c }} = vec4<f32>(y2_tile[{{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
 //% endif
 //% endfor
@@ -159,7 +159,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% set a = "a_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
 //% for c in range(columns)
                 sum_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }}), b_{{ c }}, sum_{{ r }}_{{ c }});
-//% if coactivation
+//% if squares
                 square_{{ r }}_{{ c }} = fma(vec4<f32>({{ a }} * {{ a }}), y2_{{ c }}, square_{{ r }}_{{ c }});
 //% endif
 //% endfor
@@ -190,7 +190,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     if strand == 0u {
 //% for r in range(rows)
 //% for c in range(columns)
-        {{ op }}keep(member, layer, 4u * block_m4 + {{ rows }}u * thread_m + {{ r }}u, block_n4 + thread_n + {{ tile.block_columns * c }}u, sum_{{ r }}_{{ c }}{% if coactivation %}, square_{{ r }}_{{ c }}{% endif %});
+        {{ op }}keep(member, layer, 4u * block_m4 + {{ rows }}u * thread_m + {{ r }}u, block_n4 + thread_n + {{ tile.block_columns * c }}u, sum_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
     }

@@ -39,7 +39,8 @@ fn tick(member: Member, before: Slot, mean: f32, t: f32) -> Slot {
     }
     var slot = before;
     let below = member.basis == 3u || member.basis == 4u;
-    let holds = select(mean > slot.theta, mean < slot.theta, below);
+    // 6 = replayed: nothing is observed, theta is the tick that triggers.
+    let holds = select(select(mean > slot.theta, mean < slot.theta, below), t >= slot.theta, member.basis == 6u);
     let ready = t >= member.first_tick && (member.arm == 0u || slot.armed == 1.0);
     if slot.n > 0.0 {
         if member.gated == 0u || holds {

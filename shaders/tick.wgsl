@@ -40,5 +40,5 @@ fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
     neurons[onset] = slot.onset;
     neurons[theta] = slot.theta;
     neurons[armed] = slot.armed;
-    neurons[plane(id.z, PSI, layer) + j] = psi(settings, slot);
+    neurons[plane(id.z, PSI, layer) + j] = psi(settings, slot) * neurons[plane(id.z, SCALE, layer) + j];
 }

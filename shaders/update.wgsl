@@ -14,8 +14,8 @@
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                       // [P][ROWS]
 @group(0) @binding(6) var<storage, read_write> weights: array<vec4<f32>>;          // [P][WEIGHTS4]
 @group(0) @binding(7) var<storage, read_write> neurons: array<vec4<f32>>;          // [P][PLANES][NEURONS4]
-//% if momentum
-@group(0) @binding(8) var<storage, read_write> momentum: array<vec4<f32>>;         // [P][WEIGHTS4]
+//% if memory
+@group(0) @binding(8) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
 //% endif
 //% if scope == "weight"
 // [P][RATE_PLANES][WEIGHTS4]: alpha0 of every weight, and with co-activation its psi and slot
@@ -46,9 +46,24 @@ fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
     return neurons[neuron_index(member, ALPHA0, layer, n4)] * neurons[neuron_index(member, PSI, layer, n4)];
 }
 
-// Changes four weights of row m (n_in = the bias row) along the mean gradient g. A frozen weight stays as it is, and its
-// velocity with it unless it coasts, whatever the gradient: backward_delta no longer runs below frozen layers.
-fn apply(member: u32, layer: Layer, m: u32, n4: u32, g: vec4<f32>) {
+//% if memory
+const MEMORY = {{ memory }}u;  // floats that a weight remembers
+
+//% endif
+// Four weights and what the rule remembers of each.
+struct Cell {
+    w: vec4<f32>,
+//% for k in range(memory)
+    memory_{{ k }}: vec4<f32>,
+//% endfor
+}
+
+//% include "rule.wgsl"
+
+// Changes four weights of row m (n_in = the bias row) along the mean gradient; x2 is the mean square of their input. A frozen
+// weight stays as it is, and what it remembers with it unless it coasts, whatever the gradient: backward_delta no longer runs
+// below frozen layers.
+fn apply(member: u32, layer: Layer, m: u32, n4: u32, gradient: vec4<f32>, x2: f32) {
     let cell = layer.weights + m * layer.out4 + n4;
     let place = member * WEIGHTS4 + cell;
     var alpha = neuron_alpha(member, layer, n4);
@@ -58,20 +73,27 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, g: vec4<f32>) {
 //% if coactivation
     alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
 //% endif
-    let live = alpha != vec4<f32>(0.0);
+    var before: Cell;
+    before.w = weights[place];
+//% for k in range(memory)
+    before.memory_{{ k }} = memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell];
+//% endfor
+    var g = gradient;
+//% if weight_decay
+    if m < layer.n_in {
+        g = fma(vec4<f32>(-members[member].weight_decay), before.w, gradient);
+    }
+//% endif
+    let after = learn(members[member], alpha, g, x2, before);
 //% if momentum and coast
-    let m_new = fma(vec4<f32>(members[member].momentum), momentum[place], select(vec4<f32>(0.0), alpha * g, live));
-    momentum[place] = m_new;
-    weights[place] += m_new;
-//% elif momentum
-    let m_old = momentum[place];
-    let m_new = fma(vec4<f32>(members[member].momentum), m_old, g);
-    momentum[place] = select(m_old, m_new, live);
-    let w = weights[place];
-    weights[place] = select(w, fma(alpha, m_new, w), live);
+    weights[place] = after.w;
+    memory[place] = after.memory_0;
 //% else
-    let w = weights[place];
-    weights[place] = select(w, fma(alpha, g, w), live);
+    let live = alpha != vec4<f32>(0.0);
+    weights[place] = select(before.w, after.w, live);
+//% for k in range(memory)
+    memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
+//% endfor
 //% endif
 }
 //% if coactivation
@@ -87,12 +109,13 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
         var onset = rates[first + RATE_ONSET * WEIGHTS4];
         var theta = rates[first + RATE_THETA * WEIGHTS4];
         var factor = vec4<f32>(1.0);
+        let scale = neurons[neuron_index(member, SCALE, layer, n4)];
 //% for i in "xyzw"
         let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, step.tick);
         n.{{ i }} = slot_{{ i }}.n;
         onset.{{ i }} = slot_{{ i }}.onset;
         theta.{{ i }} = slot_{{ i }}.theta;
-        factor.{{ i }} = psi(settings, slot_{{ i }});
+        factor.{{ i }} = psi(settings, slot_{{ i }}) * scale.{{ i }};
 //% endfor
         rates[first + RATE_TICKS * WEIGHTS4] = n;
         rates[first + RATE_ONSET * WEIGHTS4] = onset;
@@ -129,10 +152,15 @@ fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
 fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)], sample < step.batch_len);
 }
-//% if coactivation
+//% if squares
 
+// What the square of the input is multiplied by in the second sum.
 fn {{ op }}y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+//% if coactivation
     let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
+//% else
+    let y = vec4<f32>(1.0);
+//% endif
     return select(vec4<f32>(0.0), y * y, sample < step.batch_len);
 }
 //% endif
@@ -141,9 +169,9 @@ fn {{ op }}skip(member: u32, layer: Layer, n4: u32) -> bool {
     return all(neuron_alpha(member, layer, min(n4, layer.out4 - 1u)) == vec4<f32>(0.0));
 }
 
-fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if coactivation %}, square: vec4<f32>{% endif %}) {
+fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if squares %}, square: vec4<f32>{% endif %}) {
     if m < layer.n_in && n4 < layer.out4 {
-        apply(member, layer, m, n4, sum / f32(step.batch_len));
+        apply(member, layer, m, n4, sum / f32(step.batch_len), {% if reads_input %}square.x / f32(step.batch_len){% else %}1.0{% endif %});
 //% if coactivation
         observe_weights(member, layer, m, n4, square);
 //% endif
@@ -188,7 +216,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 //% endif
 //% endfor
     }
-    apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len));
+    apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len), 1.0);
 //% if coactivation
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe

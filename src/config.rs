@@ -9,9 +9,10 @@ mod choices;
 mod layers;
 mod values;
 
+pub use crate::rules::Rule;
+pub(crate) use choices::choices;
 pub use choices::{
-    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Rule, Schedule, Scope,
-    TrainMetrics,
+    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Schedule, Scope, TrainMetrics,
 };
 pub use values::{Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 
@@ -360,7 +361,32 @@ impl Config {
     /// Whether ψ has one slot per weight, and not one per neuron.
     #[must_use]
     pub fn slots_per_weight(&self) -> bool {
-        self.basis == Basis::Coactivation && self.rule == Rule::Psi
+        self.basis == Basis::Coactivation && matches!(self.rule, Rule::Psi | Rule::Replay)
+    }
+
+    /// Whether ticks look at an observed variable.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        matches!(self.rule, Rule::Psi | Rule::Bcm)
+    }
+
+    /// What they look at: the setting, but BCM's θ_M always follows y².
+    #[must_use]
+    pub fn observed(&self) -> Basis {
+        if self.rule == Rule::Bcm { Basis::Act2 } else { self.basis }
+    }
+
+    /// Whether anything happens at ticks: α moves, or the threshold does.
+    #[must_use]
+    pub fn moves_alpha(&self) -> bool {
+        self.observes() || self.rule == Rule::Replay || self.is_scheduled()
+    }
+
+    /// Whether α follows a curve of ticks beside its rule.
+    #[must_use]
+    pub fn is_scheduled(&self) -> bool {
+        let mean = matches!(self.replay, Some(Replay::Global | Replay::Layer));
+        self.schedule != Schedule::Constant || self.freeze_out.is_some() || (self.rule == Rule::Replay && mean)
     }
 
     /// The settings that all members of a population must share, the others put to a common value.

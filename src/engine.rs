@@ -127,6 +127,12 @@ pub trait Engine {
     /// If the device fails.
     fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()>;
 
+    /// Sets the factor by which ψ is multiplied from the next tick on: `scale[member][layer]`, at first 1.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()>;
+
     /// Asks for a report on the state after all work given so far. Reports come back in order by [`Self::next_report`].
     ///
     /// # Errors

@@ -52,6 +52,8 @@ pub mod init;
 pub mod population;
 pub mod psi;
 pub mod rng;
+pub mod rules;
 pub mod run;
+pub mod schedule;
 pub mod topology;
 pub mod trainer;

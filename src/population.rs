@@ -8,6 +8,9 @@ use crate::data::{DataSet, Split};
 use crate::error::{Error, Result};
 use crate::init;
 use crate::psi::{self, Member, Slot};
+use crate::rules;
+use crate::run::Trace;
+use crate::schedule;
 use crate::topology::Topology;
 use std::sync::Arc;
 
@@ -27,6 +30,8 @@ pub struct Population {
     pub data: Arc<DataSet>,
     /// Which rows each member trains on and is tested on; all of equal sizes.
     pub splits: Vec<Split>,
+    /// The trigger times that each member repeats, where it does.
+    pub traces: Vec<Option<Arc<Trace>>>,
 }
 
 impl Population {
@@ -44,21 +49,26 @@ impl Population {
             config.check()?;
             if config.shared() != first.shared() {
                 return Err(Error::config(
-                    "members of a population may differ only in seed, rule, α0, θ, basis, decay, latch, warm-up and momentum",
+                    "members of a population may differ only in seed, ψ and its schedule, α0, momentum, the rule's constants and the amount of regularisation",
                 ));
             }
         }
-        let widths = std::iter::once(data.features)
-            .chain(first.hidden.0.iter().copied())
-            .chain([classes.unwrap_or(0).max(data.classes)])
-            .collect();
+        let outputs = (!first.rule.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
+        let widths: Vec<usize> =
+            std::iter::once(data.features).chain(first.hidden.0.iter().copied()).chain(outputs).collect();
         let splits = configs.iter().map(|c| Split::new(&data, c.test_fraction, c.seed)).collect::<Result<Vec<_>>>()?;
-        let mut population = Self { members: vec![], topology: Topology::new(widths), data, splits, configs };
+        let topology = Topology::new(widths);
+        let mut population = Self { members: vec![], topology, data, splits, traces: vec![], configs };
         let ticks = population.ticks();
         for config in &population.configs {
             check_clock(config, ticks)?;
+            let trace = config.trace.as_deref().map(|path| Trace::read(path, config, &population.topology, ticks));
+            let trace = trace.transpose()?.map(Arc::new);
+            // What is replayed falls as it fell in its own run.
+            let curve = trace.as_ref().map_or(config, |trace| &trace.config);
+            population.members.push(Member::new(config, curve, ticks));
+            population.traces.push(trace);
         }
-        population.members = population.configs.iter().map(|config| Member::new(config, ticks)).collect();
         Ok(population)
     }
 
@@ -115,16 +125,40 @@ impl Population {
         }
     }
 
-    /// Whether any member's α can change.
+    /// Whether any member's ticks look at an observed variable.
     #[must_use]
-    pub fn uses_psi(&self) -> bool {
-        self.configs.iter().any(|config| config.rule == Rule::Psi)
+    pub fn observes(&self) -> bool {
+        self.configs.iter().any(Config::observes)
     }
 
-    /// Whether the weights have a velocity.
+    /// Whether any member's α can change at ticks.
     #[must_use]
-    pub fn uses_momentum(&self) -> bool {
-        self.shared().momentum > 0.0
+    pub fn moves_alpha(&self) -> bool {
+        self.configs.iter().any(Config::moves_alpha)
+    }
+
+    /// Floats that every weight remembers between steps: a velocity, or the memory of the rule.
+    #[must_use]
+    pub fn memory_per_weight(&self) -> usize {
+        rules::memory_per_weight(self.shared())
+    }
+
+    /// Whether any member's α follows a curve of ticks.
+    #[must_use]
+    pub fn is_scheduled(&self) -> bool {
+        self.configs.iter().any(Config::is_scheduled)
+    }
+
+    /// What ψ of each member's layers is multiplied by after tick `t`; 0 ticks are the start.
+    #[must_use]
+    pub fn scale(&self, t: u32) -> Vec<Vec<f32>> {
+        let layers = self.topology.layers();
+        let member = |(config, trace): (&Config, &Option<Arc<Trace>>)| {
+            (0..layers)
+                .map(|l| schedule::scale(config, trace.as_deref(), (l, layers), t, self.ticks()) as f32)
+                .collect()
+        };
+        self.configs.iter().zip(&self.traces).map(member).collect()
     }
 
     /// The state before the first step, from each member's own seed and settings.
@@ -133,7 +167,10 @@ impl Population {
         self.configs
             .iter()
             .zip(&self.members)
-            .map(|(config, member)| MemberState::initial(config, member, &self.topology))
+            .zip(self.traces.iter().zip(self.scale(0)))
+            .map(|((config, member), (trace, scale))| {
+                MemberState::initial(config, member, &self.topology, trace.as_deref(), &scale)
+            })
             .collect()
     }
 }
@@ -142,7 +179,7 @@ impl Population {
 const MAX_TICKS: u32 = 1 << 24;
 
 fn check_clock(config: &Config, ticks: u32) -> Result<()> {
-    if config.rule == Rule::Constant {
+    if !config.moves_alpha() {
         return Ok(());
     }
     if ticks == 0 {
@@ -157,13 +194,16 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
             config.clock
         )));
     }
-    if config.warmup >= ticks {
+    if config.rule == Rule::Psi && config.warmup >= ticks {
         return Err(Error::config(format!(
             "--warmup {}: the run has only {ticks} ticks, so nothing could trigger; use fewer, or --rule constant",
             config.warmup
         )));
     }
-    if matches!(config.threshold(), Theta::Quantile(_) | Theta::Sliding(_)) && psi::calibration_tick(config) >= ticks {
+    if config.rule == Rule::Psi
+        && matches!(config.threshold(), Theta::Quantile(_) | Theta::Sliding(_))
+        && psi::calibration_tick(config) >= ticks
+    {
         return Err(Error::config(format!(
             "a quantile or sliding θ compares from tick {} on, but the run has only {ticks}; use more --epochs or a finer --clock",
             psi::calibration_tick(config) + 1
@@ -189,11 +229,12 @@ pub struct MemberState {
 pub struct LayerState {
     /// W, `[n_in + 1, n_out]` row-major, bias row last (fed with −1).
     pub weights: Vec<f32>,
-    /// m, like `weights`; empty without momentum.
-    pub momentum: Vec<f32>,
+    /// What the rule remembers, for each row of `weights` plane after plane: a velocity m, or the memory of a rule with
+    /// one; `[n_in + 1, memory per weight, n_out]`.
+    pub memory: Vec<f32>,
     /// The rate each α started from, per α; α itself is `alpha0 · psi`.
     pub alpha0: Vec<f32>,
-    /// ψ of the next step as the engine computed it, per slot: a transcendental function may differ in its last bit
+    /// ψ of the next step, times the schedule's factor, as the engine computed it, per slot: a transcendental function may differ in its last bit
     /// between devices, so a state carries the value and not only its argument.
     pub psi: Vec<f32>,
     /// ψ's memory: per neuron, or per weight with the co-activation basis.
@@ -203,18 +244,24 @@ pub struct LayerState {
 }
 
 impl MemberState {
-    fn initial(config: &Config, member: &Member, topology: &Topology) -> Self {
+    fn initial(config: &Config, member: &Member, topology: &Topology, trace: Option<&Trace>, scale: &[f32]) -> Self {
         let scheme = config.resolved_init_scheme();
+        let memory = rules::initial_memory(config);
         let layers = topology.shapes().enumerate().map(|(l, (n_in, n_out))| {
             let per_weight = (n_in + 1) * n_out;
             let alphas = if config.scope == Scope::Weight { per_weight } else { n_out };
             let slots = if config.slots_per_weight() { per_weight } else { n_out };
+            let row: Vec<f32> = memory.iter().flat_map(|&value| vec![value; n_out]).collect();
+            let onsets = trace.and_then(|trace| trace.dealt(config, l));
             LayerState {
                 weights: init::weights(scheme, config.seed, l, n_in, n_out),
-                momentum: vec![0.0; if config.momentum > 0.0 { per_weight } else { 0 }],
-                alpha0: vec![member.alpha0; alphas],
-                psi: vec![1.0; slots],
-                slots: vec![Slot::new(member); slots],
+                memory: row.repeat(n_in + 1),
+                alpha0: vec![rules::initial_alpha(config); alphas],
+                psi: vec![scale[l]; slots],
+                slots: match onsets {
+                    Some(onsets) => onsets.iter().map(|&onset| Slot::replaying(onset)).collect(),
+                    None => vec![Slot::new(member); slots],
+                },
                 observed: vec![[0.0; 2]; slots],
             }
         });
@@ -223,10 +270,20 @@ impl MemberState {
 }
 
 impl LayerState {
-    /// α of the next step, per α.
+    /// α of the next step: alpha0 · ψ per α, or per weight the rate that the rule keeps for it, times ψ.
     #[must_use]
-    pub fn alpha(&self) -> Vec<f32> {
-        rates(&self.alpha0, &self.psi).collect()
+    pub fn alpha(&self, rule: Rule) -> Vec<f32> {
+        let n_out = self.psi.len();
+        let own = |first: &f32| rules::own_rate(rule, *first);
+        match self.memory.first().and_then(own) {
+            None => rates(&self.alpha0, &self.psi).collect(),
+            Some(_) => {
+                let planes = self.memory.len() / self.weights.len();
+                let firsts = self.memory.chunks(planes * n_out).flat_map(|row| &row[..n_out]);
+                let own: Vec<f32> = firsts.filter_map(own).collect();
+                rates(&own, &self.psi).collect()
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! A slot moves only at clock ticks ([`tick`]).
 
 use crate::config::{Basis, Config, Decay, DecayTicks, Latch, Rule, Theta};
+use crate::rules;
 use bytemuck::{Pod, Zeroable};
 
 /// The settings of one member of a population as the kernels read them (a uniform array, 128 bytes each).
@@ -69,13 +70,17 @@ pub struct Member {
     pub reserved2: u32,
 }
 
-/// A tick number that never comes: a member with the constant rule waits for it.
+/// A tick number that never comes: a member whose rule is not ψ waits for it.
 const NEVER: f32 = f32::MAX;
 
+/// In the place of a [`Basis`]: nothing is observed, and a slot triggers at the tick that its θ says.
+const REPLAYED: u32 = 6;
+
 impl Member {
-    /// The kernel's view of `config` in a run of `ticks` ticks.
+    /// The kernel's view of `config` in a run of `ticks` ticks, α falling along the decay of `curve`: the same settings, or
+    /// those of a run that is replayed.
     #[must_use]
-    pub fn new(config: &Config, ticks: u32) -> Self {
+    pub fn new(config: &Config, curve: &Config, ticks: u32) -> Self {
         let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
             Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup + 1),
             // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
@@ -86,23 +91,27 @@ impl Member {
             alpha0: config.alpha0 as f32,
             theta: theta as f32,
             theta_lambda: theta_lambda as f32,
-            theta_rate: theta_rate as f32,
-            decay_ticks: match config.decay_ticks {
+            theta_rate: if config.observes() { theta_rate as f32 } else { 0.0 },
+            decay_ticks: match curve.decay_ticks {
                 DecayTicks::Ticks(ticks) => ticks as f32,
                 DecayTicks::ToEnd => 0.0,
             },
-            decay_power: config.decay_power as f32,
-            decay_span: (config.decay_base * config.decay_base - 1.0) as f32,
-            decay_scale: (0.5 / config.decay_base.ln()) as f32,
+            decay_power: curve.decay_power as f32,
+            decay_span: (curve.decay_base * curve.decay_base - 1.0) as f32,
+            decay_scale: (0.5 / curve.decay_base.ln()) as f32,
             momentum: config.momentum as f32,
-            first_tick: if config.rule == Rule::Psi { first_tick as f32 } else { NEVER },
+            first_tick: match config.rule {
+                Rule::Psi => first_tick as f32,
+                Rule::Replay => 0.0,
+                _ => NEVER,
+            },
             last_tick: ticks as f32,
-            basis: config.basis as u32,
-            decay: config.decay as u32,
-            gated: u32::from(config.latch == Latch::Gated),
-            arm: u32::from(config.arm),
+            basis: if config.rule == Rule::Replay { REPLAYED } else { config.observed() as u32 },
+            decay: curve.decay as u32,
+            gated: u32::from(config.latch == Latch::Gated && config.rule == Rule::Psi),
+            arm: u32::from(config.arm && config.rule == Rule::Psi),
             reserved: 0,
-            rule: [0.0; 4],
+            rule: rules::constants(config),
             weight_decay: config.weight_decay as f32,
             max_norm: config.max_norm.map_or(f32::MAX, |norm| norm as f32),
             dropout: config.dropout as f32,
@@ -149,6 +158,12 @@ impl Slot {
     pub fn new(member: &Member) -> Self {
         Self { theta: member.theta, ..Self::default() }
     }
+
+    /// A slot that triggers at tick `onset`; 0 = never.
+    #[must_use]
+    pub fn replaying(onset: u32) -> Self {
+        Self { theta: if onset == 0 { NEVER } else { onset as f32 }, ..Self::default() }
+    }
 }
 
 /// α(n)/α0 for the slot as it stands.
@@ -180,7 +195,13 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, t: f32) {
     if psi(member, slot) == 0.0 {
         return;
     }
-    let holds = if member.triggers_below() { mean < slot.theta } else { mean > slot.theta };
+    let holds = if member.basis == REPLAYED {
+        t >= slot.theta
+    } else if member.triggers_below() {
+        mean < slot.theta
+    } else {
+        mean > slot.theta
+    };
     let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
     if slot.n > 0.0 {
         if member.gated == 0 || holds {

@@ -194,6 +194,11 @@ impl Trainer {
         let end = u64::from(steps.min(first.saturating_add(self.stride))).min(u64::from(first) + to_tick) as u32;
         let ends_tick = u64::from(end - first) == to_tick && number <= u64::from(self.population.ticks());
         let tick = ends_tick.then_some(number as u32);
+        if let Some(tick) = tick
+            && self.population.is_scheduled()
+        {
+            self.engine.set_scale(&self.population.scale(tick))?;
+        }
         self.engine.train(first..end, tick)?;
         self.position.batch = end;
         tick.map_or(Ok(()), |tick| self.calibrate(tick))

@@ -138,7 +138,7 @@ fn to_end_reaches_zero_at_the_last_tick() {
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
         for base in [std::f64::consts::E, 10.0] {
             let config = Config { decay, decay_base: base, ..Config::default() };
-            let member = Member::new(&config, 15);
+            let member = Member::new(&config, &config, 15);
             for onset in 1..=15_u16 {
                 for t in onset..=15 {
                     let slot = Slot { n: f32::from(t - onset + 1), onset: f32::from(onset), ..Slot::default() };
@@ -168,7 +168,7 @@ fn host_psi_follows_the_oracle() {
             config.theta_sliding =
                 Some(format!("{}:{}", 0.8 + 0.4 * random.uniform(), 1 + random.below(5)).parse().unwrap());
         }
-        let member = Member::new(&config, ticks);
+        let member = Member::new(&config, &config, ticks);
         let (mut slot, mut oracle) = (Slot::new(&member), oracle_psi::Slot::default());
         let middle = config.theta.unwrap_or(0.5);
         for t in 1..=ticks {

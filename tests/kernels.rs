@@ -121,9 +121,7 @@ impl Setting {
                         compare("δ", &computed[m][l][1], trace.delta[l].concat());
                     }
                     compare("W", &layer.weights, network.layers[l].w.concat());
-                    if network.config.momentum > 0.0 {
-                        compare("m", &layer.momentum, network.layers[l].m.concat());
-                    }
+                    compare("memory", &layer.memory, network.layers[l].memory_in_rows());
                     let sums: Vec<f32> = layer.observed.iter().map(|pair| pair[0]).collect();
                     let rows = network.layers[l].sums.len();
                     assert_eq!(rows > 1, network.config.scope == Scope::Weight && network.config.slots_per_weight());

@@ -63,11 +63,14 @@ fn tensors_follow_pytorchs_linear_layer() {
                 assert_eq!(file.tensor(&format!("layers.{l}.alpha")).unwrap().shape(), [n_out, n_in + 1]);
                 for j in 0..n_out {
                     for i in 0..=n_in {
-                        assert_eq!(alpha[j * (n_in + 1) + i], state.layers[l].alpha()[i * n_out + j]);
+                        assert_eq!(
+                            alpha[j * (n_in + 1) + i],
+                            state.layers[l].alpha(population.configs[0].rule)[i * n_out + j]
+                        );
                     }
                 }
             } else {
-                assert_eq!(alpha, state.layers[l].alpha());
+                assert_eq!(alpha, state.layers[l].alpha(population.configs[0].rule));
             }
         }
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -77,7 +80,7 @@ fn tensors_follow_pytorchs_linear_layer() {
         let model = Model::read(&path).unwrap();
         let mut read = population.initial_state().swap_remove(0);
         model.apply_weights(&mut read);
-        model.apply_rates(scope, &mut read).unwrap();
+        model.apply_rates(&population.configs[0], &mut read).unwrap();
         assert_eq!(read, state);
         assert_eq!((model.hidden(), model.classes()), (vec![4], 2));
         assert_eq!(model.config().unwrap().unwrap(), population.configs[0]);
@@ -178,7 +181,7 @@ fn damage_never_panics() {
 fn a_rate_per_weight_needs_weight_scope() {
     let (population, mut state) = (population(Scope::Weight), state(Scope::Weight));
     let model = Model::from_state(&population.configs[0], &population.topology, &state).unwrap();
-    let message = model.apply_rates(Scope::Neuron, &mut state).unwrap_err().to_string();
+    let message = model.apply_rates(&Config::default(), &mut state).unwrap_err().to_string();
     assert!(message.contains("--scope weight"), "{message}");
     assert!(!model.is_frozen());
 }

@@ -21,7 +21,8 @@ fn population(config: &Config, bytes: bool, members: usize) -> Population {
     widths.push(3);
     Population {
         configs: vec![config.clone(); members],
-        members: vec![Member::new(config, 3); members],
+        members: vec![Member::new(config, config, 3); members],
+        traces: vec![None; members],
         topology: Topology::new(widths),
         data: Arc::new(data),
         splits: vec![split; members],
@@ -106,10 +107,22 @@ fn check_structs(module: &naga::Module) {
         decay,
         gated,
         arm,
-        reserved
+        reserved,
+        rule,
+        weight_decay,
+        max_norm,
+        dropout,
+        dropout_input,
+        seed,
+        elastic_alpha,
+        reserved1,
+        distort_rotation,
+        distort_scale,
+        distort_shear,
+        reserved2
     );
     assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
-    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps);
+    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps, number, reserved);
     assert_eq!(struct_layout(module, "Step"), (step, size_of::<Step>() as u32));
     let (mut layer, span) = struct_layout(module, "Layer");
     let reserved = layer.split_off(layer.len() - 2);

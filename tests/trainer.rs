@@ -15,6 +15,7 @@ enum Call {
     Order(Vec<Vec<u32>>),
     Train(Range<u32>, Option<u32>),
     Theta(Vec<Option<Vec<f32>>>),
+    Scale(Vec<Vec<f32>>),
     Report(bool, bool),
     Take,
 }
@@ -54,6 +55,10 @@ impl Engine for Recorder {
     }
     fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
         self.note(Call::Theta(theta.to_vec()));
+        Ok(())
+    }
+    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+        self.note(Call::Scale(scale.to_vec()));
         Ok(())
     }
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {

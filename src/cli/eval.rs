@@ -1,7 +1,7 @@
 //! `homeostat eval`: loss and error of a saved model.
 
 use super::{percent, say, tell};
-use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision, Rule};
+use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision, Rule, Schedule};
 use crate::data::DataSet;
 use crate::device;
 use crate::engine::{DeviceInfo, Engine, Score, Wanted};
@@ -137,6 +137,13 @@ impl Eval {
             clock: Clock::Epoch,
             momentum: 0.0,
             coast: false,
+            nesterov: false,
+            schedule: Schedule::Constant,
+            freeze_out: None,
+            trace: None,
+            replay: None,
+            weight_decay: 0.0,
+            max_norm: None,
             // The weights are f32 however they were trained.
             precision: Precision::F32,
             init: None,

@@ -2,12 +2,12 @@
 
 use super::progress::Progress;
 use super::{interrupt_flag, percent, say, tell};
-use crate::config::{Config, Hidden, Preset};
+use crate::config::{Config, Hidden, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::population::Population;
-use crate::run::{Model, RunDirectory, RunResult, to_json};
+use crate::run::{Model, RunDirectory, RunResult, TRACE, Trace, to_json};
 use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ impl Train {
         let mut state = population.initial_state();
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);
-            model.apply_rates(config.scope, &mut state[0])?;
+            model.apply_rates(&config, &mut state[0])?;
             if model.is_frozen() {
                 tell(format_args!(
                     "note: every α in {} is 0, so nothing will learn; remove its alpha tensors to start anew from the weights",
@@ -97,6 +97,10 @@ impl Train {
         if let Some(directory) = &directory {
             let state = trainer.state()?;
             directory.save_model(&config, &population.topology, &state[0])?;
+            if outcome.is_ok() && config.rule == Rule::Psi {
+                let trace = Trace::from_state(&config, &population.topology, &state[0], population.ticks());
+                trace.write(&population.topology, &directory.path().join(TRACE))?;
+            }
         }
         if let (Err(Error::Interrupted), Some(directory)) = (&outcome, &directory) {
             let Position { epoch, batch } = trainer.position();

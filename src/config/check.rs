@@ -98,6 +98,7 @@ impl Config {
             Rule::Psi => self.check_psi(),
             Rule::Constant => Ok(()),
             Rule::Replay => self.check_replay(),
+            Rule::Hebb | Rule::Bcm => self.check_unsupervised(),
             _ => self.check_own_rate(),
         }
     }
@@ -131,6 +132,10 @@ impl Config {
                 self.schedule, self.rule
             )));
         }
+        // From 0 a rate would rise again, but what is frozen stays so.
+        if self.schedule_low == 0.0 && matches!(self.schedule, Schedule::Cyclical | Schedule::OneCycle) {
+            return Err(Error::config("--schedule-low 0: must be above 0, for example 0.1"));
+        }
         let endless = self.schedule_ticks == DecayTicks::ToEnd;
         if endless && matches!(self.schedule, Schedule::Step | Schedule::Cyclical) {
             return Err(Error::config(format!("--schedule {}: needs --schedule-ticks N", self.schedule)));
@@ -145,6 +150,27 @@ impl Config {
                 "--rule replay: needs --trace FILE, from a run of --rule psi with --out, and --replay global, layer, shuffle or random",
             )),
         }
+    }
+
+    fn check_unsupervised(&self) -> Result<()> {
+        if self.hidden.0.len() != 1 {
+            return Err(Error::config(format!(
+                "--hidden {}: --rule {} trains one layer without outputs; give its width, for example --hidden 100",
+                self.hidden, self.rule
+            )));
+        }
+        if self.rule == Rule::Bcm && self.theta_sliding.is_none() {
+            return Err(Error::config(
+                "--rule bcm: θ_M slides with the neuron's activity; give --theta-sliding LAMBDA:TAU, for example 1:10",
+            ));
+        }
+        if self.dropout > 0.0 || self.label_noise > 0.0 {
+            return Err(Error::config(format!(
+                "--dropout and --label-noise: --rule {} has neither hidden layers nor labels; leave them out",
+                self.rule
+            )));
+        }
+        self.check_own_rate()
     }
 
     /// Rules that keep a rate of their own for every weight.

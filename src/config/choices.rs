@@ -18,6 +18,7 @@ macro_rules! choices {
         }
     };
 }
+pub(crate) use choices;
 
 choices! {
     /// Activation f of the hidden layers.
@@ -50,35 +51,6 @@ choices! {
         Mse,
         /// cross-entropy
         CrossEntropy,
-    }
-}
-choices! {
-    /// How α changes.
-    Rule {
-        /// α falls once its neuron is saturated: ψ(α, θ_M)
-        Psi,
-        /// α stays α0, or follows --schedule: plain back-propagation
-        Constant,
-        /// α falls as it fell in another run: what remains of ψ without homeostasis
-        Replay,
-        /// α grows by κ while the gradient keeps its sign and shrinks by φ when it turns (Jacobs 1988)
-        DeltaBarDelta,
-        /// steps of a size of their own, by the gradient's sign alone, taken back when it turns (Riedmiller & Braun 1993)
-        Rprop,
-        /// the same without taking back (Igel & Hüsken 2000)
-        #[value(name = "irprop-")]
-        #[serde(rename = "irprop-")]
-        IrpropMinus,
-        /// α = ½ |Δw| / |Δg|, from the local Lipschitz constant (Magoulas et al. 1999)
-        Lipschitz,
-        /// log α learns from the correlation of successive steps (Sutton 1992)
-        Idbd,
-        /// steps scaled by running moments of the gradient (Kingma & Ba 2015)
-        Adam,
-        /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
-        Hebb,
-        /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)
-        Bcm,
     }
 }
 choices! {
@@ -163,7 +135,7 @@ choices! {
         Layer,
         /// each layer's trigger times, dealt to other neurons of it
         Shuffle,
-        /// as many triggers per layer and tick, of neurons drawn anew
+        /// as many triggers at each tick, of neurons drawn from the whole net
         Random,
     }
 }
@@ -207,23 +179,6 @@ choices! {
         /// the authors' Iris experiment: 4-9-3, softmax output, ψ on net², linear fall
         #[value(name = "author-2026")]
         Author2026,
-    }
-}
-
-impl Rule {
-    /// The rule whose kernel computes this one: rules that differ only in α share theirs.
-    #[must_use]
-    pub const fn kernel(self) -> Self {
-        match self {
-            Self::Psi | Self::Constant | Self::Replay => Self::Psi,
-            other => other,
-        }
-    }
-
-    /// Whether the weights move along δ alone or along y without any target: no labels, one layer.
-    #[must_use]
-    pub const fn is_unsupervised(self) -> bool {
-        matches!(self, Self::Hebb | Self::Bcm)
     }
 }
 

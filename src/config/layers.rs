@@ -78,6 +78,16 @@ impl Config {
         })
     }
 
+    /// A complete record of settings, as runs and models keep it; settings that are newer than the record keep their
+    /// defaults.
+    ///
+    /// # Errors
+    /// As [`Self::overlay`].
+    pub fn from_json(text: &str) -> Result<Self> {
+        let table: toml::Table = serde_json::from_str(text).map_err(|e| Error::Config(e.to_string()))?;
+        Self::overlay([&table])
+    }
+
     /// Of the settings as parsed from a command line, those that the user really typed.
     ///
     /// # Errors

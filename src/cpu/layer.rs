@@ -4,10 +4,11 @@
 use super::layout::{Place, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
 use super::samples::with_scratch;
-use super::update::{Rates, Velocity, apply, apply_outer, kahan, observe, subtract_rows};
-use crate::config::{Basis, Config, Rule, Scope};
+use super::update::{Form, Motion, Rates, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows};
+use crate::config::{Basis, Config, Scope};
 use crate::population::LayerState;
 use crate::psi::{self, Member, Slot};
+use crate::rules::{Environment, Learn, memory_per_weight, with_own_memory};
 use std::ops::Range;
 
 /// How a span of columns of W is updated, as its αs decide.
@@ -17,8 +18,8 @@ enum Way {
     Skip,
     /// α belongs to the column and is folded into δ: the product is added straight to W, and no gradient exists.
     Direct,
-    /// Through the gradient of a strip: momentum, an α per weight, or columns of which some are frozen, which must not
-    /// even meet a NaN.
+    /// Through the gradient of a strip: a rule with memory, a penalty, an α per weight, or columns of which some are frozen,
+    /// which must not even meet a NaN.
     Gradient,
 }
 
@@ -35,6 +36,12 @@ pub struct Layer {
     ways: Vec<Way>,
     /// What δ is multiplied by to become the step, per column: 1/B, times α in spans that are updated directly.
     pub step_rate: Vec<f32>,
+    /// What ψ is multiplied by at ticks: a schedule's factor.
+    pub scale: f32,
+    /// Room for the norms of the columns, where they are limited.
+    norms: Vec<f32>,
+    /// Which columns are frozen.
+    frozen: Vec<bool>,
 }
 
 /// What the update of every layer of a network reads.
@@ -45,6 +52,8 @@ pub struct Step<'a> {
     /// The batch's records, and the floats of one.
     pub records: &'a [f32],
     pub stride: usize,
+    /// Number of this step, from 1.
+    pub t: u32,
     /// Whether the observed sums start anew.
     pub anew: bool,
     pub fork: bool,
@@ -54,8 +63,8 @@ pub struct Step<'a> {
 struct Strips<'a> {
     rows: Range<usize>,
     weights: &'a mut [f32],
-    /// Empty without momentum.
-    momentum: &'a mut [f32],
+    /// What the rule remembers, row by row of W plane after plane; empty where it has no memory.
+    memory: &'a mut [f32],
     /// Empty unless the observed variable belongs to the weight.
     sums: &'a mut [f32],
 }
@@ -72,6 +81,9 @@ impl Layer {
             carries: state.observed.iter().map(|pair| pair[1]).collect(),
             ways: vec![],
             step_rate: vec![0.0; place.n_out],
+            scale: 1.0,
+            norms: vec![0.0; if config.max_norm.is_some() { place.n_out } else { 0 }],
+            frozen: vec![false; place.n_out],
             state: state.clone(),
             place,
         };
@@ -104,7 +116,7 @@ impl Layer {
         }
         for ((slot, psi), mean) in self.state.slots.iter_mut().zip(&mut self.state.psi).zip(means) {
             psi::tick(settings, slot, mean, t as f32);
-            *psi = psi::psi(settings, slot);
+            *psi = psi::psi(settings, slot) * self.scale;
         }
         self.choose_ways(config);
     }
@@ -123,18 +135,19 @@ impl Layer {
 
     fn choose_ways(&mut self, config: &Config) {
         let n_out = self.place.n_out;
-        let momentum = !self.state.momentum.is_empty();
+        let needs_gradient = !self.state.memory.is_empty() || config.weight_decay > 0.0;
         let per_weight = self.state.alpha0.len() != n_out;
-        let frozen = |&column: &usize| match self.shared_rate(column) {
+        let is_frozen = |column| match self.shared_rate(column) {
             Some(rate) => rate == 0.0,
             None => self.state.psi.iter().skip(column).step_by(n_out).all(|&psi| psi == 0.0),
         };
+        self.frozen = (0..n_out).map(is_frozen).collect();
         let way = |columns: Range<usize>| {
             let all = columns.len();
-            let frozen = columns.filter(frozen).count();
-            if frozen == all && !(momentum && config.coast) {
+            let frozen = self.frozen[columns].iter().filter(|&&frozen| frozen).count();
+            if frozen == all && !config.coast {
                 Way::Skip // coasting weights move on without α
-            } else if momentum || per_weight || frozen > 0 {
+            } else if needs_gradient || per_weight || frozen > 0 {
                 Way::Gradient
             } else {
                 Way::Direct
@@ -156,18 +169,19 @@ impl Layer {
 
     /// Observes the batch and changes the weights.
     pub fn learn(&mut self, step: Step<'_>) {
-        let Self { place, state, sums, carries, ways, .. } = self;
-        let LayerState { weights, momentum, alpha0, psi, .. } = state;
+        let Self { place, state, sums, carries, ways, norms, frozen, .. } = self;
+        let LayerState { weights, memory, alpha0, psi, .. } = state;
         let split_at = place.n_in * place.n_out;
         let (matrix, bias) = weights.split_at_mut(split_at);
-        let (momentum, bias_momentum) = split(momentum, split_at);
-        let observes = step.config.rule == Rule::Psi;
+        let (memory, bias_memory) = split(memory, split_at * memory_per_weight(step.config));
+        let observes = step.config.observes();
         let (sums, neuron_sums) = split(sums, if place.squares.is_some() { split_at } else { 0 });
+        let n_out = place.n_out;
         let update = Update { step, place, ways, alpha0, psi };
-        let strips = Strips { rows: 0..place.n_in, weights: matrix, momentum, sums };
+        let strips = Strips { rows: 0..place.n_in, weights: &mut *matrix, memory, sums };
         let rows = || update.strips(strips);
         let mut columns = || {
-            update.bias(bias, bias_momentum);
+            update.bias(bias, bias_memory);
             if observes {
                 update.observe(neuron_sums, carries);
             }
@@ -177,6 +191,9 @@ impl Layer {
         } else {
             rows();
             columns();
+        }
+        if let Some(most) = step.config.max_norm {
+            limit_norms(matrix, n_out, most as f32, frozen, norms);
         }
     }
 }
@@ -212,27 +229,69 @@ impl<'a> Update<'a> {
         Rates { alpha0: part(self.alpha0), psi: part(self.psi), columns: columns.len() }
     }
 
-    fn velocity<'m>(&self, momentum: &'m mut [f32], first: usize) -> Velocity<'m> {
-        let m = if momentum.is_empty() { momentum } else { &mut momentum[first..] };
-        Velocity { m, mu: self.step.settings.momentum, coast: self.step.config.coast }
+    /// The part of the rule's memory that belongs to columns from `first` on.
+    fn memory<'m>(&self, memory: &'m mut [f32], first: usize) -> &'m mut [f32] {
+        if memory.is_empty() { memory } else { &mut memory[first..] }
+    }
+
+    /// Steps these rows and columns of W along `gradient`, that of the mean loss without any penalty; biases have none.
+    fn follow(
+        &self,
+        target: &mut [f32],
+        gradient: &[f32],
+        (rows, columns): (&Range<usize>, &Range<usize>),
+        memory: &mut [f32],
+    ) {
+        let (rates, stride) = (self.rates(rows, columns), self.place.n_out);
+        let memory = self.memory(memory, columns.start);
+        let Step { config, settings, .. } = self.step;
+        let decay = if rows.start < self.place.n_in { settings.weight_decay } else { 0.0 };
+        with_own_memory!(config.rule, Kind, N => {
+            let environment =
+                Environment { constants: settings.rule, momentum: settings.momentum, t: self.step.t as f32 };
+            let mut x2 = [1.0; STRIP];
+            if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
+                self.input_squares(rows, &mut x2);
+            }
+            apply_rule::<Kind, N>(target, stride, gradient, rates, memory, &x2, decay, &environment);
+        }, apply(target, stride, gradient, rates, self.motion(memory, decay)));
+    }
+
+    fn motion<'m>(&self, m: &'m mut [f32], decay: f32) -> Motion<'m> {
+        let Step { config, settings, .. } = self.step;
+        let form = match (config.coast, config.nesterov) {
+            (true, _) => Form::Coast,
+            (false, true) => Form::Nesterov,
+            (false, false) => Form::Heavy,
+        };
+        Motion { m, mu: settings.momentum, form, decay }
+    }
+
+    /// Mean over the batch of the square of each of these inputs.
+    fn input_squares(&self, rows: &Range<usize>, squares: &mut [f32; STRIP]) {
+        let squares = &mut squares[..rows.len()];
+        squares.fill(0.0);
+        observe(squares, self.step.records, self.step.stride, self.place.input + rows.start, true);
+        let samples = self.samples() as f32;
+        squares.iter_mut().for_each(|square| *square /= samples);
     }
 
     /// Halves the rows down to single strips, which then may run in parallel.
     fn strips(&self, strips: Strips<'_>) {
-        let Strips { rows, weights, momentum, sums } = strips;
+        let Strips { rows, weights, memory, sums } = strips;
         // A single sample's gradient needs no scratch, so nothing has to fit anywhere.
-        if rows.len() <= STRIP || (self.samples() == 1 && !self.step.fork) {
-            return with_scratch(|scratch| self.strip(Strips { rows, weights, momentum, sums }, scratch));
+        let whole = self.samples() == 1 && !self.step.fork && !self.step.config.rule.has_own_memory();
+        if rows.len() <= STRIP || whole {
+            return with_scratch(|scratch| self.strip(Strips { rows, weights, memory, sums }, scratch));
         }
         let upper = rows.len().div_ceil(2).next_multiple_of(STRIP);
         let at = upper * self.place.n_out;
         let middle = rows.start + upper;
         let (weights, weights_below) = weights.split_at_mut(at);
-        let (momentum, momentum_below) = split(momentum, at);
+        let (memory, memory_below) = split(memory, at * memory_per_weight(self.step.config));
         let (sums, sums_below) = split(sums, at);
-        let above = Strips { rows: rows.start..middle, weights, momentum, sums };
-        let below =
-            Strips { rows: middle..rows.end, weights: weights_below, momentum: momentum_below, sums: sums_below };
+        let above = Strips { rows: rows.start..middle, weights, memory, sums };
+        let below = Strips { rows: middle..rows.end, weights: weights_below, memory: memory_below, sums: sums_below };
         if self.step.fork {
             rayon::join(|| self.strips(above), || self.strips(below));
         } else {
@@ -243,7 +302,7 @@ impl<'a> Update<'a> {
 
     /// Gradient and weights of one strip.
     fn strip(&self, strip: Strips<'_>, scratch: &mut [f32]) {
-        let Strips { rows, weights, momentum, sums } = strip;
+        let Strips { rows, weights, memory, sums } = strip;
         let Place { n_out, input, step, squares, .. } = *self.place;
         let records = self.step.records;
         let single = self.samples() == 1;
@@ -262,17 +321,15 @@ impl<'a> Update<'a> {
                     let (x, d) = products();
                     multiply(target, n_out, 1.0, x, d);
                 }
+                Way::Gradient if single && !self.step.config.rule.has_own_memory() => {
+                    let motion = self.motion(self.memory(memory, columns.start), self.step.settings.weight_decay);
+                    apply_outer(target, n_out, (x, d), self.rates(&rows, &columns), motion);
+                }
                 Way::Gradient => {
-                    let velocity = self.velocity(momentum, columns.start);
-                    let rates = self.rates(&rows, &columns);
-                    if single {
-                        apply_outer(target, n_out, (x, d), rates, velocity);
-                    } else {
-                        let (x, d) = products();
-                        let gradient = &mut scratch[..rows.len() * columns.len()];
-                        multiply(gradient, columns.len(), 0.0, x, d);
-                        apply(target, n_out, gradient, rates, velocity);
-                    }
+                    let (x, d) = products();
+                    let gradient = &mut scratch[..rows.len() * columns.len()];
+                    multiply(gradient, columns.len(), 0.0, x, d);
+                    self.follow(target, gradient, (&rows, &columns), memory);
                 }
             }
         }
@@ -284,7 +341,7 @@ impl<'a> Update<'a> {
     }
 
     /// The bias row, whose input is −1 in every sample.
-    fn bias(&self, bias: &mut [f32], momentum: &mut [f32]) {
+    fn bias(&self, bias: &mut [f32], memory: &mut [f32]) {
         let mut gradient = [0.0; SPAN];
         let row = self.place.n_in..self.place.n_in + 1;
         for (columns, &way) in ranges(self.place.n_out, SPAN).zip(self.ways) {
@@ -298,8 +355,7 @@ impl<'a> Update<'a> {
             if way == Way::Direct {
                 target.iter_mut().zip(gradient).for_each(|(w, g)| *w += *g);
             } else {
-                let velocity = self.velocity(momentum, columns.start);
-                apply(target, columns.len(), gradient, self.rates(&row, &columns), velocity);
+                self.follow(target, gradient, (&row, &columns), memory);
             }
         }
     }
@@ -307,7 +363,7 @@ impl<'a> Update<'a> {
     /// The observed sums of the layer's neurons, or with co-activation of its bias row.
     fn observe(&self, sums: &mut [f32], carries: &mut [f32]) {
         let Place { y, net, delta, squares, .. } = *self.place;
-        let (source, squared) = match self.step.config.basis {
+        let (source, squared) = match self.step.config.observed() {
             Basis::Act | Basis::Coactivation => (y, false),
             Basis::Act2 => (y, true),
             Basis::Net2 => (net.expect("the basis keeps net"), true),

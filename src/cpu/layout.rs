@@ -5,7 +5,7 @@
 //! "y of layer l" is a column range of all records. A block of samples is a piece of contiguous memory, which one thread
 //! can own through all layers.
 
-use crate::config::{Basis, Config, Rule};
+use crate::config::{Basis, Config};
 use std::ops::Range;
 
 /// Samples of a block at most. Few enough that every core has some at B = 128; the products lose nothing by it.
@@ -52,7 +52,6 @@ pub struct Layout {
 impl Layout {
     /// For a network of these widths.
     pub fn new(config: &Config, widths: &[usize]) -> Self {
-        let psi = config.rule == Rule::Psi;
         let mut end = 0;
         let mut place = |width: &usize| {
             let start = end;
@@ -60,7 +59,7 @@ impl Layout {
             start
         };
         let y: Vec<usize> = widths.iter().map(&mut place).collect();
-        let keeps_net = psi && config.basis == Basis::Net2;
+        let keeps_net = config.observes() && config.basis == Basis::Net2;
         let net: Vec<usize> = widths[1..].iter().filter(|_| keeps_net).map(&mut place).collect();
         let squares: Vec<usize> = widths.iter().filter(|_| config.slots_per_weight()).map(&mut place).collect();
         let delta: Vec<usize> = widths[1..].iter().map(&mut place).collect();

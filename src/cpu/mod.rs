@@ -17,10 +17,10 @@ mod vectorised;
 
 pub use peaks::peaks;
 
-use crate::config::{Precision, Rule};
+use crate::config::Precision;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
-use crate::population::{MemberState, Population, rates};
+use crate::population::{MemberState, Population};
 use network::Network;
 use output::Tally;
 use rayon::prelude::*;
@@ -129,15 +129,16 @@ impl Engine for CpuEngine {
         let before = self.samples_since_tick;
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
+        let steps = self.steps;
         self.each(size, |network, m, fork| {
             let config = &population.configs[m];
-            for batch in batches.clone() {
+            for (t, batch) in (steps + 1..).zip(batches.clone()) {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
-                network.step(config, &population.data, (first, end - first), anew, fork);
+                network.step(config, &population.data, (first, end - first), (t, anew), fork);
             }
             if let Some(t) = tick
-                && config.rule == Rule::Psi
+                && config.moves_alpha()
             {
                 network.tick(config, t, seen);
             }
@@ -166,6 +167,15 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
+    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+        for (network, scale) in self.networks.iter_mut().zip(scale) {
+            for (layer, &scale) in network.layers.iter_mut().zip(scale) {
+                layer.scale = scale;
+            }
+        }
+        Ok(())
+    }
+
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {
         let population = Arc::clone(&self.population);
         let rows = population.train_rows();
@@ -179,7 +189,7 @@ impl Engine for CpuEngine {
                 alpha: network
                     .layers
                     .iter()
-                    .map(|layer| AlphaSummary::new(rates(&layer.state.alpha0, &layer.state.psi)))
+                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule).into_iter()))
                     .collect(),
                 running: score(std::mem::take(&mut network.running)),
             }

@@ -6,7 +6,7 @@ use super::layer::{Layer, Step};
 use super::layout::{self, Layout, PANEL};
 use super::output::Tally;
 use super::samples::{Pass, with_scratch};
-use crate::config::{Basis, Config, Rule};
+use crate::config::{Basis, Config};
 use crate::data::DataSet;
 use crate::population::MemberState;
 use crate::psi::Member;
@@ -60,13 +60,20 @@ impl Network {
     fn alphas_changed(&mut self, config: &Config) {
         self.rows = 0;
         // Below a frozen prefix nothing needs δ, unless ψ observes it.
-        let observes_delta = config.rule == Rule::Psi && matches!(config.basis, Basis::Delta | Basis::Delta2);
+        let observes_delta = config.observes() && matches!(config.basis, Basis::Delta | Basis::Delta2);
         let moving = self.layers.iter().position(|layer| !layer.is_frozen());
         self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
     }
 
-    /// One step on the rows at `first..first + rows` of the order. `anew` starts the observed sums; `fork` uses all threads.
-    pub fn step(&mut self, config: &Config, data: &DataSet, (first, rows): (usize, usize), anew: bool, fork: bool) {
+    /// One step on the rows at `first..first + rows` of the order. `t` counts from 1; `anew` starts the observed sums; `fork` uses all threads.
+    pub fn step(
+        &mut self,
+        config: &Config,
+        data: &DataSet,
+        (first, rows): (usize, usize),
+        (t, anew): (u32, bool),
+        fork: bool,
+    ) {
         if self.rows != rows {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
@@ -75,7 +82,7 @@ impl Network {
         let pass = Pass { config, layout, layers, data, lowest_delta: Some(*lowest_delta) };
         *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
         let records = &records[..rows * layout.stride];
-        let step = Step { config, settings, records, stride: layout.stride, anew, fork };
+        let step = Step { config, settings, records, stride: layout.stride, t, anew, fork };
         if fork {
             layers.par_iter_mut().with_max_len(1).for_each(|layer| layer.learn(step));
         } else {

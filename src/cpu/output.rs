@@ -2,6 +2,7 @@
 
 use super::elementwise::{exp, logistic};
 use crate::config::{Loss, Output};
+use crate::psi::Slot;
 
 /// Sums over some samples.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,4 +64,19 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
     }
     let loss = if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy };
     Tally { loss, wrong: u64::from(wrong), samples: 1 }
+}
+
+/// What the weights follow in the place of δ where there is no target: y (Hebb, eq. 1), or with θ_M in `slots`
+/// φ = y (y − θ_M) (BCM, eq. 2), and nothing before θ_M is known. The "loss" is −½ Σ y², which Hebb's rule descends. Twin of
+/// `shaders/unsupervised.wgsl`.
+pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tally {
+    for (k, (delta, &y)) in delta.iter_mut().zip(y).enumerate() {
+        *delta = match slots.map(|slots| slots[k].theta) {
+            None => y,
+            Some(f32::MAX) => 0.0,
+            Some(theta) => y * (y - theta),
+        };
+    }
+    let squares: f32 = y.iter().map(|y| y * y).sum();
+    Tally { loss: f64::from(-0.5 * squares), wrong: 0, samples: 1 }
 }

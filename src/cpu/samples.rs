@@ -5,9 +5,9 @@
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
 use super::layout::{self, Layout, PANEL, Place, ROOM, ranges};
-use super::output::{Tally, output};
+use super::output::{Tally, output, unsupervised};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
-use crate::config::Config;
+use crate::config::{Config, Rule};
 use crate::data::DataSet;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -169,7 +169,7 @@ impl Pass<'_> {
     fn keep_net(&self, l: usize, records: &mut [f32], columns: Range<usize>, panel: &[f32]) {
         let Place { n_in, n_out, y, net, squares, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
-        let hidden = l + 1 < self.layers.len();
+        let hidden = l + 1 < self.layers.len() || self.config.rule.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
         let net = net.map(|net| net + columns.start);
         activate(records, stride, (y + columns.start, net), panel, bias, hidden.then_some(self.config.activation));
@@ -185,7 +185,16 @@ impl Pass<'_> {
         let (stride, layer) = (self.layout.stride, self.layers.len() - 1);
         let Place { n_out, y, squares, delta, .. } = self.layout.layers[layer];
         let mut tally = Tally::default();
-        for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
+        if self.config.rule.is_unsupervised() {
+            let thetas = (self.config.rule == Rule::Bcm).then_some(&*self.layers[layer].state.slots);
+            for record in records.chunks_exact_mut(stride) {
+                let (forward, deltas) = record.split_at_mut(self.layout.deltas);
+                let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
+                tally = tally + unsupervised(&forward[y..y + n_out], delta, thetas);
+            }
+        }
+        let supervised = if self.config.rule.is_unsupervised() { &[] } else { rows };
+        for (record, &row) in records.chunks_exact_mut(stride).zip(supervised) {
             let (forward, deltas) = record.split_at_mut(self.layout.deltas);
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
             let label = self.data.labels[row as usize] as usize;

@@ -1,6 +1,7 @@
 //! The loops of the update: α and the weight write, velocities, bias rows and observed sums.
 
 use super::vectorised::vectorised;
+use crate::rules::{Cell, Environment, Learn};
 
 /// α0 and ψ of a piece of W: the values of its first row and the distance to the next row's, 0 where all rows share them.
 #[derive(Clone, Copy)]
@@ -10,11 +11,25 @@ pub struct Rates<'a> {
     pub columns: usize,
 }
 
-/// The velocities of a piece of W, laid out like it; empty without momentum.
-pub struct Velocity<'a> {
+/// Beside α, what moves the weights of a piece of W along a gradient.
+pub struct Motion<'a> {
+    /// The velocities, laid out like the weights; empty without momentum.
     pub m: &'a mut [f32],
     pub mu: f32,
-    pub coast: bool,
+    pub form: Form,
+    /// λ of the penalty ½ λ w².
+    pub decay: f32,
+}
+
+/// The forms of momentum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// ΔW = α m
+    Heavy,
+    /// ΔW = α (g + μ m)
+    Nesterov,
+    /// ΔW = m, and α is in m
+    Coast,
 }
 
 impl Rates<'_> {
@@ -31,57 +46,120 @@ fn moved(alpha: f32, along: f32) -> f32 {
     if alpha == 0.0 { 0.0 } else { alpha * along }
 }
 
-/// Changes one row of weights along its gradient x · d.
+/// Changes one row of weights along its gradient x · d − λ w.
 #[inline(always)]
-fn apply_row(w: &mut [f32], m: Option<&mut [f32]>, x: f32, d: &[f32], rates: (&[f32], &[f32]), mu: f32, coast: bool) {
+fn apply_row(w: &mut [f32], x: f32, d: &[f32], rates: (&[f32], &[f32]), motion: Motion<'_>) {
+    let Motion { m, mu, form, decay } = motion;
     let n = d.len();
     let (alpha0, psi, w) = (&rates.0[..n], &rates.1[..n], &mut w[..n]);
-    match m {
-        None => {
-            let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
-            w.iter_mut().zip(d).zip(alphas).for_each(|((w, d), alpha)| *w += moved(alpha, x * d));
+    let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
+    if m.is_empty() {
+        w.iter_mut().zip(d).zip(alphas).for_each(|((w, d), alpha)| *w += moved(alpha, x * d - decay * *w));
+        return;
+    }
+    let steps = w.iter_mut().zip(m).zip(d).zip(alphas).map(|(((w, m), d), alpha)| (x * d - decay * *w, w, m, alpha));
+    match form {
+        Form::Coast => steps.for_each(|(g, w, m, alpha)| {
+            *m = mu * *m + moved(alpha, g);
+            *w += *m;
+        }),
+        // What is frozen keeps its velocity, whatever its gradient.
+        Form::Heavy => steps.for_each(|(g, w, m, alpha)| {
+            *m = if alpha == 0.0 { *m } else { mu * *m + g };
+            *w += moved(alpha, *m);
+        }),
+        Form::Nesterov => steps.for_each(|(g, w, m, alpha)| {
+            *m = if alpha == 0.0 { *m } else { mu * *m + g };
+            *w += moved(alpha, g + mu * *m);
+        }),
+    }
+}
+
+/// The next row's velocities, where there are any.
+fn next<'a>(rows: &mut impl Iterator<Item = &'a mut [f32]>) -> &'a mut [f32] {
+    rows.next().unwrap_or_default()
+}
+
+vectorised! {
+    /// Changes a piece of W, whose rows are `stride` apart, along its `gradient` `[rows, columns]`.
+    pub fn apply(w: &mut [f32], stride: usize, gradient: &[f32], rates: Rates<'_>, motion: Motion<'_>) {
+        let Motion { m, mu, form, decay } = motion;
+        let mut ms = m.chunks_mut(stride);
+        for (row, (w, g)) in w.chunks_mut(stride).zip(gradient.chunks_exact(rates.columns)).enumerate() {
+            let m = next(&mut ms);
+            apply_row(w, 1.0, g, rates.row(row), Motion { m, mu, form, decay });
         }
-        Some(m) => {
-            let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
-            let steps = w.iter_mut().zip(m).zip(d).zip(alphas);
-            if coast {
-                steps.for_each(|(((w, m), d), alpha)| {
-                    *m = mu * *m + moved(alpha, x * d);
-                    *w += *m;
-                });
-            } else {
-                steps.for_each(|(((w, m), d), alpha)| {
-                    *m = mu * *m + x * d;
-                    *w += moved(alpha, *m);
-                });
+    }
+}
+
+vectorised! { avx2
+    /// Like [`apply`] for a single sample, whose gradient is x dᵀ. Rows with x = 0 are skipped unless something moves them
+    /// all the same.
+    pub fn apply_outer(w: &mut [f32], stride: usize, factors: (&[f32], &[f32]), rates: Rates<'_>, motion: Motion<'_>) {
+        let (x, d) = factors;
+        let Motion { m, mu, form, decay } = motion;
+        let always = !m.is_empty() || decay > 0.0;
+        let mut ms = m.chunks_mut(stride);
+        for (row, (w, &x)) in w.chunks_mut(stride).zip(x).enumerate() {
+            let m = next(&mut ms);
+            if x != 0.0 || always {
+                apply_row(w, x, d, rates.row(row), Motion { m, mu, form, decay });
+            }
+        }
+    }
+}
+
+vectorised! { rule
+    /// Like [`apply`] for a rule with `N` floats of memory per weight, which lie plane after plane within a row of W. `x2` is
+    /// the mean square of each row's input.
+    pub fn apply_rule(
+        w: &mut [f32],
+        stride: usize,
+        gradient: &[f32],
+        rates: Rates<'_>,
+        memory: &mut [f32],
+        x2: &[f32],
+        decay: f32,
+        environment: &Environment,
+    ) {
+        let columns = rates.columns;
+        let rows = w.chunks_mut(stride).zip(gradient.chunks_exact(columns)).zip(memory.chunks_mut(N * stride));
+        for (row, ((w, g), mut memory)) in rows.enumerate() {
+            let (alpha0, psi) = rates.row(row);
+            let (w, g, alpha0, psi, x2) = (&mut w[..columns], &g[..columns], &alpha0[..columns], &psi[..columns], x2[row]);
+            let planes: [&mut [f32]; N] = std::array::from_fn(|_| {
+                let taken = std::mem::take(&mut memory);
+                let (plane, rest) = taken.split_at_mut(stride.min(taken.len()));
+                memory = rest;
+                &mut plane[..columns]
+            });
+            for i in 0..columns {
+                let before = Cell { w: w[i], memory: std::array::from_fn(|k| planes[k][i]) };
+                let alpha = alpha0[i] * psi[i];
+                let after = R::learn(environment, alpha, g[i] - decay * before.w, x2, before);
+                let frozen = alpha == 0.0;
+                w[i] = if frozen { before.w } else { after.w };
+                for k in 0..N {
+                    planes[k][i] = if frozen { before.memory[k] } else { after.memory[k] };
+                }
             }
         }
     }
 }
 
 vectorised! {
-    /// Changes a piece of W, whose rows are `stride` apart, along its `gradient` `[rows, columns]`.
-    pub fn apply(w: &mut [f32], stride: usize, gradient: &[f32], rates: Rates<'_>, velocity: Velocity<'_>) {
-        let Velocity { m, mu, coast } = velocity;
-        let mut ms = m.chunks_mut(stride);
-        for (row, (w, g)) in w.chunks_mut(stride).zip(gradient.chunks_exact(rates.columns)).enumerate() {
-            apply_row(w, ms.next(), 1.0, g, rates.row(row), mu, coast);
+    /// Scales each column of `w`, whose rows are `stride` apart, to a Euclidean norm of at most `most`, unless `keep` says
+    /// to leave it. `squares` is room for one float per column.
+    pub fn limit_norms(w: &mut [f32], stride: usize, most: f32, keep: &[bool], squares: &mut [f32]) {
+        squares.fill(0.0);
+        for row in w.chunks(stride) {
+            squares.iter_mut().zip(row).for_each(|(sum, w)| *sum += w * w);
         }
-    }
-}
-
-vectorised! { avx2
-    /// Like [`apply`] for a single sample, whose gradient is x dᵀ. Rows with x = 0 are skipped unless they have a velocity,
-    /// which decays.
-    pub fn apply_outer(w: &mut [f32], stride: usize, factors: (&[f32], &[f32]), rates: Rates<'_>, velocity: Velocity<'_>) {
-        let (x, d) = factors;
-        let Velocity { m, mu, coast } = velocity;
-        let mut ms = m.chunks_mut(stride);
-        for (row, (w, &x)) in w.chunks_mut(stride).zip(x).enumerate() {
-            let m = ms.next();
-            if x != 0.0 || m.is_some() {
-                apply_row(w, m, x, d, rates.row(row), mu, coast);
-            }
+        for (factor, &keep) in squares.iter_mut().zip(keep) {
+            *factor = if keep || *factor <= most * most { 1.0 } else { most / factor.sqrt() };
+        }
+        for row in w.chunks_mut(stride) {
+            row.iter_mut().zip(&*squares).for_each(|(w, factor)| *w *= factor);
         }
     }
 }

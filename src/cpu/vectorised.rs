@@ -6,37 +6,39 @@
 /// Marked `avx2`, it goes no further: for loops that are bound by memory and whose rows lie across cache lines, where the
 /// widest stores are the slowest.
 macro_rules! vectorised {
-    (avx2 $($function:tt)+) => { vectorised! { @up_to Avx2 $($function)+ } };
-    (@up_to $widest:ident
+    (avx2 $($function:tt)+) => { vectorised! { @up_to Avx2 [] [] $($function)+ } };
+    // A function generic over a learning rule.
+    (rule $($function:tt)+) => { vectorised! { @up_to Avx512 [R: Learn<N>, const N: usize] [R, N] $($function)+ } };
+    (@up_to $widest:ident [$($generic:tt)*] [$($given:tt)*]
         $(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block
     ) => {
         $(#[$doc])*
-        pub fn $name($($argument: $type),*) {
+        pub fn $name<$($generic)*>($($argument: $type),*) {
             #[inline(always)]
-            fn portable($($argument: $type),*) $body
+            fn portable<$($generic)*>($($argument: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             {
                 use $crate::cpu::vectorised::{InstructionSet, instruction_set};
                 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($argument: $type),*) {
-                    portable($($argument),*);
+                fn avx512<$($generic)*>($($argument: $type),*) {
+                    portable::<$($given)*>($($argument),*);
                 }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $type),*) {
-                    portable($($argument),*);
+                fn avx2<$($generic)*>($($argument: $type),*) {
+                    portable::<$($given)*>($($argument),*);
                 }
                 match instruction_set().min(InstructionSet::$widest) {
                     // SAFETY: the processor has been asked for exactly these features.
-                    InstructionSet::Avx512 => return unsafe { avx512($($argument),*) },
+                    InstructionSet::Avx512 => return unsafe { avx512::<$($given)*>($($argument),*) },
                     // SAFETY: likewise.
-                    InstructionSet::Avx2 => return unsafe { avx2($($argument),*) },
+                    InstructionSet::Avx2 => return unsafe { avx2::<$($given)*>($($argument),*) },
                     InstructionSet::Portable => {}
                 }
             }
-            portable($($argument),*);
+            portable::<$($given)*>($($argument),*);
         }
     };
-    ($($function:tt)+) => { vectorised! { @up_to Avx512 $($function)+ } };
+    ($($function:tt)+) => { vectorised! { @up_to Avx512 [] [] $($function)+ } };
 }
 pub(super) use vectorised;
 

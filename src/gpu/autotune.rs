@@ -72,15 +72,16 @@ impl Cache {
 pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String {
     let shared = population.shared();
     format!(
-        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {} {}",
+        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {} {} {}",
         env!("CARGO_PKG_VERSION"),
         population.topology.widths(),
         population.batch_size(),
         population.len(),
         shared.precision,
         shared.scope,
-        if population.uses_momentum() { "momentum" } else { "plain" },
-        if population.uses_psi() { "psi" } else { "constant" },
+        shared.rule.kernel(),
+        population.memory_per_weight(),
+        if population.observes() { "observes" } else { "observes nothing" },
         if shared.slots_per_weight() { "slots per weight" } else { "slots per neuron" },
     )
 }

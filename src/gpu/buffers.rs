@@ -25,8 +25,8 @@ pub struct Buffers {
     pub rows: wgpu::Buffer,
     /// `[P][weights4]`.
     pub weights: wgpu::Buffer,
-    /// `[P][weights4]`, with momentum.
-    pub momentum: Option<wgpu::Buffer>,
+    /// `[P][memory][weights4]`, where the rule has a memory.
+    pub memory: Option<wgpu::Buffer>,
     /// `[P][PLANES][neurons4]`.
     pub neurons: wgpu::Buffer,
     /// `[P][planes][weights4]`, in weight scope.
@@ -120,7 +120,7 @@ impl Buffers {
     pub(super) fn new(context: &Context, population: &Population, layout: &Layout) -> Result<Self> {
         let memory = Allocator { context };
         let vec4s = |count: usize| count * LANES * size_of::<f32>() * layout.members;
-        let [weights, momentum, neurons, rates] = layout.arena_floats();
+        let [weights, remembered, neurons, rates] = layout.arena_floats();
         let buffers = Self {
             layers: memory.filled("layer table", bytemuck::cast_slice(&layout.layers), TABLE)?,
             evaluation_layers: memory.filled("layer table", bytemuck::cast_slice(&layout.evaluation_layers), TABLE)?,
@@ -129,7 +129,7 @@ impl Buffers {
             labels: memory.filled("labels", bytemuck::cast_slice(&population.data.labels), INPUT)?,
             rows: memory.allocate("row lists", layout.members * layout.rows * 4, INPUT)?,
             weights: memory.allocate("weights", weights * 4, STATE)?,
-            momentum: memory.optional("momentum", momentum * 4, STATE)?,
+            memory: memory.optional("rule's memory", remembered * 4, STATE)?,
             neurons: memory.allocate("neurons", neurons * 4, STATE)?,
             rates: memory.optional("learning rates", rates * 4, STATE)?,
             activation: memory.allocate("activations", vec4s(layout.activation4), STATE)?,
@@ -162,7 +162,7 @@ impl Buffers {
             "labels" => &self.labels,
             "rows" => &self.rows,
             "weights" => &self.weights,
-            "momentum" => self.momentum.as_ref().expect("made with momentum"),
+            "memory" => self.memory.as_ref().expect("made for rules with a memory"),
             "neurons" => &self.neurons,
             "rates" => self.rates.as_ref().expect("made in weight scope"),
             "activation_arena" => &self.activation,
@@ -176,7 +176,7 @@ impl Buffers {
     pub(super) fn arena(&self, arena: Arena) -> Option<&wgpu::Buffer> {
         match arena {
             Arena::Weights => Some(&self.weights),
-            Arena::Momentum => self.momentum.as_ref(),
+            Arena::Memory => self.memory.as_ref(),
             Arena::Neurons => Some(&self.neurons),
             Arena::Rates => self.rates.as_ref(),
         }
@@ -198,7 +198,7 @@ impl Buffers {
             &self.delta,
             &self.scores,
         ];
-        let sometimes = [&self.momentum, &self.rates];
+        let sometimes = [&self.memory, &self.rates];
         always.into_iter().chain(sometimes.into_iter().flatten()).map(wgpu::Buffer::size).sum()
     }
 }

@@ -5,7 +5,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::half;
 use super::kernels::Kernels;
-use super::layout::{LANES, Layer, Layout, REGIONS, Region};
+use super::layout::{LANES, Layer, Layout, Plane, REGIONS, Region};
 use super::plan::{Plan, Product};
 use super::queue::Queue;
 use super::report::{self, Pending, Readback};
@@ -255,6 +255,19 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
+    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+        self.queue.submit(&self.context)?;
+        for (member, layers) in scale.iter().enumerate() {
+            for (layer, &value) in self.layout.layers.iter().zip(layers) {
+                let place = self.layout.neuron_place(member, Plane::Scale, layer);
+                let values = vec![value; place.span()];
+                let offset = (place.first * size_of::<f32>()) as u64;
+                self.context.queue.write_buffer(&self.buffers.neurons, offset, bytemuck::cast_slice(&values));
+            }
+        }
+        Ok(())
+    }
+
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {
         // Waiting here costs one bubble per epoch and makes the training time honest.
         self.queue.finish(&self.context)?;
@@ -266,7 +279,8 @@ impl Engine for GpuEngine {
         if wanted.test {
             self.evaluate(train..train + test, Region::Test)?;
         }
-        let spans: Vec<_> = report::psi_spans(&self.layout).collect();
+        let rule = self.population.shared().rule;
+        let spans: Vec<_> = report::alpha_spans(&self.layout, rule).collect();
         let scores_bytes = self.buffers.scores.size();
         let bytes = scores_bytes + spans.iter().map(|(.., floats)| (floats * size_of::<f32>()) as u64).sum::<u64>();
         let staging = report::staging(&self.context, &mut self.staging, bytes);
@@ -294,7 +308,8 @@ impl Engine for GpuEngine {
     fn next_report(&mut self) -> Result<Report> {
         let pending = self.reports.pop_front().expect("a report was requested");
         let rows = (self.population.train_rows(), self.population.test_rows());
-        let (report, frozen_prefix, buffer) = pending.finish(&self.context, &self.layout, rows, &self.alpha0)?;
+        let (report, frozen_prefix, buffer) =
+            pending.finish(&self.context, &self.layout, rows, self.population.shared().rule, &self.alpha0)?;
         self.staging.push(buffer);
         // What is frozen stays so, so this holds for the steps recorded meanwhile, too.
         self.frozen_prefix = frozen_prefix;
@@ -315,7 +330,7 @@ impl Engine for GpuEngine {
 
     fn state(&mut self) -> Result<Vec<MemberState>> {
         let mut arenas = Arenas::default();
-        for arena in [Arena::Weights, Arena::Momentum, Arena::Neurons, Arena::Rates] {
+        for arena in [Arena::Weights, Arena::Memory, Arena::Neurons, Arena::Rates] {
             if let Some(buffer) = self.buffers.arena(arena).cloned() {
                 arenas[arena as usize] = self.read(&buffer)?;
             }
@@ -326,7 +341,7 @@ impl Engine for GpuEngine {
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         self.queue.finish(&self.context)?;
         let arenas = self.layout.pack(state);
-        for arena in [Arena::Weights, Arena::Momentum, Arena::Neurons, Arena::Rates] {
+        for arena in [Arena::Weights, Arena::Memory, Arena::Neurons, Arena::Rates] {
             if let Some(buffer) = self.buffers.arena(arena) {
                 self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&arenas[arena as usize]));
             }

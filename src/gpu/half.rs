@@ -10,7 +10,7 @@
 use super::context::Context;
 use super::engine::{GpuEngine, Options};
 use super::plan::{Plan, Product};
-use crate::config::{Activation, Config, Hidden, InitScheme, Precision};
+use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule, Schedule};
 use crate::data::{DataSet, Samples, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -105,6 +105,14 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         init_scheme: Some(InitScheme::Glorot),
         // So large that ΔW is not lost in the last bits of W.
         alpha0: 1.0,
+        // The products are to be compared, not what a rule makes of them.
+        rule: Rule::Constant,
+        schedule: Schedule::Constant,
+        freeze_out: None,
+        trace: None,
+        replay: None,
+        weight_decay: 0.0,
+        max_norm: None,
         batch_size: SAMPLES,
         precision,
         ..shared.clone()
@@ -125,7 +133,8 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
     };
     let widths = [&[FEATURES], config.hidden.0.as_slice(), &[classes]].concat();
     let population = Population {
-        members: vec![Member::new(&config, 1)],
+        members: vec![Member::new(&config, &config, 1)],
+        traces: vec![None],
         topology: Topology::new(widths),
         data: Arc::new(data),
         splits: vec![Split { train: (0..SAMPLES as u32).collect(), test: vec![] }],

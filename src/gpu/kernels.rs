@@ -53,6 +53,7 @@ impl Kernels {
         for kernel in Kernel::all(plan.forward.len()).chain(persistent) {
             let elsewhere = match kernel {
                 Kernel::OutputDelta => specialisation.covers_rows(&last),
+                Kernel::MaxNorm => !specialisation.limits_norms,
                 Kernel::BackwardDelta(_) | Kernel::Update => plan.persistent,
                 _ => false,
             };

@@ -33,10 +33,12 @@ pub enum Plane {
     Theta,
     /// Its armed flag.
     Armed,
+    /// What ψ is multiplied by at ticks: a schedule's factor.
+    Scale,
 }
 
 /// Number of [`Plane`]s.
-pub const PLANES: usize = 8;
+pub const PLANES: usize = 9;
 
 /// Planes of the rate arena in weight scope. Without co-activation there is the first alone.
 #[derive(Clone, Copy, Debug)]
@@ -148,8 +150,8 @@ pub struct Layout {
     pub slots_per_weight: bool,
     /// Planes of the rate arena.
     pub rate_planes: usize,
-    /// Whether weights have a velocity.
-    pub momentum: bool,
+    /// Floats that a weight remembers: planes of the memory arena.
+    pub memory: usize,
     /// B.
     pub batch_size: usize,
     /// Samples of one evaluation dispatch.
@@ -233,7 +235,7 @@ impl Layout {
             weight_scope: config.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
             rate_planes: if config.slots_per_weight() { RATE_PLANES } else { 1 },
-            momentum: population.uses_momentum(),
+            memory: population.memory_per_weight(),
             batch_size,
             evaluation_batch,
             layers,

@@ -72,7 +72,7 @@ impl Tile {
         if self.slab == 0 { blocks.div_ceil(self.workgroup) } else { blocks }
     }
 
-    /// Bytes of workgroup memory; `squares` where co-activation is summed beside the product.
+    /// Bytes of workgroup memory; `squares` where a product of squares is summed beside it.
     #[must_use]
     pub const fn workgroup_bytes(&self, squares: bool) -> usize {
         let slab = self.height() / LANES + self.width4() * if squares { 2 } else { 1 };
@@ -195,7 +195,8 @@ impl Shapes {
     #[must_use]
     pub fn new(population: &Population) -> Self {
         let (topology, batch) = (&population.topology, population.batch_size());
-        let squares = population.shared().slots_per_weight();
+        let shared = population.shared();
+        let squares = shared.slots_per_weight() || shared.rule.reads_input();
         let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
         let shape = |m, n, depth| Shape {
             m,
@@ -311,13 +312,16 @@ impl Plan {
         })
     }
 
-    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight and
-    /// works on register tiles, which know no half precision.
+    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
+    /// no kernel that few runs need, and works on register tiles, which know no half precision.
     #[must_use]
     pub fn can_persist(population: &Population) -> bool {
         let shared = population.shared();
         population.topology.layers() <= MAX_PERSISTENT_LAYERS
             && !shared.slots_per_weight()
+            && !shared.rule.reads_input()
+            && !shared.rule.is_unsupervised()
+            && shared.max_norm.is_none()
             && shared.precision == Precision::F32
     }
 
@@ -325,7 +329,7 @@ impl Plan {
     #[must_use]
     pub fn storage_buffers(population: &Population) -> u32 {
         let weight_scope = population.shared().scope == Scope::Weight;
-        8 + u32::from(population.uses_momentum()) + u32::from(weight_scope)
+        8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
     }
 }
 

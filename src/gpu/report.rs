@@ -7,6 +7,7 @@ use super::state::{Arena, Place};
 use crate::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
 use crate::population::rates;
+use crate::rules::{self, Rule};
 use futures_intrusive::channel::shared::oneshot_channel;
 
 /// A copy on its way from the GPU.
@@ -68,12 +69,15 @@ pub struct Pending {
     pub train_seconds: f64,
 }
 
-/// The copies a report makes: (source arena, first float there, floats), after the scores.
-pub fn psi_spans(layout: &Layout) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
+/// The copies a report makes: (source arena, first float there, floats), after the scores. Per layer ψ, and the rates that
+/// `rule` keeps itself.
+pub fn alpha_spans(layout: &Layout, rule: Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
     (0..layout.members).flat_map(move |member| {
-        layout.layers.iter().map(move |layer| {
+        layout.layers.iter().flat_map(move |layer| {
             let (arena, [psi, ..]) = layout.slot_places(member, layer);
-            (arena, psi.first, psi.span())
+            let own = rules::own_rate(rule, 0.0).map(|_| layout.memory_place(member, layer));
+            let own = own.map(|place| (Arena::Memory, place.first, place.span()));
+            [Some((arena, psi.first, psi.span())), own].into_iter().flatten()
         })
     })
 }
@@ -86,6 +90,7 @@ impl Pending {
         context: &Context,
         layout: &Layout,
         (train_rows, test_rows): (usize, usize),
+        rule: Rule,
         alpha0: &[Vec<Vec<f32>>],
     ) -> Result<(Report, usize, wgpu::Buffer)> {
         let (floats, buffer) = self.readback.take(context)?;
@@ -103,15 +108,26 @@ impl Pending {
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();
         for (member, alpha0) in alpha0.iter().enumerate() {
-            let psi = layout.layers.iter().map(|layer| {
-                let (_, [place, ..]) = layout.slot_places(member, layer);
-                let psi = Place { first: next, ..place }.get(&floats);
+            let mut take = |place: Place| {
+                let values = Place { first: next, ..place }.get(&floats);
                 next += place.span();
-                psi
-            });
-            let psi: Vec<Vec<f32>> = psi.collect();
+                values
+            };
+            let (mut psi, mut alpha) = (vec![], vec![]);
+            for (layer, alpha0) in layout.layers.iter().zip(alpha0) {
+                let (_, [place, ..]) = layout.slot_places(member, layer);
+                let factors = take(place);
+                alpha.push(match rules::own_rate(rule, 0.0) {
+                    None => AlphaSummary::new(rates(alpha0, &factors)),
+                    Some(_) => {
+                        let kept = take(layout.memory_place(member, layer));
+                        let own: Vec<f32> = kept.into_iter().filter_map(|first| rules::own_rate(rule, first)).collect();
+                        AlphaSummary::new(rates(&own, &factors))
+                    }
+                });
+                psi.push(factors);
+            }
             prefix = prefix.min(frozen_prefix(layout, alpha0.iter().zip(&psi)));
-            let alpha = alpha0.iter().zip(&psi).map(|(alpha0, psi)| AlphaSummary::new(rates(alpha0, psi))).collect();
             members.push(MemberReport {
                 running: score(member, Region::Running, self.running_samples),
                 train: self.wanted.train.then(|| score(member, Region::Train, train_rows as u64)),

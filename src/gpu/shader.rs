@@ -23,6 +23,8 @@ pub enum Kernel {
     BackwardDelta(usize),
     /// Gradient, ψ and weight write of all layers.
     Update,
+    /// Limit on the norms of the neurons' weights.
+    MaxNorm,
     /// Clock tick of the neurons.
     Tick,
     /// Whole steps, a workgroup per member.
@@ -33,7 +35,7 @@ impl Kernel {
     /// All kernels of a network of `layers` layers but the persistent one, which few networks have.
     pub fn all(layers: usize) -> impl Iterator<Item = Self> {
         let passes = (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta));
-        passes.chain([Self::OutputDelta, Self::Update, Self::Tick])
+        passes.chain([Self::OutputDelta, Self::Update, Self::MaxNorm, Self::Tick])
     }
 
     /// Stem of the shader file.
@@ -44,6 +46,7 @@ impl Kernel {
             Self::OutputDelta => "output_delta",
             Self::BackwardDelta(_) => "backward_delta",
             Self::Update => "update",
+            Self::MaxNorm => "max_norm",
             Self::Tick => "tick",
             Self::Persistent => "persistent",
         }
@@ -65,7 +68,7 @@ impl Kernel {
             Self::Forward(l) => Some(plan.forward[l]),
             Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
             Self::Update => Some(plan.update),
-            Self::OutputDelta | Self::Tick | Self::Persistent => None,
+            Self::OutputDelta | Self::MaxNorm | Self::Tick | Self::Persistent => None,
         }
     }
 }
@@ -74,7 +77,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 13] = sources![
+const SOURCES: [(&str, &str); 15] = sources![
     "common.wgsl",
     "activation.wgsl",
     "input.wgsl",
@@ -86,6 +89,8 @@ const SOURCES: [(&str, &str); 13] = sources![
     "output_delta.wgsl",
     "backward_delta.wgsl",
     "update.wgsl",
+    "max_norm.wgsl",
+    "unsupervised.wgsl",
     "tick.wgsl",
     "persistent.wgsl",
 ];
@@ -103,8 +108,20 @@ pub struct Specialisation {
     loss: String,
     scope: String,
     bytes: bool,
+    /// Planes of the memory arena, and whether the one there is holds a velocity.
+    memory: usize,
     momentum: bool,
     coast: bool,
+    nesterov: bool,
+    weight_decay: bool,
+    /// Whether the rule reads the mean square of each input.
+    reads_input: bool,
+    /// The rule, whether it knows no target, and the WGSL of its step.
+    rule: String,
+    unsupervised: bool,
+    rule_source: &'static str,
+    /// Whether the norms of the neurons' weights are limited.
+    pub(super) limits_norms: bool,
     /// Whether any member's bases are observed per neuron.
     observe: bool,
     coactivation: bool,
@@ -144,7 +161,7 @@ pub struct Specialisation {
 /// Whether net must be kept beside y: some member observes net².
 #[must_use]
 pub fn keeps_net(population: &Population) -> bool {
-    population.uses_psi() && population.configs.iter().any(|config| config.basis == Basis::Net2)
+    population.configs.iter().any(|config| config.observes() && config.observed() == Basis::Net2)
 }
 
 impl Specialisation {
@@ -159,9 +176,17 @@ impl Specialisation {
             loss: shared.loss.to_string(),
             scope: shared.scope.to_string(),
             bytes: matches!(population.data.samples, Samples::U8(_)),
-            momentum: population.uses_momentum(),
+            memory: population.memory_per_weight(),
+            momentum: shared.momentum > 0.0,
             coast: shared.coast,
-            observe: population.uses_psi() && !shared.slots_per_weight(),
+            nesterov: shared.nesterov,
+            weight_decay: shared.weight_decay > 0.0,
+            reads_input: shared.rule.reads_input(),
+            rule: shared.rule.kernel().to_string(),
+            unsupervised: shared.rule.is_unsupervised(),
+            rule_source: shared.rule.shader(),
+            limits_norms: shared.max_norm.is_some(),
+            observe: population.observes() && !shared.slots_per_weight(),
             coactivation: shared.slots_per_weight(),
             keep_net: keeps_net(population),
             layer_count: population.topology.layers(),
@@ -176,7 +201,7 @@ impl Specialisation {
             scores: layout.region * super::layout::REGIONS,
             observe_groups: layout.observe_groups,
             update_groups: layout.update_groups,
-            freezes: population.uses_psi() || population.shared().init.is_some(),
+            freezes: population.moves_alpha() || population.shared().init.is_some(),
             out4: layout.layers.iter().map(|layer| layer.out4 as usize).collect(),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),
             observe_unroll: layout.batch_size.next_power_of_two().min(8),
@@ -195,7 +220,7 @@ impl Specialisation {
     /// Whether the forward pass with `tile` sees whole rows of the output layer, and so includes δ_L.
     #[must_use]
     pub fn covers_rows(&self, tile: &Tile) -> bool {
-        self.out4.last().is_some_and(|&out4| tile.width4() >= out4)
+        !self.unsupervised && self.out4.last().is_some_and(|&out4| tile.width4() >= out4)
     }
 
     /// The WGSL of one kernel; `tile` is that of its product, if it has one.
@@ -212,7 +237,7 @@ impl Specialisation {
         let mut templates = Environment::new();
         templates.set_syntax(syntax);
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        for (name, source) in SOURCES {
+        for (name, source) in SOURCES.into_iter().chain([("rule.wgsl", self.rule_source)]) {
             templates.add_template(name, source).expect("templates parse");
         }
         let is_output = kernel == Kernel::Forward(self.layer_count - 1);
@@ -228,9 +253,14 @@ impl Specialisation {
             },
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,
+            // Whether the product of squares is summed beside the gradient.
+            squares => (self.coactivation || self.reads_input) && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };
-        let name = format!("{}.wgsl", kernel.stem());
+        let name = match kernel {
+            Kernel::OutputDelta if self.unsupervised => "unsupervised.wgsl".into(),
+            _ => format!("{}.wgsl", kernel.stem()),
+        };
         let template = templates.get_template(&name).expect("every kernel has its file");
         let source = template.render(context).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         // Only what has a product uses f16, and only there may a driver be asked for it.

@@ -11,8 +11,8 @@ use crate::psi::Slot;
 pub enum Arena {
     /// `[P][weights4]`
     Weights,
-    /// `[P][weights4]`, empty without momentum
-    Momentum,
+    /// `[P][memory][weights4]`, empty where the rule has none
+    Memory,
     /// `[P][PLANES][neurons4]`
     Neurons,
     /// `[P][rate planes][weights4]`, empty outside weight scope
@@ -26,7 +26,8 @@ pub type Arenas = [Vec<f32>; 4];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Weights,
-    Momentum,
+    /// One of as many planes of the rule's memory.
+    Memory(usize, usize),
     Alpha0,
     Psi,
     Sum,
@@ -93,6 +94,11 @@ impl Layout {
         self.weight_place(member, self.rate_planes, plane as usize, layer)
     }
 
+    /// Where the first plane of the rule's memory lies.
+    pub fn memory_place(&self, member: usize, layer: &Layer) -> Place {
+        self.weight_place(member, self.memory, 0, layer)
+    }
+
     /// Where ψ, the observed sums and θ of a layer's slots lie.
     pub fn slot_places(&self, member: usize, layer: &Layer) -> (Arena, [Place; 3]) {
         if self.slots_per_weight {
@@ -108,9 +114,10 @@ impl Layout {
         let neurons = |plane| (Arena::Neurons, self.neuron_place(member, plane, layer));
         let rates = |plane| (Arena::Rates, self.rate_place(member, plane, layer));
         let weights = self.weight_place(member, 1, 0, layer);
-        let mut places = vec![(Field::Weights, (Arena::Weights, weights))];
-        if self.momentum {
-            places.push((Field::Momentum, (Arena::Momentum, weights)));
+        let mut places = vec![(Field::Weights, (Arena::Weights, weights)), (Field::One, neurons(Plane::Scale))];
+        for plane in 0..self.memory {
+            let place = self.weight_place(member, self.memory, plane, layer);
+            places.push((Field::Memory(plane, self.memory), (Arena::Memory, place)));
         }
         if self.weight_scope {
             places.push((Field::Alpha0, rates(RatePlane::Alpha0)));
@@ -147,7 +154,7 @@ impl Layout {
         let per_member = LANES * self.members;
         [
             per_member * self.weights4,
-            if self.momentum { per_member * self.weights4 } else { 0 },
+            per_member * self.memory * self.weights4,
             per_member * PLANES * self.neurons4,
             if self.weight_scope { per_member * self.rate_planes * self.weights4 } else { 0 },
         ]
@@ -175,14 +182,14 @@ impl Layout {
             let slots = if self.slots_per_weight { weights } else { width };
             let mut values = LayerState {
                 weights: vec![],
-                momentum: vec![],
+                memory: vec![0.0; self.memory * weights],
                 alpha0: vec![],
                 psi: vec![],
                 slots: vec![Slot::default(); slots],
                 observed: vec![[0.0; 2]; slots],
             };
             for (field, arena, place) in self.places(member, layer) {
-                field.write(&mut values, place.get(&arenas[arena as usize]));
+                field.write(&mut values, place.width, place.get(&arenas[arena as usize]));
             }
             values
         };
@@ -201,7 +208,10 @@ impl Field {
         let slots = |get: fn(&Slot) -> f32| values.slots.iter().map(get).collect();
         match self {
             Self::Weights => values.weights.clone(),
-            Self::Momentum => values.momentum.clone(),
+            Self::Memory(plane, planes) => {
+                let rows = values.memory.chunks_exact(planes * width);
+                rows.flat_map(|row| &row[plane * width..][..width]).copied().collect()
+            }
             Self::Alpha0 => values.alpha0.clone(),
             Self::Psi => values.psi.clone(),
             Self::Sum => values.observed.iter().map(|pair| pair[0]).collect(),
@@ -214,13 +224,18 @@ impl Field {
         }
     }
 
-    fn write(self, values: &mut LayerState, dense: Vec<f32>) {
+    fn write(self, values: &mut LayerState, width: usize, dense: Vec<f32>) {
         fn each<T>(targets: &mut [T], dense: &[f32], set: fn(&mut T, f32)) {
             targets.iter_mut().zip(dense).for_each(|(target, &value)| set(target, value));
         }
         match self {
             Self::Weights => values.weights = dense,
-            Self::Momentum => values.momentum = dense,
+            Self::Memory(plane, planes) => {
+                let rows = values.memory.chunks_exact_mut(planes * width);
+                for (row, dense) in rows.zip(dense.chunks_exact(width)) {
+                    row[plane * width..][..width].copy_from_slice(dense);
+                }
+            }
             Self::Alpha0 => values.alpha0 = dense,
             Self::Psi => values.psi = dense,
             Self::Sum => each(&mut values.observed, &dense, |pair, v| pair[0] = v),

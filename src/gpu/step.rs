@@ -18,6 +18,7 @@ impl GpuEngine {
         let (layout, plan) = (&self.layout, &self.plan);
         let samples = step.batch_len as usize;
         let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
+        let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
         let ([x, y], flops) = match kernel {
             Kernel::Forward(l) => {
                 let layer = &layout.layers[l];
@@ -29,10 +30,8 @@ impl GpuEngine {
             }
             Kernel::OutputDelta => ([samples.div_ceil(PLAIN_WORKGROUP), 1], 0.0),
             Kernel::Update => ([layout.observe_groups + layout.update_groups, 1], all(samples)),
-            Kernel::Tick => {
-                let widest = layout.layers.iter().map(|layer| layer.n_out as usize).max().unwrap_or(1);
-                ([widest.div_ceil(PLAIN_WORKGROUP), layout.layers.len()], 0.0)
-            }
+            Kernel::Tick => ([widest(|layer| layer.n_out).div_ceil(PLAIN_WORKGROUP), layout.layers.len()], 0.0),
+            Kernel::MaxNorm => ([widest(|layer| layer.out4).div_ceil(PLAIN_WORKGROUP), layout.layers.len()], 0.0),
             Kernel::Persistent => ([1, 1], 3.0 * all(samples * step.steps as usize)),
         };
         let groups = [x, y, layout.members];
@@ -91,7 +90,7 @@ impl GpuEngine {
                 false => self.record_step(step),
             }
             if tick.is_some() {
-                if self.population.uses_psi() && !self.layout.slots_per_weight {
+                if self.population.moves_alpha() && !self.layout.slots_per_weight {
                     self.launch(Kernel::Tick, false, &step);
                 }
                 self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
@@ -109,6 +108,7 @@ impl GpuEngine {
             self.launch(Kernel::BackwardDelta(l), false, &step);
         }
         self.launch(Kernel::Update, false, &step);
+        self.launch(Kernel::MaxNorm, false, &step);
     }
 
     /// Steps that one dispatch of the persistent kernel should take.

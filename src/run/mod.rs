@@ -3,9 +3,11 @@
 
 mod model;
 mod result;
+mod trace;
 
 pub use model::{Alpha, Model, ModelLayer};
 pub use result::RunResult;
+pub use trace::Trace;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -23,6 +25,8 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const MODEL: &str = "model.safetensors";
 /// Name of the record written last.
 pub const RESULT: &str = "result.json";
+/// Name of the trigger trace of a run of ψ.
+pub const TRACE: &str = "trace.safetensors";
 
 /// A directory that one run writes to.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl RunDirectory {
     pub fn create(path: &Path, force: bool) -> Result<Self> {
         Self::check(path, force)?;
         fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
-        for name in [RESULT, MODEL] {
+        for name in [RESULT, MODEL, TRACE] {
             let file = path.join(name);
             match fs::remove_file(&file) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(file, e)),

@@ -53,9 +53,9 @@ impl Model {
             n_in,
             n_out,
             weights: layer.weights.clone(),
-            alpha: Some(match config.scope {
-                Scope::Weight => Alpha::PerWeight(layer.alpha()),
-                Scope::Neuron | Scope::Layer => Alpha::PerNeuron(layer.alpha()),
+            alpha: Some(match layer.alpha(config.rule) {
+                alpha if config.scope == Scope::Weight || alpha.len() == layer.weights.len() => Alpha::PerWeight(alpha),
+                alpha => Alpha::PerNeuron(alpha),
             }),
         };
         let layers = topology.shapes().zip(&state.layers).map(layer).collect();
@@ -142,10 +142,7 @@ impl Model {
     /// If it is there and damaged.
     pub fn config(&self) -> Result<Option<Config>> {
         let parse = |json: &String| {
-            let config: Config = serde_json::from_str(json)
-                .map_err(|e| Error::file(&self.path, format!("its metadata `config` cannot be read: {e}")))?;
-            config.check().map_err(|e| Error::file(&self.path, format!("its metadata `config`: {e}")))?;
-            Ok(config)
+            Config::from_json(json).map_err(|e| Error::file(&self.path, format!("its metadata `config`: {e}")))
         };
         self.config.as_ref().map(parse).transpose()
     }
@@ -199,11 +196,16 @@ impl Model {
     }
 
     /// Puts the learning rates, where the file has them, into a member's initial state of the same widths. A rate per
-    /// neuron serves all its weights in weight scope; the reverse has no meaning.
+    /// neuron serves all its weights in weight scope; the reverse has no meaning. Rules that keep rates of their own start
+    /// anew.
     ///
     /// # Errors
-    /// If the file has a rate per weight and `scope` is not weight.
-    pub fn apply_rates(&self, scope: Scope, state: &mut MemberState) -> Result<()> {
+    /// If the file has a rate per weight and the scope is not weight.
+    pub fn apply_rates(&self, config: &Config, state: &mut MemberState) -> Result<()> {
+        if config.rule.has_own_memory() {
+            return Ok(());
+        }
+        let scope = config.scope;
         for (l, (layer, target)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             match (&layer.alpha, scope) {
                 (None, _) => {}

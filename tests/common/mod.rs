@@ -19,6 +19,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// How close a comparison may be that f32 must decide as float64 does.
+const MARGIN: f64 = 5e-4;
+
 /// A run whose outcome is known.
 pub struct Case {
     pub name: String,
@@ -108,7 +111,7 @@ impl Case {
     pub fn from_oracle(config: Config, x: Vec<Vec<f64>>, labels: Vec<usize>, initial: Vec<Matrix>) -> Option<Self> {
         let mut network = Network::new(&config, &initial, x.len());
         let after = network.run(&x, &labels);
-        (network.margin > 5e-4).then(|| Self {
+        (network.margin > MARGIN).then(|| Self {
             name: format!("{config:?}"),
             weights: network.layers.iter().map(|layer| layer.w.clone()).collect(),
             alpha: (0..initial.len()).map(|l| network.alphas(l)).collect(),
@@ -161,7 +164,7 @@ impl Case {
         };
         let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         for (l, layer) in state[0].layers.iter().enumerate() {
-            compare(format!("α of layer {l}"), wide(&layer.alpha()), self.alpha[l].concat());
+            compare(format!("α of layer {l}"), wide(&layer.alpha(self.config.rule)), self.alpha[l].concat());
             compare(format!("weights of layer {l}"), wide(&layer.weights), self.weights[l].concat());
         }
         for (got, want) in epochs.iter().zip(&self.after) {
@@ -263,6 +266,7 @@ pub fn random_settings(random: &mut Random) -> Config {
         Basis::Coactivation => 0.15,
     };
     let momentum = pick(random, &[0.0, 0.5]);
+    let form = if momentum > 0.0 { random.below(3) } else { 0 };
     Config {
         activation,
         output,
@@ -272,7 +276,10 @@ pub fn random_settings(random: &mut Random) -> Config {
         theta: Some(theta * (0.7 + 0.6 * random.uniform())),
         alpha0: 0.02 + 0.1 * random.uniform(),
         momentum,
-        coast: momentum > 0.0 && random.below(2) == 0,
+        coast: form == 1,
+        nesterov: form == 2,
+        weight_decay: pick(random, &[0.0, 0.0, 0.05]),
+        max_norm: pick(random, &[None, None, Some(0.9)]),
         arm: basis.triggers_below() && random.below(2) == 0,
         latch: pick(random, Latch::value_variants()),
         decay: pick(random, Decay::value_variants()),

@@ -22,7 +22,8 @@ pub type Matrix = Vec<Vec<f64>>;
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub w: Matrix,
-    pub m: Matrix,
+    /// What the rule remembers of each weight.
+    pub memory: Vec<Vec<Vec<f64>>>,
     pub slots: Vec<Vec<Slot>>,
     pub sums: Matrix,
 }
@@ -57,6 +58,15 @@ pub struct Network {
     tick: u32,
 }
 
+impl Layer {
+    /// The rule's memory as the crate keeps it: for each row of W plane after plane.
+    pub fn memory_in_rows(&self) -> Vec<f64> {
+        let planes = self.memory[0][0].len();
+        let row = |row: &Vec<Vec<f64>>| (0..planes).flat_map(|k| row.iter().map(move |m| m[k])).collect::<Vec<_>>();
+        self.memory.iter().flat_map(row).collect()
+    }
+}
+
 impl Network {
     /// For `samples` training samples.
     pub fn new(config: &Config, weights: &[Matrix], samples: usize) -> Self {
@@ -70,7 +80,7 @@ impl Network {
             let zeros = |rows: usize| vec![vec![0.0; w[0].len()]; rows];
             Layer {
                 w: w.clone(),
-                m: zeros(w.len()),
+                memory: vec![vec![update::initial(config); w[0].len()]; w.len()],
                 slots: vec![vec![Slot::default(); w[0].len()]; rows],
                 sums: zeros(rows),
             }
@@ -95,12 +105,14 @@ impl Network {
     /// α of weight (i, j) of layer l.
     pub fn alpha(&self, l: usize, i: usize, j: usize) -> f64 {
         let slots = &self.layers[l].slots;
-        self.config.alpha0 * psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks)
+        let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
+        psi * update::own_rate(&self.config, &self.layers[l].memory[i][j]).unwrap_or(self.config.alpha0)
     }
 
     /// One step on a batch of (x, label); a tick follows if the clock says so.
     pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Trace {
         let depth = self.layers.len();
+        let mut squares: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.w.len()]).collect();
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
         let mut trace = Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
         for &(x, label) in batch {
@@ -109,6 +121,7 @@ impl Network {
             for l in (0..depth).rev() {
                 let input: Vec<f64> = ys[l].iter().copied().chain([-1.0]).collect();
                 for (i, x) in input.iter().enumerate() {
+                    squares[l][i] += x * x / batch.len() as f64;
                     for (j, d) in delta.iter().enumerate() {
                         gradients[l][i][j] += x * d / batch.len() as f64;
                     }
@@ -124,13 +137,26 @@ impl Network {
                 }
             }
         }
+        let follows_signs = matches!(self.config.rule, Rule::Rprop | Rule::IrpropMinus | Rule::DeltaBarDelta);
         for (l, gradient) in gradients.iter().enumerate() {
+            let largest = gradient.iter().flatten().fold(0.0, |most: f64, g| most.max(g.abs()));
             for (i, row) in gradient.iter().enumerate() {
                 for (j, &g) in row.iter().enumerate() {
-                    let alpha = self.alpha(l, i, j);
-                    let Layer { w, m, .. } = &mut self.layers[l];
-                    update::update(&mut w[i][j], &mut m[i][j], alpha, g, self.config.momentum, self.config.coast);
+                    let slots = &self.layers[l].slots;
+                    let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
+                    let Layer { w, memory, .. } = &mut self.layers[l];
+                    let bias = i + 1 == w.len();
+                    let g = if bias { g } else { g - self.config.weight_decay * w[i][j] };
+                    let t = f64::from(self.steps + 1);
+                    if follows_signs && g != 0.0 {
+                        // Relative to what the sum is made of, and so that a rounding is far from the usual margin.
+                        self.margin = self.margin.min(50.0 * g.abs() / largest);
+                    }
+                    update::update(&self.config, &mut w[i][j], &mut memory[i][j], psi, g, squares[l][i], t);
                 }
+            }
+            if let Some(most) = self.config.max_norm {
+                update::limit(&mut self.layers[l].w, most);
             }
         }
         self.samples += batch.len();
@@ -158,7 +184,7 @@ impl Network {
     fn end_tick(&mut self) {
         self.tick += 1;
         let t = self.tick;
-        if t > self.ticks {
+        if t > self.ticks || self.config.rule != Rule::Psi {
             return;
         }
         let samples = std::mem::take(&mut self.samples) as f64;
@@ -176,7 +202,6 @@ impl Network {
                 }
             }
             if let Theta::Quantile(q) = self.config.threshold()
-                && self.config.rule == Rule::Psi
                 && t == self.config.warmup.max(1)
             {
                 let theta = psi::quantile(&own, q);
@@ -217,7 +242,8 @@ impl Network {
 
     /// All αs of a layer: `[n_in + 1][n_out]` in weight scope, else one row.
     pub fn alphas(&self, l: usize) -> Matrix {
-        let rows = if self.config.scope == Scope::Weight { self.layers[l].w.len() } else { 1 };
+        let own = update::own_rate(&self.config, &self.layers[l].memory[0][0]).is_some();
+        let rows = if own || self.config.scope == Scope::Weight { self.layers[l].w.len() } else { 1 };
         let columns = self.layers[l].w[0].len();
         (0..rows).map(|i| (0..columns).map(|j| self.alpha(l, i, j)).collect()).collect()
     }

@@ -1,0 +1,31 @@
+// Scales the weights into each neuron, its bias left out, to a Euclidean norm of at most max_norm; what is frozen stays as it
+// is.
+//
+// Launch: x = one invocation per four neurons of the widest layer, y = layer, z = member; after the update of every step of a
+// run that asks for it. Twin of `limit_norms` in src/cpu/update.rs.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;  // [P][WEIGHTS4]
+@group(0) @binding(3) var<storage, read> neurons: array<vec4<f32>>;        // [P][PLANES][NEURONS4]
+
+@compute @workgroup_size({{ plain_workgroup }})
+fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
+    let layer = layers[id.y];
+    if id.x >= layer.out4 {
+        return;
+    }
+    let first = id.z * WEIGHTS4 + layer.weights + id.x;
+    var squares = vec4<f32>(0.0);
+    for (var m = 0u; m < layer.n_in; m++) {
+        let w = weights[first + m * layer.out4];
+        squares += w * w;
+    }
+    let most = members[id.z].max_norm;
+    let alpha = neurons[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons[neuron_index(id.z, PSI, layer, id.x)];
+    let limited = (squares > vec4<f32>(most * most)) & (alpha != vec4<f32>(0.0));
+    let factor = select(vec4<f32>(1.0), most / sqrt(squares), limited);
+    for (var m = 0u; m < layer.n_in; m++) {
+        weights[first + m * layer.out4] *= factor;
+    }
+}

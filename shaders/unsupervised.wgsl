@@ -1,0 +1,47 @@
+// The one layer of the rules that know no target: y, and in the place of delta what the weights follow. Hebb (eq. 1): y itself;
+// BCM (eq. 2): phi = y (y - theta_M), theta_M sliding with the neuron's own y^2 (eq. 3), which psi's slots keep. The "loss" is
+// -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
+//
+// Launch: x = one invocation per sample of the batch; z = member.
+
+//% include "common.wgsl"
+
+@group(0) @binding(2) var<storage, read> neurons: array<vec4<f32>>;               // [P][PLANES][NEURONS4]
+@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
+@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+//% include "activation.wgsl"
+
+const SCORES = {{ scores }}u;
+// theta_M before its first tick: nothing is learned until it is known.
+const UNKNOWN = 3.4028235e38;
+
+@compute @workgroup_size({{ plain_workgroup }})
+fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= step.batch_len {
+        return;
+    }
+    let layer = layers[0];
+    let row = layer.result + id.x * layer.out4;
+    let y_row = id.z * ACTIVATION4 + row;
+    var loss = 0.0;
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let net = activation_arena[y_row + n4];
+        let y = mask_columns(activation(net), n4, layer.n_out);
+        loss -= 0.5 * dot(y, y);
+        if (step.flags & TRAINING) != 0u {
+            activation_arena[y_row + n4] = y;
+//% if rule == "bcm"
+            let theta = neurons[neuron_index(id.z, THETA, layer, n4)];
+            delta_arena[id.z * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
+//% else
+            delta_arena[id.z * DELTA4 + row + n4] = y;
+//% endif
+        }
+    }
+    let entry = id.z * SCORES + step.scores + id.x;
+    let before = scores[entry];
+    let corrected = loss - before.y;
+    let sum = before.x + corrected;
+    scores[entry] = vec4<f32>(sum, (sum - before.x) - corrected, before.z, 0.0);
+}

@@ -1,0 +1,48 @@
+//! Adam: D. P. Kingma & J. Ba, *Adam: a method for stochastic optimization*, ICLR 2015. m and v are running means of g and
+//! g², corrected for their start at 0: Δw = α m̂ / (√v̂ + ε).
+//!
+//! Defaults as in the paper, but for α0, which is the trainer's (0.001 in the paper). Twin of `shaders/rules/adam.wgsl`.
+
+use super::{Cell, Environment, Learn};
+use crate::config::Config;
+
+/// Memory: m, v. Constants: ln β1, ln β2, ε; the logarithms keep 1 − β and 1 − βᵗ exact in f32.
+#[derive(Clone, Copy, Debug)]
+pub struct Adam;
+
+/// 1 − e^z for z ≤ 0, without cancellation near 0.
+#[inline(always)]
+fn one_less_exp(z: f32) -> f32 {
+    if z > -0.1 {
+        -z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0)))))
+    } else {
+        1.0 - z.max(-80.0).exp()
+    }
+}
+
+impl Learn<2> for Adam {
+    const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
+    const TAKES_ALPHA0: bool = true;
+
+    fn constants(config: &Config) -> [f32; 4] {
+        // β = 0 has no logarithm, but e^−80 is as good.
+        let log = |beta: f64| beta.ln().max(-80.0) as f32;
+        [log(config.adam_beta1), log(config.adam_beta2), config.adam_epsilon as f32, 0.0]
+    }
+
+    fn initial(_: &Config) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<2>) -> Cell<2> {
+        let [log1, log2, epsilon, _] = environment.constants;
+        let [m, v] = cell.memory;
+        let (anew1, anew2) = (one_less_exp(log1), one_less_exp(log2));
+        let m = m + anew1 * (g - m);
+        let v = v + anew2 * (g * g - v);
+        let (c1, c2) = (one_less_exp(log1 * environment.t), one_less_exp(log2 * environment.t));
+        let step = (m / c1) / ((v / c2).sqrt() + epsilon);
+        Cell { w: cell.w + alpha * step, memory: [m, v] }
+    }
+}

@@ -1,0 +1,39 @@
+//! A rate from the local Lipschitz constant: G. D. Magoulas, M. N. Vrahatis & G. S. Androulakis, *Improving the convergence
+//! of the backpropagation algorithm using learning rate adaptation methods*, Neural Computation 11 (1999) 1769–1796. For
+//! each weight Λ = |Δg|/|Δw| between the last two steps and α = 1/(2Λ).
+//!
+//! α starts at α0 and is kept where the weight or its gradient did not move; `--lipschitz-max` bounds it where Δg is nearly
+//! 0. Meant for batches of the whole data set. Twin of `shaders/rules/lipschitz.wgsl`.
+
+use super::{Cell, Environment, Learn};
+use crate::config::Config;
+
+/// Memory: α, the last gradient, the last step. Constants: largest α.
+#[derive(Clone, Copy, Debug)]
+pub struct Lipschitz;
+
+impl Learn<3> for Lipschitz {
+    const SHADER: &'static str = include_str!("../../shaders/rules/lipschitz.wgsl");
+
+    fn constants(config: &Config) -> [f32; 4] {
+        [config.lipschitz_max as f32, 0.0, 0.0, 0.0]
+    }
+
+    fn initial(config: &Config) -> [f32; 3] {
+        [config.alpha0 as f32, 0.0, 0.0]
+    }
+
+    fn rate(first: f32) -> Option<f32> {
+        Some(first)
+    }
+
+    #[inline(always)]
+    fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<3>) -> Cell<3> {
+        let [rate, last, step] = cell.memory;
+        let (change, moved) = ((g - last).abs(), step.abs());
+        let rate =
+            if change > 0.0 && moved > 0.0 { (0.5 * moved / change).min(environment.constants[0]) } else { rate };
+        let step = alpha * rate * g;
+        Cell { w: cell.w + step, memory: [rate, g, step] }
+    }
+}

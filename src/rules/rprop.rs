@@ -1,0 +1,47 @@
+//! Rprop with weight-backtracking: M. Riedmiller & H. Braun, *A direct adaptive method for faster backpropagation
+//! learning: the RPROP algorithm*, ICNN 1993, 586–591. A step has a size Δ of its own and the gradient's sign alone; Δ grows
+//! by η+ while the sign holds, and when it turns the last step is taken back and Δ shrinks by η−.
+//!
+//! Δ starts at α0 (0.1 in the paper; η− 0.5, η+ 1.2, Δ up to 50). Meant for batches of the whole data set. Twin of
+//! `shaders/rules/rprop.wgsl`.
+
+use super::{Cell, Environment, Learn, sign};
+use crate::config::Config;
+
+/// Memory: Δ, the last gradient (0 after one was taken back), the last step. Constants: η−, η+, smallest and largest Δ.
+#[derive(Clone, Copy, Debug)]
+pub struct Rprop;
+
+impl Learn<3> for Rprop {
+    const SHADER: &'static str = include_str!("../../shaders/rules/rprop.wgsl");
+
+    fn constants(config: &Config) -> [f32; 4] {
+        let pair = [config.rprop_eta_minus, config.rprop_eta_plus, config.rprop_min, config.rprop_max];
+        pair.map(|value| value as f32)
+    }
+
+    fn initial(config: &Config) -> [f32; 3] {
+        [config.alpha0 as f32, 0.0, 0.0]
+    }
+
+    fn rate(first: f32) -> Option<f32> {
+        Some(first)
+    }
+
+    #[inline(always)]
+    fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<3>) -> Cell<3> {
+        let [eta_minus, eta_plus, least, most] = environment.constants;
+        let [size, last, step] = cell.memory;
+        let agreement = sign(g) * sign(last);
+        let turned = agreement < 0.0;
+        let size = if agreement > 0.0 {
+            (size * eta_plus).min(most)
+        } else if turned {
+            (size * eta_minus).max(least)
+        } else {
+            size
+        };
+        let step = if turned { -step } else { alpha * (sign(g) * size) };
+        Cell { w: cell.w + step, memory: [size, if turned { 0.0 } else { g }, if turned { 0.0 } else { step }] }
+    }
+}

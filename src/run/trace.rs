@@ -1,0 +1,159 @@
+//! The trigger trace of a run of ψ: for every slot the tick that triggered, which with the settings says what α was at any
+//! time. `--rule replay` repeats it with the homeostasis taken out: as a mean curve, or dealt to other neurons.
+//!
+//! A `trace.safetensors`: `layers.{l}.onset` U32 [n_out], or with co-activation [n_out, n_in + 1], ticks from 1 and 0 for
+//! what never triggered; metadata `config`, the resolved settings as JSON, and `ticks`, the number of ticks of the run.
+
+use crate::config::{Config, Latch, Replay, Rule};
+use crate::error::{Error, Result};
+use crate::population::MemberState;
+use crate::psi::{self, Member, Slot};
+use crate::rng::{Random, Stream};
+use crate::topology::Topology;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The trigger times of one member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// The settings of the run.
+    pub config: Config,
+    /// T of the run.
+    pub ticks: u32,
+    /// Per layer and slot, in the order of [`crate::population::LayerState::slots`].
+    pub onsets: Vec<Vec<u32>>,
+    /// Weights that share a slot, per layer.
+    weights_per_slot: Vec<usize>,
+}
+
+impl Trace {
+    /// What `state`, at the end of a run of `ticks` ticks, remembers.
+    #[must_use]
+    pub fn from_state(config: &Config, topology: &Topology, state: &MemberState, ticks: u32) -> Self {
+        let onsets: Vec<Vec<u32>> =
+            state.layers.iter().map(|layer| layer.slots.iter().map(|slot| slot.onset as u32).collect()).collect();
+        let weights = |((n_in, n_out), onsets): ((usize, usize), &Vec<u32>)| (n_in + 1) * n_out / onsets.len();
+        let weights_per_slot = topology.shapes().zip(&onsets).map(weights).collect();
+        Self { config: config.clone(), ticks, onsets, weights_per_slot }
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, topology: &Topology, path: &Path) -> Result<()> {
+        let tensor = |(l, ((n_in, n_out), onsets)): (usize, ((usize, usize), &Vec<u32>))| {
+            let per_weight = onsets.len() != n_out;
+            let rows = if per_weight { n_in + 1 } else { 1 };
+            let shape = if per_weight { vec![n_out, rows] } else { vec![n_out] };
+            let transposed = (0..n_out).flat_map(|j| (0..rows).map(move |i| onsets[i * n_out + j]));
+            (format!("layers.{l}.onset"), shape, transposed.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+        };
+        let tensors: Vec<_> = topology.shapes().zip(&self.onsets).enumerate().map(tensor).collect();
+        let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::U32, shape.clone(), bytes)?)))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(refuse)?;
+        let metadata = HashMap::from([
+            ("config".to_owned(), super::to_json(&self.config)?),
+            ("ticks".to_owned(), self.ticks.to_string()),
+        ]);
+        super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
+    }
+
+    /// Reads the trace that `config` repeats in a run of `ticks` ticks on a net of this topology.
+    ///
+    /// # Errors
+    /// If it is no trace, or one of another net, of a run of another length, or of a run whose falls could pause, which
+    /// trigger times alone do not tell.
+    pub fn read(path: &Path, config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
+        let wrong = |reason: String| Error::file(path, format!("--trace: {reason}"));
+        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
+        let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
+        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
+        let metadata = |key: &str| {
+            let values = header.metadata().as_ref();
+            values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata `{key}`")))
+        };
+        let source =
+            Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata `config`: {e}")))?;
+        let traced: u32 = metadata("ticks")?.parse().map_err(|_| wrong("its metadata `ticks` is no number".into()))?;
+        if source.rule != Rule::Psi {
+            return Err(wrong(format!("is of a run of --rule {}; only --rule psi triggers", source.rule)));
+        }
+        if source.latch == Latch::Gated {
+            return Err(wrong(
+                "is of a run with --latch gated, whose falls pause; give one with --latch latched".into(),
+            ));
+        }
+        if traced != ticks {
+            return Err(wrong(format!(
+                "has {traced} ticks, but this run has {ticks}; use the same --epochs and --clock"
+            )));
+        }
+        let mut onsets = vec![];
+        for (l, (n_in, n_out)) in topology.shapes().enumerate() {
+            let name = format!("layers.{l}.onset");
+            let tensor = file.tensor(&name).map_err(|_| wrong(format!("tensor {name} is missing")))?;
+            let rows = if config.slots_per_weight() { n_in + 1 } else { 1 };
+            let shape = if config.slots_per_weight() { vec![n_out, rows] } else { vec![n_out] };
+            if tensor.dtype() != Dtype::U32 || tensor.shape() != shape {
+                return Err(wrong(format!(
+                    "tensor {name} has type {:?} and shape {:?}, expected U32 {shape:?}; give the trace of a run of the same net, --basis and --scope",
+                    tensor.dtype(),
+                    tensor.shape()
+                )));
+            }
+            let (words, _) = tensor.data().as_chunks::<4>();
+            let values: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+            if let Some(late) = values.iter().find(|&&onset| onset > ticks) {
+                return Err(wrong(format!("tensor {name} has tick {late} of {ticks}")));
+            }
+            onsets.push((0..rows).flat_map(|i| (0..n_out).map(move |j| j * rows + i)).map(|at| values[at]).collect());
+        }
+        let weights = |((n_in, n_out), onsets): ((usize, usize), &Vec<u32>)| (n_in + 1) * n_out / onsets.len();
+        let weights_per_slot = topology.shapes().zip(&onsets).map(weights).collect();
+        Ok(Self { config: source, ticks, onsets, weights_per_slot })
+    }
+
+    /// The mean of ψ over the weights of a layer, or of all, in the step after tick `t`.
+    #[must_use]
+    pub fn mean_psi(&self, layer: Option<usize>, t: u32) -> f64 {
+        let member = Member::new(&self.config, &self.config, self.ticks);
+        let psi = |onset: u32| {
+            let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
+            f64::from(psi::psi(&member, &Slot { n, onset: onset as f32, ..Slot::default() }))
+        };
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (l, (onsets, &weights)) in self.onsets.iter().zip(&self.weights_per_slot).enumerate() {
+            if layer.is_none_or(|layer| layer == l) {
+                sum += weights as f64 * onsets.iter().map(|&onset| psi(onset)).sum::<f64>();
+                count += (weights * onsets.len()) as f64;
+            }
+        }
+        sum / count
+    }
+
+    /// The trigger times of layer `l` as `--replay` deals them from the seed; `None` where it repeats mean curves.
+    #[must_use]
+    pub fn dealt(&self, config: &Config, l: usize) -> Option<Vec<u32>> {
+        match config.replay.filter(|_| config.rule == Rule::Replay)? {
+            Replay::Global | Replay::Layer => None,
+            Replay::Shuffle => {
+                let mut onsets = self.onsets[l].clone();
+                Random::new(config.seed, Stream::Replay, l as u32).shuffle(&mut onsets);
+                Some(onsets)
+            }
+            Replay::Random => {
+                let mut all = self.onsets.concat();
+                Random::new(config.seed, Stream::Replay, u32::MAX).shuffle(&mut all);
+                let first: usize = self.onsets[..l].iter().map(Vec::len).sum();
+                Some(all[first..first + self.onsets[l].len()].to_vec())
+            }
+        }
+    }
+}

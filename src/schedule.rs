@@ -1,0 +1,118 @@
+//! Curves that every α of a layer follows beside its rule: global schedules, layers that freeze one after another, and the
+//! mean curves of a replayed run. They depend on the tick alone, so the host computes them in float64 and engines only
+//! multiply; at a tick ψ of every slot is multiplied by the layer's factor.
+
+use crate::config::{Config, DecayTicks, FreezeOut, Replay, Rule, Schedule};
+use crate::run::Trace;
+use std::f64::consts::PI;
+
+/// The factor on layer `l` of `layers` after tick `t` of `ticks`; before the first tick t = 0.
+#[must_use]
+pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
+    let freeze = config.freeze_out.map_or(1.0, |freeze| freeze_out(freeze, (l, layers), t, ticks));
+    let replayed = match (trace, config.replay) {
+        (Some(trace), Some(Replay::Global)) if config.rule == Rule::Replay => trace.mean_psi(None, t),
+        (Some(trace), Some(Replay::Layer)) if config.rule == Rule::Replay => trace.mean_psi(Some(l), t),
+        _ => 1.0,
+    };
+    schedule(config, t, ticks) * freeze * replayed
+}
+
+/// The global schedule, with n ticks since `--schedule-start` and N from `--schedule-ticks`. The first five curves are those
+/// of ψ's decay.
+fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
+    let n = f64::from(t.saturating_sub(config.schedule_start));
+    let total = match config.schedule_ticks {
+        DecayTicks::Ticks(ticks) => ticks,
+        DecayTicks::ToEnd => f64::from(ticks.saturating_sub(config.schedule_start)),
+    };
+    // A curve that starts with the last tick has no length.
+    let (progress, low) = (if n == 0.0 { 0.0 } else { n / total }, config.schedule_low);
+    match config.schedule {
+        Schedule::Constant => 1.0,
+        Schedule::Linear => (1.0 - progress).max(0.0),
+        Schedule::Log => {
+            let base = config.schedule_base;
+            (1.0 - 0.5 * (1.0 + (base * base - 1.0) * progress).ln() / base.ln()).max(0.0)
+        }
+        Schedule::Hyperbolic => (n + 1.0).powf(-config.schedule_power),
+        Schedule::Cosine => 0.5 * (1.0 + (PI * progress.min(1.0)).cos()),
+        Schedule::Step => config.schedule_gamma.powf(progress.floor()),
+        Schedule::Cyclical => {
+            // Distance to the nearest top of the triangle, in half cycles; n = 0 is at the bottom.
+            let distance = (progress.rem_euclid(2.0) - 1.0).abs();
+            low + (1.0 - low) * (1.0 - distance)
+        }
+        Schedule::OneCycle => match progress {
+            p if p < 0.45 => low + (1.0 - low) * p / 0.45,
+            p if p < 0.9 => low + (1.0 - low) * (0.9 - p) / 0.45,
+            p => low * (1.0 - (p - 0.9) / 0.1).max(0.0),
+        },
+    }
+}
+
+/// FreezeOut's cosine, which ends at the share t_l of the run.
+fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
+    let place = if layers > 1 { l as f64 / (layers - 1) as f64 } else { 1.0 };
+    let end = freeze.first + (1.0 - freeze.first) * place;
+    let end = if freeze.cubed { end.powi(3) } else { end };
+    let progress = f64::from(t) / f64::from(ticks) / end;
+    // Past the end the curve is 0 by definition; rounding must not leave a trace of α.
+    let curve = if progress >= 1.0 { 0.0 } else { 0.5 * (1.0 + (PI * progress).cos()) };
+    if freeze.scaled { curve / end } else { curve }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(text: &str, ticks: u32) -> Vec<f64> {
+        let config = Config::overlay([&text.parse().unwrap()]).unwrap();
+        (0..=ticks).map(|t| scale(&config, None, (0, 1), t, ticks)).collect()
+    }
+
+    fn close(got: &[f64], want: &[f64]) {
+        assert_eq!(got.len(), want.len());
+        assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-12), "{got:?} {want:?}");
+    }
+
+    #[test]
+    fn decays_are_those_of_psi_and_end_at_zero() {
+        close(&curve("schedule = 'linear'", 4), &[1.0, 0.75, 0.5, 0.25, 0.0]);
+        close(&curve("schedule = 'linear'\nschedule-start = 2", 4), &[1.0, 1.0, 1.0, 0.5, 0.0]);
+        close(&curve("schedule = 'linear'\nschedule-ticks = 2.0", 3), &[1.0, 0.5, 0.0, 0.0]);
+        close(&curve("schedule = 'cosine'", 2), &[1.0, 0.5, 0.0]);
+        close(&curve("schedule = 'hyperbolic'\nschedule-power = 1.0", 3), &[1.0, 0.5, 1.0 / 3.0, 0.25]);
+        let log = curve("schedule = 'log'\nschedule-base = 10.0", 3);
+        close(&log[2..], &[1.0 - 0.5 * 67f64.log10(), 0.0]);
+        close(
+            &curve("schedule = 'step'\nschedule-ticks = 2.0\nschedule-gamma = 0.5", 5),
+            &[1.0, 1.0, 0.5, 0.5, 0.25, 0.25],
+        );
+    }
+
+    #[test]
+    fn cycles_have_their_corners_where_their_papers_say() {
+        let cyclical = "schedule = 'cyclical'\nschedule-ticks = 2.0\nschedule-low = 0.2";
+        close(&curve(cyclical, 5), &[0.2, 0.6, 1.0, 0.6, 0.2, 0.6]);
+        let one = curve("schedule = 'one-cycle'\nschedule-low = 0.1", 20);
+        close(&[one[0], one[9], one[18], one[19], one[20]], &[0.1, 1.0, 0.1, 0.05, 0.0]);
+    }
+
+    #[test]
+    fn freeze_out_stops_layer_after_layer() {
+        let frozen = |text: &str| {
+            let config = Config::overlay([&text.parse().unwrap()]).unwrap();
+            let first_zero = |l| (0..=100).find(|&t| scale(&config, None, (l, 3), t, 100) == 0.0);
+            [first_zero(0), first_zero(1), first_zero(2)]
+        };
+        assert_eq!(frozen("freeze-out = '0.5'"), [Some(50), Some(75), Some(100)]);
+        assert_eq!(frozen("freeze-out = '0.5:cubed'"), [Some(13), Some(43), Some(100)]);
+        let config = Config::overlay([&"freeze-out = '0.5:scaled'".parse().unwrap()]).unwrap();
+        // Every layer travels α0 times half the run.
+        for l in 0..3 {
+            let path: f64 = (0..100).map(|t| scale(&config, None, (l, 3), t, 100)).sum();
+            assert!((path - 50.0).abs() < 2.0, "{l}: {path}");
+        }
+    }
+}
