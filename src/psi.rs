@@ -89,7 +89,7 @@ impl Member {
         };
         Self {
             alpha0: config.alpha0 as f32,
-            theta: theta as f32,
+            theta: if config.rule == Rule::Replay { NEVER } else { theta as f32 },
             theta_lambda: theta_lambda as f32,
             theta_rate: if config.observes() { theta_rate as f32 } else { 0.0 },
             decay_ticks: match curve.decay_ticks {

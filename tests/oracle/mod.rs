@@ -145,6 +145,9 @@ impl Network {
                     let slots = &self.layers[l].slots;
                     let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
                     let Layer { w, memory, .. } = &mut self.layers[l];
+                    if self.config.rule == Rule::Lipschitz && memory[i][j][2] != 0.0 {
+                        self.margin = self.margin.min(5.0 * (g - memory[i][j][1]).abs() / largest);
+                    }
                     let bias = i + 1 == w.len();
                     let g = if bias { g } else { g - self.config.weight_decay * w[i][j] };
                     let t = f64::from(self.steps + 1);
