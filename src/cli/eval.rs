@@ -60,6 +60,9 @@ struct Evaluation {
     train: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Part>,
+    /// Of each neuron of an unsupervised layer over the training samples, see [`Model::selectivity`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selectivity: Option<Vec<f64>>,
     device: DeviceInfo,
 }
 
@@ -79,7 +82,11 @@ impl Eval {
         if let Some(note) = &opened.note {
             tell(format_args!("note: {note}"));
         }
-        let evaluation = self.evaluate(&population, opened.engine)?;
+        let mut evaluation = self.evaluate(&population, opened.engine)?;
+        if model.is_unsupervised() {
+            let rows = &population.splits[0].train;
+            evaluation.selectivity = Some(model.selectivity(population.shared(), &population.data, rows));
+        }
         if self.json {
             return say(to_json(&evaluation)?);
         }
@@ -88,6 +95,13 @@ impl Eval {
         for (name, part) in [("train", Some(&evaluation.train)), ("test", evaluation.test.as_ref())] {
             if let Some(Part { samples, loss, error }) = part {
                 say(format_args!("{name:<8} {samples:>8}  {loss:>10.5}  {:>8}", percent(*error)))?;
+            }
+        }
+        if let Some(selectivity) = &evaluation.selectivity {
+            say("selectivity of each neuron over the training samples (1 - mean/max response):")?;
+            for (j, line) in selectivity.chunks(10).enumerate() {
+                let values: Vec<String> = line.iter().map(|value| format!("{value:.3}")).collect();
+                say(format_args!("{:>6}  {}", 10 * j, values.join("  ")))?;
             }
         }
         Ok(())
@@ -106,6 +120,7 @@ impl Eval {
             data: population.data.name.clone(),
             train: part(rows.len(), member.train.ok_or_else(missing)?),
             test: member.test.map(|score| part(population.test_rows(), score)),
+            selectivity: None,
             device: engine.device().clone(),
         })
     }
@@ -133,7 +148,8 @@ impl Eval {
             output: self.output.unwrap_or(stored.output),
             loss: self.loss.unwrap_or(stored.loss),
             hidden: Hidden(model.hidden()),
-            rule: Rule::Constant,
+            // A rule that knows no target says what the layer is; others are put out of the way.
+            rule: if stored.rule.is_unsupervised() { stored.rule } else { Rule::Constant },
             clock: Clock::Epoch,
             momentum: 0.0,
             coast: false,

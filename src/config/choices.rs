@@ -182,6 +182,19 @@ choices! {
     }
 }
 
+impl Activation {
+    /// f(net).
+    #[must_use]
+    pub fn of(self, net: f64) -> f64 {
+        match self {
+            Self::Logistic => 1.0 / (1.0 + (-net).exp()),
+            Self::Tanh => net.tanh(),
+            Self::ScaledTanh => 1.7159 * (2.0 / 3.0 * net).tanh(),
+            Self::Relu => net.max(0.0),
+        }
+    }
+}
+
 impl Basis {
     /// Whether ψ triggers when the mean is *below* θ (the δ bases) and not above it.
     #[must_use]

@@ -147,10 +147,43 @@ impl Model {
         self.config.as_ref().map(parse).transpose()
     }
 
-    /// Widths of the hidden layers.
+    /// Widths of the hidden layers; of an unsupervised net, which has no other, that of its one layer.
     #[must_use]
     pub fn hidden(&self) -> Vec<usize> {
+        if self.is_unsupervised() {
+            return self.layers.iter().map(|layer| layer.n_out).collect();
+        }
         self.layers.iter().skip(1).map(|layer| layer.n_in).collect()
+    }
+
+    /// Whether it was trained by a rule that knows no target.
+    #[must_use]
+    pub fn is_unsupervised(&self) -> bool {
+        matches!(self.config(), Ok(Some(config)) if config.rule.is_unsupervised())
+    }
+
+    /// 1 − mean/max of each neuron's response over these rows of the data, for a net of one layer: 0 for a neuron that
+    /// answers to all alike, near 1 for one that answers to a single row; 0 for one that never answers.
+    #[must_use]
+    pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
+        let layer = &self.layers[0];
+        let (mut x, mut net) = (vec![0.0; layer.n_in], vec![0.0; layer.n_out]);
+        let (mut sum, mut most) = (vec![0.0; layer.n_out], vec![0.0_f64; layer.n_out]);
+        let (weights, bias) = layer.weights.split_at(layer.n_in * layer.n_out);
+        for &row in rows {
+            data.copy_row(row as usize, &mut x);
+            net.iter_mut().zip(bias).for_each(|(net, bias)| *net = -bias);
+            for (&x, w) in x.iter().zip(weights.chunks_exact(layer.n_out)).filter(|(x, _)| **x != 0.0) {
+                net.iter_mut().zip(w).for_each(|(net, w)| *net += x * w);
+            }
+            for ((net, sum), most) in net.iter().zip(&mut sum).zip(&mut most) {
+                let y = config.activation.of(f64::from(*net));
+                *sum += y;
+                *most = most.max(y);
+            }
+        }
+        let of = |(sum, most): (&f64, &f64)| if *most > 0.0 { 1.0 - sum / rows.len() as f64 / most } else { 0.0 };
+        sum.iter().zip(&most).map(of).collect()
     }
 
     /// Outputs of the last layer.
@@ -174,7 +207,7 @@ impl Model {
                 ),
             ));
         }
-        if self.classes() < data.classes {
+        if self.classes() < data.classes && !self.is_unsupervised() {
             return Err(Error::file(
                 &self.path,
                 format!(
