@@ -22,8 +22,13 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
         squares += w * w;
     }
     let most = members[id.z].max_norm;
-    let alpha = neurons[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons[neuron_index(id.z, PSI, layer, id.x)];
-    let limited = (squares > vec4<f32>(most * most)) & (alpha != vec4<f32>(0.0));
+//% if coast
+    // Coasting weights move on without alpha.
+    let moves = vec4<bool>(true);
+//% else
+    let moves = neurons[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons[neuron_index(id.z, PSI, layer, id.x)] != vec4<f32>(0.0);
+//% endif
+    let limited = (squares > vec4<f32>(most * most)) & moves;
     let factor = select(vec4<f32>(1.0), most / sqrt(squares), limited);
     for (var m = 0u; m < layer.n_in; m++) {
         weights[first + m * layer.out4] *= factor;

@@ -40,7 +40,7 @@ pub struct Layer {
     pub scale: f32,
     /// Room for the norms of the columns, where they are limited.
     norms: Vec<f32>,
-    /// Which columns are frozen.
+    /// Which columns no longer move.
     frozen: Vec<bool>,
 }
 
@@ -141,12 +141,13 @@ impl Layer {
             Some(rate) => rate == 0.0,
             None => self.state.psi.iter().skip(column).step_by(n_out).all(|&psi| psi == 0.0),
         };
-        self.frozen = (0..n_out).map(is_frozen).collect();
+        // Coasting weights move on without α.
+        self.frozen = (0..n_out).map(|column| !config.coast && is_frozen(column)).collect();
         let way = |columns: Range<usize>| {
             let all = columns.len();
             let frozen = self.frozen[columns].iter().filter(|&&frozen| frozen).count();
-            if frozen == all && !config.coast {
-                Way::Skip // coasting weights move on without α
+            if frozen == all {
+                Way::Skip
             } else if needs_gradient || per_weight || frozen > 0 {
                 Way::Gradient
             } else {
