@@ -140,7 +140,7 @@ fn heading(report: &Report) -> String {
 
 fn text(report: &Report) -> String {
     let tables = [arms(report), comparisons(report)].map(|table| aligned(&table));
-    [heading(report), tables.join("\n"), verdicts(report).join("\n")].join("\n\n").trim_end().to_owned()
+    [heading(report) + "\n", tables.join("\n"), verdicts(report).join("\n")].join("\n")
 }
 
 fn aligned(table: &Table) -> String {
@@ -157,7 +157,7 @@ fn aligned(table: &Table) -> String {
 
 fn markdown(report: &Report) -> String {
     let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
-    let coverage = format!(
+    let method = format!(
         "Interval of the mean difference: BCa bootstrap, {RESAMPLES} resamples. p: Wilcoxon signed-rank, two-sided; Holm \
          over {} comparison{}.",
         report.comparisons.len(),
@@ -167,7 +167,7 @@ fn markdown(report: &Report) -> String {
         heading(report) + "\n",
         rows(&arms(report)),
         rows(&comparisons(report)),
-        coverage + "\n",
+        method + "\n",
         list(&verdicts(report)),
         list(&report.notes),
     ];

@@ -40,15 +40,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of a run that came to its end.
+    /// The record of a run that came to its end; its seed is that of the configuration.
     ///
     /// # Errors
     /// Never for the types of this crate.
-    pub fn new(id: impl Into<String>, arm: impl Into<String>, seed: u64, result: &RunResult) -> Result<Self> {
+    pub fn new(id: impl Into<String>, arm: impl Into<String>, result: &RunResult) -> Result<Self> {
         let in_full = serde_json::to_value(result).and_then(|mut value| {
             value["id"] = id.into().into();
             value["arm"] = arm.into().into();
-            value["seed"] = seed.into();
+            value["seed"] = result.config.seed.into();
             serde_json::from_value(value)
         });
         in_full.map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
