@@ -37,10 +37,11 @@
 //!
 //! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, and [`cli`] is the program.
+//! makes files of those, and [`cli`] is the program. [`compare`] decides between rules by the [`stats`] of many runs.
 
 pub mod bench;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod cpu;
 pub mod data;
@@ -55,5 +56,6 @@ pub mod rng;
 pub mod rules;
 pub mod run;
 pub mod schedule;
+pub mod stats;
 pub mod topology;
 pub mod trainer;

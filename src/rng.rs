@@ -2,7 +2,7 @@
 //! 1, 2, 3*, SC 2011). A draw is a pure function of (seed, stream, substream, index), so initial weights, sample order
 //! and splits are the same on every engine and device.
 
-/// What a run draws random numbers for; each purpose is a stream of its own under the run's seed.
+/// What random numbers are drawn for; each purpose is a stream of its own under its seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
@@ -14,6 +14,8 @@ pub enum Stream {
     Split = 3,
     /// Trigger times that a replayed run deals out; the substream is the layer.
     Replay = 10,
+    /// Resamples of a bootstrap; one substream, 0.
+    Bootstrap = 9,
 }
 
 /// One Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.

@@ -13,6 +13,7 @@ use crate::config::{Precision, Rule, Scope};
 use crate::device;
 use crate::engine::{DeviceInfo, KernelTime};
 use crate::error::{Error, Result};
+use crate::stats::median;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -162,14 +163,6 @@ fn window_steps(session: &mut Session, seconds: f64) -> Result<u64> {
     }
 }
 
-/// The middle of sorted or unsorted values.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    if n == 0 { f64::NAN } else { 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,12 +182,6 @@ mod tests {
     }
 
     const ROOFLINE: Roofline = Roofline { gflops: 10.0, gigabytes_per_second: 10.0 };
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-    }
 
     #[test]
     fn a_tiny_workload_is_measured() {

@@ -5,6 +5,7 @@ use crate::device;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Wanted};
 use crate::error::{Error, Result};
 use crate::population::Population;
+use crate::stats::median;
 use crate::trainer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,7 +99,7 @@ impl Session {
         for (place, kernel) in medians.iter_mut().enumerate() {
             let samples: Vec<f64> =
                 all.iter().filter_map(|times| times.get(place)).map(|time| time.microseconds).collect();
-            kernel.microseconds = super::median(&samples);
+            kernel.microseconds = median(&samples);
         }
         Ok(medians)
     }

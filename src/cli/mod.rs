@@ -2,6 +2,7 @@
 //! `--json` on stdout.
 
 mod bench;
+mod compare;
 mod devices;
 mod eval;
 mod progress;
@@ -42,6 +43,8 @@ enum Command {
     Devices(devices::Devices),
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Bench),
+    #[command(after_help = EXIT_CODES)]
+    Compare(compare::Compare),
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
@@ -58,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Eval(eval) => eval.run(),
         Command::Devices(devices) => devices.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Compare(compare) => compare.run(),
     }
 }
 

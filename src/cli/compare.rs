@@ -1,0 +1,238 @@
+//! `homeostat compare`: the statistics that decide between training rules, for people.
+
+use super::{say, tell};
+use crate::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
+use crate::error::{Error, Result};
+use crate::run::{Record, to_json, write_atomic};
+use std::path::PathBuf;
+
+/// Compare training rules by the results of a sweep.
+///
+/// Every arm is held against the baseline over the seeds that both have. Mean difference with a bootstrap interval (BCa,
+/// 10 000 resamples), Wilcoxon's signed-rank test, p also corrected for the number of arms (Holm), and the chance that a
+/// run of the arm is the better one. With --margin also whether the two are equivalent (paired TOST). Verdicts are at 5 %.
+#[derive(clap::Args)]
+pub struct Compare {
+    /// Merged results *.jsonl, or a directory with the records of a sweep, DIR/*.json or DIR/runs/*.json
+    #[arg(value_name = "RESULTS", required = true)]
+    results: Vec<PathBuf>,
+    /// Metric to compare, as in `final` of the records
+    #[arg(long, value_name = "NAME", default_value = "test_error")]
+    metric: String,
+    /// Arm that all others are held against
+    #[arg(long, value_name = "ARM")]
+    baseline: Option<String>,
+    /// Compare only these arms
+    #[arg(long, value_name = "ARM,ARM")]
+    arms: Vec<String>,
+    /// A higher metric is better
+    #[arg(long)]
+    higher_is_better: bool,
+    /// Coverage of the interval
+    #[arg(long, value_name = "F", default_value_t = 0.95)]
+    confidence: f64,
+    /// Largest mean difference that does not matter; tests for equivalence
+    #[arg(long, value_name = "F")]
+    margin: Option<f64>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// Also write the tables as Markdown
+    #[arg(long, value_name = "FILE")]
+    export_markdown: Option<PathBuf>,
+}
+
+impl Compare {
+    /// Compares and prints.
+    pub fn run(&self) -> Result<()> {
+        let records = Record::read_all(&self.results)?;
+        let mut known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let baseline = self
+            .baseline
+            .clone()
+            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: `{}`", known.join("`, `"))))?;
+        let report = compare(
+            &records,
+            &Settings {
+                metric: self.metric.clone(),
+                baseline,
+                arms: split(&self.arms, &known),
+                higher_is_better: self.higher_is_better,
+                confidence: self.confidence,
+                margin: self.margin,
+            },
+        )?;
+        for note in &report.notes {
+            tell(format_args!("note: {note}"));
+        }
+        if let Some(path) = &self.export_markdown {
+            write_atomic(path, markdown(&report).as_bytes())?;
+        }
+        say(if self.json { to_json(&report)? } else { text(&report) })
+    }
+}
+
+/// Cuts lists at their commas, but not a name that has one.
+fn split(lists: &[String], known: &[&str]) -> Vec<String> {
+    let cut = |list: &String| match known.contains(&list.as_str()) {
+        true => vec![list.clone()],
+        false => list.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    lists.iter().flat_map(cut).collect()
+}
+
+/// A header and rows of cells.
+type Table = Vec<Vec<String>>;
+
+fn arms(report: &Report) -> Table {
+    let summaries = || report.arms.iter().map(|arm| &arm.summary);
+    let number = printer(summaries().map(|summary| summary.mean), 5);
+    let header = ["arm", "runs", "failed", "mean", "sd", "median"];
+    let row = |arm: &crate::compare::Arm| {
+        let summary = arm.summary;
+        let [mean, sd, median] = [summary.mean, summary.sd, summary.median].map(&number);
+        vec![arm.arm.clone(), summary.n.to_string(), arm.failed.to_string(), mean, sd, median]
+    };
+    [header.map(str::to_owned).to_vec()].into_iter().chain(report.arms.iter().map(row)).collect()
+}
+
+fn comparisons(report: &Report) -> Table {
+    let ends = |c: &Comparison| [c.difference, c.interval.low, c.interval.high];
+    let number = printer(report.comparisons.iter().flat_map(ends), 4);
+    let coverage = (1e8 * report.confidence).round() / 1e6;
+    let mut header = ["arm", "pairs", "difference"].map(str::to_owned).to_vec();
+    header.extend([format!("{coverage} % from"), "to".into()]);
+    header.extend(["p", "Holm p", "P(better)"].map(str::to_owned));
+    header.extend(report.margin.map(|_| "TOST p".to_owned()));
+    let row = |c: &Comparison| {
+        let mut cells = vec![c.arm.clone(), c.pairs.to_string()];
+        cells.extend(ends(c).map(&number));
+        cells.extend([p_value(c.p), p_value(c.holm_p), format!("{:.3}", c.probability_of_improvement)]);
+        cells.extend(c.tost_p.map(p_value));
+        cells
+    };
+    [header].into_iter().chain(report.comparisons.iter().map(row)).collect()
+}
+
+/// Prints numbers with one count of decimals, so that the largest of `values` has `digits` significant ones.
+fn printer(values: impl Iterator<Item = f64>, digits: i32) -> impl Fn(f64) -> String {
+    let largest = values.filter(|value| value.is_finite()).fold(0.0f64, |most, value| most.max(value.abs()));
+    let decimals = if largest > 0.0 { digits - 1 - largest.log10().floor() as i32 } else { 0 };
+    move |value| match decimals {
+        _ if !value.is_finite() => "–".to_owned(),
+        // Neither a row of zeros nor a row of digits that mean nothing.
+        13.. => format!("{value:.*e}", digits as usize - 1),
+        _ => format!("{value:.*}", decimals.max(0) as usize),
+    }
+}
+
+fn p_value(p: f64) -> String {
+    if p >= 0.001 || p == 0.0 { format!("{p:.4}") } else { format!("{p:.1e}") }
+}
+
+fn heading(report: &Report) -> String {
+    let side = if report.higher_is_better { "higher" } else { "lower" };
+    let Report { metric, baseline, .. } = report;
+    format!("{metric} ({side} is better), arm − `{baseline}` over paired seeds")
+}
+
+fn text(report: &Report) -> String {
+    let tables = [arms(report), comparisons(report)].map(|table| aligned(&table));
+    [heading(report) + "\n", tables.join("\n"), verdicts(report).join("\n")].join("\n")
+}
+
+fn aligned(table: &Table) -> String {
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| match column {
+            0 => format!("{cell:<0$}", width(0)),
+            _ => format!("{cell:>0$}", width(column)),
+        });
+        cells.collect::<Vec<_>>().join("  ") + "\n"
+    };
+    table.iter().map(line).collect()
+}
+
+fn markdown(report: &Report) -> String {
+    let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
+    let method = format!(
+        "Interval of the mean difference: BCa bootstrap, {RESAMPLES} resamples. p: Wilcoxon signed-rank, two-sided; Holm \
+         over {} comparison{}.",
+        report.comparisons.len(),
+        if report.comparisons.len() == 1 { "" } else { "s" }
+    );
+    let parts = [
+        heading(report) + "\n",
+        rows(&arms(report)),
+        rows(&comparisons(report)),
+        method + "\n",
+        list(&verdicts(report)),
+        list(&report.notes),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn rows(table: &Table) -> String {
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut lines: Vec<String> = table.iter().map(line).collect();
+    lines.insert(1, format!("|---|{}\n", "---:|".repeat(table[0].len() - 1)));
+    lines.concat()
+}
+
+/// One sentence per comparison.
+fn verdicts(report: &Report) -> Vec<String> {
+    report.comparisons.iter().map(|comparison| verdict(report, comparison)).collect()
+}
+
+fn verdict(report: &Report, comparison: &Comparison) -> String {
+    let Report { metric, baseline, margin, .. } = report;
+    let Comparison { arm, difference, holm_p, .. } = comparison;
+    let corrected = format!("Holm p {}", p_value(*holm_p));
+    let margin = margin.map_or(String::new(), |margin| format!("the margin of {margin}"));
+    let outcome = match comparison.verdict {
+        Verdict::NotDistinguishable => {
+            return format!("`{arm}` is not distinguishable from `{baseline}` ({corrected}).");
+        }
+        Verdict::Equivalent => {
+            let p = p_value(comparison.tost_p.unwrap_or(f64::NAN));
+            return format!("`{arm}` is equivalent to `{baseline}` within {margin} (TOST p {p}, {corrected}).");
+        }
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+    };
+    let size = printer([*difference].into_iter(), 4)(difference.abs());
+    let side = if *difference < 0.0 { "lower" } else { "higher" };
+    // Ranks decide, and a few large differences can pull the mean to the other side.
+    let contrary = (*difference > 0.0) != ((outcome == "better") == report.higher_is_better);
+    let mean = if contrary { "by ranks, although in the mean" } else { "in the mean" };
+    let within = if comparison.equivalent == Some(true) { format!(", yet within {margin}") } else { String::new() };
+    format!("`{arm}` is {outcome} than `{baseline}`: {mean}, {metric} is {size} {side}{within} ({corrected}).")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_share_their_decimals() {
+        let number = printer([0.0169, 0.00043].into_iter(), 5);
+        assert_eq!([0.0169, 0.00043].map(number), ["0.016900", "0.000430"]);
+        let number = printer([2.3, 12.5].into_iter(), 5);
+        assert_eq!([12.5, -0.25, f64::NAN].map(number), ["12.500", "-0.250", "–"]);
+        assert_eq!(printer([0.0].into_iter(), 4)(0.0), "0");
+        assert_eq!(printer([123_456.7].into_iter(), 4)(123_456.7), "123457");
+        assert_eq!(printer([1.5e-12].into_iter(), 4)(1.5e-12), "1.500e-12");
+        assert_eq!([0.0312, 1.0, 1.9e-6].map(p_value), ["0.0312", "1.0000", "1.9e-6"]);
+    }
+
+    #[test]
+    fn a_name_may_have_a_comma() {
+        let lists = ["a,b", "c, d=1"].map(str::to_owned);
+        assert_eq!(split(&lists, &["a", "b", "c, d=1"]), ["a", "b", "c, d=1"]);
+    }
+}

@@ -1,0 +1,315 @@
+//! Deciding between training rules: runs of several arms over the same seeds, each arm held against one baseline. Pairing
+//! by seed takes out what initial weights, sample order and split do to both runs of a pair. What is computed is in
+//! [`stats`]; here are pairs, failed runs and verdicts.
+
+use crate::error::{Error, Result};
+use crate::run::Record;
+use crate::stats::{self, Interval, Summary};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Level of all verdicts.
+pub const LEVEL: f64 = 0.05;
+/// Resamples of the bootstrap.
+pub const RESAMPLES: usize = 10_000;
+/// Seed of the bootstrap: the same records give the same report.
+const SEED: u64 = 0;
+
+/// What to compare.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Metric of the last epoch.
+    pub metric: String,
+    /// The arm that all others are held against.
+    pub baseline: String,
+    /// The other arms; empty = all.
+    pub arms: Vec<String>,
+    /// Whether a higher metric is better; an error or a loss is better lower.
+    pub higher_is_better: bool,
+    /// Coverage of the interval.
+    pub confidence: f64,
+    /// Mean differences below this one do not matter; `None` = no test of equivalence.
+    pub margin: Option<f64>,
+}
+
+/// The runs of one arm.
+#[derive(Clone, Debug, Serialize)]
+pub struct Arm {
+    /// Name of the arm.
+    pub arm: String,
+    /// Over the runs that did not fail.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Runs that diverged or have no finite value.
+    pub failed: usize,
+}
+
+/// One arm against the baseline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Name of the arm.
+    pub arm: String,
+    /// Seeds with a run in both that did not fail; everything here is over those.
+    pub pairs: usize,
+    /// Mean of the paired differences, arm − baseline.
+    pub difference: f64,
+    /// Bootstrap interval of `difference`.
+    pub interval: Interval,
+    /// Two-sided p of the signed-rank test.
+    pub p: f64,
+    /// Whether `p` is exact.
+    pub exact: bool,
+    /// `p` corrected for the number of comparisons.
+    pub holm_p: f64,
+    /// Chance that a run of the arm is better than one of the baseline, ties counted half.
+    pub probability_of_improvement: f64,
+    /// p of the test of equivalence, not corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tost_p: Option<f64>,
+    /// Whether the mean difference lies within the margin, at [`LEVEL`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equivalent: Option<bool>,
+    /// The outcome.
+    pub verdict: Verdict,
+}
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Corrected p below [`LEVEL`] and the larger ranks on the arm's side.
+    Better,
+    /// Corrected p below [`LEVEL`] and the larger ranks on the baseline's side.
+    Worse,
+    /// Neither, and the mean difference lies within the margin.
+    Equivalent,
+    /// None of these.
+    NotDistinguishable,
+}
+
+/// All of a comparison: the object of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The metric.
+    pub metric: String,
+    /// Whether a higher metric is better.
+    pub higher_is_better: bool,
+    /// The arm that all others are held against.
+    pub baseline: String,
+    /// Coverage of the intervals.
+    pub confidence: f64,
+    /// Resamples of the bootstrap.
+    pub resamples: usize,
+    /// Margin of equivalence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// The baseline first.
+    pub arms: Vec<Arm>,
+    /// One per arm but the baseline.
+    pub comparisons: Vec<Comparison>,
+    /// What a reader of the numbers must know: failed runs, seeds left out, too few seeds.
+    pub notes: Vec<String>,
+}
+
+/// Values of an arm by seed; `None` where the run failed.
+type Runs = BTreeMap<u64, Option<f64>>;
+
+/// Compares the arms.
+///
+/// # Errors
+/// If an arm or the metric is unknown, a seed comes twice, or two arms share fewer than two seeds.
+pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
+    let Settings { metric, baseline, higher_is_better, confidence, margin, .. } = settings;
+    if !(*confidence > 0.0 && *confidence < 1.0) {
+        return Err(Error::config(format!("--confidence {confidence}: must lie between 0 and 1")));
+    }
+    if let Some(margin) = margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
+        return Err(Error::config(format!("--margin {margin}: must be a positive number")));
+    }
+    let arms = chosen(records, settings)?;
+    check_metric(records, &arms, metric)?;
+    let runs = arms.iter().map(|arm| runs_of(records, arm, metric)).collect::<Result<Vec<_>>>()?;
+
+    let mut notes: Vec<String> = arms.iter().zip(&runs).filter_map(|(arm, runs)| failures(arm, runs)).collect();
+    let mut comparisons = vec![];
+    for (arm, runs_of_arm) in arms.iter().zip(&runs).skip(1) {
+        let pairs = pairs(&runs[0], runs_of_arm);
+        if pairs.len() < 2 {
+            let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
+            return Err(Error::config(format!(
+                "`{arm}` and `{baseline}` have {count} in common whose runs did not fail; differences need two at least"
+            )));
+        }
+        notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs));
+        comparisons.push(against_baseline(arm, &pairs, settings));
+    }
+    let p: Vec<f64> = comparisons.iter().map(|comparison| comparison.p).collect();
+    for (comparison, holm_p) in comparisons.iter_mut().zip(stats::holm(&p)) {
+        comparison.settle(holm_p);
+    }
+    notes.extend(comparisons.iter().filter_map(|comparison| too_few(comparison, p.len())));
+    let arms = arms
+        .iter()
+        .zip(&runs)
+        .map(|(arm, runs)| {
+            let values: Vec<f64> = runs.values().flatten().copied().collect();
+            Arm { arm: (*arm).to_owned(), failed: runs.len() - values.len(), summary: stats::summary(&values) }
+        })
+        .collect();
+    Ok(Report {
+        metric: metric.clone(),
+        higher_is_better: *higher_is_better,
+        baseline: baseline.clone(),
+        confidence: *confidence,
+        resamples: RESAMPLES,
+        margin: *margin,
+        arms,
+        comparisons,
+        notes,
+    })
+}
+
+/// The baseline, then the other arms in the order asked for, or else of the records.
+fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a str>> {
+    let mut known: Vec<&str> = vec![];
+    for record in records {
+        if !known.contains(&record.arm.as_str()) {
+            known.push(&record.arm);
+        }
+    }
+    let wanted = if settings.arms.is_empty() { known.clone() } else { strings(&settings.arms) };
+    for (flag, arm) in
+        [("--baseline", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("--arms", *a)))
+    {
+        if !known.contains(&arm) {
+            return Err(Error::config(format!("{flag} `{arm}`: no such arm; there are: {}", quoted(&known))));
+        }
+    }
+    let mut arms = vec![settings.baseline.as_str()];
+    for arm in wanted {
+        if !arms.contains(&arm) {
+            arms.push(arm);
+        }
+    }
+    if arms.len() == 1 {
+        return Err(Error::config(format!("`{}` is the only arm; there is nothing to hold against it", arms[0])));
+    }
+    Ok(arms)
+}
+
+fn strings(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses a metric that no run has, which is a slip of the pen and no failure of the runs.
+fn check_metric(records: &[Record], arms: &[&str], metric: &str) -> Result<()> {
+    let names: BTreeSet<&str> =
+        records.iter().filter(|record| arms.contains(&record.arm.as_str())).flat_map(Record::metrics).collect();
+    if names.is_empty() {
+        return Err(Error::config("every run failed: no record has metrics of a last epoch"));
+    }
+    if !names.contains(metric) {
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(Error::config(format!(
+            "--metric `{metric}`: no record has a number of that name; there are: {}",
+            names.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
+    let mut runs = Runs::new();
+    for record in records.iter().filter(|record| record.arm == arm) {
+        if runs.insert(record.seed, record.metric(metric)).is_some() {
+            return Err(Error::config(format!(
+                "seed {} of `{arm}` comes twice, the second time as `{}`; give every record once",
+                record.seed, record.id
+            )));
+        }
+    }
+    Ok(runs)
+}
+
+/// (arm, baseline) of every seed with a value in both.
+fn pairs(baseline: &Runs, arm: &Runs) -> BTreeMap<u64, (f64, f64)> {
+    let value = |seed| baseline.get(seed).copied().flatten();
+    arm.iter().filter_map(|(seed, arm)| Some((*seed, ((*arm)?, value(seed)?)))).collect()
+}
+
+fn against_baseline(arm: &str, pairs: &BTreeMap<u64, (f64, f64)>, settings: &Settings) -> Comparison {
+    let (own, base): (Vec<f64>, Vec<f64>) = pairs.values().copied().unzip();
+    let differences: Vec<f64> = own.iter().zip(&base).map(|(a, b)| a - b).collect();
+    let largest = own.iter().chain(&base).fold(0.0f64, |most, value| most.max(value.abs()));
+    // Far above the rounding of a difference, far below any difference there is.
+    let signed_rank = stats::signed_rank(&differences, 1e-12 * largest);
+    let lower = stats::probability_of_improvement(&own, &base);
+    let tost_p = settings.margin.map(|margin| stats::tost(&differences, margin));
+    let better = (signed_rank.plus > signed_rank.minus) == settings.higher_is_better;
+    Comparison {
+        arm: arm.to_owned(),
+        pairs: pairs.len(),
+        difference: stats::mean(&differences),
+        interval: stats::bootstrap_mean(&differences, settings.confidence, RESAMPLES, SEED),
+        p: signed_rank.p,
+        exact: signed_rank.exact,
+        holm_p: signed_rank.p,
+        probability_of_improvement: if settings.higher_is_better { 1.0 - lower } else { lower },
+        tost_p,
+        equivalent: tost_p.map(|p| p < LEVEL),
+        verdict: if better { Verdict::Better } else { Verdict::Worse },
+    }
+}
+
+impl Comparison {
+    /// Takes the corrected p; a side is only taken where that is low enough.
+    fn settle(&mut self, holm_p: f64) {
+        self.holm_p = holm_p;
+        if holm_p >= LEVEL {
+            self.verdict =
+                if self.equivalent == Some(true) { Verdict::Equivalent } else { Verdict::NotDistinguishable };
+        }
+    }
+}
+
+fn failures(arm: &str, runs: &Runs) -> Option<String> {
+    let failed: Vec<u64> = runs.iter().filter(|(_, value)| value.is_none()).map(|(seed, _)| *seed).collect();
+    (!failed.is_empty()).then(|| {
+        format!("{} of {} runs of `{arm}` failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
+    })
+}
+
+fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<u64, (f64, f64)>) -> Option<String> {
+    let all: BTreeSet<u64> = a.keys().chain(b.keys()).copied().collect();
+    let missing: Vec<u64> = all.into_iter().filter(|seed| !pairs.contains_key(seed)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "`{arm}` and `{baseline}` are compared over the {} seeds that both have; left out: {}",
+            pairs.len(),
+            seeds(&missing)
+        )
+    })
+}
+
+fn seeds(seeds: &[u64]) -> String {
+    let list = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    format!("{} {list}", if seeds.len() == 1 { "seed" } else { "seeds" })
+}
+
+/// Says so where not even differences that all point one way could reach the level.
+fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
+    let least = |pairs: usize| 0.5f64.powi(pairs as i32 - 1) * comparisons as f64;
+    let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
+    (comparison.pairs < needed).then(|| {
+        format!(
+            "`{}`: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
+            comparison.arm,
+            comparison.pairs,
+            if comparisons == 1 { "" } else { "s" }
+        )
+    })
+}

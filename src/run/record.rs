@@ -1,0 +1,128 @@
+//! The record of one run among many: what `homeostat sweep` writes per run and `homeostat compare` reads, as a file of its
+//! own or as lines of a merged one.
+
+use super::RunResult;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One finished run of a sweep: `result.json` with the name of its place in the sweep.
+///
+/// Of what a run was and ran on, any JSON is accepted, so that records outlive changes to the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Name of the run, unlike that of any other of the sweep.
+    pub id: String,
+    /// The training rule under test, without its seed.
+    pub arm: String,
+    /// Seed; runs of two arms are paired by it.
+    pub seed: u64,
+    /// The last line of `metrics.jsonl`; a run that diverged in its first epoch has none.
+    #[serde(rename = "final", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Map<String, Value>>,
+    /// Whether the run ended because its loss was no longer finite.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
+    /// The configuration in full.
+    #[serde(default)]
+    pub config: Value,
+    /// What it ran on.
+    #[serde(default)]
+    pub device: Value,
+    /// Version of this program.
+    #[serde(default)]
+    pub version: String,
+    /// Wall-clock seconds of the run.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+impl Record {
+    /// The record of a run that came to its end; its seed is that of the configuration.
+    ///
+    /// # Errors
+    /// Never for the types of this crate.
+    pub fn new(id: impl Into<String>, arm: impl Into<String>, result: &RunResult) -> Result<Self> {
+        let in_full = serde_json::to_value(result).and_then(|mut value| {
+            value["id"] = id.into().into();
+            value["arm"] = arm.into().into();
+            value["seed"] = result.config.seed.into();
+            serde_json::from_value(value)
+        });
+        in_full.map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
+    }
+
+    /// The value of a metric at the end of the run, or `None` if the run failed or has no such finite number.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let value = self.last.as_ref()?.get(name)?.as_f64()?;
+        (!self.diverged && value.is_finite()).then_some(value)
+    }
+
+    /// Names of the metrics that are numbers.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        self.last.iter().flatten().filter(|(_, value)| value.is_number()).map(|(name, _)| name.as_str())
+    }
+
+    /// Reads the records of all `paths`: of a file, one JSON object after another; of a directory, the files `*.json` in
+    /// it and in its `runs`, in the order of their names.
+    ///
+    /// # Errors
+    /// Names the file that is missing, damaged or no record, or the directory that holds none.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let mut records = vec![];
+        for path in paths {
+            if !path.is_dir() {
+                Self::read(path, &mut records)?;
+                continue;
+            }
+            let files = [json_files(path)?, json_files(&path.join("runs"))?].concat();
+            if files.is_empty() {
+                return Err(Error::file(path, "holds no *.json, nor does a directory `runs` in it"));
+            }
+            for file in files {
+                Self::read(&file, &mut records)?;
+            }
+        }
+        Ok(records)
+    }
+
+    fn read(path: &Path, records: &mut Vec<Self>) -> Result<()> {
+        let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let before = records.len();
+        for (place, value) in serde_json::Deserializer::from_str(&text).into_iter::<Value>().enumerate() {
+            let value = value.map_err(|e| Error::file(path, format!("is not JSON: {e}")))?;
+            if value.get("config").is_some() && value.get("arm").is_none() {
+                let reason =
+                    "is the result of a single run, without arm and seed; take the records of `homeostat sweep`";
+                return Err(Error::file(path, reason));
+            }
+            let record = Self::deserialize(value)
+                .map_err(|e| Error::file(path, format!("object {} is no record of a sweep: {e}", place + 1)))?;
+            records.push(record);
+        }
+        if records.len() == before {
+            return Err(Error::file(path, "is empty"));
+        }
+        Ok(())
+    }
+}
+
+/// The files `*.json` of a directory, sorted; none if it does not exist. Hidden ones are somebody's unfinished writing.
+fn json_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    if !directory.is_dir() {
+        return Ok(vec![]);
+    }
+    let entries = fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut files: Vec<PathBuf> = entries
+        .map_err(|e| Error::file(directory, e))?
+        .into_iter()
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json") && path.is_file())
+        .collect();
+    files.sort();
+    Ok(files)
+}
