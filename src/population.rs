@@ -25,7 +25,7 @@ pub struct Population {
     pub topology: Topology,
     /// The rows.
     pub data: Arc<DataSet>,
-    /// Which rows each member trains on and is tested on; all of equal sizes.
+    /// Which rows each member trains on, is validated and is tested on; all of equal sizes.
     pub splits: Vec<Split>,
 }
 
@@ -52,7 +52,12 @@ impl Population {
             .chain(first.hidden.0.iter().copied())
             .chain([classes.unwrap_or(0).max(data.classes)])
             .collect();
-        let splits = configs.iter().map(|c| Split::new(&data, c.test_fraction, c.seed)).collect::<Result<Vec<_>>>()?;
+        let split = |config: &Config| {
+            Split::new(&data, config.test_fraction, config.seed)?
+                .hold_out(&data, config.val_fraction, config.seed)?
+                .with_label_noise(&data, config.label_noise, config.seed)
+        };
+        let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         let mut population = Self { members: vec![], topology: Topology::new(widths), data, splits, configs };
         let ticks = population.ticks();
         for config in &population.configs {
@@ -84,6 +89,18 @@ impl Population {
     #[must_use]
     pub fn train_rows(&self) -> usize {
         self.splits[0].train.len()
+    }
+
+    /// Validation samples, the same for all members; may be 0.
+    #[must_use]
+    pub fn validation_rows(&self) -> usize {
+        self.splits[0].validation.len()
+    }
+
+    /// The labels of all rows as `member` trains on them.
+    #[must_use]
+    pub fn labels(&self, member: usize) -> &[u32] {
+        self.splits[member].labels.as_ref().unwrap_or(&self.data.labels)
     }
 
     /// Test samples, the same for all members; may be 0.
@@ -119,6 +136,12 @@ impl Population {
     #[must_use]
     pub fn uses_psi(&self) -> bool {
         self.configs.iter().any(|config| config.rule == Rule::Psi)
+    }
+
+    /// Whether members train on labels of their own.
+    #[must_use]
+    pub fn uses_label_noise(&self) -> bool {
+        self.splits.iter().any(|split| split.labels.is_some())
     }
 
     /// Whether the weights have a velocity.

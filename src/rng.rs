@@ -12,6 +12,10 @@ pub enum Stream {
     Order = 2,
     /// The split into training and test samples; the substream is the class.
     Split = 3,
+    /// The training samples that are held out for validation; the substream is the class.
+    Validation = 4,
+    /// The labels that are replaced; the substream is the class.
+    LabelNoise = 5,
 }
 
 /// One Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.

@@ -15,7 +15,7 @@ fn population(config: &Config, bytes: bool, members: usize) -> Population {
     let rows = 10;
     let samples = if bytes { Samples::U8(vec![0; rows * 7]) } else { Samples::F32(vec![0.0; rows * 7]) };
     let data = DataSet { name: "test".into(), features: 7, classes: 3, samples, labels: vec![0; rows], test_rows: 0 };
-    let split = Split { train: (0..rows as u32).collect(), test: vec![] };
+    let split = Split { train: (0..rows as u32).collect(), ..Split::default() };
     let mut widths = vec![7];
     widths.extend(&config.hidden.0);
     widths.push(3);

@@ -18,6 +18,7 @@ mod vectorised;
 pub use peaks::peaks;
 
 use crate::config::{Precision, Rule};
+use crate::data::Split;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population, rates};
@@ -134,7 +135,8 @@ impl Engine for CpuEngine {
             for batch in batches.clone() {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
-                network.step(config, &population.data, (first, end - first), anew, fork);
+                let samples = (&*population.data, population.labels(m));
+                network.step(config, samples, (first, end - first), anew, fork);
             }
             if let Some(t) = tick
                 && config.rule == Rule::Psi
@@ -170,11 +172,12 @@ impl Engine for CpuEngine {
         let population = Arc::clone(&self.population);
         let rows = population.train_rows();
         let members = self.each(rows, |network, m, fork| {
-            let (config, data) = (&population.configs[m], &population.data);
-            let over = |rows: &[u32]| score(network.evaluate(config, data, rows, fork));
-            let test = &population.splits[m].test;
+            let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
+            let over = |rows: &[u32]| score(network.evaluate(config, samples, rows, fork));
+            let Split { validation, test, .. } = &population.splits[m];
             MemberReport {
                 train: wanted.train.then(|| over(&network.order)),
+                validation: (wanted.validation && !validation.is_empty()).then(|| over(validation)),
                 test: (wanted.test && !test.is_empty()).then(|| over(test)),
                 alpha: network
                     .layers
@@ -198,7 +201,7 @@ impl Engine for CpuEngine {
 
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         let population = &self.population;
-        let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &crate::data::Split))| {
+        let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &Split))| {
             let batch = population.batch_size();
             let mut network = Network::new(config, settings, state, population.topology.widths(), batch);
             network.order.clone_from(&split.train);

@@ -5,9 +5,8 @@
 use super::layer::{Layer, Step};
 use super::layout::{self, Layout, PANEL};
 use super::output::Tally;
-use super::samples::{Pass, with_scratch};
+use super::samples::{Labelled, Pass, with_scratch};
 use crate::config::{Basis, Config, Rule};
-use crate::data::DataSet;
 use crate::population::MemberState;
 use crate::psi::Member;
 use rayon::prelude::*;
@@ -66,13 +65,20 @@ impl Network {
     }
 
     /// One step on the rows at `first..first + rows` of the order. `anew` starts the observed sums; `fork` uses all threads.
-    pub fn step(&mut self, config: &Config, data: &DataSet, (first, rows): (usize, usize), anew: bool, fork: bool) {
+    pub fn step(
+        &mut self,
+        config: &Config,
+        samples: Labelled<'_>,
+        (first, rows): (usize, usize),
+        anew: bool,
+        fork: bool,
+    ) {
         if self.rows != rows {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
         }
         let Self { layers, layout, settings, order, records, tallies, panels, lowest_delta, running, .. } = self;
-        let pass = Pass { config, layout, layers, data, lowest_delta: Some(*lowest_delta) };
+        let pass = Pass { config, layout, layers, samples, lowest_delta: Some(*lowest_delta) };
         *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
         let records = &records[..rows * layout.stride];
         let step = Step { config, settings, records, stride: layout.stride, anew, fork };
@@ -95,8 +101,8 @@ impl Network {
     }
 
     /// Loss and error over `rows` with the weights as they are.
-    pub fn evaluate(&self, config: &Config, data: &DataSet, rows: &[u32], fork: bool) -> Tally {
-        let pass = Pass { config, layout: &self.layout, layers: &self.layers, data, lowest_delta: None };
+    pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], fork: bool) -> Tally {
+        let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, lowest_delta: None };
         let (size, stride) = (layout::block(rows.len()), self.layout.stride);
         let records = || vec![0.0; size * stride];
         let block = |records: &mut Vec<f32>, rows: &[u32]| {

@@ -23,13 +23,16 @@ pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
     SCRATCH.with_borrow_mut(|scratch| work(scratch))
 }
 
+/// The data set and the labels of its rows as one member sees them.
+pub type Labelled<'a> = (&'a DataSet, &'a [u32]);
+
 /// What the passes over the samples of one network read.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub layers: &'a [Layer],
-    pub data: &'a DataSet,
+    pub samples: Labelled<'a>,
     /// The first layer whose δ is wanted; `None` evaluates only.
     pub lowest_delta: Option<usize>,
 }
@@ -145,7 +148,7 @@ impl Pass<'_> {
     fn gather(&self, records: &mut [f32], rows: &[u32]) {
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
         for (record, &row) in records.chunks_exact_mut(self.layout.stride).zip(rows) {
-            self.data.copy_row(row as usize, &mut record[input..input + n_in]);
+            self.samples.0.copy_row(row as usize, &mut record[input..input + n_in]);
         }
         if let Some((squares, _)) = squares {
             square(records, self.layout.stride, input, squares, n_in);
@@ -188,7 +191,7 @@ impl Pass<'_> {
         for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
             let (forward, deltas) = record.split_at_mut(self.layout.deltas);
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
-            let label = self.data.labels[row as usize] as usize;
+            let label = self.samples.1[row as usize] as usize;
             tally = tally + output(&mut forward[y..y + n_out], delta, label, (self.config.output, self.config.loss));
         }
         if self.lowest_delta.is_some() {

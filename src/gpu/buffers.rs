@@ -19,9 +19,9 @@ pub struct Buffers {
     pub members: wgpu::Buffer,
     /// `[rows of the data set][row4]`: words of four bytes, or `vec4`s.
     pub data: wgpu::Buffer,
-    /// u32 `[rows of the data set]`.
+    /// u32 `[rows of the data set]`, with label noise `[P][rows of the data set]`.
     pub labels: wgpu::Buffer,
-    /// u32 `[P][rows]`: the epoch's order, then the test rows.
+    /// u32 `[P][rows]`: the epoch's order, then the validation rows, then the test rows.
     pub rows: wgpu::Buffer,
     /// `[P][weights4]`.
     pub weights: wgpu::Buffer,
@@ -88,6 +88,18 @@ impl Allocator<'_> {
         Ok(buffer)
     }
 
+    /// The labels of all rows; of every member where these differ.
+    fn labels(&self, population: &Population) -> Result<wgpu::Buffer> {
+        let members = if population.uses_label_noise() { population.len() } else { 1 };
+        let one = population.data.len() * size_of::<u32>();
+        let buffer = self.allocate("labels", members * one, INPUT)?;
+        for member in 0..members {
+            let bytes = bytemuck::cast_slice(population.labels(member));
+            self.context.queue.write_buffer(&buffer, (member * one) as u64, bytes);
+        }
+        Ok(buffer)
+    }
+
     /// Uploads rows padded to whole `vec4`s, in pieces so that staging memory stays small.
     fn data(&self, data: &DataSet, layout: &Layout) -> Result<wgpu::Buffer> {
         const PIECE_ROWS: usize = 4096;
@@ -113,7 +125,7 @@ impl Allocator<'_> {
 }
 
 impl Buffers {
-    /// Allocates everything and uploads what never changes: data, labels, tables and test rows.
+    /// Allocates everything and uploads what never changes: data, labels, tables, validation and test rows.
     ///
     /// # Errors
     /// If an array is larger than the adapter can bind, or memory is short; the message names the array.
@@ -126,7 +138,7 @@ impl Buffers {
             evaluation_layers: memory.filled("layer table", bytemuck::cast_slice(&layout.evaluation_layers), TABLE)?,
             members: memory.filled("member table", bytemuck::cast_slice(&population.members), TABLE)?,
             data: memory.data(&population.data, layout)?,
-            labels: memory.filled("labels", bytemuck::cast_slice(&population.data.labels), INPUT)?,
+            labels: memory.labels(population)?,
             rows: memory.allocate("row lists", layout.members * layout.rows * 4, INPUT)?,
             weights: memory.allocate("weights", weights * 4, STATE)?,
             momentum: memory.optional("momentum", momentum * 4, STATE)?,
@@ -138,7 +150,8 @@ impl Buffers {
         };
         for (member, split) in population.splits.iter().enumerate() {
             let place = (member * layout.rows + split.train.len()) * 4;
-            context.queue.write_buffer(&buffers.rows, place as u64, bytemuck::cast_slice(&split.test));
+            let rows = [&split.validation[..], &split.test].concat();
+            context.queue.write_buffer(&buffers.rows, place as u64, bytemuck::cast_slice(&rows));
         }
         Ok(buffers)
     }

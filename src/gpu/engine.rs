@@ -259,12 +259,16 @@ impl Engine for GpuEngine {
         // Waiting here costs one bubble per epoch and makes the training time honest.
         self.queue.finish(&self.context)?;
         let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
-        let (train, test) = (self.population.train_rows(), self.population.test_rows());
+        let train = self.population.train_rows();
+        let held_out = train + self.population.validation_rows();
         if wanted.train {
             self.evaluate(0..train, Region::Train)?;
         }
+        if wanted.validation {
+            self.evaluate(train..held_out, Region::Validation)?;
+        }
         if wanted.test {
-            self.evaluate(train..train + test, Region::Test)?;
+            self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test)?;
         }
         let spans: Vec<_> = report::psi_spans(&self.layout).collect();
         let scores_bytes = self.buffers.scores.size();
@@ -293,8 +297,8 @@ impl Engine for GpuEngine {
 
     fn next_report(&mut self) -> Result<Report> {
         let pending = self.reports.pop_front().expect("a report was requested");
-        let rows = (self.population.train_rows(), self.population.test_rows());
-        let (report, frozen_prefix, buffer) = pending.finish(&self.context, &self.layout, rows, &self.alpha0)?;
+        let (report, frozen_prefix, buffer) =
+            pending.finish(&self.context, &self.layout, &self.population, &self.alpha0)?;
         self.staging.push(buffer);
         // What is frozen stays so, so this holds for the steps recorded meanwhile, too.
         self.frozen_prefix = frozen_prefix;

@@ -6,7 +6,7 @@ use super::queue;
 use super::state::{Arena, Place};
 use crate::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
-use crate::population::rates;
+use crate::population::{Population, rates};
 use futures_intrusive::channel::shared::oneshot_channel;
 
 /// A copy on its way from the GPU.
@@ -85,11 +85,13 @@ impl Pending {
         self,
         context: &Context,
         layout: &Layout,
-        (train_rows, test_rows): (usize, usize),
+        population: &Population,
         alpha0: &[Vec<Vec<f32>>],
     ) -> Result<(Report, usize, wgpu::Buffer)> {
         let (floats, buffer) = self.readback.take(context)?;
         let region_floats = 4 * layout.region;
+        let [train, validation, test] =
+            [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
             let first = (member * REGIONS + region as usize) * region_floats;
             let (mut loss, mut wrong) = (0.0, 0.0);
@@ -114,8 +116,10 @@ impl Pending {
             let alpha = alpha0.iter().zip(&psi).map(|(alpha0, psi)| AlphaSummary::new(rates(alpha0, psi))).collect();
             members.push(MemberReport {
                 running: score(member, Region::Running, self.running_samples),
-                train: self.wanted.train.then(|| score(member, Region::Train, train_rows as u64)),
-                test: (self.wanted.test && test_rows > 0).then(|| score(member, Region::Test, test_rows as u64)),
+                train: self.wanted.train.then(|| score(member, Region::Train, train)),
+                validation: (self.wanted.validation && validation > 0)
+                    .then(|| score(member, Region::Validation, validation)),
+                test: (self.wanted.test && test > 0).then(|| score(member, Region::Test, test)),
                 alpha,
             });
         }

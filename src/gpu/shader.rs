@@ -109,6 +109,9 @@ pub struct Specialisation {
     observe: bool,
     coactivation: bool,
     keep_net: bool,
+    /// Whether members have labels of their own.
+    label_noise: bool,
+    data_rows: usize,
     layer_count: usize,
     member_count: usize,
     weights4: usize,
@@ -164,6 +167,8 @@ impl Specialisation {
             observe: population.uses_psi() && !shared.slots_per_weight(),
             coactivation: shared.slots_per_weight(),
             keep_net: keeps_net(population),
+            label_noise: population.uses_label_noise(),
+            data_rows: population.data.len(),
             layer_count: population.topology.layers(),
             member_count: population.len(),
             weights4: layout.weights4,
