@@ -3,8 +3,9 @@
 //! Members share topology, data, batch size and everything compiled into the kernels; each has its own seed, α0, θ,
 //! decay and the like. This is where configurations meet the data: sizes, splits, ticks and initial state come from here.
 
-use crate::config::{Clock, Config, Rule, Scope, Theta};
+use crate::config::{Clock, Config, Distort, Rule, Scope, Theta};
 use crate::data::{DataSet, Split};
+use crate::distort;
 use crate::error::{Error, Result};
 use crate::init;
 use crate::psi::{self, Member, Slot};
@@ -47,6 +48,12 @@ impl Population {
                     "members of a population may differ only in seed, rule, α0, θ, basis, decay, latch, warm-up and momentum",
                 ));
             }
+        }
+        if first.distort != Distort::None && distort::side(data.features).is_none() {
+            return Err(Error::config(format!(
+                "--distort {}: the {} features of {} are no square image; leave it out",
+                first.distort, data.features, data.name
+            )));
         }
         let widths = std::iter::once(data.features)
             .chain(first.hidden.0.iter().copied())
@@ -136,6 +143,13 @@ impl Population {
     #[must_use]
     pub fn uses_psi(&self) -> bool {
         self.configs.iter().any(|config| config.rule == Rule::Psi)
+    }
+
+    /// Whether training sees other inputs than the data set's own: distorted, or with some left out.
+    #[must_use]
+    pub fn prepares_inputs(&self) -> bool {
+        let shared = self.shared();
+        shared.distort != Distort::None || shared.dropout_input > 0.0
     }
 
     /// Whether members train on labels of their own.

@@ -4,6 +4,7 @@
 //! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
 //! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
+mod dropout;
 mod elementwise;
 mod layer;
 mod layout;
@@ -127,7 +128,7 @@ impl Engine for CpuEngine {
         let started = Instant::now();
         let population = Arc::clone(&self.population);
         let (size, all) = (population.batch_size(), population.train_rows());
-        let before = self.samples_since_tick;
+        let (before, before_steps) = (self.samples_since_tick, self.steps);
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
         self.each(size, |network, m, fork| {
@@ -136,7 +137,8 @@ impl Engine for CpuEngine {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
                 let samples = (&*population.data, population.labels(m));
-                network.step(config, samples, (first, end - first), anew, fork);
+                let number = before_steps + (batch - batches.start);
+                network.step(config, samples, number, (first, end - first), anew, fork);
             }
             if let Some(t) = tick
                 && config.rule == Rule::Psi

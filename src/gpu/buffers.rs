@@ -23,6 +23,8 @@ pub struct Buffers {
     pub labels: wgpu::Buffer,
     /// u32 `[P][rows]`: the epoch's order, then the validation rows, then the test rows.
     pub rows: wgpu::Buffer,
+    /// `[P][B][row4]`, where training prepares its inputs.
+    pub prepared: Option<wgpu::Buffer>,
     /// `[P][weights4]`.
     pub weights: wgpu::Buffer,
     /// `[P][weights4]`, with momentum.
@@ -140,6 +142,7 @@ impl Buffers {
             data: memory.data(&population.data, layout)?,
             labels: memory.labels(population)?,
             rows: memory.allocate("row lists", layout.members * layout.rows * 4, INPUT)?,
+            prepared: memory.optional("prepared inputs", vec4s(layout.prepared4), STATE)?,
             weights: memory.allocate("weights", weights * 4, STATE)?,
             momentum: memory.optional("momentum", momentum * 4, STATE)?,
             neurons: memory.allocate("neurons", neurons * 4, STATE)?,
@@ -174,6 +177,7 @@ impl Buffers {
             "data" => &self.data,
             "labels" => &self.labels,
             "rows" => &self.rows,
+            "prepared" => self.prepared.as_ref().expect("made where training prepares its inputs"),
             "weights" => &self.weights,
             "momentum" => self.momentum.as_ref().expect("made with momentum"),
             "neurons" => &self.neurons,
@@ -211,7 +215,7 @@ impl Buffers {
             &self.delta,
             &self.scores,
         ];
-        let sometimes = [&self.momentum, &self.rates];
+        let sometimes = [&self.prepared, &self.momentum, &self.rates];
         always.into_iter().chain(sometimes.into_iter().flatten()).map(wgpu::Buffer::size).sum()
     }
 }

@@ -172,6 +172,8 @@ pub struct Layout {
     pub neurons4: usize,
     /// One sample.
     pub row4: usize,
+    /// One member's prepared inputs; 0 where training reads the data set itself.
+    pub prepared4: usize,
     /// One member's row list: training rows, then validation rows, then test rows.
     pub rows: usize,
     /// Score entries of one region.
@@ -247,6 +249,7 @@ impl Layout {
             delta4: net4,
             neurons4,
             row4: widths4[0],
+            prepared4: if population.prepares_inputs() { batch_size * widths4[0] } else { 0 },
             rows: train + validation + test,
             region: batch_size.max(evaluation_batch),
             observe_groups,

@@ -311,13 +311,14 @@ impl Plan {
         })
     }
 
-    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight and
-    /// works on register tiles, which know no half precision.
+    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
+    /// reads the data set itself and works on register tiles, which know no half precision.
     #[must_use]
     pub fn can_persist(population: &Population) -> bool {
         let shared = population.shared();
         population.topology.layers() <= MAX_PERSISTENT_LAYERS
             && !shared.slots_per_weight()
+            && !population.prepares_inputs()
             && shared.precision == Precision::F32
     }
 
