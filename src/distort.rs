@@ -137,24 +137,27 @@ impl Distortion {
         });
     }
 
-    /// `raw` convolved with the Gaussian, along the rows and then along the columns; leaves the first half in `raw`.
+    /// `raw` convolved with the Gaussian, along the rows and then along the columns; needs `raw` no longer.
     fn smooth(&self, raw: &mut Vec<f32>, field: &mut Vec<f32>) {
-        let side = self.side;
         field.clear();
-        field.extend((0..raw.len()).map(|i| self.tap(&raw[i / side * side..], i % side, 1)));
-        raw.clear();
-        raw.extend((0..field.len()).map(|i| self.tap(&field[i % side..], i / side, side)));
+        field.resize(raw.len(), 0.0);
+        for (row, sums) in raw.chunks_exact(self.side).zip(field.chunks_exact_mut(self.side)) {
+            self.add_smooth(row, sums, 1);
+        }
+        raw.fill(0.0);
+        self.add_smooth(field, raw, self.side);
         std::mem::swap(raw, field);
     }
 
-    /// The sum at `centre` of a line of values that lie `stride` apart.
-    fn tap(&self, line: &[f32], centre: usize, stride: usize) -> f32 {
-        let reach = self.taps.len() - 1;
-        let mut sum = 0.0;
-        for i in centre.saturating_sub(reach)..=(centre + reach).min(self.side - 1) {
-            sum += self.taps[i.abs_diff(centre)] * line[i * stride];
+    /// Adds to `sums` a line of `side` pieces of `width` values, convolved with the Gaussian; every sum in the order of the line.
+    fn add_smooth(&self, line: &[f32], sums: &mut [f32], width: usize) {
+        let taps = &self.taps;
+        let before = (1..taps.len()).rev().map(|d| (taps[d], 0, d));
+        let after = (0..taps.len()).map(|d| (taps[d], d, 0));
+        for (tap, from, to) in before.chain(after) {
+            let pairs = sums[to * width..].iter_mut().zip(&line[from * width..]);
+            pairs.for_each(|(sum, value)| *sum += tap * value);
         }
-        sum
     }
 }
 
