@@ -11,6 +11,10 @@
 @group(0) @binding(3) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
 @group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;      // [P][DELTA4]
 //% include "activation.wgsl"
+//% if dropout
+//% include "random.wgsl"
+//% include "dropout.wgsl"
+//% endif
 //% endif
 
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
@@ -32,8 +36,16 @@ fn {{ op }}b_load(member: u32, layer: Layer, row: u32, k4: u32, k: u32) -> vec4<
 fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.in4 {
         let place = layer.source + sample * layer.in4 + n4;
+//% if dropout
+        // y lies there scaled; f' is a function of y before that. What was dropped has no delta.
+        let share = members[member].dropout;
+        let slope = activation_slope(activation_arena[member * ACTIVATION4 + place] * (1.0 - share));
+        let delta = drop_out(member, share, step.layer, sample, n4, sum * slope);
+        delta_arena[member * DELTA4 + place] = mask_columns(delta, n4, layer.n_in);
+//% else
         let slope = activation_slope(activation_arena[member * ACTIVATION4 + place]);
         delta_arena[member * DELTA4 + place] = mask_columns(sum * slope, n4, layer.n_in);
+//% endif
     }
 }
 

@@ -85,7 +85,7 @@ const NET4 = {{ net4 }}u;                // where net begins in it
 const DELTA4 = {{ delta4 }}u;            // one member's delta arena
 const NEURONS4 = {{ neurons4 }}u;        // one plane of one member's neurons
 const ROW4 = {{ row4 }}u;                // one sample of the data set
-const ROWS = {{ rows }}u;                // one member's row list: the epoch's order, then the test rows
+const ROWS = {{ rows }}u;                // one member's row list: the epoch's order, then the validation and the test rows
 
 // Planes of the neuron arena [member][plane][NEURONS4].
 const PSI = 0u;     // alpha = alpha0 * psi; in weight scope alpha0 is 1 here and the rates hold it

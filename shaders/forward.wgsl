@@ -8,10 +8,12 @@
 
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;               // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
-//% if first_layer
+//% if first_layer and prepared
+@group(0) @binding(4) var<storage, read> prepared: array<vec4<f32>>;              // [P][B][ROW4]
+//% elif first_layer
 @group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
 //% endif
-//% if first_layer or whole_rows
+//% if (first_layer and not prepared) or whole_rows
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 //% endif
 //% if whole_rows
@@ -23,6 +25,10 @@
 //% include "input.wgsl"
 //% endif
 //% include "activation.wgsl"
+//% if dropout
+//% include "random.wgsl"
+//% include "dropout.wgsl"
+//% endif
 //% if whole_rows
 //% include "output_delta.wgsl"
 //% endif
@@ -61,7 +67,15 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
         if step.layer + 1u == {{ layer_count }}u {
             activation_arena[place] = net;
         } else {
+//% if dropout
+            var y = mask_columns(activation(net), n4, layer.n_out);
+            if (step.flags & TRAINING) != 0u {
+                y = drop_out(member, members[member].dropout, step.layer + 1u, sample, n4, y);
+            }
+            activation_arena[place] = y;
+//% else
             activation_arena[place] = mask_columns(activation(net), n4, layer.n_out);
+//% endif
 //% if keep_net
             if (step.flags & TRAINING) != 0u {
                 activation_arena[NET4 + place] = net;

@@ -17,10 +17,13 @@
 
 // Of [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused.
 const SCORES = {{ scores }}u;
+//% if label_noise
+const LABELS = {{ data_rows }}u;  // rows of the data set; every member has labels of its own
+//% endif
 
 fn output_sample(member: u32, sample: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
-    let label = labels[rows[member * ROWS + step.batch_start + sample]];
+    let label = labels[{% if label_noise %}member * LABELS + {% endif %}rows[member * ROWS + step.batch_start + sample]];
     let row = layer.result + sample * layer.out4;
     let y_row = member * ACTIVATION4 + row;
     let training = (step.flags & TRAINING) != 0u;

@@ -23,6 +23,10 @@
 //% endif
 //% include "input.wgsl"
 //% include "activation.wgsl"
+//% if dropout
+//% include "random.wgsl"
+//% include "dropout.wgsl"
+//% endif
 //% include "output_delta.wgsl"
 //% set whole_rows = false
 //% for tile in forward_tiles

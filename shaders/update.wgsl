@@ -10,8 +10,12 @@
 
 @group(0) @binding(2) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
 @group(0) @binding(3) var<storage, read> delta_arena: array<vec4<f32>>;            // [P][DELTA4]
+//% if prepared
+@group(0) @binding(4) var<storage, read> prepared: array<vec4<f32>>;              // [P][B][ROW4]
+//% else
 @group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                       // [P][ROWS]
+//% endif
 @group(0) @binding(6) var<storage, read_write> weights: array<vec4<f32>>;          // [P][WEIGHTS4]
 @group(0) @binding(7) var<storage, read_write> neurons: array<vec4<f32>>;          // [P][PLANES][NEURONS4]
 //% if memory

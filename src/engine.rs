@@ -62,6 +62,8 @@ pub struct MemberReport {
     pub running: Score,
     /// Over the training rows with the weights as they are now; where asked for.
     pub train: Option<Score>,
+    /// Over the validation rows; where asked for and there are any.
+    pub validation: Option<Score>,
     /// Over the test rows; where asked for and there are any.
     pub test: Option<Score>,
     /// Per layer.
@@ -69,10 +71,12 @@ pub struct MemberReport {
 }
 
 /// What [`Engine::request_report`] should evaluate beyond what the steps have summed up anyway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Evaluate the training rows of the current order.
     pub train: bool,
+    /// Evaluate the validation rows.
+    pub validation: bool,
     /// Evaluate the test rows.
     pub test: bool,
 }

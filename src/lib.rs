@@ -46,6 +46,7 @@ pub mod config;
 pub mod cpu;
 pub mod data;
 pub mod device;
+pub mod distort;
 pub mod engine;
 pub mod error;
 pub mod gpu;

@@ -3,8 +3,9 @@
 //! Members share topology, data, batch size and everything compiled into the kernels; each has its own seed, α0, θ,
 //! decay and the like. This is where configurations meet the data: sizes, splits, ticks and initial state come from here.
 
-use crate::config::{Clock, Config, Rule, Scope, Theta};
+use crate::config::{Clock, Config, Distort, Rule, Scope, Theta};
 use crate::data::{DataSet, Split};
+use crate::distort;
 use crate::error::{Error, Result};
 use crate::init;
 use crate::psi::{self, Member, Slot};
@@ -28,7 +29,7 @@ pub struct Population {
     pub topology: Topology,
     /// The rows.
     pub data: Arc<DataSet>,
-    /// Which rows each member trains on and is tested on; all of equal sizes.
+    /// Which rows each member trains on, is validated and is tested on; all of equal sizes.
     pub splits: Vec<Split>,
     /// The trigger times that each member repeats, where it does.
     pub traces: Vec<Option<Arc<Trace>>>,
@@ -53,10 +54,21 @@ impl Population {
                 ));
             }
         }
+        if first.distort != Distort::None && distort::side(data.features).is_none() {
+            return Err(Error::config(format!(
+                "--distort {}: the {} features of {} are no square image; leave it out",
+                first.distort, data.features, data.name
+            )));
+        }
         let outputs = (!first.rule.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
         let widths: Vec<usize> =
             std::iter::once(data.features).chain(first.hidden.0.iter().copied()).chain(outputs).collect();
-        let splits = configs.iter().map(|c| Split::new(&data, c.test_fraction, c.seed)).collect::<Result<Vec<_>>>()?;
+        let split = |config: &Config| {
+            Split::new(&data, config.test_fraction, config.seed)?
+                .hold_out(&data, config.val_fraction, config.seed)?
+                .with_label_noise(&data, config.label_noise, config.seed)
+        };
+        let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         let topology = Topology::new(widths);
         let mut population = Self { members: vec![], topology, data, splits, traces: vec![], configs };
         let ticks = population.ticks();
@@ -96,6 +108,18 @@ impl Population {
         self.splits[0].train.len()
     }
 
+    /// Validation samples, the same for all members; may be 0.
+    #[must_use]
+    pub fn validation_rows(&self) -> usize {
+        self.splits[0].validation.len()
+    }
+
+    /// The labels of all rows as `member` trains on them.
+    #[must_use]
+    pub fn labels(&self, member: usize) -> &[u32] {
+        self.splits[member].labels.as_ref().unwrap_or(&self.data.labels)
+    }
+
     /// Test samples, the same for all members; may be 0.
     #[must_use]
     pub fn test_rows(&self) -> usize {
@@ -129,6 +153,19 @@ impl Population {
     #[must_use]
     pub fn observes(&self) -> bool {
         self.configs.iter().any(Config::observes)
+    }
+
+    /// Whether training sees other inputs than the data set's own: distorted, or with some left out.
+    #[must_use]
+    pub fn prepares_inputs(&self) -> bool {
+        let shared = self.shared();
+        shared.distort != Distort::None || shared.dropout_input > 0.0
+    }
+
+    /// Whether members train on labels of their own.
+    #[must_use]
+    pub fn uses_label_noise(&self) -> bool {
+        self.splits.iter().any(|split| split.labels.is_some())
     }
 
     /// Whether any member's α can change at ticks.

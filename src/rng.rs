@@ -12,10 +12,27 @@ pub enum Stream {
     Order = 2,
     /// The split into training and test samples; the substream is the class.
     Split = 3,
+    /// The training samples that are held out for validation; the substream is the class.
+    Validation = 4,
+    /// The labels that are replaced; the substream is the class.
+    LabelNoise = 5,
+    /// The neurons that a sample leaves out, drawn by the kernels; see [`Self::tag`].
+    Dropout = 6,
+    /// How a sample is distorted, drawn by the kernels.
+    Distortion = 7,
     /// Trigger times that a replayed run deals out; the substream is the layer.
     Replay = 10,
     /// Resamples of a bootstrap; one substream, 0.
     Bootstrap = 9,
+}
+
+impl Stream {
+    /// What the kernels put into the last word of their counters for this stream, plus a layer: larger than the substreams
+    /// that [`Random`] has there, so that no counter serves twice.
+    #[must_use]
+    pub const fn tag(self) -> u32 {
+        (self as u32) << 16
+    }
 }
 
 /// One Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.

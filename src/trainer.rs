@@ -25,7 +25,13 @@ pub struct EpochMetrics {
     pub train_loss: f64,
     /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
     pub train_error: f64,
-    /// Mean loss over the test samples after the epoch; `None` without a test set.
+    /// Mean loss over the validation samples after the epoch; `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_loss: Option<f64>,
+    /// Share of validation samples answered wrongly, 0 … 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_error: Option<f64>,
+    /// Mean loss over the test samples after the epoch; `None` where they were not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_loss: Option<f64>,
     /// Share of test samples answered wrongly, 0 … 1.
@@ -67,7 +73,7 @@ pub trait Observer {
     }
 
     /// Metrics of one epoch, one per member. `Break` ends the run: the epoch that is already being trained is finished
-    /// and reported too, so the last metrics always describe the final weights.
+    /// and reported too, test samples included, so the last metrics always describe the final weights.
     ///
     /// # Errors
     /// Stops the run with this error.
@@ -177,8 +183,13 @@ impl Trainer {
             flow = self.deliver(observer)?;
         }
         let shared = population.shared();
-        let train = shared.train_metrics == TrainMetrics::AfterEpoch;
-        self.engine.request_report(Wanted { train, test: population.test_rows() > 0 })?;
+        // The last epoch is the configured one, or this one after the observer's `Break`.
+        let last = epoch == shared.epochs || flow.is_break();
+        self.engine.request_report(Wanted {
+            train: shared.train_metrics == TrainMetrics::AfterEpoch,
+            validation: population.validation_rows() > 0,
+            test: population.test_rows() > 0 && (last || (shared.test_every > 0 && epoch % shared.test_every == 0)),
+        })?;
         let skipped = first as usize * population.batch_size();
         let samples = (population.train_rows() - skipped) as u64;
         self.pending = Some(Pending { epoch, samples, since: Instant::now() });
@@ -240,7 +251,7 @@ impl Trainer {
 
     fn check_finite(&self, epoch: u32, report: &Report) -> Result<()> {
         for (index, (member, config)) in report.members.iter().zip(&self.population.configs).enumerate() {
-            let scores = [Some(member.running), member.train, member.test];
+            let scores = [Some(member.running), member.train, member.validation, member.test];
             if scores.iter().flatten().all(|score| score.loss.is_finite()) {
                 continue;
             }
@@ -261,6 +272,8 @@ impl EpochMetrics {
             epoch,
             train_loss: train.loss,
             train_error: train.error,
+            val_loss: member.validation.map(|score| score.loss),
+            val_error: member.validation.map(|score| score.error),
             test_loss: member.test.map(|score| score.loss),
             test_error: member.test.map(|score| score.error),
             alpha_mean: member.alpha.iter().map(|alpha| alpha.mean).collect(),

@@ -28,7 +28,7 @@ fn engine(population: &Arc<Population>, path: &Path) -> GpuEngine {
 fn outcome(mut engine: GpuEngine, population: &Population) -> (Vec<MemberState>, f64) {
     engine.set_order(&[population.splits[0].train.clone()]).unwrap();
     engine.train(0..2, None).unwrap();
-    engine.request_report(Wanted { train: false, test: false }).unwrap();
+    engine.request_report(Wanted::default()).unwrap();
     let report = engine.next_report().unwrap();
     (engine.state().unwrap(), report.members[0].running.loss)
 }

@@ -90,8 +90,12 @@ fn a_run_writes_what_the_contract_says() {
     assert_eq!(metrics.len(), 4);
     for (i, line) in metrics.iter().enumerate() {
         assert_eq!(line["epoch"], i + 1);
-        for key in ["train_loss", "train_error", "test_loss", "test_error", "samples_per_second", "seconds"] {
+        for key in ["train_loss", "train_error", "samples_per_second", "seconds"] {
             assert!(line[key].is_f64(), "{key} in {line}");
+        }
+        for key in ["test_loss", "test_error"] {
+            assert_eq!(line.get(key).is_some_and(Value::is_f64), i == 3, "{key} in {line}");
+            assert!(line.get("val_loss").is_none());
         }
         assert_eq!(line["alpha_mean"].as_array().unwrap().len(), 2);
         assert_eq!(line["frozen_fraction"].as_array().unwrap().len(), 2);
@@ -109,6 +113,22 @@ fn a_run_writes_what_the_contract_says() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(left.len(), 3, "{left:?}");
+}
+
+#[test]
+fn the_table_has_columns_for_what_is_read() {
+    let table =
+        |more: &[&str]| succeed(&[&["train", "--data", "iris", "--epochs", "2", "--device", "cpu"], more].concat());
+    let head = |table: &str| table.lines().next().unwrap().to_owned();
+    let plain = table(&[]);
+    assert!(!head(&plain).contains("test loss") && !head(&plain).contains("val loss"), "{plain}");
+    assert!(plain.lines().last().unwrap().starts_with("test error"), "{plain}");
+    let both = table(&["--val-fraction", "0.2", "--test-every", "1"]);
+    assert!(head(&both).contains("test loss") && head(&both).contains("val loss"), "{both}");
+    let said =
+        succeed(&["train", "--data", "iris", "--epochs", "2", "--device", "cpu", "--val-fraction", "0.2", "--json"]);
+    let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert!(first["val_loss"].is_f64() && first["val_error"].is_f64() && first.get("test_loss").is_none(), "{first}");
 }
 
 #[test]

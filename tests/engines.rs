@@ -32,7 +32,7 @@ fn data(bytes: bool) -> Arc<DataSet> {
 
 fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     let data = data(bytes);
-    let split = Split { train: (0..31).collect(), test: (31..37).collect() };
+    let split = Split { train: (0..31).collect(), test: (31..37).collect(), ..Split::default() };
     let mut widths = vec![FEATURES];
     widths.extend(&configs[0].hidden.0);
     widths.push(5);
@@ -132,7 +132,7 @@ fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32
         if epoch > first {
             reports.push(engine.next_report().unwrap());
         }
-        engine.request_report(Wanted { train: true, test: true }).unwrap();
+        engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
     }
     reports.push(engine.next_report().unwrap());
     reports

@@ -4,9 +4,10 @@
 
 mod common;
 
+use clap::ValueEnum;
 use common::oracle::{Matrix, Network, Trace};
-use common::{close, gpu, random_settings, small_register, tiled};
-use homeostat::config::{Config, Hidden, Scope};
+use common::{close, gpu, pick, random_settings, small_register, tiled};
+use homeostat::config::{Config, Distort, Hidden, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::engine::Engine;
@@ -22,12 +23,27 @@ type Arenas = Vec<Vec<[Vec<f32>; 2]>>;
 struct Setting {
     population: Arc<Population>,
     x: Vec<Vec<f64>>,
-    labels: Vec<usize>,
 }
 
-fn setting(random: &mut Random, number: u32) -> Setting {
+/// With some of the regularisers, on square images.
+fn regularised(random: &mut Random, config: Config) -> Config {
+    Config {
+        dropout: pick(random, &[0.0, 0.2, 0.5]),
+        dropout_input: pick(random, &[0.0, 0.3]),
+        label_noise: pick(random, &[0.0, 0.4]),
+        distort: pick(random, Distort::value_variants()),
+        distort_rotation: pick(random, &[0.0, 20.0, 180.0]),
+        distort_scale: pick(random, &[0.0, 30.0]),
+        distort_shear: pick(random, &[0.0, 25.0]),
+        elastic_sigma: pick(random, &[0.7, 2.0, 9.0]),
+        elastic_alpha: pick(random, &[3.0, 20.0]),
+        ..config
+    }
+}
+
+fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     let mut width = |limit: u32| 1 + random.below(limit) as usize;
-    let (features, classes) = (width(200), 1 + width(12));
+    let (features, classes) = if regularise { (width(14).pow(2), 1 + width(12)) } else { (width(200), 1 + width(12)) };
     let hidden: Vec<usize> = (0..number as usize % 3).map(|_| width(200)).collect();
     // Every fourth batch is large enough that the gradient's sums come in strands.
     let (batch_size, short) = (width(70) + if number % 4 == 3 { 128 } else { 0 }, width(20));
@@ -40,6 +56,7 @@ fn setting(random: &mut Random, number: u32) -> Setting {
         test_fraction: Some(0.0),
         ..random_settings(random)
     };
+    let base = if regularise { regularised(random, base) } else { base };
     let members = if number.is_multiple_of(2) { 1 } else { 3 };
     let configs = (0..members)
         .map(|m| Config {
@@ -59,23 +76,21 @@ fn setting(random: &mut Random, number: u32) -> Setting {
         features,
         classes,
         samples: if as_bytes { Samples::U8(bytes) } else { Samples::F32(values.clone()) },
-        labels: labels.clone(),
+        labels,
         test_rows: 0,
     };
     let population = Arc::new(Population::new(configs, Arc::new(data), Some(classes)).unwrap());
-    Setting {
-        population,
-        x: values.chunks(features).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect(),
-        labels: labels.iter().map(|&label| label as usize).collect(),
-    }
+    let x = values.chunks(features).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
+    Setting { population, x }
 }
 
 impl Setting {
     /// The oracle's networks after each step, with what the step computed.
     fn oracle(&self) -> Vec<Vec<(Network, Trace)>> {
-        let samples: Vec<(&[f64], usize)> = self.x.iter().map(Vec::as_slice).zip(self.labels.iter().copied()).collect();
         let states = self.population.initial_state();
-        let member = |(config, state): (&Config, &homeostat::population::MemberState)| {
+        let member = |(m, (config, state)): (usize, (&Config, &homeostat::population::MemberState))| {
+            let labels = self.population.labels(m).iter().map(|&label| label as usize);
+            let samples: Vec<(&[f64], usize)> = self.x.iter().map(Vec::as_slice).zip(labels).collect();
             let weights: Vec<Matrix> = self
                 .population
                 .topology
@@ -93,7 +108,7 @@ impl Setting {
             };
             samples.chunks(config.batch_size).map(step).collect()
         };
-        self.population.configs.iter().zip(&states).map(member).collect()
+        self.population.configs.iter().zip(&states).enumerate().map(member).collect()
     }
 
     /// Takes both steps on an engine and lists every difference.
@@ -136,8 +151,8 @@ impl Setting {
 #[test]
 fn cpu_steps_equal_the_oracle() {
     let mut random = Random::new(21, Stream::Order, 0);
-    for number in 0..60 {
-        let setting = setting(&mut random, number);
+    for number in 0..120 {
+        let setting = setting(&mut random, number, number >= 60);
         let mut engine = CpuEngine::new(Arc::clone(&setting.population), &setting.population.initial_state()).unwrap();
         let failures = setting.check(&mut engine, |_, _| None);
         assert!(failures.is_empty(), "{:?}\n{}", setting.population.configs[0], failures.join("\n"));
@@ -147,8 +162,18 @@ fn cpu_steps_equal_the_oracle() {
 #[test]
 fn gpu_kernels_equal_the_oracle() {
     let mut random = Random::new(22, Stream::Order, 0);
+    gpu_steps(&mut random, false);
+}
+
+#[test]
+fn gpu_kernels_with_regularisers_equal_the_oracle() {
+    let mut random = Random::new(23, Stream::Order, 0);
+    gpu_steps(&mut random, true);
+}
+
+fn gpu_steps(random: &mut Random, regularise: bool) {
     for number in 0..12 {
-        let setting = setting(&mut random, number);
+        let setting = setting(random, number, regularise);
         // The production tiles of software Vulkan take seconds to compile: twice, once with one member and once with three.
         let production = |population: &_| Plan::guess(Product::Register, population);
         let register: fn(&_) -> Plan = if number < 2 { production } else { small_register };

@@ -196,8 +196,8 @@ fn together_equals_alone_and_resuming_equals_not_stopping() {
             .map(|i| Config { seed: i, alpha0: config.alpha0 * (1.0 + 0.2 * i as f64), ..config.clone() })
             .collect();
         let together = population(members.clone());
-        for engine in 0..ENGINES.len() {
-            let what = format!("{}: {config:?}", ENGINES[engine].0);
+        for (engine, (name, _)) in ENGINES.iter().enumerate() {
+            let what = format!("{name}: {config:?}");
             let (states, epochs) = from_start(engine, &together);
             let alone = population(vec![members[1].clone()]);
             let (state, epochs_alone) = from_start(engine, &alone);
@@ -226,7 +226,7 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
     for (schedule, decay) in decays {
         let psi = Config { rule: Rule::Psi, basis: Basis::Net2, theta: Some(0.0), decay, ..base() };
         let scheduled = Config { rule: Rule::Constant, schedule, ..base() };
-        for engine in 0..ENGINES.len() {
+        for (engine, _) in ENGINES.iter().enumerate() {
             let (states, epochs) = from_start(engine, &population(vec![psi.clone(), scheduled.clone()]));
             for metrics in &epochs {
                 close("mean α", &metrics[1].alpha_mean, &metrics[0].alpha_mean, 1e-6, 1e-9).unwrap();
@@ -286,7 +286,7 @@ fn replays_keep_what_they_promise() {
             trace.onsets
         );
         let all = population([Replay::Layer, Replay::Global, Replay::Shuffle, Replay::Random].map(&replay).to_vec());
-        for engine in 0..ENGINES.len() {
+        for (engine, (name, _)) in ENGINES.iter().enumerate() {
             let (states, again) = from_start(engine, &all);
             let onsets = |m: usize| -> Vec<Vec<u32>> {
                 let of =
@@ -310,7 +310,7 @@ fn replays_keep_what_they_promise() {
             }
             assert_eq!(onsets(0).concat().iter().sum::<u32>(), 0);
             for l in 0..2 {
-                assert_eq!(sorted(onsets(2)[l].clone()), sorted(trace.onsets[l].clone()), "{}", ENGINES[engine].0);
+                assert_eq!(sorted(onsets(2)[l].clone()), sorted(trace.onsets[l].clone()), "{name}");
             }
             assert_ne!(onsets(2), trace.onsets);
             assert_eq!(sorted(onsets(3).concat()), sorted(trace.onsets.concat()));

@@ -1,7 +1,7 @@
 //! The shader contract, without a GPU: every kernel in every specialisation parses, validates and translates; the
 //! structs it shares with the host have the host's offsets; it binds only buffers that exist, and few of them.
 
-use homeostat::config::{Activation, Basis, Config, Hidden, Loss, Output, Precision, Rule, Scope};
+use homeostat::config::{Activation, Basis, Config, Distort, Hidden, Loss, Output, Precision, Rule, Scope};
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Kernel, Layer, Layout, Plan, Product, Specialisation, Step, bindings, keeps_net};
 use homeostat::population::Population;
@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 fn population(config: &Config, bytes: bool, members: usize) -> Population {
     let rows = 10;
-    let samples = if bytes { Samples::U8(vec![0; rows * 7]) } else { Samples::F32(vec![0.0; rows * 7]) };
-    let data = DataSet { name: "test".into(), features: 7, classes: 3, samples, labels: vec![0; rows], test_rows: 0 };
-    let split = Split { train: (0..rows as u32).collect(), test: vec![] };
-    let mut widths = vec![7];
+    let samples = if bytes { Samples::U8(vec![0; rows * 9]) } else { Samples::F32(vec![0.0; rows * 9]) };
+    let data = DataSet { name: "test".into(), features: 9, classes: 3, samples, labels: vec![0; rows], test_rows: 0 };
+    let split = Split { train: (0..rows as u32).collect(), ..Split::default() };
+    let mut widths = vec![9];
     widths.extend(&config.hidden.0);
     widths.push(3);
     Population {
@@ -70,6 +70,16 @@ fn specialisations() -> Vec<(Config, bool)> {
                         }
                     }
                 }
+            }
+        }
+    }
+    // Regularisers, each alone and all together.
+    let base = Config { hidden: Hidden(vec![5, 9]), ..Config::default() };
+    for distort in [Distort::None, Distort::Affine, Distort::Elastic, Distort::Both] {
+        for (dropout, dropout_input) in [(0.0, 0.0), (0.5, 0.0), (0.0, 0.2), (0.5, 0.2)] {
+            for hidden in [vec![], vec![5, 9]] {
+                let config = Config { distort, dropout, dropout_input, hidden: Hidden(hidden), ..base.clone() };
+                all.extend([(config.clone(), true), (config, false)]);
             }
         }
     }
@@ -146,7 +156,8 @@ fn texts(precision: Precision, products: &[Product]) -> BTreeMap<String, String>
             let layout = Layout::new(&population, &plan, keeps_net(&population));
             let specialisation = Specialisation::new(&population, &layout);
             let persistent = Plan::can_persist(&population).then_some(Kernel::Persistent);
-            for kernel in Kernel::all(population.topology.layers()).chain(persistent) {
+            let prepared = specialisation.prepared_kernels().iter().copied();
+            for kernel in Kernel::all(population.topology.layers()).chain(prepared).chain(persistent) {
                 texts
                     .entry(specialisation.source(kernel, product, kernel.tile(&plan)))
                     .or_insert_with(|| format!("{kernel:?} {plan:?} {config:?}"));

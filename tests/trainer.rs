@@ -16,7 +16,7 @@ enum Call {
     Train(Range<u32>, Option<u32>),
     Theta(Vec<Option<Vec<f32>>>),
     Scale(Vec<Vec<f32>>),
-    Report(bool, bool),
+    Report(Wanted),
     Take,
 }
 
@@ -62,7 +62,7 @@ impl Engine for Recorder {
         Ok(())
     }
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {
-        self.note(Call::Report(wanted.train, wanted.test));
+        self.note(Call::Report(wanted));
         Ok(())
     }
     fn next_report(&mut self) -> Result<Report> {
@@ -71,6 +71,7 @@ impl Engine for Recorder {
         let member = MemberReport {
             running: score,
             train: Some(score),
+            validation: None,
             test: None,
             alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
         };
@@ -244,5 +245,29 @@ fn a_loss_that_is_not_finite_is_an_error() {
 fn running_metrics_need_no_pass_over_the_training_samples() {
     let config = Config { train_metrics: homeostat::config::TrainMetrics::Running, ..config(1) };
     let outcome = run(vec![config], Position::START, |_, _| (), 0);
-    assert!(outcome.calls.contains(&Call::Report(false, false)));
+    assert!(outcome.calls.contains(&Call::Report(Wanted::default())));
+}
+
+/// Whether each report reads the validation and the test samples.
+fn readings(config: &Config, breaks_at: u32) -> Vec<(bool, bool)> {
+    let outcome = run(vec![config.clone()], Position::START, |_, _| (), breaks_at);
+    outcome.end.unwrap();
+    let reading = |call: &Call| match call {
+        Call::Report(wanted) => Some((wanted.validation, wanted.test)),
+        _ => None,
+    };
+    outcome.calls.iter().filter_map(reading).collect()
+}
+
+#[test]
+fn the_test_samples_are_read_last_and_where_asked_for() {
+    let tested = |test_every| Config { test_fraction: Some(0.2), test_every, ..config(5) };
+    assert_eq!(readings(&tested(0), 0), [false, false, false, false, true].map(|test| (false, test)));
+    assert_eq!(readings(&tested(2), 0), [false, true, false, true, true].map(|test| (false, test)));
+    assert_eq!(readings(&tested(1), 0), [(false, true); 5]);
+    // A run that its observer ends early reads them, too.
+    assert_eq!(readings(&tested(0), 2), [false, false, true].map(|test| (false, test)));
+    let validated = Config { val_fraction: 0.2, ..tested(0) };
+    assert_eq!(readings(&validated, 0), [false, false, false, false, true].map(|test| (true, test)));
+    assert_eq!(readings(&config(2), 0), [(false, false); 2]);
 }

@@ -202,7 +202,7 @@ mod tests {
             session.train(steps).unwrap();
         }
         assert_eq!((session.epoch, session.batch), (5, 3));
-        session.engine.request_report(crate::engine::Wanted { train: false, test: false }).unwrap();
+        session.engine.request_report(crate::engine::Wanted::default()).unwrap();
         let report = session.engine.next_report().unwrap();
         assert!(report.members.iter().all(|m| m.alpha.iter().all(|a| a.frozen == 0.0 && a.mean > 0.099)));
     }

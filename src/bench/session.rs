@@ -73,7 +73,7 @@ impl Session {
                 (self.batch, self.epoch) = (0, self.epoch + 1);
             }
         }
-        self.engine.request_report(Wanted { train: false, test: false })?;
+        self.engine.request_report(Wanted::default())?;
         let report = self.engine.next_report()?;
         if report.members.iter().any(|member| !member.running.loss.is_finite()) {
             return Err(Error::Run("the loss is no longer finite".into()));

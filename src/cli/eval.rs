@@ -1,7 +1,7 @@
 //! `homeostat eval`: loss and error of a saved model.
 
 use super::{percent, say, tell};
-use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision, Rule, Schedule};
+use crate::config::{Activation, Clock, Config, Distort, Hidden, Loss, Output, Precision, Rule, Schedule};
 use crate::data::DataSet;
 use crate::device;
 use crate::engine::{DeviceInfo, Engine, Score, Wanted};
@@ -59,6 +59,8 @@ struct Evaluation {
     data: String,
     train: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Part>,
     /// Of each neuron of an unsupervised layer over the training samples, see [`Model::selectivity`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +93,11 @@ impl Eval {
             return say(to_json(&evaluation)?);
         }
         tell(format_args!("device: {}", evaluation.device));
-        say(format_args!("{:<8} {:>8}  {:>10}  {:>8}", "split", "samples", "loss", "error"))?;
-        for (name, part) in [("train", Some(&evaluation.train)), ("test", evaluation.test.as_ref())] {
+        say(format_args!("{:<10} {:>8}  {:>10}  {:>8}", "split", "samples", "loss", "error"))?;
+        let Evaluation { train, validation, test, .. } = &evaluation;
+        for (name, part) in [("train", Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())] {
             if let Some(Part { samples, loss, error }) = part {
-                say(format_args!("{name:<8} {samples:>8}  {loss:>10.5}  {:>8}", percent(*error)))?;
+                say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {:>8}", percent(*error)))?;
             }
         }
         if let Some(selectivity) = &evaluation.selectivity {
@@ -110,7 +113,7 @@ impl Eval {
     fn evaluate(&self, population: &Population, mut engine: Box<dyn Engine>) -> Result<Evaluation> {
         let rows = &population.splits[0].train;
         engine.set_order(std::slice::from_ref(rows))?;
-        engine.request_report(Wanted { train: true, test: population.test_rows() > 0 })?;
+        engine.request_report(Wanted { train: true, validation: true, test: true })?;
         let report = engine.next_report()?;
         let missing = || Error::Device("the device returned no evaluation".into());
         let member = report.members.first().ok_or_else(missing)?;
@@ -119,6 +122,7 @@ impl Eval {
             model: self.model.clone(),
             data: population.data.name.clone(),
             train: part(rows.len(), member.train.ok_or_else(missing)?),
+            validation: member.validation.map(|score| part(population.validation_rows(), score)),
             test: member.test.map(|score| part(population.test_rows(), score)),
             selectivity: None,
             device: engine.device().clone(),
@@ -160,6 +164,11 @@ impl Eval {
             replay: None,
             weight_decay: 0.0,
             max_norm: None,
+            // Evaluation sees the samples and their labels as they are.
+            label_noise: 0.0,
+            dropout: 0.0,
+            dropout_input: 0.0,
+            distort: Distort::None,
             // The weights are f32 however they were trained.
             precision: Precision::F32,
             init: None,

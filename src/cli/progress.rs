@@ -18,7 +18,16 @@ pub struct Progress {
     to_stderr: bool,
     steps_per_epoch: u32,
     epochs: u32,
+    columns: Columns,
     headed: bool,
+}
+
+/// Which held-out samples the table has columns for.
+#[derive(Clone, Copy)]
+struct Columns {
+    validation: bool,
+    /// Where the test samples are read on the way; what they say after the last epoch is the outcome, told below the table.
+    test: bool,
 }
 
 impl Progress {
@@ -36,7 +45,11 @@ impl Progress {
                 });
             ProgressBar::new(samples).with_style(style)
         };
-        Self { bar, quiet, to_stderr, steps_per_epoch, epochs, headed: false }
+        let columns = Columns {
+            validation: population.validation_rows() > 0,
+            test: population.test_rows() > 0 && population.shared().test_every > 0,
+        };
+        Self { bar, quiet, to_stderr, steps_per_epoch, epochs, columns, headed: false }
     }
 
     /// Moves the bar.
@@ -57,9 +70,9 @@ impl Progress {
         }
         if !self.headed {
             self.headed = true;
-            self.line(&header(metrics))?;
+            self.line(&header(self.columns, metrics))?;
         }
-        self.line(&row(metrics))
+        self.line(&row(self.columns, metrics))
     }
 
     /// Removes the bar.
@@ -78,10 +91,12 @@ impl Progress {
     }
 }
 
-fn header(metrics: &EpochMetrics) -> String {
+fn header(columns: Columns, metrics: &EpochMetrics) -> String {
     let mut line = format!("{:>5}  {:>10}  {:>8}", "epoch", "train loss", "error");
-    if metrics.test_error.is_some() {
-        line += &format!("  {:>10}  {:>8}", "test loss", "error");
+    for (name, shown) in [("val loss", columns.validation), ("test loss", columns.test)] {
+        if shown {
+            line += &format!("  {name:>10}  {:>8}", "error");
+        }
     }
     for layer in 1..=metrics.alpha_mean.len().min(SHOWN_LAYERS) {
         line += &format!("  {:>8} {:>6}", format!("α{layer}"), "frozen");
@@ -89,10 +104,15 @@ fn header(metrics: &EpochMetrics) -> String {
     line + &format!("  {:>11}  {:>7}", "samples/s", "seconds")
 }
 
-fn row(metrics: &EpochMetrics) -> String {
+fn row(columns: Columns, metrics: &EpochMetrics) -> String {
     let mut line = format!("{:>5}  {:>10.5}  {:>8}", metrics.epoch, metrics.train_loss, percent(metrics.train_error));
-    if let (Some(loss), Some(error)) = (metrics.test_loss, metrics.test_error) {
-        line += &format!("  {loss:>10.5}  {:>8}", percent(error));
+    let validation = metrics.val_loss.zip(metrics.val_error);
+    let test = metrics.test_loss.zip(metrics.test_error);
+    for (score, shown) in [(validation, columns.validation), (test, columns.test)] {
+        let cells = score.map(|(loss, error)| (format!("{loss:.5}"), percent(error))).unwrap_or_default();
+        if shown {
+            line += &format!("  {:>10}  {:>8}", cells.0, cells.1);
+        }
     }
     for (alpha, frozen) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).take(SHOWN_LAYERS) {
         line += &format!("  {alpha:>8.5} {:>4.0} %", 100.0 * frozen);
@@ -125,8 +145,10 @@ mod tests {
             epoch: 1,
             train_loss: 0.25,
             train_error: 0.5,
-            test_loss: Some(1.0),
-            test_error: Some(1.0),
+            val_loss: Some(0.5),
+            val_error: Some(0.25),
+            test_loss: None,
+            test_error: None,
             alpha_mean: vec![0.3; 6],
             frozen_fraction: vec![1.0; 6],
             running_loss: 0.3,
@@ -134,6 +156,12 @@ mod tests {
             samples_per_second: 123_456.0,
             seconds: 1.5,
         };
-        assert_eq!(header(&metrics).chars().count(), row(&metrics).chars().count());
+        let read = EpochMetrics { test_loss: Some(1.0), test_error: Some(1.0), ..metrics.clone() };
+        for (validation, test) in [(false, false), (true, false), (false, true), (true, true)] {
+            let columns = Columns { validation, test };
+            for metrics in [&metrics, &read] {
+                assert_eq!(header(columns, metrics).chars().count(), row(columns, metrics).chars().count());
+            }
+        }
     }
 }

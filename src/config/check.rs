@@ -67,6 +67,15 @@ impl Config {
                 return refuse(format!("--{flag} {amount}: must be at least 0"));
             }
         }
+        for (flag, value, most) in [
+            ("distort-rotation", self.distort_rotation, 180.0),
+            ("distort-scale", self.distort_scale, 99.0),
+            ("distort-shear", self.distort_shear, 89.0),
+        ] {
+            if value > most {
+                return refuse(format!("--{flag} {value}: must be at most {most}"));
+            }
+        }
         if self.epochs == 0 {
             return refuse("--epochs 0: must be at least 1".into());
         }

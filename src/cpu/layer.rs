@@ -4,7 +4,9 @@
 use super::layout::{Place, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
 use super::samples::with_scratch;
-use super::update::{Form, Motion, Rates, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows};
+use super::update::{
+    Form, Motion, Rates, Setting, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows,
+};
 use crate::config::{Basis, Config, Scope};
 use crate::population::LayerState;
 use crate::psi::{self, Member, Slot};
@@ -254,7 +256,8 @@ impl<'a> Update<'a> {
             if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
                 self.input_squares(rows, &mut x2);
             }
-            apply_rule::<Kind, N>(target, stride, gradient, rates, memory, &x2, decay, &environment);
+            let setting = Setting { x2: &x2, decay, environment };
+            apply_rule::<Kind, N>(target, stride, gradient, rates, memory, &setting);
         }, apply(target, stride, gradient, rates, self.motion(memory, decay)));
     }
 

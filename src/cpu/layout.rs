@@ -34,6 +34,8 @@ pub struct Place {
     pub net: Option<usize>,
     /// Input² and y²; only where the basis observes co-activation.
     pub squares: Option<(usize, usize)>,
+    /// f(net) before dropout and what dropout multiplied it by; only in hidden layers that have it.
+    pub dropout: Option<(usize, usize)>,
     pub delta: usize,
     /// δ as the update multiplies it: divided by B, times α where α can be folded in.
     pub step: usize,
@@ -62,6 +64,10 @@ impl Layout {
         let keeps_net = config.observes() && config.basis == Basis::Net2;
         let net: Vec<usize> = widths[1..].iter().filter(|_| keeps_net).map(&mut place).collect();
         let squares: Vec<usize> = widths.iter().filter(|_| config.slots_per_weight()).map(&mut place).collect();
+        let hidden = &widths[1..widths.len() - 1];
+        let mut per_hidden =
+            || -> Vec<usize> { hidden.iter().filter(|_| config.dropout > 0.0).map(&mut place).collect() };
+        let (undropped, factors) = (per_hidden(), per_hidden());
         let delta: Vec<usize> = widths[1..].iter().map(&mut place).collect();
         let step: Vec<usize> = widths[1..].iter().map(&mut place).collect();
         let layers = (0..widths.len() - 1).map(|l| Place {
@@ -71,6 +77,7 @@ impl Layout {
             y: y[l + 1],
             net: net.get(l).copied(),
             squares: squares.get(l).copied().zip(squares.get(l + 1).copied()),
+            dropout: undropped.get(l).copied().zip(factors.get(l).copied()),
             delta: delta[l],
             step: step[l],
         });

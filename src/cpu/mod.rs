@@ -4,6 +4,7 @@
 //! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
 //! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
+mod dropout;
 mod elementwise;
 mod layer;
 mod layout;
@@ -18,6 +19,7 @@ mod vectorised;
 pub use peaks::peaks;
 
 use crate::config::Precision;
+use crate::data::Split;
 use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
@@ -135,7 +137,8 @@ impl Engine for CpuEngine {
             for (t, batch) in (steps + 1..).zip(batches.clone()) {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
-                network.step(config, &population.data, (first, end - first), (t, anew), fork);
+                let samples = (&*population.data, population.labels(m));
+                network.step(config, samples, t - 1, (first, end - first), anew, fork);
             }
             if let Some(t) = tick
                 && config.moves_alpha()
@@ -180,11 +183,12 @@ impl Engine for CpuEngine {
         let population = Arc::clone(&self.population);
         let rows = population.train_rows();
         let members = self.each(rows, |network, m, fork| {
-            let (config, data) = (&population.configs[m], &population.data);
-            let over = |rows: &[u32]| score(network.evaluate(config, data, rows, fork));
-            let test = &population.splits[m].test;
+            let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
+            let over = |rows: &[u32]| score(network.evaluate(config, samples, rows, fork));
+            let Split { validation, test, .. } = &population.splits[m];
             MemberReport {
                 train: wanted.train.then(|| over(&network.order)),
+                validation: (wanted.validation && !validation.is_empty()).then(|| over(validation)),
                 test: (wanted.test && !test.is_empty()).then(|| over(test)),
                 alpha: network
                     .layers
@@ -208,7 +212,7 @@ impl Engine for CpuEngine {
 
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         let population = &self.population;
-        let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &crate::data::Split))| {
+        let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &Split))| {
             let batch = population.batch_size();
             let mut network = Network::new(config, settings, state, population.topology.widths(), batch);
             network.order.clone_from(&split.train);

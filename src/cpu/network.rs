@@ -5,9 +5,9 @@
 use super::layer::{Layer, Step};
 use super::layout::{self, Layout, PANEL};
 use super::output::Tally;
-use super::samples::{Pass, with_scratch};
+use super::samples::{Labelled, Pass, Training, with_scratch};
 use crate::config::{Basis, Config};
-use crate::data::DataSet;
+use crate::distort::Distortion;
 use crate::population::MemberState;
 use crate::psi::Member;
 use rayon::prelude::*;
@@ -17,6 +17,7 @@ use rayon::prelude::*;
 pub struct Network {
     pub layers: Vec<Layer>,
     layout: Layout,
+    distortion: Option<Distortion>,
     settings: Member,
     /// Row numbers in the order of the epoch.
     pub order: Vec<u32>,
@@ -42,6 +43,7 @@ impl Network {
         let blocks = batch.div_ceil(layout::block(batch));
         let mut network = Self {
             layers,
+            distortion: Distortion::new(config, widths[0]),
             settings,
             order: vec![],
             records: vec![0.0; batch * layout.stride],
@@ -65,24 +67,29 @@ impl Network {
         self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
     }
 
-    /// One step on the rows at `first..first + rows` of the order. `t` counts from 1; `anew` starts the observed sums; `fork` uses all threads.
+    /// Step `number` of the run (from 0) on the rows at `first..first + rows` of the order. `anew` starts the observed
+    /// sums; `fork` uses all threads.
     pub fn step(
         &mut self,
         config: &Config,
-        data: &DataSet,
+        samples: Labelled<'_>,
+        number: u32,
         (first, rows): (usize, usize),
-        (t, anew): (u32, bool),
+        anew: bool,
         fork: bool,
     ) {
         if self.rows != rows {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
         }
-        let Self { layers, layout, settings, order, records, tallies, panels, lowest_delta, running, .. } = self;
-        let pass = Pass { config, layout, layers, data, lowest_delta: Some(*lowest_delta) };
+        let Self {
+            layers, layout, distortion, settings, order, records, tallies, panels, lowest_delta, running, ..
+        } = self;
+        let training = Training { lowest_delta: *lowest_delta, settings, number, distortion: distortion.as_ref() };
+        let pass = Pass { config, layout, layers, samples, training: Some(training) };
         *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
         let records = &records[..rows * layout.stride];
-        let step = Step { config, settings, records, stride: layout.stride, t, anew, fork };
+        let step = Step { config, settings, records, stride: layout.stride, t: number + 1, anew, fork };
         if fork {
             layers.par_iter_mut().with_max_len(1).for_each(|layer| layer.learn(step));
         } else {
@@ -102,12 +109,12 @@ impl Network {
     }
 
     /// Loss and error over `rows` with the weights as they are.
-    pub fn evaluate(&self, config: &Config, data: &DataSet, rows: &[u32], fork: bool) -> Tally {
-        let pass = Pass { config, layout: &self.layout, layers: &self.layers, data, lowest_delta: None };
+    pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], fork: bool) -> Tally {
+        let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, training: None };
         let (size, stride) = (layout::block(rows.len()), self.layout.stride);
         let records = || vec![0.0; size * stride];
         let block = |records: &mut Vec<f32>, rows: &[u32]| {
-            with_scratch(|panel| pass.block(&mut records[..rows.len() * stride], rows, panel))
+            with_scratch(|panel| pass.block(&mut records[..rows.len() * stride], rows, 0, panel))
         };
         let tallies: Vec<Tally> = if fork {
             rows.par_chunks(size).map_init(records, block).collect()

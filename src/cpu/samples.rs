@@ -2,6 +2,7 @@
 //! of each other, so each runs through all layers without waiting; where there are fewer blocks than threads, the panels
 //! of a layer run in parallel too. Either way every panel is the same product, so the bits are the same.
 
+use super::dropout::{self, Dropout};
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
 use super::layout::{self, Layout, PANEL, Place, ROOM, ranges};
@@ -9,6 +10,8 @@ use super::output::{Tally, output, unsupervised};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
+use crate::distort::Distortion;
+use crate::psi::Member;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -23,15 +26,41 @@ pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
     SCRATCH.with_borrow_mut(|scratch| work(scratch))
 }
 
+/// The data set and the labels of its rows as one member sees them.
+pub type Labelled<'a> = (&'a DataSet, &'a [u32]);
+
 /// What the passes over the samples of one network read.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub layers: &'a [Layer],
-    pub data: &'a DataSet,
-    /// The first layer whose δ is wanted; `None` evaluates only.
-    pub lowest_delta: Option<usize>,
+    pub samples: Labelled<'a>,
+    /// `None` evaluates only.
+    pub training: Option<Training<'a>>,
+}
+
+/// What a training pass needs beside that.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
+    /// The first layer whose δ is wanted.
+    pub lowest_delta: usize,
+    pub settings: &'a Member,
+    /// Steps trained before this one since the start of the run.
+    pub number: u32,
+    pub distortion: Option<&'a Distortion>,
+}
+
+impl Training<'_> {
+    /// Makes what training sees of the inputs `x` of the sample at `place` of the batch.
+    fn prepare(&self, place: usize, x: &mut [f32]) {
+        if let Some(distortion) = self.distortion {
+            distortion.apply(self.settings, self.number, place, x);
+        }
+        if self.settings.dropout_input > 0.0 {
+            Dropout::new(self.settings, self.number, 0).apply(place, x);
+        }
+    }
 }
 
 impl Pass<'_> {
@@ -48,28 +77,29 @@ impl Pass<'_> {
         let blocks = rows.len().div_ceil(size);
         let records = &mut records[..rows.len() * self.layout.stride];
         let tallies = &mut tallies[..blocks];
-        let whole = |records: &mut [f32], rows: &[u32]| with_scratch(|panel| self.block(records, rows, panel));
+        let whole =
+            |records: &mut [f32], rows: &[u32], first| with_scratch(|panel| self.block(records, rows, first, panel));
         let stride = size * self.layout.stride;
         if fork && blocks < rayon::current_num_threads() {
             self.by_panels(records, rows, tallies, panels);
         } else if fork {
-            let blocks = records.par_chunks_mut(stride).zip(rows.par_chunks(size)).zip(&mut *tallies);
-            blocks.with_max_len(1).for_each(|((records, rows), tally)| *tally = whole(records, rows));
+            let blocks = records.par_chunks_mut(stride).zip(rows.par_chunks(size)).zip(&mut *tallies).enumerate();
+            blocks.with_max_len(1).for_each(|(i, ((records, rows), tally))| *tally = whole(records, rows, i * size));
         } else {
-            let blocks = records.chunks_mut(stride).zip(rows.chunks(size)).zip(&mut *tallies);
-            blocks.for_each(|((records, rows), tally)| *tally = whole(records, rows));
+            let blocks = records.chunks_mut(stride).zip(rows.chunks(size)).zip(&mut *tallies).enumerate();
+            blocks.for_each(|(i, ((records, rows), tally))| *tally = whole(records, rows, i * size));
         }
         tallies.iter().fold(Tally::default(), |sum, &tally| sum + tally)
     }
 
-    /// One block through all layers.
-    pub fn block(&self, records: &mut [f32], rows: &[u32], panel: &mut [f32]) -> Tally {
-        self.gather(records, rows);
+    /// One block, its first sample at place `first` of the batch, through all layers.
+    pub fn block(&self, records: &mut [f32], rows: &[u32], first: usize, panel: &mut [f32]) -> Tally {
+        self.gather(records, rows, first);
         for (l, place) in self.layout.layers.iter().enumerate() {
             for columns in ranges(place.n_out, PANEL) {
                 let panel = &mut panel[..rows.len() * columns.len()];
                 self.net(l, records, columns.clone(), panel);
-                self.keep_net(l, records, columns, panel);
+                self.keep_net(l, records, first, columns, panel);
             }
         }
         let tally = self.output(records, rows);
@@ -89,17 +119,19 @@ impl Pass<'_> {
         let size = layout::block(rows.len());
         let stride = size * self.layout.stride;
         let blocks = || rows.par_chunks(size).with_max_len(1);
-        records.par_chunks_mut(stride).zip(blocks()).for_each(|(records, rows)| self.gather(records, rows));
+        let gathered = records.par_chunks_mut(stride).zip(blocks()).enumerate();
+        gathered.for_each(|(i, (records, rows))| self.gather(records, rows, i * size));
         for (l, place) in self.layout.layers.iter().enumerate() {
             let work = |records: &[f32], columns, panel: &mut [f32]| self.net(l, records, columns, panel);
-            let keep = |records: &mut [f32], columns, panel: &[f32]| self.keep_net(l, records, columns, panel);
+            let keep =
+                |records: &mut [f32], first, columns, panel: &[f32]| self.keep_net(l, records, first, columns, panel);
             self.layer_by_panels(records, size, place.n_out, results, work, keep);
         }
         let outputs = records.par_chunks_mut(stride).zip(blocks()).zip(tallies);
         outputs.for_each(|((records, rows), tally)| *tally = self.output(records, rows));
         for l in self.backward_layers() {
             let work = |records: &[f32], inputs, panel: &mut [f32]| self.error(l, records, inputs, panel);
-            let keep = |records: &mut [f32], inputs, panel: &[f32]| self.keep_error(l, records, inputs, panel);
+            let keep = |records: &mut [f32], _, inputs, panel: &[f32]| self.keep_error(l, records, inputs, panel);
             self.layer_by_panels(records, size, self.layout.layers[l].n_in, results, work, keep);
         }
     }
@@ -112,7 +144,7 @@ impl Pass<'_> {
         width: usize,
         results: &mut [f32],
         work: impl Fn(&[f32], Range<usize>, &mut [f32]) + Sync,
-        keep: impl Fn(&mut [f32], Range<usize>, &[f32]) + Sync,
+        keep: impl Fn(&mut [f32], usize, Range<usize>, &[f32]) + Sync,
     ) {
         let per_block = width.div_ceil(PANEL);
         let stride = size * self.layout.stride;
@@ -127,10 +159,10 @@ impl Pass<'_> {
             work(records, columns, &mut panel[..values]);
         });
         let of_blocks = results.par_chunks_exact(per_block * size * PANEL);
-        records.par_chunks_mut(stride).zip(of_blocks).for_each(|(records, results)| {
+        records.par_chunks_mut(stride).zip(of_blocks).enumerate().for_each(|(block, (records, results))| {
             for (i, panel) in results.chunks_exact(size * PANEL).enumerate() {
                 let values = of_block(records, &columns(i));
-                keep(records, columns(i), &panel[..values]);
+                keep(records, block * size, columns(i), &panel[..values]);
             }
         });
     }
@@ -138,14 +170,19 @@ impl Pass<'_> {
     /// The layers through which δ passes down, from the top.
     fn backward_layers(&self) -> impl Iterator<Item = usize> {
         let top = self.layers.len();
-        (self.lowest_delta.map_or(top, |lowest| lowest + 1)..top).rev()
+        (self.training.map_or(top, |training| training.lowest_delta + 1)..top).rev()
     }
 
-    /// x of every sample.
-    fn gather(&self, records: &mut [f32], rows: &[u32]) {
+    /// x of every sample, the first at place `first` of the batch.
+    fn gather(&self, records: &mut [f32], rows: &[u32], first: usize) {
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
         for (record, &row) in records.chunks_exact_mut(self.layout.stride).zip(rows) {
-            self.data.copy_row(row as usize, &mut record[input..input + n_in]);
+            self.samples.0.copy_row(row as usize, &mut record[input..input + n_in]);
+        }
+        if let Some(training) = &self.training {
+            for (i, record) in records.chunks_exact_mut(self.layout.stride).enumerate() {
+                training.prepare(first + i, &mut record[input..input + n_in]);
+            }
         }
         if let Some((squares, _)) = squares {
             square(records, self.layout.stride, input, squares, n_in);
@@ -166,13 +203,23 @@ impl Pass<'_> {
     }
 
     /// Puts y of these columns – in the output layer net – where it belongs.
-    fn keep_net(&self, l: usize, records: &mut [f32], columns: Range<usize>, panel: &[f32]) {
-        let Place { n_in, n_out, y, net, squares, .. } = self.layout.layers[l];
+    fn keep_net(&self, l: usize, records: &mut [f32], first: usize, columns: Range<usize>, panel: &[f32]) {
+        let Place { n_in, n_out, y, net, squares, dropout, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
         let hidden = l + 1 < self.layers.len() || self.config.rule.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
         let net = net.map(|net| net + columns.start);
         activate(records, stride, (y + columns.start, net), panel, bias, hidden.then_some(self.config.activation));
+        if let (Some(training), Some(places)) = (&self.training, dropout) {
+            let dropout = Dropout::new(training.settings, training.number, l + 1);
+            for (i, record) in records.chunks_exact_mut(stride).enumerate() {
+                let [y, undropped, factors] = [y, places.0, places.1].map(|place| place + columns.start);
+                record.copy_within(y..y + columns.len(), undropped);
+                dropout.factors(first + i, columns.start, &mut record[factors..factors + columns.len()]);
+                let (before, factors) = record.split_at_mut(factors);
+                dropout::apply(&mut before[y..y + columns.len()], &factors[..columns.len()]);
+            }
+        }
         if let Some((_, squares)) = squares
             && hidden
         {
@@ -197,10 +244,10 @@ impl Pass<'_> {
         for (record, &row) in records.chunks_exact_mut(stride).zip(supervised) {
             let (forward, deltas) = record.split_at_mut(self.layout.deltas);
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
-            let label = self.data.labels[row as usize] as usize;
+            let label = self.samples.1[row as usize] as usize;
             tally = tally + output(&mut forward[y..y + n_out], delta, label, (self.config.output, self.config.loss));
         }
-        if self.lowest_delta.is_some() {
+        if self.training.is_some() {
             if let Some((_, squares)) = squares {
                 square(records, stride, y, squares, n_out);
             }
@@ -225,9 +272,17 @@ impl Pass<'_> {
 
     /// Puts δ of these columns of the layer below where it belongs.
     fn keep_error(&self, l: usize, records: &mut [f32], inputs: Range<usize>, panel: &[f32]) {
-        let Place { y, delta, .. } = self.layout.layers[l - 1];
+        let Place { y, delta, dropout, .. } = self.layout.layers[l - 1];
+        let stride = self.layout.stride;
+        let y = dropout.map_or(y, |(undropped, _)| undropped);
         let places = (y + inputs.start, delta + inputs.start);
-        transposed_slope(records, self.layout.stride, places, panel, inputs.len(), self.config.activation);
+        transposed_slope(records, stride, places, panel, inputs.len(), self.config.activation);
+        if let Some((_, factors)) = dropout {
+            for record in records.chunks_exact_mut(stride) {
+                let (before, deltas) = record.split_at_mut(delta + inputs.start);
+                dropout::apply(&mut deltas[..inputs.len()], &before[factors + inputs.start..]);
+            }
+        }
         self.scale(l - 1, records, inputs);
     }
 

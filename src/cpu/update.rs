@@ -32,6 +32,15 @@ pub enum Form {
     Coast,
 }
 
+/// What a rule with memory reads beside gradient and rates.
+pub struct Setting<'a> {
+    /// The mean square of each row's input.
+    pub x2: &'a [f32],
+    /// λ of the penalty ½ λ w².
+    pub decay: f32,
+    pub environment: Environment,
+}
+
 impl Rates<'_> {
     #[inline(always)]
     fn row(&self, row: usize) -> (&[f32], &[f32]) {
@@ -110,24 +119,22 @@ vectorised! { avx2
 }
 
 vectorised! { rule
-    /// Like [`apply`] for a rule with `N` floats of memory per weight, which lie plane after plane within a row of W. `x2` is
-    /// the mean square of each row's input.
+    /// Like [`apply`] for a rule with `N` floats of memory per weight, which lie plane after plane within a row of W.
     pub fn apply_rule(
         w: &mut [f32],
         stride: usize,
         gradient: &[f32],
         rates: Rates<'_>,
         memory: &mut [f32],
-        x2: &[f32],
-        decay: f32,
-        environment: &Environment,
+        setting: &Setting<'_>,
     ) {
+        let Setting { x2, decay, environment } = setting;
         let columns = rates.columns;
         let rows = w.chunks_mut(stride).zip(gradient.chunks_exact(columns)).zip(memory.chunks_mut(N * stride));
         for (row, ((w, g), mut memory)) in rows.enumerate() {
             let (alpha0, psi) = rates.row(row);
             let (w, g, alpha0, psi, x2) = (&mut w[..columns], &g[..columns], &alpha0[..columns], &psi[..columns], x2[row]);
-            let planes: [&mut [f32]; N] = std::array::from_fn(|_| {
+            let mut planes: [&mut [f32]; N] = std::array::from_fn(|_| {
                 let taken = std::mem::take(&mut memory);
                 let (plane, rest) = taken.split_at_mut(stride.min(taken.len()));
                 memory = rest;
@@ -139,8 +146,8 @@ vectorised! { rule
                 let after = R::learn(environment, alpha, g[i] - decay * before.w, x2, before);
                 let frozen = alpha == 0.0;
                 w[i] = if frozen { before.w } else { after.w };
-                for k in 0..N {
-                    planes[k][i] = if frozen { before.memory[k] } else { after.memory[k] };
+                for (k, plane) in planes.iter_mut().enumerate() {
+                    plane[i] = if frozen { before.memory[k] } else { after.memory[k] };
                 }
             }
         }

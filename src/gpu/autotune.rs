@@ -72,7 +72,7 @@ impl Cache {
 pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String {
     let shared = population.shared();
     format!(
-        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {} {} {}",
+        "{adapter}; homeostat {}; {:?}; B {}; P {}; {} {} {} {} {} {}{}",
         env!("CARGO_PKG_VERSION"),
         population.topology.widths(),
         population.batch_size(),
@@ -83,6 +83,7 @@ pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String 
         population.memory_per_weight(),
         if population.observes() { "observes" } else { "observes nothing" },
         if shared.slots_per_weight() { "slots per weight" } else { "slots per neuron" },
+        if population.prepares_inputs() { " prepared" } else { "" },
     )
 }
 

@@ -19,10 +19,12 @@ pub struct Buffers {
     pub members: wgpu::Buffer,
     /// `[rows of the data set][row4]`: words of four bytes, or `vec4`s.
     pub data: wgpu::Buffer,
-    /// u32 `[rows of the data set]`.
+    /// u32 `[rows of the data set]`, with label noise `[P][rows of the data set]`.
     pub labels: wgpu::Buffer,
-    /// u32 `[P][rows]`: the epoch's order, then the test rows.
+    /// u32 `[P][rows]`: the epoch's order, then the validation rows, then the test rows.
     pub rows: wgpu::Buffer,
+    /// `[P][B][row4]`, where training prepares its inputs.
+    pub prepared: Option<wgpu::Buffer>,
     /// `[P][weights4]`.
     pub weights: wgpu::Buffer,
     /// `[P][memory][weights4]`, where the rule has a memory.
@@ -88,6 +90,18 @@ impl Allocator<'_> {
         Ok(buffer)
     }
 
+    /// The labels of all rows; of every member where these differ.
+    fn labels(&self, population: &Population) -> Result<wgpu::Buffer> {
+        let members = if population.uses_label_noise() { population.len() } else { 1 };
+        let one = population.data.len() * size_of::<u32>();
+        let buffer = self.allocate("labels", members * one, INPUT)?;
+        for member in 0..members {
+            let bytes = bytemuck::cast_slice(population.labels(member));
+            self.context.queue.write_buffer(&buffer, (member * one) as u64, bytes);
+        }
+        Ok(buffer)
+    }
+
     /// Uploads rows padded to whole `vec4`s, in pieces so that staging memory stays small.
     fn data(&self, data: &DataSet, layout: &Layout) -> Result<wgpu::Buffer> {
         const PIECE_ROWS: usize = 4096;
@@ -113,7 +127,7 @@ impl Allocator<'_> {
 }
 
 impl Buffers {
-    /// Allocates everything and uploads what never changes: data, labels, tables and test rows.
+    /// Allocates everything and uploads what never changes: data, labels, tables, validation and test rows.
     ///
     /// # Errors
     /// If an array is larger than the adapter can bind, or memory is short; the message names the array.
@@ -126,8 +140,9 @@ impl Buffers {
             evaluation_layers: memory.filled("layer table", bytemuck::cast_slice(&layout.evaluation_layers), TABLE)?,
             members: memory.filled("member table", bytemuck::cast_slice(&population.members), TABLE)?,
             data: memory.data(&population.data, layout)?,
-            labels: memory.filled("labels", bytemuck::cast_slice(&population.data.labels), INPUT)?,
+            labels: memory.labels(population)?,
             rows: memory.allocate("row lists", layout.members * layout.rows * 4, INPUT)?,
+            prepared: memory.optional("prepared inputs", vec4s(layout.prepared4), STATE)?,
             weights: memory.allocate("weights", weights * 4, STATE)?,
             memory: memory.optional("rule's memory", remembered * 4, STATE)?,
             neurons: memory.allocate("neurons", neurons * 4, STATE)?,
@@ -138,7 +153,8 @@ impl Buffers {
         };
         for (member, split) in population.splits.iter().enumerate() {
             let place = (member * layout.rows + split.train.len()) * 4;
-            context.queue.write_buffer(&buffers.rows, place as u64, bytemuck::cast_slice(&split.test));
+            let rows = [&split.validation[..], &split.test].concat();
+            context.queue.write_buffer(&buffers.rows, place as u64, bytemuck::cast_slice(&rows));
         }
         Ok(buffers)
     }
@@ -161,6 +177,7 @@ impl Buffers {
             "data" => &self.data,
             "labels" => &self.labels,
             "rows" => &self.rows,
+            "prepared" => self.prepared.as_ref().expect("made where training prepares its inputs"),
             "weights" => &self.weights,
             "memory" => self.memory.as_ref().expect("made for rules with a memory"),
             "neurons" => &self.neurons,
@@ -198,7 +215,7 @@ impl Buffers {
             &self.delta,
             &self.scores,
         ];
-        let sometimes = [&self.memory, &self.rates];
+        let sometimes = [&self.prepared, &self.memory, &self.rates];
         always.into_iter().chain(sometimes.into_iter().flatten()).map(wgpu::Buffer::size).sum()
     }
 }

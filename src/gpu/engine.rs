@@ -13,8 +13,9 @@ use super::shader::{Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
 use crate::config::Precision;
+use crate::distort::Distortion;
 use crate::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -74,6 +75,24 @@ fn offers(context: &Context, population: &Population) -> bool {
     Plan::storage_buffers(population) <= context.device.limits().max_storage_buffers_per_shader_stage
 }
 
+/// Widest image whose elastic fields fit the workgroup memory that every adapter has, 16 KiB.
+const WIDEST_ELASTIC: usize = 32;
+
+fn check_distortion(population: &Population) -> Result<()> {
+    let shared = population.shared();
+    match Distortion::new(shared, population.data.features) {
+        Some(distortion) if !distortion.taps().is_empty() && distortion.side() > WIDEST_ELASTIC => {
+            let side = distortion.side();
+            Err(Error::config(format!(
+                "--distort {}: a GPU bends images of up to {WIDEST_ELASTIC} × {WIDEST_ELASTIC} pixels, not {side} × {side}; \
+                 use --distort affine, or --device cpu",
+                shared.distort
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl GpuEngine {
     /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
     /// first prove themselves.
@@ -119,6 +138,7 @@ impl GpuEngine {
         if precision == Precision::F16 {
             half::check_inputs(&population, &plan)?;
         }
+        check_distortion(&population)?;
         let layout = Layout::new(&population, &plan, keeps_net(&population));
         let buffers = Buffers::new(&context, &population, &layout)?;
         let kernels = compile(&context, &population, &buffers, &layout, &plan, options.checked)?;
@@ -177,7 +197,8 @@ impl GpuEngine {
 
     /// Fills everything that a step must write before it reads with NaN; for tests.
     pub fn poison(&mut self) {
-        for buffer in [&self.buffers.activation, &self.buffers.delta] {
+        let Buffers { activation, delta, prepared, .. } = &self.buffers;
+        for buffer in [activation, delta].into_iter().chain(prepared) {
             self.context.queue.write_buffer(buffer, 0, &vec![0xFF; buffer.size() as usize]);
         }
     }
@@ -194,6 +215,21 @@ impl GpuEngine {
             super::state::Place { first, width: layer.n_out as usize, rows: samples }.get(&arenas[which])
         };
         let member = |m| self.layout.layers.iter().map(|l| [dense(0, m, l), dense(1, m, l)]).collect();
+        Ok((0..self.layout.members).map(member).collect())
+    }
+
+    /// The inputs of every member's last training step as they were prepared, `[samples][n_in]`; for tests.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If the run prepares none.
+    pub fn prepared_inputs(&mut self, samples: usize) -> Result<Vec<Vec<f32>>> {
+        let buffer = self.buffers.prepared.clone().expect("inputs are prepared");
+        let arena = self.read(&buffer)?;
+        let (stride, width) = (LANES * self.layout.prepared4, self.population.data.features);
+        let member = |m| super::state::Place { first: m * stride, width, rows: samples }.get(&arena);
         Ok((0..self.layout.members).map(member).collect())
     }
 
@@ -272,12 +308,16 @@ impl Engine for GpuEngine {
         // Waiting here costs one bubble per epoch and makes the training time honest.
         self.queue.finish(&self.context)?;
         let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
-        let (train, test) = (self.population.train_rows(), self.population.test_rows());
+        let train = self.population.train_rows();
+        let held_out = train + self.population.validation_rows();
         if wanted.train {
             self.evaluate(0..train, Region::Train)?;
         }
+        if wanted.validation {
+            self.evaluate(train..held_out, Region::Validation)?;
+        }
         if wanted.test {
-            self.evaluate(train..train + test, Region::Test)?;
+            self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test)?;
         }
         let rule = self.population.shared().rule;
         let spans: Vec<_> = report::alpha_spans(&self.layout, rule).collect();
@@ -307,9 +347,8 @@ impl Engine for GpuEngine {
 
     fn next_report(&mut self) -> Result<Report> {
         let pending = self.reports.pop_front().expect("a report was requested");
-        let rows = (self.population.train_rows(), self.population.test_rows());
         let (report, frozen_prefix, buffer) =
-            pending.finish(&self.context, &self.layout, rows, self.population.shared().rule, &self.alpha0)?;
+            pending.finish(&self.context, &self.layout, &self.population, &self.alpha0)?;
         self.staging.push(buffer);
         // What is frozen stays so, so this holds for the steps recorded meanwhile, too.
         self.frozen_prefix = frozen_prefix;

@@ -10,7 +10,7 @@
 use super::context::Context;
 use super::engine::{GpuEngine, Options};
 use super::plan::{Plan, Product};
-use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule, Schedule};
+use crate::config::{Activation, Config, Distort, Hidden, InitScheme, Precision, Rule, Schedule};
 use crate::data::{DataSet, Samples, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -115,6 +115,11 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         max_norm: None,
         batch_size: SAMPLES,
         precision,
+        // None of these is a product, and images must be square to be distorted.
+        label_noise: 0.0,
+        dropout: 0.0,
+        dropout_input: 0.0,
+        distort: Distort::None,
         ..shared.clone()
     };
     let mut random = Random::new(0, Stream::Order, 0);
@@ -137,7 +142,7 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         traces: vec![None],
         topology: Topology::new(widths),
         data: Arc::new(data),
-        splits: vec![Split { train: (0..SAMPLES as u32).collect(), test: vec![] }],
+        splits: vec![Split { train: (0..SAMPLES as u32).collect(), ..Split::default() }],
         configs: vec![config],
     };
     (population, plan)

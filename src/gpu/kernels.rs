@@ -50,7 +50,8 @@ impl Kernels {
         let (mut compiled, mut sources, mut of) = (vec![], vec![], vec![]);
         let last = plan.forward[plan.forward.len() - 1];
         let persistent = plan.persistent.then_some(Kernel::Persistent);
-        for kernel in Kernel::all(plan.forward.len()).chain(persistent) {
+        let prepared = specialisation.prepared_kernels().iter().copied();
+        for kernel in Kernel::all(plan.forward.len()).chain(prepared).chain(persistent) {
             let elsewhere = match kernel {
                 Kernel::OutputDelta => specialisation.covers_rows(&last),
                 Kernel::MaxNorm => !specialisation.limits_norms,

@@ -124,7 +124,7 @@ impl Step {
     pub const TRAINING: u32 = 4;
 }
 
-/// Score regions: the batches while training, then an evaluation of the training rows and one of the test rows.
+/// Score regions: the batches while training, then an evaluation of the training, the validation and the test rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Region {
@@ -132,12 +132,14 @@ pub enum Region {
     Running,
     /// Training rows.
     Train,
+    /// Validation rows.
+    Validation,
     /// Test rows.
     Test,
 }
 
 /// Number of [`Region`]s.
-pub const REGIONS: usize = 3;
+pub const REGIONS: usize = 4;
 
 /// All strides and launch sizes of one population under one plan.
 #[derive(Clone, Debug)]
@@ -172,7 +174,9 @@ pub struct Layout {
     pub neurons4: usize,
     /// One sample.
     pub row4: usize,
-    /// One member's row list: training rows, then test rows.
+    /// One member's prepared inputs; 0 where training reads the data set itself.
+    pub prepared4: usize,
+    /// One member's row list: training rows, then validation rows, then test rows.
     pub rows: usize,
     /// Score entries of one region.
     pub region: usize,
@@ -200,7 +204,8 @@ impl Layout {
         let training4 = net4 * if keep_net { 2 } else { 1 };
         let affordable = EVALUATION_BYTES / (16 * members * sample4);
         let evaluation_batch = affordable.min(EVALUATION_BATCH).max(batch_size);
-        let evaluation_batch = evaluation_batch.min(population.train_rows().max(population.test_rows()));
+        let (train, validation, test) = (population.train_rows(), population.validation_rows(), population.test_rows());
+        let evaluation_batch = evaluation_batch.min(train.max(validation).max(test));
         let table = |batch: usize| {
             let (mut weights, mut result, mut neurons, mut update_groups, mut observe_groups) = (0, 0, 0, 0, 0);
             let mut layers = Vec::with_capacity(topology.layers());
@@ -246,7 +251,8 @@ impl Layout {
             delta4: net4,
             neurons4,
             row4: widths4[0],
-            rows: population.train_rows() + population.test_rows(),
+            prepared4: if population.prepares_inputs() { batch_size * widths4[0] } else { 0 },
+            rows: train + validation + test,
             region: batch_size.max(evaluation_batch),
             observe_groups,
             update_groups,

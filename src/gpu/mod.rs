@@ -10,6 +10,8 @@ mod layout;
 mod pipeline;
 mod plan;
 mod queue;
+#[cfg(test)]
+mod random;
 mod report;
 mod roofline;
 mod shader;

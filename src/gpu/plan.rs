@@ -313,7 +313,7 @@ impl Plan {
     }
 
     /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
-    /// no kernel that few runs need, and works on register tiles, which know no half precision.
+    /// reads the data set itself, no kernel that few runs need, and works on register tiles, which know no half precision.
     #[must_use]
     pub fn can_persist(population: &Population) -> bool {
         let shared = population.shared();
@@ -322,6 +322,7 @@ impl Plan {
             && !shared.rule.reads_input()
             && !shared.rule.is_unsupervised()
             && shared.max_norm.is_none()
+            && !population.prepares_inputs()
             && shared.precision == Precision::F32
     }
 

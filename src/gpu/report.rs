@@ -6,8 +6,8 @@ use super::queue;
 use super::state::{Arena, Place};
 use crate::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
-use crate::population::rates;
-use crate::rules::{self, Rule};
+use crate::population::{Population, rates};
+use crate::rules;
 use futures_intrusive::channel::shared::oneshot_channel;
 
 /// A copy on its way from the GPU.
@@ -71,7 +71,7 @@ pub struct Pending {
 
 /// The copies a report makes: (source arena, first float there, floats), after the scores. Per layer ψ, and the rates that
 /// `rule` keeps itself.
-pub fn alpha_spans(layout: &Layout, rule: Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
+pub fn alpha_spans(layout: &Layout, rule: rules::Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
     (0..layout.members).flat_map(move |member| {
         layout.layers.iter().flat_map(move |layer| {
             let (arena, [psi, ..]) = layout.slot_places(member, layer);
@@ -89,12 +89,13 @@ impl Pending {
         self,
         context: &Context,
         layout: &Layout,
-        (train_rows, test_rows): (usize, usize),
-        rule: Rule,
+        population: &Population,
         alpha0: &[Vec<Vec<f32>>],
     ) -> Result<(Report, usize, wgpu::Buffer)> {
         let (floats, buffer) = self.readback.take(context)?;
         let region_floats = 4 * layout.region;
+        let [train, validation, test] =
+            [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
             let first = (member * REGIONS + region as usize) * region_floats;
             let (mut loss, mut wrong) = (0.0, 0.0);
@@ -105,6 +106,7 @@ impl Pending {
             Score { loss: loss / samples as f64, error: wrong / samples as f64 }
         };
         let mut next = layout.members * REGIONS * region_floats;
+        let rule = population.shared().rule;
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();
         for (member, alpha0) in alpha0.iter().enumerate() {
@@ -130,8 +132,10 @@ impl Pending {
             prefix = prefix.min(frozen_prefix(layout, alpha0.iter().zip(&psi)));
             members.push(MemberReport {
                 running: score(member, Region::Running, self.running_samples),
-                train: self.wanted.train.then(|| score(member, Region::Train, train_rows as u64)),
-                test: (self.wanted.test && test_rows > 0).then(|| score(member, Region::Test, test_rows as u64)),
+                train: self.wanted.train.then(|| score(member, Region::Train, train)),
+                validation: (self.wanted.validation && validation > 0)
+                    .then(|| score(member, Region::Validation, validation)),
+                test: (self.wanted.test && test > 0).then(|| score(member, Region::Test, test)),
                 alpha,
             });
         }

@@ -8,15 +8,21 @@ use super::layout::Layout;
 use super::plan::{Plan, Product, SPAN, Tile};
 use crate::config::{Basis, Config, Precision};
 use crate::data::Samples;
+use crate::distort::Distortion;
 use crate::population::Population;
+use crate::rng::Stream;
 use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
 /// Entry points, one shader file each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
+    /// Inputs of a training batch, where they are not the data set's own.
+    Prepare,
     /// Forward pass of a layer (from 0); the first reads the data set, the last may go on to δ_L.
     Forward(usize),
+    /// Forward pass of the first layer in training, where the inputs are prepared.
+    ForwardPrepared,
     /// Output layer, where the forward pass does not include it.
     OutputDelta,
     /// Backward pass through a layer (from 1).
@@ -32,7 +38,10 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// All kernels of a network of `layers` layers but the persistent one, which few networks have.
+    /// The kernels that prepared inputs need beside the others.
+    pub const PREPARED: [Self; 2] = [Self::Prepare, Self::ForwardPrepared];
+
+    /// All kernels of a network of `layers` layers but [`Self::PREPARED`] and the persistent one, which few networks have.
     pub fn all(layers: usize) -> impl Iterator<Item = Self> {
         let passes = (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta));
         passes.chain([Self::OutputDelta, Self::Update, Self::MaxNorm, Self::Tick])
@@ -42,7 +51,8 @@ impl Kernel {
     #[must_use]
     pub const fn stem(self) -> &'static str {
         match self {
-            Self::Forward(_) => "forward",
+            Self::Prepare => "prepare",
+            Self::Forward(_) | Self::ForwardPrepared => "forward",
             Self::OutputDelta => "output_delta",
             Self::BackwardDelta(_) => "backward_delta",
             Self::Update => "update",
@@ -66,9 +76,10 @@ impl Kernel {
     pub fn tile(self, plan: &Plan) -> Option<Tile> {
         match self {
             Self::Forward(l) => Some(plan.forward[l]),
+            Self::ForwardPrepared => Some(plan.forward[0]),
             Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
             Self::Update => Some(plan.update),
-            Self::OutputDelta | Self::MaxNorm | Self::Tick | Self::Persistent => None,
+            Self::Prepare | Self::OutputDelta | Self::MaxNorm | Self::Tick | Self::Persistent => None,
         }
     }
 }
@@ -77,8 +88,11 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 15] = sources![
+const SOURCES: [(&str, &str); 18] = sources![
     "common.wgsl",
+    "random.wgsl",
+    "dropout.wgsl",
+    "prepare.wgsl",
     "activation.wgsl",
     "input.wgsl",
     "observe.wgsl",
@@ -126,6 +140,22 @@ pub struct Specialisation {
     observe: bool,
     coactivation: bool,
     keep_net: bool,
+    /// Whether hidden neurons are left out.
+    dropout: bool,
+    dropout_stream: u32,
+    /// Whether the inputs of training are prepared, and how.
+    prepares: bool,
+    dropout_input: bool,
+    distorts: bool,
+    affine: bool,
+    elastic: bool,
+    /// Width of an image, and the elastic field's Gaussian as WGSL.
+    side: usize,
+    taps: Vec<String>,
+    distortion_stream: u32,
+    /// Whether members have labels of their own.
+    label_noise: bool,
+    data_rows: usize,
     layer_count: usize,
     member_count: usize,
     weights4: usize,
@@ -170,6 +200,8 @@ impl Specialisation {
     pub fn new(population: &Population, layout: &Layout) -> Self {
         let shared: &Config = population.shared();
         let persistent = Plan::persistent_tiles(population);
+        let distortion = Distortion::new(shared, population.data.features);
+        let taps = distortion.as_ref().map_or(&[][..], Distortion::taps);
         Self {
             activation: shared.activation.to_string(),
             output: shared.output.to_string(),
@@ -189,6 +221,19 @@ impl Specialisation {
             observe: population.observes() && !shared.slots_per_weight(),
             coactivation: shared.slots_per_weight(),
             keep_net: keeps_net(population),
+            dropout: shared.dropout > 0.0,
+            dropout_stream: Stream::Dropout.tag(),
+            prepares: population.prepares_inputs(),
+            dropout_input: shared.dropout_input > 0.0,
+            distorts: distortion.is_some(),
+            affine: distortion.as_ref().is_some_and(Distortion::is_affine),
+            elastic: !taps.is_empty(),
+            side: distortion.as_ref().map_or(0, Distortion::side),
+            // The shortest decimal that reads back as the same number.
+            taps: taps.iter().map(|tap| format!("{tap:?}f")).collect(),
+            distortion_stream: Stream::Distortion.tag(),
+            label_noise: population.uses_label_noise(),
+            data_rows: population.data.len(),
             layer_count: population.topology.layers(),
             member_count: population.len(),
             weights4: layout.weights4,
@@ -217,6 +262,12 @@ impl Specialisation {
         }
     }
 
+    /// The kernels that training needs beside [`Kernel::all`] where its inputs are prepared.
+    #[must_use]
+    pub fn prepared_kernels(&self) -> &'static [Kernel] {
+        if self.prepares { &Kernel::PREPARED } else { &[] }
+    }
+
     /// Whether the forward pass with `tile` sees whole rows of the output layer, and so includes δ_L.
     #[must_use]
     pub fn covers_rows(&self, tile: &Tile) -> bool {
@@ -240,11 +291,13 @@ impl Specialisation {
         for (name, source) in SOURCES.into_iter().chain([("rule.wgsl", self.rule_source)]) {
             templates.add_template(name, source).expect("templates parse");
         }
-        let is_output = kernel == Kernel::Forward(self.layer_count - 1);
+        let is_first = matches!(kernel, Kernel::Forward(0) | Kernel::ForwardPrepared);
+        let is_output = kernel == Kernel::Forward(self.layer_count - 1) || (is_first && self.layer_count == 1);
         let kernel_values = minijinja::context! {
             kernel => kernel.stem(),
             op => format!("{}_", kernel.stem()),
-            first_layer => kernel == Kernel::Forward(0),
+            first_layer => is_first,
+            prepared => self.prepares && matches!(kernel, Kernel::ForwardPrepared | Kernel::Update),
             whole_rows => is_output && tile.is_some_and(|tile| self.covers_rows(&tile)),
             product => match product {
                 _ if kernel == Kernel::Persistent => "product_register.wgsl",

@@ -20,7 +20,9 @@ impl GpuEngine {
         let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
         let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
         let ([x, y], flops) = match kernel {
-            Kernel::Forward(l) => {
+            Kernel::Prepare => ([samples, 1], 0.0),
+            Kernel::Forward(_) | Kernel::ForwardPrepared => {
+                let l = step.layer as usize;
                 let layer = &layout.layers[l];
                 ([plan.forward[l].groups(samples, layer.out4 as usize), 1], self.flops(layer, samples))
             }
@@ -45,9 +47,11 @@ impl GpuEngine {
 
     /// The forward pass and the output layer over one batch.
     fn record_forward(&mut self, evaluation: bool, mut step: Step) {
+        let prepares = !evaluation && self.population.prepares_inputs();
         for l in 0..self.layout.layers.len() {
             step.layer = l as u32;
-            self.launch(Kernel::Forward(l), evaluation, &step);
+            let kernel = if prepares && l == 0 { Kernel::ForwardPrepared } else { Kernel::Forward(l) };
+            self.launch(kernel, evaluation, &step);
         }
         self.launch(Kernel::OutputDelta, evaluation, &step);
     }
@@ -102,6 +106,7 @@ impl GpuEngine {
 
     /// One step in a dispatch per phase and layer.
     fn record_step(&mut self, mut step: Step) {
+        self.launch(Kernel::Prepare, false, &step);
         self.record_forward(false, step);
         for l in (self.frozen_prefix + 1..self.layout.layers.len()).rev() {
             step.layer = l as u32;

@@ -93,3 +93,56 @@ fn refuses_what_leaves_a_side_empty() {
         assert_says(&format!("{counts:?} {fraction:?}"), &error.to_string(), parts);
     }
 }
+
+#[test]
+fn validation_comes_from_the_training_rows_alone() {
+    let data = data(&[50, 7, 1, 0, 25], 0);
+    let mut seen = std::collections::HashSet::new();
+    for seed in [0, 1, 2, u64::MAX] {
+        let whole = Split::new(&data, Some(0.2), seed).unwrap();
+        let split = whole.clone().hold_out(&data, 0.25, seed).unwrap();
+        assert_eq!(split.test, whole.test);
+        assert_eq!(per_class(&data, &split.validation), [10, 2, 0, 0, 5]); // of 40, 6, 1, 0 and 20
+        assert!(split.train.is_sorted() && split.validation.is_sorted());
+        let mut rest = [&split.train[..], &split.validation].concat();
+        rest.sort_unstable();
+        assert_eq!(rest, whole.train, "each training row once");
+        assert_eq!(split, whole.clone().hold_out(&data, 0.25, seed).unwrap());
+        seen.insert(split.validation);
+        assert_eq!(whole.clone().hold_out(&data, 0.0, seed).unwrap(), whole);
+    }
+    assert_eq!(seen.len(), 4, "seeds draw different rows");
+    let split = Split::new(&data, Some(0.0), 0).unwrap();
+    for (fraction, parts) in [(0.001, "holds out none of the 83"), (0.999, "leaves none of the 83")] {
+        let error = split.clone().hold_out(&data, fraction, 0).unwrap_err();
+        assert_says("validation", &error.to_string(), &["--val-fraction", parts]);
+    }
+}
+
+#[test]
+fn label_noise_replaces_its_share_of_training_labels_evenly() {
+    let data = data(&[400, 200, 5, 0, 100], 0);
+    let clean = Split::new(&data, Some(0.1), 3).unwrap().hold_out(&data, 0.1, 3).unwrap();
+    let split = clean.clone().with_label_noise(&data, 0.3, 3).unwrap();
+    let labels = split.labels.clone().unwrap();
+    let wrong = |rows: &[u32]| -> Vec<u32> {
+        rows.iter().copied().filter(|&row| labels[row as usize] != data.labels[row as usize]).collect()
+    };
+    assert!(wrong(&split.validation).is_empty() && wrong(&split.test).is_empty());
+    let replaced = wrong(&split.train);
+    let expected: Vec<usize> =
+        per_class(&data, &split.train).iter().map(|&n| (0.3 * n as f64).round() as usize).collect();
+    assert_eq!(per_class(&data, &replaced), expected);
+    // Of the first class about 97 labels went to four others: 24 each, five sd is 21.
+    let mut towards = [0u32; 5];
+    for &row in replaced.iter().filter(|&&row| data.labels[row as usize] == 0) {
+        towards[labels[row as usize] as usize] += 1;
+    }
+    assert!(towards[0] == 0 && towards[1..].iter().all(|n| n.abs_diff(24) < 21), "{towards:?}");
+    assert_eq!(split, clean.clone().with_label_noise(&data, 0.3, 3).unwrap());
+    assert_ne!(split, clean.clone().with_label_noise(&data, 0.3, 4).unwrap());
+    assert_eq!(clean.clone().with_label_noise(&data, 0.0, 3).unwrap(), clean);
+    let single = self::data(&[9], 0);
+    let error = Split::new(&single, Some(0.0), 0).unwrap().with_label_noise(&single, 0.5, 0).unwrap_err();
+    assert_says("one class", &error.to_string(), &["--label-noise 0.5", "no other class"]);
+}

@@ -5,9 +5,11 @@
 
 pub mod activation;
 pub mod backward_delta;
+pub mod dropout;
 pub mod forward;
 pub mod observe;
 pub mod output_delta;
+pub mod prepare;
 pub mod psi;
 pub mod update;
 
@@ -91,10 +93,21 @@ impl Network {
 
     /// y and net of every layer, the output layer as it answers `label`.
     pub fn forward(&self, x: &[f64], label: usize) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
+        self.forward_in_training(x, label, |_, _| 1.0)
+    }
+
+    /// The same where dropout multiplies y of each hidden layer (from 1) and unit by a factor.
+    fn forward_in_training(
+        &self,
+        x: &[f64],
+        label: usize,
+        factor: impl Fn(usize, usize) -> f64,
+    ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
         let (mut ys, mut nets) = (vec![x.to_vec()], vec![]);
-        for layer in &self.layers {
+        for (l, layer) in self.layers.iter().enumerate() {
             let net = forward::net(&layer.w, &ys[ys.len() - 1]);
-            ys.push(net.iter().map(|&v| activation::f(self.config.activation, v)).collect());
+            let y = |(j, &v): (usize, &f64)| activation::f(self.config.activation, v) * factor(l + 1, j);
+            ys.push(net.iter().enumerate().map(y).collect());
             nets.push(net);
         }
         let outcome = output_delta::output(&nets[nets.len() - 1], label, self.config.output, self.config.loss);
@@ -115,8 +128,11 @@ impl Network {
         let mut squares: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.w.len()]).collect();
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
         let mut trace = Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
-        for &(x, label) in batch {
-            let (ys, nets, outcome) = self.forward(x, label);
+        for (place, &(x, label)) in batch.iter().enumerate() {
+            let (seed, step, share) = (self.config.seed, self.steps, self.config.dropout);
+            let factor = move |layer: usize, unit: usize| dropout::factor(seed, step, place, layer, unit, share);
+            let x = prepare::inputs(&self.config, step, place, x);
+            let (ys, nets, outcome) = self.forward_in_training(&x, label, factor);
             let mut delta = outcome.delta;
             for l in (0..depth).rev() {
                 let input: Vec<f64> = ys[l].iter().copied().chain([-1.0]).collect();
@@ -134,6 +150,7 @@ impl Network {
                     let back = backward_delta::back(&self.layers[l].w, &delta);
                     let slope = |(d, &net): (f64, &f64)| d * activation::slope(self.config.activation, net);
                     delta = back.into_iter().zip(&nets[l - 1]).map(slope).collect();
+                    delta.iter_mut().enumerate().for_each(|(unit, d)| *d *= factor(l, unit));
                 }
             }
         }
