@@ -37,7 +37,7 @@
 //!
 //! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, and [`cli`] is the program.
+//! makes files of those, and [`cli`] is the program. A [`sweep`] trains many runs, packed into populations.
 
 pub mod bench;
 pub mod cli;
@@ -53,5 +53,6 @@ pub mod population;
 pub mod psi;
 pub mod rng;
 pub mod run;
+pub mod sweep;
 pub mod topology;
 pub mod trainer;

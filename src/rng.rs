@@ -12,6 +12,8 @@ pub enum Stream {
     Order = 2,
     /// The split into training and test samples; the substream is the class.
     Split = 3,
+    /// Settings of a sweep drawn at random; the substream is the draw, from 1, the seed belongs to sweep and key.
+    Sweep = 16,
 }
 
 /// One Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.
