@@ -31,10 +31,11 @@ impl Key {
 const HARDWARE_STEP_FLOPS: f64 = 2e10;
 /// The same for software Vulkan, whose launches take about as long as this much arithmetic ten times over.
 const SOFTWARE_STEP_FLOPS: f64 = 5e8;
-/// Arithmetic of one call of the CPU engine that keeps a member's weights in cache long enough to pay for fetching them.
+/// Members per thread of the CPU engine where it pays to pack: more were no faster, and put more runs at risk.
 const CPU_MEMBERS_PER_THREAD: usize = 8;
-/// Weights of the members that the threads work on at a time, in bytes, that share the caches well.
-const CPU_CACHE_BYTES: usize = 32 << 20;
+/// Weights of a member, in bytes, up to which a thread that has it to itself keeps it in its own cache. Larger ones train
+/// alone, on all threads: side by side they took up to a quarter longer.
+const CPU_PACKED_BYTES: usize = 2 << 20;
 
 /// Decides how many runs make a population.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,9 +84,7 @@ impl Packer {
         let most = match *self {
             Self::Cpu { threads } => {
                 let weights = array_bytes(config, &topology, data, batch)[0];
-                // Two nets that do not fit into the caches side by side still train as fast as one that all threads share.
-                let by_cache = CPU_CACHE_BYTES / weights.max(1);
-                (by_cache / threads * threads).clamp(threads, threads * CPU_MEMBERS_PER_THREAD)
+                if weights > CPU_PACKED_BYTES { 1 } else { threads * CPU_MEMBERS_PER_THREAD }
             }
             Self::Gpu { binding, software } => {
                 let largest = array_bytes(config, &topology, data, batch).into_iter().max().unwrap_or(1);
