@@ -37,7 +37,8 @@
 //!
 //! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, and [`cli`] is the program. [`compare`] decides between rules by the [`stats`] of many runs.
+//! makes files of those, and [`cli`] is the program. A [`sweep`] trains many runs, packed into populations; [`compare`]
+//! decides between their rules by the [`stats`].
 
 pub mod bench;
 pub mod cli;
@@ -58,5 +59,6 @@ pub mod rules;
 pub mod run;
 pub mod schedule;
 pub mod stats;
+pub mod sweep;
 pub mod topology;
 pub mod trainer;

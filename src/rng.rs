@@ -24,6 +24,8 @@ pub enum Stream {
     Replay = 10,
     /// Resamples of a bootstrap; one substream, 0.
     Bootstrap = 9,
+    /// Settings of a sweep drawn at random; the substream is the draw, from 1, the seed belongs to sweep and key.
+    Sweep = 16,
 }
 
 impl Stream {

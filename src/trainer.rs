@@ -78,6 +78,13 @@ pub trait Observer {
     /// # Errors
     /// Stops the run with this error.
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>>;
+
+    /// In `epoch` a loss of `member` was no longer finite. `Break` makes that the error of the whole run; with `Continue`
+    /// the other members go on, and this one's metrics mean nothing from that epoch on.
+    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
+        let _ = (member, epoch);
+        ControlFlow::Break(())
+    }
 }
 
 impl<F: FnMut(&[EpochMetrics]) -> Result<ControlFlow<()>>> Observer for F {
@@ -103,6 +110,8 @@ pub struct Trainer {
     stride: u32,
     pending: Option<Pending>,
     last_report: Instant,
+    /// Members whose loss is no longer finite, and that the others have left behind.
+    diverged: Vec<bool>,
 }
 
 /// A report that has been requested and not yet delivered.
@@ -123,7 +132,8 @@ impl Trainer {
         interrupt: Arc<AtomicBool>,
     ) -> Self {
         let stride = stride(&population);
-        Self { population, engine, interrupt, position, stride, pending: None, last_report: Instant::now() }
+        let diverged = vec![false; population.len()];
+        Self { population, engine, interrupt, position, stride, pending: None, last_report: Instant::now(), diverged }
     }
 
     /// The next batch to train.
@@ -149,7 +159,7 @@ impl Trainer {
     /// Trains to the last epoch, or until the observer breaks.
     ///
     /// # Errors
-    /// [`Error::Run`] if a loss is not finite, [`Error::Interrupted`] once the interrupt flag is set, what the observer
+    /// [`Error::Run`] if a loss is not finite and the observer does not pass over it, [`Error::Interrupted`] once the interrupt flag is set, what the observer
     /// returns, or a failure of the device. Finished epochs have been delivered before it returns, where the device
     /// still answers.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
@@ -241,7 +251,7 @@ impl Trainer {
         let report = self.engine.next_report()?;
         let seconds = self.last_report.elapsed().as_secs_f64();
         self.last_report = Instant::now();
-        self.check_finite(pending.epoch, &report)?;
+        self.check_finite(pending.epoch, &report, observer)?;
         // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
         let metrics: Vec<_> =
@@ -249,10 +259,14 @@ impl Trainer {
         observer.epoch(&metrics)
     }
 
-    fn check_finite(&self, epoch: u32, report: &Report) -> Result<()> {
+    fn check_finite(&mut self, epoch: u32, report: &Report, observer: &mut dyn Observer) -> Result<()> {
         for (index, (member, config)) in report.members.iter().zip(&self.population.configs).enumerate() {
             let scores = [Some(member.running), member.train, member.validation, member.test];
-            if scores.iter().flatten().all(|score| score.loss.is_finite()) {
+            if self.diverged[index] || scores.iter().flatten().all(|score| score.loss.is_finite()) {
+                continue;
+            }
+            self.diverged[index] = true;
+            if observer.diverged(index, epoch).is_continue() {
                 continue;
             }
             let who = if self.population.len() > 1 { format!(", member {index}") } else { String::new() };

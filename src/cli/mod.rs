@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 mod eval;
 mod progress;
+mod sweep;
 mod train;
 
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ Exit codes:
   2    bad flags or settings
   3    a file is missing, damaged, in the way or cannot be written
   4    no such device, or it failed
-  5    the run failed, for instance because the loss diverged
+  5    the run failed, for instance because the loss diverged, or a sweep is not complete
   130  interrupted (Ctrl-C or SIGTERM; a second signal ends the program at once)";
 
 /// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Bench),
     #[command(after_help = EXIT_CODES)]
     Compare(compare::Compare),
+    #[command(after_help = EXIT_CODES)]
+    Sweep(sweep::Sweep),
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
@@ -62,6 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Devices(devices) => devices.run(),
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Sweep(sweep) => sweep.run(),
     }
 }
 
@@ -74,7 +78,8 @@ pub fn command() -> clap::Command {
         argument.allow_negative_numbers(takes_value)
     };
     // Of a flag given twice the later wins, as scripts expect that append to a command.
-    Cli::command().mut_subcommands(|sub| sub.mut_args(with_numbers).args_override_self(true))
+    let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);
+    Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible)))
 }
 
 /// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.

@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::{interrupt_flag, percent, say, tell};
-use crate::config::{Config, Hidden, Preset, Rule};
+use crate::config::{Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ impl Train {
         let model = config.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(&data)?;
-            adopt_hidden(&mut config, model, hidden_given)?;
+            model.adopt_hidden(&mut config, hidden_given)?;
         } else {
             config.init_scheme = Some(config.resolved_init_scheme());
         }
@@ -143,20 +143,6 @@ impl Train {
         let config = Config::overlay(layers())?;
         Ok((config, layers().any(|layer| layer.contains_key("hidden"))))
     }
-}
-
-/// Takes the hidden widths from the file of `--init`, or holds the ones given against it.
-fn adopt_hidden(config: &mut Config, model: &Model, given: bool) -> Result<()> {
-    let hidden = Hidden(model.hidden());
-    if given && config.hidden != hidden {
-        return Err(Error::config(format!(
-            "--hidden {}: {} has {hidden}; leave --hidden out to take the file's",
-            config.hidden,
-            model.path.display()
-        )));
-    }
-    config.hidden = hidden;
-    Ok(())
 }
 
 /// Writes down and shows what the trainer reports.

@@ -1,7 +1,7 @@
 //! `model.safetensors`: weights and learning rates in the convention of PyTorch's `nn.Linear`, with the configuration
 //! in the metadata. The reader trusts nothing: such files come from other programs.
 
-use crate::config::{Config, Scope};
+use crate::config::{Config, Hidden, Scope};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::population::MemberState;
@@ -218,6 +218,23 @@ impl Model {
                 ),
             ));
         }
+        Ok(())
+    }
+
+    /// Gives `config` the hidden widths of this network, or holds the ones `given` against it.
+    ///
+    /// # Errors
+    /// If they differ.
+    pub fn adopt_hidden(&self, config: &mut Config, given: bool) -> Result<()> {
+        let hidden = Hidden(self.hidden());
+        if given && config.hidden != hidden {
+            return Err(Error::config(format!(
+                "--hidden {}: {} has {hidden}; leave --hidden out to take the file's",
+                config.hidden,
+                self.path.display()
+            )));
+        }
+        config.hidden = hidden;
         Ok(())
     }
 

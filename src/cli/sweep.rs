@@ -1,0 +1,360 @@
+//! `homeostat sweep`: many runs planned, trained, counted and put together.
+
+use super::progress::thousands;
+use super::{interrupt_flag, say, tell};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::run::{to_json, write_atomic};
+use crate::sweep::submit::{Job, Kubernetes, Slurm};
+use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
+use std::path::{Path, PathBuf};
+
+/// Train many runs: settings × seeds, packed into populations, on one machine or many.
+///
+/// SWEEP.toml says what to compare: `seeds`, the settings of all in [base], and per [[arm]] those in which it differs, as
+/// values, as lists to combine, or drawn at random. `plan` works it out, `run` trains it, `merge` puts the records
+/// together for `homeostat compare`.
+#[derive(clap::Args)]
+pub struct Sweep {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Plan(PlanCommand),
+    Run(RunCommand),
+    Status(StatusCommand),
+    Merge(MergeCommand),
+    Submit(SubmitCommand),
+}
+
+/// Work out every run of a sweep and check its settings.
+#[derive(clap::Args)]
+struct PlanCommand {
+    /// The sweep
+    #[arg(value_name = "SWEEP.toml")]
+    sweep: PathBuf,
+    /// Where to write the plan [default: stdout]
+    #[arg(long, short, value_name = "PLAN.jsonl")]
+    out: Option<PathBuf>,
+    /// Only check, and say how many runs there are
+    #[arg(long)]
+    dry: bool,
+}
+
+/// Train the runs of a plan that are not finished.
+///
+/// Runs that agree in network, data and whatever is compiled in train together, in populations sized by the device.
+/// Each leaves RESULTS/runs/ID.json, the same to the last bit as if it had been trained alone. Ctrl-C, a crash or a lost
+/// machine costs the runs in flight; the same command goes on from there.
+#[derive(clap::Args)]
+struct RunCommand {
+    /// The plan
+    #[arg(value_name = "PLAN.jsonl")]
+    plan: PathBuf,
+    /// Directory of results [default: the plan's name without .jsonl]
+    #[arg(long, short = 'o', visible_alias = "out", value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Train part I of N, I from 0, or the part that a job array says: auto
+    #[arg(long, value_name = "I/N|auto")]
+    shard: Option<String>,
+    /// Parts in all, with --shard auto
+    #[arg(long, value_name = "N", requires = "shard")]
+    shards: Option<u32>,
+    /// Device in the place of the one in the settings, as for train
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Runs trained together at most [default: as many as pays]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_members: Option<u16>,
+    /// Keep the trained networks in RESULTS/models
+    #[arg(long)]
+    keep_models: bool,
+    /// Keep the metrics of every epoch in the records
+    #[arg(long)]
+    keep_epochs: bool,
+    /// Print the record of each finished run on stdout, one JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Count the finished, diverged and missing runs of each arm; exit code 5 while runs are missing.
+#[derive(clap::Args)]
+struct StatusCommand {
+    /// The plan
+    #[arg(value_name = "PLAN.jsonl")]
+    plan: PathBuf,
+    /// Directory of results [default: the plan's name without .jsonl]
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Put all records into one file, one per line in the order of the plan.
+///
+/// Devices, seconds and rates are left out, so that the file is the same byte for byte however many processes trained it.
+#[derive(clap::Args)]
+struct MergeCommand {
+    /// The plan
+    #[arg(value_name = "PLAN.jsonl")]
+    plan: PathBuf,
+    /// Directory of results [default: the plan's name without .jsonl]
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Where to write the records [default: stdout]
+    #[arg(long, short, value_name = "RESULTS.jsonl")]
+    out: Option<PathBuf>,
+    /// Take what there is, even if runs are missing
+    #[arg(long)]
+    partial: bool,
+    /// Include the metrics of every epoch
+    #[arg(long)]
+    epochs: bool,
+}
+
+/// Write the script that has a cluster train a plan: one task per shard.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("cluster").required(true))]
+struct SubmitCommand {
+    /// The plan
+    #[arg(value_name = "PLAN.jsonl")]
+    plan: PathBuf,
+    /// A job array for sbatch
+    #[arg(long, group = "cluster")]
+    slurm: bool,
+    /// An Indexed Job for kubectl; the plan must lie in the volume
+    #[arg(long, group = "cluster", requires = "image")]
+    k8s: bool,
+    /// Where to write it [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Tasks [default: 8, or as many as there are runs to share]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    tasks: Option<u32>,
+    /// The program as the tasks find it
+    #[arg(long, value_name = "PATH", default_value = "homeostat")]
+    program: String,
+    /// Device of the runs
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Processor cores of a task
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: Option<u32>,
+    /// GPUs of a task
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    gpus: Option<u32>,
+    /// Time limit of a task, as sbatch takes it
+    #[arg(long, value_name = "TIME", conflicts_with = "k8s")]
+    time: Option<String>,
+    /// Partition
+    #[arg(long, value_name = "NAME", conflicts_with = "k8s")]
+    partition: Option<String>,
+    /// Image with the program in it
+    #[arg(long, value_name = "IMAGE", conflicts_with = "slurm")]
+    image: Option<String>,
+    /// Volume claim that holds the plan and takes the results
+    #[arg(long, value_name = "NAME", default_value = "sweep", conflicts_with = "slurm")]
+    claim: String,
+}
+
+impl Sweep {
+    /// Does what was asked.
+    pub fn run(&self) -> Result<()> {
+        match &self.command {
+            Command::Plan(plan) => plan.run(),
+            Command::Run(run) => run.run(),
+            Command::Status(status) => status.run(),
+            Command::Merge(merge) => merge.run(),
+            Command::Submit(submit) => submit.run(),
+        }
+    }
+}
+
+/// Writes to a file, or to stdout.
+fn deliver(out: Option<&Path>, text: &str) -> Result<()> {
+    match out {
+        Some(path) => write_atomic(path, text.as_bytes()),
+        None => say(text.strip_suffix('\n').unwrap_or(text)),
+    }
+}
+
+/// A plan and the results that belong to it.
+fn open(plan: &Path, results: Option<&Path>) -> Result<(Plan, PathBuf)> {
+    Ok((Plan::read(plan)?, results.map_or_else(|| Results::beside(plan), Path::to_owned)))
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+impl PlanCommand {
+    fn run(&self) -> Result<()> {
+        let sweep = sweep::Sweep::read(&self.sweep)?;
+        let plan = Plan::new(&sweep)?;
+        let estimate = plan.estimate()?;
+        let packed = match estimate.populations {
+            Some(populations) => format!("about {} on this machine", count(populations, "population")),
+            None => format!("{} of runs; their data is not here", count(estimate.kinds, "kind")),
+        };
+        let (arms, seeds, runs) = (sweep.arms.len(), sweep.seeds.len(), plan.runs.len());
+        tell(format_args!(
+            "{}: {} × {} = {}, {packed}",
+            plan.name,
+            count(arms, "arm"),
+            count(seeds, "seed"),
+            count(runs, "run")
+        ));
+        if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &plan.to_text()?) }
+    }
+}
+
+impl RunCommand {
+    fn run(&self) -> Result<()> {
+        let interrupt = interrupt_flag()?;
+        let (plan, path) = open(&self.plan, self.results.as_deref())?;
+        let environment = |name: &str| std::env::var(name).ok();
+        let shard = self.shard.as_deref().map(|text| Shard::parse(text, self.shards, environment)).transpose()?;
+        let shard = shard.unwrap_or(Shard::WHOLE);
+        if let Some(device) = &self.device {
+            device.parse::<device::Choice>()?;
+        }
+        let results = Results::create(&path, &plan)?;
+        let options = Options {
+            shard,
+            device: self.device.clone(),
+            max_members: self.max_members.map(usize::from),
+            keep_models: self.keep_models,
+            keep_epochs: self.keep_epochs,
+            interrupt,
+        };
+        let mut follower = Follower { json: self.json, populations: 0 };
+        let outcome = sweep::run(&plan, &results, &options, &mut follower);
+        if let Err(Error::Interrupted) = outcome {
+            tell(format_args!("stopped; finished runs are kept in {}, and the same command goes on", path.display()));
+        }
+        let summary = outcome?;
+        let part = if shard.count > 1 { format!(" of shard {shard}") } else { String::new() };
+        let failed = if summary.failed > 0 { format!(", {} failed", summary.failed) } else { String::new() };
+        tell(format_args!(
+            "{}{part} finished, {} before{failed}; records in {}",
+            count(summary.runs, "run"),
+            summary.before,
+            path.display()
+        ));
+        Ok(())
+    }
+}
+
+struct Follower {
+    json: bool,
+    populations: usize,
+}
+
+impl Watcher for Follower {
+    fn note(&mut self, text: &str) {
+        tell(format_args!("note: {text}"));
+    }
+
+    fn population(&mut self, done: &PopulationDone) {
+        if self.populations == 0 {
+            tell(format_args!("device: {}", done.device));
+        }
+        self.populations += 1;
+        let widths: Vec<String> = done.widths.iter().map(usize::to_string).collect();
+        let diverged = if done.diverged > 0 { format!(", {} diverged", done.diverged) } else { String::new() };
+        let left = match done.runs - done.finished {
+            0 => String::new(),
+            _ => format!(", about {} left", duration(done.seconds_left)),
+        };
+        tell(format_args!(
+            "population {}: {} of {}, {}{diverged}, {} samples/s, {}; {}/{} runs{left}",
+            self.populations,
+            count(done.members, "run"),
+            widths.join("-"),
+            count(done.epochs as usize, "epoch"),
+            thousands(done.samples_per_second),
+            duration(done.seconds),
+            done.finished,
+            done.runs,
+        ));
+    }
+
+    fn finished(&mut self, record: &RunRecord) -> Result<()> {
+        if self.json { say(to_json(record)?) } else { Ok(()) }
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.1} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+impl StatusCommand {
+    fn run(&self) -> Result<()> {
+        let (plan, path) = open(&self.plan, self.results.as_deref())?;
+        let status = sweep::status(&plan, &Results::open(&path, &plan)?)?;
+        if self.json {
+            say(to_json(&status)?)?;
+        } else {
+            let width = status.arms.iter().map(|arm| arm.arm.chars().count()).max().unwrap_or(0).max(5);
+            say(format_args!(
+                "{:<width$}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}",
+                "arm", "runs", "finished", "diverged", "skipped", "missing"
+            ))?;
+            let all = ArmStatus { arm: "all".into(), ..status.all };
+            for ArmStatus { arm, runs, finished, diverged, skipped, missing } in status.arms.iter().chain([&all]) {
+                say(format_args!(
+                    "{arm:<width$}  {runs:>8}  {finished:>8}  {diverged:>8}  {skipped:>8}  {missing:>8}"
+                ))?;
+            }
+        }
+        match status.all.missing {
+            0 => Ok(()),
+            missing => Err(Error::Run(format!("{missing} of {} are not finished", count(status.all.runs, "run")))),
+        }
+    }
+}
+
+impl MergeCommand {
+    fn run(&self) -> Result<()> {
+        let (plan, path) = open(&self.plan, self.results.as_deref())?;
+        let merged = sweep::merge(&plan, &Results::open(&path, &plan)?, self.partial, self.epochs)?;
+        if merged.origins.len() > 1 {
+            tell(
+                "note: the records come from different devices or versions, whose results may differ in the last digits:",
+            );
+            merged.origins.iter().for_each(tell);
+        }
+        if merged.missing > 0 {
+            tell(format_args!("note: {} of {} runs are missing", merged.missing, plan.runs.len()));
+        }
+        deliver(self.out.as_deref(), &merged.text)
+    }
+}
+
+impl SubmitCommand {
+    fn run(&self) -> Result<()> {
+        let plan = Plan::read(&self.plan)?;
+        let file = if self.k8s { self.plan.file_name().map(Path::new).unwrap_or(&self.plan) } else { &self.plan };
+        let job = Job {
+            plan: file.to_str().ok_or_else(|| Error::file(file, "its name is no UTF-8"))?.to_owned(),
+            name: plan.name.clone(),
+            tasks: self.tasks.unwrap_or(8).min(plan.groups().max(1)),
+            program: self.program.clone(),
+            arguments: self.device.iter().flat_map(|device| ["--device".to_owned(), device.clone()]).collect(),
+            cpus: self.cpus,
+            gpus: self.gpus,
+        };
+        let text = match &self.image {
+            Some(image) => job.kubernetes(&Kubernetes { image: image.clone(), claim: self.claim.clone() })?,
+            None => job.slurm(&Slurm { time: self.time.clone(), partition: self.partition.clone() }),
+        };
+        deliver(self.out.as_deref(), &text)
+    }
+}

@@ -1,0 +1,182 @@
+//! What has become of a plan: counts per arm, and all records in one file.
+
+use super::plan::{Plan, PlannedRun};
+use super::results::{Results, RunRecord};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::run::to_json;
+use crate::trainer::EpochMetrics;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// Runs of a plan, or of one arm, by what has become of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ArmStatus {
+    /// The arm; empty for the whole plan.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub arm: String,
+    /// All of them.
+    pub runs: usize,
+    /// Trained to the end.
+    pub finished: usize,
+    /// Ended because the loss was no longer finite.
+    pub diverged: usize,
+    /// Not to be trained, because they repeat a run that diverged.
+    pub skipped: usize,
+    /// Still to be trained.
+    pub missing: usize,
+}
+
+/// What has become of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Of the plan.
+    pub name: String,
+    /// Of the plan.
+    pub hash: String,
+    /// The whole.
+    #[serde(flatten)]
+    pub all: ArmStatus,
+    /// Arm by arm.
+    pub arms: Vec<ArmStatus>,
+}
+
+impl ArmStatus {
+    fn count(&mut self, record: Option<&RunRecord>) {
+        self.runs += 1;
+        *match record {
+            None => &mut self.missing,
+            Some(record) if record.diverged => &mut self.diverged,
+            Some(record) if record.skipped.is_some() => &mut self.skipped,
+            Some(_) => &mut self.finished,
+        } += 1;
+    }
+}
+
+/// Counts the runs of a plan.
+///
+/// # Errors
+/// If a record is damaged.
+pub fn status(plan: &Plan, results: &Results) -> Result<Status> {
+    let mut all = ArmStatus::default();
+    let mut arms: Vec<ArmStatus> = vec![];
+    each(plan, results, |run, record| {
+        if arms.last().is_none_or(|arm| arm.arm != run.arm) {
+            arms.push(ArmStatus { arm: run.arm.clone(), ..ArmStatus::default() });
+        }
+        all.count(record.as_ref());
+        arms.last_mut().expect("pushed").count(record.as_ref());
+        Ok(())
+    })?;
+    Ok(Status { name: plan.name.clone(), hash: plan.hash.clone(), all, arms })
+}
+
+fn each(
+    plan: &Plan,
+    results: &Results,
+    mut visit: impl FnMut(&PlannedRun, Option<RunRecord>) -> Result<()>,
+) -> Result<()> {
+    let finished = results.finished()?;
+    for run in &plan.runs {
+        let record = finished.contains(&run.id).then(|| results.record(&run.id)).transpose()?;
+        visit(run, record)?;
+    }
+    Ok(())
+}
+
+/// One line of the merged file: what a record says of the run, and nothing of the machine or the company it had.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    arm: &'a str,
+    seed: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    diverged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: &'a Option<String>,
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    last: Option<Map<String, Value>>,
+    config: &'a Config,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epochs: Option<Vec<Map<String, Value>>>,
+}
+
+/// All records of a plan in one text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// One line per run, in the order of the plan.
+    pub text: String,
+    /// Runs in it.
+    pub runs: usize,
+    /// Runs of the plan that are not.
+    pub missing: usize,
+    /// Every device and version that took part. Only between equal ones are results equal to the last bit.
+    pub origins: Vec<String>,
+}
+
+/// Puts the records of a plan together. Devices, times and rates are left out, so the text is the same however many
+/// processes made the records; `epochs` includes the metrics of all epochs.
+///
+/// # Errors
+/// If a record is damaged; if runs are missing, unless `partial`; or if epochs are asked for and were not kept.
+pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Result<Merged> {
+    let mut merged = Merged { text: String::new(), runs: 0, missing: 0, origins: vec![] };
+    let mut origins = BTreeSet::new();
+    each(plan, results, |run, record| {
+        let Some(record) = record else {
+            merged.missing += 1;
+            return Ok(());
+        };
+        if epochs && record.epochs.is_none() && record.skipped.is_none() {
+            return Err(Error::Run(format!(
+                "run {}: its epochs were not kept; leave --epochs out, or train with --keep-epochs",
+                run.id
+            )));
+        }
+        if let Some(device) = &record.device {
+            origins.insert(format!("{device}, version {}", record.version));
+        }
+        merged.runs += 1;
+        merged.text += &(line(run, &record, epochs)? + "\n");
+        Ok(())
+    })?;
+    merged.origins = origins.into_iter().collect();
+    if merged.missing > 0 && !partial {
+        return Err(Error::Run(format!(
+            "{} of {} runs are not finished; train them with `homeostat sweep run`, or give --partial",
+            merged.missing,
+            plan.runs.len()
+        )));
+    }
+    Ok(merged)
+}
+
+fn line(run: &PlannedRun, record: &RunRecord, epochs: bool) -> Result<String> {
+    let all = record.epochs.as_ref().filter(|_| epochs);
+    to_json(&Line {
+        id: &run.id,
+        arm: &run.arm,
+        seed: run.seed,
+        diverged: record.diverged,
+        epoch: record.epoch,
+        skipped: &record.skipped,
+        last: record.last.as_ref().map(without_times).transpose()?,
+        config: &run.config,
+        version: &record.version,
+        epochs: all.map(|all| all.iter().map(without_times).collect()).transpose()?,
+    })
+}
+
+fn without_times(metrics: &EpochMetrics) -> Result<Map<String, Value>> {
+    match serde_json::to_value(metrics) {
+        Ok(Value::Object(mut object)) => {
+            object.retain(|key, _| !["seconds", "samples_per_second"].contains(&key.as_str()));
+            Ok(object)
+        }
+        other => Err(Error::Run(format!("metrics cannot be written as JSON: {other:?}"))),
+    }
+}

@@ -1,0 +1,255 @@
+//! PLAN.jsonl: every run of a sweep with its complete configuration, one per line after a header.
+//!
+//! ```json
+//! {"format":1,"name":"rates","hash":"…","version":"0.1.0","runs":40}
+//! {"id":"psi-1-0f3a…","arm":"psi","seed":1,"group":0,"config":{…}}
+//! {"id":"control-1-77c0…","arm":"control","seed":1,"group":0,"after":"psi-1-0f3a…","config":{…}}
+//! ```
+//!
+//! Equal sweeps make equal plans, byte for byte. The hash is that of all lines but the first, so an edited plan shows.
+
+use super::pack::{Key, Packer};
+use super::spec::Sweep;
+use crate::config::{Config, Rule};
+use crate::data::DataSet;
+use crate::error::{Error, Result};
+use crate::population::Population;
+use crate::run::to_json;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Version of the format, raised when an older reader would misunderstand a newer plan.
+const FORMAT: u32 = 1;
+/// A plan is held in memory as a whole.
+const MAX_RUNS: usize = 1_000_000;
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Name of the sweep.
+    pub name: String,
+    /// Tells this plan from any other.
+    pub hash: String,
+    /// Arm after arm, seed after seed.
+    pub runs: Vec<PlannedRun>,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedRun {
+    /// Unlike that of any other run, and fit for a file name; made of arm, seed and configuration alone.
+    pub id: String,
+    /// Its arm.
+    pub arm: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Runs that depend on each other have the same number and stay in one shard.
+    pub group: u32,
+    /// The run whose triggers it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// In full. With `after`, `trace` is relative to the directory of results.
+    pub config: Config,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u32,
+    name: String,
+    hash: String,
+    version: String,
+    runs: usize,
+}
+
+/// What a plan amounts to on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Populations, where the data sets of all runs are here to tell.
+    pub populations: Option<usize>,
+    /// Kinds of runs that cannot be packed together.
+    pub kinds: usize,
+}
+
+impl Plan {
+    /// Every arm with every seed. An arm that repeats traces comes with the seeds of the runs it repeats.
+    ///
+    /// # Errors
+    /// If a configuration makes no sense, or there are too many runs.
+    pub fn new(sweep: &Sweep) -> Result<Self> {
+        if sweep.arms.len().saturating_mul(sweep.seeds.len()) > MAX_RUNS {
+            let (arms, seeds) = (sweep.arms.len(), sweep.seeds.len());
+            return Err(Error::config(format!("{arms} arms × {seeds} seeds: a plan has at most {MAX_RUNS} runs")));
+        }
+        let mut configs: Vec<Vec<Config>> = sweep
+            .arms
+            .iter()
+            .map(|arm| sweep.seeds.iter().map(|&seed| Config { seed, ..arm.config.clone() }).collect())
+            .collect();
+        let id = |arm: usize, place: usize, config: &Config| -> Result<String> {
+            let (name, seed) = (&sweep.arms[arm].name, sweep.seeds[place]);
+            let content = format!("{name}\n{}", to_json(config)?);
+            let mut short = file_safe(name);
+            short.truncate(60);
+            let short = if short.is_empty() { "arm" } else { short.trim_end_matches('-') };
+            Ok(format!("{short}-{seed}-{:012x}", super::fnv(content.as_bytes()) >> 80))
+        };
+        let mut ids: HashMap<(usize, usize), String> = HashMap::new();
+        // Those that repeat come second, because the name of what they repeat is part of their configuration.
+        for repeats in [false, true] {
+            for (a, arm) in sweep.arms.iter().enumerate().filter(|(_, arm)| arm.trace_of.is_some() == repeats) {
+                for (s, config) in configs[a].iter_mut().enumerate() {
+                    if let Some(source) = arm.trace_of {
+                        config.trace = Some(super::results::trace(&ids[&(source, s)]));
+                    }
+                    config.check().map_err(|e| Error::config(format!("arm `{}`: {e}", arm.name)))?;
+                    ids.insert((a, s), id(a, s, config)?);
+                }
+            }
+        }
+        let mut groups: HashMap<(usize, usize), u32> = HashMap::new();
+        let mut runs = Vec::with_capacity(ids.len());
+        for (a, (arm, configs)) in sweep.arms.iter().zip(configs).enumerate() {
+            for (s, config) in configs.into_iter().enumerate() {
+                let next = groups.len() as u32;
+                let group = *groups.entry((arm.trace_of.unwrap_or(a), s)).or_insert(next);
+                let after = arm.trace_of.map(|source| ids[&(source, s)].clone());
+                let (id, arm, seed) = (ids[&(a, s)].clone(), arm.name.clone(), config.seed);
+                runs.push(PlannedRun { id, arm, seed, group, after, config });
+            }
+        }
+        let lines = lines(&runs)?;
+        Self { name: sweep.name.clone(), hash: hash(&lines), runs }.checked()
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// Never for the types of this crate.
+    pub fn to_text(&self) -> Result<String> {
+        let (name, hash, runs) = (self.name.clone(), self.hash.clone(), self.runs.len());
+        let header = Header { format: FORMAT, name, hash, version: env!("CARGO_PKG_VERSION").into(), runs };
+        Ok(format!("{}\n{}", to_json(&header)?, lines(&self.runs)?))
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// If the file is missing, is no plan of a format this program knows, is not whole, or was edited.
+    pub fn read(path: &Path) -> Result<Self> {
+        let refuse = |reason: String| Err(Error::file(path, reason));
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let header: Header = match serde_json::from_str(first) {
+            Ok(header) => header,
+            Err(e) => return refuse(format!("is no plan (line 1: {e}); make one with `homeostat sweep plan`")),
+        };
+        if header.format != FORMAT {
+            return refuse(format!("has format {}, this program reads {FORMAT}; plan the sweep anew", header.format));
+        }
+        if hash(rest) != header.hash {
+            return refuse("is not as it was planned (its hash differs); change the sweep and plan it anew".into());
+        }
+        let line = |(number, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|e| Error::file(path, format!("line {}: {e}", number + 2)))
+        };
+        let runs = rest.lines().enumerate().map(line).collect::<Result<_>>()?;
+        let plan = Self { name: header.name, hash: header.hash, runs };
+        plan.checked().map_err(|e| Error::file(path, e))
+    }
+
+    fn checked(self) -> Result<Self> {
+        let mut places = HashMap::new();
+        for (place, run) in self.runs.iter().enumerate() {
+            if run.id.is_empty() || run.id != file_safe(&run.id) {
+                return Err(Error::config(format!("run `{}`: the id is no file name", run.id)));
+            }
+            if places.insert(&run.id, place).is_some() {
+                return Err(Error::config(format!("run `{}`: two runs have that id", run.id)));
+            }
+        }
+        for run in &self.runs {
+            let Some(after) = &run.after else { continue };
+            let source = places.get(after).map(|&place| &self.runs[place]);
+            if source.is_none_or(|source| source.after.is_some() || source.group != run.group) {
+                return Err(Error::config(format!("run `{}`: cannot come after `{after}`", run.id)));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Names of the arms, in order.
+    #[must_use]
+    pub fn arms(&self) -> Vec<&str> {
+        let mut arms: Vec<&str> = self.runs.iter().map(|run| run.arm.as_str()).collect();
+        arms.dedup();
+        arms
+    }
+
+    /// Number of groups: shards beyond it have nothing to do.
+    #[must_use]
+    pub fn groups(&self) -> u32 {
+        self.runs.iter().map(|run| run.group + 1).max().unwrap_or(0)
+    }
+
+    /// Holds the arms against their data, where that is here, and estimates the populations that this machine would make.
+    ///
+    /// # Errors
+    /// If an arm does not go with its data: a warm-up longer than the run, for instance.
+    pub fn estimate(&self) -> Result<Estimate> {
+        let mut kinds: Vec<(Key, usize, &PlannedRun)> = vec![];
+        let mut data: HashMap<&str, Option<Arc<DataSet>>> = HashMap::new();
+        let mut arm = None;
+        for run in &self.runs {
+            let key = Key::new(&run.config, run.after.is_some());
+            match kinds.iter_mut().find(|(other, ..)| *other == key) {
+                Some((_, count, _)) => *count += 1,
+                None => kinds.push((key, 1, run)),
+            }
+            let name = run.config.data.as_str();
+            let data = data.entry(name).or_insert_with(|| DataSet::open(name).ok().map(Arc::new));
+            // Of an arm the first run tells; a replay has its trace only later.
+            if arm.replace(&run.arm) != Some(&run.arm) && run.config.rule != Rule::Replay && run.config.init.is_none() {
+                if let Some(data) = data {
+                    Population::new(vec![run.config.clone()], Arc::clone(data), None)
+                        .map_err(|e| Error::config(format!("arm `{}`: {e}", run.arm)))?;
+                }
+            }
+        }
+        let mut populations = Some(0);
+        for (_, count, run) in &kinds {
+            let members = match &data[run.config.data.as_str()] {
+                Some(data) => Some(Packer::new(&run.config.device.parse()?).members(&run.config, data)),
+                None => None,
+            };
+            populations = populations.zip(members).map(|(sum, members)| sum + count.div_ceil(members));
+        }
+        Ok(Estimate { populations, kinds: kinds.len() })
+    }
+}
+
+fn lines(runs: &[PlannedRun]) -> Result<String> {
+    runs.iter().map(|run| Ok(to_json(run)? + "\n")).collect()
+}
+
+fn hash(lines: &str) -> String {
+    format!("{:032x}", super::fnv(lines.as_bytes()))
+}
+
+/// A name as a part of file names: letters, digits, `.`, `_` and single `-`, not too long.
+fn file_safe(name: &str) -> String {
+    let mut safe = String::new();
+    for c in name.chars() {
+        match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => safe.push(c),
+            '.' if !safe.is_empty() => safe.push(c),
+            _ if safe.ends_with('-') || safe.is_empty() => {}
+            _ => safe.push('-'),
+        }
+    }
+    safe.truncate(100);
+    safe.trim_end_matches('-').to_owned()
+}

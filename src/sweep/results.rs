@@ -1,0 +1,202 @@
+//! The directory of results: one file per finished run, written whole or not at all, so that any number of processes may
+//! share it and any of them may die.
+//!
+//! ```text
+//! plan.id                name and hash of the plan: another plan is refused
+//! runs/ID.json           the record of a finished run
+//! models/ID.safetensors  its network, with --keep-models
+//! traces/ID.safetensors  its trigger times, where another run repeats them
+//! ```
+
+use super::plan::{Plan, PlannedRun};
+use crate::config::Config;
+use crate::engine::DeviceInfo;
+use crate::error::{Error, Result};
+use crate::run::{to_json, write_atomic};
+use crate::trainer::EpochMetrics;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `runs/ID.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Of the plan.
+    pub id: String,
+    /// Of the plan.
+    pub arm: String,
+    /// Of the plan.
+    pub seed: u64,
+    /// Whether its loss stopped being finite; `last` is then the last epoch before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
+    /// The epoch in which it diverged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+    /// Why it could not be trained: the run that it repeats diverged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// Metrics of the last epoch; a run that diverged in its first has none.
+    #[serde(rename = "final", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<EpochMetrics>,
+    /// Of the plan.
+    pub config: Config,
+    /// What it ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceInfo>,
+    /// Version of this program.
+    pub version: String,
+    /// Wall-clock seconds of the population it was trained in.
+    pub seconds: f64,
+    /// Runs in that population.
+    pub members: usize,
+    /// Metrics of all epochs, with `--keep-epochs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<Vec<EpochMetrics>>,
+}
+
+impl RunRecord {
+    /// The record of a run that was never trained, because of `reason`.
+    pub(super) fn skipped(run: &PlannedRun, reason: String) -> Self {
+        Self {
+            id: run.id.clone(),
+            arm: run.arm.clone(),
+            seed: run.seed,
+            diverged: false,
+            epoch: None,
+            skipped: Some(reason),
+            last: None,
+            config: run.config.clone(),
+            device: None,
+            version: env!("CARGO_PKG_VERSION").into(),
+            seconds: 0.0,
+            members: 0,
+            epochs: None,
+        }
+    }
+}
+
+/// Where the trace of a run lies in the directory of results.
+pub(super) fn trace(id: &str) -> PathBuf {
+    PathBuf::from(format!("traces/{id}.safetensors"))
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Owner {
+    name: String,
+    hash: String,
+}
+
+/// The directory of results of one plan.
+#[derive(Clone, Debug)]
+pub struct Results {
+    path: PathBuf,
+}
+
+impl Results {
+    /// The usual place: beside the plan, named as it without `.jsonl`.
+    #[must_use]
+    pub fn beside(plan: &Path) -> PathBuf {
+        match plan.extension() {
+            Some(_) => plan.with_extension(""),
+            None => plan.with_extension("results"),
+        }
+    }
+
+    /// Takes `path` for the results of `plan`, creating what is missing.
+    ///
+    /// # Errors
+    /// If it holds the results of another plan, or the file system refuses.
+    pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
+        for part in ["runs", "models", "traces"] {
+            let folder = path.join(part);
+            fs::create_dir_all(&folder)
+                .map_err(|e| Error::file(folder, format!("cannot create the directory: {e}")))?;
+        }
+        let results = Self { path: path.to_owned() };
+        if !results.belongs_to(plan)? {
+            let owner = Owner { name: plan.name.clone(), hash: plan.hash.clone() };
+            write_atomic(&path.join("plan.id"), (to_json(&owner)? + "\n").as_bytes())?;
+        }
+        Ok(results)
+    }
+
+    /// The results of `plan` in `path`; there may be none yet.
+    ///
+    /// # Errors
+    /// If it holds the results of another plan.
+    pub fn open(path: &Path, plan: &Plan) -> Result<Self> {
+        let results = Self { path: path.to_owned() };
+        results.belongs_to(plan).map(|_| results)
+    }
+
+    /// Whether the directory is known to be the plan's; `false` if it is nobody's.
+    fn belongs_to(&self, plan: &Plan) -> Result<bool> {
+        let path = self.path.join("plan.id");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(Error::file(path, e)),
+        };
+        let owner: Owner = serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?;
+        if owner.hash == plan.hash {
+            return Ok(true);
+        }
+        Err(Error::file(
+            &self.path,
+            format!(
+                "holds the results of another plan (`{}`, hash {}; this one has {}); give another directory",
+                owner.name, owner.hash, plan.hash
+            ),
+        ))
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ids of the finished runs.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn finished(&self) -> Result<HashSet<String>> {
+        let folder = self.path.join("runs");
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
+            entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
+        };
+        let entries = entries.map_err(|e| Error::file(&folder, e))?;
+        // Hidden files are somebody's unfinished writing; no id begins with a dot.
+        let id = |entry: fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned());
+        Ok(entries.into_iter().filter_map(id).collect())
+    }
+
+    /// The record of a finished run.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub fn record(&self, id: &str) -> Result<RunRecord> {
+        let path = self.record_path(id);
+        let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+        serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is no record of a run: {e}")))
+    }
+
+    pub(super) fn write(&self, record: &RunRecord) -> Result<()> {
+        write_atomic(&self.record_path(&record.id), (to_json(record)? + "\n").as_bytes())
+    }
+
+    fn record_path(&self, id: &str) -> PathBuf {
+        self.path.join(format!("runs/{id}.json"))
+    }
+
+    pub(super) fn model_path(&self, id: &str) -> PathBuf {
+        self.path.join(format!("models/{id}.safetensors"))
+    }
+
+    pub(super) fn trace_path(&self, id: &str) -> PathBuf {
+        self.path.join(trace(id))
+    }
+}

@@ -1,0 +1,362 @@
+//! Training the runs of a shard: which are due, in which populations, and what becomes of them.
+
+use super::pack::{Key, Packer};
+use super::plan::{Plan, PlannedRun};
+use super::results::{Results, RunRecord};
+use super::shard::Shard;
+use crate::config::Config;
+use crate::data::DataSet;
+use crate::device::{self, Choice};
+use crate::engine::DeviceInfo;
+use crate::error::{Error, Result};
+use crate::gpu::Pick;
+use crate::population::{MemberState, Population};
+use crate::run::{Model, Trace};
+use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How to train a plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which part of it.
+    pub shard: Shard,
+    /// Device in the place of the one that each run names.
+    pub device: Option<String>,
+    /// Members of a population at most.
+    pub max_members: Option<usize>,
+    /// Keep the trained networks.
+    pub keep_models: bool,
+    /// Keep the metrics of every epoch.
+    pub keep_epochs: bool,
+    /// Setting it stops the sweep within a fraction of a second.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// A population that has been trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PopulationDone {
+    /// Its runs.
+    pub members: usize,
+    /// How many of them diverged.
+    pub diverged: usize,
+    /// n_0 … n_L.
+    pub widths: Vec<usize>,
+    /// Epochs of each.
+    pub epochs: u32,
+    /// What it ran on.
+    pub device: DeviceInfo,
+    /// Wall-clock seconds, set-up included.
+    pub seconds: f64,
+    /// Training samples of all members over these seconds.
+    pub samples_per_second: f64,
+    /// Runs of the shard that are finished.
+    pub finished: usize,
+    /// Runs of the shard.
+    pub runs: usize,
+    /// Estimate of the seconds that the others take.
+    pub seconds_left: f64,
+}
+
+/// Who follows a sweep.
+pub trait Watcher {
+    /// Something that is not as one would expect.
+    fn note(&mut self, text: &str);
+
+    /// A population has been trained and its records are written.
+    fn population(&mut self, done: &PopulationDone);
+
+    /// The record of a run is written.
+    ///
+    /// # Errors
+    /// Stops the sweep with this error.
+    fn finished(&mut self, record: &RunRecord) -> Result<()>;
+}
+
+/// What a call of [`run()`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Runs of the shard.
+    pub runs: usize,
+    /// Those that were finished before.
+    pub before: usize,
+    /// Those that diverged now, or repeat one that did.
+    pub failed: usize,
+    /// Populations trained.
+    pub populations: usize,
+}
+
+/// Trains what is not yet finished of a shard.
+///
+/// # Errors
+/// [`Error::Interrupted`] once the interrupt flag is set, or what a population failed with; runs finished before are
+/// kept, and the next call goes on from there.
+pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn Watcher) -> Result<Summary> {
+    let mine: Vec<&PlannedRun> = plan.runs.iter().filter(|run| options.shard.holds(run)).collect();
+    let mut finished = results.finished()?;
+    let repeated: HashSet<&str> = plan.runs.iter().filter_map(|run| run.after.as_deref()).collect();
+    finished.retain(|id| !mends(results, &mine, id, &repeated));
+    let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !finished.contains(&run.id)).collect();
+    let mut diverged: HashSet<String> = HashSet::new();
+    for run in mine.iter().filter(|run| repeated.contains(run.id.as_str()) && finished.contains(&run.id)) {
+        diverged.extend(results.record(&run.id)?.diverged.then(|| run.id.clone()));
+    }
+    let mut summary = Summary { runs: mine.len(), before: mine.len() - todo.len(), ..Summary::default() };
+    let mut sweep = Sweep { results, options, repeated, data: None, packers: HashMap::new(), ceilings: vec![] };
+    let (started, all) = (Instant::now(), work(&todo));
+    while !todo.is_empty() {
+        if options.interrupt.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        // Those that nobody waits for come last: then all that repeat anything can be packed together.
+        let next = todo.iter().position(|run| run.after.is_none()).unwrap_or(0);
+        if let Some(after) = todo[next].after.as_ref().filter(|after| diverged.contains(*after)) {
+            let reason = format!("run {after}, which it repeats, diverged");
+            let record = RunRecord::skipped(todo.remove(next), reason);
+            results.write(&record)?;
+            watcher.finished(&record)?;
+            summary.failed += 1;
+            continue;
+        }
+        let (members, mut done) = sweep.population(&todo, next, &diverged, watcher)?;
+        for record in members {
+            results.write(&record)?;
+            watcher.finished(&record)?;
+            summary.failed += usize::from(record.diverged);
+            todo.retain(|run| run.id != record.id);
+            diverged.extend(record.diverged.then_some(record.id));
+        }
+        summary.populations += 1;
+        let left = work(&todo);
+        done.finished = mine.len() - todo.len();
+        done.runs = mine.len();
+        done.seconds_left = started.elapsed().as_secs_f64() * left / (all - left).max(1e-9);
+        watcher.population(&done);
+    }
+    Ok(summary)
+}
+
+/// Whether a finished run must be trained again, because a trace that others wait for is gone.
+fn mends(results: &Results, mine: &[&PlannedRun], id: &str, repeated: &HashSet<&str>) -> bool {
+    repeated.contains(id)
+        && !results.trace_path(id).exists()
+        && mine.iter().any(|run| run.id == id)
+        && results.record(id).is_ok_and(|record| !record.diverged)
+}
+
+/// A measure of the time that runs take, good enough to say how much is left.
+fn work(runs: &[&PlannedRun]) -> f64 {
+    let weights = |config: &Config| {
+        let inner: usize = config.hidden.0.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        (inner + 100 * config.hidden.0.iter().sum::<usize>() + 1000) as f64
+    };
+    runs.iter().map(|run| f64::from(run.config.epochs) * weights(&run.config)).sum()
+}
+
+struct Sweep<'a> {
+    results: &'a Results,
+    options: &'a Options,
+    /// Ids of the runs that others repeat.
+    repeated: HashSet<&'a str>,
+    /// The last data set used, by name.
+    data: Option<Arc<DataSet>>,
+    packers: HashMap<String, Packer>,
+    /// Members that a kind of run turned out to have memory for, where that was less than estimated.
+    ceilings: Vec<(Key, usize)>,
+}
+
+impl Sweep<'_> {
+    /// Trains the population that `todo[next]` belongs to.
+    fn population(
+        &mut self,
+        todo: &[&PlannedRun],
+        next: usize,
+        diverged: &HashSet<String>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(Vec<RunRecord>, PopulationDone)> {
+        let key_of = |run: &PlannedRun| Key::new(&run.config, run.after.is_some());
+        let key = key_of(todo[next]);
+        let lost = |run: &PlannedRun| run.after.as_ref().is_some_and(|after| diverged.contains(after));
+        let alike: Vec<&PlannedRun> =
+            todo[next..].iter().copied().filter(|run| key_of(run) == key && !lost(run)).collect();
+        let first = &alike[0].config;
+        let data = self.data(&first.data)?;
+        let device = self.options.device.as_deref().unwrap_or(&first.device).to_owned();
+        let choice: Choice = device.parse()?;
+        let packer = *self.packers.entry(device.clone()).or_insert_with(|| Packer::new(&choice));
+        let ceiling = self.ceilings.iter().find(|(other, _)| *other == key).map_or(usize::MAX, |(_, most)| *most);
+        let most = packer.members(first, &data).min(ceiling).min(self.options.max_members.unwrap_or(usize::MAX)).max(1);
+        let mut members = packer.share(alike.len(), most);
+        loop {
+            match self.train(&alike[..members], &device, &choice, &data, watcher) {
+                Err(Trouble::Opening(Error::Device(reason))) if members > 1 => {
+                    members /= 2;
+                    watcher.note(&format!("{reason}; going on with {members} members"));
+                    self.ceilings.retain(|(other, _)| *other != key);
+                    self.ceilings.push((key.clone(), members));
+                }
+                Err(Trouble::Opening(error) | Trouble::Training(error)) => return Err(error),
+                Ok(done) => return Ok(done),
+            }
+        }
+    }
+
+    fn data(&mut self, name: &str) -> Result<Arc<DataSet>> {
+        if let Some(data) = self.data.as_ref().filter(|data| data.name == name) {
+            return Ok(Arc::clone(data));
+        }
+        // The one before is let go first: two large ones need not fit into memory together.
+        self.data = None;
+        Ok(Arc::clone(self.data.insert(Arc::new(DataSet::open(name)?))))
+    }
+
+    fn train(
+        &self,
+        runs: &[&PlannedRun],
+        device: &str,
+        choice: &Choice,
+        data: &Arc<DataSet>,
+        watcher: &mut dyn Watcher,
+    ) -> std::result::Result<(Vec<RunRecord>, PopulationDone), Trouble> {
+        let started = Instant::now();
+        let config = |run: &&PlannedRun| {
+            let trace = run.after.as_ref().map(|id| self.results.trace_path(id));
+            Config { device: device.to_owned(), trace: trace.or(run.config.trace.clone()), ..run.config.clone() }
+        };
+        let configs: Vec<Config> = runs.iter().map(config).collect();
+        let model = configs[0].init.as_deref().map(Model::read).transpose()?;
+        if let Some(model) = &model {
+            model.check_data(data)?;
+        }
+        let population = Population::new(configs, Arc::clone(data), model.as_ref().map(Model::classes));
+        let population = Arc::new(population.map_err(|e| match e {
+            Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
+            other => other,
+        })?);
+        let mut state = population.initial_state();
+        if let Some(model) = &model {
+            for (state, config) in state.iter_mut().zip(&population.configs) {
+                model.apply_weights(state);
+                model.apply_rates(config, state)?;
+            }
+        }
+        // `auto` would answer a population too large for the adapter with the CPU engine.
+        let strict = Choice::Gpu(Pick::Hardware);
+        let alone = population.len() == 1 || !(*choice == Choice::Auto && device::automatic().is_some());
+        let opened = device::open(if alone { choice } else { &strict }, &population, &state);
+        let opened = opened.map_err(Trouble::Opening)?;
+        drop(state);
+        if let Some(note) = &opened.note {
+            watcher.note(note);
+        }
+        let info = opened.engine.device().clone();
+        let interrupt = Arc::clone(&self.options.interrupt);
+        let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
+        let mut follower = Follower::new(runs.len(), self.options.keep_epochs);
+        trainer.run(&mut follower)?;
+        let wanted = |run: &PlannedRun| self.options.keep_models || self.repeated.contains(run.id.as_str());
+        if runs.iter().any(|run| wanted(run)) {
+            let states = trainer.state()?;
+            for ((run, state), _) in runs.iter().zip(&states).zip(&follower.diverged).filter(|(_, d)| d.is_none()) {
+                self.keep(run, &population, state)?;
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let samples = population.train_rows() as f64 * f64::from(population.shared().epochs) * runs.len() as f64;
+        let done = PopulationDone {
+            members: runs.len(),
+            diverged: follower.diverged.iter().flatten().count(),
+            widths: population.topology.widths().to_vec(),
+            epochs: population.shared().epochs,
+            device: info.clone(),
+            seconds,
+            samples_per_second: samples / seconds.max(1e-9),
+            finished: 0,
+            runs: 0,
+            seconds_left: 0.0,
+        };
+        Ok((follower.records(runs, &info, seconds), done))
+    }
+
+    /// Writes the files of a run that must be there before its record is.
+    fn keep(&self, run: &PlannedRun, population: &Population, state: &MemberState) -> Result<()> {
+        let topology = &population.topology;
+        if self.options.keep_models {
+            Model::from_state(&run.config, topology, state)?.write(&self.results.model_path(&run.id))?;
+        }
+        if self.repeated.contains(run.id.as_str()) {
+            let trace = Trace::from_state(&run.config, topology, state, population.ticks());
+            trace.write(topology, &self.results.trace_path(&run.id))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a population was not trained.
+enum Trouble {
+    /// The device could not take it; a smaller one may fit.
+    Opening(Error),
+    /// Anything else.
+    Training(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Training(error)
+    }
+}
+
+/// Keeps what the trainer reports of every member until it diverges.
+struct Follower {
+    last: Vec<Option<EpochMetrics>>,
+    diverged: Vec<Option<u32>>,
+    epochs: Option<Vec<Vec<EpochMetrics>>>,
+}
+
+impl Follower {
+    fn new(members: usize, keep_epochs: bool) -> Self {
+        let epochs = keep_epochs.then(|| vec![vec![]; members]);
+        Self { last: vec![None; members], diverged: vec![None; members], epochs }
+    }
+
+    fn records(self, runs: &[&PlannedRun], device: &DeviceInfo, seconds: f64) -> Vec<RunRecord> {
+        let Self { mut last, diverged, mut epochs } = self;
+        let record = |(member, run): (usize, &&PlannedRun)| RunRecord {
+            id: run.id.clone(),
+            arm: run.arm.clone(),
+            seed: run.seed,
+            diverged: diverged[member].is_some(),
+            epoch: diverged[member],
+            skipped: None,
+            last: last[member].take(),
+            config: run.config.clone(),
+            device: Some(device.clone()),
+            version: env!("CARGO_PKG_VERSION").into(),
+            seconds,
+            members: runs.len(),
+            epochs: epochs.as_mut().map(|all| std::mem::take(&mut all[member])),
+        };
+        runs.iter().enumerate().map(record).collect()
+    }
+}
+
+impl Observer for Follower {
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        for (member, metrics) in metrics.iter().enumerate().filter(|(m, _)| self.diverged[*m].is_none()) {
+            self.last[member] = Some(metrics.clone());
+            if let Some(epochs) = &mut self.epochs {
+                epochs[member].push(metrics.clone());
+            }
+        }
+        let over = self.diverged.iter().all(Option::is_some);
+        Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
+        self.diverged[member] = Some(epoch);
+        ControlFlow::Continue(())
+    }
+}

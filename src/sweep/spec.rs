@@ -1,0 +1,400 @@
+//! What a person writes: SWEEP.toml, and its arms with grids, random draws and traces worked out.
+//!
+//! ```toml
+//! name = "rates"
+//! seeds = 10                  # how many, or a list
+//! first-seed = 1
+//!
+//! [base]                      # for every arm: the long flags as keys, and preset
+//! preset = "paper-2025"
+//! epochs = 20
+//!
+//! [random]                    # for the arms that say random = M
+//! alpha0 = { min = 0.01, max = 1.0, log = true }
+//!
+//! [[arm]]
+//! name = "psi"
+//! theta = [0.1, 0.2]          # a grid: "psi theta=0.1" and "psi theta=0.2"
+//!
+//! [[arm]]
+//! name = "control"
+//! trace-of = "psi"            # rule = "replay", on the settings of psi, theta included
+//! replay = "shuffle"
+//!
+//! [[arm]]
+//! name = "tuned"
+//! rule = "constant"
+//! random = 8                  # "tuned draw=1 alpha0=0.0371" …
+//! ```
+
+use crate::config::{Config, Preset, Rule};
+use crate::error::{Error, Result};
+use crate::rng::{Random, Stream};
+use crate::run::Model;
+use clap::ValueEnum;
+use serde::Deserialize;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// A sweep with every arm worked out.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Its name, for people.
+    pub name: String,
+    /// Seeds of every arm, in order.
+    pub seeds: Vec<u64>,
+    /// In the order of the file; the variants of one arm in the order of its keys.
+    pub arms: Vec<Arm>,
+}
+
+/// One arm: settings that differ from run to run in the seed alone.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// Unlike that of any other arm of the sweep.
+    pub name: String,
+    /// Complete and checked. With `trace_of` the trace is a mere placeholder.
+    pub config: Config,
+    /// Place of the arm whose triggers it repeats.
+    pub trace_of: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    name: Option<String>,
+    seeds: Seeds,
+    first_seed: Option<u64>,
+    #[serde(default)]
+    random_seed: u64,
+    #[serde(default)]
+    base: Table,
+    #[serde(default)]
+    random: Table,
+    arm: Vec<Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected how many seeds, or a list of them")]
+enum Seeds {
+    Count(u32),
+    List(Vec<u64>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected { min = A, max = B, log = true } or { choice = [A, B] }")]
+enum Range {
+    Whole(Bounds<i64>),
+    Real(Bounds<f64>),
+    Choice(Choice),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds<T> {
+    min: T,
+    max: T,
+    #[serde(default)]
+    log: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Choice {
+    choice: Vec<Value>,
+}
+
+/// One point of an arm's grid and draws, before it is laid over anything.
+struct Variant {
+    suffix: String,
+    settings: Table,
+}
+
+/// An arm of the file, and its variants by themselves.
+struct Declared {
+    name: String,
+    trace_of: Option<String>,
+    variants: Vec<Variant>,
+}
+
+impl Sweep {
+    /// Reads a sweep.
+    ///
+    /// # Errors
+    /// If the file cannot be read or parsed, or an arm makes no sense; names the arm and the key.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let file: File = toml::from_str(&text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
+        Self::resolve(file, &stem)
+    }
+
+    fn resolve(file: File, stem: &str) -> Result<Self> {
+        let seeds = seeds(&file)?;
+        if file.arm.is_empty() {
+            return Err(Error::config("a sweep needs at least one [[arm]]"));
+        }
+        forbid("[base]", &file.base, &["seed", "trace"])?;
+        let mut declared: Vec<Declared> = vec![];
+        for (place, table) in file.arm.into_iter().enumerate() {
+            let arm = Declared::new(table, place, &file.random, file.random_seed)?;
+            if declared.iter().any(|other| other.name == arm.name) {
+                return Err(Error::config(format!("arm `{}`: another arm has that name", arm.name)));
+            }
+            declared.push(arm);
+        }
+        let mut arms: Vec<Arm> = vec![];
+        let mut wanted: Vec<Option<String>> = vec![];
+        for arm in &declared {
+            for (name, layers, target) in arm.expand(&declared)? {
+                if arms.iter().any(|other| other.name == name) {
+                    return Err(Error::config(format!("arm `{name}`: comes about twice; give every value once")));
+                }
+                let config = resolve(&file.base, &layers, target.is_some())
+                    .map_err(|e| Error::config(format!("arm `{name}`: {e}")))?;
+                arms.push(Arm { name, config, trace_of: None });
+                wanted.push(target);
+            }
+        }
+        for (place, target) in wanted.into_iter().enumerate() {
+            let Some(target) = target else { continue };
+            let source = arms.iter().position(|arm| arm.name == target).expect("expanded from it");
+            if arms[source].config.rule != Rule::Psi {
+                return Err(Error::config(format!(
+                    "arm `{}`: trace-of: arm `{target}` is not of rule psi and leaves no trace",
+                    arms[place].name
+                )));
+            }
+            arms[place].trace_of = Some(source);
+        }
+        Ok(Self { name: file.name.unwrap_or_else(|| stem.to_owned()), seeds, arms })
+    }
+}
+
+fn seeds(file: &File) -> Result<Vec<u64>> {
+    let seeds: Vec<u64> = match (&file.seeds, file.first_seed) {
+        (Seeds::Count(count), first) => (first.unwrap_or(1)..).take(*count as usize).collect(),
+        (Seeds::List(list), None) => list.clone(),
+        (Seeds::List(_), Some(_)) => return Err(Error::config("first-seed: means nothing beside a list of seeds")),
+    };
+    let mut sorted = seeds.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    match seeds.is_empty() {
+        true => Err(Error::config("seeds: give at least one")),
+        false if sorted.len() < seeds.len() => Err(Error::config("seeds: the list has one of them twice")),
+        false => Ok(seeds),
+    }
+}
+
+fn forbid(place: &str, table: &Table, keys: &[&str]) -> Result<()> {
+    match keys.iter().find(|key| table.contains_key(**key)) {
+        Some(&"seed") => Err(Error::config(format!("{place}: seed: seeds belong to the sweep; use seeds = N"))),
+        Some(key) => {
+            Err(Error::config(format!("{place}: {key}: is set by the sweep; use trace-of = \"ARM\" in an arm")))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Declared {
+    fn new(mut table: Table, place: usize, shared: &Table, seed: u64) -> Result<Self> {
+        let name = match table.remove("name") {
+            Some(Value::String(name)) if !name.trim().is_empty() => name,
+            _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
+        };
+        let refuse = |reason: String| Err(Error::config(format!("arm `{name}`: {reason}")));
+        forbid(&format!("arm `{name}`"), &table, &["seed"])?;
+        let trace_of = match table.remove("trace-of") {
+            None => None,
+            Some(Value::String(target)) => Some(target),
+            Some(_) => return refuse("trace-of: must be the name of an arm".into()),
+        };
+        let draws = match table.remove("random") {
+            None => 0,
+            Some(Value::Integer(draws)) if (1..=1_000_000).contains(&draws) => draws as u32,
+            Some(_) => return refuse("random: must be a number of draws, at least 1".into()),
+        };
+        let mut ranges: Vec<(String, Range)> = vec![];
+        // What the arm says itself, as a value or a range, wins over [random].
+        let of_all = shared.iter().filter(|(key, _)| draws > 0 && !table.contains_key(*key));
+        for (key, value) in of_all.chain(table.iter().filter(|(_, value)| value.is_table())) {
+            match range(value) {
+                Ok(range) => ranges.push((key.clone(), range)),
+                Err(reason) => return refuse(format!("{key}: {reason}")),
+            }
+        }
+        ranges.sort_by(|a, b| a.0.cmp(&b.0));
+        table.retain(|_, value| !value.is_table());
+        match (ranges.first(), draws) {
+            (Some((key, _)), 0) => return refuse(format!("{key}: is a range; say random = M, how many draws")),
+            (None, 1..) => return refuse("random: there is no range to draw from, here or in [random]".into()),
+            _ => {}
+        }
+        let mut variants = vec![];
+        for point in grid(&table).map_err(|e| Error::config(format!("arm `{name}`: {e}")))? {
+            variants.extend(drawn(point, &ranges, draws, seed));
+        }
+        Ok(Self { name, trace_of, variants })
+    }
+
+    /// Name, layers of settings and the arm to repeat, for every variant.
+    #[allow(clippy::type_complexity)]
+    fn expand<'a>(&'a self, all: &'a [Self]) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
+        let own = |suffix: &str| format!("{}{suffix}", self.name);
+        let Some(target) = &self.trace_of else {
+            return Ok(self.variants.iter().map(|v| (own(&v.suffix), vec![&v.settings], None)).collect());
+        };
+        let refuse =
+            |reason: &str| Err(Error::config(format!("arm `{}`: trace-of = \"{target}\": {reason}", self.name)));
+        let matches = |source: &'a Self| {
+            let whole = source.name == *target;
+            // One of a grid named in full gives its name only if that is not asked for by the grid's own.
+            let suffix = move |v: &'a Variant| if whole { v.suffix.as_str() } else { "" };
+            let named = |v: &&Variant| whole || format!("{}{}", source.name, v.suffix) == *target;
+            source.variants.iter().filter(named).map(|v| (source, v, suffix(v))).collect::<Vec<_>>()
+        };
+        let found: Vec<_> = all.iter().flat_map(matches).collect();
+        if found.is_empty() {
+            return refuse("there is no such arm");
+        }
+        if found.iter().any(|(source, ..)| source.trace_of.is_some()) {
+            return refuse("that arm repeats a trace itself; name the arm of rule psi");
+        }
+        let mut expanded = vec![];
+        for variant in &self.variants {
+            for (source, theirs, suffix) in &found {
+                let name = own(&format!("{}{suffix}", variant.suffix));
+                let source = format!("{}{}", source.name, theirs.suffix);
+                expanded.push((name, vec![&theirs.settings, &variant.settings], Some(source)));
+            }
+        }
+        Ok(expanded)
+    }
+}
+
+fn range(value: &Value) -> std::result::Result<Range, String> {
+    let range: Range = value.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+    let wrong = match &range {
+        Range::Whole(Bounds { min, max, log }) => *min > *max || (*log && *min < 1),
+        Range::Real(Bounds { min, max, log }) => {
+            !(min.is_finite() && max.is_finite() && min <= max) || (*log && *min <= 0.0)
+        }
+        Range::Choice(Choice { choice }) => choice.is_empty(),
+    };
+    if wrong {
+        Err("needs min ≤ max, min above 0 with log, and a choice something to choose".into())
+    } else {
+        Ok(range)
+    }
+}
+
+/// All combinations of the values of the keys that have several; the last key varies fastest.
+fn grid(table: &Table) -> std::result::Result<Vec<Variant>, String> {
+    let mut points = vec![Variant { suffix: String::new(), settings: Table::new() }];
+    for (key, value) in table {
+        let axis = match value {
+            // A list is a single value of `hidden`, so there a grid is a list of lists.
+            Value::Array(values) if key == "hidden" && !values.iter().any(Value::is_array) => None,
+            Value::Array(values) if key == "hidden" && !values.iter().all(Value::is_array) => {
+                return Err("hidden: is a list of widths, or a list of such lists".into());
+            }
+            Value::Array(values) if values.is_empty() => return Err(format!("{key}: has no value")),
+            Value::Array(values) => Some(values),
+            _ => None,
+        };
+        let Some(axis) = axis else {
+            points.iter_mut().for_each(|point| drop(point.settings.insert(key.clone(), value.clone())));
+            continue;
+        };
+        points = points.iter().flat_map(|point| axis.iter().map(|value| point.with(key, value))).collect();
+    }
+    Ok(points)
+}
+
+impl Variant {
+    fn with(&self, key: &str, value: &Value) -> Self {
+        let mut settings = self.settings.clone();
+        settings.insert(key.to_owned(), value.clone());
+        Self { suffix: format!("{} {key}={}", self.suffix, shown(value)), settings }
+    }
+}
+
+/// The draws at a point of the grid. Draw number m of a key is the same in every arm, at every point: rules are tuned on
+/// equal terms, and a further key moves none of the others.
+fn drawn(point: Variant, ranges: &[(String, Range)], draws: u32, seed: u64) -> Vec<Variant> {
+    if draws == 0 {
+        return vec![point];
+    }
+    let draw = |m: u32| {
+        let named = Variant { suffix: format!("{} draw={m}", point.suffix), settings: point.settings.clone() };
+        ranges.iter().fold(named, |variant, (key, range)| {
+            let mut random = Random::new(seed ^ super::fnv(key.as_bytes()) as u64, Stream::Sweep, m);
+            variant.with(key, &range.draw(&mut random))
+        })
+    };
+    (1..=draws).map(draw).collect()
+}
+
+impl Range {
+    fn draw(&self, random: &mut Random) -> Value {
+        let between = |min: f64, max: f64, log: bool, share: f64| match log {
+            true => (min.ln() + share * (max.ln() - min.ln())).exp(),
+            false => min + share * (max - min),
+        };
+        match self {
+            // Each whole number owns the interval of length 1 that begins at it.
+            Self::Whole(Bounds { min, max, log }) => {
+                let value = between(*min as f64, *max as f64 + 1.0, *log, random.uniform());
+                Value::Integer((value.floor() as i64).clamp(*min, *max))
+            }
+            // Four digits are more than a search can tell apart, and make names that people can read.
+            Self::Real(Bounds { min, max, log }) => {
+                let value = between(*min, *max, *log, random.uniform());
+                let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+                Value::Float(rounded.clamp(*min, *max))
+            }
+            Self::Choice(Choice { choice }) => choice[random.below(choice.len() as u32) as usize].clone(),
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(shown).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// The configuration of an arm: defaults, preset, base, then its own layers, of which a later one wins.
+fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
+    let mut layers: Vec<Table> = std::iter::once(base).chain(layers.iter().copied()).cloned().collect();
+    let preset = layers.iter_mut().filter_map(|layer| layer.remove("preset")).last();
+    let preset = match preset {
+        None => Table::new(),
+        Some(Value::String(name)) => Config::preset(
+            Preset::from_str(&name, false).map_err(|_| Error::config(format!("preset: there is no `{name}`")))?,
+        ),
+        Some(_) => return Err(Error::config("preset: must be a name")),
+    };
+    if replays && let Some(own) = layers.last_mut() {
+        if own.get("rule").is_some_and(|rule| rule.as_str() != Some("replay")) {
+            return Err(Error::config("trace-of: needs rule = \"replay\""));
+        }
+        if own.contains_key("trace") {
+            return Err(Error::config("trace: is set by trace-of; give one of them"));
+        }
+        own.insert("rule".into(), "replay".into());
+        own.insert("trace".into(), "trace".into());
+    }
+    let hidden_given = layers.iter().any(|layer| layer.contains_key("hidden"));
+    let mut config = Config::overlay(std::iter::once(&preset).chain(&layers))?;
+    // The rest as `train` records it.
+    let Some(path) = &config.init else {
+        config.init_scheme = Some(config.resolved_init_scheme());
+        return Ok(config);
+    };
+    let model = Model::read(path)?;
+    model.adopt_hidden(&mut config, hidden_given)?;
+    Ok(config)
+}
