@@ -212,11 +212,14 @@ impl Plan {
             let name = run.config.data.as_str();
             let data = data.entry(name).or_insert_with(|| DataSet::open(name).ok().map(Arc::new));
             // Of an arm the first run tells; a replay has its trace only later.
-            if arm.replace(&run.arm) != Some(&run.arm) && run.config.rule != Rule::Replay && run.config.init.is_none() {
-                if let Some(data) = data {
-                    Population::new(vec![run.config.clone()], Arc::clone(data), None)
-                        .map_err(|e| Error::config(format!("arm `{}`: {e}", run.arm)))?;
-                }
+            let told = arm.replace(&run.arm) == Some(&run.arm);
+            if !told
+                && run.config.rule != Rule::Replay
+                && run.config.init.is_none()
+                && let Some(data) = data
+            {
+                Population::new(vec![run.config.clone()], Arc::clone(data), None)
+                    .map_err(|e| Error::config(format!("arm `{}`: {e}", run.arm)))?;
             }
         }
         let mut populations = Some(0);
