@@ -165,7 +165,7 @@ fn seeds_are_paired_and_arms_differ_in_nothing_else() {
         let bare = |config: &Config| Config { seed: 0, trace: None, ..config.clone() };
         assert_eq!(bare(&runs[0].config), bare(&runs[1].config));
     }
-    let of = |prefix: &str| plan.runs.iter().filter(move |run| run.arm.starts_with(prefix));
+    let of = |prefix: &'static str| plan.runs.iter().filter(move |run| run.arm.starts_with(prefix));
     for run in of("tuned") {
         assert!((0.01..=1.0).contains(&run.config.alpha0) && run.config.warmup <= 3);
         assert!(run.arm.contains(&format!("alpha0={}", run.config.alpha0)), "{}", run.arm);
@@ -516,7 +516,7 @@ fn a_shard_is_what_the_job_array_says() {
     }
     let folder = Folder::new();
     folder.plan(&iris("4", "[[arm]]\nname = \"a\"\n"));
-    let run = |index: &str| {
+    let run = |index: &'static str| {
         let mut command = folder.command(&["sweep", "run", "s.jsonl", "--shard", "auto"]);
         let output = command.envs(slurm(index, "0", "1", "2")).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
