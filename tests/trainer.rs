@@ -5,7 +5,7 @@ use homeostat::data::{DataSet, Samples};
 use homeostat::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
 use homeostat::error::{Error, Result};
 use homeostat::population::{MemberState, Population};
-use homeostat::trainer::{EpochMetrics, Position, Trainer, order};
+use homeostat::trainer::{EpochMetrics, Observer, Position, Trainer, order};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -270,4 +270,31 @@ fn the_test_samples_are_read_last_and_where_asked_for() {
     let validated = Config { val_fraction: 0.2, ..tested(0) };
     assert_eq!(readings(&validated, 0), [false, false, false, false, true].map(|test| (true, test)));
     assert_eq!(readings(&config(2), 0), [(false, false); 2]);
+}
+
+/// Passes over members that diverge, and writes down who and when.
+struct Lenient(Vec<(usize, u32)>, usize);
+
+impl Observer for Lenient {
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        self.1 += metrics.len();
+        Ok(ControlFlow::Continue(()))
+    }
+    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
+        self.0.push((member, epoch));
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn an_observer_may_pass_over_members_that_diverge() {
+    let population = population(vec![config(3), config(3)]);
+    let info = DeviceInfo { engine: "recorder".into(), adapter: "none".into(), driver: "none".into() };
+    let calls = Arc::new(Mutex::new(vec![]));
+    let engine = Recorder { calls, info, members: 2, loss: f64::NAN, interrupt_after: None };
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let mut observer = Lenient(vec![], 0);
+    Trainer::new(population, Box::new(engine), Position::START, interrupt).run(&mut observer).unwrap();
+    // Each is reported once, and the run goes to its end.
+    assert_eq!((observer.0, observer.1), (vec![(0, 1), (1, 1)], 6));
 }

@@ -1,0 +1,108 @@
+//! What SWEEP.toml becomes: grids, draws, pairs, traces, and messages.
+
+use super::*;
+
+#[test]
+fn a_plan_is_deterministic_and_complete() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("3", MIXED));
+    let bytes = std::fs::read(folder.path("s.jsonl")).unwrap();
+    assert_eq!(text(&bytes), folder.succeed(&["sweep", "plan", "s.toml"]));
+    assert_eq!(plan.runs.len(), 3 * (8 + 4 + 1 + 6 + 2));
+    let ids: BTreeSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
+    assert_eq!(ids.len(), plan.runs.len());
+    assert!(ids.iter().all(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))));
+    for run in &plan.runs {
+        run.config.check().unwrap();
+        assert_eq!(run.config.seed, run.seed);
+    }
+    // Another seed or one arm more leaves the ids of the others as they were.
+    let more = folder.plan(&iris("4", &format!("{MIXED}\n[[arm]]\nname = \"more\"\n")));
+    assert!(ids.iter().all(|id| more.runs.iter().any(|run| run.id == *id)));
+    assert_ne!(plan.hash, more.hash);
+    let output = folder.output(&["sweep", "plan", "s.toml", "--dry"]);
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("22 arms × 4 seeds = 88 runs"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn seeds_are_paired_and_arms_differ_in_nothing_else() {
+    let plan = Folder::new().plan(&iris("[7, 3]", MIXED));
+    for arm in plan.arms() {
+        let runs: Vec<_> = plan.runs.iter().filter(|run| run.arm == arm).collect();
+        assert_eq!(runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [7, 3]);
+        // Seeds and what follows from them aside, the runs of an arm have one configuration: draws belong to the arm.
+        let bare = |config: &Config| Config { seed: 0, trace: None, ..config.clone() };
+        assert_eq!(bare(&runs[0].config), bare(&runs[1].config));
+    }
+    let of = |prefix: &'static str| plan.runs.iter().filter(move |run| run.arm.starts_with(prefix));
+    for run in of("tuned") {
+        assert!((0.01..=1.0).contains(&run.config.alpha0) && run.config.warmup <= 3);
+        assert!(run.arm.contains(&format!("alpha0={}", run.config.alpha0)), "{}", run.arm);
+    }
+    let draws: BTreeSet<String> = of("tuned hidden=9").map(|run| run.config.alpha0.to_string()).collect();
+    assert_eq!(draws.len(), 3);
+    assert_eq!(draws, of("tuned hidden=5,4").map(|run| run.config.alpha0.to_string()).collect());
+    assert!(of("chosen").all(|run| run.config.alpha0 == 0.25 && [0.5, 0.9].contains(&run.config.momentum)));
+}
+
+#[test]
+fn a_replay_follows_the_run_with_its_seed() {
+    let plan = Folder::new().plan(&iris("2", MIXED));
+    let mut replays = 0;
+    for run in plan.runs.iter().filter(|run| run.arm.contains("control")) {
+        let source = plan.runs.iter().find(|other| Some(&other.id) == run.after.as_ref()).unwrap();
+        assert_eq!((run.seed, run.group), (source.seed, source.group));
+        assert_eq!((run.config.theta, run.config.decay), (source.config.theta, source.config.decay));
+        let suffix = source.arm.strip_prefix("psi").unwrap();
+        assert!(run.arm == "one control" || run.arm.ends_with(suffix), "{} of {}", run.arm, source.arm);
+        assert_eq!(run.config.trace, Some(format!("traces/{}.safetensors", source.id).into()));
+        replays += 1;
+    }
+    assert_eq!(replays, 2 * (8 + 1));
+}
+
+#[test]
+fn nonsense_is_refused_by_arm_and_key() {
+    let arm = |settings: &str| iris("2", &format!("[[arm]]\nname = \"a\"\n{settings}"));
+    for (sweep, parts) in [
+        (arm("alpha0 = -1.0"), vec!["arm `a`", "alpha0"]),
+        (arm("nonsense = 1"), vec!["arm `a`", "nonsense"]),
+        (arm("alpha0 = [0.1, -0.5]"), vec!["arm `a alpha0=-0.5`", "alpha0"]),
+        (arm("alpha0 = [0.1, 0.1]"), vec!["arm `a alpha0=0.1`", "twice"]),
+        (arm("alpha0 = []"), vec!["arm `a`", "alpha0", "no value"]),
+        (arm("hidden = [[3], 4]"), vec!["arm `a`", "hidden"]),
+        (arm("seed = 3"), vec!["arm `a`", "seeds = N"]),
+        (arm("preset = \"none\""), vec!["arm `a`", "preset", "none"]),
+        (arm("random = 2"), vec!["arm `a`", "no range"]),
+        (arm("random = 0"), vec!["arm `a`", "at least 1"]),
+        (arm("alpha0 = { min = 0.1, max = 1.0 }"), vec!["arm `a`", "alpha0", "random = M"]),
+        (arm("random = 1\nalpha0 = { min = 0.0, max = 1.0, log = true }"), vec!["arm `a`", "alpha0", "min"]),
+        (arm("random = 1\nalpha0 = { low = 0.0 }"), vec!["arm `a`", "alpha0", "expected"]),
+        (arm("trace-of = \"b\"\nreplay = \"layer\""), vec!["arm `a`", "trace-of", "no such arm"]),
+        (arm("trace-of = \"a\"\nreplay = \"layer\""), vec!["arm `a`", "trace-of"]),
+        (arm("rule = \"replay\""), vec!["arm `a`", "--trace"]),
+        (arm("[[arm]]\nname = \"a\""), vec!["arm `a`", "another arm"]),
+        (
+            arm("rule = \"constant\"\n[[arm]]\nname = \"c\"\ntrace-of = \"a\"\nreplay = \"layer\""),
+            vec!["arm `c`", "not of rule psi"],
+        ),
+        (iris("0", "[[arm]]\nname = \"a\""), vec!["seeds"]),
+        (iris("[1, 1]", "[[arm]]\nname = \"a\""), vec!["seeds", "twice"]),
+        (iris("\"x\"", "[[arm]]\nname = \"a\""), vec!["s.toml", "how many seeds"]),
+        (iris("2", "[[arm]]\nalpha0 = 0.1"), vec!["arm 1", "name"]),
+        (iris("2", ""), vec!["arm"]),
+    ] {
+        let message = refusal(&sweep);
+        for part in parts {
+            assert!(message.contains(part), "`{part}` is not in `{message}`");
+        }
+    }
+    // What only the data can tell.
+    let folder = Folder::new();
+    std::fs::write(folder.path("s.toml"), arm("warmup = 6")).unwrap();
+    let message = folder.fail(&["sweep", "plan", "s.toml"], 2);
+    assert!(message.contains("arm `a`") && message.contains("--warmup"), "{message}");
+    let message = folder.fail(&["sweep", "run", "s.toml"], 3);
+    assert!(message.contains("no plan"), "{message}");
+}

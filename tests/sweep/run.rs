@@ -1,0 +1,245 @@
+//! Training: bits, order, what is finished, killed, interrupted, diverged.
+
+use super::*;
+
+/// Model, metrics and record of every run of a population equal those of `train`.
+fn packed_equals_alone(device: &str, arms: &str, members: u64) {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("2", arms));
+    folder.succeed(&["sweep", "run", "s.jsonl", "--device", device, "--keep-models", "--keep-epochs", "-o", "out"]);
+    for run in &plan.runs {
+        let record = folder.record("out", &run.id);
+        assert_eq!(record["members"], members, "{}", run.id);
+        let config = folder.path("config.json");
+        std::fs::write(&config, serde_json::to_string(&run.config).unwrap()).unwrap();
+        folder.succeed(&["train", "--config", "config.json", "--device", device, "--out", &run.id, "--quiet"]);
+        let alone = json(&folder.path(&run.id).join("result.json"));
+        assert_eq!(without_times(&record["final"]), without_times(&alone["final"]), "{}", run.id);
+        let metrics = std::fs::read_to_string(folder.path(&run.id).join("metrics.jsonl")).unwrap();
+        let metrics: Vec<Value> =
+            metrics.lines().map(|line| without_times(&serde_json::from_str(line).unwrap())).collect();
+        let epochs: Vec<Value> = record["epochs"].as_array().unwrap().iter().map(without_times).collect();
+        assert_eq!(epochs, metrics);
+        let tensors = |path: PathBuf| {
+            let bytes = std::fs::read(path).unwrap();
+            let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            bytes[header..].to_vec()
+        };
+        let packed = tensors(folder.path(&format!("out/models/{}.safetensors", run.id)));
+        assert!(packed.len() > 100);
+        assert_eq!(packed, tensors(folder.path(&run.id).join("model.safetensors")), "{}", run.id);
+    }
+}
+
+/// A grid, a threshold, another rule; with rates, whose bits a careless number format would lose.
+const PACKED: &str = r#"
+[[arm]]
+name = "psi"
+alpha0 = [0.4, 0.12345678901234567]
+theta = 3.0
+[[arm]]
+name = "quantile"
+theta-quantile = 0.7
+warmup = 1
+[[arm]]
+name = "constant"
+rule = "constant"
+"#;
+
+#[test]
+fn a_packed_run_equals_the_run_alone_on_the_cpu() {
+    packed_equals_alone("cpu", PACKED, 8);
+}
+
+#[test]
+fn a_packed_run_equals_the_run_alone_on_the_gpu() {
+    packed_equals_alone("gpu", PACKED, 8);
+}
+
+#[test]
+fn shards_are_disjoint_and_complete_and_merge_to_the_same_bytes() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("5", MIXED));
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "whole"]);
+    assert_eq!(folder.runs("whole").len(), plan.runs.len());
+    let mut before = BTreeSet::new();
+    for shard in ["1/3", "0/3", "2/3"] {
+        let said = folder.fail(&["sweep", "status", "s.jsonl", "--results", "parts"], 5);
+        assert!(said.contains("not finished"), "{said}");
+        let json = folder.succeed(&[
+            "sweep",
+            "run",
+            "s.jsonl",
+            "-o",
+            "parts",
+            "--shard",
+            shard,
+            "--json",
+            "--max-members",
+            "4",
+        ]);
+        let runs = folder.runs("parts");
+        assert_eq!(json.lines().count(), runs.len() - before.len());
+        assert!(json.lines().count() > 20);
+        before = runs;
+    }
+    assert_eq!(before.len(), plan.runs.len());
+    assert_eq!(folder.merged("parts"), folder.merged("whole"));
+    let merged = folder.merged("whole");
+    for (line, run) in merged.lines().zip(&plan.runs) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["id"], run.id);
+        assert!(line["final"]["test_error"].is_f64());
+        for key in ["seconds", "device", "members"] {
+            assert!(line.get(key).is_none(), "{key}");
+        }
+    }
+    let status: Value =
+        serde_json::from_str(&folder.succeed(&["sweep", "status", "s.jsonl", "--results", "parts", "--json"])).unwrap();
+    assert_eq!((&status["finished"], &status["missing"]), (&plan.runs.len().into(), &0.into()));
+    // Groups are never torn apart.
+    for run in &plan.runs {
+        let source = plan.runs.iter().find(|other| Some(&other.id) == run.after.as_ref());
+        for index in 0..3 {
+            let shard = Shard { index, count: 3 };
+            assert!(source.is_none_or(|source| shard.holds(source) == shard.holds(run)));
+        }
+    }
+}
+
+#[test]
+fn replays_wait_for_their_traces() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("2", MIXED));
+    let order = folder.succeed(&["sweep", "run", "s.jsonl", "--json", "--max-members", "3"]);
+    let order: Vec<String> = order
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    let place = |id: &String| order.iter().position(|other| other == id).unwrap();
+    for run in &plan.runs {
+        if let Some(after) = &run.after {
+            assert!(place(after) < place(&run.id));
+            assert!(folder.path(&format!("s/traces/{after}.safetensors")).exists());
+        }
+    }
+    // A trace that is gone is made again when a replay needs it.
+    let replay = plan.runs.iter().find(|run| run.after.is_some()).unwrap();
+    let trace = folder.path("s").join(replay.config.trace.as_ref().unwrap());
+    std::fs::remove_file(&trace).unwrap();
+    std::fs::remove_file(folder.path(&format!("s/runs/{}.json", replay.id))).unwrap();
+    let again = folder.succeed(&["sweep", "run", "s.jsonl", "--json"]);
+    assert_eq!(again.lines().count(), 2);
+    assert!(trace.exists());
+}
+
+#[test]
+fn a_rerun_skips_what_is_finished() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("3", "[[arm]]\nname = \"a\"\n"));
+    folder.succeed(&["sweep", "run", "s.jsonl"]);
+    let lost = format!("s/runs/{}.json", plan.runs[1].id);
+    let merged = folder.merged("s");
+    std::fs::remove_file(folder.path(&lost)).unwrap();
+    let message = folder.fail(&["sweep", "merge", "s.jsonl"], 5);
+    assert!(message.contains("1 of 3 runs") && message.contains("--partial"), "{message}");
+    assert_eq!(folder.succeed(&["sweep", "merge", "s.jsonl", "--partial"]).lines().count(), 2);
+    let again = folder.succeed(&["sweep", "run", "s.jsonl", "--json"]);
+    assert_eq!(again.lines().count(), 1);
+    assert!(again.contains(&plan.runs[1].id));
+    assert_eq!(folder.merged("s"), merged);
+    assert!(folder.succeed(&["sweep", "run", "s.jsonl", "--json"]).is_empty());
+}
+
+/// Starts a long sweep and waits until some of it is done.
+fn begin(folder: &Folder, results: &str) -> std::process::Child {
+    let mut command = folder.command(&["sweep", "run", "s.jsonl", "-o", results, "--max-members", "1"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while !folder.path(results).join("runs").is_dir() || folder.runs(results).is_empty() {
+        assert!(started.elapsed().as_secs() < 60, "no run in a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+const LONG: &str = "epochs = 200\n[[arm]]\nname = \"psi\"\ntheta = [1.0, 2.0, 4.0]\n[[arm]]\nname = \"c\"\ntrace-of = \"psi\"\nreplay = \"layer\"\n";
+
+fn long() -> String {
+    iris("12", LONG).replace("epochs = 6\n", "")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_sweep_goes_on_where_it_was() {
+    let folder = Folder::new();
+    let plan = folder.plan(&long());
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "whole"]);
+    let mut child = begin(&folder, "killed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = folder.runs("killed").iter().filter(|name| name.ends_with(".json")).count();
+    assert!(done < plan.runs.len(), "killed too late to test anything");
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "killed"]);
+    assert_eq!(folder.merged("killed"), folder.merged("whole"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_finished_runs() {
+    let folder = Folder::new();
+    folder.plan(&long());
+    let mut child = begin(&folder, "s");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!folder.runs("s").is_empty());
+    folder.fail(&["sweep", "status", "s.jsonl"], 5);
+}
+
+#[test]
+fn another_plan_is_refused_and_so_is_an_edited_one() {
+    let folder = Folder::new();
+    folder.plan(&iris("1", "[[arm]]\nname = \"a\"\n"));
+    folder.succeed(&["sweep", "run", "s.jsonl"]);
+    folder.plan(&iris("2", "[[arm]]\nname = \"a\"\n"));
+    for command in ["run", "status", "merge"] {
+        let message = folder.fail(&["sweep", command, "s.jsonl"], 3);
+        assert!(message.contains("another plan"), "{message}");
+    }
+    let plan = std::fs::read_to_string(folder.path("s.jsonl")).unwrap();
+    for (from, to, part) in [("\"epochs\":6", "\"epochs\":7", "hash"), ("{\"format\":1", "{\"format\":9", "format 9")] {
+        std::fs::write(folder.path("e.jsonl"), plan.replacen(from, to, 1)).unwrap();
+        let message = folder.fail(&["sweep", "run", "e.jsonl"], 3);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_member_that_diverges_leaves_the_others_alone() {
+    let arms = "[[arm]]\nname = \"good\"\n[[arm]]\nname = \"wild\"\nalpha0 = 1e30\nactivation = \"relu\"\noutput = \"linear\"\n\
+                [[arm]]\nname = \"tame\"\nactivation = \"relu\"\noutput = \"linear\"\nalpha0 = 0.01\n\
+                [[arm]]\nname = \"echo\"\ntrace-of = \"wild\"\nreplay = \"layer\"\n";
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("2", arms));
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "packed"]);
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "alone", "--max-members", "1"]);
+    assert_eq!(folder.merged("packed"), folder.merged("alone"));
+    for run in &plan.runs {
+        let record = folder.record("packed", &run.id);
+        match run.arm.as_str() {
+            "wild" => assert_eq!((&record["diverged"], &record["epoch"]), (&true.into(), &1.into())),
+            "echo" => assert!(record["skipped"].as_str().unwrap().contains("diverged")),
+            _ => assert!(record["final"]["epoch"] == 6 && record.get("diverged").is_none()),
+        }
+        if run.arm == "tame" {
+            assert_eq!(record["members"], 4);
+        }
+    }
+    let status: Value =
+        serde_json::from_str(&folder.succeed(&["sweep", "status", "s.jsonl", "--results", "packed", "--json"]))
+            .unwrap();
+    let counts = ["finished", "diverged", "skipped", "missing"].map(|key| status[key].as_u64().unwrap());
+    assert_eq!(counts, [4, 2, 2, 0]);
+    // Nor does a later start try again.
+    assert!(folder.succeed(&["sweep", "run", "s.jsonl", "-o", "packed", "--json"]).is_empty());
+}
