@@ -30,6 +30,7 @@
 //!                                                                      never reaches memory
 //! α ←─ tick: ψ(observed means, θ_M)                                    only where the clock ticks
 //!
+//! prepare: images distorted, inputs left out, before all that          only with --distort or --dropout-input
 //! persistent: all of it for many steps in one dispatch                 only where a step is shorter than its launches
 //! ```
 //!
@@ -37,8 +38,9 @@
 //!
 //! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, and [`cli`] is the program. A [`sweep`] trains many runs, packed into populations; [`compare`]
-//! decides between their rules by the [`stats`].
+//! makes files of those, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
+//! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
+//! populations; [`compare`] decides between their rules by the [`stats`].
 
 pub mod bench;
 pub mod cli;
