@@ -9,10 +9,13 @@ fn packed_equals_alone(device: &str, arms: &str, members: u64) {
     folder.succeed(&["sweep", "run", "s.jsonl", "--device", device, "--keep-models", "--keep-epochs", "-o", "out"]);
     for run in &plan.runs {
         let record = folder.record("out", &run.id);
-        assert_eq!(record["members"], members, "{}", run.id);
+        assert_eq!(record["members"], if run.after.is_some() { members / 2 } else { members }, "{}", run.id);
         let config = folder.path("config.json");
         std::fs::write(&config, serde_json::to_string(&run.config).unwrap()).unwrap();
-        folder.succeed(&["train", "--config", "config.json", "--device", device, "--out", &run.id, "--quiet"]);
+        let mut train = vec!["train", "--config", "config.json", "--device", device, "--out", &run.id, "--quiet"];
+        let trace = run.after.as_ref().map(|after| format!("--trace=out/traces/{after}.safetensors"));
+        train.extend(trace.as_deref());
+        folder.succeed(&train);
         let alone = json(&folder.path(&run.id).join("result.json"));
         assert_eq!(without_times(&record["final"]), without_times(&alone["final"]), "{}", run.id);
         let metrics = std::fs::read_to_string(folder.path(&run.id).join("metrics.jsonl")).unwrap();
@@ -31,7 +34,7 @@ fn packed_equals_alone(device: &str, arms: &str, members: u64) {
     }
 }
 
-/// A grid, a threshold, another rule; with rates, whose bits a careless number format would lose.
+/// A grid, a threshold, another rule, a replay; with rates, whose bits a careless number format would lose.
 const PACKED: &str = r#"
 [[arm]]
 name = "psi"
@@ -44,6 +47,10 @@ warmup = 1
 [[arm]]
 name = "constant"
 rule = "constant"
+[[arm]]
+name = "echo"
+trace-of = "psi"
+replay = "shuffle"
 "#;
 
 #[test]
