@@ -29,11 +29,11 @@ impl Key {
 /// Arithmetic of one step beyond which further members make a GPU no faster: about a millisecond of a fast one. A larger
 /// population would only put more runs at risk.
 const HARDWARE_STEP_FLOPS: f64 = 2e10;
-/// The same for software Vulkan, whose launches take about as long as this much arithmetic ten times over.
+/// The same for software Vulkan: about 25 ms of it.
 const SOFTWARE_STEP_FLOPS: f64 = 5e8;
 /// Members per thread of the CPU engine where it pays to pack: more were no faster, and put more runs at risk.
 const CPU_MEMBERS_PER_THREAD: usize = 8;
-/// Weights of a member, in bytes, up to which a thread that has it to itself keeps it in its own cache. Larger ones train
+/// Weights of a member, in bytes, up to which members side by side were faster than one after another. Larger ones train
 /// alone, on all threads: side by side they took up to a quarter longer.
 const CPU_PACKED_BYTES: usize = 2 << 20;
 
