@@ -14,7 +14,7 @@ pub(crate) use choices::choices;
 pub use choices::{
     Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Schedule, Scope, TrainMetrics,
 };
-pub use values::{Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
+pub use values::{CheckpointEvery, Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -235,6 +235,10 @@ pub struct Config {
     /// Epochs from one look at the test set to the next; 0 = once, after the last
     #[arg(long, value_name = "N", default_value_t = Self::default().test_every, help_heading = "Run")]
     pub test_every: u32,
+    /// Stop once the validation error has not fallen for this many epochs
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<u32>,
     /// What the reported training loss and error are
     #[arg(long, value_enum, default_value_t = Self::default().train_metrics, help_heading = "Run")]
     pub train_metrics: TrainMetrics,
@@ -316,6 +320,7 @@ impl Default for Config {
             elastic_alpha: 34.0,
             val_fraction: 0.0,
             test_every: 0,
+            early_stopping: None,
             epochs: 15,
             batch_size: 32,
             seed: 0,

@@ -41,6 +41,30 @@
 //! makes files of those, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
 //! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
 //! populations; [`compare`] decides between their rules by the [`stats`].
+//!
+//! # As a library
+//!
+//! ```
+//! use homeostat::{config::Config, cpu::CpuEngine, data::DataSet, population::Population};
+//! use homeostat::trainer::{EpochMetrics, Position, Trainer};
+//! use std::{ops::ControlFlow, sync::Arc};
+//!
+//! # fn main() -> homeostat::error::Result<()> {
+//! let settings = "data = 'iris'\nhidden = [9]\nepochs = 30\nalpha0 = 0.1\nbatch-size = 4".parse().expect("TOML");
+//! let config = Config::overlay([&settings])?;
+//! let data = Arc::new(DataSet::open(&config.data)?);
+//! let population = Arc::new(Population::new(vec![config], data, None)?);
+//! let engine = CpuEngine::new(Arc::clone(&population), &population.initial_state())?;
+//! let mut trainer = Trainer::new(population, Box::new(engine), Position::START, Arc::default());
+//! let mut last = None;
+//! trainer.run(&mut |metrics: &[EpochMetrics]| {
+//!     last = metrics[0].test_error;
+//!     Ok(ControlFlow::Continue(()))
+//! })?;
+//! assert!(last.expect("the test samples are read after the last epoch") < 0.2);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bench;
 pub mod cli;

@@ -79,6 +79,23 @@ pub trait Observer {
     /// Stops the run with this error.
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>>;
 
+    /// Whether the state at `position`, of which `batch` is the next to be trained, is wanted; asked where training pauses
+    /// for a moment anyway.
+    fn wants_state(&mut self, position: Position) -> bool {
+        let _ = position;
+        false
+    }
+
+    /// The state that was wanted. In the middle of an epoch all earlier epochs have been delivered; at the end of one, this
+    /// epoch comes next.
+    ///
+    /// # Errors
+    /// Stops the run with this error.
+    fn state(&mut self, position: Position, state: Vec<MemberState>) -> Result<()> {
+        let _ = (position, state);
+        Ok(())
+    }
+
     /// In `epoch` a loss of `member` was no longer finite. `Break` makes that the error of the whole run; with `Continue`
     /// the other members go on, and this one's metrics mean nothing from that epoch on.
     fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
@@ -188,6 +205,12 @@ impl Trainer {
             if self.pending.as_ref().is_some_and(|pending| pending.since.elapsed() > REPORT_DELAY) {
                 flow = self.deliver(observer)?;
             }
+            if self.position.batch < population.steps_per_epoch() && observer.wants_state(self.position) {
+                if self.pending.is_some() {
+                    flow = self.deliver(observer)?;
+                }
+                observer.state(self.position, self.engine.state()?)?;
+            }
         }
         if self.pending.is_some() {
             flow = self.deliver(observer)?;
@@ -204,6 +227,9 @@ impl Trainer {
         let samples = (population.train_rows() - skipped) as u64;
         self.pending = Some(Pending { epoch, samples, since: Instant::now() });
         self.position = Position { epoch: epoch + 1, batch: 0 };
+        if observer.wants_state(self.position) {
+            observer.state(self.position, self.engine.state()?)?;
+        }
         Ok(flow)
     }
 

@@ -2,6 +2,7 @@
 //! `--json` on stdout.
 
 mod bench;
+mod completions;
 mod compare;
 mod devices;
 mod eval;
@@ -48,6 +49,8 @@ enum Command {
     Compare(compare::Compare),
     #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
@@ -66,6 +69,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
         Command::Sweep(sweep) => sweep.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 

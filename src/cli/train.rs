@@ -2,15 +2,18 @@
 
 use super::progress::Progress;
 use super::{interrupt_flag, percent, say, tell};
-use crate::config::{Config, Preset, Rule};
+use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
+use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
-use crate::population::Population;
-use crate::run::{Model, RunDirectory, RunResult, TRACE, Trace, to_json};
+use crate::gpu::{AdapterSummary, Context};
+use crate::population::{MemberState, Population};
+use crate::run::{self, Checkpoint, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, default_name, to_json};
 use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
+use serde::Serialize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,12 +32,24 @@ pub struct Train {
     preset: Option<Preset>,
     #[command(flatten)]
     settings: Config,
-    /// Directory for metrics.jsonl, model.safetensors and result.json; without it nothing is saved
+    /// Directory for everything that the run leaves; without it and --name nothing is saved
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
+    /// The same in runs/NAME-HASH, with the hash of the settings, and a number where that is taken
+    #[arg(long, value_name = "NAME", conflicts_with = "out", help_heading = "Run")]
+    name: Option<String>,
     /// Replace the run that --out already holds
     #[arg(long, requires = "out", help_heading = "Run")]
     force: bool,
+    /// Go on with the run in this directory from its newest checkpoint
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "name", "config", "preset"], help_heading = "Run")]
+    resume: Option<PathBuf>,
+    /// Keep the state every so many epochs, or steps:K; 0 = never
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Run")]
+    checkpoint_every: CheckpointEvery,
+    /// Checkpoints to keep, the newest
+    #[arg(long, value_name = "K", default_value_t = 2, help_heading = "Run")]
+    keep: usize,
     /// Print JSON on stdout: one object per epoch, last the result
     #[arg(long, help_heading = "Run")]
     json: bool,
@@ -48,7 +63,10 @@ impl Train {
     pub fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
         let started = Instant::now();
         let interrupt = interrupt_flag()?;
-        let (mut config, hidden_given) = self.resolve(matches)?;
+        let (mut config, hidden_given) = match &self.resume {
+            Some(directory) => (self.resumed_config(directory, matches)?, true),
+            None => self.resolve(matches)?,
+        };
         let choice: device::Choice = config.device.parse()?;
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
@@ -74,6 +92,10 @@ impl Train {
                 ));
             }
         }
+        let checkpoint = self.resume.as_deref().and_then(|directory| newest_checkpoint(directory, &state[0]));
+        if let Some(checkpoint) = &checkpoint {
+            state[0].clone_from(&checkpoint.state);
+        }
         let opened = device::open(&choice, &population, &state)?;
         drop(state);
         if let Some(note) = &opened.note {
@@ -84,39 +106,51 @@ impl Train {
             tell(format_args!("device: {device}"));
         }
 
-        let directory = self.out.as_deref().map(|out| RunDirectory::create(out, self.force)).transpose()?;
-        let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
-        let progress = Progress::new(&population, self.quiet, self.json);
-        let mut follower = Follower { directory, progress, json: self.json, last: None };
+        let mut directory = self.directory(&config)?;
+        let progress = checkpoint.map(|checkpoint| checkpoint.progress);
+        let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
+        if let Some(directory) = &mut directory {
+            directory.save_environment(&Environment::new(&device))?;
+            directory.log(&format!("epoch {}, batch {}, on {device}", position.epoch, position.batch));
+            if self.resume.is_some() {
+                directory.rewind(position.epoch)?;
+            }
+        }
+        let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, interrupt);
+        let mut follower = Follower {
+            progress: Progress::new(&population, self.quiet, self.json),
+            json: self.json,
+            last: None,
+            best: progress.as_ref().and_then(|progress| progress.best),
+            seconds_before: progress.map_or(0.0, |progress| progress.seconds),
+            started,
+            every: if directory.is_some() { self.checkpoint_every } else { CheckpointEvery::Never },
+            kept_at: position,
+            held: None,
+            directory,
+            population: Arc::clone(&population),
+        };
         let outcome = trainer.run(&mut follower);
-        let Follower { directory, progress, last, .. } = follower;
-        progress.clear();
+        follower.progress.clear();
+        if let (Err(error), Some(directory)) = (&outcome, &mut follower.directory) {
+            directory.log(&format!("stopped: {error}"));
+        }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             return outcome;
         }
-        if let Some(directory) = &directory {
-            let state = trainer.state()?;
-            directory.save_model(&config, &population.topology, &state[0])?;
-            if outcome.is_ok() && config.rule == Rule::Psi {
-                let trace = Trace::from_state(&config, &population.topology, &state[0], population.ticks());
-                trace.write(&population.topology, &directory.path().join(TRACE))?;
-            }
-        }
-        if let (Err(Error::Interrupted), Some(directory)) = (&outcome, &directory) {
-            let Position { epoch, batch } = trainer.position();
-            tell(format_args!(
-                "stopped in epoch {epoch} before batch {batch}; weights kept in {}",
-                directory.path().display()
-            ));
+        if follower.directory.is_some() {
+            let state = trainer.state()?.swap_remove(0);
+            follower.end(trainer.position(), state, outcome.is_ok())?;
         }
         outcome?;
 
+        let Follower { directory, last, .. } = follower;
         let last = last.ok_or_else(|| Error::Run("no epoch was trained".into()))?;
         let saved = directory.as_ref().map_or_else(
-            || "not saved; give --out DIR".to_owned(),
+            || "not saved; give --out DIR or --name NAME".to_owned(),
             |directory| format!("saved in {}", directory.path().display()),
         );
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = follower.seconds_before + started.elapsed().as_secs_f64();
         let result = RunResult { last, config, device, version: env!("CARGO_PKG_VERSION"), seconds };
         if let Some(directory) = directory {
             directory.finish(&result)?;
@@ -134,6 +168,49 @@ impl Train {
         }
     }
 
+    /// Creates, or opens again, the directory of the run, where it has one.
+    fn directory(&self, config: &Config) -> Result<Option<RunDirectory>> {
+        if let Some(directory) = &self.resume {
+            return RunDirectory::resume(directory, self.keep).map(Some);
+        }
+        if let Some(out) = &self.out {
+            return RunDirectory::create(out, self.force, config, self.keep).map(Some);
+        }
+        let Some(name) = &self.name else { return Ok(None) };
+        let name = default_name(name, config);
+        let mut path = Path::new("runs").join(&name);
+        for number in 2.. {
+            if RunDirectory::check(&path, false).is_ok() {
+                break;
+            }
+            path = Path::new("runs").join(format!("{name}-{number}"));
+        }
+        RunDirectory::create(&path, false, config, self.keep).map(Some)
+    }
+
+    /// The settings of the run to go on with. Only where it runs may change: anything else would make another run of it.
+    fn resumed_config(&self, directory: &Path, matches: &clap::ArgMatches) -> Result<Config> {
+        let mut config = RunDirectory::config(directory)?;
+        if RunDirectory::is_finished(directory) {
+            return Err(Error::config(format!(
+                "--resume {}: this run is complete; to train on from its weights give --init {}",
+                directory.display(),
+                directory.join(MODEL).display()
+            )));
+        }
+        let typed = self.settings.typed(matches)?;
+        if let Some(key) = typed.keys().find(|key| !["device", "no-autotune"].contains(&key.as_str())) {
+            return Err(Error::config(format!(
+                "--{key}: a run that goes on keeps its settings; only --device may change"
+            )));
+        }
+        if typed.contains_key("device") {
+            config.device.clone_from(&self.settings.device);
+        }
+        config.no_autotune |= self.settings.no_autotune;
+        Ok(config)
+    }
+
     /// All layers of settings together, and whether one of them gives the hidden widths.
     fn resolve(&self, matches: &clap::ArgMatches) -> Result<(Config, bool)> {
         let preset = self.preset.map(Config::preset);
@@ -145,12 +222,119 @@ impl Train {
     }
 }
 
+/// The newest checkpoint of a run that is whole; what is wrong with newer ones is told.
+fn newest_checkpoint(directory: &Path, like: &MemberState) -> Option<Checkpoint> {
+    let (checkpoint, damaged) = RunDirectory::latest_checkpoint(directory, like);
+    for error in damaged {
+        tell(format_args!("note: {error}; taking an earlier state"));
+    }
+    match &checkpoint {
+        Some(checkpoint) => {
+            let Position { epoch, batch } = checkpoint.progress.position;
+            tell(format_args!("going on with epoch {epoch}, batch {batch}"));
+        }
+        None => tell("note: there is no checkpoint; starting from the beginning"),
+    }
+    checkpoint
+}
+
+/// `environment.json`: what a run was made on.
+#[derive(Serialize)]
+struct Environment<'a> {
+    device: &'a DeviceInfo,
+    /// Limits and kind of the adapter, where the engine is the GPU's.
+    adapter: Option<AdapterSummary>,
+    version: &'static str,
+    system: &'static str,
+    architecture: &'static str,
+    threads: usize,
+    /// Commit of the working directory, where that is a repository.
+    git: Option<String>,
+}
+
+impl<'a> Environment<'a> {
+    fn new(device: &'a DeviceInfo) -> Self {
+        let adapters = if device.engine == "gpu" { Context::list() } else { vec![] };
+        let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
+        let commit = commit.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+        Self {
+            device,
+            adapter: adapters.into_iter().find(|adapter| adapter.name == device.adapter),
+            version: env!("CARGO_PKG_VERSION"),
+            system: std::env::consts::OS,
+            architecture: std::env::consts::ARCH,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            git: commit.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned()),
+        }
+    }
+}
+
 /// Writes down and shows what the trainer reports.
 struct Follower {
     directory: Option<RunDirectory>,
+    population: Arc<Population>,
     progress: Progress,
     json: bool,
     last: Option<EpochMetrics>,
+    /// The lowest validation error and its epoch.
+    best: Option<(f64, u32)>,
+    seconds_before: f64,
+    started: Instant,
+    every: CheckpointEvery,
+    /// Where the last checkpoint was.
+    kept_at: Position,
+    /// The state at the end of the epoch whose metrics come next.
+    held: Option<(Position, MemberState)>,
+}
+
+impl Follower {
+    /// Steps from one position to a later one.
+    fn steps_between(&self, from: Position, to: Position) -> u64 {
+        let steps = u64::from(self.population.steps_per_epoch());
+        let place = |position: Position| u64::from(position.epoch) * steps + u64::from(position.batch);
+        place(to) - place(from)
+    }
+
+    fn checkpoint_is_due(&self, position: Position) -> bool {
+        match self.every {
+            CheckpointEvery::Never => false,
+            CheckpointEvery::Epochs(n) => position.batch == 0 && position.epoch - self.kept_at.epoch >= n,
+            CheckpointEvery::Steps(k) => self.steps_between(self.kept_at, position) >= u64::from(k),
+        }
+    }
+
+    fn checkpoint(&mut self, position: Position, state: &MemberState) -> Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let run = run::Progress {
+            position,
+            steps: state.steps,
+            samples_since_tick: state.samples_since_tick,
+            seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
+            best: self.best,
+        };
+        directory.save_checkpoint(self.population.shared(), run, state)?;
+        self.kept_at = position;
+        Ok(())
+    }
+
+    /// Keeps what the run has come to: the network, and what it takes to go on or, once it is over, its trace.
+    fn end(&mut self, position: Position, state: MemberState, over: bool) -> Result<()> {
+        if !over {
+            self.checkpoint(position, &state)?;
+        }
+        let Some(directory) = &mut self.directory else { return Ok(()) };
+        directory.save_model(&self.population, &state)?;
+        let config = self.population.shared();
+        if !over {
+            let path = directory.path().display();
+            let Position { epoch, batch } = position;
+            tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}"));
+        } else if config.rule == Rule::Psi {
+            let trace = Trace::from_state(config, &self.population.topology, &state, self.population.ticks());
+            trace.write(&self.population.topology, &directory.path().join(TRACE))?;
+        }
+        Ok(())
+    }
 }
 
 impl Observer for Follower {
@@ -158,16 +342,51 @@ impl Observer for Follower {
         self.progress.steps(position);
     }
 
+    fn wants_state(&mut self, position: Position) -> bool {
+        let ends_epoch = position.batch == 0;
+        self.directory.is_some()
+            && (self.checkpoint_is_due(position) || (ends_epoch && self.population.validation_rows() > 0))
+    }
+
+    fn state(&mut self, position: Position, mut state: Vec<MemberState>) -> Result<()> {
+        let state = state.swap_remove(0);
+        if position.batch == 0 {
+            self.held = Some((position, state));
+            return Ok(());
+        }
+        self.checkpoint(position, &state)
+    }
+
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
         let [metrics] = metrics else { return Err(Error::Run("one network, one report expected".into())) };
         if let Some(directory) = &mut self.directory {
             directory.append(metrics)?;
+            directory.log(&to_json(metrics)?);
         }
         self.progress.epoch(metrics)?;
         if self.json {
             say(to_json(metrics)?)?;
         }
         self.last = Some(metrics.clone());
-        Ok(ControlFlow::Continue(()))
+        let held = self.held.take();
+        if let Some(error) = metrics.val_error
+            && self.best.is_none_or(|(lowest, _)| error < lowest)
+        {
+            self.best = Some((error, metrics.epoch));
+            if let (Some(directory), Some((_, state))) = (&self.directory, &held) {
+                directory.save_best(&self.population, state)?;
+            }
+        }
+        if let Some((position, state)) = held
+            && self.checkpoint_is_due(position)
+        {
+            self.checkpoint(position, &state)?;
+        }
+        let patience = self.population.shared().early_stopping;
+        let idle = self.best.map_or(0, |(_, epoch)| metrics.epoch - epoch);
+        Ok(match patience {
+            Some(patience) if idle >= patience => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
     }
 }

@@ -82,6 +82,13 @@ impl Config {
         if self.batch_size == 0 {
             return refuse("--batch-size 0: must be at least 1".into());
         }
+        if let Some(patience) = self.early_stopping
+            && (patience == 0 || self.val_fraction == 0.0)
+        {
+            return refuse(format!(
+                "--early-stopping {patience}: needs at least 1 epoch, and a validation set to go by: give --val-fraction, for example 0.1"
+            ));
+        }
         // TOML, which every setting must survive, has no larger integer.
         if i64::try_from(self.seed).is_err() {
             return refuse(format!("--seed {}: must be at most {}", self.seed, i64::MAX));

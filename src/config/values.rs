@@ -127,6 +127,28 @@ impl fmt::Display for Clock {
     }
 }
 
+/// How often the state of a run is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointEvery {
+    /// Never.
+    Never,
+    /// Every so many epochs.
+    Epochs(u32),
+    /// Every so many steps, at the next pause of training.
+    Steps(u32),
+}
+
+impl FromStr for CheckpointEvery {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("`{text}`: expected a number of epochs, steps:K with K at least 1, or 0 for never");
+        match text.strip_prefix("steps:") {
+            Some(steps) => steps.parse().ok().filter(|&k| k > 0).map(Self::Steps).ok_or_else(refuse),
+            None => text.parse().map(|n| if n == 0 { Self::Never } else { Self::Epochs(n) }).map_err(|_| refuse()),
+        }
+    }
+}
+
 /// θ_M = λ · EMA_τ(observed).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

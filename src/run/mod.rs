@@ -1,25 +1,26 @@
 //! The files of a run: `metrics.jsonl` as it goes, `model.safetensors` and `result.json` at the end, or one record among
 //! many. Other programs rely on their contents; a file that exists under its final name is complete.
 
+mod checkpoint;
+mod directory;
+mod events;
 mod model;
 mod record;
 mod result;
 mod trace;
 
+pub use checkpoint::{Checkpoint, Progress};
+pub use directory::{RunDirectory, default_name};
 pub use model::{Alpha, Model, ModelLayer};
 pub use record::Record;
 pub use result::RunResult;
 pub use trace::Trace;
 
-use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::population::MemberState;
-use crate::topology::Topology;
-use crate::trainer::EpochMetrics;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Name of the metrics file.
 pub const METRICS: &str = "metrics.jsonl";
@@ -29,88 +30,6 @@ pub const MODEL: &str = "model.safetensors";
 pub const RESULT: &str = "result.json";
 /// Name of the trigger trace of a run of ψ.
 pub const TRACE: &str = "trace.safetensors";
-
-/// A directory that one run writes to.
-#[derive(Debug)]
-pub struct RunDirectory {
-    path: PathBuf,
-    metrics: File,
-}
-
-impl RunDirectory {
-    /// Refuses a directory that holds another run, unless `force`; changes nothing, so that it can be asked before the
-    /// costly parts of starting a run.
-    ///
-    /// # Errors
-    /// Names the files in the way.
-    pub fn check(path: &Path, force: bool) -> Result<()> {
-        if path.exists() && !path.is_dir() {
-            return Err(Error::file(path, "--out needs a directory, and this is a file"));
-        }
-        let taken: Vec<&str> = [METRICS, MODEL, RESULT].into_iter().filter(|name| path.join(name).exists()).collect();
-        if taken.is_empty() || force {
-            return Ok(());
-        }
-        Err(Error::file(
-            path,
-            format!("already holds a run ({}); give another --out, or --force to replace it", taken.join(", ")),
-        ))
-    }
-
-    /// Creates the directory, removes the files of an earlier run if `force`, and starts `metrics.jsonl`.
-    ///
-    /// # Errors
-    /// As [`Self::check`], or if the file system refuses.
-    pub fn create(path: &Path, force: bool) -> Result<Self> {
-        Self::check(path, force)?;
-        fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
-        for name in [RESULT, MODEL, TRACE] {
-            let file = path.join(name);
-            match fs::remove_file(&file) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(file, e)),
-                _ => {}
-            }
-        }
-        let file = path.join(METRICS);
-        let metrics = File::create(&file).map_err(|e| Error::file(file, e))?;
-        Ok(Self { path: path.to_owned(), metrics })
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Appends one line to `metrics.jsonl`.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn append(&mut self, metrics: &EpochMetrics) -> Result<()> {
-        let line = to_json(metrics)? + "\n";
-        self.metrics
-            .write_all(line.as_bytes())
-            .and_then(|()| self.metrics.flush())
-            .map_err(|e| Error::file(self.path.join(METRICS), e))
-    }
-
-    /// Writes `model.safetensors`.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn save_model(&self, config: &Config, topology: &Topology, state: &MemberState) -> Result<()> {
-        Model::from_state(config, topology, state)?.write(&self.path.join(MODEL))
-    }
-
-    /// Writes `result.json`, which says that the run is complete.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn finish(self, result: &RunResult) -> Result<()> {
-        self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
-        write_atomic(&self.path.join(RESULT), (to_json(result)? + "\n").as_bytes())
-    }
-}
 
 /// One line of JSON.
 ///

@@ -1,0 +1,53 @@
+//! `homeostat completions` and `homeostat man`: what shells and man know of the command line, made from its definition.
+
+use super::say;
+use crate::error::{Error, Result};
+use crate::run::write_atomic;
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Print the completions of a shell.
+#[derive(clap::Args)]
+pub struct Completions {
+    /// Shell; for bash: homeostat completions bash > ~/.local/share/bash-completion/completions/homeostat
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints them.
+    pub fn run(&self) -> Result<()> {
+        let mut text = vec![];
+        clap_complete::generate(self.shell, &mut super::command(), "homeostat", &mut text);
+        say(String::from_utf8_lossy(&text).trim_end())
+    }
+}
+
+/// Write man pages, one per command.
+#[derive(clap::Args)]
+pub struct Man {
+    /// Directory for them, for example ~/.local/share/man/man1
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Man {
+    /// Writes them.
+    pub fn run(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.directory).map_err(|e| Error::file(&self.directory, e))?;
+        let mut command = super::command();
+        command.build();
+        self.page(&command, "homeostat")
+    }
+
+    fn page(&self, command: &clap::Command, name: &str) -> Result<()> {
+        let mut page = vec![];
+        let titled = command.clone().name(name.to_owned()).bin_name(name.replace('-', " "));
+        clap_mangen::Man::new(titled).render(&mut page).map_err(|e| Error::file(&self.directory, e))?;
+        write_atomic(&self.directory.join(format!("{name}.1")), &page)?;
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            self.page(sub, &format!("{name}-{}", sub.get_name()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! The directory of a run:
+//!
+//! ```text
+//! config.toml           settings in full; `train --config` accepts it
+//! environment.json      device, version, system, the source's commit
+//! metrics.jsonl, .csv   one line per epoch
+//! events.out.tfevents…  the same for TensorBoard
+//! train.log             what was said, with times
+//! checkpoints/          states to go on from, the newest last
+//! best.safetensors      the network with the lowest validation error
+//! model.safetensors     the trained network
+//! trace.safetensors     trigger times of ψ
+//! result.json           the outcome; written last
+//! ```
+
+use super::checkpoint::{Checkpoint, Progress};
+use super::events::Events;
+use super::{METRICS, MODEL, RESULT, TRACE};
+use super::{Model, RunResult, to_json, write_atomic};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::population::{MemberState, Population};
+use crate::trainer::EpochMetrics;
+use serde::Serialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const CONFIG: &str = "config.toml";
+const ENVIRONMENT: &str = "environment.json";
+const TABLE: &str = "metrics.csv";
+const LOG: &str = "train.log";
+const CHECKPOINTS: &str = "checkpoints";
+const BEST: &str = "best.safetensors";
+
+/// A directory that one run writes to.
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    metrics: File,
+    table: File,
+    log: File,
+    events: Events,
+    keep: usize,
+}
+
+/// The name of the directory of a run that was given none: `<name>-<hash of the settings>`.
+#[must_use]
+pub fn default_name(name: &str, config: &Config) -> String {
+    let word: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let settings = Config { device: String::new(), ..config.clone() }.to_table().to_string();
+    format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
+}
+
+fn append_to(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|e| Error::file(path, format!("cannot be opened: {e}")))
+}
+
+impl RunDirectory {
+    /// Refuses a directory that holds another run, unless `force`; changes nothing, so that it can be asked before the
+    /// costly parts of starting a run.
+    ///
+    /// # Errors
+    /// Names the files in the way.
+    pub fn check(path: &Path, force: bool) -> Result<()> {
+        if path.exists() && !path.is_dir() {
+            return Err(Error::file(path, "--out needs a directory, and this is a file"));
+        }
+        let names = [CONFIG, METRICS, MODEL, RESULT, CHECKPOINTS];
+        let taken: Vec<&str> = names.into_iter().filter(|name| path.join(name).exists()).collect();
+        if taken.is_empty() || force {
+            return Ok(());
+        }
+        Err(Error::file(
+            path,
+            format!(
+                "already holds a run ({}); give another --out, --force to replace it, or --resume to go on with it",
+                taken.join(", ")
+            ),
+        ))
+    }
+
+    /// Creates the directory, removes the files of an earlier run if `force`, and records the settings. Keeps the newest
+    /// `keep` checkpoints.
+    ///
+    /// # Errors
+    /// As [`Self::check`], if another process writes to it, or if the file system refuses.
+    pub fn create(path: &Path, force: bool, config: &Config, keep: usize) -> Result<Self> {
+        Self::check(path, force)?;
+        fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
+        // Locked before anything is removed: a run that is still being written is not to be replaced.
+        let metrics = Self::lock(path)?;
+        if force {
+            Self::clear(path)?;
+        }
+        metrics.set_len(0).map_err(|e| Error::file(path.join(METRICS), e))?;
+        let settings = toml::to_string(&config.to_table()).map_err(|e| Error::Run(format!("settings: {e}")))?;
+        write_atomic(&path.join(CONFIG), settings.as_bytes())?;
+        Self::open(path, metrics, keep)
+    }
+
+    /// Opens the directory of a run to go on with it.
+    ///
+    /// # Errors
+    /// If another process writes to it, or if the file system refuses.
+    pub fn resume(path: &Path, keep: usize) -> Result<Self> {
+        Self::open(path, Self::lock(path)?, keep)
+    }
+
+    fn open(path: &Path, metrics: File, keep: usize) -> Result<Self> {
+        let checkpoints = path.join(CHECKPOINTS);
+        fs::create_dir_all(&checkpoints).map_err(|e| Error::file(checkpoints, e))?;
+        Ok(Self {
+            metrics,
+            table: append_to(&path.join(TABLE))?,
+            log: append_to(&path.join(LOG))?,
+            events: Events::create(path)?,
+            path: path.to_owned(),
+            keep: keep.max(1),
+        })
+    }
+
+    /// `metrics.jsonl`, locked for as long as it is open.
+    fn lock(path: &Path) -> Result<File> {
+        let file = append_to(&path.join(METRICS))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
+            }
+            // Some network file systems have no locks; a run there must go on all the same.
+            Err(fs::TryLockError::Error(_)) => Ok(file),
+        }
+    }
+
+    fn clear(path: &Path) -> Result<()> {
+        let gone = |outcome: std::io::Result<()>, file: PathBuf| match outcome {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(file, e)),
+            _ => Ok(()),
+        };
+        for name in [RESULT, MODEL, TRACE, BEST, TABLE, LOG, ENVIRONMENT] {
+            gone(fs::remove_file(path.join(name)), path.join(name))?;
+        }
+        gone(fs::remove_dir_all(path.join(CHECKPOINTS)), path.join(CHECKPOINTS))?;
+        for entry in fs::read_dir(path).map_err(|e| Error::file(path, e))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("events.out.tfevents.") {
+                gone(fs::remove_file(entry.path()), entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of the run in `path`.
+    ///
+    /// # Errors
+    /// If there is no run or its settings cannot be read.
+    pub fn config(path: &Path) -> Result<Config> {
+        let file = path.join(CONFIG);
+        if !file.is_file() {
+            return Err(Error::file(path, "holds no run to go on with: config.toml is missing"));
+        }
+        Config::overlay([&Config::read_table(&file)?]).map_err(|e| Error::file(file, e))
+    }
+
+    /// Whether the run in `path` is complete.
+    #[must_use]
+    pub fn is_finished(path: &Path) -> bool {
+        path.join(RESULT).exists()
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records what the run is made on.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_environment(&self, environment: &impl Serialize) -> Result<()> {
+        write_atomic(&self.path.join(ENVIRONMENT), (to_json(environment)? + "\n").as_bytes())
+    }
+
+    /// Adds a line to the log; that it cannot be written is no reason to stop.
+    pub fn log(&mut self, line: &str) {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
+    }
+
+    /// Adds the metrics of an epoch to all files that have them.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn append(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        let line = to_json(metrics)? + "\n";
+        self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        let empty = self.table.metadata().is_ok_and(|meta| meta.len() == 0);
+        let rows = csv_rows(metrics);
+        let table: String = rows[usize::from(!empty)..].concat();
+        self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))?;
+        self.events.epoch(metrics)
+    }
+
+    /// Keeps the metrics before `epoch` and forgets the others, which are about to be made again.
+    ///
+    /// # Errors
+    /// If they cannot be read or written.
+    pub fn rewind(&mut self, epoch: u32) -> Result<()> {
+        let path = self.path.join(METRICS);
+        let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+        // A line that the end of the process cut off is no line.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<EpochMetrics>(line).ok());
+        let kept: Vec<EpochMetrics> = lines.filter(|metrics| metrics.epoch < epoch).collect();
+        self.metrics.set_len(0).map_err(|e| Error::file(&path, e))?;
+        self.table.set_len(0).map_err(|e| Error::file(self.path.join(TABLE), e))?;
+        for metrics in &kept {
+            let line = to_json(metrics)? + "\n";
+            self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(&path, e))?;
+            let rows = csv_rows(metrics);
+            let table = if metrics.epoch == kept[0].epoch { rows.concat() } else { rows[1].clone() };
+            self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint and removes those that are too many.
+    ///
+    /// # Errors
+    /// If it cannot be written; the earlier ones are then still there.
+    pub fn save_checkpoint(&self, config: &Config, progress: Progress, state: &MemberState) -> Result<()> {
+        let folder = self.path.join(CHECKPOINTS);
+        let position = progress.position;
+        let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
+        Checkpoint { progress, state: state.clone() }.write(config, &folder.join(name))?;
+        let old = checkpoints(&self.path);
+        for path in &old[..old.len().saturating_sub(self.keep)] {
+            let _ = fs::remove_file(path);
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that is whole, and the reason for each newer one that is not.
+    #[must_use]
+    pub fn latest_checkpoint(path: &Path, like: &MemberState) -> (Option<Checkpoint>, Vec<Error>) {
+        let mut damaged = vec![];
+        for path in checkpoints(path).iter().rev() {
+            match Checkpoint::read(path, like) {
+                Ok(checkpoint) => return (Some(checkpoint), damaged),
+                Err(error) => damaged.push(error),
+            }
+        }
+        (None, damaged)
+    }
+
+    /// Writes `model.safetensors`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_model(&self, population: &Population, state: &MemberState) -> Result<()> {
+        self.save_network(MODEL, population, state)
+    }
+
+    /// Writes `best.safetensors`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_best(&self, population: &Population, state: &MemberState) -> Result<()> {
+        self.save_network(BEST, population, state)
+    }
+
+    fn save_network(&self, name: &str, population: &Population, state: &MemberState) -> Result<()> {
+        Model::from_state(population.shared(), &population.topology, state)?.write(&self.path.join(name))
+    }
+
+    /// Writes `result.json`, which says that the run is complete.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(self, result: &RunResult) -> Result<()> {
+        self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        write_atomic(&self.path.join(RESULT), (to_json(result)? + "\n").as_bytes())
+    }
+}
+
+/// The checkpoints of a run, the oldest first.
+fn checkpoints(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path.join(CHECKPOINTS)).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".safetensors") && !name.starts_with('.')
+    });
+    paths.sort();
+    paths
+}
+
+/// Header and row of `metrics.csv`, lines ended.
+fn csv_rows(metrics: &EpochMetrics) -> [String; 2] {
+    let cell = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let mut cells = vec![
+        ("epoch".to_owned(), metrics.epoch.to_string()),
+        ("train_loss".into(), cell(Some(metrics.train_loss))),
+        ("train_error".into(), cell(Some(metrics.train_error))),
+        ("val_loss".into(), cell(metrics.val_loss)),
+        ("val_error".into(), cell(metrics.val_error)),
+        ("test_loss".into(), cell(metrics.test_loss)),
+        ("test_error".into(), cell(metrics.test_error)),
+    ];
+    for (l, (alpha, frozen)) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).enumerate() {
+        cells.push((format!("alpha_mean_{}", l + 1), cell(Some(*alpha))));
+        cells.push((format!("frozen_fraction_{}", l + 1), cell(Some(*frozen))));
+    }
+    cells.push(("running_loss".into(), cell(Some(metrics.running_loss))));
+    cells.push(("running_error".into(), cell(Some(metrics.running_error))));
+    cells.push(("samples_per_second".into(), cell(Some(metrics.samples_per_second))));
+    cells.push(("seconds".into(), cell(Some(metrics.seconds))));
+    let (names, values): (Vec<String>, Vec<String>) = cells.into_iter().unzip();
+    [names.join(",") + "\n", values.join(",") + "\n"]
+}

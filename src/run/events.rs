@@ -1,0 +1,117 @@
+//! Event files that TensorBoard reads: scalars per epoch. A file is a sequence of records – length, masked CRC-32C of the
+//! length, an `Event` protocol buffer, masked CRC-32C of that – and of `Event` and `Summary` only the few fields that
+//! scalars need are written here, which is less than a protocol-buffer library would ask for.
+
+use crate::error::{Error, Result};
+use crate::trainer::EpochMetrics;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An event file being written.
+#[derive(Debug)]
+pub struct Events {
+    path: PathBuf,
+    file: File,
+}
+
+impl Events {
+    /// Opens a new file in `directory`, named as TensorBoard wants it.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn create(directory: &Path) -> Result<Self> {
+        let path = directory.join(format!("events.out.tfevents.{}.homeostat", now() as u64));
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::file(&path, e))?;
+        let mut events = Self { path, file };
+        events.record(&[time(), bytes(3, b"brain.Event:2")].concat())?;
+        Ok(events)
+    }
+
+    /// Adds the metrics of an epoch.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        let mut values = vec![];
+        let mut add = |tag: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                // Summary.Value: tag = 1, simple_value = 2.
+                let scalar = [&[0x15][..], &(value as f32).to_le_bytes()].concat();
+                values.extend(bytes(1, &[bytes(1, tag.as_bytes()), scalar].concat()));
+            }
+        };
+        add("loss/train", Some(metrics.train_loss));
+        add("loss/validation", metrics.val_loss);
+        add("loss/test", metrics.test_loss);
+        add("error/train", Some(metrics.train_error));
+        add("error/validation", metrics.val_error);
+        add("error/test", metrics.test_error);
+        for (l, (alpha, frozen)) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).enumerate() {
+            add(&format!("alpha_mean/layer_{}", l + 1), Some(*alpha));
+            add(&format!("frozen_fraction/layer_{}", l + 1), Some(*frozen));
+        }
+        add("samples_per_second", Some(metrics.samples_per_second));
+        // Event: wall_time = 1, step = 2, summary = 5.
+        let step = [vec![0x10], varint(u64::from(metrics.epoch))].concat();
+        self.record(&[time(), step, bytes(5, &values)].concat())
+    }
+
+    fn record(&mut self, event: &[u8]) -> Result<()> {
+        let length = (event.len() as u64).to_le_bytes();
+        let record =
+            [&length[..], &masked_crc(&length).to_le_bytes(), event, &masked_crc(event).to_le_bytes()].concat();
+        self.file.write_all(&record).map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Event.wall_time.
+fn time() -> Vec<u8> {
+    [&[0x09][..], &now().to_le_bytes()].concat()
+}
+
+/// A field with a length.
+fn bytes(field: u8, content: &[u8]) -> Vec<u8> {
+    [vec![field << 3 | 2], varint(content.len() as u64), content.to_vec()].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = vec![];
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+/// CRC-32C (Castagnoli) as TensorFlow masks it.
+fn masked_crc(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 };
+    let crc = !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step));
+    crc.rotate_right(15).wrapping_add(0xA282_EAD8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_castagnolis() {
+        // RFC 3720, B.4: 32 bytes of zeros and the ascending ones.
+        let unmask = |masked: u32| masked.wrapping_sub(0xA282_EAD8).rotate_left(15);
+        assert_eq!(unmask(masked_crc(&[0; 32])), 0x8A91_36AA);
+        assert_eq!(unmask(masked_crc(&(0..32).collect::<Vec<u8>>())), 0x46DD_794E);
+    }
+
+    #[test]
+    fn varints_are_those_of_the_format() {
+        assert_eq!(varint(1), [1]);
+        assert_eq!(varint(300), [0xAC, 0x02]);
+    }
+}
