@@ -412,3 +412,41 @@ fn an_interrupted_run_keeps_its_weights() {
     assert!(!folder.path("run/result.json").exists());
     assert!(!lines(&metrics).is_empty());
 }
+
+#[test]
+fn an_unsupervised_layer_tells_its_selectivity() {
+    let folder = Folder::new();
+    let out = folder.name("bcm");
+    let said = succeed(&[
+        "train",
+        "--data",
+        "iris",
+        "--rule",
+        "bcm",
+        "--theta-sliding",
+        "1:20",
+        "--clock",
+        "steps:1",
+        "--hidden",
+        "6",
+        "--batch-size",
+        "1",
+        "--alpha0",
+        "0.0005",
+        "--epochs",
+        "4",
+        "--device",
+        "cpu",
+        "--quiet",
+        "--out",
+        &out,
+    ]);
+    assert!(said.contains("½ Σ y²") && !said.contains("error"), "{said}");
+    let model = format!("{out}/model.safetensors");
+    let evaluation: Value = serde_json::from_str(&succeed(&["eval", &model, "--json", "--device", "cpu"])).unwrap();
+    let selectivity = evaluation["selectivity"].as_array().unwrap();
+    assert_eq!(selectivity.len(), 6);
+    assert!(selectivity.iter().all(|s| (0.0..=1.0).contains(&s.as_f64().unwrap())));
+    assert!(succeed(&["eval", &model, "--device", "cpu"]).contains("selectivity of each neuron"));
+    assert!(fail(&["train", "--rule", "bcm", "--hidden", "6"], 2).contains("--theta-sliding"));
+}

@@ -97,7 +97,9 @@ impl Eval {
         let Evaluation { train, validation, test, .. } = &evaluation;
         for (name, part) in [("train", Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())] {
             if let Some(Part { samples, loss, error }) = part {
-                say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {:>8}", percent(*error)))?;
+                // Without targets there are no errors to count.
+                let error = if evaluation.selectivity.is_some() { "–".into() } else { percent(*error) };
+                say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {error:>8}"))?;
             }
         }
         if let Some(selectivity) = &evaluation.selectivity {

@@ -2,8 +2,8 @@
 //! `--json` on stdout.
 
 mod bench;
-mod completions;
 mod compare;
+mod completions;
 mod devices;
 mod eval;
 mod progress;

@@ -155,10 +155,11 @@ impl Train {
         if let Some(directory) = directory {
             directory.finish(&result)?;
         }
-        let error = result.last.test_error.map_or_else(
-            || format!("training error {} (no test set)", percent(result.last.train_error)),
-            |error| format!("test error {}", percent(error)),
-        );
+        let error = match result.last.test_error {
+            _ if result.config.rule.is_unsupervised() => format!("mean ½ Σ y² {:.4}", -result.last.train_loss),
+            None => format!("training error {} (no test set)", percent(result.last.train_error)),
+            Some(error) => format!("test error {}", percent(error)),
+        };
         let line = format!("{error} after {} epochs, {seconds:.1} s; {saved}", result.last.epoch);
         if self.json {
             tell(line);
