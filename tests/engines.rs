@@ -37,8 +37,14 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     widths.extend(&configs[0].hidden.0);
     widths.push(5);
     let splits = vec![split; configs.len()];
-    let mut population =
-        Population { members: vec![], topology: Topology::new(widths), data, splits, traces: vec![], configs };
+    let mut population = Population {
+        members: vec![],
+        topology: Topology::new(widths),
+        data,
+        splits,
+        traces: vec![None; configs.len()],
+        configs,
+    };
     let ticks = population.ticks();
     population.members = population.configs.iter().map(|config| Member::new(config, config, ticks)).collect();
     Arc::new(population)
