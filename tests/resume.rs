@@ -103,9 +103,9 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).map(drop).unwrap()
+            std::fs::copy(entry.path(), target).map(drop).unwrap();
         }
     }
 }
