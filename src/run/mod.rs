@@ -1,12 +1,16 @@
 //! The files of a run: `metrics.jsonl` as it goes, `model.safetensors` and `result.json` at the end, or one record among
 //! many. Other programs rely on their contents; a file that exists under its final name is complete.
 
+mod confusion;
 mod model;
+mod predict;
 mod record;
 mod result;
 mod trace;
 
-pub use model::{Alpha, Model, ModelLayer};
+pub use confusion::{ClassScore, Confusion};
+pub use model::{Alpha, Model, ModelLayer, Tensor};
+pub use predict::Predictions;
 pub use record::Record;
 pub use result::RunResult;
 pub use trace::Trace;
