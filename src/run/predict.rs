@@ -66,15 +66,16 @@ impl Model {
         outputs: &mut [f32],
         classes: &mut [u32],
     ) {
-        let samples = classes.len();
         let n_in = self.layers[0].n_in;
-        let mut y = vec![0.0; samples * n_in];
-        y.chunks_exact_mut(n_in).enumerate().for_each(|(i, x)| input(i, x));
+        // Products of other shapes may round otherwise: blocks are always full, so that an answer does not depend on how
+        // many others are asked for.
+        let mut y = vec![0.0; BLOCK * n_in];
+        y.chunks_exact_mut(n_in).take(classes.len()).enumerate().for_each(|(i, x)| input(i, x));
         for (l, layer) in self.layers.iter().enumerate() {
             let (n_in, n_out) = (layer.n_in, layer.n_out);
             let (weights, bias) = layer.weights.split_at(n_in * n_out);
-            let mut net = vec![0.0; samples * n_out];
-            multiply(&mut net, n_out, 0.0, View::new(&y, samples, n_in, n_in), View::new(weights, n_in, n_out, n_out));
+            let mut net = vec![0.0; BLOCK * n_out];
+            multiply(&mut net, n_out, 0.0, View::new(&y, BLOCK, n_in, n_in), View::new(weights, n_in, n_out, n_out));
             for row in net.chunks_exact_mut(n_out) {
                 row.iter_mut().zip(bias).for_each(|(net, bias)| *net -= bias);
             }
