@@ -2,7 +2,9 @@
 # Holds exported models against the programs they are for: ONNX Runtime, PyTorch and NumPy must answer as `homeostat
 # predict` does, within 1e-5. No part of the ordinary tests, as it installs those programs.
 #
-#   tests/interchange.sh      (VENV=directory of a Python environment to use; by default one is made and thrown away)
+#   tests/interchange.sh      (VENV=directory of a Python environment with numpy, safetensors, torch and onnxruntime;
+#                              by default one is made and thrown away. pip's own variables name another index, such as
+#                              one with PyTorch for processors alone.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
