@@ -38,7 +38,7 @@
 //!
 //! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
+//! makes files of those, [`export`] writes them for other programs, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
 //! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
 //! populations; [`compare`] decides between their rules by the [`stats`].
 //!
@@ -76,6 +76,7 @@ pub mod device;
 pub mod distort;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod gpu;
 pub mod init;
 pub mod population;

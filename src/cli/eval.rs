@@ -7,10 +7,13 @@ use crate::device;
 use crate::engine::{DeviceInfo, Engine, Score, Wanted};
 use crate::error::{Error, Result};
 use crate::population::Population;
-use crate::run::{Model, to_json};
+use crate::run::{ClassScore, Confusion, Model, to_json};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Largest table of classes: its size is their square.
+const MOST_CLASSES: usize = 4096;
 
 /// Report loss and error of a saved model on its training and test samples.
 ///
@@ -41,6 +44,9 @@ pub struct Eval {
     /// Loss to report
     #[arg(long, value_enum)]
     loss: Option<Loss>,
+    /// Add a table of classes: of the test samples, where there are none of the validation, else of the training samples
+    #[arg(long)]
+    per_class: bool,
     /// Print one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -65,7 +71,19 @@ struct Evaluation {
     /// Of each neuron of an unsupervised layer over the training samples, see [`Model::selectivity`].
     #[serde(skip_serializing_if = "Option::is_none")]
     selectivity: Option<Vec<f64>>,
+    #[serde(flatten)]
+    per_class: Option<PerClass>,
     device: DeviceInfo,
+}
+
+/// Which classes are taken for which.
+#[derive(Serialize)]
+struct PerClass {
+    /// The samples it is about.
+    classes_of: &'static str,
+    classes: Vec<ClassScore>,
+    /// How often each class was answered, by label.
+    confusion: Vec<Vec<u64>>,
 }
 
 impl Eval {
@@ -77,6 +95,18 @@ impl Eval {
         config.check()?;
         let data = Arc::new(DataSet::open(&config.data)?);
         model.check_data(&data)?;
+        if self.per_class && config.rule.is_unsupervised() {
+            return Err(Error::config(format!(
+                "--per-class: the neurons of --rule {} are no classes; leave it out",
+                config.rule
+            )));
+        }
+        if self.per_class && model.classes() > MOST_CLASSES {
+            return Err(Error::config(format!(
+                "--per-class: {} classes are more than {MOST_CLASSES}; leave it out",
+                model.classes()
+            )));
+        }
         let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
         let mut state = population.initial_state();
         model.apply_weights(&mut state[0]);
@@ -88,6 +118,9 @@ impl Eval {
         if model.is_unsupervised() {
             let rows = &population.splits[0].train;
             evaluation.selectivity = Some(model.selectivity(population.shared(), &population.data, rows));
+        }
+        if self.per_class {
+            evaluation.per_class = Some(per_class(&model, &population)?);
         }
         if self.json {
             return say(to_json(&evaluation)?);
@@ -101,6 +134,9 @@ impl Eval {
                 let error = if evaluation.selectivity.is_some() { "–".into() } else { percent(*error) };
                 say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {error:>8}"))?;
             }
+        }
+        if let Some(table) = &evaluation.per_class {
+            table.print()?;
         }
         if let Some(selectivity) = &evaluation.selectivity {
             say("selectivity of each neuron over the training samples (1 - mean/max response):")?;
@@ -127,6 +163,7 @@ impl Eval {
             validation: member.validation.map(|score| part(population.validation_rows(), score)),
             test: member.test.map(|score| part(population.test_rows(), score)),
             selectivity: None,
+            per_class: None,
             device: engine.device().clone(),
         })
     }
@@ -176,5 +213,39 @@ impl Eval {
             init: None,
             ..stored
         })
+    }
+}
+
+/// Counts the answers of the host's own forward pass, as engines keep theirs to themselves.
+fn per_class(model: &Model, population: &Population) -> Result<PerClass> {
+    let split = &population.splits[0];
+    let parts = [("test", &split.test), ("validation", &split.validation), ("train", &split.train)];
+    let (classes_of, rows) = parts.into_iter().find(|(_, rows)| !rows.is_empty()).unwrap_or(parts[2]);
+    let data = &population.data;
+    let answers = model.predict(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?.classes;
+    let labels = rows.iter().map(|&row| data.labels[row as usize]);
+    let confusion = Confusion::new(model.classes(), labels.zip(answers));
+    let counts = confusion.rows().into_iter().map(<[u64]>::to_vec).collect();
+    Ok(PerClass { classes_of, classes: confusion.classes(), confusion: counts })
+}
+
+impl PerClass {
+    fn print(&self) -> Result<()> {
+        let share = |share: Option<f64>| share.map_or("–".to_owned(), percent);
+        say(format_args!("classes of the {} samples:", self.classes_of))?;
+        say(format_args!(
+            "{:>5} {:>8} {:>8}  {:>9} {:>9}  most often taken for",
+            "class", "samples", "correct", "recall", "precision"
+        ))?;
+        for class in &self.classes {
+            let confused =
+                class.confused_with.map_or("–".to_owned(), |other| format!("{other} ({} times)", class.confused));
+            let (recall, precision) = (share(class.recall), share(class.precision));
+            say(format_args!(
+                "{:>5} {:>8} {:>8}  {recall:>9} {precision:>9}  {confused}",
+                class.class, class.samples, class.correct
+            ))?;
+        }
+        Ok(())
     }
 }

@@ -6,11 +6,15 @@ mod compare;
 mod completions;
 mod devices;
 mod eval;
+mod export;
+mod predict;
 mod progress;
 mod sweep;
 mod train;
 
+use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
+use crate::run::Model;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -42,6 +46,10 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Eval(eval::Eval),
     #[command(after_help = EXIT_CODES)]
+    Predict(predict::Predict),
+    #[command(after_help = EXIT_CODES)]
+    Export(export::Export),
+    #[command(after_help = EXIT_CODES)]
     Devices(devices::Devices),
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Bench),
@@ -65,6 +73,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     match cli.command {
         Command::Train(train) => train.run(matches),
         Command::Eval(eval) => eval.run(),
+        Command::Predict(predict) => predict.run(),
+        Command::Export(export) => export.run(),
         Command::Devices(devices) => devices.run(),
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
@@ -113,6 +123,37 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     })
     .map_err(|e| Error::Run(format!("cannot listen for Ctrl-C: {e}")))?;
     Ok(flag)
+}
+
+/// What a model computes beside its weights, where its metadata do not say so.
+#[derive(clap::Args)]
+struct Functions {
+    /// Activation of the hidden layers, for a model without metadata
+    #[arg(long, value_enum)]
+    activation: Option<Activation>,
+    /// Activation of the output layer, for a model without metadata
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+}
+
+impl Functions {
+    /// The settings the model was trained with, under the flags given here.
+    fn of(&self, model: &Model) -> Result<Config> {
+        let stored = model.config()?;
+        let known = stored.is_some();
+        let mut config = stored.unwrap_or_default();
+        config.activation = self.activation.unwrap_or(config.activation);
+        config.output = self.output.unwrap_or(config.output);
+        if !known {
+            tell(format_args!(
+                "note: {} does not say how it was trained; taking --activation {} --output {}",
+                model.path.display(),
+                config.activation,
+                config.output
+            ));
+        }
+        Ok(config)
+    }
 }
 
 /// An error rate for people.

@@ -17,6 +17,7 @@ mod update;
 mod vectorised;
 
 pub use peaks::peaks;
+pub(crate) use product::{View, multiply};
 
 use crate::config::Precision;
 use crate::data::Split;

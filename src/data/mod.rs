@@ -5,11 +5,14 @@
 //! header claims.
 
 mod csv;
+mod digit;
 mod embedded;
 mod idx;
+mod image;
 mod npz;
 mod split;
 
+pub use image::Image;
 pub use split::{DEFAULT_TEST_FRACTION, Split};
 
 use crate::error::{Error, Result};

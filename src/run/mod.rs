@@ -2,16 +2,20 @@
 //! many. Other programs rely on their contents; a file that exists under its final name is complete.
 
 mod checkpoint;
+mod confusion;
 mod directory;
 mod events;
 mod model;
+mod predict;
 mod record;
 mod result;
 mod trace;
 
 pub use checkpoint::{Checkpoint, Progress};
+pub use confusion::{ClassScore, Confusion};
 pub use directory::{RunDirectory, default_name};
-pub use model::{Alpha, Model, ModelLayer};
+pub use model::{Alpha, Model, ModelLayer, Tensor};
+pub use predict::Predictions;
 pub use record::Record;
 pub use result::RunResult;
 pub use trace::Trace;

@@ -32,6 +32,17 @@ pub struct ModelLayer {
     pub alpha: Option<Alpha>,
 }
 
+/// An array as files have it, in the layout of PyTorch's `nn.Linear`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// `layers.{l}.weight`, `.bias` or `.alpha`.
+    pub name: String,
+    /// Its sizes.
+    pub shape: Vec<usize>,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
 /// A network as it is kept in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -62,33 +73,41 @@ impl Model {
         Ok(Self { layers, config: Some(super::to_json(config)?), path: PathBuf::new() })
     }
 
+    /// What the file holds, layer by layer: weight and bias, and α where there is one.
+    #[must_use]
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let mut tensors = vec![];
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (n_in, n_out) = (layer.n_in, layer.n_out);
+            let mut add = |kind, shape, values| {
+                tensors.push(Tensor { name: format!("layers.{l}.{kind}"), shape, values });
+            };
+            let (weight, bias) = layer.weights.split_at(n_in * n_out);
+            add("weight", vec![n_out, n_in], transposed(weight, n_in, n_out));
+            add("bias", vec![n_out], bias.iter().map(|w| -w).collect());
+            match &layer.alpha {
+                Some(Alpha::PerNeuron(alpha)) => add("alpha", vec![n_out], alpha.clone()),
+                Some(Alpha::PerWeight(alpha)) => {
+                    add("alpha", vec![n_out, n_in + 1], transposed(alpha, n_in + 1, n_out));
+                }
+                None => {}
+            }
+        }
+        tensors
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut tensors = vec![];
-        for (l, layer) in self.layers.iter().enumerate() {
-            let (n_in, n_out) = (layer.n_in, layer.n_out);
-            let (weight, bias) = layer.weights.split_at(n_in * n_out);
-            let negated: Vec<f32> = bias.iter().map(|w| -w).collect();
-            tensors.push((format!("layers.{l}.weight"), vec![n_out, n_in], bytes(&transposed(weight, n_in, n_out))));
-            tensors.push((format!("layers.{l}.bias"), vec![n_out], bytes(&negated)));
-            match &layer.alpha {
-                Some(Alpha::PerNeuron(alpha)) => {
-                    tensors.push((format!("layers.{l}.alpha"), vec![n_out], bytes(alpha)));
-                }
-                Some(Alpha::PerWeight(alpha)) => {
-                    let alpha = bytes(&transposed(alpha, n_in + 1, n_out));
-                    tensors.push((format!("layers.{l}.alpha"), vec![n_out, n_in + 1], alpha));
-                }
-                None => {}
-            }
-        }
+        let tensors = self.tensors();
+        let contents: Vec<Vec<u8>> = tensors.iter().map(|tensor| bytes(&tensor.values)).collect();
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
         let views = tensors
             .iter()
-            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .zip(&contents)
+            .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = self.config.clone().map(|json| HashMap::from([("config".to_owned(), json)]));

@@ -1,0 +1,62 @@
+//! `homeostat export`: a saved model in the format of another program.
+
+use super::{Functions, say};
+use crate::error::{Error, Result};
+use crate::export::{self, Format};
+use crate::run::Model;
+use std::path::PathBuf;
+
+/// Write a saved model as ONNX, NPZ or plain safetensors.
+///
+/// ONNX is a graph from features `x` (bytes scaled to 0 … 1, as in training) to outputs `y`. NPZ has `layers.{l}.weight`,
+/// `.bias` and `.alpha` as NumPy arrays. Safetensors is the model file without its learning rates.
+#[derive(clap::Args)]
+pub struct Export {
+    /// A model.safetensors
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Format of the new file
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The new file [default: beside MODEL, as .onnx, .npz or .weights.safetensors]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace a file that is already there
+    #[arg(long)]
+    force: bool,
+    /// Keep the learning rates in safetensors
+    #[arg(long)]
+    keep_alpha: bool,
+    #[command(flatten)]
+    functions: Functions,
+}
+
+impl Export {
+    /// Writes the file and says where it is.
+    pub fn run(&self) -> Result<()> {
+        if self.keep_alpha && self.format != Format::Safetensors {
+            return Err(Error::config(format!(
+                "--keep-alpha: --format {} has no choice; npz always has the learning rates, onnx never",
+                self.format
+            )));
+        }
+        let out = self.out.clone().unwrap_or_else(|| {
+            self.model.with_extension(match self.format {
+                Format::Onnx => "onnx",
+                Format::Npz => "npz",
+                Format::Safetensors => "weights.safetensors",
+            })
+        });
+        if out.is_dir() {
+            return Err(Error::file(&out, "is a directory; give -o FILE"));
+        }
+        if out.exists() && !self.force {
+            return Err(Error::file(&out, "already exists; give another -o, or --force to replace it"));
+        }
+        let model = Model::read(&self.model)?;
+        // Only a graph needs more than the weights, so only there a model without metadata deserves a note.
+        let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };
+        export::write(&model, &config, self.format, self.keep_alpha, &out)?;
+        say(format_args!("wrote {}", out.display()))
+    }
+}

@@ -1,0 +1,147 @@
+//! ONNX: the network as a graph from features `x` to outputs `y`, one Gemm per layer and the nodes of its f. Field
+//! numbers are those of `onnx.proto`.
+
+use super::protobuf::Message;
+use crate::config::{Activation, Config, Output};
+use crate::error::{Error, Result};
+use crate::run::Model;
+use std::path::Path;
+
+/// Oldest format and operators that have all that is used here, so that most runtimes can read it.
+const IR_VERSION: u64 = 8;
+const OPSET: u64 = 17;
+/// Element type of a tensor: f32.
+const FLOAT: u64 = 1;
+/// Protocol Buffers readers refuse longer messages.
+const MOST_BYTES: usize = i32::MAX as usize;
+
+/// The bytes of the file; `path` is for the message.
+pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
+    let weights: usize = model.layers.iter().map(|layer| layer.weights.len()).sum();
+    let n_in = model.layers.first().map_or(0, |layer| layer.n_in);
+    let mut graph = Graph::default();
+    // In the order of `nn.Linear`, as all files of this program have it.
+    for tensor in model.tensors().iter().filter(|tensor| !tensor.name.ends_with(".alpha")) {
+        graph.constant(&tensor.name, &tensor.shape, &tensor.values);
+    }
+    let mut y = "x".to_owned();
+    for l in 0..model.layers.len() {
+        let hidden = l + 1 < model.layers.len() || config.rule.is_unsupervised();
+        graph.layer = l;
+        let inputs = [y, format!("layers.{l}.weight"), format!("layers.{l}.bias")];
+        y = graph.node("Gemm", &inputs, Some(("transB", 1)));
+        y = if hidden { graph.hidden(config.activation, y) } else { graph.output(config.output, y) };
+    }
+    graph.rename_last("y");
+    let graph = Message::default()
+        .messages(1, graph.nodes.iter().map(Node::message))
+        .bytes(2, "homeostat")
+        .messages(5, graph.constants)
+        .message(11, value("x", n_in, "features as in training; bytes scaled to 0 … 1"))
+        .message(12, value("y", model.classes(), "outputs; the largest is the class"));
+    let property = |(key, value): (&str, &str)| Message::default().bytes(1, key).bytes(2, value);
+    let file = Message::default()
+        .int(1, IR_VERSION)
+        .bytes(2, "homeostat")
+        .bytes(3, env!("CARGO_PKG_VERSION"))
+        .message(7, graph)
+        .message(8, Message::default().bytes(1, "").int(2, OPSET))
+        .messages(14, model.config.as_deref().map(|json| property(("config", json))))
+        .into_bytes();
+    if file.len() > MOST_BYTES {
+        return Err(Error::file(
+            path,
+            format!("{weights} weights are more than an ONNX file holds (2 GiB); use --format npz or safetensors"),
+        ));
+    }
+    Ok(file)
+}
+
+/// A `ValueInfoProto`: N rows of `width` floats.
+fn value(name: &str, width: usize, about: &str) -> Message {
+    let sizes = [Message::default().bytes(2, "N"), Message::default().int(1, width as u64)];
+    let tensor = Message::default().int(1, FLOAT).message(2, Message::default().messages(1, sizes));
+    Message::default().bytes(1, name).message(2, Message::default().message(1, tensor)).bytes(3, about)
+}
+
+struct Node {
+    operator: &'static str,
+    inputs: Vec<String>,
+    output: String,
+    attribute: Option<(&'static str, u64)>,
+}
+
+impl Node {
+    /// The `NodeProto`.
+    fn message(&self) -> Message {
+        const INT: u64 = 2;
+        let attribute = |(name, value): (&str, u64)| Message::default().bytes(1, name).int(3, value).int(20, INT);
+        self.inputs
+            .iter()
+            .fold(Message::default(), |message, input| message.bytes(1, input))
+            .bytes(2, &self.output)
+            .bytes(3, &self.output)
+            .bytes(4, self.operator)
+            .messages(5, self.attribute.map(attribute))
+    }
+}
+
+/// A graph in the making.
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<Node>,
+    constants: Vec<Message>,
+    layer: usize,
+}
+
+impl Graph {
+    /// Appends a node and returns the name of its output.
+    fn node(&mut self, operator: &'static str, inputs: &[String], attribute: Option<(&'static str, u64)>) -> String {
+        let output = format!("layers.{}.{}.{}", self.layer, operator.to_lowercase(), self.nodes.len());
+        self.nodes.push(Node { operator, inputs: inputs.to_vec(), output: output.clone(), attribute });
+        output
+    }
+
+    /// A `TensorProto` among the initializers.
+    fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let sizes = shape.iter().fold(Message::default(), |message, &size| message.int(1, size as u64));
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constants.push(sizes.int(2, FLOAT).bytes(8, name).bytes(9, bytes));
+    }
+
+    /// The product with a number; the first use of `name` says which.
+    fn scale(&mut self, net: String, name: &str, factor: f32) -> String {
+        if !self.nodes.iter().any(|node| node.inputs.iter().any(|input| input == name)) {
+            self.constant(name, &[], &[factor]);
+        }
+        self.node("Mul", &[net, name.to_owned()], None)
+    }
+
+    fn hidden(&mut self, f: Activation, net: String) -> String {
+        match f {
+            Activation::Logistic => self.node("Sigmoid", &[net], None),
+            Activation::Tanh => self.node("Tanh", &[net], None),
+            Activation::Relu => self.node("Relu", &[net], None),
+            Activation::ScaledTanh => {
+                let inner = self.scale(net, "scaled_tanh.inner", 2.0 / 3.0);
+                let tanh = self.node("Tanh", &[inner], None);
+                self.scale(tanh, "scaled_tanh.outer", 1.7159)
+            }
+        }
+    }
+
+    fn output(&mut self, f: Output, net: String) -> String {
+        match f {
+            Output::Logistic => self.node("Sigmoid", &[net], None),
+            Output::Softmax => self.node("Softmax", &[net], Some(("axis", 1))),
+            Output::Linear => net,
+        }
+    }
+
+    /// Gives the last node's output, which nothing reads, the name of the graph's.
+    fn rename_last(&mut self, name: &str) {
+        if let Some(last) = self.nodes.last_mut() {
+            name.clone_into(&mut last.output);
+        }
+    }
+}

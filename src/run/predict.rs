@@ -1,0 +1,122 @@
+//! The forward pass on the host, for answers sample by sample, which engines do not give: they keep outputs to
+//! themselves and report sums. Products are f32 as on the engines, f is taken in float64.
+
+use super::Model;
+use crate::config::{Config, Output};
+use crate::cpu::{View, multiply};
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+
+/// Samples that one thread takes at a time.
+const BLOCK: usize = 64;
+
+/// What a network answers to some samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Outputs per sample.
+    pub width: usize,
+    /// y_L, `[samples, width]`.
+    pub outputs: Vec<f32>,
+    /// The output with the largest net of each sample, the first of equal ones: decided on net, as on the engines, so
+    /// that saturated outputs stay apart.
+    pub classes: Vec<u32>,
+}
+
+impl Predictions {
+    /// y_L of each sample.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.outputs.chunks_exact(self.width)
+    }
+}
+
+impl Model {
+    /// The answers to `samples` inputs; `input` writes the features of one to a place of the size of layer 0's inputs.
+    /// An unsupervised net answers with the activations of its one layer.
+    ///
+    /// # Errors
+    /// If an output is not finite: inputs or weights were too large.
+    pub fn predict(
+        &self,
+        config: &Config,
+        samples: usize,
+        input: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Result<Predictions> {
+        let width = self.classes();
+        let (mut outputs, mut classes) = (vec![0.0; samples * width], vec![0; samples]);
+        let blocks = outputs.par_chunks_mut(BLOCK * width).zip(classes.par_chunks_mut(BLOCK)).enumerate();
+        blocks.for_each(|(block, (outputs, classes))| {
+            self.predict_block(config, |i, x| input(block * BLOCK + i, x), outputs, classes);
+        });
+        match outputs.iter().position(|y| !y.is_finite()) {
+            None => Ok(Predictions { width, outputs, classes }),
+            Some(place) => Err(Error::Run(format!(
+                "output {} for sample {} is {}; its features or the weights of {} are too large",
+                place % width,
+                place / width,
+                outputs[place],
+                self.path.display()
+            ))),
+        }
+    }
+
+    fn predict_block(
+        &self,
+        config: &Config,
+        input: impl Fn(usize, &mut [f32]),
+        outputs: &mut [f32],
+        classes: &mut [u32],
+    ) {
+        let n_in = self.layers[0].n_in;
+        // Products of other shapes may round otherwise: blocks are always full, so that an answer does not depend on how
+        // many others are asked for.
+        let mut y = vec![0.0; BLOCK * n_in];
+        y.chunks_exact_mut(n_in).take(classes.len()).enumerate().for_each(|(i, x)| input(i, x));
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (n_in, n_out) = (layer.n_in, layer.n_out);
+            let (weights, bias) = layer.weights.split_at(n_in * n_out);
+            let mut net = vec![0.0; BLOCK * n_out];
+            multiply(&mut net, n_out, 0.0, View::new(&y, BLOCK, n_in, n_in), View::new(weights, n_in, n_out, n_out));
+            for row in net.chunks_exact_mut(n_out) {
+                row.iter_mut().zip(bias).for_each(|(net, bias)| *net -= bias);
+            }
+            if l + 1 < self.layers.len() || config.rule.is_unsupervised() {
+                // `of` may turn NaN into a number, which would hide that something overflowed.
+                let f = |net: f32| if net.is_nan() { net } else { config.activation.of(f64::from(net)) as f32 };
+                net.iter_mut().for_each(|net| *net = f(*net));
+            }
+            y = net;
+        }
+        let width = self.classes();
+        for ((net, answer), y) in y.chunks_exact(width).zip(classes).zip(outputs.chunks_exact_mut(width)) {
+            *answer = first_largest(net);
+            if config.rule.is_unsupervised() { y.copy_from_slice(net) } else { output(config.output, net, y) }
+        }
+    }
+}
+
+/// The place of the first largest value.
+fn first_largest(values: &[f32]) -> u32 {
+    let mut best = 0;
+    for (k, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = k;
+        }
+    }
+    best as u32
+}
+
+/// y_L of one sample's net.
+fn output(output: Output, net: &[f32], y: &mut [f32]) {
+    match output {
+        Output::Softmax => {
+            let peak = net.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let power = |net: f32| f64::from(net - peak).exp();
+            let total: f64 = net.iter().map(|&net| power(net)).sum();
+            y.iter_mut().zip(net).for_each(|(y, &net)| *y = (power(net) / total) as f32);
+        }
+        Output::Logistic => {
+            y.iter_mut().zip(net).for_each(|(y, &net)| *y = (1.0 / (1.0 + f64::from(-net).exp())) as f32);
+        }
+        Output::Linear => y.copy_from_slice(net),
+    }
+}
