@@ -3,6 +3,7 @@
 
 mod bench;
 mod compare;
+mod data;
 mod devices;
 mod eval;
 mod progress;
@@ -48,6 +49,8 @@ enum Command {
     Compare(compare::Compare),
     #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
+    #[command(after_help = EXIT_CODES)]
+    Data(data::Data),
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
@@ -66,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
         Command::Sweep(sweep) => sweep.run(),
+        Command::Data(data) => data.run(),
     }
 }
 

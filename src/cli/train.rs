@@ -1,5 +1,6 @@
 //! `homeostat train`: settings, data, device and run directory brought together.
 
+use super::data::Place;
 use super::progress::Progress;
 use super::{interrupt_flag, percent, say, tell};
 use crate::config::{Config, Preset, Rule};
@@ -29,6 +30,8 @@ pub struct Train {
     preset: Option<Preset>,
     #[command(flatten)]
     settings: Config,
+    #[command(flatten)]
+    place: Place,
     /// Directory for metrics.jsonl, model.safetensors and result.json; without it nothing is saved
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
@@ -53,7 +56,7 @@ impl Train {
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
         }
-        let data = Arc::new(DataSet::open(&config.data)?);
+        let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
         let model = config.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(&data)?;
