@@ -341,7 +341,8 @@ impl Fetcher<'_> {
                 Err(e) => {
                     let reason = self.request_failure(&ureq::Error::from(e));
                     let (Failure::Passing(text) | Failure::Lasting(text)) = reason else { return Err(reason) };
-                    return Err(Failure::Passing(format!("{text} after {done} bytes")));
+                    let all = total.map_or_else(String::new, |total| format!(" of {total}"));
+                    return Err(Failure::Passing(format!("{text} after {done}{all} bytes")));
                 }
             };
             output.write_all(&buffer[..count]).map_err(here)?;
