@@ -203,7 +203,8 @@ impl Fetch {
             tell(format_args!("{} is here already; --force fetches another copy", set.name));
             return say(found.display());
         }
-        if let (true, Some(note)) = (files.mirrors.is_empty() && self.mirrors.is_empty(), set.note) {
+        let no_source = files.mirrors.is_empty() && self.mirrors.is_empty() && search.find(set.name).is_none();
+        if let (true, Some(note)) = (no_source, set.note) {
             tell(format_args!("note: {}: {note}", set.name));
         }
         let bar = ProgressBar::no_length();

@@ -184,7 +184,7 @@ impl Fetcher<'_> {
         for turn in 0..self.mirrors.len() {
             let index = (self.first + turn) % self.mirrors.len();
             let mirror = self.mirrors[index].clone();
-            match self.from_mirror(&format!("{mirror}/{file}.gz"), file, &path) {
+            match self.try_mirror(&format!("{mirror}/{file}.gz"), file, &path) {
                 Ok(recorded) => {
                     self.first = index;
                     return Ok(recorded);
@@ -218,7 +218,7 @@ impl Fetcher<'_> {
     }
 
     /// Attempts at one file of one mirror until it is here and right, or they get no further.
-    fn from_mirror(&mut self, url: &str, file: &str, path: &Path) -> std::result::Result<bool, Failure> {
+    fn try_mirror(&mut self, url: &str, file: &str, path: &Path) -> std::result::Result<bool, Failure> {
         let agent = self.agent(url);
         let part = Part::of(path);
         let (mut furthest, mut fruitless) = (part.len(), 0);
