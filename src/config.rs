@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
-    /// Data set: mnist, iris, idx:DIR, csv:FILE or npz:FILE
+    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE
     #[arg(long, value_name = "DATA", default_value_t = Self::default().data, help_heading = "Data")]
     pub data: String,
     /// Share of the samples held out as test set where the data has none, stratified and drawn from the seed; 0 = none

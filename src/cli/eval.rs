@@ -1,5 +1,6 @@
 //! `homeostat eval`: loss and error of a saved model.
 
+use super::data::Place;
 use super::{percent, say, tell};
 use crate::config::{Activation, Clock, Config, Distort, Hidden, Loss, Output, Precision, Rule, Schedule};
 use crate::data::DataSet;
@@ -23,9 +24,11 @@ pub struct Eval {
     /// A model.safetensors
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Data set: mnist, iris, idx:DIR, csv:FILE or npz:FILE [default: the one it was trained on]
+    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE [default: the one it was trained on]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Share of the samples taken as test set where the data has none; 0 = none [default: as in training]
     #[arg(long, value_name = "F")]
     test_fraction: Option<f64>,
@@ -93,7 +96,7 @@ impl Eval {
         let model = Model::read(&self.model)?;
         let config = self.config(&model)?;
         config.check()?;
-        let data = Arc::new(DataSet::open(&config.data)?);
+        let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
         model.check_data(&data)?;
         if self.per_class && config.rule.is_unsupervised() {
             return Err(Error::config(format!(

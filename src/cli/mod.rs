@@ -4,6 +4,7 @@
 mod bench;
 mod compare;
 mod completions;
+mod data;
 mod devices;
 mod eval;
 mod export;
@@ -57,6 +58,8 @@ enum Command {
     Compare(compare::Compare),
     #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
+    #[command(after_help = EXIT_CODES)]
+    Data(data::Data),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -81,6 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Sweep(sweep) => sweep.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
+        Command::Data(data) => data.run(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `homeostat train`: settings, data, device and run directory brought together.
 
+use super::data::Place;
 use super::progress::Progress;
 use super::{interrupt_flag, percent, say, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
@@ -32,6 +33,8 @@ pub struct Train {
     preset: Option<Preset>,
     #[command(flatten)]
     settings: Config,
+    #[command(flatten)]
+    place: Place,
     /// Directory for everything that the run leaves; without it and --name nothing is saved
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
@@ -71,7 +74,7 @@ impl Train {
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
         }
-        let data = Arc::new(DataSet::open(&config.data)?);
+        let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
         let model = config.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(&data)?;

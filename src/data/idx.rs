@@ -21,42 +21,63 @@ pub struct Pair<'a> {
     pub labels: Source<'a>,
 }
 
-/// Reads the canonically named files of `directory`; those of the test set may be absent, both.
-pub fn read(directory: &Path) -> Result<DataSet> {
+/// What the names of the training and the test files begin with in MNIST and most of its successors.
+pub const STEMS: [&str; 2] = ["train", "t10k"];
+
+/// Names of the unpacked files: training images and labels, test images and labels.
+pub fn names([train, test]: [&str; 2]) -> [String; 4] {
+    let [images, labels] = ["images-idx3-ubyte", "labels-idx1-ubyte"];
+    [(train, images), (train, labels), (test, images), (test, labels)].map(|(stem, kind)| format!("{stem}-{kind}"))
+}
+
+/// Reads the files of `directory` whose names begin with `stems`; those of the test set may be absent, both.
+pub fn read(directory: &Path, stems: [&str; 2]) -> Result<DataSet> {
+    let names = names(stems);
     if !directory.is_dir() {
         let what = if directory.exists() { "is not a directory" } else { "there is no such directory" };
-        return Err(Error::file(directory, format!("{what}; idx: takes the one with train-images-idx3-ubyte")));
+        return Err(Error::file(directory, format!("{what}; idx: takes the one with {}", names[0])));
     }
-    let train = Pair { images: required(directory, IMAGES, "train")?, labels: required(directory, LABELS, "train")? };
-    let test = match (find(directory, IMAGES, "t10k")?, find(directory, LABELS, "t10k")?) {
+    let missing = |name: &str| Error::file(directory, format!("{name} is missing (raw or with .gz)"));
+    let [train_images, train_labels, images, labels] = names.each_ref().map(|name| find(directory, name));
+    let train = Pair {
+        images: open(train_images.ok_or_else(|| missing(&names[0]))?)?,
+        labels: open(train_labels.ok_or_else(|| missing(&names[1]))?)?,
+    };
+    let test = match (images, labels) {
         (None, None) => None,
-        (Some(images), Some(labels)) => Some(Pair { images, labels }),
-        (None, _) => return Err(missing(directory, IMAGES, "t10k")),
-        (_, None) => return Err(missing(directory, LABELS, "t10k")),
+        (Some(images), Some(labels)) => Some(Pair { images: open(images)?, labels: open(labels)? }),
+        (None, _) => return Err(missing(&names[2])),
+        (_, None) => return Err(missing(&names[3])),
     };
     decode(train, test)
 }
 
-const IMAGES: &str = "images?idx3-ubyte";
-const LABELS: &str = "labels?idx1-ubyte";
-
-/// Opens the file under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. Whether it is gzipped
-/// is seen from its bytes, as browsers and tools unpack files without renaming them.
-fn find(directory: &Path, stem: &str, set: &str) -> Result<Option<Source<'static>>> {
-    let names = ["-", "."].into_iter().flat_map(|mark| ["", ".gz"].map(|end| (mark, end)));
-    names
-        .map(|(mark, end)| directory.join(format!("{set}-{}{end}", stem.replace('?', mark))))
-        .find(|path| path.exists())
-        .map(|path| Ok(Source { bytes: Box::new(open_file(&path)?), path }))
-        .transpose()
+/// The file under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. Whether it is gzipped is seen
+/// from its bytes, as browsers and tools unpack files without renaming them.
+pub fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+    let dotted = name.replace("-idx", ".idx");
+    let names = [name, &dotted].into_iter().flat_map(|name| ["", ".gz"].map(|end| format!("{name}{end}")));
+    names.map(|name| directory.join(name)).find(|path| path.exists())
 }
 
-fn required(directory: &Path, stem: &str, set: &str) -> Result<Source<'static>> {
-    find(directory, stem, set)?.ok_or_else(|| missing(directory, stem, set))
+fn open(path: PathBuf) -> Result<Source<'static>> {
+    Ok(Source { bytes: Box::new(open_file(&path)?), path })
 }
 
-fn missing(directory: &Path, stem: &str, set: &str) -> Error {
-    Error::file(directory, format!("{set}-{} is missing (raw or with .gz)", stem.replace('?', "-")))
+/// The sizes that the header of the file at `path` promises.
+pub fn sizes(path: &Path) -> Result<Vec<u64>> {
+    Ok(Decoder::open(open(path.to_owned())?)?.sizes)
+}
+
+/// The unpacked bytes of the file at `path`, header included. A file that is not a whole IDX file is refused, and never
+/// unpacked into more than its header promises.
+pub fn unpack(path: &Path) -> Result<Vec<u8>> {
+    let decoder = Decoder::open(open(path.to_owned())?)?;
+    rows_and_features(&decoder.sizes).map_err(|reason| decoder.error(reason))?;
+    let mut bytes = vec![0, 0, 8, decoder.sizes.len() as u8];
+    bytes.extend(decoder.sizes.iter().flat_map(|&size| (size as u32).to_be_bytes()));
+    decoder.payload(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Decodes a training set and, where there is one, its test set.

@@ -4,14 +4,18 @@
 //! trust nothing: sizes are checked against the bytes that really follow, and memory grows with these, not with what a
 //! header claims.
 
+pub mod catalogue;
 mod csv;
 mod digit;
 mod embedded;
+pub mod fetch;
 mod idx;
 mod image;
 mod npz;
 mod split;
+pub mod sums;
 
+pub use catalogue::Search;
 pub use image::Image;
 pub use split::{DEFAULT_TEST_FRACTION, Split};
 
@@ -53,25 +57,30 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Opens `mnist`, `iris`, `idx:DIR`, `csv:FILE` or `npz:FILE`.
+    /// Opens a set by name – of the [`catalogue`], or of a folder of IDX files – or `idx:DIR`, `csv:FILE`, `npz:FILE`.
+    /// Folders are searched for where [`Search::new`] says.
     ///
     /// # Errors
     /// If the name is unknown, or a file is missing, damaged or inconsistent; the message names file and place.
     pub fn open(name: &str) -> Result<Self> {
+        Self::open_in(name, &Search::new(None))
+    }
+
+    /// [`Self::open`], with folders searched for in `search`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(name: &str, search: &Search) -> Result<Self> {
         let mut data = match name.split_once(':') {
             Some(("idx" | "csv" | "npz", "")) => {
                 return Err(Error::config(format!("--data {name}: a path must follow the colon")));
             }
             None if name == "mnist" => embedded::mnist()?,
             None if name == "iris" => embedded::iris()?,
-            Some(("idx", path)) => idx::read(Path::new(path))?,
+            Some(("idx", path)) => idx::read(Path::new(path), idx::STEMS)?,
             Some(("csv", path)) => csv::read(Path::new(path))?,
             Some(("npz", path)) => npz::read(Path::new(path))?,
-            _ => {
-                return Err(Error::config(format!(
-                    "--data {name}: unknown data set; use mnist, iris, idx:DIR, csv:FILE or npz:FILE"
-                )));
-            }
+            _ => search.open(name)?,
         };
         name.clone_into(&mut data.name);
         Ok(data)

@@ -1,0 +1,435 @@
+//! Downloads of data sets: mirrors in order, resumed where they were cut off, checked before they get their final name.
+//!
+//! While a file is on its way it is `NAME.part`, with what a resumption has to know in `NAME.part.json`. It is renamed
+//! once its unpacked contents have the right SHA-256, so under a final name there is a whole file or none. A lock on the
+//! set's folder keeps two fetches apart; the system lifts it however a process ends.
+
+use super::catalogue::Files;
+use super::sums::{self, Sums};
+use crate::error::{Error, Result};
+use crate::run::{to_json, write_atomic};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::{Agent, Body};
+
+/// No file of a set is nearly as large, packed; a server that sends more is not sending one.
+const MAX_BYTES: u64 = 1 << 28;
+/// Longest pause between attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+const LOCK: &str = ".lock";
+
+/// How a set is fetched.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Addresses of folders with the gzipped files, instead of the set's own mirrors where there are any.
+    pub mirrors: Vec<String>,
+    /// Download even what is here already.
+    pub force: bool,
+    /// Go through the proxy that the environment names (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    pub proxy: bool,
+    /// Longest wait for a connection.
+    pub connect: Duration,
+    /// Longest wait for the next byte.
+    pub stall: Duration,
+    /// Attempts at one file of one mirror that get no further than an earlier one.
+    pub attempts: u32,
+    /// Pause after the first of them; each later one is twice as long.
+    pub pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mirrors: vec![],
+            force: false,
+            proxy: true,
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            attempts: 4,
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What there is to tell on the way.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A line for people.
+    Note(String),
+    /// Bytes of a file that are here, of so many if that is known.
+    Progress {
+        /// Name of the file.
+        file: &'a str,
+        /// Bytes here.
+        done: u64,
+        /// Bytes in all.
+        total: Option<u64>,
+    },
+}
+
+/// Fetches the files of the set `name` that are missing or wrong into its folder under `root`, and returns that folder,
+/// in which then every file has been checked.
+///
+/// # Errors
+/// If a mirror is no address, no mirror gives a file, or the folder cannot be written. Names the file, each mirror and
+/// what became of it.
+pub fn fetch(
+    name: &str,
+    files: &Files,
+    root: &Path,
+    options: &Options,
+    report: &mut dyn FnMut(Event),
+) -> Result<PathBuf> {
+    let mirrors: Vec<String> = match options.mirrors.as_slice() {
+        [] => files.mirrors.iter().map(|&mirror| mirror.to_owned()).collect(),
+        given => given.iter().map(|mirror| mirror.trim_end_matches('/').to_owned()).collect(),
+    };
+    if let Some(mirror) = mirrors.iter().find(|m| !m.starts_with("https://") && !m.starts_with("http://")) {
+        return Err(Error::config(format!("--mirror {mirror}: an address starts with https:// or http://")));
+    }
+    let directory = root.join(name);
+    fs::create_dir_all(&directory).map_err(|e| Error::file(&directory, format!("cannot create the folder: {e}")))?;
+    let _lock = lock(&directory, report)?;
+    let sums = Sums::of(files, &directory)?;
+    let mut fetcher = Fetcher { directory: &directory, mirrors, first: 0, sums, options, report };
+    let mut recorded = false;
+    for file in files.names() {
+        let present = super::idx::find(&directory, &file);
+        recorded |= fetcher.bring(&file, present)?;
+    }
+    if recorded {
+        (fetcher.report)(Event::Note(format!(
+            "this program knows no SHA-256 of {name}; it trusts this copy and has recorded its sums in {}",
+            directory.join(sums::SUMS).display()
+        )));
+    }
+    Ok(directory)
+}
+
+/// Waits until no other process fetches into `directory`.
+fn lock(directory: &Path, report: &mut dyn FnMut(Event)) -> Result<File> {
+    let path = directory.join(LOCK);
+    let failed = |e: std::io::Error| Error::file(&path, format!("cannot be locked: {e}"));
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            report(Event::Note(format!("another process fetches into {}; waiting for it", directory.display())));
+            file.lock().map_err(failed)?;
+        }
+        // Some network file systems have no locks. The sums still keep a mixture of two downloads from being accepted.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(e)) => return Err(failed(e)),
+    }
+    Ok(file)
+}
+
+/// Why an attempt came to nothing.
+enum Failure {
+    /// The same mirror may do better.
+    Passing(String),
+    /// The mirror will not do better.
+    Lasting(String),
+    /// The fault is on this side; no mirror helps.
+    Here(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Here(error)
+    }
+}
+
+/// What a resumption has to know of the file that was begun.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Begun {
+    url: String,
+    /// A strong ETag, else the date of the last change.
+    validator: Option<String>,
+    total: Option<u64>,
+}
+
+struct Fetcher<'a> {
+    directory: &'a Path,
+    mirrors: Vec<String>,
+    /// The mirror to begin with: the last that gave a file.
+    first: usize,
+    sums: Sums,
+    options: &'a Options,
+    report: &'a mut dyn FnMut(Event),
+}
+
+impl Fetcher<'_> {
+    /// Sees to it that the file of this unpacked name is here and right; whether its sum was recorded just now.
+    fn bring(&mut self, file: &str, present: Option<PathBuf>) -> Result<bool> {
+        let path = self.directory.join(format!("{file}.gz"));
+        if let Some(present) = present.filter(|present| !self.options.force || *present != path) {
+            match sums::digest(&present).map_err(|e| e.to_string()).and_then(|found| {
+                let checked = self.sums.check(file, &found).map(|()| found);
+                checked.map_err(|reason| format!("{}: {reason}", present.display()))
+            }) {
+                Ok(found) => return self.record(file, found),
+                // A download could not take its place, for this is the name that readers look for first.
+                Err(_) if present != path => {
+                    return Err(Error::file(present, "is not the published file and in the way of it; remove it"));
+                }
+                Err(reason) => self.note(format!("{reason}; fetching it again")),
+            }
+        }
+        let mut failures = vec![];
+        for turn in 0..self.mirrors.len() {
+            let index = (self.first + turn) % self.mirrors.len();
+            let mirror = self.mirrors[index].clone();
+            match self.try_mirror(&format!("{mirror}/{file}.gz"), file, &path) {
+                Ok(recorded) => {
+                    self.first = index;
+                    return Ok(recorded);
+                }
+                Err(Failure::Here(error)) => return Err(error),
+                Err(Failure::Passing(reason) | Failure::Lasting(reason)) => {
+                    self.note(format!("{file}.gz: {mirror}: {reason}"));
+                    failures.push(format!("{mirror}: {reason}"));
+                }
+            }
+        }
+        if failures.is_empty() {
+            let advice = "no mirror is known; put the file there yourself, raw or gzipped, or give --mirror URL";
+            return Err(Error::file(path, advice));
+        }
+        let reasons = failures.join("; ");
+        Err(Error::file(
+            path,
+            format!("no mirror gave it: {reasons}. Check the network or give another --mirror URL, and try again"),
+        ))
+    }
+
+    fn note(&mut self, line: String) {
+        (self.report)(Event::Note(line));
+    }
+
+    fn record(&mut self, file: &str, sum: String) -> Result<bool> {
+        let new = self.sums.get(file).is_none();
+        self.sums.record(file, sum)?;
+        Ok(new)
+    }
+
+    /// Attempts at one file of one mirror until it is here and right, or they get no further.
+    fn try_mirror(&mut self, url: &str, file: &str, path: &Path) -> std::result::Result<bool, Failure> {
+        let agent = self.agent(url);
+        let part = Part::of(path);
+        let (mut furthest, mut fruitless) = (part.len(), 0);
+        loop {
+            let reason = match self.attempt(&agent, url, file, path, &part) {
+                Err(Failure::Passing(reason)) => reason,
+                outcome => return outcome,
+            };
+            let reached = part.len();
+            fruitless = if reached > furthest { 1 } else { fruitless + 1 };
+            furthest = furthest.max(reached);
+            if fruitless >= self.options.attempts {
+                return Err(Failure::Lasting(format!("{reason} ({fruitless} attempts)")));
+            }
+            let pause = self.options.pause.saturating_mul(1 << (fruitless - 1).min(16)).min(MAX_PAUSE);
+            self.note(format!("{file}.gz: {url}: {reason}; trying again in {:.0} s", pause.as_secs_f64().ceil()));
+            std::thread::sleep(pause);
+        }
+    }
+
+    fn agent(&self, url: &str) -> Agent {
+        let Options { connect, stall, .. } = *self.options;
+        let mut config = Agent::config_builder()
+            .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .http_status_as_error(false)
+            // A redirect must not lead an encrypted download over an open line.
+            .https_only(url.starts_with("https://"))
+            .timeout_resolve(Some(connect))
+            .timeout_connect(Some(connect))
+            .timeout_send_request(Some(stall))
+            .timeout_recv_response(Some(stall))
+            .timeout_per_read(Some(stall))
+            .timeout_per_write(Some(stall));
+        if !self.options.proxy {
+            config = config.proxy(None);
+        }
+        config.build().into()
+    }
+
+    /// One request: what it brings is checked and put in its place, or kept to be resumed.
+    fn attempt(
+        &mut self,
+        agent: &Agent,
+        url: &str,
+        file: &str,
+        path: &Path,
+        part: &Part,
+    ) -> std::result::Result<bool, Failure> {
+        let had = part.resumable(url);
+        let mut request = agent.get(url);
+        if let Some((length, begun)) = &had {
+            request = request.header("Range", format!("bytes={length}-"));
+            if let Some(validator) = &begun.validator {
+                request = request.header("If-Range", validator);
+            }
+        }
+        let response = request.call().map_err(|e| self.request_failure(&e))?;
+        let resumed = match response.status() {
+            StatusCode::OK => None,
+            StatusCode::PARTIAL_CONTENT
+                if had.as_ref().is_some_and(|(length, begun)| continues(response.headers(), *length, begun.total)) =>
+            {
+                had
+            }
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                part.remove()?;
+                return Err(Failure::Passing("the rest that it offers does not fit what is here".into()));
+            }
+            status if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
+                return Err(Failure::Passing(format!("answers {status}")));
+            }
+            status => return Err(Failure::Lasting(format!("answers {status}"))),
+        };
+        let is_resumed = resumed.is_some();
+        let (output, done, total) = part.open(url, resumed, response.headers())?;
+        self.receive(response, output, part, file, (done, total))?;
+        let judged = sums::digest(&part.data).map_err(|e| match e {
+            Error::File { reason, .. } => reason,
+            other => other.to_string(),
+        });
+        let judged = judged.and_then(|found| self.sums.check(file, &found).map(|()| found));
+        let found = match judged {
+            Ok(found) => found,
+            Err(reason) => {
+                part.remove()?;
+                let reason = format!("what it sends {reason}");
+                // A beginning and an end that do not go together are no fault of the mirror.
+                return Err(if is_resumed { Failure::Passing(reason) } else { Failure::Lasting(reason) });
+            }
+        };
+        let recorded = self.record(file, found)?;
+        fs::rename(&part.data, path).map_err(|e| Error::file(path, format!("cannot be put in its place: {e}")))?;
+        part.remove()?;
+        Ok(recorded)
+    }
+
+    /// Appends the body to the part, whose length is `done` of `total`.
+    fn receive(
+        &mut self,
+        response: Response<Body>,
+        mut output: File,
+        part: &Part,
+        file: &str,
+        (mut done, total): (u64, Option<u64>),
+    ) -> std::result::Result<(), Failure> {
+        let here = |e: std::io::Error| Failure::Here(Error::file(&part.data, format!("cannot be written: {e}")));
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            (self.report)(Event::Progress { file, done, total });
+            if done.max(total.unwrap_or(0)) > MAX_BYTES {
+                part.remove()?;
+                return Err(Failure::Lasting(format!("sends more than {} MiB", MAX_BYTES >> 20)));
+            }
+            let count = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => {
+                    let reason = self.request_failure(&ureq::Error::from(e));
+                    let (Failure::Passing(text) | Failure::Lasting(text)) = reason else { return Err(reason) };
+                    let all = total.map_or_else(String::new, |total| format!(" of {total}"));
+                    return Err(Failure::Passing(format!("{text} after {done}{all} bytes")));
+                }
+            };
+            output.write_all(&buffer[..count]).map_err(here)?;
+            done += count as u64;
+        }
+        match total {
+            Some(total) if done < total => Err(Failure::Passing(format!("ends after {done} of {total} bytes"))),
+            _ => output.sync_all().map_err(here),
+        }
+    }
+
+    fn request_failure(&self, error: &ureq::Error) -> Failure {
+        use ureq::{Error as E, Timeout};
+        match error {
+            E::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                Failure::Passing(format!("no connection within {} s", self.options.connect.as_secs_f64()))
+            }
+            E::Timeout(_) => Failure::Passing(format!("silent for {} s", self.options.stall.as_secs_f64())),
+            E::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<E>()) => {
+                let inner = e.get_ref().and_then(|inner| inner.downcast_ref::<E>());
+                inner.map_or_else(|| Failure::Passing(e.to_string()), |inner| self.request_failure(inner))
+            }
+            E::Io(e) => Failure::Passing(e.to_string()),
+            E::ConnectionFailed | E::Protocol(_) => Failure::Passing(error.to_string()),
+            _ => Failure::Lasting(error.to_string()),
+        }
+    }
+}
+
+/// Whether a partial answer starts at `length` of the file that was begun.
+fn continues(headers: &HeaderMap, length: u64, total: Option<u64>) -> bool {
+    let range = text(headers, "content-range").and_then(|range| range.trim().strip_prefix("bytes "));
+    let Some((range, all)) = range.and_then(|range| range.split_once('/')) else { return false };
+    let start = range.split_once('-').and_then(|(start, _)| start.trim().parse().ok());
+    start == Some(length) && total.is_some() && all.trim().parse().ok() == total
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A download on its way.
+struct Part {
+    data: PathBuf,
+    begun: PathBuf,
+}
+
+impl Part {
+    fn of(path: &Path) -> Self {
+        Self { data: path.with_added_extension("part"), begun: path.with_added_extension("part.json") }
+    }
+
+    fn len(&self) -> u64 {
+        self.data.metadata().map_or(0, |meta| meta.len())
+    }
+
+    /// How much is here and what is known of it, if `url` could send the rest.
+    fn resumable(&self, url: &str) -> Option<(u64, Begun)> {
+        let begun: Begun = serde_json::from_slice(&fs::read(&self.begun).ok()?).ok()?;
+        let length = self.len();
+        (begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total)).then_some((length, begun))
+    }
+
+    /// Opens the file to be appended to: what is here if `resumed`, else nothing. Returns it with its length now and in
+    /// the end.
+    fn open(&self, url: &str, resumed: Option<(u64, Begun)>, headers: &HeaderMap) -> Result<(File, u64, Option<u64>)> {
+        let failed = |e: std::io::Error| Error::file(&self.data, format!("cannot be written: {e}"));
+        if let Some((length, begun)) = resumed {
+            let mut file = File::options().write(true).open(&self.data).map_err(failed)?;
+            file.seek(SeekFrom::Start(length)).map_err(failed)?;
+            return Ok((file, length, begun.total));
+        }
+        let strong = text(headers, "etag").filter(|tag| !tag.starts_with("W/"));
+        let validator = strong.or_else(|| text(headers, "last-modified")).map(str::to_owned);
+        let total = text(headers, "content-length").and_then(|length| length.trim().parse().ok());
+        let file = File::create(&self.data).map_err(failed)?;
+        write_atomic(&self.begun, to_json(&Begun { url: url.to_owned(), validator, total })?.as_bytes())?;
+        Ok((file, 0, total))
+    }
+
+    fn remove(&self) -> Result<()> {
+        for path in [&self.data, &self.begun] {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::file(path, e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! SHA-256 of the unpacked files of a set: pinned by the catalogue, or recorded beside the files by the first download.
+
+use super::catalogue::Files;
+use super::idx;
+use crate::error::{Error, Result};
+use crate::run::write_atomic;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Name of the file of recorded sums, in the format of `sha256sum` and under the names of the unpacked files.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// SHA-256 of what the IDX file at `path` unpacks to, in hexadecimal.
+///
+/// # Errors
+/// If it cannot be read or is not a whole IDX file.
+pub fn digest(path: &Path) -> Result<String> {
+    Ok(hex(&idx::unpack(path)?))
+}
+
+/// SHA-256 of `bytes` in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What each file of a set should have as its sum.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    path: PathBuf,
+    known: BTreeMap<String, String>,
+    /// Whether the catalogue knows the sums, so that none is ever recorded.
+    pinned: bool,
+}
+
+impl Sums {
+    /// The pinned sums of `files`, else those recorded in `directory`, of which there may be none.
+    ///
+    /// # Errors
+    /// If the record is damaged.
+    pub fn of(files: &Files, directory: &Path) -> Result<Self> {
+        let path = directory.join(SUMS);
+        if let Some(sums) = files.sha256 {
+            let known = files.names().into_iter().zip(sums.map(str::to_owned)).collect();
+            return Ok(Self { path, known, pinned: true });
+        }
+        let text = match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(|e| Error::file(&path, e))?,
+        };
+        let mut known = BTreeMap::new();
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            // `*` marks a binary file in the format of sha256sum.
+            let (sum, name) = line.split_once([' ', '\t']).unwrap_or_default();
+            if sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(Error::file(path, format!("line {number} is not a SHA-256 and a file name")));
+            }
+            let name = name.trim_start().trim_start_matches('*');
+            known.insert(name.to_owned(), sum.to_ascii_lowercase());
+        }
+        Ok(Self { path, known, pinned: false })
+    }
+
+    /// The sum that the file of this unpacked name should have, if one is known.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.known.get(name).map(String::as_str)
+    }
+
+    /// Holds the sum `found` of a file against the one known for it; the reason if they differ.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn check(&self, name: &str, found: &str) -> std::result::Result<(), String> {
+        match self.get(name) {
+            Some(known) if known != found => {
+                let whose = if self.pinned { "of the published file".into() } else { self.path.display().to_string() };
+                Err(format!("has other contents than it should: SHA-256 {found}, but {known} ({whose})"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the sum of a file for which none is known yet.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn record(&mut self, name: &str, sum: String) -> Result<()> {
+        if self.known.contains_key(name) {
+            return Ok(());
+        }
+        self.known.insert(name.to_owned(), sum);
+        let head = "# SHA-256 of the unpacked files, recorded when they were first fetched\n";
+        let text = self.known.iter().fold(head.to_owned(), |text, (name, sum)| text + sum + "  " + name + "\n");
+        write_atomic(&self.path, text.as_bytes())
+    }
+}
+
+/// Checks the files of a set in `directory` and returns each with its sum.
+///
+/// # Errors
+/// Names the first file that is missing, damaged or of another sum than it should be, or for which no sum is known.
+pub fn verify(files: &Files, directory: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let sums = Sums::of(files, directory)?;
+    let mut verified = vec![];
+    for (name, path) in files.names().into_iter().zip(files.find(directory)) {
+        let Some(path) = path else {
+            // A local folder may have no test set.
+            if files.sha256.is_none() && files.mirrors.is_empty() && sums.get(&name).is_none() {
+                continue;
+            }
+            return Err(Error::file(directory, format!("{name} is missing (raw or with .gz)")));
+        };
+        let found = digest(&path)?;
+        if sums.get(&name).is_none() {
+            return Err(Error::file(
+                path,
+                format!("no SHA-256 is known for it, pinned or in {SUMS} beside it; its contents have {found}"),
+            ));
+        }
+        sums.check(&name, &found).map_err(|reason| Error::file(&path, reason))?;
+        verified.push((path, found));
+    }
+    Ok(verified)
+}
