@@ -6,7 +6,9 @@ mod compare;
 mod completions;
 mod devices;
 mod eval;
+mod plot;
 mod progress;
+mod report;
 mod sweep;
 mod train;
 
@@ -15,6 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,6 +52,10 @@ enum Command {
     Compare(compare::Compare),
     #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
+    #[command(after_help = EXIT_CODES)]
+    Report(report::Report),
+    #[command(after_help = EXIT_CODES)]
+    Plot(plot::Plot),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -69,6 +76,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
         Command::Sweep(sweep) => sweep.run(),
+        Command::Report(report) => report.run(),
+        Command::Plot(plot) => plot.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }
@@ -113,6 +122,17 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     })
     .map_err(|e| Error::Run(format!("cannot listen for Ctrl-C: {e}")))?;
     Ok(flag)
+}
+
+/// Refuses to write over a file, unless `force`.
+fn check_free(path: &Path, force: bool) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a directory; give the name of a file"));
+    }
+    if path.exists() && !force {
+        return Err(Error::file(path, "already exists; give another name, or --force to replace it"));
+    }
+    Ok(())
 }
 
 /// An error rate for people.
