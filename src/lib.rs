@@ -40,7 +40,7 @@
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
 //! makes files of those, [`export`] writes them for other programs, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
 //! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
-//! populations; [`compare`] decides between their rules by the [`stats`].
+//! populations; [`compare`] decides between their rules by the [`stats`]; a [`report`] shows what came of runs.
 //!
 //! # As a library
 //!
@@ -81,6 +81,7 @@ pub mod gpu;
 pub mod init;
 pub mod population;
 pub mod psi;
+pub mod report;
 pub mod rng;
 pub mod rules;
 pub mod run;

@@ -8,8 +8,10 @@ mod data;
 mod devices;
 mod eval;
 mod export;
+mod plot;
 mod predict;
 mod progress;
+mod report;
 mod sweep;
 mod train;
 
@@ -20,6 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,6 +63,10 @@ enum Command {
     Sweep(sweep::Sweep),
     #[command(after_help = EXIT_CODES)]
     Data(data::Data),
+    #[command(after_help = EXIT_CODES)]
+    Report(report::Report),
+    #[command(after_help = EXIT_CODES)]
+    Plot(plot::Plot),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -82,6 +89,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
         Command::Sweep(sweep) => sweep.run(),
+        Command::Report(report) => report.run(),
+        Command::Plot(plot) => plot.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Data(data) => data.run(),
@@ -158,6 +167,17 @@ impl Functions {
         }
         Ok(config)
     }
+}
+
+/// Refuses to write over a file, unless `force`.
+fn check_free(path: &Path, force: bool) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a directory; give the name of a file"));
+    }
+    if path.exists() && !force {
+        return Err(Error::file(path, "already exists; give another name, or --force to replace it"));
+    }
+    Ok(())
 }
 
 /// An error rate for people.

@@ -22,6 +22,9 @@ pub struct Record {
     /// The last line of `metrics.jsonl`; a run that diverged in its first epoch has none.
     #[serde(rename = "final", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Map<String, Value>>,
+    /// The lines of `metrics.jsonl`, where they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<Map<String, Value>>,
     /// Whether the run ended because its loss was no longer finite.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,

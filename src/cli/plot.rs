@@ -1,0 +1,86 @@
+//! `homeostat plot`: the curves of the model as SVG.
+
+use super::{check_free, say};
+use crate::config::Decay;
+use crate::error::{Error, Result};
+use crate::report::{self, Curves};
+use crate::run::write_atomic;
+use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Draw the curves of the model as SVG.
+#[derive(clap::Args)]
+pub struct Plot {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// ψ along each of its decays, as training computes it: α(n)/α0 against n/N (the paper's Fig. 3)
+    Psi {
+        /// Decays to draw [default: all]
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "DECAY,…")]
+        decay: Vec<Decay>,
+        /// N, the ticks until α is 0
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        decay_ticks: u32,
+        /// Exponents p of the hyperbolic decay
+        #[arg(long, value_name = "F,…", value_delimiter = ',', default_values_t = [0.4])]
+        decay_power: Vec<f64>,
+        /// Bases b of the log decay
+        #[arg(long, value_name = "F,…", value_delimiter = ',', default_values_t = [std::f64::consts::E, 10.0])]
+        decay_base: Vec<f64>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// BCM's φ(y) = y (y − θ_M) as its threshold slides (the paper's Fig. 1)
+    Bcm {
+        /// Thresholds θ_M
+        #[arg(long, value_name = "F,…", value_delimiter = ',', default_values_t = [0.4, 0.7, 1.0])]
+        theta: Vec<f64>,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+#[derive(clap::Args)]
+struct To {
+    /// File to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+impl Plot {
+    /// Draws and writes.
+    pub fn run(self) -> Result<()> {
+        let positive = |flag: &str, values: &[f64], above: f64| match values
+            .iter()
+            .find(|value| !(value.is_finite() && **value > above))
+        {
+            Some(value) => Err(Error::config(format!("--{flag} {value}: must be above {above}"))),
+            None => Ok(()),
+        };
+        let (drawing, to) = match self.what {
+            What::Psi { decay, decay_ticks, decay_power, decay_base, to } => {
+                positive("decay-power", &decay_power, 0.0)?;
+                positive("decay-base", &decay_base, 1.0)?;
+                if !(1..=100_000).contains(&decay_ticks) {
+                    return Err(Error::config(format!("--decay-ticks {decay_ticks}: must be 1 … 100000")));
+                }
+                let decays = if decay.is_empty() { Decay::value_variants().to_vec() } else { decay };
+                (report::psi(&Curves { ticks: decay_ticks, decays, powers: decay_power, bases: decay_base }), to)
+            }
+            What::Bcm { theta, to } => {
+                positive("theta", &theta, 0.0)?;
+                (report::bcm(&theta), to)
+            }
+        };
+        let Some(path) = &to.out else { return say(drawing.trim_end()) };
+        check_free(path, to.force)?;
+        write_atomic(path, drawing.as_bytes())
+    }
+}

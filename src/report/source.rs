@@ -1,0 +1,186 @@
+//! What a report is made of: run directories and the records of sweeps, read leniently, so that a run that is still going
+//! on, or was stopped, can be looked at too.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::run::{METRICS, MODEL, Model, RESULT, Record, RunDirectory, TRACE};
+use crate::trainer::EpochMetrics;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A run directory.
+#[derive(Debug)]
+pub struct Run {
+    /// What the user called it, or the last part of that.
+    pub name: String,
+    /// The settings.
+    pub config: Config,
+    /// One entry per epoch, at least one.
+    pub epochs: Vec<EpochMetrics>,
+    /// `result.json`; null where the run did not come to its end.
+    pub result: Value,
+    /// `environment.json`; null where there is none.
+    pub environment: Value,
+    /// The network, where it was saved.
+    pub model: Option<Model>,
+    /// When ψ triggered, where that was kept.
+    pub onsets: Option<Onsets>,
+    /// What could not be read, and why.
+    pub notes: Vec<String>,
+}
+
+/// The trigger times of a run.
+#[derive(Clone, Debug)]
+pub struct Onsets {
+    /// T of the run.
+    pub ticks: u32,
+    /// Per layer; 0 = never.
+    pub layers: Vec<Vec<u32>>,
+}
+
+/// What was given: runs, and records of sweeps.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Run directories.
+    pub runs: Vec<Run>,
+    /// Records of all sweeps given.
+    pub records: Vec<Record>,
+}
+
+impl Sources {
+    /// Reads all `paths`.
+    ///
+    /// # Errors
+    /// If one is neither a run directory nor the results of a sweep, or is damaged.
+    pub fn read(paths: &[PathBuf]) -> Result<Self> {
+        let mut sources = Self::default();
+        for path in paths {
+            if !path.exists() {
+                return Err(Error::file(path, "there is no such file or directory"));
+            }
+            if path.join(METRICS).is_file() {
+                sources.runs.push(Run::read(path)?);
+            } else if path.is_dir() && !path.join("runs").is_dir() && !holds_json(path) {
+                return Err(Error::file(
+                    path,
+                    "holds no run (metrics.jsonl) and no results of a sweep; give what `train --out` or `sweep run` wrote",
+                ));
+            } else {
+                sources.records.extend(Record::read_all(std::slice::from_ref(path))?);
+            }
+        }
+        let names: Vec<String> = sources.runs.iter().map(|run| run.name.clone()).collect();
+        for (run, path) in sources.runs.iter_mut().zip(paths.iter().filter(|path| path.join(METRICS).is_file())) {
+            if names.iter().filter(|name| **name == run.name).count() > 1 {
+                run.name = path.display().to_string();
+            }
+        }
+        Ok(sources)
+    }
+}
+
+fn holds_json(path: &Path) -> bool {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "json"))
+}
+
+impl Run {
+    fn read(path: &Path) -> Result<Self> {
+        let file = path.join(METRICS);
+        let text = fs::read_to_string(&file).map_err(|e| Error::file(&file, e))?;
+        let mut epochs: Vec<EpochMetrics> = vec![];
+        for (i, line) in text.lines().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(metrics) => epochs.push(metrics),
+                // The end of the process may have cut off the last line.
+                Err(_) if i + 1 == text.lines().count() => {}
+                Err(e) => return Err(Error::file(&file, format!("line {}: {e}", i + 1))),
+            }
+        }
+        if epochs.is_empty() {
+            return Err(Error::file(&file, "has no epoch yet"));
+        }
+        let result = json(&path.join(RESULT))?;
+        let config = match result.get("config") {
+            Some(config) => Config::from_json(&config.to_string()).map_err(|e| Error::file(path.join(RESULT), e))?,
+            None => RunDirectory::config(path)?,
+        };
+        let mut notes = vec![];
+        if result.is_null() {
+            notes.push("This run has not come to its end: there is no result.json.".to_owned());
+        }
+        let mut optional = |what: &str, error: Error| notes.push(format!("{what}: {error}."));
+        let model = path.join(MODEL).is_file().then(|| Model::read(&path.join(MODEL)));
+        let model = model.and_then(|model| model.map_err(|e| optional("The network cannot be read", e)).ok());
+        let onsets = path.join(TRACE).is_file().then(|| Onsets::read(&path.join(TRACE)));
+        let onsets = onsets.and_then(|onsets| onsets.map_err(|e| optional("The trace cannot be read", e)).ok());
+        let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
+        Ok(Self {
+            name,
+            config,
+            epochs,
+            result,
+            environment: json(&path.join("environment.json"))?,
+            model,
+            onsets,
+            notes,
+        })
+    }
+
+    /// The metrics of the last epoch.
+    #[must_use]
+    pub fn last(&self) -> &EpochMetrics {
+        &self.epochs[self.epochs.len() - 1]
+    }
+
+    /// Median of the training speeds of all epochs.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        crate::stats::median(&self.epochs.iter().map(|metrics| metrics.samples_per_second).collect::<Vec<_>>())
+    }
+
+    /// What it ran on.
+    #[must_use]
+    pub fn device(&self) -> Option<String> {
+        let device = self.result.get("device").or_else(|| self.environment.get("device"))?;
+        serde_json::from_value::<crate::engine::DeviceInfo>(device.clone()).ok().map(|device| device.to_string())
+    }
+
+    /// Wall-clock seconds of the run.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let epochs = || self.epochs.iter().map(|metrics| metrics.seconds).sum();
+        self.result.get("seconds").and_then(Value::as_f64).unwrap_or_else(epochs)
+    }
+}
+
+/// The JSON of a file; null where there is none.
+fn json(path: &Path) -> Result<Value> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not JSON: {e}"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
+        Err(e) => Err(Error::file(path, e)),
+    }
+}
+
+impl Onsets {
+    fn read(path: &Path) -> Result<Self> {
+        let wrong = |reason: &str| Error::file(path, reason);
+        let content = fs::read(path).map_err(|e| Error::file(path, e))?;
+        let no_trace = |e: safetensors::SafeTensorError| wrong(&format!("not a trace.safetensors: {e}"));
+        let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
+        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
+        let ticks = header.metadata().as_ref().and_then(|values| values.get("ticks")?.parse().ok());
+        let mut layers = vec![];
+        while let Ok(tensor) = file.tensor(&format!("layers.{}.onset", layers.len())) {
+            if tensor.dtype() != Dtype::U32 {
+                return Err(wrong("its onsets are not U32"));
+            }
+            let (words, _) = tensor.data().as_chunks::<4>();
+            layers.push(words.iter().map(|word| u32::from_le_bytes(*word)).collect());
+        }
+        Ok(Self { ticks: ticks.ok_or_else(|| wrong("its metadata has no `ticks`"))?, layers })
+    }
+}

@@ -1,0 +1,478 @@
+//! Charts as inline SVG: axes with round ticks, lines and bands with labels at their ends, bars, dots with intervals, and
+//! grids of cells. Colours are custom properties of the page, so that one drawing serves light and dark.
+
+use std::fmt::Write;
+
+/// Colours of series, of which `style.css` defines as many.
+pub const COLOURS: usize = 8;
+
+/// The name of the n-th colour.
+#[must_use]
+pub fn colour(n: usize) -> String {
+    format!("var(--c{})", n % COLOURS)
+}
+
+/// Text made safe between tags and in attributes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Neither HTML nor XML has them, escaped or not.
+            c if c.is_control() && !"\n\t".contains(c) => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `text` cut to `most` characters.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.001 … 100 000.
+#[must_use]
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".into() } else { value.to_string() };
+    }
+    if !(1e-4..1e6).contains(&size) {
+        let text = format!("{value:.2e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{exponent}", trimmed(mantissa));
+    }
+    let decimals = (3 - size.log10().floor() as i32).clamp(0, 7) as usize;
+    let text = format!("{value:.decimals$}");
+    if size < 10_000.0 { trimmed(&text).to_owned() } else { grouped(&text) }
+}
+
+/// Thousands apart by thin spaces.
+fn grouped(digits: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && c.is_ascii_digit() && !out.ends_with('-') {
+            out.push('\u{2009}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+/// How the values of an axis are placed and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly, shares of 1 written in per cent.
+    Percent,
+    /// By their logarithms.
+    Log,
+}
+
+/// One direction of a chart.
+#[derive(Clone, Debug)]
+struct Axis {
+    scale: Scale,
+    low: f64,
+    high: f64,
+    ticks: Vec<f64>,
+}
+
+impl Axis {
+    fn new(scale: Scale, (low, high): (f64, f64), wanted: usize, whole: bool) -> Self {
+        match scale {
+            Scale::Log => {
+                let (low, high) = (low * 0.9, high * 1.1);
+                let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+                let fine: &[f64] = if (high / low).log10() < 1.7 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let every = (((high / low).log10() / wanted as f64).ceil() as i32).max(1);
+                let ticks = decades
+                    .filter(|d| d.rem_euclid(every) == 0)
+                    .flat_map(|d| fine.iter().map(move |f| f * 10f64.powi(d)));
+                Self { scale, low, high, ticks: ticks.filter(|t| (low..=high).contains(t)).collect() }
+            }
+            Scale::Linear | Scale::Percent => {
+                let high = if high > low { high } else { low + 1.0 };
+                let step = round_step((high - low) / wanted as f64);
+                let step = if whole { step.max(1.0).round() } else { step };
+                let first = (low / step - 1e-9).ceil() as i64;
+                let ticks = (first..).map(|k| k as f64 * step).take_while(|t| *t <= high + 1e-9 * step);
+                Self { scale, low, high, ticks: ticks.take(50).collect() }
+            }
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Log => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+            _ => (value - self.low) / (self.high - self.low),
+        }
+    }
+
+    fn text(&self, value: f64) -> String {
+        // Ticks are multiples of a round step; what rounding has left is not to be read.
+        let value = (value * 1e9).round() / 1e9;
+        if self.scale == Scale::Percent { format!("{} %", number(100.0 * value)) } else { number(value) }
+    }
+}
+
+/// About `wanted` round values between two.
+#[must_use]
+pub fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
+    Axis::new(Scale::Linear, (low, high), wanted, false).ticks
+}
+
+/// 1, 2 or 5 times a power of ten, not below `rough`.
+fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * power).find(|step| *step >= rough * 0.999).unwrap_or(rough)
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    label: String,
+    colour: String,
+    class: &'static str,
+    points: Vec<(f64, f64)>,
+}
+
+/// A chart of values over x.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    title: String,
+    x_label: String,
+    y_label: String,
+    /// Outer size.
+    size: (f64, f64),
+    x_range: Option<(f64, f64)>,
+    y_range: Option<(f64, f64)>,
+    scale: Scale,
+    whole_x: bool,
+    lines: Vec<Line>,
+    bands: Vec<(String, f64, Vec<(f64, f64, f64)>)>,
+    bars: Vec<(String, Vec<(f64, f64, f64)>)>,
+    marks: Vec<(f64, String)>,
+    levels: Vec<f64>,
+}
+
+impl Chart {
+    /// An empty chart.
+    #[must_use]
+    pub fn new(title: impl Into<String>, x_label: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            x_label: x_label.into(),
+            y_label: String::new(),
+            size: (370.0, 232.0),
+            x_range: None,
+            y_range: None,
+            scale: Scale::Linear,
+            whole_x: false,
+            lines: vec![],
+            bands: vec![],
+            bars: vec![],
+            marks: vec![],
+            levels: vec![],
+        }
+    }
+
+    /// Width and height in pixels.
+    #[must_use]
+    pub const fn sized(mut self, width: f64, height: f64) -> Self {
+        self.size = (width, height);
+        self
+    }
+
+    /// What y is, where the title does not say it.
+    #[must_use]
+    pub fn named_y(mut self, label: impl Into<String>) -> Self {
+        self.y_label = label.into();
+        self
+    }
+
+    /// How y is placed and written.
+    #[must_use]
+    pub const fn scaled(mut self, scale: Scale) -> Self {
+        self.scale = scale;
+        self
+    }
+
+    /// x counts something: no ticks between whole numbers.
+    #[must_use]
+    pub const fn counting(mut self) -> Self {
+        self.whole_x = true;
+        self
+    }
+
+    /// The range of y, instead of that of the values.
+    #[must_use]
+    pub const fn y_range(mut self, low: f64, high: f64) -> Self {
+        self.y_range = Some((low, high));
+        self
+    }
+
+    /// The range of x, instead of that of the values.
+    #[must_use]
+    pub const fn x_range(mut self, low: f64, high: f64) -> Self {
+        self.x_range = Some((low, high));
+        self
+    }
+
+    /// Adds a line; its label stands at its end. A single point is a dot.
+    pub fn line(&mut self, label: impl Into<String>, colour: impl Into<String>, points: Vec<(f64, f64)>) {
+        self.styled(label, colour, "line", points);
+    }
+
+    /// Adds a line of a class of `style.css`: `line`, `thin`, `dashed` or `faint`.
+    pub fn styled(
+        &mut self,
+        label: impl Into<String>,
+        colour: impl Into<String>,
+        class: &'static str,
+        mut points: Vec<(f64, f64)>,
+    ) {
+        points.retain(|(x, y)| x.is_finite() && y.is_finite() && (self.scale != Scale::Log || *y > 0.0));
+        if !points.is_empty() {
+            self.lines.push(Line { label: label.into(), colour: colour.into(), class, points });
+        }
+    }
+
+    /// Adds the area between (x, low, high), as dense as `opacity` says.
+    pub fn band(&mut self, colour: impl Into<String>, opacity: f64, mut edges: Vec<(f64, f64, f64)>) {
+        edges.retain(|(x, low, high)| x.is_finite() && low.is_finite() && high.is_finite());
+        self.bands.push((colour.into(), opacity, edges));
+    }
+
+    /// Adds bars (from, to, height).
+    pub fn bars(&mut self, colour: impl Into<String>, bars: Vec<(f64, f64, f64)>) {
+        self.bars.push((colour.into(), bars));
+    }
+
+    /// Adds a vertical line with a label.
+    pub fn mark(&mut self, x: f64, label: impl Into<String>) {
+        self.marks.push((x, label.into()));
+    }
+
+    /// Adds a horizontal line at y that is part of the axes.
+    pub fn level(&mut self, y: f64) {
+        self.levels.push(y);
+    }
+
+    /// Whether nothing has been added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.bars.is_empty()
+    }
+
+    fn ranges(&self) -> ((f64, f64), (f64, f64)) {
+        let mut points: Vec<(f64, f64)> = self.lines.iter().flat_map(|line| line.points.iter().copied()).collect();
+        points.extend(self.bands.iter().flat_map(|(_, _, edges)| edges).flat_map(|&(x, l, h)| [(x, l), (x, h)]));
+        points.extend(self.bars.iter().flat_map(|(_, bars)| bars).flat_map(|&(a, b, h)| [(a, 0.0), (b, h)]));
+        if let Some(&(_, y)) = points.first() {
+            points.extend(self.marks.iter().map(|&(x, _)| (x, y)));
+        }
+        if self.scale == Scale::Log {
+            points.retain(|(_, y)| *y > 0.0);
+        }
+        let range = |of: fn(&(f64, f64)) -> f64| {
+            let values = points.iter().map(of);
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+        };
+        let finite = |(low, high): (f64, f64)| if low.is_finite() { (low, high) } else { (0.0, 1.0) };
+        let (x, y) = (finite(range(|p| p.0)), finite(range(|p| p.1)));
+        // Counts and shares are read from 0; only logarithms have none.
+        let y = if self.scale == Scale::Log { y } else { (y.0.min(0.0), if y.1 > 0.0 { 1.04 * y.1 } else { 1.0 }) };
+        (self.x_range.unwrap_or(x), self.y_range.unwrap_or(y))
+    }
+
+    /// The drawing.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let (width, height) = self.size;
+        let longest = self.lines.iter().map(|line| shorten(&line.label, 26).chars().count()).max().unwrap_or(0);
+        let right = if longest == 0 { 12.0 } else { 14.0 + 6.4 * longest as f64 };
+        let (x_range, y_range) = self.ranges();
+        let y_axis = Axis::new(self.scale, y_range, 4, false);
+        let x_axis = Axis::new(Scale::Linear, x_range, 5, self.whole_x);
+        let widest = y_axis.ticks.iter().map(|t| y_axis.text(*t).chars().count()).max().unwrap_or(1);
+        // The name of y stands above it, between title and axis.
+        let top = if self.y_label.is_empty() { 34.0 } else { 56.0 };
+        let (left, bottom) = (12.0 + 6.4 * widest as f64, 36.0);
+        let (w, h) = (width - left - right, height - top - bottom);
+        let x = |value: f64| left + w * x_axis.place(value);
+        let y = |value: f64| top + h * (1.0 - y_axis.place(value));
+        let mut out = open(width, height, &self.title);
+        let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(&self.title));
+        if !self.y_label.is_empty() {
+            let _ = write!(out, "<text class=\"tick\" x=\"0\" y=\"38\">{}</text>", escape(&self.y_label));
+        }
+        for tick in &y_axis.ticks {
+            let at = y(*tick);
+            let _ = write!(
+                out,
+                "<path class=\"grid\" d=\"M{left:.1} {at:.1}h{w:.1}\"/><text class=\"tick end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                left - 6.0,
+                at + 4.0,
+                y_axis.text(*tick)
+            );
+        }
+        for tick in &x_axis.ticks {
+            let _ = write!(
+                out,
+                "<text class=\"tick mid\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x(*tick),
+                top + h + 15.0,
+                x_axis.text(*tick)
+            );
+        }
+        let _ = write!(
+            out,
+            "<path class=\"axis\" d=\"M{left:.1} {:.1}h{w:.1}\"/><text class=\"tick mid\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            top + h,
+            left + 0.5 * w,
+            height - 5.0,
+            escape(&self.x_label)
+        );
+        for level in &self.levels {
+            let _ = write!(out, "<path class=\"axis\" d=\"M{left:.1} {:.1}h{w:.1}\"/>", y(*level));
+        }
+        for (colour, opacity, edges) in &self.bands {
+            let upper = edges.iter().map(|&(at, _, high)| (x(at), y(high)));
+            let lower = edges.iter().rev().map(|&(at, low, _)| (x(at), y(low)));
+            let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
+            let _ = write!(out, "<path d=\"{}Z\" style=\"fill:{colour};fill-opacity:{opacity}\"/>", path(&outline));
+        }
+        for (colour, bars) in &self.bars {
+            for &(from, to, value) in bars.iter().filter(|bar| bar.2 > 0.0) {
+                let (a, b, top_of) = (x(from) + 0.5, x(to) - 0.5, y(value));
+                let _ = write!(
+                    out,
+                    "<rect x=\"{a:.1}\" y=\"{top_of:.1}\" width=\"{:.1}\" height=\"{:.1}\" style=\"fill:{colour}\"><title>{}</title></rect>",
+                    (b - a).max(0.6),
+                    y(0.0).min(top + h) - top_of,
+                    number(value)
+                );
+            }
+        }
+        for line in &self.lines {
+            let points: Vec<(f64, f64)> = line.points.iter().map(|&(a, b)| (x(a), y(b))).collect();
+            if let [(a, b)] = points[..] {
+                let _ = write!(out, "<circle cx=\"{a:.1}\" cy=\"{b:.1}\" r=\"3\" style=\"fill:{}\"/>", line.colour);
+            } else {
+                let _ = write!(
+                    out,
+                    "<path class=\"{}\" d=\"{}\" style=\"stroke:{}\"/>",
+                    line.class,
+                    path(&points),
+                    line.colour
+                );
+            }
+        }
+        for (at, label) in &self.marks {
+            let at = x(*at);
+            // The label stands on the side that has room for it.
+            let room = left + w - at > 6.6 * label.chars().count() as f64 + 4.0;
+            let (class, shift) = if room { ("note", 4.0) } else { ("note end", -4.0) };
+            let _ = write!(
+                out,
+                "<path class=\"mark\" d=\"M{at:.1} {:.1}v{:.1}\"/><text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                top - 6.0,
+                h + 6.0,
+                at + shift,
+                top + 2.0,
+                escape(label)
+            );
+        }
+        self.end_labels(&mut out, (left + w, top, h), &y);
+        out + "</svg>"
+    }
+
+    /// Labels at the ends of the lines, pushed apart where they would meet.
+    fn end_labels(&self, out: &mut String, (edge, top, h): (f64, f64, f64), y: &impl Fn(f64) -> f64) {
+        const LEADING: f64 = 13.0;
+        let named = self.lines.iter().filter(|line| !line.label.is_empty());
+        let mut labels: Vec<(f64, &Line)> = named.map(|line| (y(line.points[line.points.len() - 1].1), line)).collect();
+        labels.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let lowest = top + h;
+        for i in 1..labels.len() {
+            labels[i].0 = labels[i].0.max(labels[i - 1].0 + LEADING);
+        }
+        // Those pushed out at the bottom push the others up again.
+        let mut limit = lowest;
+        for label in labels.iter_mut().rev() {
+            label.0 = label.0.min(limit);
+            limit = label.0 - LEADING;
+        }
+        for (at, line) in labels {
+            let _ = write!(
+                out,
+                "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{}\"><title>{}</title>{}</text>",
+                edge + 6.0,
+                at + 4.0,
+                line.colour,
+                escape(&line.label),
+                escape(&shorten(&line.label, 26))
+            );
+        }
+    }
+}
+
+/// The start of a drawing that scales with its place.
+#[must_use]
+pub fn open(width: f64, height: f64, title: &str) -> String {
+    format!("<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">", escape(title))
+}
+
+/// A drawing of this width as a file of its own: with its name space, which nothing fetches, its size, style and background.
+#[must_use]
+pub fn standalone(drawing: &str, width: f64) -> String {
+    let style = include_str!("style.css");
+    let head =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" style=\"background:var(--bg)\" ");
+    let body = drawing.replacen('>', &format!("><style>{style}</style>"), 1);
+    body.replacen("<svg ", &head, 1) + "\n"
+}
+
+fn path(points: &[(f64, f64)]) -> String {
+    let mut out = String::with_capacity(12 * points.len());
+    for (i, (x, y)) in points.iter().enumerate() {
+        let _ = write!(out, "{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_ticks_round() {
+        let texts = [0.0, 0.0184, 1.0, 0.30000000000000004, 12345.6, 114237.0, 1e-7, -0.5].map(number);
+        assert_eq!(texts, ["0", "0.0184", "1", "0.3", "12\u{2009}346", "114\u{2009}237", "1e-7", "-0.5"]);
+        assert_eq!(Axis::new(Scale::Linear, (0.0, 8.0), 5, true).ticks, [0.0, 2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(Axis::new(Scale::Linear, (1.0, 3.0), 5, true).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::new(Scale::Log, (0.01, 1.0), 4, false).ticks, [0.01, 0.1, 1.0]);
+    }
+
+    #[test]
+    fn text_is_made_safe() {
+        assert_eq!(escape("<a href='x'>&\"\u{1}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
+        assert_eq!(shorten("constant", 5), "cons…");
+    }
+}

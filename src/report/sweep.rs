@@ -1,0 +1,287 @@
+//! The page of a sweep: how its arms end, seed by seed with intervals of the mean, and how they get there.
+
+use super::html::Page;
+use super::svg::{COLOURS, Chart, Scale, colour, escape, number, open, shorten};
+use crate::run::Record;
+use crate::stats::{self, Interval};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Coverage of the intervals.
+const CONFIDENCE: f64 = 0.95;
+/// Resamples behind an interval of outcomes, and of a point of a curve.
+const RESAMPLES: (usize, usize) = (10_000, 1000);
+/// Most points of a curve.
+const POINTS: usize = 60;
+/// Arms that one chart can show apart from each other.
+const TOGETHER: usize = 5;
+/// What is shown, where it was recorded, best first; the second says whether it is a share.
+const METRICS: [(&str, bool, &str); 5] = [
+    ("test_error", true, "Test error"),
+    ("val_error", true, "Validation error"),
+    ("train_error", true, "Training error"),
+    ("test_loss", false, "Test loss"),
+    ("train_loss", false, "Training loss"),
+];
+
+struct Arm<'a> {
+    name: &'a str,
+    records: Vec<&'a Record>,
+}
+
+impl Arm<'_> {
+    /// Seeds and outcomes of the runs that have one.
+    fn outcomes(&self, metric: &str) -> Vec<f64> {
+        self.records.iter().filter_map(|record| record.metric(metric)).collect()
+    }
+
+    /// Epoch, mean over the seeds and its interval.
+    fn curve(&self, metric: &str) -> Vec<(f64, f64, Interval)> {
+        let whole = || self.records.iter().filter(|record| !record.diverged);
+        let last = whole().map(|record| record.epochs.len()).max().unwrap_or(0);
+        let every = last.div_ceil(POINTS).max(1);
+        // Counted from the end, so that the last epoch, which the outcomes are of, is among them.
+        let places = (0..last).filter(|place| (last - 1 - place).is_multiple_of(every));
+        let point = |place: usize| {
+            let values: Vec<f64> = whole()
+                .filter_map(|record| record.epochs.get(place)?.get(metric)?.as_f64())
+                .filter(|value| value.is_finite())
+                .collect();
+            let epoch = whole().find_map(|record| record.epochs.get(place)?.get("epoch")?.as_f64())?;
+            let interval = stats::bootstrap_mean(&values, CONFIDENCE, RESAMPLES.1, 0);
+            (!values.is_empty()).then(|| (epoch, stats::mean(&values), interval))
+        };
+        places.filter_map(point).collect()
+    }
+}
+
+fn arms(records: &[Record]) -> Vec<Arm<'_>> {
+    let mut arms: Vec<Arm<'_>> = vec![];
+    for record in records {
+        match arms.iter_mut().find(|arm| arm.name == record.arm) {
+            Some(arm) => arm.records.push(record),
+            None => arms.push(Arm { name: &record.arm, records: vec![record] }),
+        }
+    }
+    arms
+}
+
+/// What to call the page of these records.
+pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
+    let names: Vec<String> =
+        paths.iter().filter_map(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned()).collect();
+    let arms = arms(records).len();
+    format!("{}: {arms} {} × seeds", names.join(", "), if arms == 1 { "arm" } else { "arms" })
+}
+
+/// Writes the sections, under a headline of their own where `title` is given.
+pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
+    let arms = arms(records);
+    let seeds = arms.iter().map(|arm| arm.records.len()).max().unwrap_or(0);
+    let data = records.iter().find_map(|record| record.config.get("data")?.as_str()).unwrap_or("unknown data");
+    let summary = format!("{} runs, up to {seeds} seeds per arm, on {data}", records.len());
+    if let Some(title) = title {
+        page.heading(title, &[summary]);
+    }
+    page.section(
+        "outcome",
+        "Outcome",
+        "Dots are runs, one per seed; the bar is the 95 % bootstrap interval of the mean, which is written beside it. Lower is better. \
+         Overlapping intervals decide nothing between arms whose seeds are paired: ask `homeostat compare`.",
+    );
+    for failed in arms.iter().filter_map(failures) {
+        page.remark(&failed);
+    }
+    let drawings: Vec<String> =
+        METRICS.iter().filter_map(|(key, share, name)| outcome(&arms, key, *share, name)).collect();
+    page.grid("wide", &drawings);
+    curves(page, &arms);
+    table(page, &arms);
+    settings(page, &arms);
+}
+
+fn failures(arm: &Arm<'_>) -> Option<String> {
+    let failed = arm.records.iter().filter(|record| record.diverged || record.last.is_none()).count();
+    (failed > 0).then(|| {
+        format!("{}: {failed} of {} runs diverged or were skipped and are left out.", arm.name, arm.records.len())
+    })
+}
+
+fn text(value: f64, share: bool) -> String {
+    if share { format!("{:.2} %", 100.0 * value) } else { number(value) }
+}
+
+/// The outcomes of every arm on one axis, in the order of the sweep so that charts can be read across.
+fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<String> {
+    let rows: Vec<(usize, &Arm<'_>, Vec<f64>)> =
+        arms.iter().enumerate().map(|(i, arm)| (i, arm, arm.outcomes(key))).filter(|row| !row.2.is_empty()).collect();
+    let most = rows.iter().flat_map(|row| &row.2).copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = rows.iter().flat_map(|row| &row.2).copied().fold(f64::INFINITY, f64::min);
+    if rows.is_empty() {
+        return None;
+    }
+    // Far from 0 the differences are what counts.
+    let low = if least > 0.5 * most { least - 0.1 * (most - least) } else { least.min(0.0) };
+    let high = if most > low { most + 0.04 * (most - low) } else { low + 1.0 };
+    let longest = rows.iter().map(|row| shorten(row.1.name, 28).chars().count()).max().unwrap_or(0);
+    let (left, right, top, step) = (10.0 + 6.5 * longest as f64, 66.0, 30.0, 25.0);
+    let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
+    let w = width - left - right;
+    let x = |value: f64| left + w * (value - low) / (high - low);
+    let mut out = open(width, height, name);
+    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(name));
+    for tick in super::svg::ticks(low, high, 5) {
+        let label = if share { format!("{} %", number(100.0 * tick)) } else { number(tick) };
+        let _ = write!(
+            out,
+            "<path class=\"grid\" d=\"M{:.1} {top}v{:.1}\"/><text class=\"tick mid\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
+            x(tick),
+            step * rows.len() as f64,
+            x(tick),
+            height - 8.0
+        );
+    }
+    for (place, (i, arm, values)) in rows.iter().enumerate() {
+        let y = top + step * (place as f64 + 0.5);
+        let colour = colour(*i);
+        let _ = write!(
+            out,
+            "<text class=\"end\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
+            left - 8.0,
+            y + 4.0,
+            escape(arm.name),
+            escape(&shorten(arm.name, 28))
+        );
+        for (j, value) in values.iter().enumerate() {
+            // Equal outcomes are common where test sets are small; a little height keeps them apart.
+            let shift = ((j * 7) % 5) as f64 * 1.6 - 3.2;
+            let _ = write!(
+                out,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.2\" style=\"fill:{colour};fill-opacity:.32\"/>",
+                x(*value),
+                y + shift
+            );
+        }
+        let (mean, interval) = (stats::mean(values), stats::bootstrap_mean(values, CONFIDENCE, RESAMPLES.0, 0));
+        if interval.low.is_finite() {
+            let (a, b) = (x(interval.low.max(low)), x(interval.high.min(high)));
+            let _ = write!(out, "<path d=\"M{a:.1} {y:.1}H{b:.1}\" style=\"stroke:{colour};stroke-width:3\"/>");
+        }
+        let _ = write!(
+            out,
+            "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4.5\" style=\"fill:{colour}\" stroke=\"var(--bg)\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            x(mean),
+            width - right + 8.0,
+            y + 4.0,
+            text(mean, share)
+        );
+    }
+    Some(out + "</svg>")
+}
+
+fn curves(page: &mut Page, arms: &[Arm<'_>]) {
+    let remark = "Means over the seeds with their 95 % bootstrap intervals.";
+    if arms.iter().all(|arm| arm.records.iter().all(|record| record.epochs.is_empty())) {
+        page.section("curves", "Learning", "No epochs were kept; `sweep run --keep-epochs` keeps them.");
+        return;
+    }
+    page.section("curves", "Learning", remark);
+    let metrics = METRICS.iter().filter(|(key, ..)| ["val_error", "test_error", "train_loss"].contains(key));
+    for (key, share, name) in metrics {
+        let all: Vec<Vec<(f64, f64, Interval)>> = arms.iter().map(|arm| arm.curve(key)).collect();
+        // The test set is usually read at the end alone: that is no curve.
+        if all.iter().all(|curve| curve.len() < 2) {
+            continue;
+        }
+        let means = |i: usize| all[i].iter().map(|(epoch, mean, _)| (*epoch, *mean)).collect::<Vec<_>>();
+        let scale = if *share { Scale::Percent } else { super::single::loss_scale(all.iter().flatten().map(|p| p.1)) };
+        let add = |chart: &mut Chart, i: usize| {
+            chart.band(colour(i), 0.2, all[i].iter().map(|(epoch, _, c)| (*epoch, c.low, c.high)).collect());
+        };
+        if arms.len() <= TOGETHER {
+            let mut chart = Chart::new(*name, "epoch").counting().scaled(scale).sized(760.0, 320.0);
+            (0..arms.len()).for_each(|i| add(&mut chart, i));
+            (0..arms.len()).for_each(|i| chart.line(arms[i].name, colour(i), means(i)));
+            page.grid("wide", &[chart.render()]);
+            continue;
+        }
+        page.raw(&format!("<h3 style=\"margin-top:22px\">{}, each arm before all others</h3>", escape(name)));
+        let range = shared_range(&all, scale);
+        let panel = |i: usize| {
+            let mut chart = Chart::new(shorten(arms[i].name, 44), "epoch").counting().scaled(scale);
+            if let Some((low, high)) = range {
+                chart = chart.y_range(low, high);
+            }
+            (0..arms.len()).filter(|k| *k != i).for_each(|k| chart.styled("", "var(--muted)", "faint", means(k)));
+            add(&mut chart, i);
+            chart.line("", colour(i), means(i));
+            chart.render()
+        };
+        page.grid("", &(0..arms.len()).map(panel).collect::<Vec<_>>());
+    }
+}
+
+/// What makes panels comparable: the range of all curves and their intervals.
+fn shared_range(all: &[Vec<(f64, f64, Interval)>], scale: Scale) -> Option<(f64, f64)> {
+    let ends = |&(_, mean, c): &(f64, f64, Interval)| [mean, c.low, c.high];
+    let values = || all.iter().flatten().flat_map(ends).filter(|v| v.is_finite() && (scale != Scale::Log || *v > 0.0));
+    let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    low.is_finite().then(|| if scale == Scale::Log { (low, high) } else { (low.min(0.0), 1.04 * high.max(1e-9)) })
+}
+
+fn table(page: &mut Page, arms: &[Arm<'_>]) {
+    page.section("table", "Means", "Mean ± standard deviation over the seeds.");
+    let known: Vec<_> =
+        METRICS.iter().filter(|(key, ..)| arms.iter().any(|arm| !arm.outcomes(key).is_empty())).collect();
+    let head = ["arm".to_owned(), "runs".to_owned()].into_iter().chain(known.iter().map(|m| m.2.to_lowercase()));
+    let row = |arm: &Arm<'_>| {
+        let cell = |(key, share, _): &&(&str, bool, &str)| {
+            let values = arm.outcomes(key);
+            let summary = stats::summary(&values);
+            match values.len() {
+                0 => "–".into(),
+                1 => text(summary.mean, *share),
+                _ if *share => format!("{:.2} ± {:.2} %", 100.0 * summary.mean, 100.0 * summary.sd),
+                _ => format!("{} ± {}", number(summary.mean), number(summary.sd)),
+            }
+        };
+        [arm.name.to_owned(), arm.records.len().to_string()].into_iter().chain(known.iter().map(cell)).collect()
+    };
+    page.table(&head.collect::<Vec<_>>(), &arms.iter().map(row).collect::<Vec<Vec<String>>>(), true);
+    if arms.len() > COLOURS {
+        page.remark("Colours repeat after the eighth arm.");
+    }
+}
+
+/// The settings in which arms differ, and those they share.
+fn settings(page: &mut Page, arms: &[Arm<'_>]) {
+    let configs: Vec<&Value> = arms.iter().map(|arm| &arm.records[0].config).collect();
+    let cell = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => "–".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(real)) => real.as_f64().map_or_else(|| real.to_string(), number),
+        Some(value) => value.to_string(),
+    };
+    let mut keys: Vec<&String> = configs.iter().filter_map(|c| c.as_object()).flat_map(|c| c.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    keys.retain(|key| *key != "seed");
+    let (same, differ): (Vec<&String>, Vec<&String>) =
+        keys.into_iter().partition(|key| configs.iter().all(|config| config.get(*key) == configs[0].get(*key)));
+    page.section(
+        "settings",
+        "Settings",
+        if differ.is_empty() { "All arms have the same." } else { "Where the arms differ." },
+    );
+    if !differ.is_empty() {
+        let head: Vec<String> = std::iter::once("arm".into()).chain(differ.iter().map(|key| (*key).clone())).collect();
+        let row = |(arm, config): (&Arm<'_>, &&Value)| {
+            let cells = differ.iter().map(|key| shorten(&cell(config.get(*key)), 40));
+            std::iter::once(arm.name.to_owned()).chain(cells).collect()
+        };
+        page.table(&head, &arms.iter().zip(&configs).map(row).collect::<Vec<Vec<String>>>(), false);
+    }
+    let rows: Vec<Vec<String>> = same.iter().map(|key| vec![(*key).clone(), cell(configs[0].get(*key))]).collect();
+    page.folded("settings that all arms share", &rows);
+}
