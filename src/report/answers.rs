@@ -40,9 +40,14 @@ pub fn write(page: &mut Page, run: &Run) {
     let wrong = answers.iter().filter(|answer| answer.predicted != answer.label).count();
     let share = percent(wrong as f64 / answers.len().max(1) as f64);
     let of = if asked.len() < rows.len() { format!(" (of {}, evenly spread)", rows.len()) } else { String::new() };
-    page.remark(&format!("{wrong} of {} {name} samples{of} are answered wrongly, {share}.", answers.len()));
+    page.remark(&format!(
+        "{wrong} of {} {name} samples{of} are answered wrongly, {share}.",
+        number(answers.len() as f64)
+    ));
+    page.raw("<div class=\"pair\">");
     confusions(page, &answers, data.classes);
     most_wrong(page, &answers, &data);
+    page.raw("</div>");
 }
 
 /// The side of square inputs that are large enough to be pictures.
@@ -140,7 +145,7 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize) {
             }
         }
     }
-    page.raw(&format!("<figure style=\"max-width:{width:.0}px;margin-top:14px\">{out}</svg></figure>"));
+    page.raw(&format!("<figure style=\"flex:1 1 {width:.0}px;max-width:{width:.0}px\">{out}</svg></figure>"));
 }
 
 fn most_wrong(page: &mut Page, answers: &[Answer], data: &DataSet) {
@@ -150,7 +155,12 @@ fn most_wrong(page: &mut Page, answers: &[Answer], data: &DataSet) {
     if wrong.is_empty() {
         return;
     }
-    page.raw("<h3 style=\"margin-top:26px\">Most wrong</h3>");
+    page.raw("<div style=\"flex:1 1 360px\"><h3>Most wrong</h3>");
+    list(page, &wrong, data);
+    page.raw("</div>");
+}
+
+fn list(page: &mut Page, wrong: &[&Answer], data: &DataSet) {
     let Some(side) = side(data.features) else {
         let head = ["row of the data", "label", "answer", "loss"].map(str::to_owned);
         let row = |a: &&Answer| vec![a.row.to_string(), a.label.to_string(), a.predicted.to_string(), number(a.loss)];

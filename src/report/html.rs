@@ -1,8 +1,13 @@
 //! The parts of a page: its frame, sections, cards, tables and grids of figures. Every text that comes from outside passes
-//! through [`escape`] here or in the charts.
+//! through `escape` here or in the charts.
 
-use super::svg::escape;
+use super::svg;
 use std::fmt::Write;
+
+/// Text made safe, the M of θ_M set low.
+fn escape(text: &str) -> String {
+    svg::escape(text).replace("θ_M", "θ<sub>M</sub>")
+}
 
 /// A page being written.
 #[derive(Debug, Default)]
@@ -105,7 +110,7 @@ impl Page {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{}</title>\n\
              <style>\n{style}{page}</style></head>\n<body>\n{}\n</body></html>\n",
-            escape(title),
+            svg::escape(title),
             self.body
         )
     }

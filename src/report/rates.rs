@@ -4,7 +4,7 @@ use super::html::Page;
 use super::source::{Onsets, Run};
 use super::svg::{Chart, Scale, colour, escape, number, open};
 use super::{forward, image};
-use crate::config::{Clock, Latch, Rule, Theta};
+use crate::config::{Basis, Clock, Latch, Rule, Theta};
 use crate::data::{DataSet, Split};
 use crate::psi::{Member, Slot, psi};
 use crate::run::{Alpha, Model};
@@ -43,7 +43,7 @@ fn over_time(page: &mut Page, run: &Run) {
     match &run.onsets {
         Some(onsets) if run.config.latch == Latch::Latched && run.config.init.is_none() => {
             drawings.extend(onsets.layers.iter().enumerate().map(|(l, layer)| deciles(run, onsets, l, layer)));
-            note = "Deciles of α follow from the trigger times and ψ: half of the αs lie in the darkest band, the line is the median.".into();
+            note = "Deciles of α follow from the trigger times and ψ: each band within a band leaves out another tenth of the αs at either end; the line is the median.".into();
         }
         Some(_) => note = "Deciles are left out: a fall that can pause, or an α that was given, does not follow from the trigger time.".into(),
         None => {}
@@ -62,7 +62,7 @@ fn over_time(page: &mut Page, run: &Run) {
     }
     let maps: Vec<String> = model.layers.iter().enumerate().filter_map(|(l, _)| map(model, l, most)).collect();
     page.raw(&format!(
-        "<h3 style=\"margin-top:26px\">α at the end, white or black 0, full colour {}</h3>",
+        "<h3 style=\"margin-top:26px\">α at the end: empty is 0, full colour {}</h3>",
         number(f64::from(most))
     ));
     page.grid("", &maps);
@@ -211,8 +211,8 @@ fn observed(page: &mut Page, run: &Run) {
     let derived = if theta.is_none() { " The threshold came from the data and was not kept." } else { "" };
     page.remark(&format!(
         "Mean of {} of each neuron over {} training samples, with the weights as they are at the end.{derived}",
-        run.config.basis,
-        rows.len()
+        symbol(run.config.basis),
+        number(rows.len() as f64)
     ));
     let chart = |(l, values): (usize, &Vec<f64>)| {
         let most = values.iter().copied().chain(theta).fold(0.0, f64::max) * 1.05;
@@ -222,8 +222,8 @@ fn observed(page: &mut Page, run: &Run) {
         values.iter().for_each(|value| counts[((value / most * bins as f64) as usize).min(bins - 1)] += 1.0);
         let above = theta.map(|theta| values.iter().filter(|value| **value > theta).count());
         let share = above.map_or(String::new(), |above| format!(": {above} of {} above θ", values.len()));
-        let mut chart =
-            Chart::new(format!("Layer {}{share}", l + 1), format!("mean {}", symbol(run))).x_range(0.0, most);
+        let mut chart = Chart::new(format!("Layer {}{share}", l + 1), format!("mean {}", symbol(run.config.basis)))
+            .x_range(0.0, most);
         let edge = |i: usize| most * i as f64 / bins as f64;
         chart.bars(colour(l), counts.iter().enumerate().map(|(i, count)| (edge(i), edge(i + 1), *count)).collect());
         if let Some(theta) = theta {
@@ -234,9 +234,9 @@ fn observed(page: &mut Page, run: &Run) {
     page.grid("", &means.iter().enumerate().map(chart).collect::<Vec<_>>());
 }
 
-fn symbol(run: &Run) -> &'static str {
-    use crate::config::Basis;
-    match run.config.basis {
+/// What a basis observes, as it is written.
+pub fn symbol(basis: Basis) -> &'static str {
+    match basis {
         Basis::Act => "|y|",
         Basis::Act2 => "y²",
         Basis::Net2 => "net²",

@@ -37,7 +37,10 @@ fn description(run: &Run) -> String {
                 Theta::Sliding(sliding) => format!("sliding {sliding}"),
             };
             let (decay, latch, scope) = (config.decay, config.latch, config.scope);
-            format!("ψ on {} {side} θ_M = {theta}, {decay} fall, {latch}, one α per {scope}", config.basis)
+            format!(
+                "ψ on {} {side} θ_M = {theta}, {decay} fall, {latch}, one α per {scope}",
+                rates::symbol(config.basis)
+            )
         }
         (rule, _) => format!("rule {rule}"),
     };

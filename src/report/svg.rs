@@ -31,6 +31,13 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// Text of a drawing, escaped, the M of θ_M set low.
+#[must_use]
+pub fn typeset(text: &str) -> String {
+    // The zero-width space brings the baseline back for what follows.
+    escape(text).replace("θ_M", "θ<tspan dy=\"3\" font-size=\"75%\">M</tspan><tspan dy=\"-3\">\u{200b}</tspan>")
+}
+
 /// `text` cut to `most` characters.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> String {
@@ -318,9 +325,9 @@ impl Chart {
         let x = |value: f64| left + w * x_axis.place(value);
         let y = |value: f64| top + h * (1.0 - y_axis.place(value));
         let mut out = open(width, height, &self.title);
-        let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(&self.title));
+        let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", typeset(&self.title));
         if !self.y_label.is_empty() {
-            let _ = write!(out, "<text class=\"tick\" x=\"0\" y=\"38\">{}</text>", escape(&self.y_label));
+            let _ = write!(out, "<text class=\"tick\" x=\"0\" y=\"38\">{}</text>", typeset(&self.y_label));
         }
         for tick in &y_axis.ticks {
             let at = y(*tick);
@@ -347,7 +354,7 @@ impl Chart {
             top + h,
             left + 0.5 * w,
             height - 5.0,
-            escape(&self.x_label)
+            typeset(&self.x_label)
         );
         for level in &self.levels {
             let _ = write!(out, "<path class=\"axis\" d=\"M{left:.1} {:.1}h{w:.1}\"/>", y(*level));
@@ -396,7 +403,7 @@ impl Chart {
                 h + 6.0,
                 at + shift,
                 top + 2.0,
-                escape(label)
+                typeset(label)
             );
         }
         self.end_labels(&mut out, (left + w, top, h), &y);
@@ -427,7 +434,7 @@ impl Chart {
                 at + 4.0,
                 line.colour,
                 escape(&line.label),
-                escape(&shorten(&line.label, 26))
+                typeset(&shorten(&line.label, 26))
             );
         }
     }
@@ -446,6 +453,12 @@ pub fn standalone(drawing: &str, width: f64) -> String {
     let head =
         format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" style=\"background:var(--bg)\" ");
     let body = drawing.replacen('>', &format!("><style>{style}</style>"), 1);
+    // A page has margins, a file needs its own.
+    let sizes = body.split('"').nth(1).and_then(|b| b.strip_prefix("0 0 ")?.split_once(' '));
+    let (w, h) =
+        sizes.and_then(|(w, h)| Some((w.parse::<f64>().ok()?, h.parse::<f64>().ok()?))).unwrap_or((width, width));
+    let roomy = format!("viewBox=\"-16 -12 {} {}\"", w + 32.0, h + 20.0);
+    let body = body.replacen(&format!("viewBox=\"0 0 {w} {h}\""), &roomy, 1);
     body.replacen("<svg ", &head, 1) + "\n"
 }
 

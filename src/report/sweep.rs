@@ -71,16 +71,17 @@ fn arms(records: &[Record]) -> Vec<Arm<'_>> {
 pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
     let names: Vec<String> =
         paths.iter().filter_map(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned()).collect();
-    let arms = arms(records).len();
-    format!("{}: {arms} {} × seeds", names.join(", "), if arms == 1 { "arm" } else { "arms" })
+    let arms = arms(records);
+    let seeds = arms.iter().map(|arm| arm.records.len()).max().unwrap_or(0);
+    let several = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!("{}: {} × {}", names.join(", "), several(arms.len(), "arm"), several(seeds, "seed"))
 }
 
 /// Writes the sections, under a headline of their own where `title` is given.
 pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
     let arms = arms(records);
-    let seeds = arms.iter().map(|arm| arm.records.len()).max().unwrap_or(0);
     let data = records.iter().find_map(|record| record.config.get("data")?.as_str()).unwrap_or("unknown data");
-    let summary = format!("{} runs, up to {seeds} seeds per arm, on {data}", records.len());
+    let summary = format!("{} runs on {data}", records.len());
     if let Some(title) = title {
         page.heading(title, &[summary]);
     }
@@ -266,7 +267,8 @@ fn settings(page: &mut Page, arms: &[Arm<'_>]) {
     let mut keys: Vec<&String> = configs.iter().filter_map(|c| c.as_object()).flat_map(|c| c.keys()).collect();
     keys.sort();
     keys.dedup();
-    keys.retain(|key| *key != "seed");
+    // Both are each run's own.
+    keys.retain(|key| !["seed", "trace"].contains(&key.as_str()));
     let (same, differ): (Vec<&String>, Vec<&String>) =
         keys.into_iter().partition(|key| configs.iter().all(|config| config.get(*key) == configs[0].get(*key)));
     page.section(
