@@ -159,6 +159,8 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
+type Triple = (f64, f64, f64);
+
 /// A chart of values over x.
 #[derive(Clone, Debug)]
 pub struct Chart {
@@ -172,8 +174,10 @@ pub struct Chart {
     scale: Scale,
     whole_x: bool,
     lines: Vec<Line>,
-    bands: Vec<(String, f64, Vec<(f64, f64, f64)>)>,
-    bars: Vec<(String, Vec<(f64, f64, f64)>)>,
+    /// Colour, opacity, and per x the lower and upper end.
+    bands: Vec<(String, f64, Vec<Triple>)>,
+    /// Colour, and left edge, right edge and height of each.
+    bars: Vec<(String, Vec<Triple>)>,
     marks: Vec<(f64, String)>,
     levels: Vec<f64>,
 }
