@@ -1,55 +1,12 @@
 //! The program as a user meets it: files, exit codes, messages, and a run from end to end. On the CPU engine, except
 //! where the GPU is the point.
 
+mod program;
+
+use program::{Folder, fail, succeed};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tempfile::TempDir;
-
-fn homeostat(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
-
-/// stdout of a run that must succeed.
-fn succeed(arguments: &[&str]) -> String {
-    let output = homeostat(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// The one line on stderr of a run that must end with `code` and print nothing else.
-fn fail(arguments: &[&str], code: i32) -> String {
-    let output = homeostat(arguments);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    stderr
-}
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        std::fs::write(self.path(name), content).unwrap();
-        self.name(name)
-    }
-}
+use std::path::Path;
+use std::process::Command;
 
 fn lines(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

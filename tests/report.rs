@@ -1,39 +1,15 @@
 //! Reports and plots as their readers get them: pages that are well-formed, complete and need no network, and curves
 //! through the points that their definitions say.
 
+mod program;
+
 use homeostat::config::Decay;
 use homeostat::report::{Curves, escape};
+use program::{Folder, fail, homeostat, succeed};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tempfile::TempDir;
-
-fn homeostat(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts")
-}
-
-fn succeed(arguments: &[&str]) {
-    let output = homeostat(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn fail(arguments: &[&str], code: i32) -> String {
-    let output = homeostat(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-    stderr
-}
-
-struct Folder(TempDir);
+use std::process::Command;
 
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
     fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.name(name)).unwrap()
     }

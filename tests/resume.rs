@@ -1,10 +1,12 @@
 //! Run directories: what they hold, that they are not lost, and that going on with a run equals not having stopped.
 
+mod program;
+
+use program::{Folder, fail, homeostat, succeed, success, text};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
@@ -12,38 +14,14 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
+/// stderr and stdout of a run that must succeed.
+fn said(arguments: &[&str]) -> String {
+    let output = homeostat(arguments);
+    let stdout = success(arguments, &output);
+    text(&output.stderr) + &stdout
 }
-
-fn succeed(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap()
-}
-
-fn fail(arguments: &[&str], code: i32) -> String {
-    let output = run(arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
-    message
-}
-
-struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
     /// 1 300 samples of two noisy classes, and the options to train on them in 325 steps per epoch, of which an engine takes
     /// at most 256 at once.
     fn options(&self, more: &[&str]) -> Vec<String> {
@@ -262,7 +240,7 @@ fn a_damaged_checkpoint_is_passed_over() {
     bytes[last] ^= 1;
     std::fs::write(&newest, &bytes).unwrap();
     std::fs::write(path.join("checkpoints").join(&names[names.len() - 2]), &bytes[..100]).unwrap();
-    let said = succeed(&["train", "--resume", &out, "--quiet"]);
+    let said = said(&["train", "--resume", &out, "--quiet"]);
     assert!(said.contains("checksum") && said.contains("taking an earlier state"), "{said}");
     assert!(std::fs::read(path.join("model.safetensors")).unwrap() == model);
 }
@@ -272,7 +250,7 @@ fn early_stopping_goes_by_the_validation_error() {
     let folder = Folder::new();
     let out = folder.name("run");
     let more = ["--device", "cpu", "--out", &out, "--val-fraction", "0.3", "--epochs", "60", "--early-stopping", "4"];
-    let said = succeed(&strings(&folder.options(&more)));
+    let said = said(&strings(&folder.options(&more)));
     let errors: Vec<f64> =
         metrics(&folder.path("run")).iter().map(|line| line["val_error"].as_f64().unwrap()).collect();
     assert!(errors.len() < 60, "{said}");
@@ -281,18 +259,11 @@ fn early_stopping_goes_by_the_validation_error() {
     assert!((best + 5..=best + 6).contains(&errors.len()), "{errors:?}");
     let eval = |model: &str| -> f64 {
         let model = format!("{out}/{model}");
-        let json: Value =
-            serde_json::from_str(run_json(&["eval", &model, "--json", "--device", "cpu"]).trim()).unwrap();
+        let json: Value = serde_json::from_str(succeed(&["eval", &model, "--json", "--device", "cpu"]).trim()).unwrap();
         json["validation"]["error"].as_f64().unwrap()
     };
     assert!((eval("best.safetensors") - errors[best]).abs() < 1e-9);
     assert!(fail(&["train", "--early-stopping", "3"], 2).contains("--val-fraction"));
-}
-
-fn run_json(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

@@ -3,28 +3,20 @@
 
 mod cluster;
 mod plan;
+#[path = "../program/mod.rs"]
+mod program;
 mod run;
 
 use homeostat::config::Config;
 use homeostat::sweep::{Plan, Shard, Sweep};
+use program::{Folder, failure, success, text};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
         command.args(arguments).current_dir(self.0.path());
@@ -40,18 +32,12 @@ impl Folder {
 
     /// stdout of a call that must succeed.
     fn succeed(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        success(arguments, &self.output(arguments))
     }
 
     /// stderr of a call that must end with `code`.
     fn fail(&self, arguments: &[&str], code: i32) -> String {
-        let output = self.output(arguments);
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        stderr
+        failure(arguments, code, &self.output(arguments))
     }
 
     /// Writes `sweep` and plans it.
@@ -73,10 +59,6 @@ impl Folder {
     fn merged(&self, results: &str) -> String {
         self.succeed(&["sweep", "merge", "s.jsonl", "--results", results])
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
 fn json(path: &Path) -> Value {
