@@ -9,7 +9,7 @@ use super::single::percent;
 use super::source::Run;
 use super::svg::{escape, number, open};
 use crate::data::DataSet;
-use crate::run::Model;
+use crate::run::{Confusion, Model};
 use std::fmt::Write;
 
 /// Neurons whose weights are shown.
@@ -93,8 +93,8 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize) {
         return page.remark(&format!("The matrix of confusions is left out: {classes} classes are too many to read."));
     }
     let outputs = answers.iter().map(|a| a.predicted as usize + 1).max().unwrap_or(0).max(classes);
-    let mut counts = vec![vec![0usize; outputs]; classes];
-    answers.iter().for_each(|a| counts[a.label as usize][a.predicted as usize] += 1);
+    let confusion = Confusion::new(outputs, answers.iter().map(|answer| (answer.label, answer.predicted)));
+    let counts = &confusion.rows()[..classes];
     let wrong = |label: usize| (0..outputs).filter(move |k| *k != label);
     let most = (0..classes).flat_map(|label| wrong(label).map(move |k| (label, k))).map(|(l, k)| counts[l][k]).max();
     let most = most.unwrap_or(0).max(1) as f64;
@@ -118,7 +118,7 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize) {
     }
     for (label, row) in counts.iter().enumerate() {
         let y = top + cell * label as f64;
-        let total: usize = row.iter().sum();
+        let total: u64 = row.iter().sum();
         let share = percent((total - row[label]) as f64 / total.max(1) as f64);
         let middle = y + 0.5 * cell + 4.0;
         let _ = write!(

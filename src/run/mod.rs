@@ -16,6 +16,7 @@ pub use confusion::{ClassScore, Confusion};
 pub use directory::{RunDirectory, default_name};
 pub use model::{Alpha, Model, ModelLayer, Tensor};
 pub use predict::Predictions;
+pub(crate) use predict::{BLOCK, first_largest};
 pub use record::Record;
 pub use result::RunResult;
 pub use trace::Trace;

@@ -1,6 +1,7 @@
 //! `model.safetensors`: weights and learning rates in the convention of PyTorch's `nn.Linear`, with the configuration
 //! in the metadata. The reader trusts nothing: such files come from other programs.
 
+use super::predict::BLOCK;
 use crate::config::{Config, Hidden, Scope};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -185,21 +186,16 @@ impl Model {
     /// answers to all alike, near 1 for one that answers to a single row; 0 for one that never answers.
     #[must_use]
     pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
-        let layer = &self.layers[0];
-        let (mut x, mut net) = (vec![0.0; layer.n_in], vec![0.0; layer.n_out]);
-        let (mut sum, mut most) = (vec![0.0; layer.n_out], vec![0.0_f64; layer.n_out]);
-        let (weights, bias) = layer.weights.split_at(layer.n_in * layer.n_out);
-        for &row in rows {
-            data.copy_row(row as usize, &mut x);
-            net.iter_mut().zip(bias).for_each(|(net, bias)| *net = -bias);
-            for (&x, w) in x.iter().zip(weights.chunks_exact(layer.n_out)).filter(|(x, _)| **x != 0.0) {
-                net.iter_mut().zip(w).for_each(|(net, w)| *net += x * w);
-            }
-            for ((net, sum), most) in net.iter().zip(&mut sum).zip(&mut most) {
-                let y = config.activation.of(f64::from(*net));
-                *sum += y;
-                *most = most.max(y);
-            }
+        let width = self.classes();
+        let (mut sum, mut most) = (vec![0.0; width], vec![0.0_f64; width]);
+        for rows in rows.chunks(BLOCK) {
+            let input = |i: usize, x: &mut [f32]| data.copy_row(rows[i] as usize, x);
+            self.pass(config, rows.len(), input, |_, _, y| {
+                for (place, y) in y.iter().enumerate() {
+                    sum[place % width] += f64::from(*y);
+                    most[place % width] = most[place % width].max(f64::from(*y));
+                }
+            });
         }
         let of = |(sum, most): (&f64, &f64)| if *most > 0.0 { 1.0 - sum / rows.len() as f64 / most } else { 0.0 };
         sum.iter().zip(&most).map(of).collect()

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use rayon::prelude::*;
 
 /// Samples that one thread takes at a time.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// What a network answers to some samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,36 +66,59 @@ impl Model {
         outputs: &mut [f32],
         classes: &mut [u32],
     ) {
+        let last = self.layers.len() - 1;
+        self.pass(config, classes.len(), input, |l, net, y| {
+            if l == last {
+                outputs.copy_from_slice(y);
+                let decides = if config.rule.is_unsupervised() { y } else { net };
+                let rows = decides.chunks_exact(self.classes());
+                classes.iter_mut().zip(rows).for_each(|(class, row)| *class = first_largest(row));
+            }
+        });
+    }
+
+    /// Takes at most [`BLOCK`] samples through the network and shows net and y of each layer, `[samples, n_out]`, to `visit`.
+    ///
+    /// # Panics
+    /// If there are more samples.
+    pub(crate) fn pass(
+        &self,
+        config: &Config,
+        samples: usize,
+        input: impl Fn(usize, &mut [f32]),
+        mut visit: impl FnMut(usize, &[f32], &[f32]),
+    ) {
+        assert!(samples <= BLOCK, "a block has {BLOCK} samples");
         let n_in = self.layers[0].n_in;
         // Products of other shapes may round otherwise: blocks are always full, so that an answer does not depend on how
         // many others are asked for.
-        let mut y = vec![0.0; BLOCK * n_in];
-        y.chunks_exact_mut(n_in).take(classes.len()).enumerate().for_each(|(i, x)| input(i, x));
+        let mut x = vec![0.0; BLOCK * n_in];
+        x.chunks_exact_mut(n_in).take(samples).enumerate().for_each(|(i, x)| input(i, x));
         for (l, layer) in self.layers.iter().enumerate() {
             let (n_in, n_out) = (layer.n_in, layer.n_out);
             let (weights, bias) = layer.weights.split_at(n_in * n_out);
             let mut net = vec![0.0; BLOCK * n_out];
-            multiply(&mut net, n_out, 0.0, View::new(&y, BLOCK, n_in, n_in), View::new(weights, n_in, n_out, n_out));
+            multiply(&mut net, n_out, 0.0, View::new(&x, BLOCK, n_in, n_in), View::new(weights, n_in, n_out, n_out));
             for row in net.chunks_exact_mut(n_out) {
                 row.iter_mut().zip(bias).for_each(|(net, bias)| *net -= bias);
             }
+            let mut y = net.clone();
             if l + 1 < self.layers.len() || config.rule.is_unsupervised() {
                 // `of` may turn NaN into a number, which would hide that something overflowed.
                 let f = |net: f32| if net.is_nan() { net } else { config.activation.of(f64::from(net)) as f32 };
-                net.iter_mut().for_each(|net| *net = f(*net));
+                y.iter_mut().for_each(|y| *y = f(*y));
+            } else {
+                let rows = net.chunks_exact(n_out).zip(y.chunks_exact_mut(n_out));
+                rows.for_each(|(net, y)| output(config.output, net, y));
             }
-            y = net;
-        }
-        let width = self.classes();
-        for ((net, answer), y) in y.chunks_exact(width).zip(classes).zip(outputs.chunks_exact_mut(width)) {
-            *answer = first_largest(net);
-            if config.rule.is_unsupervised() { y.copy_from_slice(net) } else { output(config.output, net, y) }
+            visit(l, &net[..samples * n_out], &y[..samples * n_out]);
+            x = y;
         }
     }
 }
 
 /// The place of the first largest value.
-fn first_largest(values: &[f32]) -> u32 {
+pub(crate) fn first_largest(values: &[f32]) -> u32 {
     let mut best = 0;
     for (k, value) in values.iter().enumerate() {
         if *value > values[best] {
