@@ -394,6 +394,28 @@ impl Config {
         self.schedule != Schedule::Constant || self.freeze_out.is_some() || (self.rule == Rule::Replay && mean)
     }
 
+    /// The same network without what only training knows: a rule that learns, curves of α, penalties, and samples or labels
+    /// that are not as they are in the data set.
+    #[must_use]
+    pub fn without_training(&self) -> Self {
+        Self {
+            // A rule that knows no target also says what the layer is.
+            rule: if self.rule.is_unsupervised() { self.rule } else { Rule::Constant },
+            schedule: Schedule::Constant,
+            freeze_out: None,
+            trace: None,
+            replay: None,
+            weight_decay: 0.0,
+            max_norm: None,
+            label_noise: 0.0,
+            dropout: 0.0,
+            dropout_input: 0.0,
+            distort: Distort::None,
+            init: None,
+            ..self.clone()
+        }
+    }
+
     /// The settings that all members of a population must share, the others put to a common value.
     #[must_use]
     pub fn shared(&self) -> Self {

@@ -2,7 +2,7 @@
 
 use super::data::Place;
 use super::{percent, say, tell};
-use crate::config::{Activation, Clock, Config, Distort, Hidden, Loss, Output, Precision, Rule, Schedule};
+use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision};
 use crate::data::DataSet;
 use crate::device;
 use crate::engine::{DeviceInfo, Engine, Score, Wanted};
@@ -194,27 +194,13 @@ impl Eval {
             output: self.output.unwrap_or(stored.output),
             loss: self.loss.unwrap_or(stored.loss),
             hidden: Hidden(model.hidden()),
-            // A rule that knows no target says what the layer is; others are put out of the way.
-            rule: if stored.rule.is_unsupervised() { stored.rule } else { Rule::Constant },
             clock: Clock::Epoch,
             momentum: 0.0,
             coast: false,
             nesterov: false,
-            schedule: Schedule::Constant,
-            freeze_out: None,
-            trace: None,
-            replay: None,
-            weight_decay: 0.0,
-            max_norm: None,
-            // Evaluation sees the samples and their labels as they are.
-            label_noise: 0.0,
-            dropout: 0.0,
-            dropout_input: 0.0,
-            distort: Distort::None,
             // The weights are f32 however they were trained.
             precision: Precision::F32,
-            init: None,
-            ..stored
+            ..stored.without_training()
         })
     }
 }

@@ -10,7 +10,7 @@
 use super::context::Context;
 use super::engine::{GpuEngine, Options};
 use super::plan::{Plan, Product};
-use crate::config::{Activation, Config, Distort, Hidden, InitScheme, Precision, Rule, Schedule};
+use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -101,26 +101,15 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         hidden: Hidden(HIDDEN[..layers - 1].to_vec()),
         // relu has a corner, where a rounding turns f′ from 0 to 1.
         activation: if shared.activation == Activation::Relu { Activation::Tanh } else { shared.activation },
-        init: None,
         init_scheme: Some(InitScheme::Glorot),
         // So large that ΔW is not lost in the last bits of W.
         alpha0: 1.0,
-        // The products are to be compared, not what a rule makes of them.
+        // Unsupervised layers have no outputs, but the same products.
         rule: Rule::Constant,
-        schedule: Schedule::Constant,
-        freeze_out: None,
-        trace: None,
-        replay: None,
-        weight_decay: 0.0,
-        max_norm: None,
         batch_size: SAMPLES,
         precision,
-        // None of these is a product, and images must be square to be distorted.
-        label_noise: 0.0,
-        dropout: 0.0,
-        dropout_input: 0.0,
-        distort: Distort::None,
-        ..shared.clone()
+        // The products are to be compared, not what training makes of them or their factors.
+        ..shared.without_training()
     };
     let mut random = Random::new(0, Stream::Order, 0);
     let count = SAMPLES * FEATURES;
