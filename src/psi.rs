@@ -159,6 +159,13 @@ impl Slot {
         Self { theta: member.theta, ..Self::default() }
     }
 
+    /// A slot that triggered at tick `onset` and has fallen ever since, as it is after tick `t`; 0 = it never did.
+    #[must_use]
+    pub fn latched(onset: u32, t: u32) -> Self {
+        let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
+        Self { n, onset: onset as f32, ..Self::default() }
+    }
+
     /// A slot that triggers at tick `onset`; 0 = never.
     #[must_use]
     pub fn replaying(onset: u32) -> Self {

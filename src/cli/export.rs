@@ -1,6 +1,6 @@
 //! `homeostat export`: a saved model in the format of another program.
 
-use super::{Functions, say};
+use super::{Functions, check_free, say};
 use crate::error::{Error, Result};
 use crate::export::{self, Format};
 use crate::run::Model;
@@ -47,12 +47,7 @@ impl Export {
                 Format::Safetensors => "weights.safetensors",
             })
         });
-        if out.is_dir() {
-            return Err(Error::file(&out, "is a directory; give -o FILE"));
-        }
-        if out.exists() && !self.force {
-            return Err(Error::file(&out, "already exists; give another -o, or --force to replace it"));
-        }
+        check_free(&out, self.force)?;
         let model = Model::read(&self.model)?;
         // Only a graph needs more than the weights, so only there a model without metadata deserves a note.
         let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };

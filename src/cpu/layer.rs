@@ -250,8 +250,7 @@ impl<'a> Update<'a> {
         let Step { config, settings, .. } = self.step;
         let decay = if rows.start < self.place.n_in { settings.weight_decay } else { 0.0 };
         with_own_memory!(config.rule, Kind, N => {
-            let environment =
-                Environment { constants: settings.rule, momentum: settings.momentum, t: self.step.t as f32 };
+            let environment = Environment { constants: settings.rule, t: self.step.t as f32 };
             let mut x2 = [1.0; STRIP];
             if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
                 self.input_squares(rows, &mut x2);

@@ -132,14 +132,14 @@ impl Engine for CpuEngine {
         let before = self.samples_since_tick;
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
-        let steps = self.steps;
+        let steps = self.steps..;
         self.each(size, |network, m, fork| {
             let config = &population.configs[m];
-            for (t, batch) in (steps + 1..).zip(batches.clone()) {
+            for (number, batch) in steps.clone().zip(batches.clone()) {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
                 let anew = before == 0 && batch == batches.start;
                 let samples = (&*population.data, population.labels(m));
-                network.step(config, samples, t - 1, (first, end - first), anew, fork);
+                network.step(config, samples, number, (first, end - first), anew, fork);
             }
             if let Some(t) = tick
                 && config.moves_alpha()

@@ -85,10 +85,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     let mut median = vec![];
     for t in times {
         let factor = config.alpha0 * schedule::scale(config, None, (l, onsets.layers.len()), t, onsets.ticks);
-        let alpha = |onset: u32| {
-            let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
-            factor * f64::from(psi(&member, &Slot { n, onset: onset as f32, ..Slot::default() }))
-        };
+        let alpha = |onset: u32| factor * f64::from(psi(&member, &Slot::latched(onset, t)));
         let mut values: Vec<(f64, usize)> = by_tick
             .iter()
             .enumerate()

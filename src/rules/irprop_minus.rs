@@ -3,6 +3,7 @@
 //!
 //! Δ starts at α0 (0.0125 in the paper; η− 0.5, η+ 1.2, Δ from 0 to 50). Twin of `shaders/rules/irprop_minus.wgsl`.
 
+use super::rprop::{Rprop, resized};
 use super::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
@@ -14,7 +15,7 @@ impl Learn<2> for IrpropMinus {
     const SHADER: &'static str = include_str!("../../shaders/rules/irprop_minus.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
-        super::rprop::Rprop::constants(config)
+        Rprop::constants(config)
     }
 
     fn initial(config: &Config) -> [f32; 2] {
@@ -27,16 +28,9 @@ impl Learn<2> for IrpropMinus {
 
     #[inline(always)]
     fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<2>) -> Cell<2> {
-        let [eta_minus, eta_plus, least, most] = environment.constants;
         let [size, last] = cell.memory;
         let agreement = sign(g) * sign(last);
-        let size = if agreement > 0.0 {
-            (size * eta_plus).min(most)
-        } else if agreement < 0.0 {
-            (size * eta_minus).max(least)
-        } else {
-            size
-        };
+        let size = resized(size, agreement, environment.constants);
         let g = if agreement < 0.0 { 0.0 } else { g };
         Cell { w: cell.w + alpha * (sign(g) * size), memory: [size, g] }
     }

@@ -60,8 +60,6 @@ choices! {
 pub struct Environment {
     /// The rule's constants, from [`Learn::constants`].
     pub constants: [f32; 4],
-    /// μ.
-    pub momentum: f32,
     /// Number of this step, from 1.
     pub t: f32,
 }

@@ -12,6 +12,19 @@ use crate::config::Config;
 #[derive(Clone, Copy, Debug)]
 pub struct Rprop;
 
+/// Δ after a step whose gradient agreed in sign with the one before (1), turned (−1), or neither (0).
+#[inline(always)]
+pub(super) fn resized(size: f32, agreement: f32, constants: [f32; 4]) -> f32 {
+    let [eta_minus, eta_plus, least, most] = constants;
+    if agreement > 0.0 {
+        (size * eta_plus).min(most)
+    } else if agreement < 0.0 {
+        (size * eta_minus).max(least)
+    } else {
+        size
+    }
+}
+
 impl Learn<3> for Rprop {
     const SHADER: &'static str = include_str!("../../shaders/rules/rprop.wgsl");
 
@@ -30,17 +43,10 @@ impl Learn<3> for Rprop {
 
     #[inline(always)]
     fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<3>) -> Cell<3> {
-        let [eta_minus, eta_plus, least, most] = environment.constants;
         let [size, last, step] = cell.memory;
         let agreement = sign(g) * sign(last);
         let turned = agreement < 0.0;
-        let size = if agreement > 0.0 {
-            (size * eta_plus).min(most)
-        } else if turned {
-            (size * eta_minus).max(least)
-        } else {
-            size
-        };
+        let size = resized(size, agreement, environment.constants);
         let step = if turned { -step } else { alpha * (sign(g) * size) };
         Cell { w: cell.w + step, memory: [size, if turned { 0.0 } else { g }, if turned { 0.0 } else { step }] }
     }

@@ -198,13 +198,17 @@ impl RunDirectory {
     /// # Errors
     /// If one cannot be written.
     pub fn append(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        self.write_lines(metrics)?;
+        self.events.epoch(metrics)
+    }
+
+    /// Adds a line to `metrics.jsonl` and a row to `metrics.csv`.
+    fn write_lines(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let line = to_json(metrics)? + "\n";
         self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(self.path.join(METRICS), e))?;
         let empty = self.table.metadata().is_ok_and(|meta| meta.len() == 0);
-        let rows = csv_rows(metrics);
-        let table: String = rows[usize::from(!empty)..].concat();
-        self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))?;
-        self.events.epoch(metrics)
+        let table: String = csv_rows(metrics)[usize::from(!empty)..].concat();
+        self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
     }
 
     /// Keeps the metrics before `epoch` and forgets the others, which are about to be made again.
@@ -219,14 +223,7 @@ impl RunDirectory {
         let kept: Vec<EpochMetrics> = lines.filter(|metrics| metrics.epoch < epoch).collect();
         self.metrics.set_len(0).map_err(|e| Error::file(&path, e))?;
         self.table.set_len(0).map_err(|e| Error::file(self.path.join(TABLE), e))?;
-        for metrics in &kept {
-            let line = to_json(metrics)? + "\n";
-            self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(&path, e))?;
-            let rows = csv_rows(metrics);
-            let table = if metrics.epoch == kept[0].epoch { rows.concat() } else { rows[1].clone() };
-            self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))?;
-        }
-        Ok(())
+        kept.iter().try_for_each(|metrics| self.write_lines(metrics))
     }
 
     /// Writes a checkpoint and removes those that are too many.

@@ -33,9 +33,13 @@ impl Trace {
     pub fn from_state(config: &Config, topology: &Topology, state: &MemberState, ticks: u32) -> Self {
         let onsets: Vec<Vec<u32>> =
             state.layers.iter().map(|layer| layer.slots.iter().map(|slot| slot.onset as u32).collect()).collect();
+        Self::new(config.clone(), topology, onsets, ticks)
+    }
+
+    fn new(config: Config, topology: &Topology, onsets: Vec<Vec<u32>>, ticks: u32) -> Self {
         let weights = |((n_in, n_out), onsets): ((usize, usize), &Vec<u32>)| (n_in + 1) * n_out / onsets.len();
         let weights_per_slot = topology.shapes().zip(&onsets).map(weights).collect();
-        Self { config: config.clone(), ticks, onsets, weights_per_slot }
+        Self { config, ticks, onsets, weights_per_slot }
     }
 
     /// Writes the file, whole or not at all.
@@ -115,19 +119,14 @@ impl Trace {
             }
             onsets.push((0..rows).flat_map(|i| (0..n_out).map(move |j| j * rows + i)).map(|at| values[at]).collect());
         }
-        let weights = |((n_in, n_out), onsets): ((usize, usize), &Vec<u32>)| (n_in + 1) * n_out / onsets.len();
-        let weights_per_slot = topology.shapes().zip(&onsets).map(weights).collect();
-        Ok(Self { config: source, ticks, onsets, weights_per_slot })
+        Ok(Self::new(source, topology, onsets, ticks))
     }
 
     /// The mean of ψ over the weights of a layer, or of all, in the step after tick `t`.
     #[must_use]
     pub fn mean_psi(&self, layer: Option<usize>, t: u32) -> f64 {
         let member = Member::new(&self.config, &self.config, self.ticks);
-        let psi = |onset: u32| {
-            let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
-            f64::from(psi::psi(&member, &Slot { n, onset: onset as f32, ..Slot::default() }))
-        };
+        let psi = |onset: u32| f64::from(psi::psi(&member, &Slot::latched(onset, t)));
         let (mut sum, mut count) = (0.0, 0.0);
         for (l, (onsets, &weights)) in self.onsets.iter().zip(&self.weights_per_slot).enumerate() {
             if layer.is_none_or(|layer| layer == l) {
