@@ -141,6 +141,8 @@ fn setting(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Float(real) => number(*real),
+        toml::Value::Array(values) if values.is_empty() => "none".into(),
+        toml::Value::Array(values) => values.iter().map(setting).collect::<Vec<_>>().join(","),
         value => value.to_string(),
     }
 }

@@ -159,6 +159,7 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
+/// x, low and high of an area, or from, to and height of a bar.
 type Triple = (f64, f64, f64);
 
 /// A chart of values over x.
@@ -174,9 +175,7 @@ pub struct Chart {
     scale: Scale,
     whole_x: bool,
     lines: Vec<Line>,
-    /// Colour, opacity, and per x the lower and upper end.
     bands: Vec<(String, f64, Vec<Triple>)>,
-    /// Colour, and left edge, right edge and height of each.
     bars: Vec<(String, Vec<Triple>)>,
     marks: Vec<(f64, String)>,
     levels: Vec<f64>,
@@ -283,12 +282,6 @@ impl Chart {
     /// Adds a horizontal line at y that is part of the axes.
     pub fn level(&mut self, y: f64) {
         self.levels.push(y);
-    }
-
-    /// Whether nothing has been added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.bars.is_empty()
     }
 
     fn ranges(&self) -> ((f64, f64), (f64, f64)) {
@@ -410,12 +403,18 @@ impl Chart {
                 typeset(label)
             );
         }
-        self.end_labels(&mut out, (left + w, top, h), &y);
+        self.end_labels(&mut out, (left + w, top, h), &x, &y);
         out + "</svg>"
     }
 
     /// Labels at the ends of the lines, pushed apart where they would meet.
-    fn end_labels(&self, out: &mut String, (edge, top, h): (f64, f64, f64), y: &impl Fn(f64) -> f64) {
+    fn end_labels(
+        &self,
+        out: &mut String,
+        (edge, top, h): (f64, f64, f64),
+        x: &impl Fn(f64) -> f64,
+        y: &impl Fn(f64) -> f64,
+    ) {
         const LEADING: f64 = 13.0;
         let named = self.lines.iter().filter(|line| !line.label.is_empty());
         let mut labels: Vec<(f64, &Line)> = named.map(|line| (y(line.points[line.points.len() - 1].1), line)).collect();
@@ -431,6 +430,17 @@ impl Chart {
             limit = label.0 - LEADING;
         }
         for (at, line) in labels {
+            let (end_x, end_y) = line.points[line.points.len() - 1];
+            if x(end_x) < edge - 8.0 {
+                let _ = write!(
+                    out,
+                    "<path class=\"leader\" d=\"M{:.1} {:.1}L{:.1} {at:.1}\" style=\"stroke:{}\"/>",
+                    x(end_x) + 4.0,
+                    y(end_y),
+                    edge + 3.0,
+                    line.colour
+                );
+            }
             let _ = write!(
                 out,
                 "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{}\"><title>{}</title>{}</text>",
