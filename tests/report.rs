@@ -130,17 +130,49 @@ fn other_rules_scopes_and_unfinished_runs_have_pages_too() {
         runs.push(run);
     }
     std::fs::remove_file(folder.name("run0/result.json")).unwrap();
+    let metrics = folder.read("run0/metrics.jsonl");
+    let torn = metrics.find('\n').unwrap() + 20;
+    folder.write("run0/metrics.jsonl", &metrics[..torn]);
     std::fs::remove_file(folder.name("images.csv")).unwrap();
     succeed(&["report", &runs[0], "-o", &folder.name("page.html"), "--force"]);
     let page = folder.read("page.html");
-    assert!(page.contains("has not come to its end") && page.contains("the data set cannot be used"), "{page}");
+    for text in ["has not come to its end", "the data set cannot be used", "<b>1 of 3</b>"] {
+        assert!(page.contains(text), "{text}");
+    }
     let all: Vec<&str> = runs.iter().map(String::as_str).collect();
     let out = folder.name("all.html");
     succeed(&[&["report", "-o", &out], &all[..]].concat());
     let page = folder.read("all.html");
     well_formed(&page);
     has_sections(&page, &["outcome", "curves", "alpha", "settings"]);
-    assert!(page.contains("5 runs") && page.contains("run3"));
+    assert!(
+        page.contains("5 runs") && page.contains("run3") && page.contains("run0: This run has not come to its end")
+    );
+    assert!(!page.contains(">Test error<"), "one reading of each run is no curve");
+    let row = page.split("<tr>").find(|row| row.starts_with("<th>run4</th>"));
+    let row = row.and_then(|row| row.split("</tr>").next()).expect("a row of outcomes");
+    assert_eq!(row.matches(" %").count(), 0, "without targets there are no errors: {row}");
+}
+
+#[test]
+fn a_run_that_diverged_says_so() {
+    let folder = Folder::new();
+    folder.images("whole", &[]);
+    let data = format!("csv:{}", folder.name("images.csv"));
+    for (name, alpha0) in [("late", "0.01"), ("at once", "1e30")] {
+        let out = folder.name(name);
+        let base = ["train", "--data", &data, "--device", "cpu", "--quiet", "--rule", "hebb", "--hidden", "4"];
+        fail(&[&base[..], &["--epochs", "200", "--alpha0", alpha0, "--out", &out]].concat(), 5);
+    }
+    let page = folder.name("page.html");
+    succeed(&["report", &folder.name("late"), "-o", &page]);
+    let late = folder.read("page.html");
+    well_formed(&late);
+    needs_no_network(&late);
+    assert!(late.contains("has not come to its end. It stopped: epoch"), "{late}");
+    assert!(late.contains("the loss is no longer finite") && late.contains(" of 200</b>"), "{late}");
+    let error = fail(&["report", &folder.name("at once"), "-o", &page, "--force"], 3);
+    assert!(error.contains("has no epoch; the run stopped: epoch 1: the loss is no longer finite"), "{error}");
 }
 
 #[test]
@@ -214,6 +246,34 @@ fn a_browser_reads_the_page_as_it_was_written() {
     assert!(dom.contains("<section id=\"environment\">"), "{}", String::from_utf8_lossy(&output.stderr));
     for tag in ["<svg", "<path", "<rect", "<img", "<tr>", "<section", "</h2>"] {
         assert_eq!(dom.matches(tag).count(), page.matches(tag).count(), "{tag}");
+    }
+}
+
+#[test]
+fn no_page_is_wider_than_a_narrow_window() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no chromium in PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let one = folder.images("a rather long name of a run that says what it tries", &[]);
+    let two = folder.images("weights", &["--scope", "weight"]);
+    for runs in [&[&one[..]][..], &[&one[..], &two[..]]] {
+        let out = folder.name("report.html");
+        succeed(&[&["report", "--force", "-o", &out], runs].concat());
+        // The page has no script; this one is the test's own.
+        let measure =
+            "<script>document.title = document.documentElement.scrollWidth - window.innerWidth</script></body>";
+        let measured = folder.write("measured.html", &folder.read("report.html").replace("</body>", measure));
+        let profile = format!("--user-data-dir={}", folder.name("profile"));
+        let output = Command::new(&browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=420,900"])
+            .args(["--dump-dom", &profile, &format!("file://{measured}")])
+            .output()
+            .unwrap();
+        let dom = String::from_utf8(output.stdout).unwrap();
+        let title = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+        assert_eq!(title, Some("0"), "pixels beyond the window; {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -136,7 +136,7 @@ impl Train {
         let outcome = trainer.run(&mut follower);
         follower.progress.clear();
         if let (Err(error), Some(directory)) = (&outcome, &mut follower.directory) {
-            directory.log(&format!("stopped: {error}"));
+            directory.log_stop(error);
         }
         if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
             return outcome;

@@ -1,12 +1,12 @@
 //! The parts of a page: its frame, sections, cards, tables and grids of figures. Every text that comes from outside passes
 //! through `escape` here or in the charts.
 
-use super::svg;
+use super::text;
 use std::fmt::Write;
 
 /// Text made safe, the M of θ_M set low.
 fn escape(text: &str) -> String {
-    svg::escape(text).replace("θ_M", "θ<sub>M</sub>")
+    text::escape(text).replace("θ_M", "θ<sub>M</sub>")
 }
 
 /// A page being written.
@@ -19,7 +19,7 @@ impl Page {
     /// The head line, and what stands below it.
     pub fn heading(&mut self, title: &str, below: &[String]) {
         let _ = write!(self.body, "<h1>{}</h1>", escape(title));
-        for line in below {
+        for line in below.iter().filter(|line| !line.is_empty()) {
             let _ = write!(self.body, "<p class=\"sub\">{}</p>", escape(line));
         }
     }
@@ -71,10 +71,11 @@ impl Page {
         self.body.push_str(markup);
     }
 
-    /// A table. Cells of columns but the first are numbers where `numbers`.
+    /// A table, without a head one of names and values. Cells of columns but the first are numbers where `numbers`.
     pub fn table(&mut self, head: &[String], rows: &[Vec<String>], numbers: bool) {
         let class = |column: usize| if numbers && column > 0 { " class=\"n\"" } else { "" };
-        self.body.push_str("<div class=\"scroll\"><table>");
+        let kind = if head.is_empty() { " class=\"facts\"" } else { "" };
+        let _ = write!(self.body, "<div class=\"scroll\"><table{kind}>");
         if !head.is_empty() {
             self.body.push_str("<thead><tr>");
             for (column, cell) in head.iter().enumerate() {
@@ -110,7 +111,7 @@ impl Page {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{}</title>\n\
              <style>\n{style}{page}</style></head>\n<body>\n{}\n</body></html>\n",
-            svg::escape(title),
+            text::escape(title),
             self.body
         )
     }

@@ -13,9 +13,10 @@ mod single;
 mod source;
 mod svg;
 mod sweep;
+mod text;
 
 pub use plots::{Curves, bcm, psi};
-pub use svg::escape;
+pub use text::escape;
 
 use crate::error::Result;
 use html::Page;

@@ -1,6 +1,7 @@
 //! The curves of the model: ψ along each of its decays (the paper's Fig. 3), and BCM's φ (its Fig. 1).
 
-use super::svg::{Chart, colour, number, standalone};
+use super::svg::{Chart, colour, standalone};
+use super::text::number;
 use crate::config::{Config, Decay, DecayTicks};
 use crate::psi::{Member, Slot, psi as psi_of};
 

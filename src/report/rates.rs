@@ -2,7 +2,8 @@
 
 use super::html::Page;
 use super::source::{Onsets, Run};
-use super::svg::{Chart, Scale, colour, escape, number, open};
+use super::svg::{Chart, Scale, colour, open};
+use super::text::{escape, number};
 use super::{forward, image};
 use crate::config::{Basis, Clock, Latch, Rule, Theta};
 use crate::data::{DataSet, Split};
@@ -137,13 +138,13 @@ fn map(model: &Model, l: usize, most: f32) -> Option<String> {
                     number(f64::from(*alpha))
                 );
             }
-            Some(title(format!("{} neurons", alpha.len())) + &out + "</svg>")
+            Some(title(format!("{} neurons, row by row", alpha.len())) + &out + "</svg>")
         }
         Alpha::PerNeuron(alpha) => {
             let columns = (2.0 * alpha.len() as f64).sqrt().ceil() as usize;
             let mut values: Vec<f32> = alpha.iter().map(|a| a / most).collect();
             values.resize(columns * alpha.len().div_ceil(columns), 0.0);
-            Some(title(format!("{} neurons", alpha.len())) + &picture(&values, columns))
+            Some(title(format!("{} neurons, row by row", alpha.len())) + &picture(&values, columns))
         }
         Alpha::PerWeight(alpha) => {
             let values: Vec<f32> = alpha.iter().map(|a| a / most).collect();
@@ -164,7 +165,7 @@ fn triggers(page: &mut Page, run: &Run) {
     page.section(
         "triggers",
         "When ψ triggered",
-        "Neurons, or in weight scope weights, whose α began to fall at each tick.",
+        "How many neurons, or in weight scope weights, had their α begin to fall at each tick.",
     );
     let width = onsets.ticks.div_ceil(50).max(1);
     let chart = |(l, layer_onsets): (usize, &Vec<u32>)| {
@@ -207,7 +208,7 @@ fn observed(page: &mut Page, run: &Run) {
     };
     let derived = if theta.is_none() { " The threshold came from the data and was not kept." } else { "" };
     page.remark(&format!(
-        "Mean of {} of each neuron over {} training samples, with the weights as they are at the end.{derived}",
+        "How many neurons have which mean of {} over {} training samples, with the weights as they are at the end.{derived}",
         symbol(run.config.basis),
         number(rows.len() as f64)
     ));

@@ -3,13 +3,17 @@
 use super::html::Page;
 use super::single::{SCORES, loss_scale, over_epochs, percent, settings};
 use super::source::Run;
-use super::svg::{Chart, Scale, colour, number};
+use super::svg::{COLOURS, Chart, Scale, colour};
+use super::text::number;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the page.
 pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    page.heading(title, &[names.join(" · ")]);
+    page.heading(title, &[names.join(" · "), same_device(runs).unwrap_or_default()]);
+    for run in runs {
+        run.notes.iter().for_each(|note| page.remark(&format!("{}: {note}", run.name)));
+    }
     outcomes(page, runs);
     page.section("curves", "Learning", "Scores after each epoch.");
     let mut drawings = vec![];
@@ -19,7 +23,7 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
         for (what, of, scale) in charts {
             let title = format!("{}{} {what}", name[..1].to_uppercase(), &name[1..]);
             let mut chart = Chart::new(title, "epoch").counting().scaled(scale).sized(520.0, 280.0);
-            for (i, run) in runs.iter().enumerate() {
+            for (i, run) in runs.iter().enumerate().filter(|(_, run)| what == "loss" || has_errors(run)) {
                 chart.line(&run.name, colour(i), over_epochs(run, of));
             }
             // The test set is usually read at the end alone: that is in the table.
@@ -29,6 +33,9 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
         }
     }
     page.grid("wide", &drawings);
+    if runs.len() > COLOURS {
+        page.remark("Colours repeat after the eighth run.");
+    }
     let layers = runs.iter().map(|run| run.last().alpha_mean.len()).max().unwrap_or(0);
     page.section("alpha", "Learning rates", "Mean α of the step that follows each epoch.");
     let chart = |l: usize| {
@@ -43,9 +50,20 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     differences(page, runs);
 }
 
+/// Whether its answers can be wrong: not where there are no targets.
+fn has_errors(run: &Run) -> bool {
+    !run.config.rule.is_unsupervised()
+}
+
+/// What all of them ran on, if that is one device.
+fn same_device(runs: &[Run]) -> Option<String> {
+    let device = runs[0].device();
+    device.filter(|device| runs.iter().all(|run| run.device().as_ref() == Some(device)))
+}
+
 fn outcomes(page: &mut Page, runs: &[Run]) {
     page.section("outcome", "Outcome", "After the last epoch of each.");
-    let head = [
+    let mut head = vec![
         "run",
         "test error",
         "validation error",
@@ -55,24 +73,31 @@ fn outcomes(page: &mut Page, runs: &[Run]) {
         "epochs",
         "samples/s",
         "seconds",
-        "device",
     ];
+    let devices = same_device(runs).is_none();
+    head.extend(devices.then_some("device"));
     let row = |run: &Run| {
         let (last, none) = (run.last(), || "–".to_owned());
-        vec![
+        let error = |value: Option<f64>| value.filter(|_| has_errors(run)).map_or_else(none, percent);
+        let mut cells = vec![
             run.name.clone(),
-            last.test_error.map_or_else(none, percent),
-            last.val_error.map_or_else(none, percent),
-            percent(last.train_error),
+            error(last.test_error),
+            error(last.val_error),
+            error(Some(last.train_error)),
             last.test_loss.map_or_else(none, number),
             number(last.train_loss),
-            last.epoch.to_string(),
+            run.progress(),
             number(run.speed().round()),
             format!("{:.1}", run.seconds()),
-            run.device().unwrap_or_default(),
-        ]
+        ];
+        cells.extend(devices.then(|| run.device().unwrap_or_default()));
+        cells
     };
-    page.table(&head.map(str::to_owned), &runs.iter().map(row).collect::<Vec<_>>(), true);
+    page.table(
+        &head.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        &runs.iter().map(row).collect::<Vec<_>>(),
+        true,
+    );
 }
 
 fn differences(page: &mut Page, runs: &[Run]) {

@@ -3,7 +3,8 @@
 
 use super::html::Page;
 use super::source::Run;
-use super::svg::{Chart, Scale, colour, number};
+use super::svg::{Chart, Scale, colour};
+use super::text::number;
 use super::{answers, rates};
 use crate::config::{Config, Rule, Theta};
 use crate::run::Model;
@@ -27,7 +28,12 @@ pub fn write(page: &mut Page, run: &Run) {
 /// What was trained, in a line.
 fn description(run: &Run) -> String {
     let config = &run.config;
-    let widths = run.model.as_ref().map_or_else(|| config.hidden.to_string(), |model| widths(model).join("-"));
+    let hidden = || format!("hidden widths {}", config.hidden);
+    let widths = run.model.as_ref().map_or_else(hidden, |model| widths(model).join("-"));
+    let units = match config.rule.is_unsupervised() {
+        true => format!("{} units", config.activation),
+        false => format!("{} hidden and {} output units, {}", config.activation, config.output, config.loss),
+    };
     let rule = match (config.rule, config.threshold()) {
         (Rule::Psi, threshold) => {
             let side = if config.basis.triggers_below() { "below" } else { "above" };
@@ -45,11 +51,8 @@ fn description(run: &Run) -> String {
         (rule, _) => format!("rule {rule}"),
     };
     format!(
-        "{widths} on {}, {} hidden and {} output units, {} · {rule} · α0 = {}, batch {}, seed {}",
+        "{widths} on {}, {units} · {rule} · α0 = {}, batch {}, seed {}",
         config.data,
-        config.activation,
-        config.output,
-        config.loss,
         number(config.alpha0),
         config.batch_size,
         config.seed
@@ -82,7 +85,7 @@ fn headline(run: &Run) -> Vec<(String, String)> {
     }
     add("test loss", last.test_loss.map(number));
     add("training loss", Some(number(last.train_loss)));
-    add(if run.epochs.len() == 1 { "epoch" } else { "epochs" }, Some(last.epoch.to_string()));
+    add(if run.config.epochs == 1 { "epoch" } else { "epochs" }, Some(run.progress()));
     add("samples/s in training", Some(number(run.speed().round())));
     add("seconds", Some(format!("{:.1}", run.seconds())));
     cards
@@ -112,7 +115,9 @@ pub fn loss_scale(values: impl Iterator<Item = f64>) -> Scale {
 
 fn curves(page: &mut Page, run: &Run) {
     let running = run.config.train_metrics == crate::config::TrainMetrics::Running;
-    let remark = if running {
+    let remark = if run.config.rule.is_unsupervised() {
+        "The loss is the mean of −½ Σ y²; without targets nothing counts as an error."
+    } else if running {
         "Training scores are means over the batches of the epoch; the others are taken after it."
     } else {
         "Scores after each epoch, over all samples. The test set is read once, after the last epoch, unless asked for more often."

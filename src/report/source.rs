@@ -99,8 +99,11 @@ impl Run {
                 Err(e) => return Err(Error::file(&file, format!("line {}: {e}", i + 1))),
             }
         }
+        let stop = RunDirectory::stop(path);
         if epochs.is_empty() {
-            return Err(Error::file(&file, "has no epoch yet"));
+            let reason =
+                stop.map_or("has no epoch yet".into(), |stop| format!("has no epoch; the run stopped: {stop}"));
+            return Err(Error::file(&file, reason));
         }
         let result = json(&path.join(RESULT))?;
         let config = match result.get("config") {
@@ -109,7 +112,10 @@ impl Run {
         };
         let mut notes = vec![];
         if result.is_null() {
-            notes.push("This run has not come to its end: there is no result.json.".to_owned());
+            notes.push(match &stop {
+                Some(stop) => format!("This run has not come to its end. It stopped: {stop}."),
+                None => "This run has not come to its end: there is no result.json.".to_owned(),
+            });
         }
         let mut optional = |what: &str, error: Error| notes.push(format!("{what}: {error}."));
         let model = path.join(MODEL).is_file().then(|| Model::read(&path.join(MODEL)));
@@ -146,6 +152,13 @@ impl Run {
     pub fn device(&self) -> Option<String> {
         let device = self.result.get("device").or_else(|| self.environment.get("device"))?;
         serde_json::from_value::<crate::engine::DeviceInfo>(device.clone()).ok().map(|device| device.to_string())
+    }
+
+    /// Epochs done, and of how many where that is fewer than were asked for.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        let (done, asked) = (self.last().epoch, self.config.epochs);
+        if done < asked { format!("{done} of {asked}") } else { done.to_string() }
     }
 
     /// Wall-clock seconds of the run.

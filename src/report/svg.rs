@@ -1,6 +1,7 @@
 //! Charts as inline SVG: axes with round ticks, lines and bands with labels at their ends, bars, dots with intervals, and
 //! grids of cells. Colours are custom properties of the page, so that one drawing serves light and dark.
 
+use super::text::{escape, number, shorten, typeset};
 use std::fmt::Write;
 
 /// Colours of series, of which `style.css` defines as many.
@@ -10,74 +11,6 @@ pub const COLOURS: usize = 8;
 #[must_use]
 pub fn colour(n: usize) -> String {
     format!("var(--c{})", n % COLOURS)
-}
-
-/// Text made safe between tags and in attributes.
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Neither HTML nor XML has them, escaped or not.
-            c if c.is_control() && !"\n\t".contains(c) => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Text of a drawing, escaped, the M of θ_M set low.
-#[must_use]
-pub fn typeset(text: &str) -> String {
-    // The zero-width space brings the baseline back for what follows.
-    escape(text).replace("θ_M", "θ<tspan dy=\"3\" font-size=\"75%\">M</tspan><tspan dy=\"-3\">\u{200b}</tspan>")
-}
-
-/// `text` cut to `most` characters.
-#[must_use]
-pub fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
-}
-
-/// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.001 … 100 000.
-#[must_use]
-pub fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".into() } else { value.to_string() };
-    }
-    if !(1e-4..1e6).contains(&size) {
-        let text = format!("{value:.2e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        return format!("{}e{exponent}", trimmed(mantissa));
-    }
-    let decimals = (3 - size.log10().floor() as i32).clamp(0, 7) as usize;
-    let text = format!("{value:.decimals$}");
-    if size < 10_000.0 { trimmed(&text).to_owned() } else { grouped(&text) }
-}
-
-/// Thousands apart by thin spaces.
-fn grouped(digits: &str) -> String {
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) && c.is_ascii_digit() && !out.ends_with('-') {
-            out.push('\u{2009}');
-        }
-        out.push(c);
-    }
-    out
-}
-
-fn trimmed(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// How the values of an axis are placed and written.
@@ -107,7 +40,7 @@ impl Axis {
             Scale::Log => {
                 let (low, high) = (low * 0.9, high * 1.1);
                 let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-                let fine: &[f64] = if (high / low).log10() < 1.7 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let fine: &[f64] = if (high / low).log10() < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
                 let every = (((high / low).log10() / wanted as f64).ceil() as i32).max(1);
                 let ticks = decades
                     .filter(|d| d.rem_euclid(every) == 0)
@@ -120,7 +53,12 @@ impl Axis {
                 let step = if whole { step.max(1.0).round() } else { step };
                 let first = (low / step - 1e-9).ceil() as i64;
                 let ticks = (first..).map(|k| k as f64 * step).take_while(|t| *t <= high + 1e-9 * step);
-                Self { scale, low, high, ticks: ticks.take(50).collect() }
+                let mut ticks: Vec<f64> = ticks.take(50).collect();
+                // What counts from 1 says so, where there is room.
+                if whole && low.fract() == 0.0 && ticks.first().is_some_and(|tick| tick - low >= 0.5 * step) {
+                    ticks.insert(0, low);
+                }
+                Self { scale, low, high, ticks }
             }
         }
     }
@@ -300,8 +238,11 @@ impl Chart {
         };
         let finite = |(low, high): (f64, f64)| if low.is_finite() { (low, high) } else { (0.0, 1.0) };
         let (x, y) = (finite(range(|p| p.0)), finite(range(|p| p.1)));
+        // A single reading stands in the middle.
+        let x = if x.0 < x.1 { x } else { (x.0 - 0.5, x.1 + 0.5) };
         // Counts and shares are read from 0; only logarithms have none.
-        let y = if self.scale == Scale::Log { y } else { (y.0.min(0.0), if y.1 > 0.0 { 1.04 * y.1 } else { 1.0 }) };
+        let high = if y.1 > 0.0 { 1.04 * y.1 } else { f64::from(u8::from(y.0 >= 0.0)) };
+        let y = if self.scale == Scale::Log { y } else { (y.0.min(0.0), high) };
         (self.x_range.unwrap_or(x), self.y_range.unwrap_or(y))
     }
 
@@ -312,17 +253,20 @@ impl Chart {
         let longest = self.lines.iter().map(|line| shorten(&line.label, 26).chars().count()).max().unwrap_or(0);
         let right = if longest == 0 { 12.0 } else { 14.0 + 6.4 * longest as f64 };
         let (x_range, y_range) = self.ranges();
-        let y_axis = Axis::new(self.scale, y_range, 4, false);
-        let x_axis = Axis::new(Scale::Linear, x_range, 5, self.whole_x);
-        let widest = y_axis.ticks.iter().map(|t| y_axis.text(*t).chars().count()).max().unwrap_or(1);
         // The name of y stands above it, between title and axis.
-        let top = if self.y_label.is_empty() { 34.0 } else { 56.0 };
-        let (left, bottom) = (12.0 + 6.4 * widest as f64, 36.0);
-        let (w, h) = (width - left - right, height - top - bottom);
+        let (top, bottom) = (if self.y_label.is_empty() { 34.0 } else { 56.0 }, 36.0);
+        let h = height - top - bottom;
+        // Bars are counts.
+        let y_axis = Axis::new(self.scale, y_range, (h / 42.0).round().max(2.0) as usize, !self.bars.is_empty());
+        let widest = y_axis.ticks.iter().map(|t| y_axis.text(*t).chars().count()).max().unwrap_or(1);
+        let left = 12.0 + 6.4 * widest as f64;
+        let w = width - left - right;
+        let x_axis = Axis::new(Scale::Linear, x_range, (w / 60.0).round().max(2.0) as usize, self.whole_x);
         let x = |value: f64| left + w * x_axis.place(value);
         let y = |value: f64| top + h * (1.0 - y_axis.place(value));
         let mut out = open(width, height, &self.title);
-        let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", typeset(&self.title));
+        let scale = if self.scale == Scale::Log { "<tspan class=\"tick\"> (logarithmic)</tspan>" } else { "" };
+        let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}{scale}</text>", typeset(&self.title));
         if !self.y_label.is_empty() {
             let _ = write!(out, "<text class=\"tick\" x=\"0\" y=\"38\">{}</text>", typeset(&self.y_label));
         }
@@ -396,10 +340,10 @@ impl Chart {
             let _ = write!(
                 out,
                 "<path class=\"mark\" d=\"M{at:.1} {:.1}v{:.1}\"/><text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                top - 6.0,
-                h + 6.0,
+                top - 14.0,
+                h + 14.0,
                 at + shift,
-                top + 2.0,
+                top - 5.0,
                 typeset(label)
             );
         }
@@ -489,17 +433,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_ticks_round() {
-        let texts = [0.0, 0.0184, 1.0, 0.30000000000000004, 12345.6, 114237.0, 1e-7, -0.5].map(number);
-        assert_eq!(texts, ["0", "0.0184", "1", "0.3", "12\u{2009}346", "114\u{2009}237", "1e-7", "-0.5"]);
+    fn ticks_are_round() {
         assert_eq!(Axis::new(Scale::Linear, (0.0, 8.0), 5, true).ticks, [0.0, 2.0, 4.0, 6.0, 8.0]);
         assert_eq!(Axis::new(Scale::Linear, (1.0, 3.0), 5, true).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::new(Scale::Linear, (1.0, 15.0), 5, true).ticks, [1.0, 5.0, 10.0, 15.0]);
+        assert_eq!(Axis::new(Scale::Linear, (0.0, 1.04), 4, true).ticks, [0.0, 1.0]);
         assert_eq!(Axis::new(Scale::Log, (0.01, 1.0), 4, false).ticks, [0.01, 0.1, 1.0]);
-    }
-
-    #[test]
-    fn text_is_made_safe() {
-        assert_eq!(escape("<a href='x'>&\"\u{1}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
-        assert_eq!(shorten("constant", 5), "cons…");
     }
 }

@@ -1,7 +1,8 @@
 //! The page of a sweep: how its arms end, seed by seed with intervals of the mean, and how they get there.
 
 use super::html::Page;
-use super::svg::{COLOURS, Chart, Scale, colour, escape, number, open, shorten};
+use super::svg::{COLOURS, Chart, Scale, colour, open};
+use super::text::{escape, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
 use serde_json::Value;
@@ -89,7 +90,7 @@ pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
         "outcome",
         "Outcome",
         "Dots are runs, one per seed; the bar is the 95 % bootstrap interval of the mean, which is written beside it. Lower is better. \
-         Overlapping intervals decide nothing between arms whose seeds are paired: ask `homeostat compare`.",
+         Overlapping intervals decide nothing between arms whose seeds are paired: ask homeostat compare.",
     );
     for failed in arms.iter().filter_map(failures) {
         page.remark(&failed);
@@ -109,8 +110,25 @@ fn failures(arm: &Arm<'_>) -> Option<String> {
     })
 }
 
-fn text(value: f64, share: bool) -> String {
-    if share { format!("{:.2} %", 100.0 * value) } else { number(value) }
+/// Digits of a share in per cent, or of another value, with these decimals where they fit it.
+fn digits(value: f64, share: bool, decimals: Option<usize>) -> String {
+    let value = if share { 100.0 * value } else { value };
+    match decimals {
+        Some(decimals) if value.abs() < 1e6 => format!("{value:.decimals$}"),
+        _ if share => format!("{value:.2}"),
+        _ => number(value),
+    }
+}
+
+const fn unit(share: bool) -> &'static str {
+    if share { " %" } else { "" }
+}
+
+/// Decimals that show a metric of all arms to two digits of its largest standard deviation; `None` where nothing varies.
+fn decimals(arms: &[Arm<'_>], key: &str, share: bool) -> Option<usize> {
+    let spread = |arm: &Arm<'_>| stats::sd(&arm.outcomes(key)) * if share { 100.0 } else { 1.0 };
+    let largest = arms.iter().map(spread).filter(|sd| sd.is_finite()).fold(0.0, f64::max);
+    (largest > 0.0).then(|| (1 - largest.log10().floor() as i32).clamp(0, 7) as usize)
 }
 
 /// The outcomes of every arm on one axis, in the order of the sweep so that charts can be read across.
@@ -126,6 +144,7 @@ fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<Strin
     let low = if least > 0.5 * most { least - 0.1 * (most - least) } else { least.min(0.0) };
     let high = if most > low { most + 0.04 * (most - low) } else { low + 1.0 };
     let longest = rows.iter().map(|row| shorten(row.1.name, 28).chars().count()).max().unwrap_or(0);
+    let decimals = decimals(arms, key, share);
     let (left, right, top, step) = (10.0 + 6.5 * longest as f64, 66.0, 30.0, 25.0);
     let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
     let w = width - left - right;
@@ -159,7 +178,7 @@ fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<Strin
             let shift = ((j * 7) % 5) as f64 * 1.6 - 3.2;
             let _ = write!(
                 out,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.2\" style=\"fill:{colour};fill-opacity:.32\"/>",
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\" style=\"fill:{colour};fill-opacity:.5\"/>",
                 x(*value),
                 y + shift
             );
@@ -175,7 +194,7 @@ fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<Strin
             x(mean),
             width - right + 8.0,
             y + 4.0,
-            text(mean, share)
+            digits(mean, share, decimals) + unit(share)
         );
     }
     Some(out + "</svg>")
@@ -184,7 +203,7 @@ fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<Strin
 fn curves(page: &mut Page, arms: &[Arm<'_>]) {
     let remark = "Means over the seeds with their 95 % bootstrap intervals.";
     if arms.iter().all(|arm| arm.records.iter().all(|record| record.epochs.is_empty())) {
-        page.section("curves", "Learning", "No epochs were kept; `sweep run --keep-epochs` keeps them.");
+        page.section("curves", "Learning", "No epochs were kept; homeostat sweep run --keep-epochs keeps them.");
         return;
     }
     page.section("curves", "Learning", remark);
@@ -207,7 +226,10 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
             page.grid("wide", &[chart.render()]);
             continue;
         }
-        page.raw(&format!("<h3 style=\"margin-top:22px\">{}, each arm before all others</h3>", escape(name)));
+        page.raw(&format!(
+            "<h3 style=\"margin-top:22px\">{}: each arm in colour, all others in grey</h3>",
+            escape(name)
+        ));
         let range = shared_range(&all, scale);
         let panel = |i: usize| {
             let mut chart = Chart::new(shorten(arms[i].name, 44), "epoch").counting().scaled(scale);
@@ -239,12 +261,11 @@ fn table(page: &mut Page, arms: &[Arm<'_>]) {
     let row = |arm: &Arm<'_>| {
         let cell = |(key, share, _): &&(&str, bool, &str)| {
             let values = arm.outcomes(key);
-            let summary = stats::summary(&values);
+            let digits = |value: f64| digits(value, *share, decimals(arms, key, *share));
             match values.len() {
                 0 => "–".into(),
-                1 => text(summary.mean, *share),
-                _ if *share => format!("{:.2} ± {:.2} %", 100.0 * summary.mean, 100.0 * summary.sd),
-                _ => format!("{} ± {}", number(summary.mean), number(summary.sd)),
+                1 => digits(values[0]) + unit(*share),
+                _ => format!("{} ± {}{}", digits(stats::mean(&values)), digits(stats::sd(&values)), unit(*share)),
             }
         };
         [arm.name.to_owned(), arm.records.len().to_string()].into_iter().chain(known.iter().map(cell)).collect()

@@ -28,6 +28,8 @@ use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
+/// What the log says before the error that ended a run.
+const STOPPED: &str = "stopped: ";
 const TABLE: &str = "metrics.csv";
 const LOG: &str = "train.log";
 const CHECKPOINTS: &str = "checkpoints";
@@ -191,6 +193,19 @@ impl RunDirectory {
     pub fn log(&mut self, line: &str) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
+    }
+
+    /// Says in the log that this error ended the run.
+    pub fn log_stop(&mut self, error: &Error) {
+        self.log(&format!("{STOPPED}{error}"));
+    }
+
+    /// The error that ended the run in `path`, where one did and nothing came after it.
+    #[must_use]
+    pub fn stop(path: &Path) -> Option<String> {
+        let log = fs::read_to_string(path.join(LOG)).ok()?;
+        let (_, line) = log.lines().next_back()?.split_once(' ')?;
+        Some(line.strip_prefix(STOPPED)?.to_owned())
     }
 
     /// Adds the metrics of an epoch to all files that have them.

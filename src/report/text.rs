@@ -1,0 +1,88 @@
+//! Texts and numbers of a page as its readers get them: escaped, cut, set, and with few digits.
+
+/// Text made safe between tags and in attributes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Neither HTML nor XML has them, escaped or not.
+            c if c.is_control() && !"\n\t".contains(c) => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text of a drawing, escaped, the M of θ_M set low.
+#[must_use]
+pub fn typeset(text: &str) -> String {
+    // The zero-width space brings the baseline back for what follows.
+    escape(text).replace("θ_M", "θ<tspan dy=\"3\" font-size=\"75%\">M</tspan><tspan dy=\"-3\">\u{200b}</tspan>")
+}
+
+/// `text` cut to `most` characters.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.0001 … 1 000 000 000.
+#[must_use]
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".into() } else { value.to_string() };
+    }
+    if !(1e-4..1e9).contains(&size) {
+        let text = format!("{value:.2e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{exponent}", trimmed(mantissa));
+    }
+    let decimals = (3 - size.log10().floor() as i32).clamp(0, 7) as usize;
+    let text = format!("{value:.decimals$}");
+    if size < 10_000.0 { trimmed(&text).to_owned() } else { grouped(&text) }
+}
+
+/// Thousands apart by thin spaces.
+fn grouped(digits: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && c.is_ascii_digit() && !out.ends_with('-') {
+            out.push('\u{2009}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let texts = [0.0, 0.0184, 1.0, 0.30000000000000004, 12345.6, 114237.0, 1449871.0, 1e-7, -0.5].map(number);
+        let short =
+            ["0", "0.0184", "1", "0.3", "12\u{2009}346", "114\u{2009}237", "1\u{2009}449\u{2009}871", "1e-7", "-0.5"];
+        assert_eq!(texts, short);
+    }
+
+    #[test]
+    fn text_is_made_safe() {
+        assert_eq!(escape("<a href='x'>&\"\u{1}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
+        assert_eq!(shorten("constant", 5), "cons…");
+    }
+}
