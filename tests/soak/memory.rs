@@ -20,7 +20,19 @@ const NOISE_KB: u64 = 4096;
 /// One process trains without end for `time`, with checkpoints all the while; it must not grow.
 pub fn endure(soak: &mut Soak, device: &str, time: Duration) {
     let out = soak.folder.name(&format!("endurance-{device}"));
-    let options = ["train", "--data", "iris", "--epochs", "4000000000", "--decay-ticks", "1000", "--device", device];
+    let options = [
+        "train",
+        "--data",
+        "iris",
+        "--epochs",
+        "16000000",
+        "--batch-size",
+        "1",
+        "--decay-ticks",
+        "1000",
+        "--device",
+        device,
+    ];
     let options =
         [&options[..], &["--checkpoint-every", "500", "--train-metrics", "running", "--quiet", "--out", &out]];
     let mut child = Command::new(env!("CARGO_BIN_EXE_homeostat"))

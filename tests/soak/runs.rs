@@ -14,6 +14,8 @@ pub struct Case {
     model: Vec<u8>,
     metrics: Vec<Value>,
     time: Duration,
+    /// Where its stderr goes: on a disk that is never full.
+    errors: PathBuf,
 }
 
 const CASES: [(&str, &[&str]); 9] = [
@@ -75,7 +77,7 @@ const CASES: [(&str, &[&str]); 9] = [
             "--clock",
             "steps:7",
             "--epochs",
-            "300",
+            "100",
         ],
     ),
     (
@@ -107,7 +109,14 @@ pub fn cases(soak: &mut Soak) -> Vec<Case> {
     let mut cases = vec![];
     for (index, (name, options)) in CASES.into_iter().enumerate() {
         let out = soak.folder.path(&format!("whole-{index}"));
-        let mut case = Case { name, options: options.to_vec(), model: vec![], metrics: vec![], time: Duration::ZERO };
+        let mut case = Case {
+            name,
+            options: options.to_vec(),
+            model: vec![],
+            metrics: vec![],
+            time: Duration::ZERO,
+            errors: soak.folder.path("stderr"),
+        };
         let started = Instant::now();
         let mut child = case.start(&out, 1, false);
         let status = watch(soak, &case, &mut child, Duration::from_secs(600));
@@ -146,12 +155,8 @@ impl Case {
             command.args(&self.options).args(["--force", "--out"]).arg(out);
         }
         command.env("LP_NUM_THREADS", threads.to_string());
-        let errors = std::fs::File::create(self.errors(out)).expect("a file for stderr");
+        let errors = std::fs::File::create(&self.errors).expect("a file for stderr");
         command.stdout(Stdio::null()).stderr(errors).spawn().expect("the program starts")
-    }
-
-    fn errors(&self, out: &Path) -> PathBuf {
-        out.with_extension("stderr")
     }
 }
 
@@ -210,7 +215,7 @@ pub fn break_one(soak: &mut Soak, case: &Case) {
             let status = watch(soak, case, &mut child, limit);
             story.push(json!("left alone"));
             if !status.is_some_and(|status| status.success()) {
-                soak.wrong(format!("{}: {story:?} ended with {status:?}: {}", case.name, said(case, &out)));
+                soak.wrong(format!("{}: {story:?} ended with {status:?}: {}", case.name, said(case)));
             }
             break;
         }
@@ -221,7 +226,7 @@ pub fn break_one(soak: &mut Soak, case: &Case) {
         }
         story.push(json!([fault.name(), after.as_secs_f64(), threads]));
         inject(soak, case, (&mut child, fault), (&out, disk.as_ref()));
-        check_words(soak, case, &out);
+        check_words(soak, case);
         if out.join("result.json").is_file() {
             break;
         }
@@ -243,12 +248,12 @@ pub fn break_one(soak: &mut Soak, case: &Case) {
     let _ = std::fs::remove_dir_all(&root);
 }
 
-fn said(case: &Case, out: &Path) -> String {
-    std::fs::read_to_string(case.errors(out)).unwrap_or_default()
+fn said(case: &Case) -> String {
+    std::fs::read_to_string(&case.errors).unwrap_or_default()
 }
 
-fn check_words(soak: &mut Soak, case: &Case, out: &Path) {
-    let words = said(case, out);
+fn check_words(soak: &mut Soak, case: &Case) {
+    let words = said(case);
     if words.contains("panicked") {
         soak.wrong(format!("{}: {words}", case.name));
     }
@@ -266,7 +271,7 @@ fn inject(soak: &mut Soak, case: &Case, (child, fault): (&mut Child, Fault), (ou
             let code =
                 status.and_then(|status| status.code()).map_or(code, |found| if found == 0 { code } else { found });
             if status.is_none() || ![130, 143].contains(&code) {
-                soak.wrong(format!("{}: SIG{name} was answered with {status:?}: {}", case.name, said(case, out)));
+                soak.wrong(format!("{}: SIG{name} was answered with {status:?}: {}", case.name, said(case)));
                 let _ = child.kill();
             }
             soak.tally.fault(fault.name(), "checkpoint, exit 130 or 143, gone on with");
@@ -279,7 +284,7 @@ fn inject(soak: &mut Soak, case: &Case, (child, fault): (&mut Child, Fault), (ou
             disk.fill();
             let status = watch(soak, case, child, minute);
             disk.empty();
-            let words = said(case, out);
+            let words = said(case);
             if status.is_none_or(|status| !(status.success() || (status.code() == Some(3) && words.contains("space"))))
             {
                 soak.wrong(format!("{}: a full disk was answered with {status:?}: {words}", case.name));

@@ -12,7 +12,7 @@ const SWEEP: &str = r#"
 seeds = 6
 [base]
 data = "iris"
-epochs = 400
+epochs = EPOCHS
 val-fraction = 0.2
 [[arm]]
 name = "psi"
@@ -32,33 +32,45 @@ rule = "rprop"
 alpha0 = 0.001
 "#;
 
-/// A planned sweep and what it comes to on each device.
-pub struct Sweeps {
+/// A planned sweep and what it comes to.
+struct Sweep {
+    device: &'static str,
     plan: String,
-    merged: Vec<(&'static str, Vec<u8>, Duration)>,
+    merged: Vec<u8>,
+    time: Duration,
 }
+
+/// One for each device.
+pub struct Sweeps(Vec<Sweep>);
 
 impl Sweeps {
     pub fn new(soak: &mut Soak) -> Self {
-        let spec = soak.folder.write("sweep.toml", SWEEP);
-        let plan = soak.folder.name("sweep.jsonl");
-        succeed(&["sweep", "plan", &spec, "-o", &plan]);
-        let mut sweeps = Self { plan, merged: vec![] };
-        for device in ["cpu", "gpu"] {
+        let sweep = |(device, epochs)| {
+            let spec = soak.folder.write("sweep.toml", &SWEEP.replace("EPOCHS", epochs));
+            let plan = soak.folder.name(&format!("sweep-{device}.jsonl"));
+            succeed(&["sweep", "plan", &spec, "-o", &plan]);
+            let mut sweep = Sweep { device, plan, merged: vec![], time: Duration::ZERO };
             let out = soak.folder.path(&format!("sweep-{device}"));
             let started = Instant::now();
-            assert!(sweeps.start(device, &out).wait().expect("a sweep").success(), "sweep on {device}");
-            let time = started.elapsed();
-            println!("sweep on {device}: {time:.1?}");
-            let merged = sweeps.merge(&out);
-            sweeps.merged.push((device, merged, time));
-        }
-        sweeps
+            assert!(sweep.start(&out).wait().expect("a sweep").success(), "sweep on {device}");
+            sweep.time = started.elapsed();
+            println!("sweep on {device}: {:.1?}", sweep.time);
+            sweep.merged = sweep.merge(&out);
+            sweep
+        };
+        Self(vec![sweep(("cpu", "400")), sweep(("gpu", "20"))])
     }
 
-    fn start(&self, device: &str, out: &Path) -> Child {
+    /// Breaks one of them.
+    pub fn break_one(&self, soak: &mut Soak) {
+        self.0[soak.choose(self.0.len())].broken(soak);
+    }
+}
+
+impl Sweep {
+    fn start(&self, out: &Path) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
-        command.args(["sweep", "run", &self.plan, "--device", device, "-o"]).arg(out);
+        command.args(["sweep", "run", &self.plan, "--device", self.device, "-o"]).arg(out);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
     }
 
@@ -69,14 +81,14 @@ impl Sweeps {
         std::fs::read(merged).expect("merged results")
     }
 
-    /// Kills or stops one sweep up to five times, and once damages a result.
-    pub fn break_one(&self, soak: &mut Soak) {
-        let (device, reference, time) = &self.merged[soak.choose(self.merged.len())];
+    /// Kills or stops it up to five times, once damages a result, and holds the outcome against the sweep left alone.
+    fn broken(&self, soak: &mut Soak) {
+        let device = self.device;
         let out = soak.folder.path("broken-sweep");
         let mut story = vec![];
         for round in 0..=soak.choose(5) {
-            let mut child = self.start(device, &out);
-            let after = soak.part_of(*time);
+            let mut child = self.start(&out);
+            let after = soak.part_of(self.time);
             if wait_for(&mut child, after).is_some() {
                 break;
             }
@@ -93,10 +105,10 @@ impl Sweeps {
                 self.damage(soak, &out);
             }
         }
-        let finished = self.start(device, &out).wait().expect("a sweep");
+        let finished = self.start(&out).wait().expect("a sweep");
         soak.tally.processes += 1;
         if finished.success() {
-            if &self.merge(&out) != reference {
+            if self.merge(&out) != self.merged {
                 soak.wrong(format!("sweep on {device}: {story:?} merged to other bytes"));
             }
         } else {
