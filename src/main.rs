@@ -1,13 +1,15 @@
 //! The `homeostat` program: runs the command line and turns its result into the process exit code.
 
 use homeostat::cli;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // With nobody to tell, on a full disk for instance, the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
