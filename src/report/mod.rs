@@ -15,6 +15,7 @@ mod svg;
 mod sweep;
 
 pub use plots::{Curves, bcm, psi};
+pub(crate) use single::percent;
 pub use svg::escape;
 
 use crate::error::Result;
