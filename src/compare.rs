@@ -26,7 +26,7 @@ pub struct Settings {
     pub arms: Vec<String>,
     /// Whether a higher metric is better; an error or a loss is better lower.
     pub higher_is_better: bool,
-    /// Coverage of the interval.
+    /// Coverage of the interval, 0 … 1.
     pub confidence: f64,
     /// Mean differences below this one do not matter; `None` = no test of equivalence.
     pub margin: Option<f64>,
@@ -96,7 +96,7 @@ pub struct Report {
     pub higher_is_better: bool,
     /// The arm that all others are held against.
     pub baseline: String,
-    /// Coverage of the intervals.
+    /// Coverage of the intervals, 0 … 1.
     pub confidence: f64,
     /// Resamples of the bootstrap.
     pub resamples: usize,

@@ -80,7 +80,7 @@ pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]
 
 /// Index in [`Context::list`] of the adapter that `auto` tries; `None` is the CPU engine.
 #[must_use]
-pub fn automatic() -> Option<usize> {
+pub(crate) fn automatic() -> Option<usize> {
     let named = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
     let wanted = |name: &str| name.to_lowercase().contains(&named);
     let list = Context::list();

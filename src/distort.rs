@@ -36,7 +36,7 @@ thread_local! {
 
 /// Width of a square image of `features` pixels.
 #[must_use]
-pub fn side(features: usize) -> Option<usize> {
+pub(crate) fn side(features: usize) -> Option<usize> {
     let side = features.isqrt();
     (side * side == features).then_some(side)
 }
@@ -179,7 +179,7 @@ fn draw_field(seed: [u32; 2], [place, number]: [u32; 2], axis: u32, pixels: usiz
 }
 
 /// Every pixel of `target` from its place in `source`, `displacement` being that of a pixel.
-pub fn resample(
+pub(crate) fn resample(
     side: usize,
     source: &[f32],
     Warp([xx, xy, yx, yy]): Warp,

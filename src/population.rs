@@ -256,8 +256,20 @@ pub struct MemberState {
     pub steps: u32,
     /// Samples seen since the last tick, the count behind `observed`.
     pub samples_since_tick: u64,
+    /// What has been summed up for the next report.
+    pub running: RunningScore,
     /// W_1 … W_L and what belongs to them.
     pub layers: Vec<LayerState>,
+}
+
+/// Sums over the batches since the last report, which `running_loss` and `running_error` of their epoch come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunningScore {
+    /// Samples behind the sums.
+    pub samples: u64,
+    /// The sum of losses, the rounding error to be taken off it, and the number of wrong answers; in one entry, or one for
+    /// each place in a batch, as the engine adds them up. Empty without samples.
+    pub sums: Vec<[f64; 3]>,
 }
 
 /// One layer of a [`MemberState`]. "Per α" below means: per postsynaptic neuron `[n_out]`, or in weight scope per
@@ -302,7 +314,7 @@ impl MemberState {
                 observed: vec![[0.0; 2]; slots],
             }
         });
-        Self { steps: 0, samples_since_tick: 0, layers: layers.collect() }
+        Self { steps: 0, samples_since_tick: 0, running: RunningScore::default(), layers: layers.collect() }
     }
 }
 
@@ -325,6 +337,6 @@ impl LayerState {
 }
 
 /// α = α0 · ψ of every α of a layer; a ψ per neuron serves every row of a per-weight α0.
-pub fn rates<'a>(alpha0: &'a [f32], psi: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+pub(crate) fn rates<'a>(alpha0: &'a [f32], psi: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
     alpha0.iter().zip(psi.iter().cycle()).map(|(alpha0, psi)| alpha0 * psi)
 }

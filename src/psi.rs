@@ -134,7 +134,7 @@ impl Member {
 /// The tick whose means fix a quantile threshold: the last of the warm-up, and the first where there is none.
 /// Comparisons start at the next tick, so a threshold always comes from the past.
 #[must_use]
-pub fn calibration_tick(config: &Config) -> u32 {
+pub(crate) fn calibration_tick(config: &Config) -> u32 {
     config.warmup.max(1)
 }
 

@@ -123,6 +123,8 @@ pub struct Trainer {
     engine: Box<dyn Engine>,
     interrupt: Arc<AtomicBool>,
     position: Position,
+    /// The last epoch to train.
+    epochs: u32,
     /// Batches per call of the engine at most.
     stride: u32,
     pending: Option<Pending>,
@@ -148,9 +150,25 @@ impl Trainer {
         position: Position,
         interrupt: Arc<AtomicBool>,
     ) -> Self {
-        let stride = stride(&population);
+        let (stride, epochs) = (stride(&population), population.shared().epochs);
         let diverged = vec![false; population.len()];
-        Self { population, engine, interrupt, position, stride, pending: None, last_report: Instant::now(), diverged }
+        Self {
+            population,
+            engine,
+            interrupt,
+            position,
+            epochs,
+            stride,
+            pending: None,
+            last_report: Instant::now(),
+            diverged,
+        }
+    }
+
+    /// Makes `epoch` the last one, where that is earlier than the configured end. Clocks and schedules go by the configured
+    /// one all the same.
+    pub fn end_after(&mut self, epoch: u32) {
+        self.epochs = self.epochs.min(epoch);
     }
 
     /// The next batch to train.
@@ -181,9 +199,8 @@ impl Trainer {
     /// still answers.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.last_report = Instant::now();
-        let epochs = self.population.shared().epochs;
         let mut flow = ControlFlow::Continue(());
-        while self.position.epoch <= epochs && flow.is_continue() {
+        while self.position.epoch <= self.epochs && flow.is_continue() {
             flow = self.epoch(observer)?;
         }
         self.deliver(observer).map(drop)
@@ -216,8 +233,8 @@ impl Trainer {
             flow = self.deliver(observer)?;
         }
         let shared = population.shared();
-        // The last epoch is the configured one, or this one after the observer's `Break`.
-        let last = epoch == shared.epochs || flow.is_break();
+        // The last epoch is the one known from the start, or this one after the observer's `Break`.
+        let last = epoch == self.epochs || flow.is_break();
         self.engine.request_report(Wanted {
             train: shared.train_metrics == TrainMetrics::AfterEpoch,
             validation: population.validation_rows() > 0,

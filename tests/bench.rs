@@ -1,17 +1,17 @@
 //! `homeostat bench` as a user meets it, on workloads so small that the windows, not the networks, take the time.
 
-use serde_json::Value;
-use std::process::{Command, Output};
+mod program;
 
-fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).arg("bench").args(arguments).output().expect("the program starts")
+use program::{Folder, refused, succeed};
+use serde_json::Value;
+
+fn bench<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["bench"], arguments].concat()
 }
 
 fn rows(arguments: &[&str]) -> Vec<Value> {
-    let output = bench(&[arguments, &["--json", "--warmup", "0", "--runs", "1"]].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    let said = succeed(&bench(&[arguments, &["--json", "--warmup", "0", "--runs", "1"]].concat()));
+    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 #[test]
@@ -44,11 +44,10 @@ fn every_named_device_is_measured_in_turn() {
 
 #[test]
 fn the_table_is_exported_as_markdown() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("bench.md");
-    let output = bench(&["20,5,3:7", "--device", "cpu", "--runs", "1", "--export-markdown", file.to_str().unwrap()]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("20,5,3:7"));
+    let folder = Folder::new();
+    let file = folder.name("bench.md");
+    let said = succeed(&bench(&["20,5,3:7", "--device", "cpu", "--runs", "1", "--export-markdown", &file]));
+    assert!(said.starts_with("20,5,3:7"), "{said}");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(
         text.contains("| 20,5,3:7 | 7 | cpu |") && text.contains("1.00 ×") && text.contains("- cpu: CPU"),
@@ -72,9 +71,6 @@ fn nonsense_is_refused_by_name() {
             "/no/such/folder",
         ),
     ] {
-        let output = bench(arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-        assert!(stderr.contains(named) && !stderr.contains("panicked"), "{arguments:?}: {stderr}");
+        refused(&bench(arguments), code, &[named]);
     }
 }

@@ -3,27 +3,13 @@
 
 mod program;
 
-use program::{Folder, fail, succeed};
+use program::{Folder, command, fail, lines, refused, succeed, without_times};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-fn lines(path: &Path) -> Vec<Value> {
-    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// What must not differ between two runs of the same settings.
-fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
-    for line in &mut metrics {
-        let object = line.as_object_mut().unwrap();
-        object.remove("seconds");
-        object.remove("samples_per_second");
-    }
-    metrics
 }
 
 const IRIS: [&str; 8] = ["train", "--preset", "author-2026", "--epochs", "4", "--device", "cpu", "--quiet"];
@@ -254,10 +240,7 @@ fn mistakes_get_one_message_and_a_code() {
         (vec!["fly"], 2, &["fly"]),
     ];
     for (arguments, code, parts) in cases {
-        let message = fail(&arguments, code);
-        for part in parts {
-            assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
-        }
+        refused(&arguments, code, parts);
     }
 }
 
@@ -274,11 +257,8 @@ fn half_precision_runs_or_is_refused() {
                 succeed(&arguments);
                 continue;
             }
-            let message = fail(&arguments, 4);
             let adapter = device["name"].as_str().unwrap_or("CPU engine");
-            for part in ["--precision f16", adapter, "--precision f32"] {
-                assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
-            }
+            refused(&arguments, 4, &["--precision f16", adapter, "--precision f32"]);
         }
     }
 }
@@ -351,8 +331,8 @@ fn help_and_devices_name_everything() {
 #[test]
 fn an_interrupted_run_keeps_its_weights() {
     let folder = Folder::new();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_homeostat"))
-        .args(["train", "--data", "iris", "--epochs", "10000000", "--device", "cpu", "--out", &folder.name("run")])
+    let out = folder.name("run");
+    let mut child = command(&["train", "--data", "iris", "--epochs", "10000000", "--device", "cpu", "--out", &out])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()

@@ -1,12 +1,12 @@
 //! `homeostat compare` as a user meets it: records in files and directories, tables, JSON, and what it refuses.
 
+mod program;
+
 use homeostat::config::Config;
 use homeostat::engine::DeviceInfo;
 use homeostat::run::{Record, RunResult};
+use program::{Folder, both, failure, homeostat};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::{Command, Output};
-use tempfile::TempDir;
 
 /// Wrong answers of 10 000 per seed from 1.
 const PLAIN: [u32; 8] = [171, 168, 175, 170, 173, 169, 177, 172];
@@ -40,43 +40,19 @@ fn three_arms() -> Vec<Value> {
     [runs("psi theta=0.3", &GOOD), runs("plain", &PLAIN), runs("layer", &SAME)].concat()
 }
 
-struct Folder(TempDir);
-
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
     fn lines(&self, name: &str, records: &[Value]) -> String {
         self.write(name, &records.iter().map(|record| format!("{record}\n")).collect::<String>())
     }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
 }
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).arg("compare").args(arguments).output().expect("the program starts")
-}
-
-/// stdout and stderr of a run that must succeed.
-fn succeed(arguments: &[&str]) -> (String, String) {
-    let output = run(arguments);
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    (stdout, stderr)
+/// stdout and stderr of a comparison that must succeed.
+fn compare(arguments: &[&str]) -> (String, String) {
+    both(&[&["compare"], arguments].concat())
 }
 
 fn report(arguments: &[&str]) -> Value {
-    serde_json::from_str(&succeed(&[arguments, &["--json"]].concat()).0).unwrap()
+    serde_json::from_str(&compare(&[arguments, &["--json"]].concat()).0).unwrap()
 }
 
 #[track_caller]
@@ -121,12 +97,12 @@ fn a_report_has_the_numbers_of_scipy() {
 fn a_report_is_a_table_and_a_sentence_per_arm() {
     let folder = Folder::new();
     let file = folder.lines("results.jsonl", &three_arms());
-    let markdown = folder.path().join("report.md");
+    let markdown = folder.path("report.md");
     let arguments =
         [&file, "--metric", "test_error", "--baseline", "plain", "--export-markdown", markdown.to_str().unwrap()];
-    let (stdout, stderr) = succeed(&arguments);
+    let (stdout, stderr) = compare(&arguments);
     assert_eq!(stderr, "");
-    assert_eq!(succeed(&arguments).0, stdout, "the bootstrap is seeded");
+    assert_eq!(compare(&arguments).0, stdout, "the bootstrap is seeded");
     let lines: Vec<&str> = stdout.lines().collect();
     assert!(lines[0].contains("test_error (lower is better)"), "{stdout}");
     assert!(stdout.contains("0.017187") && stdout.contains("95 % from"), "{stdout}");
@@ -171,7 +147,7 @@ fn records_come_in_files_and_directories() {
     folder.lines("sweep/results.jsonl", &three_arms());
     let expected = report(&[&file, "--baseline", "plain"]);
     for name in ["flat", "sweep"] {
-        let path = folder.path().join(name);
+        let path = folder.path(name);
         assert_eq!(report(&[path.to_str().unwrap(), "--baseline", "plain"]), expected, "{name}");
     }
     let halves = three_arms();
@@ -202,7 +178,7 @@ fn failed_and_missing_runs_are_left_out_and_named() {
     records[13]["diverged"] = true.into();
     records.pop();
     let file = folder.lines("results.jsonl", &records);
-    let (_, stderr) = succeed(&[&file, "--baseline", "a"]);
+    let (_, stderr) = compare(&[&file, "--baseline", "a"]);
     for part in
         ["1 of 8 runs of `a` failed", "2 of 7 runs of `b` failed", "seeds 5, 6", "the 4 seeds", "seeds 2, 5, 6, 8"]
     {
@@ -238,9 +214,9 @@ fn mistakes_get_one_message_and_a_code() {
         .write("seedless.jsonl", &format!("{}\n{{\"id\":\"x\",\"arm\":\"x\",\"config\":{{}}}}\n", record("a", 1, 1)));
     let cut = folder.write("cut.jsonl", &format!("{}\n{{\"id\":", record("a", 1, 1)));
     let nothing = folder.write("nothing.jsonl", "\n");
-    let run = folder.path().join("run").to_str().unwrap().to_owned();
-    std::fs::create_dir(folder.path().join("empty")).unwrap();
-    let empty = folder.path().join("empty").to_str().unwrap().to_owned();
+    let run = folder.name("run");
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    let empty = folder.name("empty");
     let cases: Vec<(Vec<&str>, i32, &[&str])> = vec![
         (vec![&good], 2, &["--baseline", "`layer`, `plain`, `psi theta=0.3`"]),
         (vec![&good, "--baseline", "plane"], 2, &["--baseline `plane`", "`plain`"]),
@@ -271,10 +247,10 @@ fn mistakes_get_one_message_and_a_code() {
         (vec![], 2, &["RESULTS"]),
     ];
     for (arguments, code, parts) in cases {
-        let output = self::run(&arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-        assert!(output.stdout.is_empty() && !stderr.contains("panicked"), "{arguments:?}: {stderr}");
+        let arguments = [&["compare"], &arguments[..]].concat();
+        let output = homeostat(&arguments);
+        let stderr = failure(&arguments, code, &output);
+        assert!(output.stdout.is_empty(), "{arguments:?}");
         for part in parts {
             assert!(stderr.contains(part), "{arguments:?}: `{part}` is not in `{stderr}`");
         }

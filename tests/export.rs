@@ -1,19 +1,14 @@
 //! `homeostat export`: every format read back, ONNX graphs computed by a reader of their own, and what is refused.
 
+mod program;
+
 use clap::ValueEnum;
 use homeostat::config::{Activation, Config, Output, Rule};
 use homeostat::export::{self, Format};
 use homeostat::run::{Alpha, Model, ModelLayer};
+use program::{both, refused, succeed};
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
-
-fn homeostat(arguments: &[&str], code: i32) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts");
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    said
-}
 
 /// A net 3-4-2, or of one layer, with weights that are all different.
 fn model(config: &Config) -> Model {
@@ -211,16 +206,15 @@ fn the_command_names_its_file_and_replaces_none() {
     model(&Config::default()).write(Path::new(&source)).unwrap();
     for (format, file) in [("onnx", "model.onnx"), ("npz", "model.npz"), ("safetensors", "model.weights.safetensors")] {
         let arguments = ["export", &source, "--format", format];
-        assert!(homeostat(&arguments, 0).contains(&name(file)));
+        assert!(succeed(&arguments).contains(&name(file)));
         let before = std::fs::read(name(file)).unwrap();
-        let said = homeostat(&arguments, 3);
-        assert!(said.contains(&name(file)) && said.contains("--force"), "{said}");
+        refused(&arguments, 3, &[&name(file), "--force"]);
         std::fs::write(name(file), "other").unwrap();
-        homeostat(&[&arguments[..], &["--force"]].concat(), 0);
+        succeed(&[&arguments[..], &["--force"]].concat());
         assert_eq!(std::fs::read(name(file)).unwrap(), before);
     }
     let out = name("kept.safetensors");
-    homeostat(&["export", &source, "--format", "safetensors", "--keep-alpha", "-o", &out], 0);
+    succeed(&["export", &source, "--format", "safetensors", "--keep-alpha", "-o", &out]);
     assert_eq!(Model::read(Path::new(&out)).unwrap().layers, Model::read(Path::new(&source)).unwrap().layers);
     // No half-written file is left behind.
     let files = std::fs::read_dir(folder.path()).unwrap().count();
@@ -236,10 +230,7 @@ fn the_command_names_its_file_and_replaces_none() {
         (&["export", &source, "--format", "onnx", "-o", &name("no/such/file.onnx")], 3, &["file.onnx"]),
     ];
     for (arguments, code, parts) in cases {
-        let said = homeostat(arguments, code);
-        for part in parts {
-            assert!(said.contains(part), "{arguments:?}: `{part}` is not in `{said}`");
-        }
+        refused(arguments, code, parts);
     }
 }
 
@@ -252,11 +243,11 @@ fn a_model_without_metadata_takes_its_functions_from_flags() {
     bare.config = None;
     bare.write(&source).unwrap();
     let source = source.to_str().unwrap();
-    let said = homeostat(&["export", source, "--format", "onnx", "--activation", "relu", "--output", "linear"], 0);
+    let (_, said) = both(&["export", source, "--format", "onnx", "--activation", "relu", "--output", "linear"]);
     assert!(said.contains("--activation relu --output linear"), "{said}");
     let file = Message::parse(&std::fs::read(folder.path().join("torch.onnx")).unwrap());
     let operators: Vec<String> = file.messages(7)[0].messages(1).iter().map(|node| node.texts(4).remove(0)).collect();
     assert_eq!(operators, ["Gemm", "Relu", "Gemm"]);
     assert!(file.messages(14).is_empty());
-    assert!(!homeostat(&["export", source, "--format", "npz"], 0).contains("note"));
+    assert!(!both(&["export", source, "--format", "npz"]).1.contains("note"));
 }

@@ -1,40 +1,20 @@
 //! `homeostat predict` and `eval --per-class`: the host's forward pass against both engines, images, and what is refused.
 
 mod common;
+mod program;
 
 use common::{ENGINES, close, random_settings};
-use homeostat::config::{Config, Hidden, Loss, Output as OutputF, Rule};
+use homeostat::config::{Config, Hidden, Loss, Output, Rule};
 use homeostat::data::{DataSet, Image, Samples};
 use homeostat::engine::{Engine, Wanted};
 use homeostat::population::Population;
 use homeostat::rng::{Random, Stream};
 use homeostat::run::{Confusion, Model};
 use png::{BitDepth, ColorType};
+use program::{both, refused, succeed};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::Arc;
-
-fn homeostat(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts")
-}
-
-/// stdout and stderr of a run that must succeed.
-fn succeed(arguments: &[&str]) -> (String, String) {
-    let output = homeostat(arguments);
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    (stdout, stderr)
-}
-
-fn fail(arguments: &[&str], code: i32, parts: &[&str]) {
-    let output = homeostat(arguments);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-    for part in parts {
-        assert!(stderr.contains(part), "{arguments:?}: `{part}` is not in `{stderr}`");
-    }
-}
 
 fn name(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -113,7 +93,7 @@ fn the_host_agrees_with_every_engine() {
 fn outputs_that_overflow_are_refused() {
     let layer = homeostat::run::ModelLayer { n_in: 1, n_out: 1, weights: vec![f32::MAX, 0.0], alpha: None };
     let model = Model { layers: vec![layer], config: None, path: "big.safetensors".into() };
-    let config = Config { output: OutputF::Linear, ..Config::default() };
+    let config = Config { output: Output::Linear, ..Config::default() };
     let message = model.predict(&config, 2, |i, x| x[0] = 4.0 * i as f32).unwrap_err().to_string();
     assert!(message.contains("sample 1") && message.contains("big.safetensors"), "{message}");
     assert!(model.predict(&config, 0, |_, _| {}).unwrap().outputs.is_empty());
@@ -140,7 +120,7 @@ fn predict_and_eval_agree_on_iris() {
     let train = ["train", "--preset", "author-2026", "--epochs", "12", "--val-fraction", "0.2", "--device", "cpu"];
     succeed(&[&train[..], &["--quiet", "--out", name(&out)]].concat());
     let model = out.join("model.safetensors");
-    let (said, _) = succeed(&["eval", name(&model), "--device", "cpu", "--json", "--per-class"]);
+    let said = succeed(&["eval", name(&model), "--device", "cpu", "--json", "--per-class"]);
     let eval: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(eval["classes_of"], "test");
     let confusion: Vec<Vec<u64>> = serde_json::from_value(eval["confusion"].clone()).unwrap();
@@ -150,12 +130,12 @@ fn predict_and_eval_agree_on_iris() {
         assert_eq!((&class["class"], &class["samples"]), (&Value::from(k), &Value::from(5)));
         assert_eq!(class["correct"], confusion[k][k]);
     }
-    let (table, _) = succeed(&["eval", name(&model), "--device", "cpu", "--per-class"]);
+    let table = succeed(&["eval", name(&model), "--device", "cpu", "--per-class"]);
     assert!(table.contains("precision") && table.lines().count() == 4 + 2 + 3, "{table}");
 
     let parts = [("train", 108), ("validation", 27), ("test", 15), ("all", 150)];
     for (split, samples) in parts {
-        let (said, told) = succeed(&["predict", name(&model), "--split", split, "--json"]);
+        let (said, told) = both(&["predict", name(&model), "--split", split, "--json"]);
         let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), samples, "{split}");
         let wrong = lines.iter().filter(|line| line["right"] == false).count();
@@ -174,17 +154,17 @@ fn predict_and_eval_agree_on_iris() {
             assert_eq!(line["right"], line["label"] == class);
         }
     }
-    let (csv, _) = succeed(&["predict", name(&model), "--csv", "--top", "2"]);
+    let csv = succeed(&["predict", name(&model), "--csv", "--top", "2"]);
     assert!(csv.starts_with("row,class,output,class_2,output_2,label,right\n"), "{csv}");
     assert_eq!(csv.lines().count(), 16);
-    let (text, _) = succeed(&["predict", name(&model)]);
+    let text = succeed(&["predict", name(&model)]);
     assert_eq!(text.lines().count(), 15);
-    fail(&["predict", name(&model), "--top", "4"], 2, &["--top 4", "3"]);
-    fail(&["predict", name(&model), "--json", "--csv"], 2, &["--json", "--csv"]);
-    fail(&["predict", name(&model), "--device", "gpu"], 4, &["--device gpu", "processor"]);
-    fail(&["predict", name(&model), "--data", "mnist"], 3, &["4 features", "784"]);
-    fail(&["predict", name(&model), "--no-centre"], 2, &["--no-centre", "iris"]);
-    fail(&["predict", "no-such.safetensors"], 3, &["no-such.safetensors"]);
+    refused(&["predict", name(&model), "--top", "4"], 2, &["--top 4", "3"]);
+    refused(&["predict", name(&model), "--json", "--csv"], 2, &["--json", "--csv"]);
+    refused(&["predict", name(&model), "--device", "gpu"], 4, &["--device gpu", "processor"]);
+    refused(&["predict", name(&model), "--data", "mnist"], 3, &["4 features", "784"]);
+    refused(&["predict", name(&model), "--no-centre"], 2, &["--no-centre", "iris"]);
+    refused(&["predict", "no-such.safetensors"], 3, &["no-such.safetensors"]);
 }
 
 /// A net of 784 inputs with random weights, which is all that images need.
@@ -274,7 +254,7 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
     let images = folder.path().join("images");
     std::fs::create_dir(&images).unwrap();
     let model = name(&model);
-    fail(&["predict", model, "--data", name(&images)], 3, &["images", "no PNG"]);
+    refused(&["predict", model, "--data", name(&images)], 3, &["images", "no PNG"]);
     let (width, height, ink) = seven();
     write_png(&images.join("b.png"), (width, height), ColorType::Grayscale, BitDepth::Eight, &ink);
     let mut row = vec![0.0; 784];
@@ -282,33 +262,33 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
     let bytes: Vec<u8> = row.iter().map(|v| (v * 255.0).round() as u8).collect();
     write_png(&images.join("a.PNG"), (28, 28), ColorType::Grayscale, BitDepth::Eight, &bytes);
     std::fs::write(images.join("notes.txt"), "no image").unwrap();
-    let (said, told) = succeed(&["predict", model, "--data", name(&images), "--json"]);
+    let (said, told) = both(&["predict", model, "--data", name(&images), "--json"]);
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let files: Vec<&str> = lines.iter().map(|line| line["file"].as_str().unwrap()).collect();
     assert_eq!(files, [name(&images.join("a.PNG")), name(&images.join("b.png"))]);
     assert!(lines[0].get("label").is_none() && !told.contains("wrong"), "{told}");
-    let (csv, _) = succeed(&["predict", model, "--data", name(&images), "--csv"]);
+    let csv = succeed(&["predict", model, "--data", name(&images), "--csv"]);
     assert!(csv.starts_with("file,class,output\n") && csv.lines().count() == 3, "{csv}");
 
     // An image saved from the data set gives what the data set gives, to the last bit.
     let image = images.join("a.PNG");
-    let (as_is, _) = succeed(&["predict", model, "--data", name(&image), "--no-centre", "--json"]);
-    let (by_row, _) = succeed(&["predict", model, "--data", "mnist", "--split", "train", "--json"]);
+    let as_is = succeed(&["predict", model, "--data", name(&image), "--no-centre", "--json"]);
+    let by_row = succeed(&["predict", model, "--data", "mnist", "--split", "train", "--json"]);
     let parse = |text: &str| serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap();
     assert_eq!(parse(&as_is)["outputs"], parse(&by_row)["outputs"]);
 
     let big = name(&images.join("b.png")).to_owned();
-    fail(&["predict", model, "--data", &big, "--no-centre"], 3, &["160 × 120", "784"]);
-    fail(&["predict", model, "--data", &big, "--split", "all"], 2, &["--split all"]);
-    fail(&["predict", model, "--data", "missing.png"], 3, &["missing.png"]);
-    fail(&["predict", model, "--data", "no/such/folder"], 3, &["no/such/folder"]);
+    refused(&["predict", model, "--data", &big, "--no-centre"], 3, &["160 × 120", "784"]);
+    refused(&["predict", model, "--data", &big, "--split", "all"], 2, &["--split all"]);
+    refused(&["predict", model, "--data", "missing.png"], 3, &["missing.png"]);
+    refused(&["predict", model, "--data", "no/such/folder"], 3, &["no/such/folder"]);
     let bad = images.join("bad.png");
     for bytes in [&b""[..], b"not a PNG", &std::fs::read(&big).unwrap()[..60]] {
         std::fs::write(&bad, bytes).unwrap();
-        fail(&["predict", model, "--data", name(&images)], 3, &["bad.png", "PNG"]);
+        refused(&["predict", model, "--data", name(&images)], 3, &["bad.png", "PNG"]);
     }
     write_png(&bad, (9, 9), ColorType::Grayscale, BitDepth::Eight, &[200; 81]);
-    fail(&["predict", model, "--data", name(&bad)], 3, &["bad.png", "blank"]);
+    refused(&["predict", model, "--data", name(&bad)], 3, &["bad.png", "blank"]);
 }
 
 /// Every truncation and many changed bytes: an image or an error, never a panic.

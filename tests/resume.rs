@@ -2,24 +2,11 @@
 
 mod program;
 
-use program::{Folder, fail, homeostat, succeed, success, text};
+use program::{Folder, both, command, fail, lines, succeed, success, text, without_times};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
-    command.args(arguments);
-    command
-}
-
-/// stderr and stdout of a run that must succeed.
-fn said(arguments: &[&str]) -> String {
-    let output = homeostat(arguments);
-    let stdout = success(arguments, &output);
-    text(&output.stderr) + &stdout
-}
 
 impl Folder {
     /// 1 300 samples of two noisy classes, and the options to train on them in 325 steps per epoch, of which an engine takes
@@ -64,8 +51,7 @@ fn strings(arguments: &[String]) -> Vec<&str> {
 }
 
 fn metrics(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines(&path.join("metrics.jsonl"))
 }
 
 fn checkpoints(path: &Path) -> Vec<String> {
@@ -101,72 +87,54 @@ fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     succeed(&["train", "--resume", broken.to_str().unwrap(), "--quiet", "--checkpoint-every", "steps:100"]);
     let read = |path: &Path, name: &str| std::fs::read(path.join(name)).unwrap();
     assert!(read(whole, "model.safetensors") == read(&broken, "model.safetensors"), "{}", broken.display());
-    let losses = |path: &Path| metrics(path).iter().map(|line| line["train_loss"].clone()).collect::<Vec<_>>();
-    assert_eq!(losses(whole), losses(&broken));
+    assert_eq!(without_times(metrics(whole)), without_times(metrics(&broken)));
     std::fs::remove_dir_all(broken).unwrap();
 }
 
-const RULES: [&[&str]; 10] = [
-    &["--rule", "psi", "--clock", "steps:70", "--theta", "0.3", "--activation", "logistic", "--momentum", "0.5"],
-    &["--rule", "psi", "--scope", "weight", "--basis", "coactivation", "--theta", "0.2", "--clock", "steps:70"],
-    &["--rule", "constant", "--momentum", "0.5", "--nesterov", "--schedule", "cosine", "--clock", "steps:9"],
-    &["--rule", "delta-bar-delta", "--dropout", "0.2"],
-    &["--rule", "rprop", "--alpha0", "0.001"],
-    &["--rule", "irprop-", "--alpha0", "0.001", "--dropout-input", "0.1"],
-    &["--rule", "lipschitz", "--freeze-out", "0.5"],
-    &["--rule", "idbd", "--max-norm", "2"],
-    &["--rule", "adam", "--weight-decay", "0.01"],
-    &["--rule", "bcm", "--theta-sliding", "1:9", "--alpha0", "0.001", "--clock", "steps:7"],
-];
-
-fn every_rule_goes_on(device: &str, rules: &[&[&str]]) {
-    for rule in rules {
+/// Rules and engines in all combinations are in `tests/unbroken.rs`; this is about the files between them.
+fn a_run_goes_on(device: &str) {
+    for rule in [
+        &["--theta", "0.3", "--clock", "steps:70", "--momentum", "0.5", "--train-metrics", "running"][..],
+        &["--rule", "adam", "--alpha0", "0.01", "--dropout", "0.2"],
+    ] {
         let folder = Folder::new();
         let whole = folder.path("whole");
         let out = folder.name("whole");
-        let options = folder.options(&[&["--device", device, "--out", &out], *rule].concat());
+        let options = folder.options(&[&["--device", device, "--out", &out], rule].concat());
         succeed(&strings(&options));
         let kept = checkpoints(&whole);
         assert!(kept.iter().any(|name| !name.contains("-00000000")), "no checkpoint inside an epoch: {kept:?}");
-        for keep in [1, kept.len() - 2] {
+        // With all of them only what is written last is missing.
+        for keep in [1, kept.len() - 2, kept.len()] {
             go_on(&folder, &whole, keep);
         }
     }
 }
 
 #[test]
-fn every_rule_goes_on_on_the_cpu() {
-    every_rule_goes_on("cpu", &RULES);
+fn a_run_goes_on_on_the_cpu() {
+    a_run_goes_on("cpu");
 }
 
 #[test]
-fn rules_go_on_on_the_gpu() {
-    every_rule_goes_on("gpu", &[RULES[0], RULES[8]]);
+fn a_run_goes_on_on_the_gpu() {
+    a_run_goes_on("gpu");
 }
 
 /// The real thing: the process is killed in the middle of an epoch.
 #[cfg(unix)]
-#[test]
-fn a_killed_run_goes_on() {
+fn a_killed_run_goes_on(device: &str, hidden: &str) {
     let folder = Folder::new();
     let options = |out: &str| -> Vec<String> {
-        let all = [
-            "train",
-            "--hidden",
-            "16",
-            "--epochs",
-            "2",
-            "--checkpoint-every",
-            "steps:100",
-            "--train-metrics",
-            "running",
-        ];
-        all.iter().chain(&["--device", "cpu", "--quiet", "--out", out]).map(|&s| s.to_owned()).collect()
+        let train =
+            ["train", "--hidden", hidden, "--batch-size", "128", "--epochs", "3", "--device", device, "--quiet"];
+        let more = ["--checkpoint-every", "steps:50", "--out", &folder.name(out)];
+        [&train[..], &more].concat().iter().map(|&s| s.to_owned()).collect()
     };
-    succeed(&strings(&options(&folder.name("whole"))));
+    succeed(&strings(&options("whole")));
     let out = folder.path("killed");
     let started = Instant::now();
-    let mut child = command(&strings(&options(&folder.name("killed")))).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command(&strings(&options("killed"))).stdout(Stdio::null()).spawn().unwrap();
     while !out.join("checkpoints").is_dir() || checkpoints(&out).is_empty() {
         assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint in a minute");
         std::thread::sleep(Duration::from_millis(2));
@@ -176,10 +144,27 @@ fn a_killed_run_goes_on() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!out.join("result.json").exists());
-    succeed(&["train", "--resume", &folder.name("killed"), "--quiet"]);
+    // Had it been killed between two epochs by chance, it goes on from before.
+    for name in checkpoints(&out).iter().filter(|name| name.ends_with("-00000000.safetensors")) {
+        std::fs::remove_file(out.join("checkpoints").join(name)).unwrap();
+    }
+    let (_, told) = both(&["train", "--resume", &folder.name("killed"), "--quiet"]);
+    assert!(told.contains("going on with epoch") && !told.contains("batch 0"), "{told}");
     let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
     assert!(model("whole") == model("killed"));
-    assert_eq!(metrics(&out).len(), 2);
+    assert_eq!(without_times(metrics(&folder.path("whole"))), without_times(metrics(&out)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_on_the_cpu() {
+    a_killed_run_goes_on("cpu", "256");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_on_the_gpu() {
+    a_killed_run_goes_on("gpu", "8");
 }
 
 #[test]
@@ -240,7 +225,7 @@ fn a_damaged_checkpoint_is_passed_over() {
     bytes[last] ^= 1;
     std::fs::write(&newest, &bytes).unwrap();
     std::fs::write(path.join("checkpoints").join(&names[names.len() - 2]), &bytes[..100]).unwrap();
-    let said = said(&["train", "--resume", &out, "--quiet"]);
+    let (_, said) = both(&["train", "--resume", &out, "--quiet"]);
     assert!(said.contains("checksum") && said.contains("taking an earlier state"), "{said}");
     assert!(std::fs::read(path.join("model.safetensors")).unwrap() == model);
 }
@@ -250,7 +235,7 @@ fn early_stopping_goes_by_the_validation_error() {
     let folder = Folder::new();
     let out = folder.name("run");
     let more = ["--device", "cpu", "--out", &out, "--val-fraction", "0.3", "--epochs", "60", "--early-stopping", "4"];
-    let said = said(&strings(&folder.options(&more)));
+    let said = succeed(&strings(&folder.options(&more)));
     let errors: Vec<f64> =
         metrics(&folder.path("run")).iter().map(|line| line["val_error"].as_f64().unwrap()).collect();
     assert!(errors.len() < 60, "{said}");
@@ -263,20 +248,54 @@ fn early_stopping_goes_by_the_validation_error() {
         json["validation"]["error"].as_f64().unwrap()
     };
     assert!((eval("best.safetensors") - errors[best]).abs() < 1e-9);
+    // Stopped before or after the decision, and at the very end.
+    let kept = checkpoints(&folder.path("run")).len();
+    for keep in [kept - 3, kept - 2, kept - 1, kept] {
+        go_on(&folder, &folder.path("run"), keep);
+    }
     assert!(fail(&["train", "--early-stopping", "3"], 2).contains("--val-fraction"));
 }
 
+/// Runs are kept by default: under the data set's name or a given one, each in a directory of its own.
 #[test]
-fn a_name_makes_a_directory_of_its_own() {
+fn a_run_without_a_place_gets_one_of_its_own() {
     let folder = Folder::new();
-    let options = folder.options(&["--device", "cpu", "--epochs", "1", "--name", "my run"]);
-    for _ in 0..2 {
+    let run = |more: &[&str]| -> String {
+        let options = folder.options(&[&["--device", "cpu", "--epochs", "1"], more].concat());
         let output = command(&strings(&options)).current_dir(folder.path("")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(&strings(&options), &output) + &text(&output.stderr)
+    };
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(folder.path("runs")).into_iter().flatten();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert!(run(&["--no-save"]).contains("; not saved"));
+    assert!(names().is_empty());
+    for more in [&[][..], &[], &["--json"], &["--seed", "3"], &["--name", "my run"], &["--name", "my run"]] {
+        let said = run(more);
+        let names = names();
+        let new = names.iter().find(|name| said.contains(&format!("; saved in runs/{name}\n")));
+        let new = new.unwrap_or_else(|| panic!("{said} in {names:?}"));
+        assert!(folder.path("runs").join(new).join("result.json").is_file());
     }
-    let entries = std::fs::read_dir(folder.path("runs")).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    assert_eq!(names.len(), 2, "{names:?}");
-    assert!(names[0].starts_with("my-run-") && names[1] == format!("{}-2", names[0]), "{names:?}");
+    let names = names();
+    let hash = names.iter().find_map(|name| name.strip_suffix("-2")?.strip_prefix("data-")).expect("a second run");
+    assert!(hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
+    let of = |prefix: &str| names.iter().filter(|name| name.starts_with(prefix)).count();
+    assert_eq!((of(&format!("data-{hash}")), of("data-"), of("my-run-"), names.len()), (3, 4, 2, 6), "{names:?}");
+}
+
+#[test]
+fn a_run_that_cannot_be_kept_says_what_to_do() {
+    let folder = Folder::new();
+    folder.write("runs", "in the way");
+    let arguments = ["train", "--data", "iris", "--epochs", "1", "--device", "cpu"];
+    let output = command(&arguments).current_dir(folder.path("")).output().unwrap();
+    let message = program::failure(&arguments, 3, &output);
+    assert!(message.contains("runs: ") && message.contains("--out") && message.contains("--no-save"), "{message}");
+    for more in [["--out", "run"], ["--name", "run"], ["--resume", "run"]] {
+        program::refused(&[&arguments[..], &["--no-save"], &more].concat(), 2, &["--no-save", more[0]]);
+    }
 }

@@ -17,6 +17,7 @@ mod train;
 
 use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
+use crate::report::percent;
 use crate::run::Model;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -178,11 +179,6 @@ fn check_free(path: &Path, force: bool) -> Result<()> {
         return Err(Error::file(path, "already exists; give another name, or --force to replace it"));
     }
     Ok(())
-}
-
-/// An error rate for people.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `homeostat predict`: what a saved model answers to samples or images, one by one.
 
+use super::data::Place;
 use super::{Functions, percent, say, tell};
 use crate::config::Config;
 use crate::data::{DataSet, Image, Split};
@@ -20,9 +21,12 @@ pub struct Predict {
     /// A model.safetensors
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// mnist, iris, idx:DIR, csv:FILE, npz:FILE, a PNG file or a directory of PNG files [default: what it was trained on]
+    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE; or a PNG file or a directory of PNG files
+    /// [default: what it was trained on]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Samples of the data set [default: test where there is such a set, else all]
     #[arg(long, value_enum)]
     split: Option<Part>,
@@ -149,7 +153,7 @@ impl Predict {
         if self.no_centre {
             return Err(Error::config(format!("--no-centre: is for images, and {name} is a data set; leave it out")));
         }
-        let data = DataSet::open(name)?;
+        let data = DataSet::open_in(name, &self.place.search())?;
         model.check_data(&data)?;
         let rows = self.rows(&data, config)?;
         Ok(Source::Rows(data, rows))

@@ -10,7 +10,7 @@ use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Context};
 use crate::population::{MemberState, Population};
-use crate::run::{self, Checkpoint, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, default_name, to_json};
+use crate::run::{self, Checkpoint, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, to_json};
 use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -35,17 +35,21 @@ pub struct Train {
     settings: Config,
     #[command(flatten)]
     place: Place,
-    /// Directory for everything that the run leaves; without it and --name nothing is saved
+    /// Directory for everything that the run leaves [default: runs/NAME-HASH, with the hash of the settings, and a number
+    /// where that is taken]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
-    /// The same in runs/NAME-HASH, with the hash of the settings, and a number where that is taken
+    /// NAME of the directory in runs [default: that of the data set]
     #[arg(long, value_name = "NAME", conflicts_with = "out", help_heading = "Run")]
     name: Option<String>,
+    /// Leave nothing
+    #[arg(long, conflicts_with_all = ["out", "name"], help_heading = "Run")]
+    no_save: bool,
     /// Replace the run that --out already holds
     #[arg(long, requires = "out", help_heading = "Run")]
     force: bool,
     /// Go on with the run in this directory from its newest checkpoint
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "name", "config", "preset"], help_heading = "Run")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "name", "no_save", "config", "preset"], help_heading = "Run")]
     resume: Option<PathBuf>,
     /// Keep the state every so many epochs, or steps:K; 0 = never
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Run")]
@@ -112,18 +116,25 @@ impl Train {
         let mut directory = self.directory(&config)?;
         let progress = checkpoint.map(|checkpoint| checkpoint.progress);
         let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
+        let mut last = None;
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device))?;
             directory.log(&format!("epoch {}, batch {}, on {device}", position.epoch, position.batch));
             if self.resume.is_some() {
-                directory.rewind(position.epoch)?;
+                last = directory.rewind(position.epoch)?;
             }
         }
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, interrupt);
+        if let (Some(patience), Some((_, best))) = (config.early_stopping, progress.as_ref().and_then(|p| p.best))
+            && position.epoch > best + patience
+        {
+            // The end was decided before the run was stopped, while one more epoch was under way.
+            trainer.end_after(best + patience + 1);
+        }
         let mut follower = Follower {
             progress: Progress::new(&population, self.quiet, self.json),
             json: self.json,
-            last: None,
+            last,
             best: progress.as_ref().and_then(|progress| progress.best),
             seconds_before: progress.map_or(0.0, |progress| progress.seconds),
             started,
@@ -149,10 +160,9 @@ impl Train {
 
         let Follower { directory, last, .. } = follower;
         let last = last.ok_or_else(|| Error::Run("no epoch was trained".into()))?;
-        let saved = directory.as_ref().map_or_else(
-            || "not saved; give --out DIR or --name NAME".to_owned(),
-            |directory| format!("saved in {}", directory.path().display()),
-        );
+        let saved = directory
+            .as_ref()
+            .map_or_else(|| "not saved".to_owned(), |directory| format!("saved in {}", directory.path().display()));
         let seconds = follower.seconds_before + started.elapsed().as_secs_f64();
         let result = RunResult { last, config, device, version: env!("CARGO_PKG_VERSION"), seconds };
         if let Some(directory) = directory {
@@ -172,24 +182,19 @@ impl Train {
         }
     }
 
-    /// Creates, or opens again, the directory of the run, where it has one.
+    /// Creates, or opens again, the directory of the run, unless nothing is to be left.
     fn directory(&self, config: &Config) -> Result<Option<RunDirectory>> {
         if let Some(directory) = &self.resume {
             return RunDirectory::resume(directory, self.keep).map(Some);
         }
-        if let Some(out) = &self.out {
-            return RunDirectory::create(out, self.force, config, self.keep).map(Some);
+        if self.no_save {
+            return Ok(None);
         }
-        let Some(name) = &self.name else { return Ok(None) };
-        let name = default_name(name, config);
-        let mut path = Path::new("runs").join(&name);
-        for number in 2.. {
-            if RunDirectory::check(&path, false).is_ok() {
-                break;
-            }
-            path = Path::new("runs").join(format!("{name}-{number}"));
-        }
-        RunDirectory::create(&path, false, config, self.keep).map(Some)
+        let path = match &self.out {
+            Some(out) => out.clone(),
+            None => RunDirectory::reserve(self.name.as_deref(), config)?,
+        };
+        RunDirectory::create(&path, self.force, config, self.keep).map(Some)
     }
 
     /// The settings of the run to go on with. Only where it runs may change: anything else would make another run of it.
@@ -313,6 +318,7 @@ impl Follower {
             position,
             steps: state.steps,
             samples_since_tick: state.samples_since_tick,
+            running_samples: state.running.samples,
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
             best: self.best,
         };

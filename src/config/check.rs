@@ -163,7 +163,7 @@ impl Config {
         match (&self.trace, self.replay) {
             (Some(_), Some(_)) => Ok(()),
             _ => Err(Error::config(
-                "--rule replay: needs --trace FILE, from a run of --rule psi with --out, and --replay global, layer, shuffle or random",
+                "--rule replay: needs --trace FILE, from a run of --rule psi, and --replay global, layer, shuffle or random",
             )),
         }
     }

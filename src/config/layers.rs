@@ -91,10 +91,10 @@ impl Config {
     /// Of the settings as parsed from a command line, those that the user really typed.
     ///
     /// # Errors
-    /// If a number is too large for a record.
+    /// If a number is too large for a record, or a path is not UTF-8.
     pub fn typed(&self, matches: &clap::ArgMatches) -> Result<toml::Table> {
-        let mut table =
-            toml::Table::try_from(self).map_err(|e| Error::config(format!("a number is too large: {e}")))?;
+        let mut table = toml::Table::try_from(self)
+            .map_err(|e| Error::config(format!("a number is too large, or a path not UTF-8: {e}")))?;
         let source = |key: &str| matches.value_source(&key.replace('-', "_"));
         table.retain(|key, _| source(key) == Some(clap::parser::ValueSource::CommandLine));
         Ok(table)
@@ -103,6 +103,10 @@ impl Config {
     const THRESHOLD_KEYS: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
 
     /// The settings as a TOML table, keys as on the command line.
+    ///
+    /// # Panics
+    /// If a number is above `i64::MAX` or a path is not UTF-8, which TOML cannot say; [`Self::overlay`] and the command line
+    /// let neither through.
     #[must_use]
     pub fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).expect("a configuration is a flat table")

@@ -16,7 +16,7 @@ mod samples;
 mod update;
 mod vectorised;
 
-pub use peaks::peaks;
+pub(crate) use peaks::peaks;
 pub(crate) use product::{View, multiply};
 
 use crate::config::Precision;

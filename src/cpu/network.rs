@@ -51,7 +51,7 @@ impl Network {
             panels: vec![0.0; blocks * layout::block(batch) * widest],
             rows: 0,
             lowest_delta: 0,
-            running: Tally::default(),
+            running: Tally::from_running(&state.running),
             layout,
         };
         network.alphas_changed(config);
@@ -103,9 +103,10 @@ impl Network {
         self.alphas_changed(config);
     }
 
-    /// The whole state, observed sums included.
+    /// The whole state, sums included.
     pub fn state(&self, steps: u32, samples_since_tick: u64) -> MemberState {
-        MemberState { steps, samples_since_tick, layers: self.layers.iter().map(Layer::state).collect() }
+        let layers = self.layers.iter().map(Layer::state).collect();
+        MemberState { steps, samples_since_tick, running: self.running.to_running(), layers }
     }
 
     /// Loss and error over `rows` with the weights as they are.

@@ -2,6 +2,7 @@
 
 use super::elementwise::{exp, logistic};
 use crate::config::{Loss, Output};
+use crate::population::RunningScore;
 use crate::psi::Slot;
 
 /// Sums over some samples.
@@ -13,6 +14,21 @@ pub struct Tally {
     pub wrong: u64,
     /// Samples.
     pub samples: u64,
+}
+
+impl Tally {
+    /// The sums as a state keeps them.
+    pub fn to_running(self) -> RunningScore {
+        let sums = if self.samples > 0 { vec![[self.loss, 0.0, self.wrong as f64]] } else { vec![] };
+        RunningScore { samples: self.samples, sums }
+    }
+
+    /// The inverse of [`Self::to_running`], and the totals of what another engine has summed up.
+    pub fn from_running(running: &RunningScore) -> Self {
+        let part = |&[loss, excess, wrong]: &[f64; 3]| Self { loss: loss - excess, wrong: wrong as u64, samples: 0 };
+        let start = Self { samples: running.samples, ..Self::default() };
+        running.sums.iter().map(part).fold(start, |sum, part| sum + part)
+    }
 }
 
 impl std::ops::Add for Tally {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Set {
     /// What `--data` takes.
     pub name: &'static str,
-    /// Size of a sample.
+    /// Size of a sample: `[rows, columns]` of an image, else the number of features.
     pub shape: &'static [u64],
     /// Number of classes.
     pub classes: usize,

@@ -44,13 +44,13 @@ pub const BYTE_SCALE: f32 = 1.0 / 255.0;
 pub struct DataSet {
     /// The name it was asked for by (`mnist`, `csv:FILE`, …).
     pub name: String,
-    /// n_0.
+    /// Features of a sample, n_0.
     pub features: usize,
     /// Number of classes, n_L.
     pub classes: usize,
     /// All rows: the training samples, then those of the canonical test set.
     pub samples: Samples,
-    /// The class of each row.
+    /// The class of each row, 0 … `classes` − 1.
     pub labels: Vec<u32>,
     /// Rows in the canonical test set (the last ones); 0 where the data has none.
     pub test_rows: usize,

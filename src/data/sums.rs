@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Name of the file of recorded sums, in the format of `sha256sum` and under the names of the unpacked files.
-pub const SUMS: &str = "SHA256SUMS";
+pub(crate) const SUMS: &str = "SHA256SUMS";
 
 /// SHA-256 of what the IDX file at `path` unpacks to, in hexadecimal.
 ///

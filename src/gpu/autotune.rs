@@ -184,8 +184,7 @@ impl GpuEngine {
         let plan = Plan::choose(product, &population, |_| found.next().expect("one tile per product, in order"));
         self.adopt(plan)?;
         self.try_persistent()?;
-        self.set_state(initial)?;
-        self.forget_scores()
+        self.set_state(initial)
     }
 
     /// Takes the persistent kernel if whole steps are faster with it.

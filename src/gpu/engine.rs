@@ -182,13 +182,6 @@ impl GpuEngine {
         Plan::can_persist(&self.population) && offers(&self.context, &self.population)
     }
 
-    /// Forgets what steps have summed up since the last report.
-    pub(super) fn forget_scores(&mut self) -> Result<()> {
-        self.running_samples = 0;
-        self.queue.encoder(&self.context).clear_buffer(&self.buffers.scores, 0, None);
-        self.queue.finish(&self.context)
-    }
-
     /// Bytes of GPU memory that the buffers take.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
@@ -374,7 +367,13 @@ impl Engine for GpuEngine {
                 arenas[arena as usize] = self.read(&buffer)?;
             }
         }
-        Ok(self.layout.unpack(&arenas, self.steps, self.samples_since_tick))
+        let mut states = self.layout.unpack(&arenas, self.steps, self.samples_since_tick);
+        if self.running_samples > 0 {
+            let scores = self.read(&self.buffers.scores.clone())?;
+            let running = report::unpack_running(&self.layout, &scores, self.running_samples);
+            states.iter_mut().zip(running).for_each(|(state, running)| state.running = running);
+        }
+        Ok(states)
     }
 
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
@@ -385,10 +384,13 @@ impl Engine for GpuEngine {
                 self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&arenas[arena as usize]));
             }
         }
+        let scores = report::pack_running(&self.layout, state);
+        self.context.queue.write_buffer(&self.buffers.scores, 0, bytemuck::cast_slice(&scores));
         let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
         self.alpha0 = state.iter().map(alpha0).collect();
         self.steps = state[0].steps;
         self.samples_since_tick = state[0].samples_since_tick;
+        self.running_samples = state[0].running.samples;
         let prefix = |member: &MemberState| {
             report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))
         };

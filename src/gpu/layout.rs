@@ -61,7 +61,7 @@ pub enum RatePlane {
 /// Number of [`RatePlane`]s.
 pub const RATE_PLANES: usize = 6;
 
-/// One row of the layer table, as the shaders read it.
+/// One row of the layer table, as the shaders read it. Offsets count `vec4`s, as what is named with a 4 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Layer {
@@ -141,7 +141,7 @@ pub enum Region {
 /// Number of [`Region`]s.
 pub const REGIONS: usize = 4;
 
-/// All strides and launch sizes of one population under one plan.
+/// All strides and launch sizes of one population under one plan. What is named with a 4 counts `vec4`s.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// P.

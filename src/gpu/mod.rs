@@ -19,7 +19,6 @@ mod state;
 mod step;
 mod timing;
 
-pub use buffers::Buffers;
 pub use context::{AdapterSummary, Context, Pick};
 pub use engine::{GpuEngine, Options};
 pub use layout::{Layer, Layout, Step};

@@ -248,6 +248,9 @@ impl Product {
     }
 
     /// The tile to take without measuring: the largest that still keeps the GPU busy with `members` networks.
+    ///
+    /// # Panics
+    /// If no tile has as many strands as the shapes, which none of [`Shapes`] makes happen.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
         let menu = self.menu(shapes);

@@ -6,7 +6,7 @@ use super::queue;
 use super::state::{Arena, Place};
 use crate::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::error::{Error, Result};
-use crate::population::{Population, rates};
+use crate::population::{MemberState, Population, RunningScore, rates};
 use crate::rules;
 use futures_intrusive::channel::shared::oneshot_channel;
 
@@ -82,6 +82,34 @@ pub fn alpha_spans(layout: &Layout, rule: rules::Rule) -> impl Iterator<Item = (
     })
 }
 
+/// What a score region of `scores` has summed up: losses, their excess and wrong answers, one entry per place in a batch.
+fn sums<'a>(layout: &Layout, scores: &'a [f32], member: usize, region: Region) -> impl Iterator<Item = [f64; 3]> + 'a {
+    let floats = 4 * layout.region;
+    let first = (member * REGIONS + region as usize) * floats;
+    scores[first..first + floats].chunks_exact(4).map(|entry| [entry[0], entry[1], entry[2]].map(f64::from))
+}
+
+/// The running scores of every member over `samples` samples.
+pub fn unpack_running(layout: &Layout, scores: &[f32], samples: u64) -> Vec<RunningScore> {
+    let places = layout.batch_size;
+    let sums = |member| sums(layout, scores, member, Region::Running).take(places).collect();
+    (0..layout.members).map(|member| RunningScore { samples, sums: sums(member) }).collect()
+}
+
+/// The inverse of [`unpack_running`], all other regions zero. A sum that another engine keeps in f64 becomes an f32 and what
+/// that is too much.
+pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
+    let mut scores = vec![0.0; layout.members * REGIONS * layout.region * 4];
+    for (state, regions) in states.iter().zip(scores.chunks_exact_mut(REGIONS * layout.region * 4)) {
+        let entries = regions[Region::Running as usize * layout.region * 4..].chunks_exact_mut(4);
+        for (entry, &[loss, excess, wrong]) in entries.zip(&state.running.sums) {
+            let sum = loss as f32;
+            entry.copy_from_slice(&[sum, (excess + (f64::from(sum) - loss)) as f32, wrong as f32, 0.0]);
+        }
+    }
+    scores
+}
+
 impl Pending {
     /// Waits and adds up. `alpha0[member][layer]` are the rates the αs started from. Beside the report returns how many
     /// layers from the first are frozen in every member (see [`frozen_prefix`]).
@@ -93,19 +121,17 @@ impl Pending {
         alpha0: &[Vec<Vec<f32>>],
     ) -> Result<(Report, usize, wgpu::Buffer)> {
         let (floats, buffer) = self.readback.take(context)?;
-        let region_floats = 4 * layout.region;
         let [train, validation, test] =
             [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
-            let first = (member * REGIONS + region as usize) * region_floats;
             let (mut loss, mut wrong) = (0.0, 0.0);
-            for entry in floats[first..first + region_floats].chunks_exact(4) {
-                loss += f64::from(entry[0]) - f64::from(entry[1]);
-                wrong += f64::from(entry[2]);
+            for [sum, excess, answers] in sums(layout, &floats, member, region) {
+                loss += sum - excess;
+                wrong += answers;
             }
             Score { loss: loss / samples as f64, error: wrong / samples as f64 }
         };
-        let mut next = layout.members * REGIONS * region_floats;
+        let mut next = layout.members * REGIONS * layout.region * 4;
         let rule = population.shared().rule;
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();

@@ -2,7 +2,7 @@
 //! lies where; packing and unpacking both follow it.
 
 use super::layout::{LANES, Layer, Layout, PLANES, Plane, RatePlane};
-use crate::population::{LayerState, MemberState};
+use crate::population::{LayerState, MemberState, RunningScore};
 use crate::psi::Slot;
 
 /// The buffers that hold training state.
@@ -174,7 +174,7 @@ impl Layout {
         arenas
     }
 
-    /// The inverse of [`Self::pack`].
+    /// The inverse of [`Self::pack`]; the running score lies elsewhere, see [`super::report`].
     #[must_use]
     pub fn unpack(&self, arenas: &Arenas, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
         let layer_state = |member: usize, layer: &Layer| {
@@ -197,6 +197,7 @@ impl Layout {
             .map(|member| MemberState {
                 steps,
                 samples_since_tick,
+                running: RunningScore::default(),
                 layers: self.layers.iter().map(|layer| layer_state(member, layer)).collect(),
             })
             .collect()

@@ -17,6 +17,7 @@ mod text;
 
 pub use plots::{Curves, bcm, psi};
 pub use text::escape;
+pub(crate) use text::percent;
 
 use crate::error::Result;
 use html::Page;

@@ -1,10 +1,10 @@
 //! The page of several runs: their curves over each other, their outcomes and the settings they differ in side by side.
 
 use super::html::Page;
-use super::single::{SCORES, loss_scale, over_epochs, percent, settings};
+use super::single::{SCORES, loss_scale, over_epochs, settings};
 use super::source::Run;
 use super::svg::{COLOURS, Chart, Scale, colour};
-use super::text::number;
+use super::text::{number, percent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the page.

@@ -4,7 +4,7 @@
 use super::html::Page;
 use super::source::Run;
 use super::svg::{Chart, Scale, colour};
-use super::text::number;
+use super::text::{number, percent};
 use super::{answers, rates};
 use crate::config::{Config, Rule, Theta};
 use crate::run::Model;
@@ -62,11 +62,6 @@ fn description(run: &Run) -> String {
 fn widths(model: &Model) -> Vec<String> {
     let first = model.layers.first().map(|layer| layer.n_in);
     first.into_iter().chain(model.layers.iter().map(|layer| layer.n_out)).map(|n| n.to_string()).collect()
-}
-
-/// An error rate for people.
-pub fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
 }
 
 fn headline(run: &Run) -> Vec<(String, String)> {

@@ -1,5 +1,5 @@
 //! The learning rules: what one weight does with its gradient. A rule is a shader `shaders/rules/STEM.wgsl` and its host
-//! twin here, a type that implements [`Learn`]; the enum [`Rule`] and the table below it are all else that knows the
+//! twin here, a type that implements `Learn`; the enum [`Rule`] and the table below it are all else that knows the
 //! rules apart (see CONTRIBUTING.md).
 //!
 //! Everywhere g = −∂E/∂w, the mean over the batch, so that a step *along* g descends; `alpha` is the factor that ψ, a
@@ -13,13 +13,13 @@ mod irprop_minus;
 mod lipschitz;
 mod rprop;
 
-pub use adam::Adam;
-pub use delta_bar_delta::DeltaBarDelta;
-pub use gradient::Gradient;
-pub use idbd::Idbd;
-pub use irprop_minus::IrpropMinus;
-pub use lipschitz::Lipschitz;
-pub use rprop::Rprop;
+pub(crate) use adam::Adam;
+pub(crate) use delta_bar_delta::DeltaBarDelta;
+pub(crate) use gradient::Gradient;
+pub(crate) use idbd::Idbd;
+pub(crate) use irprop_minus::IrpropMinus;
+pub(crate) use lipschitz::Lipschitz;
+pub(crate) use rprop::Rprop;
 
 use crate::config::{Config, choices};
 use clap::ValueEnum;
@@ -57,7 +57,7 @@ choices! {
 
 /// What a step reads beside the weight itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The rule's constants, from [`Learn::constants`].
     pub constants: [f32; 4],
     /// Number of this step, from 1.
@@ -66,7 +66,7 @@ pub struct Environment {
 
 /// A weight and what the rule remembers about it between steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell<const N: usize> {
+pub(crate) struct Cell<const N: usize> {
     /// w.
     pub w: f32,
     /// The rule's memory.
@@ -74,7 +74,7 @@ pub struct Cell<const N: usize> {
 }
 
 /// A learning rule with `N` floats of memory per weight.
-pub trait Learn<const N: usize> {
+pub(crate) trait Learn<const N: usize> {
     /// The WGSL twin: `fn learn`.
     const SHADER: &'static str;
     /// Whether `alpha` starts as α0; else it starts as 1 and the rule keeps rates of its own.
@@ -160,33 +160,33 @@ impl Rule {
 
 /// Floats that every weight remembers between steps.
 #[must_use]
-pub fn memory_per_weight(config: &Config) -> usize {
+pub(crate) fn memory_per_weight(config: &Config) -> usize {
     with_own_memory!(config.rule, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.momentum > 0.0))
 }
 
 /// The memory of one weight before the first step.
 #[must_use]
-pub fn initial_memory(config: &Config) -> Vec<f32> {
+pub(crate) fn initial_memory(config: &Config) -> Vec<f32> {
     let momentum = vec![0.0; memory_per_weight(config)];
     with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
 }
 
 /// What α starts as.
 #[must_use]
-pub fn initial_alpha(config: &Config) -> f32 {
+pub(crate) fn initial_alpha(config: &Config) -> f32 {
     let alpha0 = config.alpha0 as f32;
     with_own_memory!(config.rule, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
 }
 
 /// The rule's constants as the kernels read them.
 #[must_use]
-pub fn constants(config: &Config) -> [f32; 4] {
+pub(crate) fn constants(config: &Config) -> [f32; 4] {
     with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
 }
 
 /// The rate that a weight keeps in the first float of its memory, where the rule has such rates.
 #[must_use]
-pub fn own_rate(rule: Rule, first: f32) -> Option<f32> {
+pub(crate) fn own_rate(rule: Rule, first: f32) -> Option<f32> {
     with_own_memory!(rule, Kind, N => <Kind as Learn<N>>::rate(first), None)
 }
 

@@ -2,18 +2,22 @@
 //! Going on from one equals not having stopped, to the last bit on one device.
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
-//! [slots, 4] and `.observed` [slots, 2], all F32, see [`crate::population::LayerState`]. Metadata `config`, `progress` and
-//! `crc32`, that of the progress and of all tensors in the order above.
+//! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::population::LayerState`]; then `running` F64
+//! [entries, 3], see [`RunningScore`]. Metadata `config`, `progress` and `crc32`, that of the progress and of all tensors in
+//! the order above.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::population::{LayerState, MemberState};
+use crate::population::{LayerState, MemberState, RunningScore};
 use crate::psi::Slot;
 use crate::trainer::Position;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
+
+/// Name of the tensor of running sums.
+const RUNNING: &str = "running";
 
 /// Where a run stands beside its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub struct Progress {
     pub steps: u32,
     /// Samples since the last tick.
     pub samples_since_tick: u64,
+    /// Samples since the last report.
+    pub running_samples: u64,
     /// Seconds that the run has taken.
     pub seconds: f64,
     /// The best validation error so far and its epoch.
@@ -61,17 +67,21 @@ impl Checkpoint {
         let progress = super::to_json(&self.progress)?;
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(progress.as_bytes());
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![];
         for (l, layer) in self.state.layers.iter().enumerate() {
             for (name, values) in arrays(layer) {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 checksum.update(&bytes);
-                tensors.push((format!("layers.{l}.{name}"), vec![values.len()], bytes));
+                tensors.push((format!("layers.{l}.{name}"), Dtype::F32, vec![values.len()], bytes));
             }
         }
+        let sums = &self.state.running.sums;
+        let bytes: Vec<u8> = sums.as_flattened().iter().flat_map(|value| value.to_le_bytes()).collect();
+        checksum.update(&bytes);
+        tensors.push((RUNNING.to_owned(), Dtype::F64, vec![sums.len(), 3], bytes));
         let views = tensors
             .iter()
-            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = HashMap::from([
@@ -128,11 +138,23 @@ impl Checkpoint {
                 observed: next().chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
             });
         }
+        let tensor = file.tensor(RUNNING).map_err(|_| wrong(format!("tensor {RUNNING} is missing")))?;
+        checksum.update(tensor.data());
+        let sums = match (tensor.dtype(), tensor.shape()) {
+            (Dtype::F64, [_, 3]) => tensor.data().as_chunks::<8>().0.as_chunks::<3>().0.iter(),
+            (dtype, shape) => {
+                return Err(wrong(format!(
+                    "tensor {RUNNING} has type {dtype:?} and shape {shape:?}, expected F64 [_, 3]"
+                )));
+            }
+        };
+        let sums = sums.map(|sums| sums.map(f64::from_le_bytes)).collect();
         let found = format!("{:08x}", checksum.finalize());
         if *metadata("crc32")? != found {
             return Err(wrong("is damaged: its checksum does not fit its contents".into()));
         }
-        let Progress { steps, samples_since_tick, .. } = progress;
-        Ok(Self { progress, state: MemberState { steps, samples_since_tick, layers } })
+        let Progress { steps, samples_since_tick, running_samples, .. } = progress;
+        let running = RunningScore { samples: running_samples, sums };
+        Ok(Self { progress, state: MemberState { steps, samples_since_tick, running, layers } })
     }
 }

@@ -46,11 +46,14 @@ pub struct RunDirectory {
     keep: usize,
 }
 
-/// The name of the directory of a run that was given none: `<name>-<hash of the settings>`.
-#[must_use]
-pub fn default_name(name: &str, config: &Config) -> String {
-    let word: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+/// `NAME-HASH`, with the hash of the settings. Without a name it is the data set's, which for `csv:some/digits.csv` is
+/// `digits`.
+fn default_name(name: Option<&str>, config: &Config) -> String {
+    let source = config.data.split_once(':').map_or(config.data.as_str(), |(_, path)| path);
+    let stem = Path::new(source).file_stem().map(|stem| stem.to_string_lossy());
+    let word: String = (name.or(stem.as_deref()).unwrap_or("run").chars())
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .collect();
     let settings = Config { device: String::new(), ..config.clone() }.to_table().to_string();
     format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
 }
@@ -85,6 +88,33 @@ impl RunDirectory {
                 taken.join(", ")
             ),
         ))
+    }
+
+    /// Makes a new, empty directory for a run that was given none: `runs/NAME-HASH`, with the hash of the settings and, where
+    /// that is taken, a number. Without a `name` it bears the data set's.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn reserve(name: Option<&str>, config: &Config) -> Result<PathBuf> {
+        let refuse = |path: &Path, e: std::io::Error| {
+            let reason = format!("cannot create the directory: {e}; give another place with --out, or --no-save");
+            Err(Error::file(path, reason))
+        };
+        let (runs, name) = (Path::new("runs"), default_name(name, config));
+        if let Err(e) = fs::create_dir_all(runs) {
+            return refuse(runs, e);
+        }
+        let mut path = runs.join(&name);
+        let mut number = 1;
+        // Two runs that start at once must not take the same: only one of them is told that it made it.
+        while let Err(e) = fs::create_dir(&path) {
+            if e.kind() != std::io::ErrorKind::AlreadyExists {
+                return refuse(&path, e);
+            }
+            number += 1;
+            path = runs.join(format!("{name}-{number}"));
+        }
+        Ok(path)
     }
 
     /// Creates the directory, removes the files of an earlier run if `force`, and records the settings. Keeps the newest
@@ -226,19 +256,21 @@ impl RunDirectory {
         self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
     }
 
-    /// Keeps the metrics before `epoch` and forgets the others, which are about to be made again.
+    /// Keeps the metrics before `epoch`, of which it returns the last, and forgets the others, which are about to be made
+    /// again.
     ///
     /// # Errors
     /// If they cannot be read or written.
-    pub fn rewind(&mut self, epoch: u32) -> Result<()> {
+    pub fn rewind(&mut self, epoch: u32) -> Result<Option<EpochMetrics>> {
         let path = self.path.join(METRICS);
         let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
         // A line that the end of the process cut off is no line.
         let lines = text.lines().filter_map(|line| serde_json::from_str::<EpochMetrics>(line).ok());
-        let kept: Vec<EpochMetrics> = lines.filter(|metrics| metrics.epoch < epoch).collect();
+        let mut kept: Vec<EpochMetrics> = lines.filter(|metrics| metrics.epoch < epoch).collect();
         self.metrics.set_len(0).map_err(|e| Error::file(&path, e))?;
         self.table.set_len(0).map_err(|e| Error::file(self.path.join(TABLE), e))?;
-        kept.iter().try_for_each(|metrics| self.write_lines(metrics))
+        kept.iter().try_for_each(|metrics| self.write_lines(metrics))?;
+        Ok(kept.pop())
     }
 
     /// Writes a checkpoint and removes those that are too many.

@@ -13,7 +13,7 @@ mod trace;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use confusion::{ClassScore, Confusion};
-pub use directory::{RunDirectory, default_name};
+pub use directory::RunDirectory;
 pub use model::{Alpha, Model, ModelLayer, Tensor};
 pub use predict::Predictions;
 pub(crate) use predict::{BLOCK, first_largest};
@@ -48,7 +48,7 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
 ///
 /// # Errors
 /// If it cannot be written; the old file is then still there.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -21,7 +21,8 @@ pub struct Trace {
     pub config: Config,
     /// T of the run.
     pub ticks: u32,
-    /// Per layer and slot, in the order of [`crate::population::LayerState::slots`].
+    /// The tick at which each slot triggered, from 1; 0 = never. Per layer, in the order of
+    /// [`crate::population::LayerState::slots`].
     pub onsets: Vec<Vec<u32>>,
     /// Weights that share a slot, per layer.
     weights_per_slot: Vec<usize>,

@@ -62,11 +62,15 @@ pub fn status(plan: &Plan, results: &Results) -> Result<Status> {
     let mut all = ArmStatus::default();
     let mut arms: Vec<ArmStatus> = vec![];
     each(plan, results, |run, record| {
-        if arms.last().is_none_or(|arm| arm.arm != run.arm) {
-            arms.push(ArmStatus { arm: run.arm.clone(), ..ArmStatus::default() });
-        }
         all.count(record.as_ref());
-        arms.last_mut().expect("pushed").count(record.as_ref());
+        match arms.last_mut().filter(|arm| arm.arm == run.arm) {
+            Some(arm) => arm.count(record.as_ref()),
+            None => {
+                let mut arm = ArmStatus { arm: run.arm.clone(), ..ArmStatus::default() };
+                arm.count(record.as_ref());
+                arms.push(arm);
+            }
+        }
         Ok(())
     })?;
     Ok(Status { name: plan.name.clone(), hash: plan.hash.clone(), all, arms })

@@ -357,7 +357,9 @@ fn homeostat(root: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> O
     for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
-    command.env("HOMEOSTAT_DATA", root).envs(environment.iter().copied()).args(arguments).output().unwrap()
+    let own = tempfile::tempdir().unwrap();
+    command.env("HOMEOSTAT_DATA", root).envs(environment.iter().copied()).args(arguments);
+    command.current_dir(own.path()).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -396,7 +398,19 @@ fn the_program_fetches_lists_verifies_and_trains() {
     assert!(find("kmnist")["path"].is_null());
     assert_eq!(find("mine")["shape"], serde_json::json!([8, 8]));
     assert!(succeed(&["data", "list"]).contains("not here"));
-    succeed(&["train", "--data", "mine", "--epochs", "1", "--hidden", "4", "--device", "cpu", "--quiet"]);
+    let kept = tempfile::tempdir().unwrap();
+    let (out, model) = (kept.path().join("run"), kept.path().join("run/model.safetensors"));
+    let [out, model, root_name] = [out.as_path(), model.as_path(), root.path()].map(|path| path.to_str().unwrap());
+    let train = ["train", "--data", "mine", "--epochs", "1", "--hidden", "4", "--device", "cpu", "--quiet"];
+    succeed(&[&train[..], &["--out", out]].concat());
+    // A model's own data set is found where it was found for training.
+    let nowhere = [("HOMEOSTAT_DATA", "")];
+    assert!(!homeostat(root.path(), &nowhere, &["predict", model]).status.success());
+    for command in ["predict", "eval"] {
+        let output = homeostat(root.path(), &nowhere, &[command, model, "--data-dir", root_name]);
+        assert!(output.status.success(), "{command}: {}", text(&output.stderr));
+    }
+    assert_eq!(text(&homeostat(root.path(), &[], &["predict", model]).stdout).lines().count(), 10);
     let labels = root.path().join("mine/t10k-labels-idx1-ubyte.gz");
     std::fs::write(labels, gzip(&idx(&[10], 3, 99))).unwrap();
     assert!(fail(&["data", "verify", "mine"], 3).contains("t10k-labels-idx1-ubyte.gz"));

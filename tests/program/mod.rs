@@ -2,13 +2,22 @@
 
 #![allow(dead_code)]
 
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// What the program does with these arguments.
+/// The program with these arguments, not yet started.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+    command.args(arguments);
+    command
+}
+
+/// What the program does with these arguments, started in a folder that goes when it ends: runs are kept by default.
 pub fn homeostat(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_homeostat")).args(arguments).output().expect("the program starts")
+    let folder = tempfile::tempdir().expect("a folder");
+    command(arguments).current_dir(folder.path()).output().expect("the program starts")
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -34,9 +43,38 @@ pub fn succeed(arguments: &[&str]) -> String {
     success(arguments, &homeostat(arguments))
 }
 
+/// stdout and stderr of a run that must succeed.
+pub fn both(arguments: &[&str]) -> (String, String) {
+    let output = homeostat(arguments);
+    (success(arguments, &output), text(&output.stderr))
+}
+
 /// stderr of a run that must end with `code`.
 pub fn fail(arguments: &[&str], code: i32) -> String {
     failure(arguments, code, &homeostat(arguments))
+}
+
+/// A run that must end with `code` and a message that contains all `parts`.
+pub fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
+    let message = fail(arguments, code);
+    for part in parts {
+        assert!(message.contains(part), "{arguments:?}: `{part}` is not in `{message}`");
+    }
+}
+
+/// The objects in a file of lines.
+pub fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What must not differ between two runs of the same settings.
+pub fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
+    for line in &mut metrics {
+        let object = line.as_object_mut().unwrap();
+        object.remove("seconds");
+        object.remove("samples_per_second");
+    }
+    metrics
 }
 
 /// A folder that goes with the test.
@@ -55,8 +93,11 @@ impl Folder {
         self.path(name).to_str().unwrap().to_owned()
     }
 
+    /// Writes a file, in a folder of its own where `name` says so; returns its path.
     pub fn write(&self, name: &str, content: &str) -> String {
-        std::fs::write(self.path(name), content).unwrap();
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
         self.name(name)
     }
 }
