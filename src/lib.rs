@@ -67,6 +67,7 @@
 //! ```
 
 pub mod bench;
+pub mod bytes;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -2,7 +2,7 @@
 
 use super::data::Place;
 use super::progress::Progress;
-use super::{interrupt_flag, percent, say, tell};
+use super::{dry_run, interrupt_flag, percent, say, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -53,6 +53,9 @@ pub struct Train {
     /// Checkpoints to keep, the newest
     #[arg(long, value_name = "K", default_value_t = 2, help_heading = "Run")]
     keep: usize,
+    /// Tell what the run would take – memory array by array, limits, steps, files – and whether it fits; train nothing
+    #[arg(long, help_heading = "Run")]
+    dry_run: bool,
     /// Print JSON on stdout: one object per epoch, last the result
     #[arg(long, help_heading = "Run")]
     json: bool,
@@ -84,6 +87,9 @@ impl Train {
         }
         let classes = model.as_ref().map(Model::classes);
         let population = Arc::new(Population::new(vec![config.clone()], data, classes)?);
+        if self.dry_run {
+            return dry_run::show(&population, &choice, self.destination(&config).as_deref(), self.json);
+        }
         let mut state = population.initial_state();
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);
@@ -172,24 +178,25 @@ impl Train {
         }
     }
 
+    /// Where the run is kept, if anywhere: a directory given, or one of this name that is free.
+    fn destination(&self, config: &Config) -> Option<PathBuf> {
+        if let Some(given) = self.resume.as_ref().or(self.out.as_ref()) {
+            return Some(given.clone());
+        }
+        let name = default_name(self.name.as_deref()?, config);
+        let place = |name: String| Path::new("runs").join(name);
+        let numbered = (2..).map(|number| place(format!("{name}-{number}")));
+        std::iter::once(place(name.clone())).chain(numbered).find(|path| RunDirectory::check(path, false).is_ok())
+    }
+
     /// Creates, or opens again, the directory of the run, where it has one.
     fn directory(&self, config: &Config) -> Result<Option<RunDirectory>> {
-        if let Some(directory) = &self.resume {
-            return RunDirectory::resume(directory, self.keep).map(Some);
+        let Some(path) = self.destination(config) else { return Ok(None) };
+        match self.resume {
+            Some(_) => RunDirectory::resume(&path, self.keep),
+            None => RunDirectory::create(&path, self.force, config, self.keep),
         }
-        if let Some(out) = &self.out {
-            return RunDirectory::create(out, self.force, config, self.keep).map(Some);
-        }
-        let Some(name) = &self.name else { return Ok(None) };
-        let name = default_name(name, config);
-        let mut path = Path::new("runs").join(&name);
-        for number in 2.. {
-            if RunDirectory::check(&path, false).is_ok() {
-                break;
-            }
-            path = Path::new("runs").join(format!("{name}-{number}"));
-        }
-        RunDirectory::create(&path, false, config, self.keep).map(Some)
+        .map(Some)
     }
 
     /// The settings of the run to go on with. Only where it runs may change: anything else would make another run of it.

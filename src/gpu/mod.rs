@@ -2,6 +2,7 @@
 
 mod autotune;
 mod buffers;
+mod bytes;
 mod context;
 mod engine;
 mod half;
@@ -20,6 +21,7 @@ mod step;
 mod timing;
 
 pub use buffers::Buffers;
+pub use bytes::{BytePlan, Limit, Role};
 pub use context::{AdapterSummary, Context, Pick};
 pub use engine::{GpuEngine, Options};
 pub use layout::{Layer, Layout, Step};

@@ -14,10 +14,10 @@
 //! ```
 
 use super::checkpoint::{Checkpoint, Progress};
-use super::events::Events;
+use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
 use super::{Model, RunResult, to_json, write_atomic};
-use crate::config::Config;
+use crate::config::{Config, Rule};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
 use crate::trainer::EpochMetrics;
@@ -148,11 +148,20 @@ impl RunDirectory {
         }
         gone(fs::remove_dir_all(path.join(CHECKPOINTS)), path.join(CHECKPOINTS))?;
         for entry in fs::read_dir(path).map_err(|e| Error::file(path, e))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("events.out.tfevents.") {
+            if entry.file_name().to_string_lossy().starts_with(EVENTS) {
                 gone(fs::remove_file(entry.path()), entry.path())?;
             }
         }
         Ok(())
+    }
+
+    /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
+    #[must_use]
+    pub fn files(population: &Population) -> Vec<String> {
+        let best = (population.validation_rows() > 0).then_some(BEST);
+        let trace = (population.shared().rule == Rule::Psi).then_some(TRACE);
+        let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, MODEL].into_iter().chain(best).chain(trace);
+        names.map(str::to_owned).chain([format!("{EVENTS}*"), format!("{CHECKPOINTS}/"), RESULT.to_owned()]).collect()
     }
 
     /// The settings of the run in `path`.
