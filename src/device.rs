@@ -108,13 +108,14 @@ pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
         let context = Context::open_for(pick, precision)?;
         let plan = GpuEngine::byte_plan(&context, population)?;
         let buffers = plan.buffers.into_iter().map(|(_, array)| array);
+        let host = population.check_memory().err().map(|error| error.to_string());
         Ok(Needs {
             device: context.info().clone(),
             note: None,
             device_arrays: buffers.chain(plan.staging).collect(),
-            host_arrays: population.state_arrays(),
+            host_arrays: std::iter::once(population.data.array()).chain(population.state_arrays()).collect(),
             limits: plan.limits,
-            problems: plan.problems,
+            problems: plan.problems.into_iter().chain(host).collect(),
         })
     };
     let cpu = |note| Needs {

@@ -42,7 +42,7 @@ impl Population {
     ///
     /// # Errors
     /// If there is no member, too many, members that differ in what must be shared, or nothing to train on;
-    /// [`Error::Device`] if this machine has no memory for the initial state.
+    /// [`Error::Device`] if no machine could hold it.
     pub fn new(configs: Vec<Config>, data: Arc<DataSet>, classes: Option<usize>) -> Result<Self> {
         let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
         if configs.len() > MAX_MEMBERS {
@@ -87,7 +87,7 @@ impl Population {
         Ok(population)
     }
 
-    /// Refuses what cannot be held in memory before anything of that size is made.
+    /// Refuses sizes that no machine has, so that those of all arrays can be computed.
     fn check_size(&self) -> Result<()> {
         self.topology.check()?;
         let units: u128 = self.topology.widths().iter().map(|&n| n as u128).sum();
@@ -99,6 +99,14 @@ impl Population {
                 fitting.max(1)
             )));
         }
+        Ok(())
+    }
+
+    /// Refuses an [initial state](Self::initial_state) that this machine has no memory for.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the bytes, the layer and the fix.
+    pub fn check_memory(&self) -> Result<()> {
         let remedy = format!("{} has most weights: use a narrower --hidden", self.topology.largest_layer());
         let fewer = if self.len() > 1 { ", or fewer members" } else { "" };
         bytes::check_machine("the initial state", &self.state_arrays(), &format!("{remedy}{fewer}"))

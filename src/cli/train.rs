@@ -90,6 +90,7 @@ impl Train {
         if self.dry_run {
             return dry_run::show(&population, &choice, self.destination(&config).as_deref(), self.json);
         }
+        population.check_memory()?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);

@@ -4,7 +4,6 @@ use super::layer::Layer;
 use super::layout::{self, Layout, ROOM};
 use super::output::Tally;
 use crate::bytes::{self, Array};
-use crate::data::Samples;
 use crate::error::Result;
 use crate::population::Population;
 
@@ -48,12 +47,7 @@ fn lent(population: &Population) -> Vec<Array> {
 
 /// All that a run on this engine keeps in memory; the state that it starts from is there until it has been taken over.
 pub fn plan(population: &Population) -> Vec<Array> {
-    let element = match population.data.samples {
-        Samples::U8(_) => 1,
-        Samples::F32(_) => 4,
-    };
-    let shape = [("rows", population.data.len()), ("features", population.data.features)];
-    let mut arrays = vec![Array::new("data set", element, &shape)];
+    let mut arrays = vec![population.data.array()];
     let initial = bytes::total(&population.state_arrays());
     arrays.push(Array::new("initial state", 1, &[("bytes", usize::try_from(initial).unwrap_or(usize::MAX))]));
     arrays.extend(kept(population));

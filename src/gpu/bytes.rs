@@ -137,10 +137,19 @@ impl BytePlan {
             Array::new("report, read back", 1, &[("reports", 2), ("bytes", report)]),
             Array::new("state, read back", 1, &[("bytes", state)]),
         ];
-        let check = Check { adapter, offered: limits, population, layout };
+        let check = Check { adapter, offered: limits, population, layout, buffers: &buffers };
         let (mut problems, mut taken) = (vec![], vec![]);
         for (role, array) in &buffers {
             problems.extend(check.array(*role, array));
+        }
+        if report.max(state) as u64 > limits.max_buffer_size {
+            problems.push(format!(
+                "{adapter}: to be read back, a report takes {} and the state {}, but a buffer may have at most {}; use a \
+                 narrower --hidden, fewer members, or --device cpu",
+                human(report as u64),
+                human(state as u64),
+                human(limits.max_buffer_size)
+            ));
         }
         check.launches(plan, &mut taken, &mut problems);
         let largest = |uniform| buffers.iter().filter(move |(role, _)| role.is_uniform() == uniform);
@@ -217,6 +226,7 @@ struct Check<'a> {
     offered: &'a wgpu::Limits,
     population: &'a Population,
     layout: &'a Layout,
+    buffers: &'a [(Role, Array)],
 }
 
 impl Check<'_> {
@@ -227,13 +237,6 @@ impl Check<'_> {
             false => self.offered.max_storage_buffer_binding_size,
         };
         binding.min(self.offered.max_buffer_size)
-    }
-
-    /// The layer that `of` is largest for, as people count them.
-    fn layer(&self, of: impl Fn(usize, usize) -> usize) -> String {
-        let shapes = self.population.topology.shapes().enumerate();
-        let (l, (n_in, n_out)) = shapes.max_by_key(|(_, (n_in, n_out))| of(*n_in, *n_out)).unwrap_or_default();
-        format!("layer {} ({n_in} → {n_out})", l + 1)
     }
 
     /// What is wrong with one buffer.
@@ -258,48 +261,68 @@ impl Check<'_> {
             array.name,
             array.dimensions(),
             human(array.bytes),
-            self.remedy(role, array.bytes, most)
+            self.remedy(role)
         ))
     }
 
-    /// What would make a buffer of `bytes` fit into `most`.
-    fn remedy(&self, role: Role, bytes: u64, most: u64) -> String {
-        let members = self.layout.members as u64;
-        let fitting = most / (bytes / members).max(1);
-        let shared = matches!(role, Role::Data(_) | Role::Layers | Role::EvaluationLayers)
-            || (role == Role::Labels && !self.population.uses_label_noise());
-        if !shared && members > 1 && fitting > 0 {
-            return format!("use at most {fitting} members (--max-members, --members)");
+    /// Whether every member has its own of these.
+    fn grows_with_members(&self, role: Role) -> bool {
+        match role {
+            Role::Data(_) | Role::Layers | Role::EvaluationLayers => false,
+            Role::Labels => self.population.uses_label_noise(),
+            _ => true,
         }
-        let weights = self.layer(|n_in, n_out| (n_in + 1) * n_out);
-        let batch = || {
-            let fitting = self.layout.batch_size as u128 * u128::from(most) / u128::from(bytes);
-            let widest = self.layer(|_, n_out| n_out);
-            match fitting {
-                0 => format!("{widest} is the widest: use a narrower --hidden"),
-                fitting => format!("use --batch-size {fitting} or less; {widest} is the widest"),
-            }
+    }
+
+    /// The largest share of `whole` with which all buffers that grow with it, by `grows`, would fit.
+    fn fitting(&self, whole: usize, grows: impl Fn(Role) -> bool) -> u64 {
+        let share = |(role, array): &(Role, Array)| {
+            whole as u128 * u128::from(self.most(role.is_uniform())) / u128::from(array.bytes)
         };
+        let least = self.buffers.iter().filter(|(role, _)| grows(*role)).map(share).min().unwrap_or(0);
+        u64::try_from(least).unwrap_or(u64::MAX)
+    }
+
+    /// What would make the buffer of a role fit.
+    fn remedy(&self, role: Role) -> String {
+        let members = self.fitting(self.layout.members, |role| self.grows_with_members(role));
+        if self.grows_with_members(role) && self.layout.members > 1 && members > 0 {
+            return format!("use at most {members} members (--max-members, --members)");
+        }
+        let weights = self.population.topology.largest_layer();
+        let shapes = self.population.topology.shapes().enumerate();
+        let widest = shapes
+            .max_by_key(|(_, (_, n_out))| *n_out)
+            .map_or(String::new(), |(l, (n_in, n_out))| format!("layer {} ({n_in} → {n_out})", l + 1));
+        let batched = |role| matches!(role, Role::Prepared | Role::Activation | Role::Delta | Role::Scores);
         match role {
             Role::Weights => format!("{weights} has most of them: use a narrower --hidden"),
             Role::Memory => {
                 format!("{weights} has most of it: use a narrower --hidden, --momentum 0 or a --rule without memory")
             }
+            Role::Rates if self.layout.slots_per_weight => format!(
+                "{weights} has most of them: use another --basis than coactivation, which keeps {} values per weight, or a \
+                 narrower --hidden",
+                self.layout.rate_planes
+            ),
             Role::Rates => format!("{weights} has most of them: use --scope neuron, or a narrower --hidden"),
-            Role::Neurons => {
-                format!("{} has most of them: use a narrower --hidden", self.layer(|_, n_out| n_out))
-            }
-            Role::Prepared | Role::Activation | Role::Delta | Role::Scores => batch(),
+            Role::Neurons => format!("{widest} has most of them: use a narrower --hidden"),
+            role if batched(role) => match self.fitting(self.layout.batch_size, batched) {
+                0 => format!("{widest} is the widest: use a narrower --hidden"),
+                fitting => {
+                    format!("use --batch-size {fitting} or less, or a narrower --hidden; {widest} is the widest")
+                }
+            },
             Role::Layers | Role::EvaluationLayers => "use fewer layers in --hidden".into(),
             Role::Members => "use fewer members".into(),
             Role::Labels if self.population.uses_label_noise() => "use --label-noise 0".into(),
-            Role::Data(_) | Role::Labels | Role::Rows => "use fewer samples, or features, in --data".into(),
+            _ => "use fewer samples, or features, in --data".into(),
         }
     }
 
     /// Launch sizes and workgroups of every kernel of `plan`.
     fn launches(&self, plan: &Plan, limits: &mut Vec<Limit>, problems: &mut Vec<String>) {
-        let Self { adapter, offered, population, layout } = *self;
+        let Self { adapter, offered, population, layout, .. } = *self;
         let most = offered.max_compute_workgroups_per_dimension as usize;
         let specialisation = Specialisation::new(population, layout);
         let persistent = plan.persistent.then_some(Kernel::Persistent);
@@ -320,10 +343,6 @@ impl Check<'_> {
             let [x, y] = workgroups(layout, plan, kernel, l, samples);
             // Where y means something of its own, x cannot go on there.
             let splits = y == 1;
-            let (rows, remedy) = match kernel {
-                Kernel::Tick | Kernel::MaxNorm => ("neurons", self.layer(|_, n_out| n_out)),
-                _ => ("outputs", format!("layer {}", l + 1)),
-            };
             let (x, y) = if splits && x > most { (most, x.div_ceil(most)) } else { (x, y) };
             dimension = dimension.max(x).max(y);
             let tile = kernel.tile(plan);
@@ -334,9 +353,13 @@ impl Check<'_> {
             };
             let ids = (x as u64).saturating_mul(y as u64).saturating_mul(workgroup as u64);
             if x > most || y > most || ids > u64::from(u32::MAX) {
+                let layers = match kernel {
+                    Kernel::Forward(_) | Kernel::BackwardDelta(_) => format!("layer {}", l + 1),
+                    _ => "its layers".into(),
+                };
                 problems.push(format!(
-                    "{adapter}: {} needs {x} × {y} workgroups of {workgroup} for its {rows}, but the adapter starts at most {most} \
-                     along a dimension, 2³² invocations in all; {remedy} is too large: use a narrower --hidden, or --device cpu",
+                    "{adapter}: kernel {} needs {x} × {y} workgroups of {workgroup} for {layers}, but the adapter starts at \
+                     most {most} along a dimension and 2³² invocations in all; use a narrower --hidden, or --device cpu",
                     kernel.stem()
                 ));
             }

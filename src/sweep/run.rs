@@ -233,10 +233,10 @@ impl Sweep<'_> {
         }
         let population = Population::new(configs, Arc::clone(data), model.as_ref().map(Model::classes));
         let population = Arc::new(population.map_err(|e| match e {
-            Error::Config(reason) => Trouble::Training(Error::config(format!("arm `{}`: {reason}", runs[0].arm))),
-            too_large @ Error::Device(_) => Trouble::Opening(too_large),
-            other => Trouble::Training(other),
+            Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
+            other => other,
         })?);
+        population.check_memory().map_err(Trouble::Opening)?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
             for (state, config) in state.iter_mut().zip(&population.configs) {
