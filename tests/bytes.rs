@@ -9,7 +9,8 @@ use homeostat::config::{Config, Distort, Hidden, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::engine::{Engine, Wanted};
-use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan};
+use homeostat::error::Result;
+use homeostat::gpu::{BytePlan, Context, GpuEngine, Layout, Options, Pick, Plan, Product, keeps_net};
 use homeostat::population::{MemberState, Population};
 use homeostat::rng::{Random, Stream};
 use program::{Folder, fail, succeed};
@@ -29,9 +30,13 @@ fn data(bytes: bool, rows: usize, features: usize) -> Arc<DataSet> {
     Arc::new(DataSet { name: "made".into(), features, classes: 3, samples, labels, test_rows: rows / 5 })
 }
 
-fn population(config: &Config, members: usize, data: &Arc<DataSet>) -> Arc<Population> {
+fn try_population(config: &Config, members: usize, data: &Arc<DataSet>) -> Result<Arc<Population>> {
     let member = |seed| Config { seed, ..config.clone() };
-    Arc::new(Population::new((0..members as u64).map(member).collect(), Arc::clone(data), None).unwrap())
+    Population::new((0..members as u64).map(member).collect(), Arc::clone(data), None).map(Arc::new)
+}
+
+fn population(config: &Config, members: usize, data: &Arc<DataSet>) -> Arc<Population> {
+    try_population(config, members, data).unwrap()
 }
 
 /// Settings of every kind: rules, scopes, bases, momentum, regularisers, widths, batches.
@@ -75,11 +80,9 @@ fn the_plan_is_what_the_device_allocates() {
     while tried < 24 {
         let config = random_config(&mut random);
         let (set, members) = (&sets[random.below(2) as usize], 1 + random.below(3) as usize);
-        if config.check().is_err() {
-            continue;
-        }
+        // Not every mix makes sense.
+        let Ok(population) = try_population(&config, members, set) else { continue };
         tried += 1;
-        let population = population(&config, members, set);
         // Bindings this small cut the data set of reals into pieces.
         let context = if tried % 2 == 0 { context(|_| ()) } else { binding(1_200_000) };
         let planned = GpuEngine::byte_plan(&context, &population).unwrap();
@@ -110,11 +113,9 @@ fn the_plan_is_what_the_processor_keeps() {
     while tried < 60 {
         let config = random_config(&mut random);
         let (set, members) = (&sets[random.below(2) as usize], 1 + random.below(3) as usize);
-        if config.check().is_err() {
-            continue;
-        }
+        // Not every mix makes sense.
+        let Ok(population) = try_population(&config, members, set) else { continue };
         tried += 1;
-        let population = population(&config, members, set);
         let state = population.initial_state();
         let made: u64 = state.iter().flat_map(|member| &member.layers).map(|layer| layer.bytes()).sum();
         assert_eq!(homeostat::bytes::total(&population.state_arrays()), made, "{config:?}");
@@ -285,6 +286,28 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
     }
 }
 
+#[test]
+fn kernels_count_in_u32_and_start_so_many_workgroups() {
+    let unlimited = wgpu::Limits {
+        max_storage_buffer_binding_size: u64::MAX,
+        max_buffer_size: u64::MAX,
+        ..wgpu::Limits::defaults()
+    };
+    let problems = |width: usize| {
+        let config = Config { hidden: Hidden(vec![width]), batch_size: 4, ..toml("theta = 0.1") };
+        let population = population(&config, 1, &data(true, 60, SIDE * SIDE));
+        let plan = Plan::guess(Product::Register, &population);
+        let layout = Layout::new(&population, &plan, keeps_net(&population));
+        BytePlan::new("an adapter without limits", &unlimited, &population, &layout, &plan).problems
+    };
+    assert_eq!(problems(4_000_000), Vec::<String>::new());
+    // A tick has a workgroup for every 64 neurons, and 65535 at most.
+    let wide = problems(5_000_000);
+    assert!(wide.len() == 1 && wide[0].contains("kernel tick needs 78125 × 2 workgroups"), "{wide:?}");
+    let wider = &problems(2_000_000_000)[0];
+    assert!(wider.contains("the weights") && wider.contains("2³² elements") && wider.contains("layer 1"), "{wider}");
+}
+
 fn toml(text: &str) -> Config {
     Config::overlay([&text.parse().expect("TOML")]).unwrap()
 }
@@ -314,6 +337,12 @@ fn absurd_sizes_are_refused_and_never_panic() {
     fail(&["bench", "1000000,1000000:1", "--device", "cpu"], 4);
     fail(&["bench", "1000000,2:1000000", "--device", "cpu"], 4);
     fail(&["bench", "20,5,3:7", "--members", "4000000000", "--device", "cpu"], 2);
+    let folder = Folder::new();
+    let sweep =
+        folder.write("sweep.toml", "seeds = 1\n[base]\nhidden = [5000000000, 5000000000]\n[[arm]]\nname = 'a'\n");
+    let plan = folder.name("plan.jsonl");
+    succeed(&["sweep", "plan", &sweep, "-o", &plan]);
+    fail(&["sweep", "run", &plan, "--device", "cpu"], 4);
     // A batch larger than the training set is the training set.
     let huge = ["train", "--data", "iris", "--epochs", "1", "--device", "cpu", "--batch-size", "9223372036854775807"];
     succeed(&huge);
