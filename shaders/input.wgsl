@@ -1,5 +1,14 @@
 // What the first layer sees: a row of the resident data set, or in training, where prepare.wgsl makes the inputs, what that
 // has made of it. A kernel that includes this declares `rows` and `data`, or `prepared`.
+//
+// Where the data set is more than one binding can hold, `data` is the first of several pieces, each of PIECE vec4s or words.
+//% if data_pieces > 1 and not prepared
+
+const PIECE = {{ piece_rows }}u * ROW4;
+//% for piece in range(1, data_pieces)
+@group(0) @binding({{ 15 + piece }}) var<storage, read> data_{{ piece }}: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [PIECE]
+//% endfor
+//% endif
 
 // First vec4 of the sample at place `sample` of the batch.
 fn data_row(member: u32, sample: u32) -> u32 {
@@ -13,9 +22,23 @@ fn data_row(member: u32, sample: u32) -> u32 {
 fn data_load(row: u32, column4: u32) -> vec4<f32> {
 //% if prepared
     return prepared[row + column4];
-//% elif bytes
-    return vec4<f32>(unpack4xU8(data[row + column4])) * (1.0 / 255.0);
 //% else
-    return data[row + column4];
+//% if data_pieces == 1
+    let value = data[row + column4];
+//% else
+    var value: {% if bytes %}u32{% else %}vec4<f32>{% endif %};
+    let place = row % PIECE + column4;
+    switch row / PIECE {
+//% for piece in range(1, data_pieces)
+        case {{ piece }}u: { value = data_{{ piece }}[place]; }
+//% endfor
+        default: { value = data[place]; }
+    }
+//% endif
+//% if bytes
+    return vec4<f32>(unpack4xU8(value)) * (1.0 / 255.0);
+//% else
+    return value;
+//% endif
 //% endif
 }

@@ -1,11 +1,13 @@
 //! Which device a run takes: `--device auto|cpu|gpu|INDEX|NAME` made into an engine.
 
+use crate::bytes::Array;
 use crate::config::Precision;
-use crate::cpu::CpuEngine;
-use crate::engine::Engine;
+use crate::cpu::{self, CpuEngine};
+use crate::engine::{DeviceInfo, Engine};
 use crate::error::{Error, Result};
-use crate::gpu::{Context, GpuEngine, Pick};
+use crate::gpu::{Context, GpuEngine, Limit, Pick};
 use crate::population::{MemberState, Population};
+use serde::Serialize;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -73,9 +75,73 @@ pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]
         Choice::Auto => match gpu(&Pick::Hardware) {
             Ok(engine) => Ok(Opened { engine, note: None }),
             Err(error) if precision == Precision::F16 => Err(error),
-            Err(error) => cpu(Some(format!("{error}; taking the CPU engine"))),
+            Err(error) => cpu(Some(passed_over(error))),
         },
     }
+}
+
+/// What a run would take of a device.
+#[derive(Clone, Debug, Serialize)]
+pub struct Needs {
+    /// The device.
+    pub device: DeviceInfo,
+    /// Why `auto` would pass over a hardware adapter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Arrays in the device's memory; the CPU engine's are the host's.
+    pub device_arrays: Vec<Array>,
+    /// Arrays in the machine's memory.
+    pub host_arrays: Vec<Array>,
+    /// What the kernels ask of the adapter's limits.
+    pub limits: Vec<Limit>,
+    /// What does not fit, and what would make it fit.
+    pub problems: Vec<String>,
+}
+
+/// What [`open`] would allocate for `population`; allocates nothing.
+///
+/// # Errors
+/// If there is no such device, or it cannot train this at any size.
+pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
+    let precision = population.shared().precision;
+    let gpu = |pick: &Pick| -> Result<Needs> {
+        let context = Context::open_for(pick, precision)?;
+        let plan = GpuEngine::byte_plan(&context, population)?;
+        let buffers = plan.buffers.into_iter().map(|(_, array)| array);
+        let host = population.check_memory().err().map(|error| error.to_string());
+        Ok(Needs {
+            device: context.info().clone(),
+            note: None,
+            device_arrays: buffers.chain(plan.staging).collect(),
+            host_arrays: std::iter::once(population.data.array()).chain(population.state_arrays()).collect(),
+            limits: plan.limits,
+            problems: plan.problems.into_iter().chain(host).collect(),
+        })
+    };
+    let cpu = |note| Needs {
+        device: cpu::device(),
+        note,
+        device_arrays: vec![],
+        host_arrays: cpu::byte_plan(population),
+        limits: vec![],
+        problems: CpuEngine::check(population).err().iter().map(ToString::to_string).collect(),
+    };
+    match choice {
+        Choice::Cpu => Ok(cpu(None)),
+        Choice::Gpu(pick) => gpu(pick),
+        Choice::Auto if automatic().is_none() => Ok(cpu(None)),
+        Choice::Auto => match gpu(&Pick::Hardware) {
+            Ok(needs) if needs.problems.is_empty() || precision == Precision::F16 => Ok(needs),
+            Err(error) if precision == Precision::F16 => Err(error),
+            Ok(needs) => Ok(cpu(Some(passed_over(&needs.problems[0])))),
+            Err(error) => Ok(cpu(Some(passed_over(error)))),
+        },
+    }
+}
+
+/// Why `auto` takes the CPU engine although there is an adapter.
+fn passed_over(reason: impl std::fmt::Display) -> String {
+    format!("{reason}; taking the CPU engine")
 }
 
 /// Index in [`Context::list`] of the adapter that `auto` tries; `None` is the CPU engine.

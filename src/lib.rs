@@ -36,7 +36,7 @@
 //!
 //! # Map
 //!
-//! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together. An [`engine`] trains it:
+//! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together, and [`bytes`] is what that takes. An [`engine`] trains it:
 //! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
 //! makes files of those, [`export`] writes them for other programs, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
 //! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
@@ -67,6 +67,7 @@
 //! ```
 
 pub mod bench;
+pub mod bytes;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -3,6 +3,7 @@
 //! Members share topology, data, batch size and everything compiled into the kernels; each has its own seed, α0, θ,
 //! decay and the like. This is where configurations meet the data: sizes, splits, ticks and initial state come from here.
 
+use crate::bytes::{self, Array};
 use crate::config::{Clock, Config, Distort, Rule, Scope, Theta};
 use crate::data::{DataSet, Split};
 use crate::distort;
@@ -12,7 +13,7 @@ use crate::psi::{self, Member, Slot};
 use crate::rules;
 use crate::run::Trace;
 use crate::schedule;
-use crate::topology::Topology;
+use crate::topology::{MOST_VALUES, Topology};
 use std::sync::Arc;
 
 /// Most members of one population: their settings travel as one 64 KiB uniform array.
@@ -40,7 +41,8 @@ impl Population {
     /// seen in the data (a model file may know more classes).
     ///
     /// # Errors
-    /// If there is no member, too many, members that differ in what must be shared, or nothing to train on.
+    /// If there is no member, too many, members that differ in what must be shared, or nothing to train on;
+    /// [`Error::Device`] if no machine could hold it.
     pub fn new(configs: Vec<Config>, data: Arc<DataSet>, classes: Option<usize>) -> Result<Self> {
         let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
         if configs.len() > MAX_MEMBERS {
@@ -71,6 +73,7 @@ impl Population {
         let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         let topology = Topology::new(widths);
         let mut population = Self { members: vec![], topology, data, splits, traces: vec![], configs };
+        population.check_size()?;
         let ticks = population.ticks();
         for config in &population.configs {
             check_clock(config, ticks)?;
@@ -82,6 +85,51 @@ impl Population {
             population.traces.push(trace);
         }
         Ok(population)
+    }
+
+    /// Refuses sizes that no machine has, so that those of all arrays can be computed.
+    fn check_size(&self) -> Result<()> {
+        self.topology.check()?;
+        let units: u128 = self.topology.widths().iter().map(|&n| n as u128).sum();
+        let (batch, fitting) = (self.batch_size(), MOST_VALUES / units);
+        if batch as u128 > fitting {
+            return Err(Error::Device(format!(
+                "--batch-size {batch}: {units} values per sample, and no batch can have more than {MOST_VALUES}; use \
+                 --batch-size {} or less",
+                fitting.max(1)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses an [initial state](Self::initial_state) that this machine has no memory for.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the bytes, the layer and the fix.
+    pub fn check_memory(&self) -> Result<()> {
+        let remedy = format!("{} has most weights: use a narrower --hidden", self.topology.largest_layer());
+        let fewer = if self.len() > 1 { ", or fewer members" } else { "" };
+        bytes::check_machine("the initial state", &self.state_arrays(), &format!("{remedy}{fewer}"))
+    }
+
+    /// The arrays of [`Self::initial_state`].
+    #[must_use]
+    pub fn state_arrays(&self) -> Vec<Array> {
+        let shared = self.shared();
+        let (weights, neurons) = (self.topology.parameters(), self.topology.widths()[1..].iter().sum());
+        let rates = if shared.scope == Scope::Weight { weights } else { neurons };
+        let slots = if shared.slots_per_weight() { weights } else { neurons };
+        let p = ("P", self.len());
+        let mut arrays = vec![
+            Array::new("weights", 4, &[p, ("weights", weights)]),
+            Array::new("rule's memory", 4, &[p, ("planes", self.memory_per_weight()), ("weights", weights)]),
+            Array::new("first rates", 4, &[p, ("rates", rates)]),
+            Array::new("ψ", 4, &[p, ("slots", slots)]),
+            Array::new("slots of ψ", size_of::<Slot>(), &[p, ("slots", slots)]),
+            Array::new("observed sums", 8, &[p, ("slots", slots)]),
+        ];
+        arrays.retain(|array| array.bytes > 0);
+        arrays
     }
 
     /// The settings all members share; those that they need not share are the first member's.
@@ -319,6 +367,14 @@ impl MemberState {
 }
 
 impl LayerState {
+    /// Bytes of its arrays.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let Self { weights, memory, alpha0, psi, slots, observed } = self;
+        let floats = [weights, memory, alpha0, psi].map(|values| size_of_val(&**values));
+        (floats.iter().sum::<usize>() + size_of_val(&**slots) + size_of_val(&**observed)) as u64
+    }
+
     /// α of the next step: alpha0 · ψ per α, or per weight the rate that the rule keeps for it, times ψ.
     #[must_use]
     pub fn alpha(&self, rule: Rule) -> Vec<f32> {

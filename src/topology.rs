@@ -1,6 +1,12 @@
 //! The shape of the network: widths, matrix shapes and what follows from them. How an engine lays its arrays out in
 //! memory is the engine's own affair (`gpu::layout` is the GPU's).
 
+use crate::error::{Error, Result};
+
+/// Values that an array of a run may have per member: so many that a byte each would fill a thousand machines, so few
+/// that every product of sizes stays below 2⁶³.
+pub const MOST_VALUES: u128 = 1 << 40;
+
 /// The widths of all layers, input first: `[n_0, n_1, …, n_L]`, L ≥ 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
@@ -47,11 +53,39 @@ impl Topology {
         self.shapes().map(|(n_in, n_out)| (n_in + 1) * n_out).sum()
     }
 
+    /// Refuses what no machine could hold, so that all arithmetic on sizes stays within its integers.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if a layer has more than [`MOST_VALUES`] weights, or all of them together; the message names the
+    /// layer.
+    pub fn check(&self) -> Result<()> {
+        let mut all = 0;
+        for (l, (n_in, n_out)) in self.shapes().enumerate() {
+            let weights = (n_in as u128 + 1) * n_out as u128;
+            all += weights;
+            if all > MOST_VALUES {
+                return Err(Error::Device(format!(
+                    "layer {} ({n_in} → {n_out}) would have {weights} weights, and no net can have more than {MOST_VALUES}; \
+                     use a narrower --hidden",
+                    l + 1
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The layer with most weights, for messages: `layer 2 (800 → 1000)`.
+    #[must_use]
+    pub fn largest_layer(&self) -> String {
+        let largest = self.shapes().enumerate().max_by_key(|(_, (n_in, n_out))| (n_in + 1) * n_out);
+        largest.map_or(String::new(), |(l, (n_in, n_out))| format!("layer {} ({n_in} → {n_out})", l + 1))
+    }
+
     /// Floating-point operations of one training step per sample: three products of two operations per weight, less
     /// the backward product of the first layer, which is not needed.
     #[must_use]
     pub fn flops_per_sample(&self) -> f64 {
-        let products: usize = self.shapes().enumerate().map(|(l, (i, o))| i * o * if l == 0 { 4 } else { 6 }).sum();
-        products as f64
+        let product = |(l, (i, o))| i as f64 * o as f64 * if l == 0 { 4.0 } else { 6.0 };
+        self.shapes().enumerate().map(product).sum()
     }
 }

@@ -6,6 +6,7 @@ use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
 use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
+use crate::population::MAX_MEMBERS;
 use crate::run::{to_json, write_atomic};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -68,6 +69,9 @@ impl Bench {
         };
         if self.members == 0 {
             return Err(Error::config("--members 0: must be at least 1"));
+        }
+        if self.members > MAX_MEMBERS {
+            return Err(Error::config(format!("--members {}: at most {MAX_MEMBERS} train together", self.members)));
         }
         let choices = self.choices()?;
         let settings = Settings {

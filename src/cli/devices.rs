@@ -1,17 +1,12 @@
 //! `homeostat devices`: what `--device` can name.
 
 use super::say;
-use crate::config::Config;
-use crate::cpu::CpuEngine;
-use crate::data::{DataSet, Samples};
+use crate::cpu;
 use crate::device;
-use crate::engine::{DeviceInfo, Engine};
 use crate::error::Result;
 use crate::gpu::{AdapterSummary, Context};
-use crate::population::Population;
 use crate::run::to_json;
 use serde::Serialize;
-use std::sync::Arc;
 
 /// List the devices that --device can name, and the one that auto takes.
 #[derive(clap::Args)]
@@ -41,7 +36,7 @@ impl Devices {
                 Listed { device: index.to_string(), auto: automatic == Some(index), description }
             })
             .collect();
-        let cpu = Listed { device: "cpu".into(), auto: automatic.is_none(), description: cpu_engine()? };
+        let cpu = Listed { device: "cpu".into(), auto: automatic.is_none(), description: cpu::device() };
         if self.json {
             let adapters = adapters.iter().map(to_json).collect::<Result<Vec<_>>>()?;
             return say(format_args!("[{}]", [adapters, vec![to_json(&cpu)?]].concat().join(",")));
@@ -67,20 +62,4 @@ impl Devices {
             mark(cpu.auto)
         ))
     }
-}
-
-/// What the CPU engine says of itself; it has to be started for that, so on the smallest problem there is.
-fn cpu_engine() -> Result<DeviceInfo> {
-    let data = DataSet {
-        name: "probe".into(),
-        features: 1,
-        classes: 2,
-        samples: Samples::F32(vec![0.0, 1.0]),
-        labels: vec![0, 1],
-        test_rows: 0,
-    };
-    let config = Config { test_fraction: Some(0.0), ..Config::default() };
-    let population = Arc::new(Population::new(vec![config], Arc::new(data), None)?);
-    let engine = CpuEngine::new(Arc::clone(&population), &population.initial_state())?;
-    Ok(engine.device().clone())
 }

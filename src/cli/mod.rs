@@ -6,6 +6,7 @@ mod compare;
 mod completions;
 mod data;
 mod devices;
+mod dry_run;
 mod eval;
 mod export;
 mod plot;

@@ -2,7 +2,7 @@
 
 use super::data::Place;
 use super::progress::Progress;
-use super::{interrupt_flag, percent, say, tell};
+use super::{dry_run, interrupt_flag, percent, say, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -57,6 +57,9 @@ pub struct Train {
     /// Checkpoints to keep, the newest
     #[arg(long, value_name = "K", default_value_t = 2, help_heading = "Run")]
     keep: usize,
+    /// Tell what the run would take – memory array by array, limits, steps, files – and whether it fits; train nothing
+    #[arg(long, help_heading = "Run")]
+    dry_run: bool,
     /// Print JSON on stdout: one object per epoch, last the result
     #[arg(long, help_heading = "Run")]
     json: bool,
@@ -88,6 +91,10 @@ impl Train {
         }
         let classes = model.as_ref().map(Model::classes);
         let population = Arc::new(Population::new(vec![config.clone()], data, classes)?);
+        if self.dry_run {
+            return dry_run::show(&population, &choice, self.destination(&config).as_deref(), self.json);
+        }
+        population.check_memory()?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);
@@ -180,6 +187,13 @@ impl Train {
         } else {
             say(line)
         }
+    }
+
+    /// Where the run is to be kept, if anywhere, nothing being created yet.
+    fn destination(&self, config: &Config) -> Option<PathBuf> {
+        let given = self.resume.as_ref().or(self.out.as_ref());
+        let free = || RunDirectory::free(self.name.as_deref(), config);
+        (!self.no_save).then(|| given.cloned().unwrap_or_else(free))
     }
 
     /// Creates, or opens again, the directory of the run, unless nothing is to be left.

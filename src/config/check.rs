@@ -89,10 +89,7 @@ impl Config {
                 "--early-stopping {patience}: needs at least 1 epoch, and a validation set to go by: give --val-fraction, for example 0.1"
             ));
         }
-        // TOML, which every setting must survive, has no larger integer.
-        if i64::try_from(self.seed).is_err() {
-            return refuse(format!("--seed {}: must be at most {}", self.seed, i64::MAX));
-        }
+        self.check_integers()?;
         if self.hidden.0.contains(&0) {
             return refuse(format!("--hidden {}: a layer needs at least one neuron", self.hidden));
         }
@@ -105,6 +102,16 @@ impl Config {
             return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
         }
         self.check_rule()
+    }
+
+    /// TOML, which every setting must survive, has no larger integer than an i64.
+    pub(super) fn check_integers(&self) -> Result<()> {
+        let widths = self.hidden.0.iter().map(|&width| ("hidden", width as u64));
+        let numbers = [("seed", self.seed), ("batch-size", self.batch_size as u64)];
+        match numbers.into_iter().chain(widths).find(|(_, value)| i64::try_from(*value).is_err()) {
+            Some((flag, value)) => Err(Error::config(format!("--{flag} {value}: must be at most {}", i64::MAX))),
+            None => Ok(()),
+        }
     }
 
     fn check_rule(&self) -> Result<()> {

@@ -93,6 +93,7 @@ impl Config {
     /// # Errors
     /// If a number is too large for a record, or a path is not UTF-8.
     pub fn typed(&self, matches: &clap::ArgMatches) -> Result<toml::Table> {
+        self.check_integers()?;
         let mut table = toml::Table::try_from(self)
             .map_err(|e| Error::config(format!("a number is too large, or a path not UTF-8: {e}")))?;
         let source = |key: &str| matches.value_source(&key.replace('-', "_"));

@@ -93,6 +93,19 @@ impl Layer {
         layer
     }
 
+    /// Bytes of its arrays.
+    pub fn bytes(&self) -> u64 {
+        let Self { sums, carries, ways, step_rate, norms, frozen, .. } = self;
+        let floats = [sums, carries, step_rate, norms].map(|values| size_of_val(&**values)).iter().sum::<usize>();
+        self.state.bytes() + (floats + size_of_val(&**ways) + size_of_val(&**frozen)) as u64
+    }
+
+    /// Bytes of what it keeps per neuron beside [`Self::state`], [`Self::sums`] and [`Self::carries`].
+    pub fn column_bytes(config: &Config, n_out: usize) -> usize {
+        let floats = if config.max_norm.is_some() { 2 } else { 1 };
+        n_out * (4 * floats + size_of::<bool>()) + n_out.div_ceil(SPAN) * size_of::<Way>()
+    }
+
     /// The state, observed sums included.
     pub fn state(&self) -> LayerState {
         let observed = self.sums.iter().zip(&self.carries).map(|(&sum, &carry)| [sum, carry]).collect();

@@ -91,6 +91,17 @@ pub fn block(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(BLOCK).max(1)).max(1)
 }
 
+/// Number of these blocks.
+pub fn blocks(rows: usize) -> usize {
+    rows.div_ceil(block(rows))
+}
+
+/// Floats of the panels of a layer, where all of a batch of `rows` run in parallel.
+pub fn panel_floats(widths: &[usize], rows: usize) -> usize {
+    let widest = widths.iter().map(|width| width.next_multiple_of(PANEL)).max().unwrap_or(0);
+    blocks(rows) * block(rows) * widest
+}
+
 /// `columns` in ranges of `width`; the last may be shorter.
 pub fn ranges(columns: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
     (0..columns).step_by(width).map(move |first| first..columns.min(first + width))

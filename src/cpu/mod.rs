@@ -4,6 +4,7 @@
 //! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
 //! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
+mod bytes;
 mod dropout;
 mod elementwise;
 mod layer;
@@ -16,6 +17,7 @@ mod samples;
 mod update;
 mod vectorised;
 
+pub(crate) use bytes::plan as byte_plan;
 pub(crate) use peaks::peaks;
 pub(crate) use product::{View, multiply};
 
@@ -53,15 +55,9 @@ impl CpuEngine {
     /// Takes the population and its `initial` state.
     ///
     /// # Errors
-    /// If asked for half precision, which it does not have.
+    /// As [`Self::check`].
     pub fn new(population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        if population.shared().precision == Precision::F16 {
-            return Err(Error::Device(
-                "--precision f16: the CPU engine computes in f32 alone; use --precision f32, or a --device that \
-                 `homeostat devices` lists with f16"
-                    .into(),
-            ));
-        }
+        Self::check(&population)?;
         let mut engine = Self {
             networks: vec![],
             device: device(),
@@ -74,6 +70,33 @@ impl CpuEngine {
         };
         engine.set_state(initial)?;
         Ok(engine)
+    }
+
+    /// Refuses what it cannot train, before anything is allocated.
+    ///
+    /// # Errors
+    /// If asked for half precision, which it does not have, or for more memory than this machine has.
+    pub fn check(population: &Population) -> Result<()> {
+        if population.shared().precision == Precision::F16 {
+            return Err(Error::Device(
+                "--precision f16: the CPU engine computes in f32 alone; use --precision f32, or a --device that \
+                 `homeostat devices` lists with f16"
+                    .into(),
+            ));
+        }
+        bytes::check(population)
+    }
+
+    /// Bytes of the arrays that it keeps.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> u64 {
+        self.networks.iter().map(Network::bytes).sum()
+    }
+
+    /// Bytes that [`Self::allocated_bytes`] will be for `population`.
+    #[must_use]
+    pub fn planned_bytes(population: &Population) -> u64 {
+        crate::bytes::total(&bytes::kept(population))
     }
 
     /// Runs `work` on every network, telling it whether to use all threads for itself: over the members if they keep the
@@ -92,7 +115,8 @@ impl CpuEngine {
 }
 
 /// The processor's name where the system tells it, and what the products use of it.
-fn device() -> DeviceInfo {
+#[must_use]
+pub fn device() -> DeviceInfo {
     let name = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
         .and_then(|text| {

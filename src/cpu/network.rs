@@ -3,7 +3,7 @@
 //! beyond what the GEMM crate packs its operands into.
 
 use super::layer::{Layer, Step};
-use super::layout::{self, Layout, PANEL};
+use super::layout::{self, Layout};
 use super::output::Tally;
 use super::samples::{Labelled, Pass, Training, with_scratch};
 use crate::config::{Basis, Config};
@@ -39,16 +39,14 @@ impl Network {
         let layout = Layout::new(config, widths);
         let places = layout.layers.iter().cloned().zip(&state.layers);
         let layers = places.map(|(place, state)| Layer::new(config, place, state)).collect();
-        let widest = widths.iter().map(|width| width.next_multiple_of(PANEL)).max().unwrap_or(0);
-        let blocks = batch.div_ceil(layout::block(batch));
         let mut network = Self {
             layers,
             distortion: Distortion::new(config, widths[0]),
             settings,
             order: vec![],
             records: vec![0.0; batch * layout.stride],
-            tallies: vec![Tally::default(); blocks],
-            panels: vec![0.0; blocks * layout::block(batch) * widest],
+            tallies: vec![Tally::default(); layout::blocks(batch)],
+            panels: vec![0.0; layout::panel_floats(widths, batch)],
             rows: 0,
             lowest_delta: 0,
             running: Tally::from_running(&state.running),
@@ -56,6 +54,13 @@ impl Network {
         };
         network.alphas_changed(config);
         network
+    }
+
+    /// Bytes of its arrays.
+    pub fn bytes(&self) -> u64 {
+        let Self { order, records, tallies, panels, .. } = self;
+        let own = size_of_val(&**order) + size_of_val(&**records) + size_of_val(&**tallies) + size_of_val(&**panels);
+        own as u64 + self.layers.iter().map(Layer::bytes).sum::<u64>()
     }
 
     /// Takes note of what follows from new αs.

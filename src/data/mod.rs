@@ -19,6 +19,7 @@ pub use catalogue::Search;
 pub use image::Image;
 pub use split::{DEFAULT_TEST_FRACTION, Split};
 
+use crate::bytes::Array;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::BufReader;
@@ -102,6 +103,16 @@ impl DataSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// The array of its features.
+    #[must_use]
+    pub fn array(&self) -> Array {
+        let element = match self.samples {
+            Samples::U8(_) => size_of::<u8>(),
+            Samples::F32(_) => size_of::<f32>(),
+        };
+        Array::new("data set", element, &[("rows", self.len()), ("features", self.features)])
     }
 
     /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has `features` places.

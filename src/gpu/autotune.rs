@@ -5,9 +5,9 @@
 //! No choice changes a result, so neither does a cache that is lost, shared or older than the driver says it is.
 
 use super::engine::GpuEngine;
-use super::layout::{Layout, Step};
+use super::layout::Step;
 use super::plan::{Plan, Product, Shape, Tile};
-use super::shader::{Kernel, keeps_net};
+use super::shader::Kernel;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::population::{MemberState, Population};
@@ -116,7 +116,7 @@ fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
 impl GpuEngine {
     /// Takes another plan: tables, kernels and launch sizes.
     fn adopt(&mut self, plan: Plan) -> Result<()> {
-        let layout = Layout::new(&self.population, &plan, keeps_net(&self.population));
+        let layout = super::engine::layout(&self.context, &self.population, &plan);
         self.buffers.write_tables(&self.context, &layout);
         self.kernels =
             super::engine::compile(&self.context, &self.population, &self.buffers, &layout, &plan, self.checked)?;

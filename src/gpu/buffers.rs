@@ -1,10 +1,11 @@
 //! The GPU memory of a population: every buffer with its shape, and nothing else.
 
+use super::bytes::{BytePlan, Role};
 use super::context::Context;
-use super::layout::{LANES, Layout, REGIONS};
+use super::layout::Layout;
 use super::state::Arena;
 use crate::data::{DataSet, Samples};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::population::Population;
 use wgpu::BufferUsages;
 
@@ -17,8 +18,8 @@ pub struct Buffers {
     pub evaluation_layers: wgpu::Buffer,
     /// [`crate::psi::Member`] × P, uniform.
     pub members: wgpu::Buffer,
-    /// `[rows of the data set][row4]`: words of four bytes, or `vec4`s.
-    pub data: wgpu::Buffer,
+    /// `[rows of the data set][row4]`: words of four bytes, or `vec4`s; in one piece, or in several of whole rows.
+    pub data: Vec<wgpu::Buffer>,
     /// u32 `[rows of the data set]`, with label noise `[P][rows of the data set]`.
     pub labels: wgpu::Buffer,
     /// u32 `[P][rows]`: the epoch's order, then the validation rows, then the test rows.
@@ -47,45 +48,35 @@ const TABLE: BufferUsages = BufferUsages::UNIFORM.union(BufferUsages::COPY_DST);
 
 struct Allocator<'a> {
     context: &'a Context,
+    bytes: &'a BytePlan,
+    /// Bytes allocated so far.
+    before: std::cell::Cell<u64>,
 }
 
 impl Allocator<'_> {
-    fn allocate(&self, name: &'static str, bytes: usize, usage: BufferUsages) -> Result<wgpu::Buffer> {
-        let limits = self.context.device.limits();
-        let most = match usage.contains(BufferUsages::STORAGE) {
-            true => limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
-            false => limits.max_buffer_size,
-        };
-        if bytes as u64 > most {
-            return Err(Error::Device(format!(
-                "{}: the {name} take {} MiB, but one array may have at most {} MiB on this adapter; \
-                 use a smaller net, fewer members or another --device",
-                self.context.info.adapter,
-                bytes.div_ceil(1 << 20),
-                most >> 20
-            )));
-        }
+    /// The buffer of a role as it is planned; `None` where the run needs none.
+    fn optional(&self, role: Role, usage: BufferUsages) -> Result<Option<wgpu::Buffer>> {
+        let Some(array) = self.bytes.get(role) else { return Ok(None) };
         let scope = self.context.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.context.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(name),
-            size: bytes.max(16) as u64,
+            label: Some(&array.name),
+            size: array.bytes,
             usage,
             mapped_at_creation: false,
         });
-        match pollster::block_on(scope.pop()) {
-            Some(error) => {
-                Err(Error::Device(format!("{}: no memory for the {name}: {error}", self.context.info.adapter)))
-            }
-            None => Ok(buffer),
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(self.bytes.out_of_memory(array, self.before.get(), &error.to_string()));
         }
+        self.before.set(self.before.get() + array.bytes);
+        Ok(Some(buffer))
     }
 
-    fn optional(&self, name: &'static str, bytes: usize, usage: BufferUsages) -> Result<Option<wgpu::Buffer>> {
-        if bytes == 0 { Ok(None) } else { self.allocate(name, bytes, usage).map(Some) }
+    fn allocate(&self, role: Role, usage: BufferUsages) -> Result<wgpu::Buffer> {
+        self.optional(role, usage).map(|buffer| buffer.expect("planned for every run"))
     }
 
-    fn filled(&self, name: &'static str, bytes: &[u8], usage: BufferUsages) -> Result<wgpu::Buffer> {
-        let buffer = self.allocate(name, bytes.len(), usage)?;
+    fn filled(&self, role: Role, bytes: &[u8]) -> Result<wgpu::Buffer> {
+        let buffer = self.allocate(role, TABLE)?;
         self.context.queue.write_buffer(&buffer, 0, bytes);
         Ok(buffer)
     }
@@ -94,7 +85,7 @@ impl Allocator<'_> {
     fn labels(&self, population: &Population) -> Result<wgpu::Buffer> {
         let members = if population.uses_label_noise() { population.len() } else { 1 };
         let one = population.data.len() * size_of::<u32>();
-        let buffer = self.allocate("labels", members * one, INPUT)?;
+        let buffer = self.allocate(Role::Labels, INPUT)?;
         for member in 0..members {
             let bytes = bytemuck::cast_slice(population.labels(member));
             self.context.queue.write_buffer(&buffer, (member * one) as u64, bytes);
@@ -102,54 +93,59 @@ impl Allocator<'_> {
         Ok(buffer)
     }
 
-    /// Uploads rows padded to whole `vec4`s, in pieces so that staging memory stays small.
-    fn data(&self, data: &DataSet, layout: &Layout) -> Result<wgpu::Buffer> {
-        const PIECE_ROWS: usize = 4096;
+    /// Uploads rows padded to whole `vec4`s, in portions so that staging memory stays small.
+    fn data(&self, data: &DataSet, layout: &Layout) -> Result<Vec<wgpu::Buffer>> {
+        const PORTION_ROWS: usize = 4096;
         let row_bytes = layout.row_words(&data.samples) * 4;
-        let buffer = self.allocate("data set", data.len() * row_bytes, INPUT)?;
-        let mut piece = Vec::new();
-        for first in (0..data.len()).step_by(PIECE_ROWS) {
-            piece.clear();
-            for row in first..(first + PIECE_ROWS).min(data.len()) {
-                let features = row * data.features..(row + 1) * data.features;
-                let end = piece.len() + row_bytes;
-                match &data.samples {
-                    Samples::U8(bytes) => piece.extend_from_slice(&bytes[features]),
-                    Samples::F32(reals) => piece.extend_from_slice(bytemuck::cast_slice(&reals[features])),
+        let mut buffers = vec![];
+        let mut portion = Vec::new();
+        for (k, piece) in (0..data.len()).step_by(layout.piece_rows).enumerate() {
+            let buffer = self.allocate(Role::Data(k), INPUT)?;
+            let piece = piece..(piece + layout.piece_rows).min(data.len());
+            for first in piece.clone().step_by(PORTION_ROWS) {
+                portion.clear();
+                for row in first..(first + PORTION_ROWS).min(piece.end) {
+                    let features = row * data.features..(row + 1) * data.features;
+                    let end = portion.len() + row_bytes;
+                    match &data.samples {
+                        Samples::U8(bytes) => portion.extend_from_slice(&bytes[features]),
+                        Samples::F32(reals) => portion.extend_from_slice(bytemuck::cast_slice(&reals[features])),
+                    }
+                    portion.resize(end, 0);
                 }
-                piece.resize(end, 0);
+                self.context.queue.write_buffer(&buffer, ((first - piece.start) * row_bytes) as u64, &portion);
+                self.context.queue.submit([]);
             }
-            self.context.queue.write_buffer(&buffer, (first * row_bytes) as u64, &piece);
-            self.context.queue.submit([]);
+            buffers.push(buffer);
         }
-        Ok(buffer)
+        Ok(buffers)
     }
 }
 
 impl Buffers {
-    /// Allocates everything and uploads what never changes: data, labels, tables, validation and test rows.
+    /// Allocates everything that `bytes` plans and uploads what never changes: data, labels, tables, validation and test
+    /// rows.
     ///
     /// # Errors
-    /// If an array is larger than the adapter can bind, or memory is short; the message names the array.
-    pub(super) fn new(context: &Context, population: &Population, layout: &Layout) -> Result<Self> {
-        let memory = Allocator { context };
-        let vec4s = |count: usize| count * LANES * size_of::<f32>() * layout.members;
-        let [weights, remembered, neurons, rates] = layout.arena_floats();
+    /// If memory is short; the message names the array.
+    pub(super) fn new(context: &Context, population: &Population, layout: &Layout, bytes: &BytePlan) -> Result<Self> {
+        let memory = Allocator { context, bytes, before: 0.into() };
         let buffers = Self {
-            layers: memory.filled("layer table", bytemuck::cast_slice(&layout.layers), TABLE)?,
-            evaluation_layers: memory.filled("layer table", bytemuck::cast_slice(&layout.evaluation_layers), TABLE)?,
-            members: memory.filled("member table", bytemuck::cast_slice(&population.members), TABLE)?,
+            layers: memory.filled(Role::Layers, bytemuck::cast_slice(&layout.layers))?,
+            evaluation_layers: memory
+                .filled(Role::EvaluationLayers, bytemuck::cast_slice(&layout.evaluation_layers))?,
+            members: memory.filled(Role::Members, bytemuck::cast_slice(&population.members))?,
             data: memory.data(&population.data, layout)?,
             labels: memory.labels(population)?,
-            rows: memory.allocate("row lists", layout.members * layout.rows * 4, INPUT)?,
-            prepared: memory.optional("prepared inputs", vec4s(layout.prepared4), STATE)?,
-            weights: memory.allocate("weights", weights * 4, STATE)?,
-            memory: memory.optional("rule's memory", remembered * 4, STATE)?,
-            neurons: memory.allocate("neurons", neurons * 4, STATE)?,
-            rates: memory.optional("learning rates", rates * 4, STATE)?,
-            activation: memory.allocate("activations", vec4s(layout.activation4), STATE)?,
-            delta: memory.allocate("deltas", vec4s(layout.delta4), STATE)?,
-            scores: memory.allocate("scores", vec4s(REGIONS * layout.region), STATE)?,
+            rows: memory.allocate(Role::Rows, INPUT)?,
+            prepared: memory.optional(Role::Prepared, STATE)?,
+            weights: memory.allocate(Role::Weights, STATE)?,
+            memory: memory.optional(Role::Memory, STATE)?,
+            neurons: memory.allocate(Role::Neurons, STATE)?,
+            rates: memory.optional(Role::Rates, STATE)?,
+            activation: memory.allocate(Role::Activation, STATE)?,
+            delta: memory.allocate(Role::Delta, STATE)?,
+            scores: memory.allocate(Role::Scores, STATE)?,
         };
         for (member, split) in population.splits.iter().enumerate() {
             let place = (member * layout.rows + split.train.len()) * 4;
@@ -174,7 +170,7 @@ impl Buffers {
             "layers" if evaluation => &self.evaluation_layers,
             "layers" => &self.layers,
             "members" => &self.members,
-            "data" => &self.data,
+            "data" => &self.data[0],
             "labels" => &self.labels,
             "rows" => &self.rows,
             "prepared" => self.prepared.as_ref().expect("made where training prepares its inputs"),
@@ -185,7 +181,10 @@ impl Buffers {
             "activation_arena" => &self.activation,
             "delta_arena" => &self.delta,
             "scores" => &self.scores,
-            _ => unreachable!("no buffer is called {name}"),
+            _ => match name.strip_prefix("data_").and_then(|piece| self.data.get(piece.parse::<usize>().ok()?)) {
+                Some(piece) => piece,
+                None => unreachable!("no buffer is called {name}"),
+            },
         }
     }
 
@@ -206,7 +205,6 @@ impl Buffers {
             &self.layers,
             &self.evaluation_layers,
             &self.members,
-            &self.data,
             &self.labels,
             &self.rows,
             &self.weights,
@@ -216,6 +214,7 @@ impl Buffers {
             &self.scores,
         ];
         let sometimes = [&self.prepared, &self.memory, &self.rates];
-        always.into_iter().chain(sometimes.into_iter().flatten()).map(wgpu::Buffer::size).sum()
+        let sometimes = sometimes.into_iter().flatten();
+        always.into_iter().chain(&self.data).chain(sometimes).map(wgpu::Buffer::size).sum()
     }
 }

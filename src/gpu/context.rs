@@ -1,10 +1,13 @@
 //! Adapters: listing, choosing and opening one. Honours wgpu's conventions `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` and
 //! `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
 
-use super::layout::Step;
+use super::bytes::BytePlan;
+use super::layout::{Layout, Step};
+use super::plan::Plan;
 use crate::config::Precision;
 use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
+use crate::population::Population;
 use serde::Serialize;
 use std::sync::{Arc, Mutex};
 
@@ -125,6 +128,14 @@ impl Context {
     /// # Errors
     /// If none fits, it lacks what the kernels need, or its driver refuses to open it.
     pub fn open_for(pick: &Pick, precision: Precision) -> Result<Self> {
+        Self::open_with_limits(pick, precision, |_| ())
+    }
+
+    /// As [`Self::open_for`], with limits that `lower` has lowered, which the device then enforces: a smaller adapter.
+    ///
+    /// # Errors
+    /// As [`Self::open_for`].
+    pub fn open_with_limits(pick: &Pick, precision: Precision, lower: impl FnOnce(&mut wgpu::Limits)) -> Result<Self> {
         let mut list = adapters();
         let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
         let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
@@ -149,10 +160,14 @@ impl Context {
             };
             Error::Device(format!("--device: {wanted}; adapters found: {listed}; `homeostat devices` lists them"))
         })?;
-        Self::from_adapter(list.swap_remove(index), precision)
+        Self::from_adapter(list.swap_remove(index), precision, lower)
     }
 
-    fn from_adapter(adapter: wgpu::Adapter, precision: Precision) -> Result<Self> {
+    fn from_adapter(
+        adapter: wgpu::Adapter,
+        precision: Precision,
+        lower: impl FnOnce(&mut wgpu::Limits),
+    ) -> Result<Self> {
         let info = adapter.get_info();
         let name = info.name.clone();
         let refuse = |reason: String| Error::Device(format!("adapter {name}: {reason}; use another, or --device cpu"));
@@ -168,14 +183,15 @@ impl Context {
         }
         let offered = adapter.limits();
         // Only what big nets need is raised above the guaranteed minimum.
-        let required_limits = wgpu::Limits {
+        let mut required_limits = wgpu::Limits {
             max_immediate_size: size_of::<Step>() as u32,
-            // The persistent kernel may bind ten.
-            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(10),
+            // The persistent kernel may bind ten; the others eight, and one for every further piece of the data set.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(24),
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             ..wgpu::Limits::defaults()
         };
+        lower(&mut required_limits);
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("homeostat"),
             required_features,
@@ -201,6 +217,17 @@ impl Context {
         };
         let software = info.device_type == wgpu::DeviceType::Cpu;
         Ok(Self { device, queue, info: device_info, software, failure })
+    }
+
+    /// The adapter.
+    #[must_use]
+    pub const fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// The buffers of `population`, held against the limits of the adapter.
+    pub(super) fn byte_plan(&self, population: &Population, layout: &Layout, plan: &Plan) -> BytePlan {
+        BytePlan::new(&self.info.adapter, &self.device.limits(), population, layout, plan)
     }
 
     /// Refuses what the adapter was not opened for.

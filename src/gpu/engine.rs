@@ -2,6 +2,7 @@
 
 use super::autotune::{self, Cache};
 use super::buffers::Buffers;
+use super::bytes::BytePlan;
 use super::context::Context;
 use super::half;
 use super::kernels::Kernels;
@@ -70,9 +71,17 @@ pub(super) fn compile(
     Kernels::new(context, buffers, &Specialisation::new(population, layout), plan, checked)
 }
 
-/// Whether the adapter can bind what the persistent kernel of `population` needs.
-fn offers(context: &Context, population: &Population) -> bool {
-    Plan::storage_buffers(population) <= context.device.limits().max_storage_buffers_per_shader_stage
+/// Where everything lies on the adapter of `context`.
+pub(super) fn layout(context: &Context, population: &Population, plan: &Plan) -> Layout {
+    let limits = context.device.limits();
+    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    Layout::new(population, plan, keeps_net(population)).fit_data(&population.data, most)
+}
+
+/// Whether the adapter can bind what the persistent kernel of `population` needs, `pieces` of the data set among it.
+fn offers(context: &Context, population: &Population, pieces: usize) -> bool {
+    let needed = Plan::storage_buffers(population) as usize + pieces - 1;
+    needed <= context.device.limits().max_storage_buffers_per_shader_stage as usize
 }
 
 /// Widest image whose elastic fields fit the workgroup memory that every adapter has, 16 KiB.
@@ -134,13 +143,16 @@ impl GpuEngine {
             let persistent = Plan::guess_persistent(&population) && !measures;
             Plan { persistent, ..Plan::guess(product, &population) }
         });
-        let plan = Plan { persistent: plan.persistent && offers(&context, &population), ..plan };
+        let layout = layout(&context, &population, &plan);
+        let persistent = plan.persistent && offers(&context, &population, layout.pieces(&population.data));
+        let plan = Plan { persistent, ..plan };
         if precision == Precision::F16 {
             half::check_inputs(&population, &plan)?;
         }
         check_distortion(&population)?;
-        let layout = Layout::new(&population, &plan, keeps_net(&population));
-        let buffers = Buffers::new(&context, &population, &layout)?;
+        let bytes = context.byte_plan(&population, &layout, &plan);
+        bytes.check()?;
+        let buffers = Buffers::new(&context, &population, &layout, &bytes)?;
         let kernels = compile(&context, &population, &buffers, &layout, &plan, options.checked)?;
         let mut engine = Self {
             context,
@@ -179,13 +191,34 @@ impl GpuEngine {
 
     /// Whether the persistent kernel is possible here.
     pub(super) fn may_persist(&self) -> bool {
-        Plan::can_persist(&self.population) && offers(&self.context, &self.population)
+        let pieces = self.layout.pieces(&self.population.data);
+        Plan::can_persist(&self.population) && offers(&self.context, &self.population, pieces)
+    }
+
+    /// What [`Self::new`] would allocate for `population`, with the tiles it takes without measuring, and whether that fits.
+    ///
+    /// # Errors
+    /// If the adapter was not opened for the precision, or images are too large to be bent.
+    pub fn byte_plan(context: &Context, population: &Population) -> Result<BytePlan> {
+        context.require(population.shared().precision)?;
+        check_distortion(population)?;
+        let product = if context.software { Product::Register } else { Product::Tiled };
+        let plan = Plan::guess(product, population);
+        Ok(context.byte_plan(population, &layout(context, population, &plan), &plan))
     }
 
     /// Bytes of GPU memory that the buffers take.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
         self.buffers.bytes()
+    }
+
+    /// Name and bytes of what the driver's allocator holds for this device; empty where it does not tell.
+    #[must_use]
+    pub fn allocations(&self) -> Vec<(String, u64)> {
+        let report = self.context.device.generate_allocator_report();
+        let allocations = report.map(|report| report.allocations).unwrap_or_default();
+        allocations.into_iter().map(|allocation| (allocation.name, allocation.size)).collect()
     }
 
     /// Fills everything that a step must write before it reads with NaN; for tests.
@@ -362,7 +395,7 @@ impl Engine for GpuEngine {
 
     fn state(&mut self) -> Result<Vec<MemberState>> {
         let mut arenas = Arenas::default();
-        for arena in [Arena::Weights, Arena::Memory, Arena::Neurons, Arena::Rates] {
+        for arena in Arena::ALL {
             if let Some(buffer) = self.buffers.arena(arena).cloned() {
                 arenas[arena as usize] = self.read(&buffer)?;
             }
@@ -379,7 +412,7 @@ impl Engine for GpuEngine {
     fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         self.queue.finish(&self.context)?;
         let arenas = self.layout.pack(state);
-        for arena in [Arena::Weights, Arena::Memory, Arena::Neurons, Arena::Rates] {
+        for arena in Arena::ALL {
             if let Some(buffer) = self.buffers.arena(arena) {
                 self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&arenas[arena as usize]));
             }

@@ -6,7 +6,7 @@
 
 use super::plan::Plan;
 use crate::config::Scope;
-use crate::data::Samples;
+use crate::data::{DataSet, Samples};
 use crate::population::Population;
 use bytemuck::{Pod, Zeroable};
 
@@ -174,6 +174,8 @@ pub struct Layout {
     pub neurons4: usize,
     /// One sample.
     pub row4: usize,
+    /// Rows of the data set in each of its pieces but the last; all rows unless a binding is too small for them.
+    pub piece_rows: usize,
     /// One member's prepared inputs; 0 where training reads the data set itself.
     pub prepared4: usize,
     /// One member's row list: training rows, then validation rows, then test rows.
@@ -251,12 +253,28 @@ impl Layout {
             delta4: net4,
             neurons4,
             row4: widths4[0],
+            piece_rows: population.data.len(),
             prepared4: if population.prepares_inputs() { batch_size * widths4[0] } else { 0 },
             rows: train + validation + test,
             region: batch_size.max(evaluation_batch),
             observe_groups,
             update_groups,
         }
+    }
+
+    /// The layout with the data set cut into as few pieces of whole rows as buffers of at most `most` bytes allow.
+    #[must_use]
+    pub fn fit_data(mut self, data: &DataSet, most: u64) -> Self {
+        let row_bytes = 4 * self.row_words(&data.samples) as u64;
+        let fitting = usize::try_from(most / row_bytes).unwrap_or(usize::MAX).clamp(1, data.len());
+        self.piece_rows = data.len().div_ceil(data.len().div_ceil(fitting));
+        self
+    }
+
+    /// Number of these pieces.
+    #[must_use]
+    pub fn pieces(&self, data: &DataSet) -> usize {
+        data.len().div_ceil(self.piece_rows)
     }
 
     /// Words of one data set row: packed bytes or floats.

@@ -2,6 +2,7 @@
 
 mod autotune;
 mod buffers;
+mod bytes;
 mod context;
 mod engine;
 mod half;
@@ -19,6 +20,7 @@ mod state;
 mod step;
 mod timing;
 
+pub use bytes::{BytePlan, Limit, Role};
 pub use context::{AdapterSummary, Context, Pick};
 pub use engine::{GpuEngine, Options};
 pub use layout::{Layer, Layout, Step};

@@ -112,7 +112,7 @@ const SOURCES: [(&str, &str); 18] = sources![
 /// Invocations of a workgroup of the kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
 /// Invocations of a workgroup of the persistent kernel.
-const PERSISTENT_WORKGROUP: usize = 256;
+pub(super) const PERSISTENT_WORKGROUP: usize = 256;
 
 /// What the templates see.
 #[derive(Clone, Debug, Serialize)]
@@ -156,6 +156,9 @@ pub struct Specialisation {
     /// Whether members have labels of their own.
     label_noise: bool,
     data_rows: usize,
+    /// Pieces of the data set, and the rows of each but the last.
+    data_pieces: usize,
+    piece_rows: usize,
     layer_count: usize,
     member_count: usize,
     weights4: usize,
@@ -234,6 +237,8 @@ impl Specialisation {
             distortion_stream: Stream::Distortion.tag(),
             label_noise: population.uses_label_noise(),
             data_rows: population.data.len(),
+            data_pieces: layout.pieces(&population.data),
+            piece_rows: layout.piece_rows,
             layer_count: population.topology.layers(),
             member_count: population.len(),
             weights4: layout.weights4,
@@ -266,6 +271,16 @@ impl Specialisation {
     #[must_use]
     pub fn prepared_kernels(&self) -> &'static [Kernel] {
         if self.prepares { &Kernel::PREPARED } else { &[] }
+    }
+
+    /// Whether the update sums a product of squares beside the gradient.
+    pub(super) const fn sums_squares(&self) -> bool {
+        self.coactivation || self.reads_input
+    }
+
+    /// Bytes of workgroup memory for the fields of an elastic distortion: two `vec2`s per pixel.
+    pub(super) const fn field_bytes(&self) -> usize {
+        if self.elastic { 16 * self.side * self.side } else { 0 }
     }
 
     /// Whether the forward pass with `tile` sees whole rows of the output layer, and so includes δ_L.
@@ -307,7 +322,7 @@ impl Specialisation {
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the product of squares is summed beside the gradient.
-            squares => (self.coactivation || self.reads_input) && kernel == Kernel::Update,
+            squares => self.sums_squares() && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };
         let name = match kernel {

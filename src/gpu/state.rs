@@ -19,6 +19,11 @@ pub enum Arena {
     Rates,
 }
 
+impl Arena {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Weights, Self::Memory, Self::Neurons, Self::Rates];
+}
+
 /// All of them, as flat floats in the order of [`Arena`].
 pub type Arenas = [Vec<f32>; 4];
 
@@ -148,22 +153,23 @@ impl Layout {
         places.into_iter().map(|(field, (arena, place))| (field, arena, place)).collect()
     }
 
-    /// Floats of each arena.
+    /// Members, planes and `vec4`s of a plane of an arena; a run without the arena has no planes.
     #[must_use]
-    pub fn arena_floats(&self) -> [usize; 4] {
-        let per_member = LANES * self.members;
-        [
-            per_member * self.weights4,
-            per_member * self.memory * self.weights4,
-            per_member * PLANES * self.neurons4,
-            if self.weight_scope { per_member * self.rate_planes * self.weights4 } else { 0 },
-        ]
+    pub const fn arena_shape(&self, arena: Arena) -> [usize; 3] {
+        let (planes, vec4s) = match arena {
+            Arena::Weights => (1, self.weights4),
+            Arena::Memory => (self.memory, self.weights4),
+            Arena::Neurons => (PLANES, self.neurons4),
+            Arena::Rates => (if self.weight_scope { self.rate_planes } else { 0 }, self.weights4),
+        };
+        [self.members, planes, vec4s]
     }
 
     /// Lays `states` out with padding.
     #[must_use]
     pub fn pack(&self, states: &[MemberState]) -> Arenas {
-        let mut arenas = self.arena_floats().map(|floats| vec![0.0; floats]);
+        let floats = |arena| LANES * self.arena_shape(arena).into_iter().product::<usize>();
+        let mut arenas = Arena::ALL.map(|arena| vec![0.0; floats(arena)]);
         for (member, state) in states.iter().enumerate() {
             for (layer, values) in self.layers.iter().zip(&state.layers) {
                 for (field, arena, place) in self.places(member, layer) {

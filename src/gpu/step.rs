@@ -1,7 +1,8 @@
 //! From batches to dispatches: which kernels a step needs, in which order, on how many workgroups.
 
 use super::engine::GpuEngine;
-use super::layout::{Layer, Region, Step};
+use super::layout::{Layer, Layout, Region, Step};
+use super::plan::Plan;
 use super::shader::{Kernel, PLAIN_WORKGROUP};
 use crate::error::Result;
 use std::ops::Range;
@@ -11,6 +12,22 @@ const PERSISTENT_SECONDS: f64 = 0.02;
 /// Steps of its first dispatch, when no speed is known yet.
 const FIRST_STEPS: u32 = 4;
 
+/// Workgroups of one dispatch over `samples` samples, along x and along y; `l` is the layer it works on.
+pub(super) fn workgroups(layout: &Layout, plan: &Plan, kernel: Kernel, l: usize, samples: usize) -> [usize; 2] {
+    let layer = &layout.layers[l];
+    let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
+    match kernel {
+        Kernel::Prepare => [samples, 1],
+        Kernel::Forward(_) | Kernel::ForwardPrepared => [plan.forward[l].groups(samples, layer.out4 as usize), 1],
+        Kernel::BackwardDelta(l) => [plan.backward[l - 1].groups(samples, layer.in4 as usize), 1],
+        Kernel::OutputDelta => [samples.div_ceil(PLAIN_WORKGROUP), 1],
+        Kernel::Update => [layout.observe_groups + layout.update_groups, 1],
+        Kernel::Tick => [widest(|layer| layer.n_out).div_ceil(PLAIN_WORKGROUP), layout.layers.len()],
+        Kernel::MaxNorm => [widest(|layer| layer.out4).div_ceil(PLAIN_WORKGROUP), layout.layers.len()],
+        Kernel::Persistent => [1, 1],
+    }
+}
+
 impl GpuEngine {
     /// Records one dispatch, where the plan has the kernel.
     pub(super) fn launch(&mut self, kernel: Kernel, evaluation: bool, step: &Step) {
@@ -18,24 +35,14 @@ impl GpuEngine {
         let (layout, plan) = (&self.layout, &self.plan);
         let samples = step.batch_len as usize;
         let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
-        let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
-        let ([x, y], flops) = match kernel {
-            Kernel::Prepare => ([samples, 1], 0.0),
-            Kernel::Forward(_) | Kernel::ForwardPrepared => {
-                let l = step.layer as usize;
-                let layer = &layout.layers[l];
-                ([plan.forward[l].groups(samples, layer.out4 as usize), 1], self.flops(layer, samples))
-            }
-            Kernel::BackwardDelta(l) => {
-                let layer = &layout.layers[l];
-                ([plan.backward[l - 1].groups(samples, layer.in4 as usize), 1], self.flops(layer, samples))
-            }
-            Kernel::OutputDelta => ([samples.div_ceil(PLAIN_WORKGROUP), 1], 0.0),
-            Kernel::Update => ([layout.observe_groups + layout.update_groups, 1], all(samples)),
-            Kernel::Tick => ([widest(|layer| layer.n_out).div_ceil(PLAIN_WORKGROUP), layout.layers.len()], 0.0),
-            Kernel::MaxNorm => ([widest(|layer| layer.out4).div_ceil(PLAIN_WORKGROUP), layout.layers.len()], 0.0),
-            Kernel::Persistent => ([1, 1], 3.0 * all(samples * step.steps as usize)),
+        let flops = match kernel {
+            Kernel::Forward(_) | Kernel::ForwardPrepared => self.flops(&layout.layers[step.layer as usize], samples),
+            Kernel::BackwardDelta(l) => self.flops(&layout.layers[l], samples),
+            Kernel::Update => all(samples),
+            Kernel::Persistent => 3.0 * all(samples * step.steps as usize),
+            Kernel::Prepare | Kernel::OutputDelta | Kernel::Tick | Kernel::MaxNorm => 0.0,
         };
+        let [x, y] = workgroups(layout, plan, kernel, step.layer as usize, samples);
         let groups = [x, y, layout.members];
         self.queue.dispatch(&self.context, (&bound.pipeline, bound.bindings(evaluation)), step, groups, flops);
     }

@@ -14,10 +14,10 @@
 //! ```
 
 use super::checkpoint::{Checkpoint, Progress};
-use super::events::Events;
+use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
 use super::{Model, RunResult, to_json, write_atomic};
-use crate::config::Config;
+use crate::config::{Config, Rule};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
 use crate::trainer::EpochMetrics;
@@ -27,6 +27,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.toml";
+/// Where runs are kept that were given no directory.
+const RUNS: &str = "runs";
 const ENVIRONMENT: &str = "environment.json";
 /// What the log says before the error that ended a run.
 const STOPPED: &str = "stopped: ";
@@ -56,6 +58,12 @@ fn default_name(name: Option<&str>, config: &Config) -> String {
         .collect();
     let settings = Config { device: String::new(), ..config.clone() }.to_table().to_string();
     format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
+}
+
+/// The `number`th directory of this name.
+fn numbered(name: &str, number: u64) -> PathBuf {
+    let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+    Path::new(RUNS).join(name)
 }
 
 fn append_to(path: &Path) -> Result<File> {
@@ -100,21 +108,30 @@ impl RunDirectory {
             let reason = format!("cannot create the directory: {e}; give another place with --out, or --no-save");
             Err(Error::file(path, reason))
         };
-        let (runs, name) = (Path::new("runs"), default_name(name, config));
-        if let Err(e) = fs::create_dir_all(runs) {
-            return refuse(runs, e);
+        let name = default_name(name, config);
+        if let Err(e) = fs::create_dir_all(RUNS) {
+            return refuse(Path::new(RUNS), e);
         }
-        let mut path = runs.join(&name);
         let mut number = 1;
         // Two runs that start at once must not take the same: only one of them is told that it made it.
-        while let Err(e) = fs::create_dir(&path) {
+        while let Err(e) = fs::create_dir(numbered(&name, number)) {
             if e.kind() != std::io::ErrorKind::AlreadyExists {
-                return refuse(&path, e);
+                return refuse(&numbered(&name, number), e);
             }
             number += 1;
-            path = runs.join(format!("{name}-{number}"));
         }
-        Ok(path)
+        Ok(numbered(&name, number))
+    }
+
+    /// The directory that [`Self::reserve`] would make now.
+    #[must_use]
+    pub fn free(name: Option<&str>, config: &Config) -> PathBuf {
+        let name = default_name(name, config);
+        let mut number = 1;
+        while numbered(&name, number).exists() {
+            number += 1;
+        }
+        numbered(&name, number)
     }
 
     /// Creates the directory, removes the files of an earlier run if `force`, and records the settings. Keeps the newest
@@ -180,11 +197,20 @@ impl RunDirectory {
         }
         gone(fs::remove_dir_all(path.join(CHECKPOINTS)), path.join(CHECKPOINTS))?;
         for entry in fs::read_dir(path).map_err(|e| Error::file(path, e))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("events.out.tfevents.") {
+            if entry.file_name().to_string_lossy().starts_with(EVENTS) {
                 gone(fs::remove_file(entry.path()), entry.path())?;
             }
         }
         Ok(())
+    }
+
+    /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
+    #[must_use]
+    pub fn files(population: &Population) -> Vec<String> {
+        let best = (population.validation_rows() > 0).then_some(BEST);
+        let trace = (population.shared().rule == Rule::Psi).then_some(TRACE);
+        let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, MODEL].into_iter().chain(best).chain(trace);
+        names.map(str::to_owned).chain([format!("{EVENTS}*"), format!("{CHECKPOINTS}/"), RESULT.to_owned()]).collect()
     }
 
     /// The settings of the run in `path`.

@@ -9,6 +9,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How the names of these files begin.
+pub const EVENTS: &str = "events.out.tfevents.";
+
 /// An event file being written.
 #[derive(Debug)]
 pub struct Events {
@@ -22,7 +25,7 @@ impl Events {
     /// # Errors
     /// If it cannot be created.
     pub fn create(directory: &Path) -> Result<Self> {
-        let path = directory.join(format!("events.out.tfevents.{}.homeostat", now() as u64));
+        let path = directory.join(format!("{EVENTS}{}.homeostat", now() as u64));
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::file(&path, e))?;
         let mut events = Self { path, file };
         events.record(&[time(), bytes(3, b"brain.Event:2")].concat())?;

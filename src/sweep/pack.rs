@@ -79,6 +79,10 @@ impl Packer {
     pub fn members(&self, config: &Config, data: &DataSet) -> usize {
         let widths = std::iter::once(data.features).chain(config.hidden.0.iter().copied()).chain([data.classes]);
         let topology = Topology::new(widths.collect());
+        if topology.check().is_err() {
+            // Refused, with the reason, once it is to be trained.
+            return 1;
+        }
         let batch = config.batch_size.min(data.len().max(1));
         let step = topology.flops_per_sample() * batch as f64;
         let most = match *self {

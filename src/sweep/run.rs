@@ -150,8 +150,9 @@ fn mends(results: &Results, mine: &[&PlannedRun], id: &str, repeated: &HashSet<&
 /// A measure of the time that runs take, good enough to say how much is left.
 fn work(runs: &[&PlannedRun]) -> f64 {
     let weights = |config: &Config| {
-        let inner: usize = config.hidden.0.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        (inner + 100 * config.hidden.0.iter().sum::<usize>() + 1000) as f64
+        let widths: Vec<f64> = config.hidden.0.iter().map(|&width| width as f64).collect();
+        let inner: f64 = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        inner + 100.0 * widths.iter().sum::<f64>() + 1000.0
     };
     runs.iter().map(|run| f64::from(run.config.epochs) * weights(&run.config)).sum()
 }
@@ -236,6 +237,7 @@ impl Sweep<'_> {
             Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
             other => other,
         })?);
+        population.check_memory().map_err(Trouble::Opening)?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
             for (state, config) in state.iter_mut().zip(&population.configs) {

@@ -1,0 +1,143 @@
+//! `homeostat train --dry-run`: what a run would be, take and leave, and whether it fits, without training anything.
+
+use super::progress::thousands;
+use super::{say, tell};
+use crate::bytes::{Array, human, total};
+use crate::device::{self, Choice, Needs};
+use crate::error::{Error, Result};
+use crate::population::Population;
+use crate::run::{RunDirectory, to_json};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One layer of weights.
+#[derive(Serialize)]
+struct Layer {
+    n_in: usize,
+    n_out: usize,
+    /// Weights, biases included.
+    parameters: usize,
+}
+
+/// All that is told.
+#[derive(Serialize)]
+struct DryRun {
+    fits: bool,
+    data: String,
+    /// Training, validation and test samples.
+    samples: [usize; 3],
+    layers: Vec<Layer>,
+    parameters: usize,
+    batch_size: usize,
+    epochs: u32,
+    steps_per_epoch: u32,
+    ticks: u32,
+    /// Floating-point operations of the products of one step.
+    flops_per_step: f64,
+    device_bytes: u64,
+    host_bytes: u64,
+    /// Memory of this machine, where it tells.
+    machine_bytes: Option<u64>,
+    #[serde(flatten)]
+    needs: Needs,
+    /// Where the run would be kept, and the files there; nowhere without `--out` and `--name`.
+    directory: Option<PathBuf>,
+    files: Vec<String>,
+}
+
+/// Tells what training `population` on the device of `choice` takes; `directory` is where it would be kept.
+///
+/// # Errors
+/// [`Error::Device`] with what does not fit, after all is told.
+pub fn show(population: &Population, choice: &Choice, directory: Option<&Path>, json: bool) -> Result<()> {
+    let needs = device::needs(choice, population)?;
+    let topology = &population.topology;
+    let layer = |(n_in, n_out)| Layer { n_in, n_out, parameters: (n_in + 1) * n_out };
+    let run = DryRun {
+        fits: needs.problems.is_empty(),
+        data: population.data.name.clone(),
+        samples: [population.train_rows(), population.validation_rows(), population.test_rows()],
+        layers: topology.shapes().map(layer).collect(),
+        parameters: topology.parameters(),
+        batch_size: population.batch_size(),
+        epochs: population.shared().epochs,
+        steps_per_epoch: population.steps_per_epoch(),
+        ticks: population.ticks(),
+        flops_per_step: topology.flops_per_sample() * population.batch_size() as f64,
+        device_bytes: total(&needs.device_arrays),
+        host_bytes: total(&needs.host_arrays),
+        machine_bytes: crate::bytes::of_machine(),
+        files: directory.map_or_else(Vec::new, |_| RunDirectory::files(population)),
+        directory: directory.map(Path::to_owned),
+        needs,
+    };
+    if json {
+        say(to_json(&run)?)?;
+    } else {
+        run.print()?;
+    }
+    let problems = &run.needs.problems;
+    match problems.split_last() {
+        None => Ok(()),
+        Some((last, others)) => {
+            others.iter().for_each(|problem| tell(format_args!("error: {problem}")));
+            Err(Error::Device(last.clone()))
+        }
+    }
+}
+
+impl DryRun {
+    fn print(&self) -> Result<()> {
+        if let Some(note) = &self.needs.note {
+            tell(format_args!("note: {note}"));
+        }
+        say(format_args!("device: {}", self.needs.device))?;
+        let [train, validation, test] = self.samples;
+        say(format_args!("data: {}, {train} training, {validation} validation, {test} test samples", self.data))?;
+        say(format_args!("\n{:<32}{:>8} {:>8} {:>16}", "layer", "inputs", "neurons", "parameters"))?;
+        for (l, Layer { n_in, n_out, parameters }) in self.layers.iter().enumerate() {
+            say(format_args!("{:<32}{n_in:>8} {n_out:>8} {:>16}", l + 1, thousands(*parameters as f64)))?;
+        }
+        say(format_args!("{:<32}{:>34}", "all", thousands(self.parameters as f64)))?;
+        self.table("device memory", &self.needs.device_arrays, None)?;
+        self.table("host memory", &self.needs.host_arrays, self.machine_bytes)?;
+        if !self.needs.limits.is_empty() {
+            say(format_args!("\n{:<40} {:>12} {:>12}  used", "limit of the adapter", "needed", "offered"))?;
+        }
+        for limit in &self.needs.limits {
+            // Counts are small numbers, sizes are not.
+            let show = |value| if limit.name.contains("size") { human(value) } else { value.to_string() };
+            let used = 100.0 * limit.needed as f64 / limit.offered.max(1) as f64;
+            say(format_args!(
+                "{:<40} {:>12} {:>12}  {used:.0} %",
+                limit.name,
+                show(limit.needed),
+                show(limit.offered)
+            ))?;
+        }
+        say(format_args!(
+            "\nstep: B {}, {:.3e} FLOP; {} steps per epoch, {} epochs, {} ticks of the clock",
+            self.batch_size, self.flops_per_step, self.steps_per_epoch, self.epochs, self.ticks
+        ))?;
+        match &self.directory {
+            Some(directory) => say(format_args!("files in {}: {}", directory.display(), self.files.join(", ")))?,
+            None => say("files: none; give --out DIR or --name NAME")?,
+        }
+        say(if self.fits { "it fits; nothing was trained" } else { "it does not fit" })
+    }
+
+    /// Arrays with a heading and their sum.
+    fn table(&self, heading: &str, arrays: &[Array], there: Option<u64>) -> Result<()> {
+        if arrays.is_empty() {
+            return Ok(());
+        }
+        let dimensions: Vec<String> = arrays.iter().map(Array::dimensions).collect();
+        let width = dimensions.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        say(format_args!("\n{heading:<24} {:<width$} {:>12}", "", "bytes"))?;
+        for (array, dimensions) in arrays.iter().zip(&dimensions) {
+            say(format_args!("{:<24} {dimensions:<width$} {:>12}", array.name, human(array.bytes)))?;
+        }
+        let there = there.map_or(String::new(), |bytes| format!(" of {}", human(bytes)));
+        say(format_args!("{:<24} {:<width$} {:>12}{there}", "all", "", human(total(arrays))))
+    }
+}

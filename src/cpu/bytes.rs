@@ -1,0 +1,64 @@
+//! Every array of the CPU engine with its shape and bytes, known before any is allocated.
+
+use super::layer::Layer;
+use super::layout::{self, Layout, ROOM};
+use super::output::Tally;
+use crate::bytes::{self, Array};
+use crate::error::Result;
+use crate::population::Population;
+
+/// What the engine keeps for `population` as long as it lives.
+pub fn kept(population: &Population) -> Vec<Array> {
+    let (widths, batch) = (population.topology.widths(), population.batch_size());
+    let p = ("P", population.len());
+    // Members may observe different things, and then have records of different lengths.
+    let records = population.configs.iter().map(|config| Layout::new(config, widths).stride).sum();
+    let columns = population
+        .configs
+        .iter()
+        .map(|config| widths[1..].iter().map(|&n_out| Layer::column_bytes(config, n_out)).sum::<usize>())
+        .sum();
+    let slots = match population.shared().slots_per_weight() {
+        true => population.topology.parameters(),
+        false => widths[1..].iter().sum(),
+    };
+    let mut arrays = population.state_arrays();
+    arrays.extend([
+        Array::new("sums and carries", 8, &[p, ("slots", slots)]),
+        Array::new("columns", 1, &[("bytes", columns)]),
+        Array::new("records", 4, &[("B", batch), ("floats", records)]),
+        Array::new("panels", 4, &[p, ("floats", layout::panel_floats(widths, batch))]),
+        Array::new("tallies", size_of::<Tally>(), &[p, ("blocks", layout::blocks(batch))]),
+        Array::new("row lists", 4, &[p, ("rows", population.train_rows())]),
+    ]);
+    arrays
+}
+
+/// What every thread needs on top at times: scratch memory, and the records of a block that is evaluated.
+fn lent(population: &Population) -> Vec<Array> {
+    let threads = ("threads", rayon::current_num_threads());
+    let rows = population.train_rows().max(population.validation_rows()).max(population.test_rows());
+    let stride = Layout::new(population.shared(), population.topology.widths()).stride;
+    vec![
+        Array::new("scratch", 4, &[threads, ("floats", ROOM)]),
+        Array::new("records of evaluation", 4, &[threads, ("B", layout::block(rows)), ("floats", stride)]),
+    ]
+}
+
+/// All that a run on this engine keeps in memory; the state that it starts from is there until it has been taken over.
+pub fn plan(population: &Population) -> Vec<Array> {
+    let mut arrays = vec![population.data.array()];
+    let initial = bytes::total(&population.state_arrays());
+    arrays.push(Array::new("initial state", 1, &[("bytes", usize::try_from(initial).unwrap_or(usize::MAX))]));
+    arrays.extend(kept(population));
+    arrays.extend(lent(population));
+    arrays
+}
+
+/// Refuses what this machine has no memory for.
+pub fn check(population: &Population) -> Result<()> {
+    let layer = population.topology.largest_layer();
+    let fewer = if population.len() > 1 { ", fewer members" } else { "" };
+    let remedy = format!("{layer} has most weights: use a narrower --hidden, a smaller --batch-size{fewer}");
+    bytes::check_machine("the run", &plan(population), &remedy)
+}
