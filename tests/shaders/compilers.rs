@@ -1,6 +1,6 @@
-//! One WGSL text through every compiler that wgpu would put it through, with the options that wgpu-hal 30 takes for a
-//! run in production and, where they differ, for one with its checks on. Registers and buffer slots are dealt out in the
-//! order in which wgpu-hal deals them.
+//! One WGSL text through every compiler that wgpu would put it through, with the options that wgpu-hal 30 takes for our
+//! unchecked modules. Registers and buffer slots are dealt out in the order in which wgpu-hal deals them. Of the versions
+//! of a language the oldest counts that wgpu still meets on machines that can run this, as each contains the one before.
 
 use homeostat::gpu::bindings;
 use naga::ResourceBinding;
@@ -25,10 +25,12 @@ pub struct Checked {
     storage: Vec<homeostat::gpu::Binding>,
 }
 
-const fn policies(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {
-    let binding_array = BoundsCheckPolicy::Unchecked;
-    BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array }
-}
+const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
+    index: BoundsCheckPolicy::Unchecked,
+    buffer: BoundsCheckPolicy::Unchecked,
+    image_load: BoundsCheckPolicy::Unchecked,
+    binding_array: BoundsCheckPolicy::Unchecked,
+};
 
 fn place(number: u32) -> ResourceBinding {
     ResourceBinding { group: 0, binding: number }
@@ -64,43 +66,22 @@ impl Checked {
         }
     }
 
-    /// Through all of them; the SPIR-V of both kinds of run is left for [`spirv_val`].
-    pub fn translate(&self, entry_point: &str) -> Result<[(&'static str, Vec<u32>); 2], String> {
-        let stage = naga::ShaderStage::Compute;
-        let (module, info) = pipeline_constants::process_overrides(
-            &self.module,
-            &self.info,
-            Some((stage, entry_point)),
-            &Default::default(),
-        )
-        .map_err(|e| format!("overrides: {e}"))?;
-        for (version, checked) in [((2, 4), false), ((4, 0), true)] {
-            self.msl(&module, &info, entry_point, version, checked)?;
-        }
-        let models =
-            if self.half { [hlsl::ShaderModel::V6_2; 2] } else { [hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0] };
-        for (model, checked) in models.into_iter().zip([false, true]) {
-            self.hlsl(&module, &info, entry_point, model, checked)?;
-        }
+    /// Through all of them; the SPIR-V is left for [`spirv_val`].
+    pub fn translate(&self, entry_point: &str) -> Result<Vec<u32>, String> {
+        let entry = Some((naga::ShaderStage::Compute, entry_point));
+        let (module, info) =
+            pipeline_constants::process_overrides(&self.module, &self.info, entry, &Default::default())
+                .map_err(|e| format!("overrides: {e}"))?;
+        self.msl(&module, &info, entry_point)?;
+        self.hlsl(&module, &info, entry_point)?;
+        // GL has no half precision.
         if !self.half {
-            for version in [glsl::Version::Desktop(430), glsl::Version::Embedded { version: 310, is_webgl: false }] {
-                self.glsl(&module, &info, entry_point, version)?;
-            }
+            self.glsl(&module, &info, entry_point)?;
         }
-        Ok([
-            ("vulkan1.3", self.spirv(&module, &info, entry_point, (1, 6), false)?),
-            ("vulkan1.1", self.spirv(&module, &info, entry_point, (1, 3), true)?),
-        ])
+        self.spirv(&module, &info, entry_point)
     }
 
-    fn spirv(
-        &self,
-        module: &naga::Module,
-        info: &ModuleInfo,
-        entry_point: &str,
-        lang_version: (u8, u8),
-        checked: bool,
-    ) -> Result<Vec<u32>, String> {
+    fn spirv(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<Vec<u32>, String> {
         use spv::Capability as C;
         let mut capabilities =
             vec![C::Shader, C::Matrix, C::Sampled1D, C::Image1D, C::ImageQuery, C::DerivativeControl];
@@ -108,29 +89,23 @@ impl Checked {
         if self.half {
             capabilities.push(C::Float16);
         }
-        if lang_version >= (1, 6) {
-            // What Vulkan 1.3 drivers have beside, and naga makes use of.
-            capabilities.extend([C::DotProductInputAllKHR, C::DotProductInput4x8BitKHR]);
-            capabilities.extend([C::DotProductInput4x8BitPackedKHR, C::DotProductKHR, C::Int8]);
-        }
-        let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+        // What Vulkan 1.3 drivers have beside, and naga makes use of.
+        capabilities.extend([C::DotProductInputAllKHR, C::DotProductInput4x8BitKHR]);
+        capabilities.extend([C::DotProductInput4x8BitPackedKHR, C::DotProductKHR, C::Int8]);
         let binding_map = self.storage.iter().map(|b| {
             let info = spv::BindingInfo { descriptor_set: 0, binding: b.number, ..Default::default() };
             (place(b.number), info)
         });
         let options = spv::Options {
-            lang_version,
+            lang_version: (1, 6),
             flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
             fake_missing_bindings: false,
             binding_map: binding_map.collect(),
             capabilities: Some(capabilities.into_iter().collect()),
-            bounds_check_policies: policies(policy),
-            zero_initialize_workgroup_memory: match checked {
-                true => spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
-                false => spv::ZeroInitializeWorkgroupMemoryMode::None,
-            },
-            force_loop_bounding: checked,
-            emit_int_div_checks: checked,
+            bounds_check_policies: UNCHECKED,
+            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+            force_loop_bounding: false,
+            emit_int_div_checks: false,
             ..Default::default()
         };
         let pipeline =
@@ -138,14 +113,7 @@ impl Checked {
         spv::write_vec(module, info, &options, Some(&pipeline)).map_err(|e| format!("SPIR-V: {e}"))
     }
 
-    fn msl(
-        &self,
-        module: &naga::Module,
-        info: &ModuleInfo,
-        entry_point: &str,
-        lang_version: (u8, u8),
-        checked: bool,
-    ) -> Result<(), String> {
+    fn msl(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<(), String> {
         // Slot 0 is for the immediates, the last for the sizes of the others.
         let target = |(slot, binding): (usize, &homeostat::gpu::Binding)| {
             let mutable = binding.kind == wgpu::BufferBindingType::Storage { read_only: false };
@@ -160,15 +128,14 @@ impl Checked {
             immediates_buffer: Some(0),
             sizes_buffer: Some(sizes),
         };
-        let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
         let options = msl::Options {
-            lang_version,
+            lang_version: (2, 4),
             fake_missing_bindings: false,
             per_entry_point_map: [(entry_point.to_owned(), resources)].into(),
-            bounds_check_policies: policies(policy),
-            zero_initialize_workgroup_memory: checked,
-            force_loop_bounding: checked,
-            emit_int_div_checks: checked,
+            bounds_check_policies: UNCHECKED,
+            zero_initialize_workgroup_memory: false,
+            force_loop_bounding: false,
+            emit_int_div_checks: false,
             ..Default::default()
         };
         let pipeline = msl::PipelineOptions {
@@ -183,14 +150,7 @@ impl Checked {
         }
     }
 
-    fn hlsl(
-        &self,
-        module: &naga::Module,
-        info: &ModuleInfo,
-        entry_point: &str,
-        shader_model: hlsl::ShaderModel,
-        checked: bool,
-    ) -> Result<(), String> {
+    fn hlsl(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<(), String> {
         use wgpu::BufferBindingType::{Storage, Uniform};
         // Immediates come first among the constant buffers, and b, t and u registers count apart.
         let mut registers = [1, 0, 0];
@@ -206,14 +166,14 @@ impl Checked {
         };
         let binding_map = self.storage.iter().map(&mut target).collect();
         let options = hlsl::Options {
-            shader_model,
+            shader_model: if self.half { hlsl::ShaderModel::V6_2 } else { hlsl::ShaderModel::V6_0 },
             binding_map,
             fake_missing_bindings: false,
             special_constants_binding: Some(hlsl::BindTarget { register: registers[0], ..Default::default() }),
             immediates_target: Some(hlsl::BindTarget::default()),
-            zero_initialize_workgroup_memory: checked,
-            restrict_indexing: checked,
-            force_loop_bounding: checked,
+            zero_initialize_workgroup_memory: false,
+            restrict_indexing: false,
+            force_loop_bounding: false,
             ..Default::default()
         };
         let pipeline =
@@ -228,16 +188,10 @@ impl Checked {
         }
     }
 
-    fn glsl(
-        &self,
-        module: &naga::Module,
-        info: &ModuleInfo,
-        entry_point: &str,
-        version: glsl::Version,
-    ) -> Result<(), String> {
+    fn glsl(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<(), String> {
         let slots = self.storage.iter().enumerate().map(|(slot, b)| (place(b.number), slot as u8));
         let options = glsl::Options {
-            version,
+            version: glsl::Version::Embedded { version: 310, is_webgl: false },
             writer_flags: glsl::WriterFlags::ADJUST_COORDINATE_SPACE | glsl::WriterFlags::FORCE_POINT_SIZE,
             binding_map: slots.collect(),
             zero_initialize_workgroup_memory: false,
@@ -248,17 +202,17 @@ impl Checked {
             multiview: None,
         };
         let mut text = String::new();
-        glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies(BoundsCheckPolicy::Unchecked))
+        glsl::Writer::new(&mut text, module, info, &options, &pipeline, UNCHECKED)
             .and_then(|mut writer| writer.write())
             .map(|_| ())
-            .map_err(|e| format!("GLSL {version:?}: {e}"))
+            .map_err(|e| format!("GLSL: {e}"))
     }
 }
 
-/// Khronos's own validator, for the rules of a version of Vulkan.
-pub fn spirv_val(environment: &str, words: &[u32]) -> Result<(), String> {
+/// Khronos's own validator.
+pub fn spirv_val(words: &[u32]) -> Result<(), String> {
     let mut child = Command::new("spirv-val")
-        .args(["--target-env", environment, "-"])
+        .args(["--target-env", "vulkan1.3", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -268,5 +222,5 @@ pub fn spirv_val(environment: &str, words: &[u32]) -> Result<(), String> {
     child.stdin.take().expect("piped").write_all(&bytes).map_err(|e| e.to_string())?;
     let output = child.wait_with_output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    if output.status.success() { Ok(()) } else { Err(format!("spirv-val {environment}: {said}")) }
+    if output.status.success() { Ok(()) } else { Err(format!("spirv-val: {said}")) }
 }

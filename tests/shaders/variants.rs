@@ -25,8 +25,9 @@ const ROWS: usize = 512;
 const FEATURES: usize = 9;
 /// Few classes, whose rows every tile covers, and more than any but the widest.
 const CLASSES: [usize; 2] = [3, 70];
-/// Samples per step that change how far loops are unrolled, and in how many strands the persistent kernel sums them.
+/// Samples per step that change how far loops are unrolled, and beyond in how many strands the persistent kernel sums them.
 const BATCHES: [usize; 7] = [1, 2, 4, 16, 128, 256, 512];
+const UNROLLS: &[usize] = BATCHES.split_at(4).0;
 /// Every depth that the persistent kernel unrolls, and layers that it sums in 2, 4 and 8 strands.
 const TOPOLOGIES: [&[usize]; 7] = [&[], &[5], &[5, 9], &[5, 9, 6], &[130, 130], &[256, 256], &[512, 512]];
 
@@ -108,8 +109,8 @@ fn classes(cases: &[Case]) -> Vec<Case> {
     vary(cases, &CLASSES, |case, value| case.classes = value)
 }
 
-fn batches(cases: &[Case]) -> Vec<Case> {
-    vary(cases, &BATCHES, |case, value| case.config.batch_size = value)
+fn batches(cases: &[Case], sizes: &[usize]) -> Vec<Case> {
+    vary(cases, sizes, |case, value| case.config.batch_size = value)
 }
 
 fn bases(cases: &[Case]) -> Vec<Case> {
@@ -179,7 +180,11 @@ fn grid(stem: &str) -> Vec<Case> {
             [supervised, activations(&unsupervised)].concat()
         }
         "backward_delta" => dropout(&activations(&deep)),
-        "update" => batches(&inputs(&bases(&rules(&deep)))),
+        // Where the inputs come from and how far loops are unrolled has no bearing on each other.
+        "update" => {
+            let all = bases(&rules(&deep));
+            [inputs(&all), batches(&all, UNROLLS)].concat()
+        }
         "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.max_norm = value),
         "tick" => rules(&deep),
         // Its parts are those of the others, but for the names and tiles of its passes.
@@ -188,7 +193,7 @@ fn grid(stem: &str) -> Vec<Case> {
             let passes = dropout(&bases(&all));
             let passes = inputs(&label_noise(&passes));
             let outputs = inputs(&label_noise(&outputs(&activations(&topologies(&[&[5]])))));
-            [bases(&rules(&topologies(&[&[]]))), outputs, passes, batches(&classes(&all))].concat()
+            [bases(&rules(&topologies(&[&[]]))), outputs, passes, batches(&classes(&all), &BATCHES)].concat()
         }
         other => panic!("shaders/{other}.wgsl is not enumerated"),
     }
@@ -234,19 +239,23 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
 }
 
 /// What a product reads beside its tile: where its factors come from, whether it has squares and skips what is frozen.
-fn cases_of(what: Use) -> Vec<Case> {
+fn cases_of(what: Use, product: Product) -> Vec<Case> {
+    let unrolled = |cases: Vec<Case>| match product {
+        Product::Register => batches(&cases, UNROLLS),
+        Product::Tiled => cases,
+    };
     let deep = topologies(&[&[5, 9]]);
     let shallow = topologies(&[&[], &[5, 9]]);
     match what {
         Use::Forward | Use::Backward => deep,
         // The first layer as well, where it is the last.
         Use::Output => shallow,
-        Use::Update => batches(&frozen_or_not(&deep)),
+        Use::Update => unrolled(frozen_or_not(&deep)),
         Use::UpdateWithSquares => {
             let squared = vary(&deep, &[Rule::Idbd], |case, rule| case.config.rule = rule);
             let skips = vary(&squared, &[Schedule::Constant, Schedule::Linear], |case, s| case.config.schedule = s);
             let weights = vary(&deep, &[Scope::Weight], |case, scope| case.config.scope = scope);
-            batches(&[skips, vary(&weights, &[Basis::Coactivation], |case, basis| case.config.basis = basis)].concat())
+            unrolled([skips, vary(&weights, &[Basis::Coactivation], |case, basis| case.config.basis = basis)].concat())
         }
     }
 }
@@ -325,7 +334,8 @@ pub fn texts(precision: Precision) -> Texts {
         }
         let tiles = tiles(product);
         let render = |(what, tile): &(Use, Tile)| {
-            let cases = vary(&cases_of(*what), &[precision], |case, precision| case.config.precision = precision);
+            let cases =
+                vary(&cases_of(*what, product), &[precision], |case, precision| case.config.precision = precision);
             let one = |case: &Case| {
                 let renderer = Renderer::new(case, product);
                 let kernel = match what {
