@@ -219,8 +219,8 @@ pub fn spirv_val(words: &[u32]) -> Result<(), String> {
         .spawn()
         .expect("the shader tests need spirv-val; tests/run.sh installs Debian's spirv-tools");
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    child.stdin.take().expect("piped").write_all(&bytes).map_err(|e| e.to_string())?;
-    let output = child.wait_with_output().map_err(|e| e.to_string())?;
+    let written = child.stdin.take().expect("piped").write_all(&bytes);
+    let output = child.wait_with_output().and_then(|output| written.map(|()| output)).map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     if output.status.success() { Ok(()) } else { Err(format!("spirv-val: {said}")) }
 }

@@ -180,11 +180,7 @@ fn grid(stem: &str) -> Vec<Case> {
             [supervised, activations(&unsupervised)].concat()
         }
         "backward_delta" => dropout(&activations(&deep)),
-        // Where the inputs come from and how far loops are unrolled has no bearing on each other.
-        "update" => {
-            let all = bases(&rules(&deep));
-            [inputs(&all), batches(&all, UNROLLS)].concat()
-        }
+        "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
         "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.max_norm = value),
         "tick" => rules(&deep),
         // Its parts are those of the others, but for the names and tiles of its passes.
