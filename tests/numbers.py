@@ -56,7 +56,7 @@ def train(homeostat, out, rule, which, device):
         options[place] = next_larger(float(options[place]))
     # The running metrics save a pass over the training samples per epoch and change nothing.
     common = "--epochs 10 --train-metrics running --checkpoint-every 10 --force --quiet --out".split()
-    subprocess.run([homeostat, "train", *options, "--device", device, *common, run], check=True)
+    subprocess.run([homeostat, "train", *options, "--device", device, *common, run], check=True, stdout=sys.stderr)
 
 
 def onsets(path):
