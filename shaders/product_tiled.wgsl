@@ -24,9 +24,6 @@ var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
 //% if tile.strands > 1
 var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums on their way to the first
 //% endif
-//% if skippable
-var<workgroup> skipped: u32;
-//% endif
 //% endif
 
 fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
@@ -34,10 +31,11 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     let block_m4 = (group / blocks_n) * {{ rows4 }}u;
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
 //% if skippable
+    // The answer passes through the tile: the largest leave no room beside them in the memory that every adapter has.
     if local == 0u {
-        skipped = u32({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
+        a_tile[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
     }
-    if workgroupUniformLoad(&skipped) != 0u {
+    if workgroupUniformLoad(&a_tile[0]).x != {{ staged }}(0.0) {
         return;
     }
 //% endif

@@ -205,6 +205,11 @@ fn mistakes_get_one_message_and_a_code() {
     let cases: Vec<(Vec<&str>, i32, &[&str])> = vec![
         (vec!["train", "--alpha0", "-1"], 2, &["--alpha0", "positive"]),
         (vec!["train", "--basis", "coactivation"], 2, &["coactivation", "--scope weight"]),
+        (
+            vec!["train", "--rule", "replay", "--replay", "shuffle", "--trace", "t", "--basis", "coactivation"],
+            2,
+            &["coactivation", "--scope weight"],
+        ),
         (vec!["train", "--output", "linear"], 2, &["--output linear", "--loss mse"]),
         (vec!["train", "--coast"], 2, &["--coast", "--momentum"]),
         (vec!["train", "--arm"], 2, &["--arm", "delta"]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Where no Vulkan adapter is found, first installs Mesa's software Vulkan (Debian, Ubuntu), because the
-# GPU tests fail without an adapter and never skip.
+# Runs every test. First installs what is missing of what they need (Debian, Ubuntu): Mesa's software Vulkan where there is
+# no adapter, and Khronos's SPIR-V validator, because the tests fail without these and never skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,16 +12,18 @@ have_adapter() {
             compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null; }
 }
 
-if [ "$(uname -s)" = Linux ] && ! have_adapter; then
+missing=()
+[ "$(uname -s)" != Linux ] || have_adapter || missing+=(mesa-vulkan-drivers libvulkan1)
+command -v spirv-val >/dev/null || missing+=(spirv-tools)
+if [ ${#missing[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then
-        echo "No Vulkan driver found. Install your distribution's Mesa software Vulkan (lavapipe) and run again." >&2
+        echo "Missing, by their Debian names: ${missing[*]} (software Vulkan is also called lavapipe). Install and run again." >&2
         exit 1
     fi
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        mesa-vulkan-drivers libvulkan1 >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 # Mesa's device-select layer complains on machines without a desktop; it has nothing to select here.

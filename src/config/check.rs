@@ -168,7 +168,7 @@ impl Config {
 
     fn check_replay(&self) -> Result<()> {
         match (&self.trace, self.replay) {
-            (Some(_), Some(_)) => Ok(()),
+            (Some(_), Some(_)) => self.check_coactivation(),
             _ => Err(Error::config(
                 "--rule replay: needs --trace FILE, from a run of --rule psi, and --replay global, layer, shuffle or random",
             )),
@@ -236,19 +236,25 @@ impl Config {
             }
             _ => {}
         }
-        if self.basis == Basis::Coactivation && self.scope != Scope::Weight {
-            return refuse(format!(
-                "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
-                self.scope
-            ));
-        }
-        if self.basis == Basis::Coactivation && self.precision == Precision::F16 {
-            return refuse(
-                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32".into(),
-            );
-        }
+        self.check_coactivation()?;
         if self.arm && !self.basis.triggers_below() {
             return refuse(format!("--arm: needs a δ basis; use --basis delta or delta2 instead of {}", self.basis));
+        }
+        Ok(())
+    }
+
+    /// The one basis with a slot of ψ per weight.
+    fn check_coactivation(&self) -> Result<()> {
+        if self.basis == Basis::Coactivation && self.scope != Scope::Weight {
+            return Err(Error::config(format!(
+                "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
+                self.scope
+            )));
+        }
+        if self.basis == Basis::Coactivation && self.precision == Precision::F16 {
+            return Err(Error::config(
+                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32",
+            ));
         }
         Ok(())
     }

@@ -26,4 +26,5 @@ pub use engine::{GpuEngine, Options};
 pub use layout::{Layer, Layout, Step};
 pub use pipeline::{Binding, bindings};
 pub use plan::{Plan, Product, Shape, Shapes, Tile};
+pub use roofline::source as roofline_source;
 pub use shader::{Kernel, Specialisation, keeps_net};

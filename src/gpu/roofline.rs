@@ -36,8 +36,12 @@ impl Context {
     }
 }
 
-/// The WGSL of all kernels.
-fn source() -> String {
+/// The WGSL of the kernels that measure what an adapter does at best.
+///
+/// # Panics
+/// If the template is malformed, which the tests exclude.
+#[must_use]
+pub fn source() -> String {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().line_statement_prefix("//%").build().expect("valid syntax");
     environment.set_syntax(syntax);

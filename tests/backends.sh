@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Runs the tests that use a GPU on other drivers than the one at hand, and prints a line per test file. No part of the
+# ordinary tests: it takes up to an hour, and Debian's packages that it names must be there.
+#
+#   tests/backends.sh BACKEND...    validation    the default Vulkan driver, under Khronos's validation layer with
+#                                                 synchronisation validation; its messages count as failures
+#                                                 (vulkan-validationlayers)
+#                                   gl            wgpu's GL backend on EGL (libegl1 libgles2 libgl1-mesa-dri)
+#                                   swiftshader   Chromium's software Vulkan (chromium)
+#                                   lavapipe:N    Mesa's software Vulkan in N threads
+#   FILES="golden kernels"          only these test files
+set -uo pipefail
+cd "$(dirname "$0")/.."
+files=${FILES:-kernels golden rules engines learning regularisers resume trainer autotune predict report}
+logs=${LOGS:-$(mktemp -d)}
+export NODEVICE_SELECT=1
+
+failed=0
+for backend in "$@"; do
+    settings=()
+    case $backend in
+        validation)
+            cat >"$logs/vk_layer_settings.txt" <<END
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = $logs/messages
+khronos_validation.report_flags = error,warn
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+END
+            # No debug information: the layer of Debian 12 does not know the number of WGSL as a source language.
+            settings=(WGPU_VALIDATION=1 WGPU_DEBUG=0 "VK_LAYER_SETTINGS_PATH=$logs/vk_layer_settings.txt") ;;
+        gl) settings=(WGPU_BACKEND=gl EGL_PLATFORM=surfaceless) ;;
+        swiftshader) settings=(VK_DRIVER_FILES="${SWIFTSHADER:-/usr/lib/chromium/vk_swiftshader_icd.json}") ;;
+        lavapipe:*) settings=(LP_NUM_THREADS="${backend#*:}") ;;
+        *) echo "$backend: no such backend; see the top of $0" >&2; exit 2 ;;
+    esac
+    for file in $files; do
+        rm -f "$logs/messages"
+        log=$logs/$backend.$file.log
+        SECONDS=0
+        env "${settings[@]}" timeout "${LIMIT:-3600}" cargo test --locked --quiet --test "$file" >"$log" 2>&1
+        code=$?
+        [ ! -s "$logs/messages" ] || { mv "$logs/messages" "$logs/$backend.$file.messages"; code=1; }
+        [ $code -eq 0 ] || failed=1
+        echo "$backend $file $([ $code -eq 0 ] && echo passed || echo FAILED) $(grep '^test result' "$log" | tail -1 | cut -d. -f2 | cut -d\; -f1-3) ${SECONDS} s"
+    done
+done
+echo "logs: $logs"
+exit $failed

@@ -1,0 +1,172 @@
+//! The shader contract, without a GPU: every kernel in every specialisation parses, validates and is translated for Vulkan,
+//! Metal, DX12 and GL as wgpu does it, the SPIR-V also passing Khronos's validator; the structs it shares with the host have
+//! the host's offsets; it keeps to the limits that every adapter has.
+
+mod compilers;
+mod variants;
+
+use homeostat::config::{Precision, Rule};
+use homeostat::gpu::{Kernel, Layer, Step, roofline_source};
+use homeostat::psi::Member;
+use homeostat::rng::{Random, Stream};
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+use variants::Texts;
+
+static SINGLE: LazyLock<Texts> = LazyLock::new(|| variants::texts(Precision::F32));
+static HALF: LazyLock<Texts> = LazyLock::new(|| variants::texts(Precision::F16));
+
+/// (name, offset) of every member of a struct and its size, as naga lays it out.
+fn struct_layout(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
+    let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect(name);
+    let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
+    (members.iter().map(|m| (m.name.clone().expect("named"), m.offset)).collect(), *span)
+}
+
+macro_rules! offsets {
+    ($type:ty, $($field:ident),+) => {
+        vec![$((stringify!($field).to_string(), std::mem::offset_of!($type, $field) as u32)),+]
+    };
+}
+
+fn check_structs(module: &naga::Module) {
+    let member = offsets!(
+        Member,
+        alpha0,
+        theta,
+        theta_lambda,
+        theta_rate,
+        decay_ticks,
+        decay_power,
+        decay_span,
+        decay_scale,
+        momentum,
+        first_tick,
+        last_tick,
+        basis,
+        decay,
+        gated,
+        arm,
+        reserved,
+        rule,
+        weight_decay,
+        max_norm,
+        dropout,
+        dropout_input,
+        seed,
+        elastic_alpha,
+        reserved1,
+        distort_rotation,
+        distort_scale,
+        distort_shear,
+        reserved2
+    );
+    assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
+    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps, number, reserved);
+    assert_eq!(struct_layout(module, "Step"), (step, size_of::<Step>() as u32));
+    let (mut layer, span) = struct_layout(module, "Layer");
+    let reserved = layer.split_off(layer.len() - 2);
+    let host = offsets!(Layer, n_in, n_out, in4, out4, weights, source, result, neurons, update_groups, observe_groups);
+    assert_eq!(layer, host);
+    assert_eq!(reserved[0].1, std::mem::offset_of!(Layer, reserved) as u32);
+    assert_eq!(span, size_of::<Layer>() as u32);
+}
+
+/// One text through everything.
+fn compile(text: &str, kernel: Kernel) -> Result<(), String> {
+    let checked = compilers::check(text)?;
+    check_structs(&checked.module);
+    // Eight are guaranteed; the persistent kernel is only used where the adapter has room for two more.
+    checked.check_limits(if kernel == Kernel::Persistent { 10 } else { 8 })?;
+    compilers::spirv_val(&checked.translate(kernel.entry_point())?)
+}
+
+fn compile_all(texts: &Texts) {
+    let failures: Vec<String> = texts
+        .par_iter()
+        .filter_map(|(text, (kernel, what))| Some(format!("{what}\n{}", compile(text, *kernel).err()?)))
+        .collect();
+    let worst = failures[..failures.len().min(3)].join("\n");
+    assert!(failures.is_empty(), "{} of {} texts:\n{worst}", failures.len(), texts.len());
+    let mut of_stem: HashMap<&str, usize> = HashMap::new();
+    texts.values().for_each(|(kernel, _)| *of_stem.entry(kernel.stem()).or_default() += 1);
+    println!("{} different texts: {of_stem:?}", texts.len());
+}
+
+#[test]
+fn every_specialisation_compiles_everywhere() {
+    compile_all(&SINGLE);
+}
+
+#[test]
+fn every_specialisation_compiles_everywhere_in_half_precision() {
+    compile_all(&HALF);
+    // Kernels with a product use f16 and say so; the others ask nothing of a driver.
+    let (half, single): (Vec<_>, Vec<_>) = HALF.keys().partition(|text| text.starts_with("enable f16;"));
+    assert!(
+        half.iter().all(|text| text.contains("a_tile: array<vec4<f16>") && text.contains("b_tile: array<vec4<f16>"))
+    );
+    assert!(single.iter().all(|text| !text.contains("f16")) && !single.is_empty() && half.len() > single.len());
+}
+
+#[test]
+fn the_roofline_compiles_everywhere() {
+    let checked = compilers::check(&roofline_source()).unwrap();
+    checked.check_limits(2).unwrap();
+    assert!(checked.module.entry_points.len() > 1);
+    for entry in &checked.module.entry_points {
+        compilers::spirv_val(&checked.translate(&entry.name).unwrap()).unwrap();
+    }
+}
+
+/// The declarations of a text, with every number of its own replaced by `#`: sizes and offsets change no translation.
+fn declarations(text: &str) -> Vec<String> {
+    let mut all = vec![];
+    let mut last = String::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//") && !line.trim().is_empty()) {
+        let begins = line.starts_with(|c: char| c.is_alphabetic() || c == '@');
+        // An attribute on a line of its own belongs to what follows.
+        if begins && !(last.starts_with("@compute") && last.lines().count() == 1) {
+            all.push(std::mem::take(&mut last));
+        }
+        let mut before = ' ';
+        for c in line.split("//").next().unwrap_or(line).chars() {
+            let in_name = before.is_alphanumeric() || before == '_' || before == '.';
+            match c {
+                '0'..='9' if before == '#' => continue,
+                '0'..='9' if !in_name => before = '#',
+                _ => before = c,
+            }
+            last.push(before);
+        }
+        last.push('\n');
+    }
+    all.push(last);
+    all.retain(|declaration| !declaration.is_empty());
+    all
+}
+
+#[test]
+fn declarations_are_told_apart() {
+    let text = "const A = 12u;  // why\n// no\n@compute @workgroup_size(64)\nfn f() {\n    sum_10 = a[3u].x * 0.5;\n}\nvar x: u32;\n";
+    let f = "@compute @workgroup_size(#)\nfn f() {\n    sum_10 = a[#u].x * #.5;\n}\n";
+    assert_eq!(declarations(text), ["const A = #u;  \n", f, "var x: u32;\n"]);
+}
+
+#[test]
+fn no_setting_is_left_out() {
+    let known: HashSet<String> =
+        SINGLE.keys().chain(HALF.keys()).par_bridge().flat_map_iter(|text| declarations(text)).collect();
+    let (drawn, rules) = variants::draw(&mut Random::new(6, Stream::Sweep, 0), 300);
+    let all = <Rule as clap::ValueEnum>::value_variants();
+    assert!(all.iter().all(|rule| rules.contains(rule)), "only {rules:?} were drawn");
+    let missing: HashMap<String, &String> = drawn
+        .iter()
+        .flat_map(|(text, what)| declarations(text).into_iter().map(move |declaration| (declaration, what)))
+        .filter(|(declaration, _)| !known.contains(declaration))
+        .collect();
+    println!("{} different declarations; {} texts drawn", known.len(), drawn.len());
+    let worst: Vec<String> = missing.iter().take(3).map(|(d, what)| format!("{what}\n{d}")).collect();
+    assert!(missing.is_empty(), "{} declarations are in no text:\n{}", missing.len(), worst.join("\n"));
+}

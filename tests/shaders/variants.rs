@@ -1,0 +1,471 @@
+//! Every WGSL text that the templates in `shaders/` can give, up to the sizes written into it as numbers.
+//!
+//! The full product of all settings is too large, and most of it is the same text again. So each kernel is made under the
+//! full product of those settings alone that it reads ([`grid`]), with one small tile, and every tile that a plan can
+//! choose under the full product of those settings that a product reads ([`tiles`]). That nothing else is read is not
+//! believed but tested: [`draw`] draws from the product of everything, and what it gives may have no declaration that
+//! the enumeration has not.
+
+use clap::ValueEnum;
+use homeostat::config::{
+    Activation, Basis, Config, Distort, Hidden, Loss, Output, Precision, Replay, Rule, Schedule, Scope,
+};
+use homeostat::data::{DataSet, Samples, Split};
+use homeostat::gpu::{Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
+use homeostat::population::Population;
+use homeostat::psi::Member;
+use homeostat::rng::Random;
+use homeostat::topology::Topology;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+const ROWS: usize = 512;
+/// A square, so that it can be distorted.
+const FEATURES: usize = 9;
+/// Few classes, whose rows every tile covers, and more than any but the widest.
+const CLASSES: [usize; 2] = [3, 70];
+/// Samples per step that change how far loops are unrolled, and beyond in how many strands the persistent kernel sums them.
+const BATCHES: [usize; 7] = [1, 2, 4, 16, 128, 256, 512];
+const UNROLLS: &[usize] = BATCHES.split_at(4).0;
+/// Every depth that the persistent kernel unrolls, and layers that it sums in 2, 4 and 8 strands.
+const TOPOLOGIES: [&[usize]; 7] = [&[], &[5], &[5, 9], &[5, 9, 6], &[130, 130], &[256, 256], &[512, 512]];
+
+/// A run, as far as the templates can tell.
+#[derive(Clone, Debug)]
+pub struct Case {
+    config: Config,
+    bytes: bool,
+    classes: usize,
+}
+
+impl Case {
+    fn new(hidden: &[usize]) -> Self {
+        let config = Config { hidden: Hidden(hidden.to_vec()), batch_size: 16, ..Config::default() };
+        Self { config, bytes: true, classes: CLASSES[0] }
+    }
+
+    pub fn population(&self) -> Population {
+        let config = &self.config;
+        let samples = match self.bytes {
+            true => Samples::U8(vec![0; ROWS * FEATURES]),
+            false => Samples::F32(vec![0.0; ROWS * FEATURES]),
+        };
+        let (features, classes) = (FEATURES, self.classes);
+        let data = DataSet { name: "test".into(), features, classes, samples, labels: vec![0; ROWS], test_rows: 0 };
+        let labels = (config.label_noise > 0.0).then(|| vec![0; ROWS]);
+        let split = Split { train: (0..ROWS as u32).collect(), labels, ..Split::default() };
+        let mut widths = vec![FEATURES];
+        widths.extend(&config.hidden.0);
+        widths.extend((!config.rule.is_unsupervised()).then_some(classes));
+        Population {
+            configs: vec![config.clone(); 2],
+            members: vec![Member::new(config, config, 3); 2],
+            traces: vec![None; 2],
+            topology: Topology::new(widths),
+            data: Arc::new(data),
+            splits: vec![split; 2],
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        self.config.check().is_ok()
+    }
+}
+
+/// Every case in every value.
+fn vary<T: Copy>(cases: &[Case], values: &[T], set: impl Fn(&mut Case, T)) -> Vec<Case> {
+    let each = |case: &Case| {
+        values
+            .iter()
+            .map(|&value| {
+                let mut case = case.clone();
+                set(&mut case, value);
+                case
+            })
+            .collect::<Vec<_>>()
+    };
+    cases.iter().flat_map(each).collect()
+}
+
+fn topologies(layers: &[&[usize]]) -> Vec<Case> {
+    layers.iter().map(|hidden| Case::new(hidden)).collect()
+}
+
+// The settings one by one: all their values, in every case.
+
+const SWITCH: [bool; 2] = [false, true];
+
+fn activations(cases: &[Case]) -> Vec<Case> {
+    vary(cases, Activation::value_variants(), |case, value| case.config.activation = value)
+}
+
+fn outputs(cases: &[Case]) -> Vec<Case> {
+    let outputs = vary(cases, Output::value_variants(), |case, value| case.config.output = value);
+    vary(&outputs, Loss::value_variants(), |case, value| case.config.loss = value)
+}
+
+fn classes(cases: &[Case]) -> Vec<Case> {
+    vary(cases, &CLASSES, |case, value| case.classes = value)
+}
+
+fn batches(cases: &[Case], sizes: &[usize]) -> Vec<Case> {
+    vary(cases, sizes, |case, value| case.config.batch_size = value)
+}
+
+fn bases(cases: &[Case]) -> Vec<Case> {
+    vary(cases, Basis::value_variants(), |case, value| case.config.basis = value)
+}
+
+fn dropout(cases: &[Case]) -> Vec<Case> {
+    vary(cases, &[0.0, 0.5], |case, value| case.config.dropout = value)
+}
+
+fn label_noise(cases: &[Case]) -> Vec<Case> {
+    vary(cases, &[0.0, 0.5], |case, value| case.config.label_noise = value)
+}
+
+/// Bytes and reals, and whether training has inputs of its own.
+fn inputs(cases: &[Case]) -> Vec<Case> {
+    let bytes = vary(cases, &SWITCH, |case, value| case.bytes = value);
+    vary(&bytes, &[0.0, 0.5], |case, value| case.config.dropout_input = value)
+}
+
+fn distortions(cases: &[Case]) -> Vec<Case> {
+    vary(cases, Distort::value_variants(), |case, value| case.config.distort = value)
+}
+
+fn rules(cases: &[Case]) -> Vec<Case> {
+    let rules = vary(cases, Rule::value_variants(), |case, value| set_rule(&mut case.config, value));
+    let scopes = vary(&rules, Scope::value_variants(), |case, value| case.config.scope = value);
+    let forms = [(0.0, false, false), (0.5, false, false), (0.5, true, false), (0.5, false, true)];
+    let forms = vary(&scopes, &forms, |case, (momentum, coast, nesterov)| {
+        case.config = Config { momentum, coast, nesterov, ..case.config.clone() };
+    });
+    let decays = vary(&forms, &[0.0, 0.1], |case, value| case.config.weight_decay = value);
+    // An α can be 0 by a rule, a schedule, or what a file says.
+    let files = vary(&decays, &SWITCH, |case, value| case.config.init = value.then(|| "model".into()));
+    vary(&files, &[Schedule::Constant, Schedule::Linear], |case, value| case.config.schedule = value)
+}
+
+/// Whether a product asks first if anything will come of it.
+fn frozen_or_not(cases: &[Case]) -> Vec<Case> {
+    vary(cases, &[Rule::Psi, Rule::Constant], |case, rule| case.config.rule = rule)
+}
+
+/// A rule with what it cannot do without.
+fn set_rule(config: &mut Config, rule: Rule) {
+    config.rule = rule;
+    match rule {
+        Rule::Replay => (config.trace, config.replay) = (Some("trace".into()), Some(Replay::Shuffle)),
+        Rule::Bcm => (config.theta, config.theta_sliding) = (None, Some("1:10".parse().expect("λ:τ"))),
+        _ => {}
+    }
+    if rule.is_unsupervised() {
+        config.hidden.0 = vec![5];
+    }
+}
+
+/// The kernels, each under all that it reads.
+fn grid(stem: &str) -> Vec<Case> {
+    let deep = topologies(&[&[5, 9]]);
+    let shallow = topologies(&[&[], &[5, 9]]);
+    match stem {
+        "prepare" => distortions(&inputs(&deep)),
+        // keep_net, by the basis net².
+        "forward" => classes(&inputs(&label_noise(&dropout(&outputs(&activations(&bases(&shallow))))))),
+        "output_delta" => {
+            let supervised = label_noise(&outputs(&activations(&bases(&shallow))));
+            let unsupervised = vary(&deep, &[Rule::Hebb, Rule::Bcm], |case, rule| set_rule(&mut case.config, rule));
+            [supervised, activations(&unsupervised)].concat()
+        }
+        "backward_delta" => dropout(&activations(&deep)),
+        "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
+        "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.max_norm = value),
+        "tick" => rules(&deep),
+        // Its parts are those of the others, but for the names and tiles of its passes.
+        "persistent" => {
+            let all = frozen_or_not(&topologies(&TOPOLOGIES));
+            let passes = dropout(&bases(&all));
+            let passes = inputs(&label_noise(&passes));
+            let outputs = inputs(&label_noise(&outputs(&activations(&topologies(&[&[5]])))));
+            [bases(&rules(&topologies(&[&[]]))), outputs, passes, batches(&classes(&all), &BATCHES)].concat()
+        }
+        other => panic!("shaders/{other}.wgsl is not enumerated"),
+    }
+}
+
+/// The use that a tile is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Use {
+    Forward,
+    Output,
+    Backward,
+    Update,
+    UpdateWithSquares,
+}
+
+/// Every tile that some shape has on its menu, for what it is there.
+fn tiles(product: Product) -> Vec<(Use, Tile)> {
+    let mut seen = HashSet::new();
+    let mut found = vec![];
+    for strands in [1, 2, 4, 8] {
+        for m in [1, 2, 3, 5, 9, 17, 4096] {
+            for n in (1..=40).chain([4096]) {
+                for depth in [1, 4096] {
+                    for what in [Use::Forward, Use::Output, Use::Backward, Use::Update, Use::UpdateWithSquares] {
+                        let squares = what == Use::UpdateWithSquares;
+                        let shape = Shape {
+                            m,
+                            n,
+                            depth,
+                            is_output: what == Use::Output,
+                            rows_in_fours: squares || what == Use::Update,
+                            squares,
+                            strands: if squares { 1 } else { strands },
+                        };
+                        let menu = product.menu(&[shape]).into_iter().map(|tile| (what, tile));
+                        found.extend(menu.filter(|entry| seen.insert(*entry)));
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What a product reads beside its tile: where its factors come from, whether it has squares and skips what is frozen.
+fn cases_of(what: Use, product: Product) -> Vec<Case> {
+    let unrolled = |cases: Vec<Case>| match product {
+        Product::Register => batches(&cases, UNROLLS),
+        Product::Tiled => cases,
+    };
+    let deep = topologies(&[&[5, 9]]);
+    let shallow = topologies(&[&[], &[5, 9]]);
+    match what {
+        Use::Forward | Use::Backward => deep,
+        // The first layer as well, where it is the last.
+        Use::Output => shallow,
+        Use::Update => unrolled(frozen_or_not(&deep)),
+        Use::UpdateWithSquares => {
+            let squared = vary(&deep, &[Rule::Idbd], |case, rule| case.config.rule = rule);
+            let skips = vary(&squared, &[Schedule::Constant, Schedule::Linear], |case, s| case.config.schedule = s);
+            let weights = vary(&deep, &[Scope::Weight], |case, scope| case.config.scope = scope);
+            unrolled([skips, vary(&weights, &[Basis::Coactivation], |case, basis| case.config.basis = basis)].concat())
+        }
+    }
+}
+
+/// A text, the kernel whose it is, and what gave it.
+pub type Texts = BTreeMap<String, (Kernel, String)>;
+
+/// What renders one case.
+struct Renderer {
+    population: Population,
+    specialisation: Specialisation,
+    plan: Plan,
+    product: Product,
+}
+
+impl Renderer {
+    fn new(case: &Case, product: Product) -> Self {
+        let population = case.population();
+        let plan = Plan::guess(product, &population);
+        let layout = Layout::new(&population, &plan, keeps_net(&population));
+        let specialisation = Specialisation::new(&population, &layout);
+        Self { population, specialisation, plan, product }
+    }
+
+    /// The kernels that a run of this case may launch.
+    fn kernels(&self) -> impl Iterator<Item = Kernel> {
+        let persistent = Plan::can_persist(&self.population).then_some(Kernel::Persistent);
+        let prepared = self.specialisation.prepared_kernels().iter().copied();
+        Kernel::all(self.population.topology.layers()).chain(prepared).chain(persistent)
+    }
+
+    fn render(&self, kernel: Kernel, tile: Option<Tile>) -> (String, Kernel) {
+        (self.specialisation.source(kernel, self.product, tile), kernel)
+    }
+}
+
+const STEMS: [&str; 8] =
+    ["prepare", "forward", "output_delta", "backward_delta", "update", "max_norm", "tick", "persistent"];
+
+/// The product shaders of a precision.
+fn products(precision: Precision) -> &'static [Product] {
+    match precision {
+        Precision::F32 => &[Product::Register, Product::Tiled],
+        Precision::F16 => &[Product::Tiled],
+    }
+}
+
+/// All different texts of a precision.
+pub fn texts(precision: Precision) -> Texts {
+    let mut texts = Texts::new();
+    let mut keep = |rendered: Vec<((String, Kernel), String)>| {
+        for ((text, kernel), what) in rendered {
+            texts.entry(text).or_insert((kernel, what));
+        }
+    };
+    for &product in products(precision) {
+        for stem in STEMS {
+            // Equal settings of a template give equal texts.
+            let mut known = HashSet::new();
+            let cases = vary(&grid(stem), &[precision], |case, precision| case.config.precision = precision);
+            let renderers: Vec<Renderer> = cases
+                .iter()
+                .filter(|case| case.is_valid())
+                .map(|case| Renderer::new(case, product))
+                .filter(|r| known.insert(serde_json::to_string(&r.specialisation).expect("plain values")))
+                .collect();
+            let render = |renderer: &Renderer| {
+                let of_stem = renderer.kernels().filter(|kernel| kernel.stem() == stem);
+                let one = |kernel: Kernel| {
+                    let what = format!("{kernel:?} {product:?} {:?}", renderer.population.shared());
+                    (renderer.render(kernel, kernel.tile(&renderer.plan)), what)
+                };
+                of_stem.map(one).collect::<Vec<_>>()
+            };
+            keep(renderers.par_iter().flat_map_iter(render).collect());
+        }
+        let tiles = tiles(product);
+        let render = |(what, tile): &(Use, Tile)| {
+            let cases =
+                vary(&cases_of(*what, product), &[precision], |case, precision| case.config.precision = precision);
+            let one = |case: &Case| {
+                let renderer = Renderer::new(case, product);
+                let kernel = match what {
+                    Use::Forward => Kernel::Forward(1),
+                    Use::Output => Kernel::Forward(renderer.population.topology.layers() - 1),
+                    Use::Backward => Kernel::BackwardDelta(1),
+                    Use::Update | Use::UpdateWithSquares => Kernel::Update,
+                };
+                let mut rendered = vec![(renderer.render(kernel, Some(*tile)), format!("{kernel:?} {tile:?}"))];
+                // The first layer reads the data set.
+                if *what == Use::Forward {
+                    rendered.push((renderer.render(Kernel::Forward(0), Some(*tile)), format!("first {tile:?}")));
+                }
+                rendered
+            };
+            cases.iter().filter(|case| case.is_valid()).flat_map(one).collect::<Vec<_>>()
+        };
+        keep(tiles.par_iter().flat_map_iter(render).collect());
+    }
+    texts
+}
+
+fn one_of<T: Copy>(random: &mut Random, values: &[T]) -> T {
+    values[random.below(values.len() as u32) as usize]
+}
+
+/// A run with everything drawn at once, valid or not. All fields are listed, so that a new setting does not compile before
+/// someone has said here which of its values change a kernel.
+fn draw_case(random: &mut Random) -> Case {
+    let any = Config::default();
+    let momentum = one_of(random, &[0.0, 0.5]);
+    let mut config = Config {
+        hidden: Hidden(one_of(random, &TOPOLOGIES).to_vec()),
+        activation: one_of(random, Activation::value_variants()),
+        output: one_of(random, Output::value_variants()),
+        loss: one_of(random, Loss::value_variants()),
+        init: one_of(random, &SWITCH).then(|| "model".into()),
+        rule: any.rule,
+        basis: one_of(random, Basis::value_variants()),
+        scope: one_of(random, Scope::value_variants()),
+        momentum,
+        coast: momentum > 0.0 && one_of(random, &SWITCH),
+        nesterov: momentum > 0.0 && one_of(random, &SWITCH),
+        schedule: one_of(random, &[Schedule::Constant, Schedule::Linear]),
+        weight_decay: one_of(random, &[0.0, 0.1]),
+        max_norm: one_of(random, &[None, Some(1.0)]),
+        dropout: one_of(random, &[0.0, 0.5]),
+        dropout_input: one_of(random, &[0.0, 0.0, 0.5]),
+        label_noise: one_of(random, &[0.0, 0.5]),
+        distort: one_of(random, &[&[Distort::None; 3], Distort::value_variants()].concat()),
+        batch_size: one_of(random, &BATCHES),
+        precision: one_of(random, Precision::value_variants()),
+        // Data, files and what the host does.
+        data: any.data,
+        test_fraction: None,
+        no_shuffle: false,
+        init_scheme: None,
+        seed: 0,
+        epochs: 3,
+        clock: any.clock,
+        test_every: 0,
+        early_stopping: None,
+        train_metrics: any.train_metrics,
+        val_fraction: 0.0,
+        device: any.device,
+        no_autotune: false,
+        freeze_out: None,
+        // Numbers in buffers, the same for every kernel.
+        alpha0: any.alpha0,
+        theta: any.theta,
+        theta_quantile: None,
+        theta_sliding: None,
+        decay: any.decay,
+        decay_ticks: any.decay_ticks,
+        decay_power: any.decay_power,
+        decay_base: any.decay_base,
+        latch: any.latch,
+        warmup: 0,
+        arm: false,
+        trace: None,
+        replay: None,
+        dbd_kappa: any.dbd_kappa,
+        dbd_phi: any.dbd_phi,
+        dbd_theta: any.dbd_theta,
+        rprop_eta_minus: any.rprop_eta_minus,
+        rprop_eta_plus: any.rprop_eta_plus,
+        rprop_min: any.rprop_min,
+        rprop_max: any.rprop_max,
+        lipschitz_max: any.lipschitz_max,
+        idbd_rate: any.idbd_rate,
+        adam_beta1: any.adam_beta1,
+        adam_beta2: any.adam_beta2,
+        adam_epsilon: any.adam_epsilon,
+        schedule_ticks: any.schedule_ticks,
+        schedule_power: any.schedule_power,
+        schedule_base: any.schedule_base,
+        schedule_gamma: any.schedule_gamma,
+        schedule_low: any.schedule_low,
+        schedule_start: 0,
+        distort_rotation: any.distort_rotation,
+        distort_scale: any.distort_scale,
+        distort_shear: any.distort_shear,
+        elastic_sigma: any.elastic_sigma,
+        elastic_alpha: any.elastic_alpha,
+    };
+    set_rule(&mut config, one_of(random, Rule::value_variants()));
+    Case { config, bytes: one_of(random, &SWITCH), classes: one_of(random, &CLASSES) }
+}
+
+/// The texts of `count` valid runs with everything drawn at once, each with what gave it, and the rules among them.
+pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
+    let (mut texts, mut rules) = (vec![], HashSet::new());
+    let tiles = [tiles(Product::Register), tiles(Product::Tiled)];
+    for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
+        rules.insert(case.config.rule);
+        for &product in products(case.config.precision) {
+            let renderer = Renderer::new(&case, product);
+            let shared = renderer.population.shared();
+            let squares = shared.slots_per_weight() || shared.rule.reads_input();
+            for kernel in renderer.kernels() {
+                let what = match kernel {
+                    Kernel::Forward(l) if l + 1 == renderer.population.topology.layers() => Some(Use::Output),
+                    Kernel::Forward(_) | Kernel::ForwardPrepared => Some(Use::Forward),
+                    Kernel::BackwardDelta(_) => Some(Use::Backward),
+                    Kernel::Update if squares => Some(Use::UpdateWithSquares),
+                    Kernel::Update => Some(Use::Update),
+                    _ => None,
+                };
+                let fitting: Vec<Tile> =
+                    tiles[product as usize].iter().filter(|(u, _)| Some(*u) == what).map(|(_, tile)| *tile).collect();
+                let tile = (!fitting.is_empty()).then(|| one_of(random, &fitting));
+                texts.push((renderer.render(kernel, tile).0, format!("{kernel:?} {tile:?} {case:?}")));
+            }
+        }
+    }
+    (texts, rules)
+}
