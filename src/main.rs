@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            cli::tell(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
