@@ -1,7 +1,6 @@
 //! The `homeostat` program: runs the command line and turns its result into the process exit code.
 
 use homeostat::cli;
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,7 +8,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With nobody to tell, on a full disk for instance, the exit code still says it.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            cli::tell(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -250,6 +250,33 @@ fn mistakes_get_one_message_and_a_code() {
 }
 
 /// Half precision starts where the adapter has it, and is refused by name where not; never silently replaced.
+/// Names in files of others are shown without what would steer a terminal.
+#[test]
+fn no_file_writes_to_the_terminal_what_it_likes() {
+    let folder = Folder::new();
+    let record = |seed: u32, arm: &str| {
+        format!(r#"{{"id":"{arm}{seed}","arm":"{arm}","seed":{seed},"final":{{"val_error":0.{seed}}}}}"#)
+    };
+    let records: Vec<String> = (1..6).flat_map(|seed| [record(seed, "a"), record(seed + 1, "b\\u001b[31m")]).collect();
+    let file = folder.write("all.jsonl", &records.join("\n"));
+    let shown = succeed(&["compare", &file, "--metric", "val_error", "--baseline", "a"]);
+    assert!(shown.contains("[31m") && !shown.contains('\u{1b}'), "{shown}");
+    let csv = folder.write("f.toml", "\"\\u001b[2J\" = 1");
+    let said = fail(&["train", "--config", &csv], 3);
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+/// Widths whose weights no machine can hold, or nobody can even count, are settings that make no sense.
+#[test]
+fn networks_beyond_all_memory_are_refused() {
+    let folder = Folder::new();
+    let wide = folder.write("wide.toml", "data = \"iris\"\nhidden = [9223372036854775807, 9223372036854775807]\n");
+    for settings in [["--hidden", "1000000000000000"], ["--hidden", "1000000000,1000000000"], ["--config", &wide]] {
+        let said = fail(&[&["train", "--data", "iris", "--device", "cpu"][..], &settings].concat(), 2);
+        assert!(said.contains("--hidden") && said.contains("memory"), "{said}");
+    }
+}
+
 #[test]
 fn half_precision_runs_or_is_refused() {
     let devices: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();

@@ -185,3 +185,23 @@ fn a_rate_per_weight_needs_weight_scope() {
     assert!(message.contains("--scope weight"), "{message}");
     assert!(!model.is_frozen());
 }
+
+/// Names are looked up, not searched for: a file of many layers takes a moment and no more.
+#[test]
+fn a_deep_model_is_read_in_a_moment() {
+    const LAYERS: usize = 20_000;
+    let name = |l: usize, kind: &str| format!("layers.{l}.{kind}");
+    let value = 0.5_f32.to_le_bytes();
+    let tensors = (0..LAYERS).flat_map(|l| [(name(l, "weight"), vec![1, 1]), (name(l, "bias"), vec![1])]);
+    let views = tensors.map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &value).unwrap()));
+    let bytes = safetensors::serialize(views, None).unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(Model::decode(Path::new("deep"), &bytes).unwrap().layers.len(), LAYERS);
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    for odd in ["layers.00.bias", "layers.+0.bias", "layers.1.bias", "layers.0.bias.x", "layers..bias"] {
+        let views = [("layers.0.weight", vec![1, 1]), ("layers.0.bias", vec![1]), (odd, vec![1])];
+        let views = views.map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &value).unwrap()));
+        let message = Model::decode(Path::new("odd"), &safetensors::serialize(views, None).unwrap()).unwrap_err();
+        assert!(message.to_string().contains(odd), "{message}");
+    }
+}

@@ -6,6 +6,8 @@ mod program;
 use homeostat::config::Decay;
 use homeostat::report::{Curves, escape};
 use program::{Folder, fail, homeostat, succeed};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -318,4 +320,23 @@ fn plots_are_drawings_of_their_own() {
     }
     fail(&["plot", "psi", "--decay-base", "1"], 2);
     fail(&["plot", "bcm", "--theta=-1"], 2);
+}
+
+/// A trace may be odd: no layer is empty, no trigger comes after the last tick, and a number of ticks takes no memory.
+#[test]
+fn odd_traces_leave_a_note_or_cost_nothing() {
+    let folder = Folder::new();
+    let run = folder.iris("run", &[]);
+    let page = folder.name("page.html");
+    for (ticks, onsets, refused) in
+        [("6", vec![], true), ("6", vec![1, 7], true), ("4294967295", vec![0_u32, 6], false)]
+    {
+        let bytes: Vec<u8> = onsets.iter().flat_map(|onset| onset.to_le_bytes()).collect();
+        let tensor = TensorView::new(Dtype::U32, vec![onsets.len()], &bytes).unwrap();
+        let metadata = HashMap::from([("ticks".to_owned(), ticks.to_owned())]);
+        let trace = safetensors::serialize([("layers.0.onset", tensor)], Some(metadata)).unwrap();
+        std::fs::write(folder.name("run/trace.safetensors"), trace).unwrap();
+        succeed(&["report", &run, "-o", &page, "--force"]);
+        assert_eq!(folder.read("page.html").contains("The trace cannot be read"), refused, "{ticks} {onsets:?}");
+    }
 }

@@ -115,7 +115,7 @@ pub fn command() -> clap::Command {
 /// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.
 fn say(line: impl Display) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => Err(Error::file("standard output", e)),
@@ -123,8 +123,13 @@ fn say(line: impl Display) -> Result<()> {
 }
 
 /// Prints a line on stderr; if that fails there is nobody left to tell.
-fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+pub fn tell(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// Text without the characters that steer a terminal: names in it may come from somebody's file.
+fn printable(text: impl Display) -> String {
+    text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }
 
 /// A flag that the first Ctrl-C or SIGTERM sets; the second ends the program.

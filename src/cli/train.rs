@@ -106,7 +106,7 @@ impl Train {
                 ));
             }
         }
-        let checkpoint = self.resume.as_deref().and_then(|directory| newest_checkpoint(directory, &state[0]));
+        let checkpoint = self.resume.as_deref().and_then(|directory| newest_checkpoint(directory, &population));
         if let Some(checkpoint) = &checkpoint {
             state[0].clone_from(&checkpoint.state);
         }
@@ -246,8 +246,8 @@ impl Train {
 }
 
 /// The newest checkpoint of a run that is whole; what is wrong with newer ones is told.
-fn newest_checkpoint(directory: &Path, like: &MemberState) -> Option<Checkpoint> {
-    let (checkpoint, damaged) = RunDirectory::latest_checkpoint(directory, like);
+fn newest_checkpoint(directory: &Path, population: &Population) -> Option<Checkpoint> {
+    let (checkpoint, damaged) = RunDirectory::latest_checkpoint(directory, population);
     for error in damaged {
         tell(format_args!("note: {error}; taking an earlier state"));
     }

@@ -98,6 +98,11 @@ impl Config {
         {
             return refuse(format!("--test-fraction {fraction}: must be at least 0 and below 1"));
         }
+        // JSON, which every setting must survive too, knows neither infinity nor NaN, not even where they would not matter.
+        let record = toml::Table::try_from(self).map_err(|e| Error::config(format!("a number is too large: {e}")))?;
+        if let Some((key, value)) = record.iter().find(|(_, value)| value.as_float().is_some_and(|v| !v.is_finite())) {
+            return refuse(format!("--{key} {value}: must be a finite number"));
+        }
         if self.output == Output::Linear && self.loss == Loss::CrossEntropy {
             return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
         }

@@ -119,9 +119,16 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or parsed, or has a key that is not a setting or a value of the wrong kind.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+    }
+
+    /// The same from the text of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::read_table`].
+    pub fn parse_table(path: &Path, text: &str) -> Result<toml::Table> {
         let table = if path.extension().is_some_and(|extension| extension == "json") {
-            let mut record: serde_json::Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
+            let mut record: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::file(path, e))?;
             let settings = record.get_mut("config").map(serde_json::Value::take).unwrap_or(record);
             serde_json::from_value(settings).map_err(|e| Error::file(path, e))?
         } else {

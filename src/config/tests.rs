@@ -49,6 +49,9 @@ fn nonsense_is_refused_by_name() {
         ("decay-ticks = -2.0", "--decay-ticks"),
         ("decay-ticks = 'never'", "decay-ticks"),
         ("test-fraction = 1.0", "--test-fraction"),
+        // No record could keep them, and none of these matters to ψ.
+        ("rule = 'constant'\ntheta = nan", "--theta nan"),
+        ("theta = 0.1\nrprop-eta-plus = inf", "--rprop-eta-plus"),
         ("output = 'linear'", "--loss mse"),
         ("theta = -1.0", "--theta"),
         ("theta-quantile = 1.5", "--theta-quantile"),

@@ -35,6 +35,7 @@ impl<'a> View<'a> {
 
 /// `out = keep · out + a b`; `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. `keep = 0` does not read
 /// `out`.
+#[allow(unsafe_code)]
 pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(b.rows == k && n <= stride && fits(out, m, n, stride), "shapes of a product disagree");

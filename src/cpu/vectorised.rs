@@ -13,6 +13,7 @@ macro_rules! vectorised {
         $(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block
     ) => {
         $(#[$doc])*
+        #[allow(unsafe_code)]
         pub fn $name<$($generic)*>($($argument: $type),*) {
             #[inline(always)]
             fn portable<$($generic)*>($($argument: $type),*) $body

@@ -13,7 +13,7 @@ pub fn read(path: &Path) -> Result<DataSet> {
     decode(path, &bytes)
 }
 
-/// Decodes `bytes`, the content of the file at `path`. Blank lines are ignored and white space around fields is
+/// Decodes `bytes`, what the file at `path` holds. Blank lines are ignored and white space around fields is
 /// trimmed. The first line is a header if its first field is not a number; it must be as wide as the others.
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);

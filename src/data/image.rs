@@ -3,10 +3,14 @@
 use super::{BYTE_SCALE, open_file};
 use crate::error::{Error, Result};
 use png::{BitDepth, ColorType, Decoder, Transformations};
+use std::io::{BufRead, Seek, SeekFrom};
 use std::path::Path;
 
 /// Most pixels read; a photograph has fewer, and a damaged header may claim anything.
 const MOST_PIXELS: u64 = 1 << 26;
+
+/// Bytes that a byte of deflate can stand for at most, rounded up.
+const DEFLATE_RATIO: u64 = 1100;
 
 /// Shades of grey, 0 = black … 1 = white.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,13 +29,34 @@ impl Image {
     /// # Errors
     /// If it is missing, damaged, no PNG or larger than 2²⁶ pixels.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::decode(path, open_file(path)?)
+    }
+
+    /// Decodes what the PNG file at `path` holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Self> {
         let refuse = |e: png::DecodingError| Error::file(path, format!("cannot be read as PNG: {e}"));
-        let mut decoder = Decoder::new(open_file(path)?);
+        let failed = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
+        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        let mut decoder = Decoder::new(file);
         decoder.set_transformations(Transformations::EXPAND);
         let mut reader = decoder.read_info().map_err(refuse)?;
         let (width, height) = reader.info().size();
         if u64::from(width) * u64::from(height) > MOST_PIXELS {
             return Err(Error::file(path, format!("{width} × {height} pixels are more than {MOST_PIXELS}")));
+        }
+        // The decoder takes any palette, and panics over those that are not 1 to 256 whole colours (png 0.18.1).
+        let colours = |palette: &[u8]| palette.len().is_multiple_of(3) && (3..=768).contains(&palette.len());
+        if !reader.info().palette.as_deref().is_none_or(colours) {
+            return Err(Error::file(path, "has a damaged palette: 1 to 256 colours of 3 bytes each belong there"));
+        }
+        // A header may claim anything: no row of pixels is there that its compressed bytes cannot unpack to.
+        let rows = reader.info().raw_bytes() as u64;
+        if rows > DEFLATE_RATIO.saturating_mul(length) {
+            return Err(Error::file(path, format!("claims {width} × {height} pixels, for which it is too short")));
         }
         let size = reader.output_buffer_size().ok_or_else(|| Error::file(path, "claims an impossible size"))?;
         let mut bytes = vec![0; size];

@@ -87,6 +87,34 @@ impl DataSet {
         Ok(data)
     }
 
+    /// Decodes an IDX file of images and the one of their labels, each raw or gzipped, under the names that messages give
+    /// them. There is no test set.
+    ///
+    /// # Errors
+    /// If one is damaged or they do not go together; the message names file and place.
+    pub fn from_idx(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Self> {
+        fn source<'a>((path, bytes): (&Path, &'a [u8])) -> idx::Source<'a> {
+            idx::Source { path: path.to_owned(), bytes: Box::new(bytes) }
+        }
+        idx::decode(idx::Pair { images: source(images), labels: source(labels) }, None)
+    }
+
+    /// Decodes CSV, one sample per line, features and then the class, under the name that messages give it.
+    ///
+    /// # Errors
+    /// If it is damaged; the message names file and line.
+    pub fn from_csv(path: &Path, bytes: &[u8]) -> Result<Self> {
+        csv::decode(path, bytes)
+    }
+
+    /// Decodes NPZ, NumPy's zip of arrays, under the name that messages give it.
+    ///
+    /// # Errors
+    /// If it is damaged or lacks an array; the message names file and array.
+    pub fn from_npz(path: &Path, bytes: &[u8]) -> Result<Self> {
+        npz::decode(path, std::io::Cursor::new(bytes))
+    }
+
     /// Puts together what a reader has checked: one label per sample and at least one of them.
     fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
         let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);

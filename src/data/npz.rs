@@ -3,8 +3,7 @@
 use super::{DataSet, Samples, class, finite, open_file, rows_and_features, times};
 use crate::error::{Error, Result};
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
-use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::read::ZipFile;
@@ -19,8 +18,13 @@ const MAX_HEADER: usize = 10_000;
 
 /// Reads the file at `path`.
 pub fn read(path: &Path) -> Result<DataSet> {
-    let archive = ZipArchive::new(open_file(path)?)
-        .map_err(|e| Error::file(path, format!("is not an NPZ file, a zip of arrays: {e}")))?;
+    decode(path, open_file(path)?)
+}
+
+/// Decodes what the file at `path` holds.
+pub fn decode(path: &Path, file: impl Read + Seek) -> Result<DataSet> {
+    let archive =
+        ZipArchive::new(file).map_err(|e| Error::file(path, format!("is not an NPZ file, a zip of arrays: {e}")))?;
     let mut npz = Npz { path, archive };
     let (train, test) = NAMES.into_iter().find(|(names, _)| npz.has_any(names)).unwrap_or(NAMES[0]);
     let (features, mut samples, mut labels) = npz.pair(train)?;
@@ -46,12 +50,12 @@ pub fn read(path: &Path) -> Result<DataSet> {
     Ok(DataSet::assemble(features, samples, labels, test_rows))
 }
 
-struct Npz<'a> {
+struct Npz<'a, F> {
     path: &'a Path,
-    archive: ZipArchive<BufReader<File>>,
+    archive: ZipArchive<F>,
 }
 
-impl Npz<'_> {
+impl<F: Read + Seek> Npz<'_, F> {
     fn has_any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.archive.index_for_name(&format!("{name}.npy")).is_some())
     }
@@ -73,7 +77,7 @@ impl Npz<'_> {
         Ok((features, samples, y_array.integers(class)?))
     }
 
-    fn array(&mut self, name: &str) -> Result<Array<'_>> {
+    fn array(&mut self, name: &str) -> Result<Array<'_, F>> {
         let error = |reason: String| Error::file(self.path, format!("array {name}: {reason}"));
         let names = self.archive.file_names_raw().take(20).map(String::from_utf8_lossy);
         let names: Vec<_> = names.map(|n| n.trim_end_matches(".npy").escape_debug().to_string()).collect();
@@ -127,15 +131,15 @@ fn harmless(text: &[u8]) -> bool {
 }
 
 /// An array of which the header has been read.
-struct Array<'a> {
+struct Array<'a, F: Read> {
     path: PathBuf,
     name: String,
     header: NpyHeader,
     sizes: Vec<u64>,
-    reader: BufReader<ZipFile<'a, BufReader<File>>>,
+    reader: BufReader<ZipFile<'a, F>>,
 }
 
-impl Array<'_> {
+impl<F: Read> Array<'_, F> {
     fn error(&self, reason: impl std::fmt::Display) -> Error {
         Error::file(&self.path, format!("array {}: {reason}", self.name))
     }

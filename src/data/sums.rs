@@ -50,10 +50,18 @@ impl Sums {
             let known = files.names().into_iter().zip(sums.map(str::to_owned)).collect();
             return Ok(Self { path, known, pinned: true });
         }
-        let text = match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
-            read => read.map_err(|e| Error::file(&path, e))?,
-        };
+        match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Self::parse(path, ""),
+            Err(e) => Err(Error::file(path, e)),
+            Ok(text) => Self::parse(path, &text),
+        }
+    }
+
+    /// Recorded sums, the text of the file at `path`.
+    ///
+    /// # Errors
+    /// Names the first line that is no sum.
+    pub fn parse(path: PathBuf, text: &str) -> Result<Self> {
         let mut known = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             // `*` marks a binary file in the format of sha256sum.

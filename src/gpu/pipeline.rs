@@ -75,6 +75,7 @@ impl Pipeline {
         });
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+        #[allow(unsafe_code)]
         let module = if checked {
             device.create_shader_module(descriptor)
         } else {

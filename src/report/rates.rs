@@ -10,6 +10,7 @@ use crate::data::{DataSet, Split};
 use crate::psi::{Member, Slot, psi};
 use crate::run::{Alpha, Model};
 use crate::schedule;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Most training samples that the observed variable is averaged over.
@@ -74,8 +75,8 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     let config = &run.config;
     let member = Member::new(config, config, onsets.ticks);
     // Slots that triggered together have the same α, so one look per tick is enough.
-    let mut by_tick = vec![0usize; onsets.ticks as usize + 1];
-    layer_onsets.iter().for_each(|&onset| by_tick[onset.min(onsets.ticks) as usize] += 1);
+    let mut by_tick: BTreeMap<u32, usize> = BTreeMap::new();
+    layer_onsets.iter().for_each(|&onset| *by_tick.entry(onset).or_default() += 1);
     let (label, last) = match config.clock {
         Clock::Epoch => ("epoch", onsets.ticks.min(run.last().epoch)),
         Clock::Steps(_) => ("tick", onsets.ticks),
@@ -87,12 +88,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     for t in times {
         let factor = config.alpha0 * schedule::scale(config, None, (l, onsets.layers.len()), t, onsets.ticks);
         let alpha = |onset: u32| factor * f64::from(psi(&member, &Slot::latched(onset, t)));
-        let mut values: Vec<(f64, usize)> = by_tick
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-            .map(|(o, count)| (alpha(o as u32), *count))
-            .collect();
+        let mut values: Vec<(f64, usize)> = by_tick.iter().map(|(&onset, &count)| (alpha(onset), count)).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         let quantile = |q: f64| {
             let mut left = q * (layer_onsets.len() - 1) as f64;

@@ -192,8 +192,12 @@ impl Onsets {
                 return Err(wrong("its onsets are not U32"));
             }
             let (words, _) = tensor.data().as_chunks::<4>();
-            layers.push(words.iter().map(|word| u32::from_le_bytes(*word)).collect());
+            layers.push(words.iter().map(|word| u32::from_le_bytes(*word)).collect::<Vec<_>>());
         }
-        Ok(Self { ticks: ticks.ok_or_else(|| wrong("its metadata has no `ticks`"))?, layers })
+        let ticks = ticks.ok_or_else(|| wrong("its metadata has no `ticks`"))?;
+        if layers.iter().any(Vec::is_empty) || layers.iter().flatten().any(|&onset| onset > ticks) {
+            return Err(wrong("has a layer without onsets, or one after the last tick"));
+        }
+        Ok(Self { ticks, layers })
     }
 }

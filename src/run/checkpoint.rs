@@ -8,7 +8,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::population::{LayerState, MemberState, RunningScore};
+use crate::population::{LayerState, MemberState, Population, RunningScore};
 use crate::psi::Slot;
 use crate::trainer::Position;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -43,6 +43,20 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// The whole training state there.
     pub state: MemberState,
+}
+
+impl Progress {
+    /// Whether a run of this population can stand here. Rows and ticks are counted from it, on a GPU unchecked.
+    fn lies_in(&self, population: &Population) -> bool {
+        let Position { epoch, batch } = self.position;
+        let (epochs, per_epoch) = (population.shared().epochs, population.steps_per_epoch());
+        let begun = u64::from(epoch.saturating_sub(1));
+        let last = if begun == u64::from(epochs) { 1 } else { per_epoch };
+        (1..=u64::from(epochs) + 1).contains(&u64::from(epoch))
+            && batch < last
+            && self.steps == (begun * u64::from(per_epoch) + u64::from(batch)) as u32
+            && self.best.is_none_or(|(_, best)| best < epoch)
+    }
 }
 
 /// The arrays of a layer, by name.
@@ -92,26 +106,36 @@ impl Checkpoint {
         super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
-    /// Reads a checkpoint of a run whose state has the shape of `like`.
+    /// Reads a checkpoint of a run of this population, which has one member.
     ///
     /// # Errors
-    /// If the file is damaged, or belongs to a run of another shape.
-    pub fn read(path: &Path, like: &MemberState) -> Result<Self> {
+    /// If the file is damaged, or belongs to a run of another shape or length.
+    pub fn read(path: &Path, population: &Population) -> Result<Self> {
+        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?, population)
+    }
+
+    /// Checks and decodes what the file at `path` holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn decode(path: &Path, content: &[u8], population: &Population) -> Result<Self> {
         let wrong = |reason: String| Error::file(path, reason);
-        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
         let damaged = |e: safetensors::SafeTensorError| wrong(format!("not a checkpoint: {e}"));
-        let file = SafeTensors::deserialize(&content).map_err(damaged)?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(damaged)?;
+        let file = SafeTensors::deserialize(content).map_err(damaged)?;
+        let (_, header) = SafeTensors::read_metadata(content).map_err(damaged)?;
         let metadata = |key: &str| {
             let values = header.metadata().as_ref().and_then(|values| values.get(key));
             values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata `{key}`")))
         };
         let progress: Progress = serde_json::from_str(metadata("progress")?)
             .map_err(|e| wrong(format!("its metadata `progress` cannot be read: {e}")))?;
+        if !progress.lies_in(population) {
+            return Err(wrong(format!("its metadata `progress` is no place in this run: {}", metadata("progress")?)));
+        }
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(metadata("progress")?.as_bytes());
         let mut layers = vec![];
-        for (l, shape) in like.layers.iter().enumerate() {
+        for (l, shape) in population.initial_state()[0].layers.iter().enumerate() {
             let mut values = vec![];
             for (name, expected) in arrays(shape) {
                 let name = format!("layers.{l}.{name}");

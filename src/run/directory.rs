@@ -12,11 +12,14 @@
 //! trace.safetensors     trigger times of ψ
 //! result.json           the outcome; written last
 //! ```
+//!
+//! Metrics, events and the log grow line by line while the run goes on; all else appears whole or not at all. A process
+//! that dies may leave a part of a last line, which a resumption drops.
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
-use super::{Model, RunResult, to_json, write_atomic};
+use super::{Model, RunResult, remove_unfinished, to_json, write_atomic};
 use crate::config::{Config, Rule};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
@@ -67,6 +70,10 @@ fn numbered(name: &str, number: u64) -> PathBuf {
 }
 
 fn append_to(path: &Path) -> Result<File> {
+    // A replaced run is cut to nothing: that must not happen to a file elsewhere.
+    if path.is_symlink() {
+        return Err(Error::file(path, "is a symbolic link, where a run has its own file; remove it"));
+    }
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -163,7 +170,9 @@ impl RunDirectory {
 
     fn open(path: &Path, metrics: File, keep: usize) -> Result<Self> {
         let checkpoints = path.join(CHECKPOINTS);
-        fs::create_dir_all(&checkpoints).map_err(|e| Error::file(checkpoints, e))?;
+        fs::create_dir_all(&checkpoints)
+            .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
+        [path, &checkpoints].into_iter().for_each(remove_unfinished);
         Ok(Self {
             metrics,
             table: append_to(&path.join(TABLE))?,
@@ -317,10 +326,10 @@ impl RunDirectory {
 
     /// The newest checkpoint that is whole, and the reason for each newer one that is not.
     #[must_use]
-    pub fn latest_checkpoint(path: &Path, like: &MemberState) -> (Option<Checkpoint>, Vec<Error>) {
+    pub fn latest_checkpoint(path: &Path, population: &Population) -> (Option<Checkpoint>, Vec<Error>) {
         let mut damaged = vec![];
         for path in checkpoints(path).iter().rev() {
-            match Checkpoint::read(path, like) {
+            match Checkpoint::read(path, population) {
                 Ok(checkpoint) => return (Some(checkpoint), damaged),
                 Err(error) => damaged.push(error),
             }

@@ -44,7 +44,8 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
 }
 
-/// Writes a file so that under its name there is the old content or the new, never a part of it.
+/// Writes a file so that under its name there is the old content or the new, never a part of it. A symbolic link of that
+/// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to.
 ///
 /// # Errors
 /// If it cannot be written; the old file is then still there.
@@ -53,12 +54,16 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let failed = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
+    if fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
+        return fs::write(path, bytes).map_err(failed);
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // Two machines may share a directory, and in containers every program is process 1: the time tells them apart.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let temporary = directory.join(format!(".{name}.{}.{:x}.tmp", std::process::id(), now.as_nanos()));
     let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
+        let mut file = File::create_new(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -69,6 +74,17 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write().map_err(|e| {
         let _ = fs::remove_file(&temporary);
-        Error::file(path, format!("cannot be written: {e}"))
+        failed(e)
     })
+}
+
+/// Removes what processes that were killed left half written in `directory`, which no other process writes to.
+fn remove_unfinished(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }

@@ -124,10 +124,17 @@ impl Model {
         if !path.is_file() {
             return Err(Error::file(path, "no such file; give a model.safetensors"));
         }
-        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?)
+    }
+
+    /// Checks and decodes what the file at `path` holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn decode(path: &Path, content: &[u8]) -> Result<Self> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
-        let file = SafeTensors::deserialize(&content).map_err(refuse)?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(refuse)?;
+        let file = SafeTensors::deserialize(content).map_err(refuse)?;
+        let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
         let config = header.metadata().as_ref().and_then(|metadata| metadata.get("config").cloned());
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
         if count == 0 {
@@ -302,8 +309,11 @@ impl Model {
 
 /// Whether a tensor name is one of the contract for a net of `count` layers.
 fn belongs(name: &str, count: usize) -> bool {
-    (0..count).any(|l| {
-        name.strip_prefix(&format!("layers.{l}.")).is_some_and(|kind| ["weight", "bias", "alpha"].contains(&kind))
+    let parts = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
+    parts.is_some_and(|(number, kind)| {
+        // Parsed and written again, as `+1` and `01` are numbers too.
+        let layer = number.parse().ok().filter(|l: &usize| *l < count && l.to_string() == number);
+        layer.is_some() && ["weight", "bias", "alpha"].contains(&kind)
     })
 }
 
@@ -338,7 +348,7 @@ impl Reader<'_> {
 
     fn alpha(&self, l: usize, n_in: usize, n_out: usize) -> Result<Option<Alpha>> {
         let name = format!("layers.{l}.alpha");
-        if !self.file.names().contains(&name.as_str()) {
+        if self.file.tensor(&name).is_err() {
             return Ok(None);
         }
         let tensor = self.tensor(&name)?;

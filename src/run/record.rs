@@ -94,8 +94,17 @@ impl Record {
 
     fn read(path: &Path, records: &mut Vec<Self>) -> Result<()> {
         let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let before = records.len();
-        for (place, value) in serde_json::Deserializer::from_str(&text).into_iter::<Value>().enumerate() {
+        records.extend(Self::parse(path, &text)?);
+        Ok(())
+    }
+
+    /// The records in the text of the file at `path`, one JSON object after another.
+    ///
+    /// # Errors
+    /// If it is no JSON, has an object that is no record, or none at all.
+    pub fn parse(path: &Path, text: &str) -> Result<Vec<Self>> {
+        let mut records = vec![];
+        for (place, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
             let value = value.map_err(|e| Error::file(path, format!("is not JSON: {e}")))?;
             if value.get("config").is_some() && value.get("arm").is_none() {
                 let reason =
@@ -106,10 +115,10 @@ impl Record {
                 .map_err(|e| Error::file(path, format!("object {} is no record of a sweep: {e}", place + 1)))?;
             records.push(record);
         }
-        if records.len() == before {
+        if records.is_empty() {
             return Err(Error::file(path, "is empty"));
         }
-        Ok(())
+        Ok(records)
     }
 }
 

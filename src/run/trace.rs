@@ -75,11 +75,18 @@ impl Trace {
     /// If it is no trace, or one of another net, of a run of another length, or of a run whose falls could pause, which
     /// trigger times alone do not tell.
     pub fn read(path: &Path, config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
+        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?, config, topology, ticks)
+    }
+
+    /// Checks and decodes what the file at `path` holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn decode(path: &Path, content: &[u8], config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
         let wrong = |reason: String| Error::file(path, format!("--trace: {reason}"));
-        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
         let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
-        let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
+        let file = SafeTensors::deserialize(content).map_err(no_trace)?;
+        let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
         let metadata = |key: &str| {
             let values = header.metadata().as_ref();
             values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata `{key}`")))

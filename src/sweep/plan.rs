@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Version of the format, raised when an older reader would misunderstand a newer plan.
 const FORMAT: u32 = 1;
 /// A plan is held in memory as a whole.
-const MAX_RUNS: usize = 1_000_000;
+pub(super) const MAX_RUNS: usize = 1_000_000;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +122,7 @@ impl Plan {
             }
         }
         let lines = lines(&runs)?;
-        Self { name: sweep.name.clone(), hash: hash(&lines), runs }.checked()
+        Self { name: sweep.name.clone(), hash: Self::hash(&lines), runs }.checked()
     }
 
     /// The file.
@@ -140,9 +140,16 @@ impl Plan {
     /// # Errors
     /// If the file is missing, is no plan of a format this program knows, is not whole, or was edited.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+    }
+
+    /// The same from the text of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let refuse = |reason: String| Err(Error::file(path, reason));
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
         let header: Header = match serde_json::from_str(first) {
             Ok(header) => header,
             Err(e) => return refuse(format!("is no plan (line 1: {e}); make one with `homeostat sweep plan`")),
@@ -150,7 +157,7 @@ impl Plan {
         if header.format != FORMAT {
             return refuse(format!("has format {}, this program reads {FORMAT}; plan the sweep anew", header.format));
         }
-        if hash(rest) != header.hash {
+        if Self::hash(rest) != header.hash {
             return refuse("is not as it was planned (its hash differs); change the sweep and plan it anew".into());
         }
         let line = |(number, line): (usize, &str)| {
@@ -167,6 +174,10 @@ impl Plan {
             if run.id.is_empty() || run.id != file_safe(&run.id) {
                 return Err(Error::config(format!("run `{}`: the id is no file name", run.id)));
             }
+            if run.group as usize >= self.runs.len() {
+                let (id, group, runs) = (&run.id, run.group, self.runs.len());
+                return Err(Error::config(format!("run `{id}`: a plan of {runs} runs has no group {group}")));
+            }
             if places.insert(&run.id, place).is_some() {
                 return Err(Error::config(format!("run `{}`: two runs have that id", run.id)));
             }
@@ -179,6 +190,12 @@ impl Plan {
             }
         }
         Ok(self)
+    }
+
+    /// What a header says of the lines that follow it, so that an edited plan shows.
+    #[must_use]
+    pub fn hash(lines: &str) -> String {
+        format!("{:032x}", super::fnv(lines.as_bytes()))
     }
 
     /// Names of the arms, in order.
@@ -236,10 +253,6 @@ impl Plan {
 
 fn lines(runs: &[PlannedRun]) -> Result<String> {
     runs.iter().map(|run| Ok(to_json(run)? + "\n")).collect()
-}
-
-fn hash(lines: &str) -> String {
-    format!("{:032x}", super::fnv(lines.as_bytes()))
 }
 
 /// A name as a part of file names: letters, digits, `.`, `_` and single `-`, not too long.

@@ -231,6 +231,8 @@ impl Sweep<'_> {
         let model = configs[0].init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(data)?;
+            // It may be another file than when the sweep was planned.
+            model.adopt_hidden(&mut configs[0].clone(), true)?;
         }
         let population = Population::new(configs, Arc::clone(data), model.as_ref().map(Model::classes));
         let population = Arc::new(population.map_err(|e| match e {

@@ -27,14 +27,19 @@
 //! random = 8                  # "tuned draw=1 alpha0=0.0371" …
 //! ```
 
+use super::plan::MAX_RUNS;
 use crate::config::{Config, Preset, Rule};
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 use crate::run::Model;
 use clap::ValueEnum;
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::path::Path;
 use toml::{Table, Value};
+
+/// Arms at most: a few lines can ask for very many.
+const MAX_ARMS: usize = 10_000;
 
 /// A sweep with every arm worked out.
 #[derive(Clone, Debug)]
@@ -122,9 +127,16 @@ impl Sweep {
     /// # Errors
     /// If the file cannot be read or parsed, or an arm makes no sense; names the arm and the key.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+    }
+
+    /// The same from the text of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let file: File = toml::from_str(&text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
+        let file: File = toml::from_str(text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
         Self::resolve(file, &stem)
     }
 
@@ -144,9 +156,13 @@ impl Sweep {
         }
         let mut arms: Vec<Arm> = vec![];
         let mut wanted: Vec<Option<String>> = vec![];
+        let mut names = HashSet::new();
         for arm in &declared {
             for (name, layers, target) in arm.expand(&declared)? {
-                if arms.iter().any(|other| other.name == name) {
+                if arms.len() == MAX_ARMS {
+                    return Err(Error::config(format!("arm `{name}`: {}", too_many())));
+                }
+                if !names.insert(name.clone()) {
                     return Err(Error::config(format!("arm `{name}`: comes about twice; give every value once")));
                 }
                 let config = resolve(&file.base, &layers, target.is_some())
@@ -172,6 +188,9 @@ impl Sweep {
 
 fn seeds(file: &File) -> Result<Vec<u64>> {
     let seeds: Vec<u64> = match (&file.seeds, file.first_seed) {
+        (Seeds::Count(count), _) if *count as usize > MAX_RUNS => {
+            return Err(Error::config(format!("seeds = {count}: a plan has at most {MAX_RUNS} runs")));
+        }
         (Seeds::Count(count), first) => (first.unwrap_or(1)..).take(*count as usize).collect(),
         (Seeds::List(list), None) => list.clone(),
         (Seeds::List(_), Some(_)) => return Err(Error::config("first-seed: means nothing beside a list of seeds")),
@@ -184,6 +203,10 @@ fn seeds(file: &File) -> Result<Vec<u64>> {
         false if sorted.len() < seeds.len() => Err(Error::config("seeds: the list has one of them twice")),
         false => Ok(seeds),
     }
+}
+
+fn too_many() -> String {
+    format!("a sweep has at most {MAX_ARMS} arms, each point of a grid and each draw counting as one")
 }
 
 fn forbid(place: &str, table: &Table, keys: &[&str]) -> Result<()> {
@@ -211,8 +234,8 @@ impl Declared {
         };
         let draws = match table.remove("random") {
             None => 0,
-            Some(Value::Integer(draws)) if (1..=1_000_000).contains(&draws) => draws as u32,
-            Some(_) => return refuse("random: must be a number of draws, at least 1".into()),
+            Some(Value::Integer(draws)) if (1..=MAX_ARMS as i64).contains(&draws) => draws as u32,
+            Some(_) => return refuse(format!("random: must be a number of draws, at least 1 and at most {MAX_ARMS}")),
         };
         let mut ranges: Vec<(String, Range)> = vec![];
         // What the arm says itself, as a value or a range, wins over [random].
@@ -232,6 +255,9 @@ impl Declared {
         }
         let mut variants = vec![];
         for point in grid(&table).map_err(|e| Error::config(format!("arm `{name}`: {e}")))? {
+            if variants.len() + draws as usize > MAX_ARMS {
+                return refuse(too_many());
+            }
             variants.extend(drawn(point, &ranges, draws, seed));
         }
         Ok(Self { name, trace_of, variants })
@@ -259,6 +285,9 @@ impl Declared {
         }
         if found.iter().any(|(source, ..)| source.trace_of.is_some()) {
             return refuse("that arm repeats a trace itself; name the arm of rule psi");
+        }
+        if self.variants.len() * found.len() > MAX_ARMS {
+            return refuse(&too_many());
         }
         let mut expanded = vec![];
         for variant in &self.variants {
@@ -306,6 +335,9 @@ fn grid(table: &Table) -> std::result::Result<Vec<Variant>, String> {
             points.iter_mut().for_each(|point| drop(point.settings.insert(key.clone(), value.clone())));
             continue;
         };
+        if points.len() * axis.len() > MAX_ARMS {
+            return Err(too_many());
+        }
         points = points.iter().flat_map(|point| axis.iter().map(|value| point.with(key, value))).collect();
     }
     Ok(points)

@@ -64,6 +64,7 @@ fn a_replay_follows_the_run_with_its_seed() {
 
 #[test]
 fn nonsense_is_refused_by_arm_and_key() {
+    let many = |count: u32| (1..=count).map(|i| format!("{i}.5")).collect::<Vec<_>>().join(", ");
     let arm = |settings: &str| iris("2", &format!("[[arm]]\nname = \"a\"\n{settings}"));
     for (sweep, parts) in [
         (arm("alpha0 = -1.0"), vec!["arm `a`", "alpha0"]),
@@ -87,6 +88,21 @@ fn nonsense_is_refused_by_arm_and_key() {
             arm("rule = \"constant\"\n[[arm]]\nname = \"c\"\ntrace-of = \"a\"\nreplay = \"layer\""),
             vec!["arm `c`", "not of rule psi"],
         ),
+        // Few lines can ask for very much.
+        (arm(&format!("alpha0 = [{0}]\ntheta = [{0}]", many(200))), vec!["arm `a`", "at most 10000 arms"]),
+        (arm("random = 10001\nalpha0 = { min = 0.0, max = 1.0 }"), vec!["arm `a`", "at most 10000"]),
+        (
+            arm(&format!("random = 9000\ntheta = [{}]\nalpha0 = {{ min = 0.1, max = 1.0 }}", many(2))),
+            vec!["arm `a`", "at most 10000 arms"],
+        ),
+        (
+            arm(&format!(
+                "theta = [{0}]\n[[arm]]\nname = \"c\"\ntrace-of = \"a\"\nreplay = [\"layer\", \"global\"]\nalpha0 = [{0}]",
+                many(99)
+            )),
+            vec!["arm `c`", "at most 10000 arms"],
+        ),
+        (iris("4000000000", "[[arm]]\nname = \"a\""), vec!["seeds = 4000000000", "at most 1000000"]),
         (iris("0", "[[arm]]\nname = \"a\""), vec!["seeds"]),
         (iris("[1, 1]", "[[arm]]\nname = \"a\""), vec!["seeds", "twice"]),
         (iris("\"x\"", "[[arm]]\nname = \"a\""), vec!["s.toml", "how many seeds"]),
@@ -105,4 +121,28 @@ fn nonsense_is_refused_by_arm_and_key() {
     assert!(message.contains("arm `a`") && message.contains("--warmup"), "{message}");
     let message = folder.fail(&["sweep", "run", "s.toml"], 3);
     assert!(message.contains("no plan"), "{message}");
+}
+
+/// A plan whose hash fits is not yet one that a sweep makes.
+#[test]
+fn plans_that_no_sweep_makes_are_refused() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("1", "[[arm]]\nname = \"a\"\n"));
+    let line = to_json(&plan.runs[0]).unwrap();
+    let refusal = |lines: &str| {
+        let header = format!(r#"{{"format":1,"name":"p","hash":"{}","version":"0","runs":1}}"#, Plan::hash(lines));
+        Plan::parse(Path::new("p.jsonl"), &format!("{header}\n{lines}")).unwrap_err().to_string()
+    };
+    for (from, to, part) in [
+        ("\"group\":0", "\"group\":4294967295", "group"),
+        ("\"group\":0", "\"group\":1", "group"),
+        ("\"group\":0", "\"group\":0,\"after\":\"b\"", "after"),
+        (&format!("\"id\":\"{}\"", plan.runs[0].id), "\"id\":\"../a\"", "no file name"),
+        (&format!("\"id\":\"{}\"", plan.runs[0].id), "\"id\":\".a\"", "no file name"),
+    ] {
+        assert!(line.contains(from), "{line}");
+        let message = refusal(&(line.replacen(from, to, 1) + "\n"));
+        assert!(message.contains(part) && message.contains("p.jsonl"), "{message}");
+    }
+    assert!(refusal(&format!("{line}\n{line}\n")).contains("two runs"));
 }

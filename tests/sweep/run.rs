@@ -250,3 +250,17 @@ fn a_member_that_diverges_leaves_the_others_alone() {
     // Nor does a later start try again.
     assert!(folder.succeed(&["sweep", "run", "s.jsonl", "-o", "packed", "--json"]).is_empty());
 }
+
+#[test]
+fn a_model_of_other_widths_than_planned_is_refused() {
+    let folder = Folder::new();
+    for hidden in ["3", "4"] {
+        folder.succeed(&[
+            "train", "--data", "iris", "--hidden", hidden, "--epochs", "1", "--device", "cpu", "--out", hidden,
+        ]);
+    }
+    folder.plan(&iris("1", "[[arm]]\nname = \"a\"\ninit = \"3/model.safetensors\"\nhidden = [3]\n"));
+    std::fs::copy(folder.path("4/model.safetensors"), folder.path("3/model.safetensors")).unwrap();
+    let message = folder.fail(&["sweep", "run", "s.jsonl"], 2);
+    assert!(message.contains("3/model.safetensors has 4"), "{message}");
+}
