@@ -36,7 +36,10 @@ fn checkpoint(position: (u32, u32), steps: u32, best: Option<(f64, u32)>) -> Che
     let mut state = population(4).initial_state().swap_remove(0);
     state.steps = steps;
     let position = Position { epoch: position.0, batch: position.1 };
-    Checkpoint { progress: Progress { position, steps, samples_since_tick: 0, seconds: 1.0, best }, state }
+    Checkpoint {
+        progress: Progress { position, steps, samples_since_tick: 0, running_samples: 0, seconds: 1.0, best },
+        state,
+    }
 }
 
 fn bytes(write: impl Fn(&Path) -> homeostat::error::Result<()>) -> Vec<u8> {

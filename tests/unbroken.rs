@@ -122,7 +122,7 @@ fn whole(population: &Arc<Population>, make: Make) -> (MemberState, Log) {
 }
 
 /// A state as it comes back from a file.
-fn through_a_file(folder: &Path, config: &Config, position: Position, state: &MemberState) -> MemberState {
+fn through_a_file(folder: &Path, population: &Population, position: Position, state: &MemberState) -> MemberState {
     let progress = Progress {
         position,
         steps: state.steps,
@@ -133,9 +133,9 @@ fn through_a_file(folder: &Path, config: &Config, position: Position, state: &Me
     };
     let path = folder.join("checkpoint.safetensors");
     let checkpoint = Checkpoint { progress, state: state.clone() };
-    checkpoint.write(config, &path).unwrap();
-    assert!(Checkpoint::read(&path, state).unwrap() == checkpoint);
-    Checkpoint::read(&path, state).unwrap().state
+    checkpoint.write(population.shared(), &path).unwrap();
+    assert!(Checkpoint::read(&path, population).unwrap() == checkpoint);
+    Checkpoint::read(&path, population).unwrap().state
 }
 
 /// A folder with the trace of a run of ψ, to be replayed.
@@ -165,7 +165,7 @@ fn every_rule_goes_on(make: Make) {
         );
         let weights = |state: &MemberState| state.layers.iter().map(|layer| layer.weights.clone()).collect::<Vec<_>>();
         assert!(weights(state) != weights(&end), "{settings}: nothing was learnt after {position:?}");
-        let state = through_a_file(folder.path(), population.shared(), *position, state);
+        let state = through_a_file(folder.path(), &population, *position, state);
         let (resumed, rest) = train(&population, make, &state, *position);
         assert!(resumed == end, "{settings}: another state after {position:?}");
         assert_eq!(rest.metrics, log.metrics[position.epoch as usize - 1..], "{settings}: from {position:?}");
@@ -192,7 +192,7 @@ fn both_kernel_families_go_on() {
         for (name, make) in &ENGINES[1..] {
             let (end, log) = whole(&population, *make);
             let (position, state) = &log.states[0];
-            let state = through_a_file(folder.path(), population.shared(), *position, state);
+            let state = through_a_file(folder.path(), &population, *position, state);
             let (resumed, rest) = train(&population, *make, &state, *position);
             assert!(resumed == end && rest.metrics == log.metrics, "{name}: {settings}");
         }
