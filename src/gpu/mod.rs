@@ -2,8 +2,11 @@
 
 mod autotune;
 mod buffers;
+mod canary;
 mod context;
 mod engine;
+#[cfg(test)]
+mod fault;
 mod half;
 mod kernels;
 mod layout;

@@ -13,7 +13,7 @@ pub enum Arena {
     Weights,
     /// `[P][memory][weights4]`, empty where the rule has none
     Memory,
-    /// `[P][PLANES][neurons4]`
+    /// The canary, then `[P][PLANES][neurons4]`
     Neurons,
     /// `[P][rate planes][weights4]`, empty outside weight scope
     Rates,
@@ -86,6 +86,7 @@ impl Layout {
     /// Where a plane of a layer's neurons lies.
     pub fn neuron_place(&self, member: usize, plane: Plane, layer: &Layer) -> Place {
         let first = LANES * ((member * PLANES + plane as usize) * self.neurons4 + layer.neurons as usize);
+        let first = self.canary_words() + first;
         Place { first, width: layer.n_out as usize, rows: 1 }
     }
 
@@ -155,7 +156,7 @@ impl Layout {
         [
             per_member * self.weights4,
             per_member * self.memory * self.weights4,
-            per_member * PLANES * self.neurons4,
+            self.canary_words() + per_member * PLANES * self.neurons4,
             if self.weight_scope { per_member * self.rate_planes * self.weights4 } else { 0 },
         ]
     }
