@@ -16,8 +16,8 @@ struct Layer {
     neurons: u32,      // the layer's neurons in a plane: [out4]
     update_groups: u32,   // workgroups before this layer's tiles in the update dispatch
     observe_groups: u32,  // workgroups before this layer's neurons in the update dispatch
-    reserved0: u32,
-    reserved1: u32,
+    index: u32,        // which layer it is, from 0
+    reserved: u32,
 }
 
 // Settings of one member; host twin: psi::Member.
@@ -87,7 +87,7 @@ const NEURONS4 = {{ neurons4 }}u;        // one plane of one member's neurons
 const ROW4 = {{ row4 }}u;                // one sample of the data set
 const ROWS = {{ rows }}u;                // one member's row list: the epoch's order, then the validation and the test rows
 
-// Planes of the neuron arena [member][plane][NEURONS4].
+// Planes of the neuron arena [member][plane][NEURONS4], behind its head, see canary.wgsl.
 const PSI = 0u;     // alpha = alpha0 * psi; in weight scope alpha0 is 1 here and the rates hold it
 const ALPHA0 = 1u;
 const SUM = 2u;

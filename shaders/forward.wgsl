@@ -5,6 +5,7 @@
 
 //% if kernel == "forward"
 //% include "common.wgsl"
+//% include "canary.wgsl"
 
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;               // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
@@ -21,6 +22,7 @@
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
 @group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
 //% endif
+@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
 //% if first_layer
 //% include "input.wgsl"
 //% endif
@@ -63,6 +65,9 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
     if sample < step.batch_len && n4 < layer.out4 {
         let bias = weights[{{ op }}b_row(member, layer, layer.n_in) + n4];
         let net = mask_columns(sum - bias, n4, layer.n_out);
+        if any(not_finite(net)) {
+            atomicMax(&neurons.canary[canary_place(member, step.layer)].net, ~step.number);
+        }
         let place = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
         if step.layer + 1u == {{ layer_count }}u {
             activation_arena[place] = net;
@@ -96,6 +101,9 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let layer = layers[step.layer];
     let place = group.x + group.y * groups.x;
+    if place == 0u && local == 0u {
+        neurons.canary[canary_place(group.z, step.layer)].forwards += 1u;
+    }
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
 //% if whole_rows and product == "product_tiled.wgsl"
     // The block has all columns: what its invocations have just written are whole rows.

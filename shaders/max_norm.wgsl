@@ -7,7 +7,8 @@
 //% include "common.wgsl"
 
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;  // [P][WEIGHTS4]
-@group(0) @binding(3) var<storage, read> neurons: array<vec4<f32>>;        // [P][PLANES][NEURONS4]
+//% include "canary.wgsl"
+@group(0) @binding(3) var<storage, read_write> neurons: Neurons;
 
 @compute @workgroup_size({{ plain_workgroup }})
 fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -26,7 +27,7 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
     // Coasting weights move on without alpha.
     let moves = vec4<bool>(true);
 //% else
-    let moves = neurons[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons[neuron_index(id.z, PSI, layer, id.x)] != vec4<f32>(0.0);
+    let moves = neurons.planes[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons.planes[neuron_index(id.z, PSI, layer, id.x)] != vec4<f32>(0.0);
 //% endif
     let limited = (squares > vec4<f32>(most * most)) & moves;
     let factor = select(vec4<f32>(1.0), most / sqrt(squares), limited);

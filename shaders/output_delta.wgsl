@@ -6,12 +6,14 @@
 
 //% if kernel == "output_delta"
 //% include "common.wgsl"
+//% include "canary.wgsl"
 
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 @group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
 @group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
 //% include "activation.wgsl"
 //% endif
 
@@ -89,6 +91,9 @@ fn output_sample(member: u32, sample: u32) {
     loss = log(total) + peak - net_label;
 //% endif
 
+    if any(not_finite(vec4<f32>(loss))) {
+        atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
+    }
     let entry = member * SCORES + step.scores + sample;
     let before = scores[entry];
     let corrected = loss - before.y;

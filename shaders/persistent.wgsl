@@ -6,6 +6,7 @@
 // tick can only end the last of them. Needs one storage buffer more than the others for a rule's memory, and one for weight scope.
 
 //% include "common.wgsl"
+//% include "canary.wgsl"
 
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;           // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
@@ -14,7 +15,7 @@
 @group(0) @binding(6) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
 @group(0) @binding(7) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 @group(0) @binding(8) var<storage, read> labels: array<u32>;                      // [rows of the data set]
-@group(0) @binding(9) var<storage, read_write> neurons: array<vec4<f32>>;           // [P][PLANES][NEURONS4]
+@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
 //% if memory
 @group(0) @binding(10) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
 //% endif
@@ -65,6 +66,9 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         {
             step.layer = {{ loop.index0 }}u;
             let layer = layers[{{ loop.index0 }}];
+            if local == 0u {
+                neurons.canary[canary_place(member, step.layer)].forwards += 1u;
+            }
             let across = (layer.out4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
             for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.out4, {{ tile.columns4 }}u); tile += WORKGROUP) {
                 forward_{{ loop.index0 }}_product(member, layer, tile / across, tile % across, layer.n_in);

@@ -5,7 +5,8 @@
 
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read_write> neurons: array<f32>;  // [P][PLANES][4 * NEURONS4]
+//% include "canary.wgsl"
+@group(0) @binding(2) var<storage, read_write> neurons: Neurons;  // planes by single neurons
 //% include "psi.wgsl"
 
 fn plane(member: u32, plane: u32, layer: Layer) -> u32 {
@@ -25,20 +26,20 @@ fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
     // Every neuron adds up the layer for itself, in the same order: no barrier, and ticks are rare.
     var total = 0.0;
     for (var i = 0u; i < layer.n_out; i++) {
-        total += neurons[sums + i] / step.samples;
+        total += neurons.planes[sums + i] / step.samples;
     }
     let mean = total / f32(layer.n_out);
 //% else
-    let mean = neurons[sums + j] / step.samples;
+    let mean = neurons.planes[sums + j] / step.samples;
 //% endif
     let n = plane(id.z, TICKS, layer) + j;
     let onset = plane(id.z, ONSET, layer) + j;
     let theta = plane(id.z, THETA, layer) + j;
     let armed = plane(id.z, ARMED, layer) + j;
-    let slot = tick(settings, Slot(neurons[n], neurons[onset], neurons[theta], neurons[armed]), mean, step.tick);
-    neurons[n] = slot.n;
-    neurons[onset] = slot.onset;
-    neurons[theta] = slot.theta;
-    neurons[armed] = slot.armed;
-    neurons[plane(id.z, PSI, layer) + j] = psi(settings, slot) * neurons[plane(id.z, SCALE, layer) + j];
+    let slot = tick(settings, Slot(neurons.planes[n], neurons.planes[onset], neurons.planes[theta], neurons.planes[armed]), mean, step.tick);
+    neurons.planes[n] = slot.n;
+    neurons.planes[onset] = slot.onset;
+    neurons.planes[theta] = slot.theta;
+    neurons.planes[armed] = slot.armed;
+    neurons.planes[plane(id.z, PSI, layer) + j] = psi(settings, slot) * neurons.planes[plane(id.z, SCALE, layer) + j];
 }

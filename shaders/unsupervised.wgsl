@@ -6,7 +6,8 @@
 
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read> neurons: array<vec4<f32>>;               // [P][PLANES][NEURONS4]
+//% include "canary.wgsl"
+@group(0) @binding(2) var<storage, read_write> neurons: Neurons;
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
 @group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
@@ -32,12 +33,15 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
         if (step.flags & TRAINING) != 0u {
             activation_arena[y_row + n4] = y;
 //% if rule == "bcm"
-            let theta = neurons[neuron_index(id.z, THETA, layer, n4)];
+            let theta = neurons.planes[neuron_index(id.z, THETA, layer, n4)];
             delta_arena[id.z * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
 //% else
             delta_arena[id.z * DELTA4 + row + n4] = y;
 //% endif
         }
+    }
+    if any(not_finite(vec4<f32>(loss))) {
+        atomicMax(&neurons.canary[canary_place(id.z, 0u)].delta, ~step.number);
     }
     let entry = id.z * SCORES + step.scores + id.x;
     let before = scores[entry];

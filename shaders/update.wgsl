@@ -17,7 +17,8 @@
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                       // [P][ROWS]
 //% endif
 @group(0) @binding(6) var<storage, read_write> weights: array<vec4<f32>>;          // [P][WEIGHTS4]
-@group(0) @binding(7) var<storage, read_write> neurons: array<vec4<f32>>;          // [P][PLANES][NEURONS4]
+//% include "canary.wgsl"
+@group(0) @binding(7) var<storage, read_write> neurons: Neurons;
 //% if memory
 @group(0) @binding(8) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
 //% endif
@@ -47,7 +48,7 @@ const UPDATE_GROUPS = {{ update_groups }}u;
 
 // alpha of four neurons: of all their weights, or in weight scope the factor that these share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
-    return neurons[neuron_index(member, ALPHA0, layer, n4)] * neurons[neuron_index(member, PSI, layer, n4)];
+    return neurons.planes[neuron_index(member, ALPHA0, layer, n4)] * neurons.planes[neuron_index(member, PSI, layer, n4)];
 }
 
 //% if memory
@@ -113,7 +114,7 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
         var onset = rates[first + RATE_ONSET * WEIGHTS4];
         var theta = rates[first + RATE_THETA * WEIGHTS4];
         var factor = vec4<f32>(1.0);
-        let scale = neurons[neuron_index(member, SCALE, layer, n4)];
+        let scale = neurons.planes[neuron_index(member, SCALE, layer, n4)];
 //% for i in "xyzw"
         let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, step.tick);
         n.{{ i }} = slot_{{ i }}.n;
@@ -221,6 +222,14 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 //% endfor
     }
     apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len), 1.0);
+    let broken = not_finite(bias);
+    // Below frozen layers delta is no longer computed: what is frozen may see anything.
+    if any(broken) && any(broken & (neuron_alpha(member, layer, n4) != vec4<f32>(0.0))) {
+        atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
+    }
+    if n4 == 0u {
+        neurons.canary[canary_place(member, layer.index)].updates += 1u;
+    }
 //% if coactivation
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe
@@ -233,9 +242,9 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     let sum = neuron_index(member, SUM, layer, n4);
     let carry = neuron_index(member, CARRY, layer, n4);
     let anew = (step.flags & FIRST_OF_TICK) != 0u;
-    let pair = add_compensated(select(neurons[sum], vec4<f32>(0.0), anew), select(neurons[carry], vec4<f32>(0.0), anew), seen);
-    neurons[sum] = pair[0];
-    neurons[carry] = pair[1];
+    let pair = add_compensated(select(neurons.planes[sum], vec4<f32>(0.0), anew), select(neurons.planes[carry], vec4<f32>(0.0), anew), seen);
+    neurons.planes[sum] = pair[0];
+    neurons.planes[carry] = pair[1];
 //% endif
 }
 

@@ -55,6 +55,41 @@ impl AlphaSummary {
     }
 }
 
+/// Where a network first had a value that is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NonFinite {
+    /// Step of the run that saw it, from 1. Where an evaluation saw it first: the one that would have come next.
+    pub step: u32,
+    /// Layer of W, from 1.
+    pub layer: usize,
+    /// What it was.
+    pub value: Value,
+}
+
+/// What can stop being finite, in the order of a step. Weights that are not show in the next net.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Value {
+    /// net of a sample.
+    Net,
+    /// δ of a sample, or the sum of a batch's δ; in the output layer also the loss.
+    Delta,
+}
+
+/// The first of what the layers of a network have recorded for net and δ: each the largest of `!n`, n the number of steps
+/// trained before, and 0 where nothing was found.
+pub(crate) fn first_not_finite(layers: impl Iterator<Item = [u32; 2]>) -> Option<NonFinite> {
+    let found = |(l, [net, delta]): (usize, [u32; 2])| {
+        // Forward from the first layer, backward from the last.
+        let places = [(net, Value::Net, l as isize), (delta, Value::Delta, -(l as isize))];
+        places.map(|(word, value, place)| {
+            (!word, value == Value::Delta, place, NonFinite { step: (!word).saturating_add(1), layer: l + 1, value })
+        })
+    };
+    let all = layers.enumerate().flat_map(found).filter(|(number, ..)| *number != u32::MAX);
+    all.min_by_key(|&(number, backward, place, _)| (number, backward, place)).map(|(.., found)| found)
+}
+
 /// What one member reports after an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberReport {
@@ -68,6 +103,8 @@ pub struct MemberReport {
     pub test: Option<Score>,
     /// Per layer.
     pub alpha: Vec<AlphaSummary>,
+    /// Where it first was not finite since its state was last set, if anywhere.
+    pub not_finite: Option<NonFinite>,
 }
 
 /// What [`Engine::request_report`] should evaluate beyond what the steps have summed up anyway.

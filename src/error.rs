@@ -17,15 +17,63 @@ pub enum Error {
         /// What is wrong, and where in the file.
         reason: String,
     },
-    /// No adapter, a limit too small, a device lost.
+    /// No such device, or it cannot take what is asked of it.
     #[error("{0}")]
     Device(String),
+    /// A device failed while it was in use.
+    #[error("{adapter}: {failure}: {reason}")]
+    DeviceFailed {
+        /// Name of the adapter.
+        adapter: String,
+        /// How it failed.
+        failure: Failure,
+        /// What the driver said.
+        reason: String,
+    },
     /// The run itself failed: a loss that is not finite, for instance.
     #[error("{0}")]
     Run(String),
-    /// The user asked the run to stop (Ctrl-C or SIGTERM).
+    /// Asked to stop, by Ctrl-C where no other signal is known.
     #[error("interrupted")]
     Interrupted,
+    /// Asked to stop by SIGTERM.
+    #[error("terminated")]
+    Terminated,
+}
+
+/// How a device failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It has no memory left.
+    OutOfMemory,
+    /// Driver or wgpu refused a call: a mistake in this program, or in the driver.
+    Refused,
+    /// It is gone: reset by the driver, unplugged, taken away.
+    Lost,
+    /// It did not answer in time.
+    TimedOut,
+    /// The driver reported work as finished that was not done.
+    Incomplete,
+}
+
+impl Failure {
+    /// Whether the same work may succeed when it is tried again.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Lost | Self::TimedOut | Self::Incomplete)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OutOfMemory => "out of memory",
+            Self::Refused => "a call was refused",
+            Self::Lost => "device lost",
+            Self::TimedOut => "no answer from the driver",
+            Self::Incomplete => "work not done",
+        })
+    }
 }
 
 /// Shorthand used throughout the crate.
@@ -42,16 +90,24 @@ impl Error {
         Self::File { path: path.into(), reason: reason.to_string() }
     }
 
-    /// The process exit code: 2 usage, 3 files, 4 device, 5 run, 130 interrupted (0 is success, 1 is never used
-    /// deliberately, 101 would be a panic).
+    /// Whether a run has stopped because it was asked to.
+    #[must_use]
+    pub const fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Terminated)
+    }
+
+    /// The process exit code: 2 usage, 3 files, 4 device, 5 run, 6 a device that failed on the way and that may do better
+    /// next time, 130 and 143 asked to stop by SIGINT and SIGTERM (0 is success, 1 is never used deliberately, 101 would be a panic).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
             Self::File { .. } => 3,
-            Self::Device(_) => 4,
+            Self::DeviceFailed { failure, .. } if failure.is_passing() => 6,
+            Self::Device(_) | Self::DeviceFailed { .. } => 4,
             Self::Run(_) => 5,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }

@@ -363,6 +363,12 @@ pub struct LayerState {
 }
 
 impl MemberState {
+    /// Whether every weight, and what the rule remembers of it, is a finite number.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.memory)).all(|value| value.is_finite())
+    }
+
     fn initial(config: &Config, member: &Member, topology: &Topology, trace: Option<&Trace>, scale: &[f32]) -> Self {
         let scheme = config.resolved_init_scheme();
         let memory = rules::initial_memory(config);

@@ -5,43 +5,47 @@
 
 use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
 use crate::data::Split;
-use crate::engine::{Engine, MemberReport, Report, Wanted};
+use crate::engine::{Engine, MemberReport, NonFinite, Report, Value, Wanted};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
 use crate::psi;
 use crate::rng::{Random, Stream};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// One line of `metrics.jsonl`: one member after one epoch.
+/// One line of `metrics.jsonl`: one member after one epoch. JSON has no infinities and no NaN; what is not finite is written
+/// as null and read back as NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// From 1.
     pub epoch: u32,
     /// Mean loss over the training samples: after the epoch's last update, or running (`--train-metrics`).
+    #[serde(deserialize_with = "number")]
     pub train_loss: f64,
     /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
     pub train_error: f64,
     /// Mean loss over the validation samples after the epoch; `None` without any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     pub val_loss: Option<f64>,
     /// Share of validation samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_error: Option<f64>,
     /// Mean loss over the test samples after the epoch; `None` where they were not read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     pub test_loss: Option<f64>,
     /// Share of test samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_error: Option<f64>,
     /// Mean α of the next step, one entry per layer.
+    #[serde(deserialize_with = "numbers")]
     pub alpha_mean: Vec<f64>,
     /// Share of the αs that are exactly 0, one entry per layer.
     pub frozen_fraction: Vec<f64>,
     /// Mean loss over the epoch's batches while the weights changed.
+    #[serde(deserialize_with = "number")]
     pub running_loss: f64,
     /// Share of wrong answers over the epoch's batches while the weights changed.
     pub running_error: f64,
@@ -49,6 +53,22 @@ pub struct EpochMetrics {
     pub samples_per_second: f64,
     /// Wall-clock seconds of the epoch, evaluation included.
     pub seconds: f64,
+}
+
+/// A number, or null.
+fn number<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
+}
+
+/// A number, or null, where something is written at all.
+fn known_number<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Option<f64>, D::Error> {
+    number(source).map(Some)
+}
+
+/// Numbers, or nulls.
+fn numbers<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Vec<f64>, D::Error> {
+    let values = Vec::<Option<f64>>::deserialize(source)?;
+    Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
 /// A place in a run: the next batch to train.
@@ -63,6 +83,29 @@ pub struct Position {
 impl Position {
     /// Before the first step.
     pub const START: Self = Self { epoch: 1, batch: 0 };
+}
+
+/// Where a network stopped being finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// From 1.
+    pub epoch: u32,
+    /// Step of the epoch, from 1; one more than it has where the evaluation after it saw it first. `None` with `first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_step: Option<u32>,
+    /// Step of the run, layer and value; `None` where nothing is known but that a loss was not finite.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub first: Option<NonFinite>,
+}
+
+impl std::fmt::Display for Divergence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Some(batch), Some(NonFinite { step, layer, value })) = (self.epoch_step, self.first) else {
+            return write!(f, "epoch {}: the loss is no longer finite", self.epoch);
+        };
+        let value = if value == Value::Net { "net" } else { "δ or the loss" };
+        write!(f, "epoch {}, step {batch} ({step} of the run), layer {layer}: {value} is no longer finite", self.epoch)
+    }
 }
 
 /// Who follows a run. A closure over the metrics is one.
@@ -96,10 +139,10 @@ pub trait Observer {
         Ok(())
     }
 
-    /// In `epoch` a loss of `member` was no longer finite. `Break` makes that the error of the whole run; with `Continue`
-    /// the other members go on, and this one's metrics mean nothing from that epoch on.
-    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
-        let _ = (member, epoch);
+    /// `member` was no longer finite, told once. `Break` makes that the error of the whole run; with `Continue` training
+    /// goes on, and this member's metrics mean nothing from that epoch on.
+    fn diverged(&mut self, member: usize, divergence: Divergence) -> ControlFlow<()> {
+        let _ = (member, divergence);
         ControlFlow::Break(())
     }
 }
@@ -194,8 +237,8 @@ impl Trainer {
     /// Trains to the last epoch, or until the observer breaks.
     ///
     /// # Errors
-    /// [`Error::Run`] if a loss is not finite and the observer does not pass over it, [`Error::Interrupted`] once the interrupt flag is set, what the observer
-    /// returns, or a failure of the device. Finished epochs have been delivered before it returns, where the device
+    /// [`Error::Run`] if a member is no longer finite and the observer does not pass over it, [`Error::Interrupted`] once the
+    /// interrupt flag is set, what the observer returns, or a failure of the device. Finished epochs have been delivered before it returns, where the device
     /// still answers.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.last_report = Instant::now();
@@ -305,18 +348,20 @@ impl Trainer {
     fn check_finite(&mut self, epoch: u32, report: &Report, observer: &mut dyn Observer) -> Result<()> {
         for (index, (member, config)) in report.members.iter().zip(&self.population.configs).enumerate() {
             let scores = [Some(member.running), member.train, member.validation, member.test];
-            if self.diverged[index] || scores.iter().flatten().all(|score| score.loss.is_finite()) {
+            let finite = scores.iter().flatten().all(|score| score.loss.is_finite());
+            if self.diverged[index] || (finite && member.not_finite.is_none()) {
                 continue;
             }
             self.diverged[index] = true;
-            if observer.diverged(index, epoch).is_continue() {
+            let before = u64::from(epoch - 1) * u64::from(self.population.steps_per_epoch());
+            let epoch_step = member.not_finite.map(|first| u64::from(first.step).saturating_sub(before) as u32);
+            let divergence = Divergence { epoch, epoch_step, first: member.not_finite };
+            if observer.diverged(index, divergence).is_continue() {
                 continue;
             }
-            let who = if self.population.len() > 1 { format!(", member {index}") } else { String::new() };
-            return Err(Error::Run(format!(
-                "epoch {epoch}{who}: the loss is no longer finite; use a smaller --alpha0 (it was {})",
-                config.alpha0
-            )));
+            let who = if self.population.len() > 1 { format!("member {index}: ") } else { String::new() };
+            let alpha0 = config.alpha0;
+            return Err(Error::Run(format!("{who}{divergence}; use a smaller --alpha0 (it was {alpha0})")));
         }
         Ok(())
     }

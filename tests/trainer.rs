@@ -2,10 +2,10 @@
 
 use homeostat::config::{Clock, Config};
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
+use homeostat::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, NonFinite, Report, Score, Value, Wanted};
 use homeostat::error::{Error, Result};
 use homeostat::population::{MemberState, Population};
-use homeostat::trainer::{EpochMetrics, Observer, Position, Trainer, order};
+use homeostat::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer, order};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,7 @@ struct Recorder {
     info: DeviceInfo,
     members: usize,
     loss: f64,
+    not_finite: Option<NonFinite>,
     interrupt_after: Option<(usize, Arc<AtomicBool>)>,
 }
 
@@ -74,6 +75,7 @@ impl Engine for Recorder {
             validation: None,
             test: None,
             alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
+            not_finite: self.not_finite,
         };
         Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })
     }
@@ -121,7 +123,8 @@ fn run(
     let interrupt = Arc::new(AtomicBool::new(false));
     let info = DeviceInfo { engine: "recorder".into(), adapter: "none".into(), driver: "none".into() };
     let members = population.len();
-    let mut engine = Recorder { calls: Arc::clone(&calls), info, members, loss: 1.0, interrupt_after: None };
+    let mut engine =
+        Recorder { calls: Arc::clone(&calls), info, members, loss: 1.0, not_finite: None, interrupt_after: None };
     change(&mut engine, &interrupt);
     let mut trainer = Trainer::new(population, Box::new(engine), start, interrupt);
     let mut metrics = vec![];
@@ -241,6 +244,17 @@ fn a_loss_that_is_not_finite_is_an_error() {
     assert!(outcome.metrics.is_empty());
 }
 
+/// What an engine has found becomes epoch, step and layer, though the loss may be finite again.
+#[test]
+fn a_divergence_is_reported_with_epoch_step_and_layer() {
+    // Five steps an epoch: the eighth is the third of the second epoch.
+    let first = NonFinite { step: 8, layer: 2, value: Value::Net };
+    let start = Position { epoch: 2, batch: 0 };
+    let outcome = run(vec![config(3)], start, |engine, _| engine.not_finite = Some(first), 0);
+    let message = outcome.end.unwrap_err().to_string();
+    assert!(message.starts_with("epoch 2, step 3 (8 of the run), layer 2: net is no longer finite"), "{message}");
+}
+
 #[test]
 fn running_metrics_need_no_pass_over_the_training_samples() {
     let config = Config { train_metrics: homeostat::config::TrainMetrics::Running, ..config(1) };
@@ -280,8 +294,8 @@ impl Observer for Lenient {
         self.1 += metrics.len();
         Ok(ControlFlow::Continue(()))
     }
-    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
-        self.0.push((member, epoch));
+    fn diverged(&mut self, member: usize, divergence: Divergence) -> ControlFlow<()> {
+        self.0.push((member, divergence.epoch));
         ControlFlow::Continue(())
     }
 }
@@ -291,7 +305,7 @@ fn an_observer_may_pass_over_members_that_diverge() {
     let population = population(vec![config(3), config(3)]);
     let info = DeviceInfo { engine: "recorder".into(), adapter: "none".into(), driver: "none".into() };
     let calls = Arc::new(Mutex::new(vec![]));
-    let engine = Recorder { calls, info, members: 2, loss: f64::NAN, interrupt_after: None };
+    let engine = Recorder { calls, info, members: 2, loss: f64::NAN, not_finite: None, interrupt_after: None };
     let interrupt = Arc::new(AtomicBool::new(false));
     let mut observer = Lenient(vec![], 0);
     Trainer::new(population, Box::new(engine), Position::START, interrupt).run(&mut observer).unwrap();

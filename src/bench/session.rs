@@ -76,7 +76,7 @@ impl Session {
         }
         self.engine.request_report(Wanted::default())?;
         let report = self.engine.next_report()?;
-        if report.members.iter().any(|member| !member.running.loss.is_finite()) {
+        if report.members.iter().any(|member| member.not_finite.is_some() || !member.running.loss.is_finite()) {
             return Err(Error::Run("the loss is no longer finite".into()));
         }
         Ok(Duration::from_secs_f64(report.train_seconds))

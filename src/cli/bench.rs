@@ -1,7 +1,8 @@
 //! `homeostat bench`: how fast this program trains on this machine.
 
 use super::progress::thousands;
-use super::{interrupt_flag, percent, say, tell};
+use super::signals::interrupt_flag;
+use super::{percent, say, tell};
 use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
 use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Choice};

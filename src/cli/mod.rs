@@ -13,6 +13,7 @@ mod plot;
 mod predict;
 mod progress;
 mod report;
+mod signals;
 mod sweep;
 mod train;
 
@@ -25,17 +26,16 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    success
   2    bad flags or settings
   3    a file is missing, damaged, in the way or cannot be written
-  4    no such device, or it failed
+  4    no such device, or what is asked does not fit it
   5    the run failed, for instance because the loss diverged, or a sweep is not complete
-  130  interrupted (Ctrl-C or SIGTERM; a second signal ends the program at once)";
+  6    the device failed on the way (lost, no answer, work not done): trying again may help
+  130  interrupted by Ctrl-C, 143 by SIGTERM (a second signal ends the program at once)";
 
 /// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
 #[derive(Parser)]
@@ -82,7 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
-    match cli.command {
+    let outcome = match cli.command {
         Command::Train(train) => train.run(matches),
         Command::Eval(eval) => eval.run(),
         Command::Predict(predict) => predict.run(),
@@ -96,7 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Data(data) => data.run(),
-    }
+    };
+    outcome.map_err(signals::attributed)
 }
 
 /// The whole command line, for parsing and for what is generated from it.
@@ -130,19 +131,6 @@ pub fn tell(line: impl Display) {
 /// Text without the characters that steer a terminal: names in it may come from somebody's file.
 fn printable(text: impl Display) -> String {
     text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
-}
-
-/// A flag that the first Ctrl-C or SIGTERM sets; the second ends the program.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(Error::Interrupted.exit_code()));
-        }
-    })
-    .map_err(|e| Error::Run(format!("cannot listen for Ctrl-C: {e}")))?;
-    Ok(flag)
 }
 
 /// What a model computes beside its weights, where its metadata do not say so.

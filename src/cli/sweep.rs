@@ -1,7 +1,8 @@
 //! `homeostat sweep`: many runs planned, trained, counted and put together.
 
 use super::progress::thousands;
-use super::{interrupt_flag, say, tell};
+use super::signals::interrupt_flag;
+use super::{say, tell};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
@@ -232,7 +233,7 @@ impl RunCommand {
         };
         let mut follower = Follower { json: self.json, populations: 0 };
         let outcome = sweep::run(&plan, &results, &options, &mut follower);
-        if let Err(Error::Interrupted) = outcome {
+        if let Err(Error::Interrupted | Error::DeviceFailed { .. }) = outcome {
             tell(format_args!("stopped; finished runs are kept in {}, and the same command goes on", path.display()));
         }
         let summary = outcome?;

@@ -2,7 +2,8 @@
 
 use super::data::Place;
 use super::progress::Progress;
-use super::{dry_run, interrupt_flag, percent, say, tell};
+use super::signals::interrupt_flag;
+use super::{dry_run, percent, say, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Context};
 use crate::population::{MemberState, Population};
 use crate::run::{self, Checkpoint, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, to_json};
-use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
+use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub struct Train {
     /// Checkpoints to keep, the newest
     #[arg(long, value_name = "K", default_value_t = 2, help_heading = "Run")]
     keep: usize,
+    /// What to do once a loss, net or δ is not finite: stop with exit code 5, or train on and record it
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t, help_heading = "Run")]
+    on_divergence: OnDivergence,
     /// Tell what the run would take – memory array by array, limits, steps, files – and whether it fits; train nothing
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
@@ -66,6 +70,14 @@ pub struct Train {
     /// Print no device, no progress and no epochs, only the outcome
     #[arg(long, short, help_heading = "Run")]
     quiet: bool,
+}
+
+/// `--on-divergence`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum OnDivergence {
+    #[default]
+    Stop,
+    Continue,
 }
 
 impl Train {
@@ -148,6 +160,8 @@ impl Train {
             every: if directory.is_some() { self.checkpoint_every } else { CheckpointEvery::Never },
             kept_at: position,
             held: None,
+            on_divergence: self.on_divergence,
+            divergence: None,
             directory,
             population: Arc::clone(&population),
         };
@@ -156,22 +170,25 @@ impl Train {
         if let (Err(error), Some(directory)) = (&outcome, &mut follower.directory) {
             directory.log_stop(error);
         }
-        if !matches!(outcome, Ok(()) | Err(Error::Interrupted)) {
+        if let Err(error) = &outcome
+            && !error.is_interrupt()
+        {
+            follower.tell_what_is_kept(error);
             return outcome;
         }
         if follower.directory.is_some() {
-            let state = trainer.state()?.swap_remove(0);
-            follower.end(trainer.position(), state, outcome.is_ok())?;
+            let state = trainer.state().inspect_err(|error| follower.tell_what_is_kept(error))?.swap_remove(0);
+            follower.end(trainer.position(), &state, outcome.is_ok())?;
         }
         outcome?;
 
-        let Follower { directory, last, .. } = follower;
+        let Follower { directory, last, divergence, .. } = follower;
         let last = last.ok_or_else(|| Error::Run("no epoch was trained".into()))?;
         let saved = directory
             .as_ref()
             .map_or_else(|| "not saved".to_owned(), |directory| format!("saved in {}", directory.path().display()));
         let seconds = follower.seconds_before + started.elapsed().as_secs_f64();
-        let result = RunResult { last, config, device, version: env!("CARGO_PKG_VERSION"), seconds };
+        let result = RunResult { last, divergence, config, device, version: env!("CARGO_PKG_VERSION"), seconds };
         if let Some(directory) = directory {
             directory.finish(&result)?;
         }
@@ -308,6 +325,9 @@ struct Follower {
     kept_at: Position,
     /// The state at the end of the epoch whose metrics come next.
     held: Option<(Position, MemberState)>,
+    on_divergence: OnDivergence,
+    /// Where the run stopped being finite, if it did.
+    divergence: Option<Divergence>,
 }
 
 impl Follower {
@@ -326,8 +346,12 @@ impl Follower {
         }
     }
 
+    /// Keeps a state that is finite: going on from another leads nowhere, and it would push the last good one out.
     fn checkpoint(&mut self, position: Position, state: &MemberState) -> Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
+        if !state.is_finite() {
+            return Ok(());
+        }
         let run = run::Progress {
             position,
             steps: state.steps,
@@ -342,22 +366,44 @@ impl Follower {
     }
 
     /// Keeps what the run has come to: the network, and what it takes to go on or, once it is over, its trace.
-    fn end(&mut self, position: Position, state: MemberState, over: bool) -> Result<()> {
+    fn end(&mut self, position: Position, state: &MemberState, over: bool) -> Result<()> {
         if !over {
-            self.checkpoint(position, &state)?;
+            self.checkpoint(position, state)?;
         }
         let Some(directory) = &mut self.directory else { return Ok(()) };
-        directory.save_model(&self.population, &state)?;
+        directory.save_model(&self.population, state)?;
         let config = self.population.shared();
         if !over {
             let path = directory.path().display();
             let Position { epoch, batch } = position;
             tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}"));
         } else if config.rule == Rule::Psi {
-            let trace = Trace::from_state(config, &self.population.topology, &state, self.population.ticks());
+            let trace = Trace::from_state(config, &self.population.topology, state, self.population.ticks());
             trace.write(&self.population.topology, &directory.path().join(TRACE))?;
         }
         Ok(())
+    }
+}
+
+impl Follower {
+    /// After a failure: what there is to go on from.
+    fn tell_what_is_kept(&mut self, error: &Error) {
+        let (Some(directory), diverged) = (&mut self.directory, self.divergence.is_some()) else { return };
+        let path = directory.path().display().to_string();
+        let newest = RunDirectory::newest_checkpoint(directory.path());
+        let line = match (error, newest) {
+            (Error::DeviceFailed { .. }, Some(file)) => {
+                format!("{} is kept; go on with --resume {path}", file.display())
+            }
+            (Error::DeviceFailed { .. }, None) => {
+                format!("it failed before the first checkpoint; --resume {path} starts from the beginning")
+            }
+            (Error::Run(_), Some(file)) if diverged => format!("the last finite state is kept in {}", file.display()),
+            (Error::Run(_), None) if diverged => "no state was kept: it diverged before the first checkpoint".into(),
+            _ => return,
+        };
+        directory.log(&line);
+        tell(line);
     }
 }
 
@@ -397,7 +443,9 @@ impl Observer for Follower {
             && self.best.is_none_or(|(lowest, _)| error < lowest)
         {
             self.best = Some((error, metrics.epoch));
-            if let (Some(directory), Some((_, state))) = (&self.directory, &held) {
+            if let (Some(directory), Some((_, state))) = (&self.directory, &held)
+                && state.is_finite()
+            {
                 directory.save_best(&self.population, state)?;
             }
         }
@@ -412,5 +460,18 @@ impl Observer for Follower {
             Some(patience) if idle >= patience => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
+    }
+
+    fn diverged(&mut self, _: usize, divergence: Divergence) -> ControlFlow<()> {
+        self.divergence = Some(divergence);
+        if self.on_divergence == OnDivergence::Stop {
+            return ControlFlow::Break(());
+        }
+        let line = format!("note: {divergence}; going on, as --on-divergence says");
+        if let Some(directory) = &mut self.directory {
+            directory.log(&line);
+        }
+        tell(line);
+        ControlFlow::Continue(())
     }
 }

@@ -1,6 +1,7 @@
 //! One layer on the CPU: its state, how its weights are updated, and the update itself. The update works on strips
 //! of W that stay in cache while their gradient is computed and applied; a strip belongs to one thread.
 
+use super::canary::{Canary, search};
 use super::layout::{Place, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
 use super::samples::with_scratch;
@@ -26,7 +27,7 @@ enum Way {
 }
 
 /// One layer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Layer {
     place: Place,
     /// The observed sums in it are those of [`Self::new`]; the current ones lie beside it.
@@ -44,6 +45,8 @@ pub struct Layer {
     norms: Vec<f32>,
     /// Which columns no longer move.
     frozen: Vec<bool>,
+    /// Where it first was not finite.
+    pub canary: Canary,
 }
 
 /// What the update of every layer of a network reads.
@@ -86,6 +89,7 @@ impl Layer {
             scale: 1.0,
             norms: vec![0.0; if config.max_norm.is_some() { place.n_out } else { 0 }],
             frozen: vec![false; place.n_out],
+            canary: Canary::default(),
             state: state.clone(),
             place,
         };
@@ -185,7 +189,7 @@ impl Layer {
 
     /// Observes the batch and changes the weights.
     pub fn learn(&mut self, step: Step<'_>) {
-        let Self { place, state, sums, carries, ways, norms, frozen, .. } = self;
+        let Self { place, state, sums, carries, ways, norms, frozen, canary, .. } = self;
         let LayerState { weights, memory, alpha0, psi, .. } = state;
         let split_at = place.n_in * place.n_out;
         let (matrix, bias) = weights.split_at_mut(split_at);
@@ -193,7 +197,7 @@ impl Layer {
         let observes = step.config.observes();
         let (sums, neuron_sums) = split(sums, if place.squares.is_some() { split_at } else { 0 });
         let n_out = place.n_out;
-        let update = Update { step, place, ways, alpha0, psi };
+        let update = Update { step, place, ways, alpha0, psi, frozen, canary };
         let strips = Strips { rows: 0..place.n_in, weights: &mut *matrix, memory, sums };
         let rows = || update.strips(strips);
         let mut columns = || {
@@ -222,6 +226,8 @@ struct Update<'a> {
     ways: &'a [Way],
     alpha0: &'a [f32],
     psi: &'a [f32],
+    frozen: &'a [bool],
+    canary: &'a Canary,
 }
 
 impl<'a> Update<'a> {
@@ -367,12 +373,23 @@ impl<'a> Update<'a> {
             let gradient = &mut gradient[..columns.len()];
             gradient.fill(0.0);
             subtract_rows(gradient, self.step.records, self.step.stride, self.place.step + columns.start);
+            self.watch(gradient, &columns);
             let target = &mut bias[columns.clone()];
             if way == Way::Direct {
                 target.iter_mut().zip(gradient).for_each(|(w, g)| *w += *g);
             } else {
                 self.follow(target, gradient, (&row, &columns), memory);
             }
+        }
+    }
+
+    /// Looks at the sums of δ in these columns. What is frozen may see anything: δ is not computed for all of it.
+    fn watch(&self, sums: &[f32], columns: &Range<usize>) {
+        let mut found = false;
+        search(sums, &mut found);
+        let frozen = &self.frozen[columns.clone()];
+        if found && sums.iter().zip(frozen).any(|(sum, frozen)| !sum.is_finite() && !frozen) {
+            self.canary.note_delta(self.step.t - 1);
         }
     }
 

@@ -5,6 +5,7 @@
 //! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
 mod bytes;
+mod canary;
 mod dropout;
 mod elementwise;
 mod layer;
@@ -23,7 +24,7 @@ pub(crate) use product::{View, multiply};
 
 use crate::config::Precision;
 use crate::data::Split;
-use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted};
+use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted, first_not_finite};
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
 use network::Network;
@@ -207,14 +208,19 @@ impl Engine for CpuEngine {
     fn request_report(&mut self, wanted: Wanted) -> Result<()> {
         let population = Arc::clone(&self.population);
         let rows = population.train_rows();
+        let steps = self.steps;
         let members = self.each(rows, |network, m, fork| {
             let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
-            let over = |rows: &[u32]| score(network.evaluate(config, samples, rows, fork));
+            let over = |rows: &[u32]| score(network.evaluate(config, samples, rows, steps, fork));
             let Split { validation, test, .. } = &population.splits[m];
+            let train = wanted.train.then(|| over(&network.order));
+            let validation = (wanted.validation && !validation.is_empty()).then(|| over(validation));
+            let test = (wanted.test && !test.is_empty()).then(|| over(test));
             MemberReport {
-                train: wanted.train.then(|| over(&network.order)),
-                validation: (wanted.validation && !validation.is_empty()).then(|| over(validation)),
-                test: (wanted.test && !test.is_empty()).then(|| over(test)),
+                train,
+                validation,
+                test,
+                not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
                 alpha: network
                     .layers
                     .iter()

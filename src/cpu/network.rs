@@ -13,7 +13,7 @@ use crate::psi::Member;
 use rayon::prelude::*;
 
 /// One network.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Network {
     pub layers: Vec<Layer>,
     layout: Layout,
@@ -90,8 +90,8 @@ impl Network {
         let Self {
             layers, layout, distortion, settings, order, records, tallies, panels, lowest_delta, running, ..
         } = self;
-        let training = Training { lowest_delta: *lowest_delta, settings, number, distortion: distortion.as_ref() };
-        let pass = Pass { config, layout, layers, samples, training: Some(training) };
+        let training = Training { lowest_delta: *lowest_delta, settings, distortion: distortion.as_ref() };
+        let pass = Pass { config, layout, layers, samples, number, training: Some(training) };
         *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
         let records = &records[..rows * layout.stride];
         let step = Step { config, settings, records, stride: layout.stride, t: number + 1, anew, fork };
@@ -114,9 +114,9 @@ impl Network {
         MemberState { steps, samples_since_tick, running: self.running.to_running(), layers }
     }
 
-    /// Loss and error over `rows` with the weights as they are.
-    pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], fork: bool) -> Tally {
-        let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, training: None };
+    /// Loss and error over `rows` with the weights as they are after `number` steps.
+    pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], number: u32, fork: bool) -> Tally {
+        let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, number, training: None };
         let (size, stride) = (layout::block(rows.len()), self.layout.stride);
         let records = || vec![0.0; size * stride];
         let block = |records: &mut Vec<f32>, rows: &[u32]| {

@@ -36,6 +36,8 @@ pub struct Pass<'a> {
     pub layout: &'a Layout,
     pub layers: &'a [Layer],
     pub samples: Labelled<'a>,
+    /// Steps trained before this pass since the start of the run.
+    pub number: u32,
     /// `None` evaluates only.
     pub training: Option<Training<'a>>,
 }
@@ -46,19 +48,17 @@ pub struct Training<'a> {
     /// The first layer whose δ is wanted.
     pub lowest_delta: usize,
     pub settings: &'a Member,
-    /// Steps trained before this one since the start of the run.
-    pub number: u32,
     pub distortion: Option<&'a Distortion>,
 }
 
 impl Training<'_> {
-    /// Makes what training sees of the inputs `x` of the sample at `place` of the batch.
-    fn prepare(&self, place: usize, x: &mut [f32]) {
+    /// Makes what step `number` sees of the inputs `x` of the sample at `place` of the batch.
+    fn prepare(&self, number: u32, place: usize, x: &mut [f32]) {
         if let Some(distortion) = self.distortion {
-            distortion.apply(self.settings, self.number, place, x);
+            distortion.apply(self.settings, number, place, x);
         }
         if self.settings.dropout_input > 0.0 {
-            Dropout::new(self.settings, self.number, 0).apply(place, x);
+            Dropout::new(self.settings, number, 0).apply(place, x);
         }
     }
 }
@@ -181,7 +181,7 @@ impl Pass<'_> {
         }
         if let Some(training) = &self.training {
             for (i, record) in records.chunks_exact_mut(self.layout.stride).enumerate() {
-                training.prepare(first + i, &mut record[input..input + n_in]);
+                training.prepare(self.number, first + i, &mut record[input..input + n_in]);
             }
         }
         if let Some((squares, _)) = squares {
@@ -208,10 +208,13 @@ impl Pass<'_> {
         let stride = self.layout.stride;
         let hidden = l + 1 < self.layers.len() || self.config.rule.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
+        // net itself exists only inside `activate`; what it is the difference of is looked at in its place.
+        self.layers[l].canary.watch_net(panel, self.number);
+        self.layers[l].canary.watch_net(bias, self.number);
         let net = net.map(|net| net + columns.start);
         activate(records, stride, (y + columns.start, net), panel, bias, hidden.then_some(self.config.activation));
         if let (Some(training), Some(places)) = (&self.training, dropout) {
-            let dropout = Dropout::new(training.settings, training.number, l + 1);
+            let dropout = Dropout::new(training.settings, self.number, l + 1);
             for (i, record) in records.chunks_exact_mut(stride).enumerate() {
                 let [y, undropped, factors] = [y, places.0, places.1].map(|place| place + columns.start);
                 record.copy_within(y..y + columns.len(), undropped);
@@ -246,6 +249,9 @@ impl Pass<'_> {
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
             let label = self.samples.1[row as usize] as usize;
             tally = tally + output(&mut forward[y..y + n_out], delta, label, (self.config.output, self.config.loss));
+        }
+        if !tally.loss.is_finite() {
+            self.layers[layer].canary.note_delta(self.number);
         }
         if self.training.is_some() {
             if let Some((_, squares)) = squares {

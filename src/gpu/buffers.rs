@@ -30,7 +30,7 @@ pub struct Buffers {
     pub weights: wgpu::Buffer,
     /// `[P][memory][weights4]`, where the rule has a memory.
     pub memory: Option<wgpu::Buffer>,
-    /// `[P][PLANES][neurons4]`.
+    /// The canary `[P][layers]`, then `[P][PLANES][neurons4]`.
     pub neurons: wgpu::Buffer,
     /// `[P][planes][weights4]`, in weight scope.
     pub rates: Option<wgpu::Buffer>,

@@ -130,12 +130,13 @@ impl BytePlan {
         let buffers = buffers(population, layout);
         let bytes = |role| buffers.iter().find(|(other, _)| *other == role).map_or(0, |(_, array)| array.bytes);
         let spans: usize = alpha_spans(layout, population.shared().rule).map(|(.., floats)| floats).sum();
-        let report = bytes(Role::Scores) as usize + 4 * spans;
+        let canary = 4 * layout.canary_words();
+        let report = canary + bytes(Role::Scores) as usize + 4 * spans;
         let arenas = [Role::Weights, Role::Memory, Role::Neurons, Role::Rates];
         let state = arenas.into_iter().map(bytes).max().unwrap_or(0) as usize;
         let staging = vec![
             Array::new("report, read back", 1, &[("reports", 2), ("bytes", report)]),
-            Array::new("state, read back", 1, &[("bytes", state)]),
+            Array::new("state, read back", 1, &[("bytes", canary + state)]),
         ];
         let check = Check { adapter, offered: limits, population, layout, buffers: &buffers };
         let (mut problems, mut taken) = (vec![], vec![]);

@@ -6,10 +6,12 @@ use super::layout::{Layout, Step};
 use super::plan::Plan;
 use crate::config::Precision;
 use crate::engine::DeviceInfo;
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::population::Population;
 use serde::Serialize;
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
 
 /// Which adapter to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub struct Context {
     pub(super) queue: wgpu::Queue,
     pub(super) info: DeviceInfo,
     pub(super) software: bool,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Mutex<Option<(Failure, String)>>>,
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -86,6 +88,42 @@ fn rank(device_type: wgpu::DeviceType) -> u8 {
 
 fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+/// Why a poll did not end as it should.
+enum Trouble {
+    TimedOut,
+    /// There is nobody to answer.
+    Gone(String),
+}
+
+thread_local! {
+    /// Whether a panic of this thread is caught and told as an error.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `work` returns, or what says why it panicked, which then nobody prints.
+fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CAUGHT.get() {
+                usual(panic);
+            }
+        }));
+    });
+    CAUGHT.set(true);
+    // A device that has panicked is not used again, so it does not matter how it was left.
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    CAUGHT.set(false);
+    outcome.map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&'static str>().copied());
+        text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    })
 }
 
 /// Why an adapter cannot be taken for `--precision f16`.
@@ -202,13 +240,17 @@ impl Context {
         let failure = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            keep.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error.to_string());
+            let kind = match error {
+                wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
+                wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Failure::Refused,
+            };
+            keep.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((kind, error.to_string()));
         }));
         let keep = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| {
-            keep.lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .get_or_insert(format!("device lost: {message}"));
+            // Whatever was refused before, this is why. wgpu gives a device up when it runs out of memory, too.
+            let kind = if message.contains("memory") { Failure::OutOfMemory } else { Failure::Lost };
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, message));
         });
         let device_info = DeviceInfo {
             engine: "gpu".into(),
@@ -238,9 +280,52 @@ impl Context {
 
     /// Turns what the driver has complained about since the last call into an error.
     pub(super) fn check(&self) -> Result<()> {
-        match self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
-            Some(message) => Err(Error::Device(format!("{}: {message}", self.info.adapter))),
-            None => Ok(()),
+        let known = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(first) = known() else { return Ok(()) };
+        // A lost device refuses calls, too, and may say only when it is polled that it is lost.
+        let _ = self.poll(wgpu::PollType::Poll);
+        let (failure, reason) = known().unwrap_or(first);
+        Err(self.failed(failure, reason))
+    }
+
+    /// Waits for a submission.
+    pub(super) fn wait(&self, index: wgpu::SubmissionIndex, timeout: Duration) -> Result<()> {
+        let answered = self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(timeout) });
+        if answered.is_err() {
+            // Gives a lost device the time to say so.
+            let _ = self.poll(wgpu::PollType::Poll);
         }
+        self.check()?;
+        answered.map_err(|trouble| match trouble {
+            Trouble::TimedOut => self.failed(Failure::TimedOut, format!("waited {} s", timeout.as_secs())),
+            Trouble::Gone(reason) => self.failed(Failure::Lost, reason),
+        })
+    }
+
+    fn poll(&self, poll: wgpu::PollType) -> std::result::Result<(), Trouble> {
+        // wgpu panics where it finds a device lost while it polls it.
+        let polled = silently(|| {
+            #[cfg(test)]
+            super::fault::polled();
+            self.device.poll(poll)
+        });
+        match polled {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(wgpu::PollError::Timeout)) => Err(Trouble::TimedOut),
+            // There is no such submission: a device that is gone takes none.
+            Ok(Err(e)) => Err(Trouble::Gone(e.to_string())),
+            Err(reason) => Err(Trouble::Gone(reason)),
+        }
+    }
+
+    /// The error that this adapter failed.
+    pub(super) fn failed(&self, failure: Failure, reason: impl Into<String>) -> Error {
+        if matches!(failure, Failure::TimedOut | Failure::Lost) {
+            // What is dropped is waited for, and this might never end.
+            std::mem::forget((self.queue.clone(), self.device.clone()));
+        }
+        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
+        let reason = reason.unwrap_or_else(|| "the driver gives no reason".into());
+        Error::DeviceFailed { adapter: self.info.adapter.clone(), failure, reason }
     }
 }

@@ -3,13 +3,14 @@
 use super::autotune::{self, Cache};
 use super::buffers::Buffers;
 use super::bytes::BytePlan;
+use super::canary::Canary;
 use super::context::Context;
 use super::half;
 use super::kernels::Kernels;
 use super::layout::{LANES, Layer, Layout, Plane, REGIONS, Region};
 use super::plan::{Plan, Product};
 use super::queue::Queue;
-use super::report::{self, Pending, Readback};
+use super::report::{self, Arrived, Pending, Readback};
 use super::shader::{Specialisation, keeps_net};
 use super::state::{Arena, Arenas};
 use super::timing::Timer;
@@ -47,6 +48,8 @@ pub struct GpuEngine {
     pub(super) queue: Queue,
     pub(super) staging: Vec<wgpu::Buffer>,
     pub(super) reports: VecDeque<Pending>,
+    /// The work recorded since the state was set.
+    pub(super) canary: Canary,
     pub(super) alpha0: Vec<Vec<Vec<f32>>>,
     /// Steps trained since the start of the run.
     pub(super) steps: u32,
@@ -164,6 +167,7 @@ impl GpuEngine {
             queue: Queue::default(),
             staging: vec![],
             reports: VecDeque::new(),
+            canary: Canary::default(),
             alpha0: vec![],
             steps: 0,
             samples_since_tick: 0,
@@ -261,12 +265,29 @@ impl GpuEngine {
 
     /// All floats of a buffer, after everything recorded so far.
     fn read(&mut self, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
-        let staging = report::staging(&self.context, &mut self.staging, buffer.size());
-        self.queue.encoder(&self.context).copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        let submission = self.queue.submit(&self.context)?.expect("a copy was recorded");
-        let (mut floats, _) = Readback::new(staging, submission).take(&self.context)?;
+        let copy = self.copy_back(&[(buffer.clone(), 0, buffer.size())], None)?;
+        let Arrived { mut floats, .. } = copy.take(&self.context)?;
         floats.truncate(buffer.size() as usize / size_of::<f32>());
         Ok(floats)
+    }
+
+    /// Submits everything recorded so far and a copy of these parts of buffers, first byte and bytes; then `cleared` is set
+    /// to zeros.
+    fn copy_back(&mut self, parts: &[(wgpu::Buffer, u64, u64)], cleared: Option<&wgpu::Buffer>) -> Result<Readback> {
+        let canary_bytes = (self.layout.canary_words() * size_of::<u32>()) as u64;
+        let bytes = canary_bytes + parts.iter().map(|(.., bytes)| bytes).sum::<u64>();
+        let staging = report::staging(&self.context, &mut self.staging, bytes);
+        let encoder = self.queue.encoder(&self.context);
+        let mut place = 0;
+        for (buffer, first, bytes) in [(self.buffers.neurons.clone(), 0, canary_bytes)].iter().chain(parts) {
+            encoder.copy_buffer_to_buffer(buffer, *first, &staging, place, *bytes);
+            place += bytes;
+        }
+        if let Some(buffer) = cleared {
+            encoder.clear_buffer(buffer, 0, None);
+        }
+        let submission = self.queue.submit(&self.context)?.expect("copies were recorded");
+        Ok(Readback::new(staging, submission, self.canary.clone(), canary_bytes))
     }
 }
 
@@ -346,24 +367,16 @@ impl Engine for GpuEngine {
             self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test)?;
         }
         let rule = self.population.shared().rule;
-        let spans: Vec<_> = report::alpha_spans(&self.layout, rule).collect();
-        let scores_bytes = self.buffers.scores.size();
-        let bytes = scores_bytes + spans.iter().map(|(.., floats)| (floats * size_of::<f32>()) as u64).sum::<u64>();
-        let staging = report::staging(&self.context, &mut self.staging, bytes);
-        let encoder = self.queue.encoder(&self.context);
-        encoder.copy_buffer_to_buffer(&self.buffers.scores, 0, &staging, 0, scores_bytes);
-        let mut place = scores_bytes;
-        for (arena, first, floats) in spans {
-            let (offset, length) = ((first * size_of::<f32>()) as u64, (floats * size_of::<f32>()) as u64);
-            if let Some(buffer) = self.buffers.arena(arena) {
-                encoder.copy_buffer_to_buffer(buffer, offset, &staging, place, length);
-            }
-            place += length;
-        }
-        encoder.clear_buffer(&self.buffers.scores, 0, None);
-        let submission = self.queue.submit(&self.context)?.expect("copies were recorded");
+        let scores = self.buffers.scores.clone();
+        let span = |(arena, first, floats): (Arena, usize, usize)| {
+            let bytes = |floats: usize| (floats * size_of::<f32>()) as u64;
+            self.buffers.arena(arena).map(|buffer| (buffer.clone(), bytes(first), bytes(floats)))
+        };
+        let spans = report::alpha_spans(&self.layout, rule).filter_map(span);
+        let parts: Vec<_> = std::iter::once((scores.clone(), 0, scores.size())).chain(spans).collect();
+        let readback = self.copy_back(&parts, Some(&scores))?;
         self.reports.push_back(Pending {
-            readback: Readback::new(staging, submission),
+            readback,
             wanted,
             running_samples: std::mem::take(&mut self.running_samples),
             train_seconds,
@@ -419,6 +432,7 @@ impl Engine for GpuEngine {
         }
         let scores = report::pack_running(&self.layout, state);
         self.context.queue.write_buffer(&self.buffers.scores, 0, bytemuck::cast_slice(&scores));
+        self.canary = Canary::new(self.layout.layers.len());
         let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
         self.alpha0 = state.iter().map(alpha0).collect();
         self.steps = state[0].steps;

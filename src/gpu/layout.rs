@@ -4,6 +4,7 @@
 //! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
 //! name means "counted in `vec4`s".
 
+use super::canary::WORDS;
 use super::plan::Plan;
 use crate::config::Scope;
 use crate::data::{DataSet, Samples};
@@ -85,8 +86,10 @@ pub struct Layer {
     pub update_groups: u32,
     /// Workgroups of the update dispatch before the layer's neurons.
     pub observe_groups: u32,
+    /// Which layer it is, from 0.
+    pub index: u32,
     /// Keeps the array stride a multiple of 16.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
 }
 
 /// Immediates of one dispatch, as the shaders read them.
@@ -224,7 +227,8 @@ impl Layout {
                     neurons: neurons as u32,
                     update_groups: update_groups as u32,
                     observe_groups: observe_groups as u32,
-                    reserved: [0; 2],
+                    index: l as u32,
+                    reserved: 0,
                 });
                 weights += (n_in + 1) * out4;
                 result += batch * out4;
@@ -275,6 +279,12 @@ impl Layout {
     #[must_use]
     pub fn pieces(&self, data: &DataSet) -> usize {
         data.len().div_ceil(self.piece_rows)
+    }
+
+    /// Words of the canary, in the head of the neuron arena.
+    #[must_use]
+    pub fn canary_words(&self) -> usize {
+        WORDS * self.layers.len() * self.members
     }
 
     /// Words of one data set row: packed bytes or floats.

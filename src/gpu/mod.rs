@@ -3,8 +3,11 @@
 mod autotune;
 mod buffers;
 mod bytes;
+mod canary;
 mod context;
 mod engine;
+#[cfg(test)]
+mod fault;
 mod half;
 mod kernels;
 mod layout;

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::layout::Step;
 use super::pipeline::Pipeline;
 use super::timing::Timer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -97,6 +97,8 @@ impl Queue {
         if self.in_flight.is_empty() {
             self.last_finish = Some(Instant::now());
         }
+        #[cfg(test)]
+        let encoder = super::fault::strike(context, encoder);
         let index = context.queue.submit([encoder.finish()]);
         self.in_flight.push_back((index.clone(), std::mem::take(&mut self.work)));
         context.check()?;
@@ -130,8 +132,8 @@ impl Queue {
 
 /// Waits for one submission.
 pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
-    let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(TIMEOUT) };
-    let answered = context.device.poll(poll);
-    context.check()?;
-    answered.map(drop).map_err(|e| Error::Device(format!("{}: no answer from the driver: {e}", context.info.adapter)))
+    let timeout = TIMEOUT;
+    #[cfg(test)]
+    let timeout = super::fault::timeout(timeout);
+    context.wait(index, timeout)
 }

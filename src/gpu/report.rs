@@ -1,21 +1,36 @@
 //! Reading results back: one copy per report into a staging buffer, mapped while the next epoch already runs.
 
+use super::canary::Canary;
 use super::context::Context;
 use super::layout::{Layout, REGIONS, Region};
 use super::queue;
 use super::state::{Arena, Place};
-use crate::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
-use crate::error::{Error, Result};
+use crate::engine::{AlphaSummary, MemberReport, NonFinite, Report, Score, Wanted};
+use crate::error::{Failure, Result};
 use crate::population::{MemberState, Population, RunningScore, rates};
 use crate::rules;
 use futures_intrusive::channel::shared::oneshot_channel;
 
-/// A copy on its way from the GPU.
+/// A copy on its way from the GPU: the canary, and behind it what was asked for.
 #[derive(Debug)]
 pub struct Readback {
     staging: wgpu::Buffer,
-    /// Mapping outcome and the submission that carries the copy.
+    /// The submission that carries the copy.
     submission: wgpu::SubmissionIndex,
+    /// What the canary must say.
+    canary: Canary,
+    canary_bytes: u64,
+}
+
+/// What a [`Readback`] has brought.
+#[derive(Debug)]
+pub struct Arrived {
+    /// What was asked for.
+    pub floats: Vec<f32>,
+    /// Where each member first was not finite.
+    pub not_finite: Vec<Option<NonFinite>>,
+    /// The buffer for reuse.
+    pub staging: wgpu::Buffer,
 }
 
 /// A staging buffer of at least `bytes`, from `pool` where one fits.
@@ -32,27 +47,37 @@ pub fn staging(context: &Context, pool: &mut Vec<wgpu::Buffer>, bytes: u64) -> w
 }
 
 impl Readback {
-    /// A copy that `submission` makes into `staging`.
-    pub const fn new(staging: wgpu::Buffer, submission: wgpu::SubmissionIndex) -> Self {
-        Self { staging, submission }
+    /// A copy that `submission` makes into `staging`, after all work in `canary`.
+    pub const fn new(
+        staging: wgpu::Buffer,
+        submission: wgpu::SubmissionIndex,
+        canary: Canary,
+        canary_bytes: u64,
+    ) -> Self {
+        Self { staging, submission, canary, canary_bytes }
     }
 
-    /// Waits for the copy; returns its floats and the buffer for reuse.
-    pub fn take(self, context: &Context) -> Result<(Vec<f32>, wgpu::Buffer)> {
+    /// Waits for the copy.
+    ///
+    /// # Errors
+    /// If the device fails, or has not done all of the work before the copy.
+    pub fn take(self, context: &Context) -> Result<Arrived> {
         let (sender, receiver) = oneshot_channel();
         self.staging.map_async(wgpu::MapMode::Read, .., move |outcome| drop(sender.send(outcome)));
         queue::wait(context, self.submission)?;
-        let failed = |reason: String| Error::Device(format!("{}: reading back failed: {reason}", context.info.adapter));
+        let failed = |reason: String| context.failed(Failure::Refused, format!("reading back: {reason}"));
         match pollster::block_on(receiver.receive()) {
             Some(Ok(())) => {}
             Some(Err(e)) => return Err(failed(e.to_string())),
             None => return Err(failed("the driver dropped the request".into())),
         }
         let view = self.staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
-        let floats = bytemuck::pod_collect_to_vec(&view);
+        let (head, rest) = view.split_at(self.canary_bytes as usize);
+        let (words, floats) = (bytemuck::pod_collect_to_vec(head), bytemuck::pod_collect_to_vec(rest));
         drop(view);
         self.staging.unmap();
-        Ok((floats, self.staging))
+        let not_finite = self.canary.check(&context.info.adapter, &words)?;
+        Ok(Arrived { floats, not_finite, staging: self.staging })
     }
 }
 
@@ -120,7 +145,7 @@ impl Pending {
         population: &Population,
         alpha0: &[Vec<Vec<f32>>],
     ) -> Result<(Report, usize, wgpu::Buffer)> {
-        let (floats, buffer) = self.readback.take(context)?;
+        let Arrived { floats, not_finite, staging } = self.readback.take(context)?;
         let [train, validation, test] =
             [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
@@ -135,7 +160,7 @@ impl Pending {
         let rule = population.shared().rule;
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();
-        for (member, alpha0) in alpha0.iter().enumerate() {
+        for ((member, alpha0), not_finite) in alpha0.iter().enumerate().zip(not_finite) {
             let mut take = |place: Place| {
                 let values = Place { first: next, ..place }.get(&floats);
                 next += place.span();
@@ -163,9 +188,10 @@ impl Pending {
                     .then(|| score(member, Region::Validation, validation)),
                 test: (self.wanted.test && test > 0).then(|| score(member, Region::Test, test)),
                 alpha,
+                not_finite,
             });
         }
-        Ok((Report { members, train_seconds: self.train_seconds }, prefix, buffer))
+        Ok((Report { members, train_seconds: self.train_seconds }, prefix, staging))
     }
 }
 

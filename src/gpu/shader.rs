@@ -88,8 +88,9 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 18] = sources![
+const SOURCES: [(&str, &str); 19] = sources![
     "common.wgsl",
+    "canary.wgsl",
     "random.wgsl",
     "dropout.wgsl",
     "prepare.wgsl",

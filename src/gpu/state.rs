@@ -1,6 +1,7 @@
 //! Between a [`MemberState`], which has no padding, and the arenas, which have. [`Layout::places`] alone says which value
 //! lies where; packing and unpacking both follow it.
 
+use super::canary::WORDS;
 use super::layout::{LANES, Layer, Layout, PLANES, Plane, RatePlane};
 use crate::population::{LayerState, MemberState, RunningScore};
 use crate::psi::Slot;
@@ -13,7 +14,7 @@ pub enum Arena {
     Weights,
     /// `[P][memory][weights4]`, empty where the rule has none
     Memory,
-    /// `[P][PLANES][neurons4]`
+    /// The canary, then `[P][PLANES][neurons4]`
     Neurons,
     /// `[P][rate planes][weights4]`, empty outside weight scope
     Rates,
@@ -91,6 +92,7 @@ impl Layout {
     /// Where a plane of a layer's neurons lies.
     pub fn neuron_place(&self, member: usize, plane: Plane, layer: &Layer) -> Place {
         let first = LANES * ((member * PLANES + plane as usize) * self.neurons4 + layer.neurons as usize);
+        let first = self.canary_words() + first;
         Place { first, width: layer.n_out as usize, rows: 1 }
     }
 
@@ -159,7 +161,8 @@ impl Layout {
         let (planes, vec4s) = match arena {
             Arena::Weights => (1, self.weights4),
             Arena::Memory => (self.memory, self.weights4),
-            Arena::Neurons => (PLANES, self.neurons4),
+            // Every member's canary is in the head.
+            Arena::Neurons => (1, self.layers.len() * WORDS / LANES + PLANES * self.neurons4),
             Arena::Rates => (if self.weight_scope { self.rate_planes } else { 0 }, self.weights4),
         };
         [self.members, planes, vec4s]

@@ -43,6 +43,15 @@ impl GpuEngine {
             Kernel::Prepare | Kernel::OutputDelta | Kernel::Tick | Kernel::MaxNorm => 0.0,
         };
         let [x, y] = workgroups(layout, plan, kernel, step.layer as usize, samples);
+        match kernel {
+            Kernel::Forward(_) | Kernel::ForwardPrepared => self.canary.forward(step.layer as usize, 1),
+            Kernel::Update => self.canary.update(1),
+            Kernel::Persistent => {
+                (0..layout.layers.len()).for_each(|l| self.canary.forward(l, step.steps));
+                self.canary.update(step.steps);
+            }
+            _ => {}
+        }
         let groups = [x, y, layout.members];
         self.queue.dispatch(&self.context, (&bound.pipeline, bound.bindings(evaluation)), step, groups, flops);
     }
@@ -137,6 +146,7 @@ impl GpuEngine {
                 batch_start: first as u32,
                 batch_len: samples as u32,
                 scores: (region as usize * self.layout.region) as u32,
+                number: self.steps,
                 ..Step::default()
             };
             self.record_forward(true, step);

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::queue::wait;
 use crate::engine::KernelTime;
-use crate::error::{Error, Result};
+use crate::error::{Failure, Result};
 
 /// Dispatches that can be timed at once.
 const MAX_DISPATCHES: u32 = 256;
@@ -66,7 +66,7 @@ impl Timer {
         wait(context, submission)?;
         let view = staging
             .get_mapped_range(..)
-            .map_err(|e| Error::Device(format!("{}: kernel times cannot be read: {e}", context.info.adapter)))?;
+            .map_err(|e| context.failed(Failure::Refused, format!("kernel times cannot be read: {e}")))?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         let period = f64::from(context.queue.get_timestamp_period());
         let time = |(kernel, pair): (String, &[u64])| KernelTime {

@@ -324,6 +324,12 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// The file of the newest checkpoint in `path`, whole or not.
+    #[must_use]
+    pub fn newest_checkpoint(path: &Path) -> Option<PathBuf> {
+        checkpoints(path).pop()
+    }
+
     /// The newest checkpoint that is whole, and the reason for each newer one that is not.
     #[must_use]
     pub fn latest_checkpoint(path: &Path, population: &Population) -> (Option<Checkpoint>, Vec<Error>) {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::engine::DeviceInfo;
-use crate::trainer::EpochMetrics;
+use crate::trainer::{Divergence, EpochMetrics};
 use serde::Serialize;
 
 /// The contents of `result.json`.
@@ -11,6 +11,9 @@ pub struct RunResult {
     /// The last line of `metrics.jsonl`.
     #[serde(rename = "final")]
     pub last: EpochMetrics,
+    /// Where the run stopped being finite, if it did and went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
     /// The configuration in full: `train --config` accepts it.
     pub config: Config,
     /// What it ran on.

@@ -10,7 +10,7 @@
 
 use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
-use crate::engine::DeviceInfo;
+use crate::engine::{DeviceInfo, NonFinite};
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
 use crate::trainer::EpochMetrics;
@@ -34,6 +34,9 @@ pub struct RunRecord {
     /// The epoch in which it diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
+    /// The step of the run and the layer in which it did, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<NonFinite>,
     /// Why it could not be trained: the run that it repeats diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -65,6 +68,7 @@ impl RunRecord {
             seed: run.seed,
             diverged: false,
             epoch: None,
+            first: None,
             skipped: Some(reason),
             last: None,
             config: run.config.clone(),

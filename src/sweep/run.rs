@@ -8,11 +8,11 @@ use crate::config::Config;
 use crate::data::DataSet;
 use crate::device::{self, Choice};
 use crate::engine::DeviceInfo;
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::gpu::Pick;
 use crate::population::{MemberState, Population};
 use crate::run::{Model, Trace};
-use crate::trainer::{EpochMetrics, Observer, Position, Trainer};
+use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -193,9 +193,9 @@ impl Sweep<'_> {
         let mut members = packer.share(alike.len(), most);
         loop {
             match self.train(&alike[..members], &device, &choice, &data, watcher) {
-                Err(Trouble::Opening(Error::Device(reason))) if members > 1 => {
+                Err(trouble) if members > 1 && trouble.is_size() => {
                     members /= 2;
-                    watcher.note(&format!("{reason}; going on with {members} members"));
+                    watcher.note(&format!("{}; going on with {members} members", trouble.error()));
                     self.ceilings.retain(|(other, _)| *other != key);
                     self.ceilings.push((key.clone(), members));
                 }
@@ -307,6 +307,20 @@ enum Trouble {
     Training(Error),
 }
 
+impl Trouble {
+    const fn error(&self) -> &Error {
+        match self {
+            Self::Opening(error) | Self::Training(error) => error,
+        }
+    }
+
+    /// Whether a smaller population may fit where this one did not.
+    const fn is_size(&self) -> bool {
+        let refused = matches!(self, Self::Opening(Error::Device(_)));
+        refused || matches!(self.error(), Error::DeviceFailed { failure: Failure::OutOfMemory, .. })
+    }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Training(error)
@@ -316,7 +330,7 @@ impl From<Error> for Trouble {
 /// Keeps what the trainer reports of every member until it diverges.
 struct Follower {
     last: Vec<Option<EpochMetrics>>,
-    diverged: Vec<Option<u32>>,
+    diverged: Vec<Option<Divergence>>,
     epochs: Option<Vec<Vec<EpochMetrics>>>,
 }
 
@@ -333,7 +347,8 @@ impl Follower {
             arm: run.arm.clone(),
             seed: run.seed,
             diverged: diverged[member].is_some(),
-            epoch: diverged[member],
+            epoch: diverged[member].map(|divergence| divergence.epoch),
+            first: diverged[member].and_then(|divergence| divergence.first),
             skipped: None,
             last: last[member].take(),
             config: run.config.clone(),
@@ -359,8 +374,8 @@ impl Observer for Follower {
         Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    fn diverged(&mut self, member: usize, epoch: u32) -> ControlFlow<()> {
-        self.diverged[member] = Some(epoch);
+    fn diverged(&mut self, member: usize, divergence: Divergence) -> ControlFlow<()> {
+        self.diverged[member] = Some(divergence);
         ControlFlow::Continue(())
     }
 }

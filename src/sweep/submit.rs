@@ -41,6 +41,9 @@ pub struct Kubernetes {
     pub claim: String,
 }
 
+/// Exit code after which a task may do better elsewhere or later, see [`crate::error::Error::exit_code`].
+const TRY_AGAIN: u8 = 6;
+
 /// Where the claim is mounted, which is where a task runs.
 const MOUNT: &str = "/sweep";
 
@@ -72,7 +75,13 @@ impl Job {
         let command = self.command().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         text + &format!(
             "\n# Finished runs are skipped, so a task may be requeued or submitted again, alone too: sbatch --array=3 …\n\
-             srun {command}\n"
+             code=0\n\
+             srun {command} || code=$?\n\
+             # The device failed on the way: another node, or another try, may mend that.\n\
+             if [ $code = {TRY_AGAIN} ] && [ \"${{SLURM_RESTART_COUNT:-0}}\" -lt 3 ]; then\n    \
+             scontrol requeue \"$SLURM_JOB_ID\"\n\
+             fi\n\
+             exit $code\n"
         )
     }
 

@@ -68,7 +68,7 @@ fn submit_writes_what_a_cluster_takes() {
         "#SBATCH --partition=gpu",
         "#SBATCH --cpus-per-task=4",
         "#SBATCH --gpus-per-task=1",
-        r"srun homeostat sweep run 'it'\''s.jsonl' --shard auto --shards 6 --device gpu",
+        r"srun homeostat sweep run 'it'\''s.jsonl' --shard auto --shards 6 --device gpu || code=$?",
     ] {
         assert!(script.lines().any(|other| other == line), "{line} is not in {script}");
     }
@@ -114,5 +114,34 @@ fn submit_writes_what_a_cluster_takes() {
     assert!(folder.succeed(&[&slurm[..5], &["99"]].concat()).contains("--array=0-19"));
     for wrong in [&["--slurm", "--k8s", "--image", "x"][..], &["--k8s"], &[], &["--slurm", "--image", "x"]] {
         folder.fail(&[&["sweep", "submit", "it's.jsonl"][..], wrong].concat(), 2);
+    }
+}
+
+/// A task whose device failed on the way is queued again, but not for ever, and no other failure is.
+#[test]
+fn a_slurm_task_tries_again_where_its_device_failed() {
+    let folder = Folder::new();
+    folder.plan(&iris("20", "[[arm]]\nname = \"a\"\n"));
+    folder.succeed(&["sweep", "submit", "--slurm", "s.jsonl", "-o", "job.sh"]);
+    for (name, text) in [("srun", "exit $WITH"), ("scontrol", "echo \"$@\"")] {
+        let functions = format!("{name}() {{ ( {text} ) }}\nexport -f {name}\n");
+        std::fs::write(folder.path(name), functions).unwrap();
+    }
+    for (code, restarts, queued) in [
+        (6, None, true),
+        (6, Some("2"), true),
+        (6, Some("3"), false),
+        (0, None, false),
+        (4, None, false),
+        (143, None, false),
+    ] {
+        let mut command = Command::new("bash");
+        command.args(["-c", ". ./srun; . ./scontrol; bash job.sh"]).current_dir(folder.path(""));
+        command.env("WITH", code.to_string()).env("SLURM_JOB_ID", "17").env_remove("SLURM_RESTART_COUNT");
+        command.envs(restarts.map(|count| ("SLURM_RESTART_COUNT", count)));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, if queued { "requeue 17\n" } else { "" }, "{code} {restarts:?}");
     }
 }

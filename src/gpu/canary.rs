@@ -1,0 +1,64 @@
+//! What the kernels tell beside their results: how much work they have finished, held at every readback against what was
+//! submitted, and where a value first was not finite. Twin of `shaders/canary.wgsl`.
+
+use crate::engine::{NonFinite, first_not_finite};
+use crate::error::{Error, Failure, Result};
+
+/// Words per layer and member.
+pub const WORDS: usize = 4;
+
+/// The work that has been recorded since the state was last set, per layer; the same for every member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Canary {
+    /// Forward passes, and updates of the weights. They wrap around as they do in the kernels.
+    recorded: Vec<[u32; 2]>,
+}
+
+impl Canary {
+    /// Nothing recorded yet in `layers` layers.
+    pub fn new(layers: usize) -> Self {
+        Self { recorded: vec![[0; 2]; layers] }
+    }
+
+    /// Takes note of forward passes through layer `l` (from 0).
+    pub fn forward(&mut self, l: usize, passes: u32) {
+        let count = &mut self.recorded[l][0];
+        *count = count.wrapping_add(passes);
+    }
+
+    /// Takes note of updates of all layers.
+    pub fn update(&mut self, updates: u32) {
+        for [_, count] in &mut self.recorded {
+            *count = count.wrapping_add(updates);
+        }
+    }
+
+    /// Holds what the kernels have counted against what was recorded before they were asked; `words` are `[P][layers]` of
+    /// [`WORDS`]. Returns where each member first was not finite.
+    ///
+    /// # Errors
+    /// If a driver reported work as finished that it has not done.
+    pub fn check(&self, adapter: &str, words: &[u32]) -> Result<Vec<Option<NonFinite>>> {
+        let mut found = vec![];
+        for (member, words) in words.chunks_exact(WORDS * self.recorded.len()).enumerate() {
+            let layers = || words.chunks_exact(WORDS);
+            for (l, (counted, recorded)) in layers().zip(&self.recorded).enumerate() {
+                for (what, (&done, &asked)) in ["forward passes", "updates"].iter().zip(counted.iter().zip(recorded)) {
+                    if done != asked {
+                        return Err(Error::DeviceFailed {
+                            adapter: adapter.to_owned(),
+                            failure: Failure::Incomplete,
+                            reason: format!(
+                                "the driver reported all work as finished, but layer {} of member {member} has counted {done} \
+                                 {what} instead of {asked}",
+                                l + 1
+                            ),
+                        });
+                    }
+                }
+            }
+            found.push(first_not_finite(layers().map(|words| [words[2], words[3]])));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,165 @@
+//! Devices that fail, for the tests: the real calls of a real run, of which one goes wrong.
+
+use super::context::Context;
+use std::cell::Cell;
+use std::time::Duration;
+
+thread_local! {
+    /// What this thread's queue is to do wrong, after so many more submits.
+    static PLANNED: Cell<Option<(u32, Fault)>> = const { Cell::new(None) };
+    static IMPATIENT: Cell<bool> = const { Cell::new(false) };
+    static PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The device is destroyed.
+    Destroyed,
+    /// wgpu finds the device lost while it polls, and panics as it does.
+    Panics,
+    /// The driver says that it has done what it never got.
+    Dropped,
+    /// It has no time to answer.
+    Silent,
+    /// A call makes no sense.
+    Refused,
+}
+
+/// Has the submit after `submits` others of this thread go wrong.
+fn plan(submits: u32, fault: Fault) {
+    PLANNED.set(Some((submits, fault)));
+}
+
+/// Nothing goes wrong any more.
+fn mend() {
+    PLANNED.set(None);
+    IMPATIENT.set(false);
+    PANICS.set(false);
+}
+
+/// Called when a device is polled.
+pub fn polled() {
+    assert!(!PANICS.get(), "Error in Device::poll: Parent device is lost");
+}
+
+/// How long to wait in the place of `usual`.
+pub fn timeout(usual: Duration) -> Duration {
+    if IMPATIENT.get() { Duration::ZERO } else { usual }
+}
+
+/// Called before a submit; returns what is submitted in the place of `encoder`.
+pub fn strike(context: &Context, mut encoder: wgpu::CommandEncoder) -> wgpu::CommandEncoder {
+    let Some((submits, fault)) = PLANNED.get() else { return encoder };
+    PLANNED.set(submits.checked_sub(1).map(|left| (left, fault)));
+    if submits > 0 {
+        return encoder;
+    }
+    let device = &context.device;
+    let buffer = |size| {
+        let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+    };
+    match fault {
+        Fault::Destroyed => device.destroy(),
+        Fault::Panics => PANICS.set(true),
+        Fault::Dropped => return device.create_command_encoder(&Default::default()),
+        Fault::Silent => IMPATIENT.set(true),
+        Fault::Refused => encoder.copy_buffer_to_buffer(&buffer(16), 0, &buffer(16), 0, 32),
+    }
+    encoder
+}
+
+mod tests {
+    use super::*;
+    use crate::cli;
+    use crate::config::{Config, Hidden};
+    use crate::data::DataSet;
+    use crate::engine::Engine;
+    use crate::error::{Error, Failure};
+    use crate::gpu::{GpuEngine, Options, Pick, Plan, Product};
+    use crate::population::Population;
+    use crate::trainer::order;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn train(arguments: &[&str]) -> crate::error::Result<()> {
+        cli::run(["homeostat", "train", "--quiet"].iter().chain(arguments).map(Into::into))
+    }
+
+    /// A run whose device fails in the middle keeps its checkpoint, says how it failed, and goes on to the bytes of a run whose
+    /// device did not.
+    #[test]
+    fn a_run_survives_its_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let model = |name: &str| std::fs::read(Path::new(&path(name)).join("model.safetensors")).unwrap();
+        let options = |out: &str| -> Vec<String> {
+            let fixed = ["--data", "iris", "--device", "gpu", "--hidden", "9", "--batch-size", "4", "--epochs", "12"];
+            fixed.iter().chain(&["--alpha0", "0.1", "--theta", "0.3", "--out", out]).map(|&s| s.to_owned()).collect()
+        };
+        let run = |out: &str| train(&options(&path(out)).iter().map(String::as_str).collect::<Vec<_>>());
+        run("whole").unwrap();
+        for (fault, failure, code) in [
+            (Fault::Destroyed, Failure::Lost, 6),
+            (Fault::Panics, Failure::Lost, 6),
+            (Fault::Dropped, Failure::Incomplete, 6),
+            (Fault::Silent, Failure::TimedOut, 6),
+            (Fault::Refused, Failure::Refused, 4),
+        ] {
+            let name = format!("{fault:?}");
+            let out = Path::new(&path(&name)).to_owned();
+            plan(30, fault);
+            let error = run(&name).expect_err("the device failed");
+            mend();
+            assert!(
+                matches!(&error, Error::DeviceFailed { failure: found, .. } if *found == failure),
+                "{name}: {error}"
+            );
+            assert_eq!(error.exit_code(), code, "{error}");
+            let log = std::fs::read_to_string(out.join("train.log")).unwrap();
+            assert!(log.contains(&error.to_string()) && log.contains("go on with --resume"), "{log}");
+            let kept = std::fs::read_dir(out.join("checkpoints")).unwrap().count();
+            assert!(kept > 0 && !out.join("result.json").exists(), "{name}");
+            train(&["--resume", &path(&name)]).unwrap();
+            assert!(model(&name) == model("whole"), "{name}");
+        }
+    }
+
+    /// Work that was never done is noticed at the next readback, whatever kernels do it and in a population too.
+    #[test]
+    fn no_kernel_loses_work_in_silence() {
+        let config = Config { hidden: Hidden(vec![9, 6]), batch_size: 4, ..Config::default() };
+        let data = Arc::new(DataSet::open("iris").unwrap());
+        let members = vec![config.clone(), Config { seed: 7, ..config }];
+        let population = Arc::new(Population::new(members, data, None).unwrap());
+        let state = population.initial_state();
+        let plans = [Product::Tiled, Product::Register].map(|product| Plan::guess(product, &population));
+        let persistent = Plan { persistent: true, ..plans[1].clone() };
+        for chosen in plans.into_iter().chain([persistent]) {
+            let options = Options { plan: Some(chosen.clone()), checked: true, ..Options::default() };
+            let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
+            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            for lost in [false, true, false] {
+                engine.set_state(&state).unwrap();
+                engine.train(0..3, None).unwrap();
+                engine.state().unwrap();
+                if lost {
+                    plan(0, Fault::Dropped);
+                }
+                engine.train(3..4, Some(1)).unwrap();
+                // Submits what is recorded, so that this step alone is lost.
+                engine.set_order(&order(&population, 1)).unwrap();
+                engine.train(4..6, None).unwrap();
+                match (engine.observed_means().err().or_else(|| engine.state().err()), lost) {
+                    (None, false) => {}
+                    (Some(Error::DeviceFailed { failure: Failure::Incomplete, reason, .. }), true) => {
+                        let told = "layer 1 of member 0 has counted 5 forward passes instead of 6";
+                        assert!(reason.contains(told), "{reason}");
+                    }
+                    (error, _) => panic!("{lost}, {error:?}, {chosen:?}"),
+                }
+            }
+        }
+    }
+}
