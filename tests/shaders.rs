@@ -3,7 +3,9 @@
 
 use homeostat::config::{Activation, Basis, Config, Distort, Hidden, Loss, Output, Precision, Rule, Scope};
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Kernel, Layer, Layout, Plan, Product, Specialisation, Step, bindings, keeps_net};
+use homeostat::gpu::{
+    Cooperative, Kernel, Layer, Layout, Plan, Product, Specialisation, Step, bindings, keeps_net, translate,
+};
 use homeostat::population::Population;
 use homeostat::psi::Member;
 use homeostat::topology::Topology;
@@ -182,7 +184,8 @@ fn check_texts(texts: &BTreeMap<String, String>, capabilities: Capabilities) {
         match validator.validate(&module) {
             Err(e) => failures.push(format!("{what}\n{}", e.emit_to_string(text))),
             Ok(info) => {
-                let options = naga::back::spv::Options::default();
+                // Subgroups came with 1.3.
+                let options = naga::back::spv::Options { lang_version: (1, 3), ..Default::default() };
                 if let Err(e) = naga::back::spv::write_vec(&module, &info, &options, None) {
                     failures.push(format!("{what}\nSPIR-V: {e}"));
                 }
@@ -223,6 +226,89 @@ fn every_specialisation_is_valid_in_half_precision() {
     assert!(single.iter().all(|text| !text.contains("f16")) && !single.is_empty() && half.len() > single.len());
 }
 
+fn cooperative(side: usize) -> Product {
+    Product::Cooperative(Cooperative { side, largest: 32, smallest: 32 })
+}
+
+#[test]
+fn every_specialisation_is_valid_with_cooperative_matrices() {
+    let texts = texts(Precision::F16, &[cooperative(8), cooperative(16)]);
+    check_texts(&texts, Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP);
+    let with = texts.keys().filter(|text| text.contains("enable wgpu_cooperative_matrix;"));
+    let mut exchanges = 0;
+    for text in with {
+        let declared = bindings(text).unwrap();
+        for checked in [true, false] {
+            let words = translate(text, &declared, checked).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            exchanges += check_memory_model(&words);
+        }
+    }
+    println!("{exchanges} accesses to shared memory");
+}
+
+/// That every access through a pointer to memory that invocations share is non-private and every barrier hands writes on;
+/// gives their number. The numbers are those of the SPIR-V specification.
+fn check_memory_model(words: &[u32]) -> usize {
+    const WORKGROUP: u32 = 4;
+    const STORAGE_BUFFER: u32 = 12;
+    const NON_PRIVATE: u32 = 0x20;
+    const MAKE_AVAILABLE_AND_VISIBLE: u32 = 0x2000 | 0x4000;
+    let mut types: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut pointers: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut constants = BTreeMap::new();
+    let (mut accesses, mut barriers, mut matrices) = (0, 0, 0);
+    let mut model = None;
+    let mut rest = &words[5..];
+    while let Some(&first) = rest.first() {
+        let (i, behind) = rest.split_at((first >> 16) as usize);
+        rest = behind;
+        // Pointer and memory operands of what reads and writes.
+        let access = match first & 0xFFFF {
+            14 => {
+                model = Some(i[2]);
+                None
+            }
+            32 => {
+                types.insert(i[1], i[2]);
+                None
+            }
+            43 => {
+                constants.insert(i[2], i[3]);
+                None
+            }
+            55 | 59 | 65 | 66 => {
+                pointers.extend(types.get(&i[1]).map(|&class| (i[2], class)));
+                None
+            }
+            61 => Some((i[3], i.get(4))),
+            62 => Some((i[1], i.get(3))),
+            4457 => Some((i[3], i.get(6))),
+            4458 => Some((i[1], i.get(5))),
+            4459 => {
+                matrices += 1;
+                None
+            }
+            224 => {
+                assert_eq!(constants[&i[3]] & MAKE_AVAILABLE_AND_VISIBLE, MAKE_AVAILABLE_AND_VISIBLE);
+                barriers += 1;
+                None
+            }
+            _ => None,
+        };
+        let Some((pointer, operands)) = access else { continue };
+        if matches!(pointers[&pointer], WORKGROUP | STORAGE_BUFFER) {
+            assert_eq!(operands.map(|operands| operands & NON_PRIVATE), Some(NON_PRIVATE), "{i:?}");
+            accesses += 1;
+        }
+    }
+    assert!(rest.is_empty() && model == Some(3), "the memory model is {model:?}");
+    assert!(
+        accesses > 0 && barriers > 2 && matrices > 0,
+        "{accesses} accesses, {barriers} barriers, {matrices} products"
+    );
+    accesses
+}
+
 /// The half-precision kernels for Apple's and Microsoft's compilers, as far as naga takes them.
 #[test]
 fn half_precision_translates_to_msl_and_hlsl() {
@@ -249,5 +335,30 @@ fn half_precision_translates_to_msl_and_hlsl() {
         let pipeline = naga::back::hlsl::PipelineOptions::default();
         naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline).write(&module, &info, None).expect("HLSL");
         assert!(hlsl.contains("half4"), "{kernel:?}");
+    }
+}
+
+/// Apple's compiler has cooperative matrices, too; no HLSL has.
+#[test]
+fn cooperative_matrices_translate_to_msl() {
+    let population =
+        population(&Config { precision: Precision::F16, hidden: Hidden(vec![40]), ..Config::default() }, true, 1);
+    let product = cooperative(8);
+    let plan = Plan::guess(product, &population);
+    let specialisation = Specialisation::new(&population, &Layout::new(&population, &plan, keeps_net(&population)));
+    for kernel in [Kernel::Forward(0), Kernel::Forward(1), Kernel::BackwardDelta(1), Kernel::Update] {
+        let text = specialisation.source(kernel, product, kernel.tile(&plan));
+        let module = naga::front::wgsl::parse_str(&text).expect("it parses");
+        let capabilities = Capabilities::IMMEDIATES
+            | Capabilities::SHADER_FLOAT16
+            | Capabilities::COOPERATIVE_MATRIX
+            | Capabilities::SUBGROUP;
+        let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module).expect("it is valid");
+        let options =
+            naga::back::msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+        let (msl, _) = naga::back::msl::write_string(&module, &info, &options, &Default::default()).expect("MSL");
+        for part in ["simdgroup_half8x8", "simdgroup_float8x8", "simdgroup_multiply_accumulate", "simdgroup_store"] {
+            assert!(msl.contains(part), "{kernel:?}: {part}");
+        }
     }
 }
