@@ -238,7 +238,7 @@ mod tests {
             let [reference, _] = probe(&context, &population, &single, Precision::F32).unwrap();
             let mut known = None;
             let longest = Shapes::new(&population).forward[0];
-            for turn in 0..product.menu(&[longest]).len() {
+            for turn in (0..product.menu(&[longest]).len()).rev() {
                 let plan = Plan::choose(product, &population, |shapes| {
                     let menu = product.menu(shapes);
                     menu[turn % menu.len()]

@@ -138,6 +138,8 @@ const SUBGROUP_BLOCKS: [[usize; 4]; 8] = [
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// Invocations of a workgroup that every adapter offers.
 const WORKGROUP: usize = 256;
+/// Sums that an invocation keeps at most for its subgroup; more would not fit its registers.
+const MOST_SUMS: usize = 64;
 /// Workgroups that keep a large GPU busy.
 const BUSY_GROUPS: usize = 128;
 /// Multiplications from which a product is worth a larger register tile.
@@ -296,7 +298,9 @@ impl Product {
         match self {
             Self::Register => vec![register_tile(shapes)],
             Self::Cooperative(matrices) if !first.squares => {
-                SUBGROUP_BLOCKS.map(|block| Tile::cooperative(block, matrices)).into_iter().filter(fits).collect()
+                let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
+                let blocks = SUBGROUP_BLOCKS.map(|block| Tile::cooperative(block, matrices)).into_iter();
+                blocks.filter(|tile| few(tile) && fits(tile)).collect()
             }
             Self::Tiled | Self::Cooperative(_) => {
                 BLOCKS.into_iter().filter(|tile| tile.strands == first.strands && fits(tile)).collect()
