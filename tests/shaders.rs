@@ -236,12 +236,11 @@ fn every_specialisation_is_valid_with_cooperative_matrices() {
     check_texts(&texts, Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP);
     let with = texts.keys().filter(|text| text.contains("enable wgpu_cooperative_matrix;"));
     let mut exchanges = 0;
-    for text in with {
+    // Every text once, every other with bounds checks.
+    for (place, text) in with.enumerate() {
         let declared = bindings(text).unwrap();
-        for checked in [true, false] {
-            let words = translate(text, &declared, checked).unwrap_or_else(|e| panic!("{e}\n{text}"));
-            exchanges += check_memory_model(&words);
-        }
+        let words = translate(text, &declared, place % 2 == 0).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        exchanges += check_memory_model(&words);
     }
     println!("{exchanges} accesses to shared memory");
 }
