@@ -239,7 +239,7 @@ fn every_specialisation_is_valid_with_cooperative_matrices() {
     // Every text once, every other with bounds checks.
     for (place, text) in with.enumerate() {
         let declared = bindings(text).unwrap();
-        let words = translate(text, &declared, place % 2 == 0).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let words = translate(text, &declared, place.is_multiple_of(2)).unwrap_or_else(|e| panic!("{e}\n{text}"));
         exchanges += check_memory_model(&words);
     }
     println!("{exchanges} accesses to shared memory");
