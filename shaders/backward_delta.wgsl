@@ -57,7 +57,10 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
 
 //% if kernel == "backward_delta"
 @compute @workgroup_size({{ tile.workgroup }})
-fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32{% if tile.side %}, @builtin(subgroup_id) subgroup_id: u32{% endif %}) {
+//% if tile.side
+    subgroup = subgroup_id;
+//% endif
     let layer = layers[step.layer];
     {{ op }}product_tile(group.z, layer, group.x + group.y * groups.x, local, layer.in4, layer.n_out);
 }

@@ -98,7 +98,10 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
 
 //% if kernel == "forward"
 @compute @workgroup_size({{ tile.workgroup }})
-fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32{% if tile.side %}, @builtin(subgroup_id) subgroup_id: u32{% endif %}) {
+//% if tile.side
+    subgroup = subgroup_id;
+//% endif
     let layer = layers[step.layer];
     let place = group.x + group.y * groups.x;
     if place == 0u && local == 0u {
@@ -108,8 +111,8 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 //% if whole_rows and product == "product_tiled.wgsl"
     // The block has all columns: what its invocations have just written are whole rows.
     storageBarrier();
-    let sample = place * {{ tile.block_rows * tile.rows }}u + local;
-    if local < {{ tile.block_rows * tile.rows }}u && sample < step.batch_len {
+    let first = place * {{ tile.block_rows * tile.rows }}u;
+    for (var sample = first + local; sample < min(first + {{ tile.block_rows * tile.rows }}u, step.batch_len); sample += {{ tile.workgroup }}u) {
         output_sample(group.z, sample);
     }
 //% elif whole_rows

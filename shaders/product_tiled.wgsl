@@ -2,8 +2,16 @@
 // slabs of {{ tile.slab }}, staged in workgroup memory; each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in registers. While one slab is
 // multiplied the next is already being fetched into registers. A workgroup has {{ tile.strands }} such groups, the strands, each with its own
 // span of k; their sums are added up in order, so the bits are those of product_register.wgsl, whose contract this shares.
+//# With cooperative matrices the owners are subgroups: their sums are matrices of side x side, in an order of the adapter's.
+//% if tile.side
+//
+// Here the owners are subgroups and no single invocations, and what they keep is matrices of {{ tile.side }} x {{ tile.side }}. How a subgroup adds is the
+// adapter's business, so these bits are its own. Where a driver makes subgroups smaller than it may, there are more than
+// owners; the surplus ones do an owner's work again and nobody reads it.
+//% endif
 
-//% set threads = tile.block_rows * tile.block_columns
+//% set threads = tile.workgroup // tile.strands
+//% set owners = tile.block_rows * tile.block_columns
 //% set rows = tile.rows
 //% set columns = tile.columns4
 //% set rows4 = tile.block_rows * rows // 4
@@ -16,13 +24,23 @@
 //% set a_each = (a_count + threads - 1) // threads
 //% set b_each = (b_count + threads - 1) // threads
 //% if declare_tiles
+//% if tile.side
+var<private> subgroup: u32;  // set by the entry point
+var<workgroup> a_tile: array<f16, {{ 4 * a_count }}>;  // [k][m]
+var<workgroup> b_tile: array<f16, {{ 4 * b_count }}>;  // [k][n]
+var<workgroup> matrix: array<f32, {{ tile.subgroups * tile.side * tile.side }}>;  // one of every subgroup's on its way out
+//% else
 var<workgroup> a_tile: array<vec4<{{ staged }}>, {{ tile.strands * a_count }}>;  // [strand][k][m / 4]
 var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>;  // [strand][k][n / 4]
+//% endif
 //% if squares
 var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
 //% endif
 //% if tile.strands > 1
 var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums on their way to the first
+//% endif
+//% if skippable and tile.side
+var<workgroup> skipped: vec4<u32>;  // .x alone; a whole vec4 leaves what lies behind it aligned
 //% endif
 //% endif
 
@@ -31,23 +49,37 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     let block_m4 = (group / blocks_n) * {{ rows4 }}u;
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
 //% if skippable
-    // The answer passes through the tile: the largest leave no room beside them in the memory that every adapter has.
     if local == 0u {
+//% if tile.side
+        skipped.x = u32({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
+    }
+    if workgroupUniformLoad(&skipped).x != 0u {
+//% else
+        // The answer passes through the tile: the largest leave no room beside them in the memory that every adapter has.
         a_tile[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
     }
     if workgroupUniformLoad(&a_tile[0]).x != {{ staged }}(0.0) {
+//% endif
         return;
     }
 //% endif
     let strand = local / {{ threads }}u;
     let lane = local % {{ threads }}u;
-    let thread_m = lane / {{ tile.block_columns }}u;
-    let thread_n = lane % {{ tile.block_columns }}u;
+    let owner = {% if tile.side %}subgroup % {{ owners }}u{% else %}lane{% endif %};
+    let thread_m = owner / {{ tile.block_columns }}u;
+    let thread_n = owner % {{ tile.block_columns }}u;
     let a_base = strand * {{ a_count }}u;
     let b_base = strand * {{ b_count }}u;
     let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
     let first = strand * span;
     let last = min(first + span, depth);
+//% if tile.side
+//% for r in range(rows // tile.side)
+//% for c in range(4 * columns // tile.side)
+    var sum_{{ r }}_{{ c }} = coop_mat{{ tile.side }}x{{ tile.side }}<f32, C>();
+//% endfor
+//% endfor
+//% else
 //% for r in range(rows)
 //% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
@@ -56,6 +88,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endif
 //% endfor
 //% endfor
+//% endif
 //# Place of this invocation's j-th vec4 of A and B in the slab, and its row where the row does not depend on k.
 //% for j in range(a_each)
 //% if a_along == "k"
@@ -90,7 +123,15 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
             {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
 //% if a_along == "k"
 //% for i in range(4)
+//% if tile.side
+                a_tile[(a_k_{{ j }} + {{ i }}u) * {{ 4 * rows4 }}u + a_m_{{ j }}] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
+//% else
                 a_tile[a_base + (a_k_{{ j }} + {{ i }}u) * {{ rows4 }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(a_next_{{ j }}.{{ "xyzw"[i] }});
+//% endif
+//% endfor
+//% elif tile.side
+//% for i in range(4)
+                a_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
 //% endfor
 //% else
                 a_tile[a_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(a_next_{{ j }});
@@ -102,7 +143,15 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
             {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
 //% if b_along == "k"
 //% for i in range(4)
+//% if tile.side
+                b_tile[(b_k_{{ j }} + {{ i }}u) * {{ 4 * columns4 }}u + b_n_{{ j }}] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
+//% else
                 b_tile[b_base + (b_k_{{ j }} + {{ i }}u) * {{ columns4 }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(b_next_{{ j }}.{{ "xyzw"[i] }});
+//% endif
+//% endfor
+//% elif tile.side
+//% for i in range(4)
+                b_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
 //% endfor
 //% else
                 b_tile[b_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(b_next_{{ j }});
@@ -142,6 +191,24 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
         }
         if slab > 0u {
+//% if tile.side
+//% set type = "coop_mat" ~ tile.side ~ "x" ~ tile.side
+//% for k in range(0, slab, tile.side)
+            {
+//% for r in range(rows // tile.side)
+                let a_{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_tile[{{ 4 * k * rows4 }}u + {{ rows }}u * thread_m + {{ r * tile.side }}u], {{ 4 * rows4 }}u);
+//% endfor
+//% for c in range(4 * columns // tile.side)
+                let b_{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_tile[{{ 4 * k * columns4 }}u + {{ 4 * columns }}u * thread_n + {{ c * tile.side }}u], {{ 4 * columns4 }}u);
+//% endfor
+//% for r in range(rows // tile.side)
+//% for c in range(4 * columns // tile.side)
+                sum_{{ r }}_{{ c }} = coopMultiplyAdd(a_{{ r }}, b_{{ c }}, sum_{{ r }}_{{ c }});
+//% endfor
+//% endfor
+            }
+//% endfor
+//% else
 //% for k in range(slab)
             {
 //% for g in range(m_vectors)
@@ -164,9 +231,29 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
             }
 //% endfor
+//% endif
         }
         workgroupBarrier();
     }
+//% if tile.side
+//# Matrix by matrix through workgroup memory: which invocation holds which element only the driver knows.
+//% set quads = tile.side * tile.side // 4
+//% set share = threads // owners
+    let part = local / {{ share }}u;
+//% for r in range(rows // tile.side)
+//% for c in range(4 * columns // tile.side)
+    coopStoreT(sum_{{ r }}_{{ c }}, &matrix[subgroup * {{ 4 * quads }}u], {{ tile.side }}u);
+    workgroupBarrier();
+    for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
+        let at = {{ 4 * quads }}u * part + 4u * quad;
+        let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ r * tile.side }}u + quad / {{ tile.side // 4 }}u;
+        let n4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ c * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
+        {{ op }}keep(member, layer, m, n4, vec4<f32>(matrix[at], matrix[at + 1u], matrix[at + 2u], matrix[at + 3u]));
+    }
+    workgroupBarrier();
+//% endfor
+//% endfor
+//% else
 //% for strand in range(1, tile.strands)
     if strand == {{ strand }}u {
 //% for r in range(rows)
@@ -192,4 +279,5 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
 //% endfor
     }
+//% endif
 }

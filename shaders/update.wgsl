@@ -250,7 +250,10 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 
 //% if kernel == "update"
 @compute @workgroup_size({{ tile.workgroup }})
-fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32{% if tile.side %}, @builtin(subgroup_id) subgroup_id: u32{% endif %}) {
+//% if tile.side
+    subgroup = subgroup_id;
+//% endif
     let place = group.x + group.y * groups.x;
     if place < OBSERVE_GROUPS {
         var l = 0u;

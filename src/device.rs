@@ -51,7 +51,7 @@ impl Choice {
 pub struct Opened {
     /// Ready to train.
     pub engine: Box<dyn Engine>,
-    /// Why `auto` passed over a hardware adapter.
+    /// Why `auto` passed over a hardware adapter, or f16 does without its cooperative matrices.
     pub note: Option<String>,
 }
 
@@ -62,18 +62,20 @@ pub struct Opened {
 /// for a precision which that does not have.
 pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
     let precision = population.shared().precision;
-    let gpu = |pick: &Pick| -> Result<Box<dyn Engine>> {
-        Ok(Box::new(GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?))
+    let gpu = |pick: &Pick| -> Result<Opened> {
+        let engine = GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?;
+        let note = engine.note().map(str::to_owned);
+        Ok(Opened { engine: Box::new(engine), note })
     };
     let cpu = |note| -> Result<Opened> {
         Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
     };
     match choice {
         Choice::Cpu => cpu(None),
-        Choice::Gpu(pick) => Ok(Opened { engine: gpu(pick)?, note: None }),
+        Choice::Gpu(pick) => gpu(pick),
         Choice::Auto if automatic().is_none() => cpu(None),
         Choice::Auto => match gpu(&Pick::Hardware) {
-            Ok(engine) => Ok(Opened { engine, note: None }),
+            Ok(opened) => Ok(opened),
             Err(error) if precision == Precision::F16 => Err(error),
             Err(error) => cpu(Some(passed_over(error))),
         },

@@ -72,7 +72,6 @@ impl Population {
         };
         let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         let topology = Topology::new(widths);
-        check_size(&configs, &topology)?;
         let mut population = Self { members: vec![], topology, data, splits, traces: vec![], configs };
         population.check_size()?;
         let ticks = population.ticks();
@@ -258,27 +257,6 @@ impl Population {
                 MemberState::initial(config, member, &self.topology, trace.as_deref(), &scale)
             })
             .collect()
-    }
-}
-
-/// Refuses weights for which the machine would not even reserve the memory; to find that out later ends the process.
-fn check_size(configs: &[Config], topology: &Topology) -> Result<()> {
-    let first = &configs[0];
-    let floats = 1 + rules::memory_per_weight(first) + usize::from(first.scope == Scope::Weight);
-    let bytes = topology
-        .shapes()
-        .try_fold(0_usize, |sum, (n_in, n_out)| n_in.checked_add(1)?.checked_mul(n_out)?.checked_add(sum))
-        .and_then(|weights| weights.checked_mul(size_of::<f32>() * floats)?.checked_mul(configs.len()));
-    let can_reserve = |bytes| {
-        let mut probe = Vec::<u8>::new();
-        // A memory that nobody looks at the compiler may leave out, and the question with it.
-        probe.try_reserve_exact(bytes).is_ok() && std::hint::black_box(probe).is_empty()
-    };
-    match bytes.is_some_and(can_reserve) {
-        true => Ok(()),
-        false => {
-            Err(Error::config(format!("--hidden {}: there is not enough memory for so many weights", first.hidden)))
-        }
     }
 }
 

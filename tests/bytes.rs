@@ -399,6 +399,6 @@ fn a_dry_run_says_what_the_run_then_does() {
         files.sort();
         assert_eq!(left, files);
     }
-    let text = succeed(&["train", "--data", "iris", "--dry-run", "--device", "cpu"]);
+    let text = succeed(&["train", "--data", "iris", "--dry-run", "--device", "cpu", "--no-save"]);
     assert!(text.contains("files: none"), "{text}");
 }

@@ -31,6 +31,9 @@ fn population(hidden: usize) -> Population {
     Population::new(vec![config], Arc::new(data), None).unwrap()
 }
 
+/// A change of tensors and metadata.
+type Change = dyn Fn(&mut HashMap<String, Tensor>, &mut HashMap<String, String>);
+
 /// The checkpoint after `steps` steps, as `position` and `best` say.
 fn checkpoint(position: (u32, u32), steps: u32, best: Option<(f64, u32)>) -> Checkpoint {
     let mut state = population(4).initial_state().swap_remove(0);
@@ -99,7 +102,7 @@ fn bad_checkpoints_are_refused() {
     let good = checkpoint((2, 1), 3, Some((0.5, 1)));
     let good = bytes(|path| good.write(run.shared(), path));
     assert_eq!(Checkpoint::decode(Path::new("c"), &good, &run).unwrap().state.steps, 3);
-    let with = |change: &dyn Fn(&mut HashMap<String, Tensor>, &mut HashMap<String, String>)| changed(&good, change);
+    let with = |change: &Change| changed(&good, change);
     let weights = "layers.0.weights";
     refusal(&with(&|tensors, _| drop(tensors.remove(weights))), &[weights, "missing"]);
     refusal(&with(&|tensors, _| tensors.get_mut(weights).unwrap().0 = Dtype::I32), &[weights, "I32", "F32 [16]"]);
@@ -161,7 +164,7 @@ fn bad_traces_are_refused() {
     let trace = Trace::from_state(run.shared(), &run.topology, &run.initial_state()[0], run.ticks());
     let good = bytes(|path| trace.write(&run.topology, path));
     assert_eq!(decode(&good).unwrap(), trace);
-    let with = |change: &dyn Fn(&mut HashMap<String, Tensor>, &mut HashMap<String, String>)| changed(&good, change);
+    let with = |change: &Change| changed(&good, change);
     let onset = "layers.0.onset";
     refusal(&with(&|tensors, _| drop(tensors.remove(onset))), &[onset, "missing"]);
     refusal(&with(&|tensors, _| tensors.get_mut(onset).unwrap().0 = Dtype::F32), &[onset, "F32", "U32 [4]"]);

@@ -44,13 +44,14 @@ impl Devices {
         let mark = |auto| if auto { "  <- auto" } else { "" };
         for Listed { device, auto, description: adapter } in &adapters {
             say(format_args!(
-                "{device:<4} {} ({}, {}, {}; arrays up to {} MiB{}){}",
+                "{device:<4} {} ({}, {}, {}; arrays up to {} MiB{}{}){}",
                 adapter.name,
                 adapter.device_type,
                 adapter.backend,
                 adapter.driver,
                 adapter.max_binding_bytes >> 20,
                 if adapter.half_precision { ", f16" } else { "" },
+                adapter.cooperative.map_or_else(String::new, |matrices| format!(" in {matrices}")),
                 mark(*auto)
             ))?;
         }

@@ -3,7 +3,7 @@
 
 use super::bytes::BytePlan;
 use super::layout::{Layout, Step};
-use super::plan::Plan;
+use super::plan::{Cooperative, Plan};
 use crate::config::Precision;
 use crate::engine::DeviceInfo;
 use crate::error::{Error, Failure, Result};
@@ -45,6 +45,8 @@ pub struct AdapterSummary {
     pub max_binding_bytes: u64,
     /// Whether it can take `--precision f16`.
     pub half_precision: bool,
+    /// The matrices that f16 is then multiplied in; `None` where every invocation multiplies for itself.
+    pub cooperative: Option<Cooperative>,
 }
 
 /// An opened adapter; a clone is the same one.
@@ -54,6 +56,9 @@ pub struct Context {
     pub(super) queue: wgpu::Queue,
     pub(super) info: DeviceInfo,
     pub(super) software: bool,
+    pub(super) is_vulkan: bool,
+    /// Matrices for f16, where it was opened for that and has them.
+    pub(super) cooperative: Option<Cooperative>,
     failure: Arc<Mutex<Option<(Failure, String)>>>,
 }
 
@@ -126,6 +131,38 @@ fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
     })
 }
 
+/// What a device's description says of its matrices.
+fn with(cooperative: Option<Cooperative>) -> String {
+    cooperative.map_or_else(String::new, |matrices| format!(", {matrices}"))
+}
+
+/// Features that cooperative matrices of f16 need; on Vulkan beside them shaders that go past wgpu's translation, see
+/// `spirv.rs`.
+const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::PASSTHROUGH_SHADERS);
+
+/// The cooperative matrices to use on an adapter: the largest that have a shader type, take f16 and sum in f32.
+fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let info = adapter.get_info();
+    let translates = matches!(info.backend, wgpu::Backend::Vulkan | wgpu::Backend::Metal);
+    if !translates || !adapter.features().contains(COOPERATIVE) {
+        return None;
+    }
+    let offered = adapter.cooperative_matrix_properties();
+    let fits = |side: u32| {
+        offered.iter().any(|matrix| {
+            [matrix.m_size, matrix.n_size, matrix.k_size] == [side; 3]
+                && (matrix.ab_type, matrix.cr_type, matrix.saturating_accumulation) == (F16, F32, false)
+        })
+    };
+    let side = [16, 8].into_iter().find(|&side| fits(side))? as usize;
+    let (largest, smallest) = (info.subgroup_max_size as usize, info.subgroup_min_size as usize);
+    (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative { side, largest, smallest })
+}
+
 /// Why an adapter cannot be taken for `--precision f16`.
 fn lacks_half(adapter: &str) -> Error {
     Error::Device(format!(
@@ -147,6 +184,7 @@ impl Context {
                 is_hardware: info.device_type != wgpu::DeviceType::Cpu,
                 max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
                 half_precision: adapter.features().contains(wgpu::Features::SHADER_F16),
+                cooperative: cooperative(adapter),
                 name: info.name,
             }
         };
@@ -219,6 +257,19 @@ impl Context {
             }
             required_features |= wgpu::Features::SHADER_F16;
         }
+        let cooperative = cooperative(&adapter).filter(|_| precision == Precision::F16);
+        let experimental_features = match cooperative {
+            Some(_) => {
+                required_features |= COOPERATIVE;
+                #[allow(unsafe_code)]
+                // SAFETY: the one experimental feature is cooperative matrices. What is known to be wrong with them,
+                // the memory model on Vulkan, is put right in `spirv.rs`, and no run trusts them without `half.rs`.
+                unsafe {
+                    wgpu::ExperimentalFeatures::enabled()
+                }
+            }
+            None => wgpu::ExperimentalFeatures::disabled(),
+        };
         let offered = adapter.limits();
         // Only what big nets need is raised above the guaranteed minimum.
         let mut required_limits = wgpu::Limits {
@@ -234,6 +285,7 @@ impl Context {
             label: Some("homeostat"),
             required_features,
             required_limits,
+            experimental_features,
             ..Default::default()
         }))
         .map_err(|e| refuse(e.to_string()))?;
@@ -255,10 +307,20 @@ impl Context {
         let device_info = DeviceInfo {
             engine: "gpu".into(),
             adapter: info.name.clone(),
-            driver: format!("{:?}, {}", info.backend, driver(&info)),
+            driver: format!("{:?}, {}{}", info.backend, driver(&info), with(cooperative)),
         };
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        Ok(Self { device, queue, info: device_info, software, failure })
+        let is_vulkan = info.backend == wgpu::Backend::Vulkan;
+        Ok(Self { device, queue, info: device_info, software, is_vulkan, cooperative, failure })
+    }
+
+    /// The same, no longer to use cooperative matrices.
+    pub(super) fn without_cooperative(mut self) -> Self {
+        if let Some(plain) = self.info.driver.strip_suffix(&with(self.cooperative)) {
+            self.info.driver = plain.to_owned();
+        }
+        self.cooperative = None;
+        self
     }
 
     /// The adapter.

@@ -60,6 +60,7 @@ pub struct GpuEngine {
     /// Layers from the first that are frozen in every member: no δ is computed for them.
     pub(super) frozen_prefix: usize,
     pub(super) checked: bool,
+    note: Option<String>,
 }
 
 /// Compiles the kernels of a plan.
@@ -107,16 +108,31 @@ fn check_distortion(population: &Population) -> Result<()> {
 
 impl GpuEngine {
     /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
-    /// first prove themselves.
+    /// first prove themselves. Where those with cooperative matrices do not, others take their place.
     ///
     /// # Errors
     /// If something does not fit the adapter, its driver refuses a kernel, or half precision computes something else.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        let engine = Self::with_options(context, population, initial, Options::default())?;
-        if engine.population.shared().precision == Precision::F16 {
-            half::self_check(&engine.context, &engine.population, &engine.plan)?;
+        let engine = |context: &Context| -> Result<Self> {
+            let engine = Self::with_options(context.clone(), Arc::clone(&population), initial, Options::default())?;
+            if population.shared().precision == Precision::F16 {
+                half::self_check(&engine.context, &population, &engine.plan)?;
+            }
+            Ok(engine)
+        };
+        match (engine(&context), context.cooperative) {
+            (Err(error), Some(matrices)) => {
+                let note = Some(format!("{error}; doing without {matrices}"));
+                engine(&context.without_cooperative()).map(|engine| Self { note, ..engine })
+            }
+            (engine, _) => engine,
         }
-        Ok(engine)
+    }
+
+    /// Why it works otherwise than it might, for people.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// As [`Self::new`], with the tiles and the bounds checks chosen and without the proof.
@@ -134,10 +150,13 @@ impl GpuEngine {
         // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save. A register
         // tile stages nothing, so it has nothing to keep in half precision.
         let tunes = options.tune.is_some() || !(context.software || population.shared().no_autotune);
-        let (product, cache) = match options.tune {
-            Some((product, path)) => (product, Some(Cache::at(path))),
-            None if context.software && precision == Precision::F32 => (Product::Register, None),
-            None => (Product::Tiled, Cache::of_user().filter(|_| tunes)),
+        let (product, cache) = match (options.tune, precision, context.cooperative) {
+            (Some((product, path)), ..) => (product, Some(Cache::at(path))),
+            (None, Precision::F32, _) if context.software => (Product::Register, None),
+            (None, Precision::F16, Some(matrices)) => {
+                (Product::Cooperative(matrices), Cache::of_user().filter(|_| tunes))
+            }
+            (None, ..) => (Product::Tiled, Cache::of_user().filter(|_| tunes)),
         };
         let key = autotune::key(&context.info, &population);
         let known = options.plan.or_else(|| cache.as_ref()?.get(&key, &population));
@@ -176,6 +195,7 @@ impl GpuEngine {
             training_since: None,
             frozen_prefix: 0,
             checked: options.checked,
+            note: None,
         };
         engine.set_state(initial)?;
         if measures {

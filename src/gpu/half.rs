@@ -2,10 +2,9 @@
 //!
 //! f16 are only the factors of the matrix products, rounded when a block stages them; see `product_tiled.wgsl`. A factor
 //! rounds with a relative error of at most 2⁻¹¹ = u, so a product Σ a·b is off by at most (2u + u²) Σ |a·b|, plus what
-//! its f32 sum rounds; below 6e-5 f16 is denormal and the error absolute, up to 3e-8 a factor. Tensor cores (wgpu's
-//! cooperative matrices) are not used: naga 30 declares the Vulkan memory model for them, yet emits neither the
-//! `NonPrivatePointer` operands nor the availability and visibility in barriers with which that model lets invocations
-//! exchange anything through workgroup memory (gfx-rs/wgpu issue 8805). A block staged there is no defined operand.
+//! its f32 sum rounds; below 6e-5 f16 is denormal and the error absolute, up to 3e-8 a factor. Where the adapter has
+//! cooperative matrices that fit, subgroups multiply the blocks (tensor cores, or what else stands behind them); else every
+//! invocation does. Both must pass the same proof.
 
 use super::context::Context;
 use super::engine::{GpuEngine, Options};
@@ -14,7 +13,7 @@ use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::population::Population;
+use crate::population::{MemberState, Population};
 use crate::psi::Member;
 use crate::rng::{Random, Stream};
 use crate::topology::Topology;
@@ -31,7 +30,7 @@ const TOLERANCE: f32 = 0.02;
 
 /// Refuses what half precision cannot hold.
 pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
-    if plan.product != Product::Tiled {
+    if plan.product == Product::Register {
         return Err(Error::config("--precision f16: only the tiled product has half precision"));
     }
     if let Samples::F32(values) = &population.data.samples
@@ -45,12 +44,13 @@ pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Trains one step of a small network in f32 and in f16, with the tiles and the settings of the run, and compares. Has
-/// its own buffers, so the run does not see it.
+/// Trains one step of a small network in f32 and, more than once, in f16, with the tiles and the settings of the run, and
+/// compares. Has its own buffers, so the run does not see it.
 pub fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
-    let reference = probe(context, population, plan, Precision::F32)?;
-    let found = probe(context, population, plan, Precision::F16)?;
-    compare(&reference, &found).map_err(|what| {
+    let single = Plan::guess(Product::Tiled, population);
+    let [reference, _] = probe(context, population, &single, Precision::F32)?;
+    let [found, again] = probe(context, population, plan, Precision::F16)?;
+    compare(&reference, &found).and_then(|()| repeats(&found, &again)).map_err(|what| {
         Error::Device(format!(
             "--precision f16: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
              use --precision f32",
@@ -62,14 +62,21 @@ pub fn self_check(context: &Context, population: &Population, plan: &Plan) -> Re
 /// What a step leaves, by name.
 type Outcome = Vec<(String, Vec<f32>)>;
 
-/// One step of a network like that of `population`, but small.
-fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<Outcome> {
+/// One step of a network like that of `population`, but small, taken twice from the same state.
+fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<[Outcome; 2]> {
     let (population, plan) = small(population, plan, precision);
     let before = population.initial_state();
     let population = Arc::new(population);
     let options = Options { plan: Some(plan), ..Options::default() };
     let mut engine = GpuEngine::with_options(context.clone(), population, &before, options)?;
     engine.set_order(&[(0..SAMPLES as u32).collect()])?;
+    let first = step(&mut engine, &before)?;
+    engine.set_state(&before)?;
+    Ok([first, step(&mut engine, &before)?])
+}
+
+/// What one step makes of the state `before`, in which the engine is.
+fn step(engine: &mut GpuEngine, before: &[MemberState]) -> Result<Outcome> {
     engine.train(0..1, None)?;
     let mut outcome = vec![];
     for (l, [y, delta]) in engine.activations_and_deltas(SAMPLES)?.remove(0).into_iter().enumerate() {
@@ -137,6 +144,14 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
     (population, plan)
 }
 
+/// Names the first array that is not the same to the last bit when its step is repeated.
+fn repeats(first: &Outcome, second: &Outcome) -> std::result::Result<(), String> {
+    match first.iter().zip(second).find(|((_, first), (_, second))| first != second) {
+        Some(((name, _), _)) => Err(format!("{name} is another when the step is repeated")),
+        None => Ok(()),
+    }
+}
+
 /// Names the first array that deviates by more than rounding.
 fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), String> {
     for ((name, reference), (_, found)) in reference.iter().zip(found) {
@@ -155,7 +170,7 @@ fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Pick;
+    use crate::gpu::{Cooperative, Pick, Shapes};
 
     fn model(widths: &[usize], bytes: bool, config: Config) -> Population {
         let (classes, rows) = (*widths.last().unwrap(), 20);
@@ -179,8 +194,12 @@ mod tests {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
         for (widths, bytes) in [(vec![8, 3], false), (vec![20, 60, 40, 30, 10], true)] {
             let population = model(&widths, bytes, Config::default());
-            let outcome =
-                |product| probe(&context, &population, &Plan::guess(product, &population), Precision::F32).unwrap();
+            let outcome = |product| {
+                let [first, again] =
+                    probe(&context, &population, &Plan::guess(product, &population), Precision::F32).unwrap();
+                assert_eq!(repeats(&first, &again), Ok(()));
+                first
+            };
             let (reference, mut other) = (outcome(Product::Register), outcome(Product::Tiled));
             assert_eq!(compare(&reference, &other), Ok(()));
             for array in 0..other.len() {
@@ -191,11 +210,63 @@ mod tests {
                 let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
                 for wrong in [right + 0.1 * largest, f32::NAN] {
                     other[array].1[last] = wrong;
+                    assert!(repeats(&other, &reference).unwrap_err().starts_with(&reference[array].0));
                     assert!(compare(&reference, &other).unwrap_err().starts_with(&reference[array].0));
                 }
                 other[array].1[last] = right;
             }
         }
+    }
+
+    fn half_context() -> Context {
+        Context::open_for(&Pick::Any, Precision::F16).expect("these tests need an adapter with f16, as llvmpipe has")
+    }
+
+    /// Every block of subgroups gives the same bits, and these are within rounding of single precision. Says so where the
+    /// adapter has no such matrices: there the next test has its subject, as here it has none.
+    #[test]
+    fn cooperative_matrices_compute_the_products_where_the_adapter_has_them() {
+        let context = half_context();
+        let Some(matrices) = context.cooperative else {
+            println!("{} has no cooperative matrices", context.info);
+            return;
+        };
+        let product = Product::Cooperative(matrices);
+        for (widths, bytes) in [(vec![8, 3], false), (vec![20, 600, 400, 300, 10], true)] {
+            let population = model(&widths, bytes, Config { precision: Precision::F16, ..Config::default() });
+            let single = Plan::guess(Product::Tiled, &population);
+            let [reference, _] = probe(&context, &population, &single, Precision::F32).unwrap();
+            let mut known = None;
+            let longest = Shapes::new(&population).forward[0];
+            for turn in (0..product.menu(&[longest]).len()).rev() {
+                let plan = Plan::choose(product, &population, |shapes| {
+                    let menu = product.menu(shapes);
+                    menu[turn % menu.len()]
+                });
+                let [found, again] = probe(&context, &population, &plan, Precision::F16).unwrap();
+                assert_eq!(compare(&reference, &found), Ok(()), "{plan:?}");
+                assert_ne!(reference, found, "nothing was rounded");
+                assert_eq!(repeats(&found, &again), Ok(()), "{plan:?}");
+                assert_eq!(repeats(known.get_or_insert(found), &again), Ok(()), "{plan:?}");
+            }
+        }
+    }
+
+    /// Matrices that an adapter only pretends to have are noticed at the start, and the run goes on without them.
+    #[test]
+    fn matrices_that_do_not_prove_themselves_are_done_without() {
+        let mut context = half_context();
+        if context.cooperative.is_some() {
+            println!("{} has cooperative matrices", context.info);
+            return;
+        }
+        context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32 });
+        let config = Config { precision: Precision::F16, ..Config::default() };
+        let population = Arc::new(model(&[8, 3], false, config));
+        let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
+        assert_eq!(engine.plan().product, Product::Tiled);
+        let note = engine.note().unwrap();
+        assert!(note.ends_with("doing without 16 × 16 cooperative matrices"), "{note}");
     }
 
     fn round(value: f64) -> f64 {

@@ -19,15 +19,17 @@ mod random;
 mod report;
 mod roofline;
 mod shader;
+mod spirv;
 mod state;
 mod step;
 mod timing;
 
+pub use self::spirv::translate;
 pub use bytes::{BytePlan, Limit, Role};
 pub use context::{AdapterSummary, Context, Pick};
 pub use engine::{GpuEngine, Options};
 pub use layout::{Layer, Layout, Step};
 pub use pipeline::{Binding, bindings};
-pub use plan::{Plan, Product, Shape, Shapes, Tile};
+pub use plan::{Cooperative, Plan, Product, Shape, Shapes, Tile};
 pub use roofline::source as roofline_source;
 pub use shader::{Kernel, Specialisation, keeps_net};

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::layout::Step;
 use super::shader::Kernel;
+use super::spirv;
 use crate::error::{Error, Result};
 
 /// A compute pipeline and the names of the buffers it binds.
@@ -27,12 +28,17 @@ pub struct Binding {
     pub kind: wgpu::BufferBindingType,
 }
 
+/// naga's reading of a WGSL source.
+pub(super) fn parse(source: &str) -> Result<naga::Module> {
+    naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))
+}
+
 /// The bindings that a WGSL source declares, by number.
 ///
 /// # Errors
 /// If the source does not parse.
 pub fn bindings(source: &str) -> Result<Vec<Binding>> {
-    let module = naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))?;
+    let module = parse(source)?;
     let mut found: Vec<Binding> = module
         .global_variables
         .iter()
@@ -76,7 +82,20 @@ impl Pipeline {
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
         #[allow(unsafe_code)]
-        let module = if checked {
+        let module = if context.is_vulkan && spirv::is_needed(source) {
+            let words = spirv::translate(source, &declared, checked)?;
+            // Sizes of workgroups are Metal's concern alone.
+            let entry = wgpu::PassthroughShaderEntryPoint { name: entry_point.into(), workgroup_size: (0, 0, 0) };
+            let descriptor = wgpu::ShaderModuleDescriptorPassthrough {
+                label: Some(label),
+                entry_points: [entry].to_vec().into(),
+                spirv: Some(words.into()),
+                ..Default::default()
+            };
+            // SAFETY: it is naga's SPIR-V of a source that it has validated, with more memory operands; see below for what
+            // is unchecked.
+            unsafe { device.create_shader_module_passthrough(descriptor) }
+        } else if checked {
             device.create_shader_module(descriptor)
         } else {
             // SAFETY: the shaders are our own. Every index is clamped or guarded against the layout that sized the

@@ -1,9 +1,10 @@
 //! How the matrix products of a step are cut up: tile shapes, the menu they are chosen from, and the choice without
 //! measuring. Two families behind one interface: blocks staged in workgroup memory for GPUs, register tiles without
-//! barriers for software Vulkan.
+//! barriers for software Vulkan. Blocks multiply by invocation or, in f16 on adapters that can, by subgroup.
 //!
-//! No choice changes a bit of any result. Every tile adds along k in the same order: in [`strands`], whose number depends
-//! on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`].
+//! No choice of tile changes a bit of any result. Every tile adds along k in the same order: in [`strands`], whose number
+//! depends on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`]. Cooperative matrices add
+//! in the adapter's order, so they have bits of their own, again the same for every tile.
 
 use super::layout::LANES;
 use crate::config::{Precision, Scope};
@@ -30,13 +31,18 @@ pub struct Tile {
     pub slab: usize,
     /// Invocations of a workgroup.
     pub workgroup: usize,
+    /// Side of the matrices that a subgroup multiplies as a whole; 0 where every invocation multiplies for itself. The
+    /// owners of the rows and columns above, and of the block, are then subgroups.
+    pub side: usize,
+    /// Subgroups that a workgroup may turn out to have, with [`Self::side`].
+    pub subgroups: usize,
 }
 
 impl Tile {
     /// A register tile; 32 of them make a workgroup.
     #[must_use]
     pub const fn register(rows: usize, columns4: usize, strands: usize) -> Self {
-        Self { rows, columns4, block_rows: 1, block_columns: 1, strands, slab: 0, workgroup: 32 }
+        Self { rows, columns4, block_rows: 1, block_columns: 1, strands, slab: 0, workgroup: 32, side: 0, subgroups: 0 }
     }
 
     /// A block of `block_rows` × `block_columns` invocations per strand.
@@ -50,7 +56,18 @@ impl Tile {
         slab: usize,
     ) -> Self {
         let workgroup = block_rows * block_columns * strands;
-        Self { rows, columns4, block_rows, block_columns, strands, slab, workgroup }
+        Self { rows, columns4, block_rows, block_columns, strands, slab, workgroup, side: 0, subgroups: 0 }
+    }
+
+    /// A block of `block_rows` × `block_columns` subgroups that own `rows` × `columns` outputs each.
+    const fn cooperative(
+        [rows, columns, block_rows, block_columns]: [usize; 4],
+        Cooperative { side, largest, smallest }: Cooperative,
+    ) -> Self {
+        let workgroup = block_rows * block_columns * largest;
+        let subgroups = workgroup / smallest;
+        let columns4 = columns / LANES;
+        Self { rows, columns4, block_rows, block_columns, strands: 1, slab: SPAN, workgroup, side, subgroups }
     }
 
     /// Output rows of a block.
@@ -75,6 +92,12 @@ impl Tile {
     /// Bytes of workgroup memory; `squares` where a product of squares is summed beside it.
     #[must_use]
     pub const fn workgroup_bytes(&self, squares: bool) -> usize {
+        if self.side > 0 {
+            // The last is what says that a block is to be skipped.
+            return 2 * self.slab * (self.height() + LANES * self.width4())
+                + 4 * self.subgroups * self.side * self.side
+                + 16;
+        }
         let slab = self.height() / LANES + self.width4() * if squares { 2 } else { 1 };
         let partial =
             if self.strands > 1 { self.block_rows * self.block_columns * self.rows * self.columns4 } else { 0 };
@@ -82,7 +105,7 @@ impl Tile {
     }
 }
 
-/// Every block shape, large to small. A workgroup has at most 256 invocations and 16 KiB, which every adapter offers.
+/// Every block shape, large to small.
 const BLOCKS: [Tile; 15] = [
     Tile::block(8, 2, 16, 16, 1, 16), // 128 × 128
     Tile::block(8, 2, 8, 16, 1, 16),  // 64 × 128
@@ -101,8 +124,24 @@ const BLOCKS: [Tile; 15] = [
     Tile::block(4, 1, 4, 4, 8, 8),    // 16 × 16
 ];
 
+/// Every block of subgroups, large to small: what one owns, rows × columns, and how many there are along both.
+const SUBGROUP_BLOCKS: [[usize; 4]; 8] = [
+    [32, 64, 4, 2], // 128 × 128
+    [32, 64, 2, 2], // 64 × 128
+    [32, 32, 2, 2], // 64 × 64
+    [16, 32, 2, 2], // 32 × 64
+    [16, 16, 2, 2], // 32 × 32
+    [16, 16, 1, 4], // 16 × 64
+    [16, 64, 1, 1], // 16 × 64, fewer invocations
+    [16, 16, 1, 2], // 16 × 32
+];
+
 /// Workgroup memory that every adapter offers.
 const WORKGROUP_BYTES: usize = 16 << 10;
+/// Invocations of a workgroup that every adapter offers.
+const WORKGROUP: usize = 256;
+/// Sums that an invocation keeps at most for its subgroup; more would not fit its registers.
+const MOST_SUMS: usize = 64;
 /// Workgroups that keep a large GPU busy.
 const BUSY_GROUPS: usize = 128;
 /// Multiplications from which a product is worth a larger register tile.
@@ -135,7 +174,24 @@ pub const fn strands(depth: usize, outputs: usize) -> usize {
     strands
 }
 
-/// Which product shader the kernels include.
+/// The matrices that an adapter's subgroups multiply as a whole: factors in f16, sums in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooperative {
+    /// Their side, 8 or 16; all three are square.
+    pub side: usize,
+    /// Invocations of the largest subgroup that the adapter makes.
+    pub largest: usize,
+    /// Invocations of the smallest.
+    pub smallest: usize,
+}
+
+impl std::fmt::Display for Cooperative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{0} × {0} cooperative matrices", self.side)
+    }
+}
+
+/// Which product the kernels include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {
@@ -143,6 +199,8 @@ pub enum Product {
     Register,
     /// `product_tiled.wgsl`
     Tiled,
+    /// `product_tiled.wgsl` with cooperative matrices, where no second sum is wanted.
+    Cooperative(Cooperative),
 }
 
 /// One matrix product of a step.
@@ -233,16 +291,21 @@ impl Product {
     #[must_use]
     pub fn menu(self, shapes: &[Shape]) -> Vec<Tile> {
         let first = shapes[0];
+        let out4 = first.n.div_ceil(LANES);
+        let fits = |tile: &Tile| {
+            tile.workgroup_bytes(first.squares) <= WORKGROUP_BYTES
+                && tile.workgroup <= WORKGROUP
+                && (!first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4)
+        };
         match self {
             Self::Register => vec![register_tile(shapes)],
-            Self::Tiled => {
-                let out4 = first.n.div_ceil(LANES);
-                let fits = |tile: &&Tile| {
-                    tile.strands == first.strands
-                        && tile.workgroup_bytes(first.squares) <= WORKGROUP_BYTES
-                        && (!first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4)
-                };
-                BLOCKS.iter().filter(fits).copied().collect()
+            Self::Cooperative(matrices) if !first.squares => {
+                let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
+                let blocks = SUBGROUP_BLOCKS.map(|block| Tile::cooperative(block, matrices)).into_iter();
+                blocks.filter(|tile| few(tile) && fits(tile)).collect()
+            }
+            Self::Tiled | Self::Cooperative(_) => {
+                BLOCKS.into_iter().filter(|tile| tile.strands == first.strands && fits(tile)).collect()
             }
         }
     }
@@ -341,6 +404,15 @@ impl Plan {
 mod tests {
     use super::*;
 
+    /// Subgroups as they are made by NVIDIA, Apple and Mesa's llvmpipe; AMD; Intel; Qualcomm.
+    const SUBGROUPS: [(usize, usize); 6] = [(32, 32), (8, 8), (64, 32), (32, 8), (32, 16), (128, 64)];
+
+    fn blocks() -> impl Iterator<Item = Product> {
+        let of =
+            |(largest, smallest)| [8, 16].map(|side| Product::Cooperative(Cooperative { side, largest, smallest }));
+        [Product::Tiled].into_iter().chain(SUBGROUPS.into_iter().flat_map(of))
+    }
+
     #[test]
     fn every_product_has_a_block() {
         for depth in [1, 64, 128, 256, 512, 784, 4096] {
@@ -349,7 +421,9 @@ mod tests {
                     let strands = if squares { 1 } else { strands(depth, m * n) };
                     for is_output in [false, true] {
                         let shape = Shape { m, n, depth, is_output, rows_in_fours: squares, squares, strands };
-                        assert!(!Product::Tiled.menu(&[shape]).is_empty(), "{shape:?}");
+                        for product in blocks() {
+                            assert!(!product.menu(&[shape]).is_empty(), "{product:?}, {shape:?}");
+                        }
                     }
                 }
             }
@@ -358,9 +432,22 @@ mod tests {
 
     #[test]
     fn blocks_respect_the_limits_of_every_adapter() {
-        for tile in BLOCKS {
-            assert!(tile.workgroup <= 256 && tile.workgroup_bytes(false) <= WORKGROUP_BYTES, "{tile:?}");
-            assert!(tile.rows.is_multiple_of(LANES) && SPAN.is_multiple_of(tile.slab), "{tile:?}");
+        let shape =
+            Shape { m: 512, n: 512, depth: 512, is_output: false, rows_in_fours: false, squares: false, strands: 1 };
+        for product in blocks() {
+            let strands = if product == Product::Tiled { &[1, 2, 4, 8][..] } else { &[1] };
+            for tile in strands.iter().flat_map(|&strands| product.menu(&[Shape { strands, ..shape }])) {
+                assert!(tile.workgroup <= 256 && tile.workgroup_bytes(false) <= 16384, "{tile:?}");
+                assert!(tile.rows.is_multiple_of(LANES) && SPAN.is_multiple_of(tile.slab), "{tile:?}");
+                if let Product::Cooperative(Cooperative { side, largest, smallest }) = product {
+                    // As many subgroups as owners, however large they turn out, and whole matrices to own.
+                    let owners = tile.block_rows * tile.block_columns;
+                    assert!(tile.workgroup / largest >= owners && tile.workgroup.is_multiple_of(largest), "{tile:?}");
+                    assert!(tile.subgroups * smallest >= tile.workgroup, "{tile:?}");
+                    assert!(tile.rows.is_multiple_of(side) && (4 * tile.columns4).is_multiple_of(side), "{tile:?}");
+                    assert!(tile.slab.is_multiple_of(side) && tile.side == side, "{tile:?}");
+                }
+            }
         }
     }
 

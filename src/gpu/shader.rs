@@ -110,6 +110,11 @@ const SOURCES: [(&str, &str); 19] = sources![
     "persistent.wgsl",
 ];
 
+/// What a kernel with cooperative matrices begins with. naga takes a variable for different in every invocation, so it would
+/// refuse the loop over slabs, and it asks this one filter about uniformity of every kind.
+pub const COOPERATIVE: &str =
+    "enable f16;\nenable wgpu_cooperative_matrix;\ndiagnostic(off, derivative_uniformity);\n\n";
+
 /// Invocations of a workgroup of the kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
 /// Invocations of a workgroup of the persistent kernel.
@@ -318,7 +323,7 @@ impl Specialisation {
             product => match product {
                 _ if kernel == Kernel::Persistent => "product_register.wgsl",
                 Product::Register => "product_register.wgsl",
-                Product::Tiled => "product_tiled.wgsl",
+                Product::Tiled | Product::Cooperative(_) => "product_tiled.wgsl",
             },
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,
@@ -333,7 +338,11 @@ impl Specialisation {
         let template = templates.get_template(&name).expect("every kernel has its file");
         let source = template.render(context).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         // Only what has a product uses f16, and only there may a driver be asked for it.
-        let enable = if self.staged == Precision::F16.to_string() && tile.is_some() { "enable f16;\n\n" } else { "" };
+        let enable = match tile {
+            Some(tile) if tile.side > 0 => COOPERATIVE,
+            Some(_) if self.staged == Precision::F16.to_string() => "enable f16;\n\n",
+            _ => "",
+        };
         format!("{enable}{source}")
     }
 }

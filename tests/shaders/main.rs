@@ -3,6 +3,7 @@
 //! the host's offsets; it keeps to the limits that every adapter has.
 
 mod compilers;
+mod cooperative;
 mod variants;
 
 use homeostat::config::{Precision, Rule};

@@ -11,7 +11,7 @@ use homeostat::config::{
     Activation, Basis, Config, Distort, Hidden, Loss, Output, Precision, Replay, Rule, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
+use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
 use homeostat::population::Population;
 use homeostat::psi::Member;
 use homeostat::rng::Random;
@@ -238,7 +238,7 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
 fn cases_of(what: Use, product: Product) -> Vec<Case> {
     let unrolled = |cases: Vec<Case>| match product {
         Product::Register => batches(&cases, UNROLLS),
-        Product::Tiled => cases,
+        Product::Tiled | Product::Cooperative(_) => cases,
     };
     let deep = topologies(&[&[5, 9]]);
     let shallow = topologies(&[&[], &[5, 9]]);
@@ -299,6 +299,38 @@ fn products(precision: Precision) -> &'static [Product] {
     }
 }
 
+/// The text of every tile of a product, and what gave it.
+fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), String)> {
+    let tiles = tiles(product);
+    let render = |(what, tile): &(Use, Tile)| {
+        let cases = vary(&cases_of(*what, product), &[precision], |case, precision| case.config.precision = precision);
+        let one = |case: &Case| {
+            let renderer = Renderer::new(case, product);
+            let kernel = match what {
+                Use::Forward => Kernel::Forward(1),
+                Use::Output => Kernel::Forward(renderer.population.topology.layers() - 1),
+                Use::Backward => Kernel::BackwardDelta(1),
+                Use::Update | Use::UpdateWithSquares => Kernel::Update,
+            };
+            let mut rendered = vec![(renderer.render(kernel, Some(*tile)), format!("{kernel:?} {tile:?}"))];
+            // The first layer reads the data set.
+            if *what == Use::Forward {
+                rendered.push((renderer.render(Kernel::Forward(0), Some(*tile)), format!("first {tile:?}")));
+            }
+            rendered
+        };
+        cases.iter().filter(|case| case.is_valid()).flat_map(one).collect::<Vec<_>>()
+    };
+    tiles.par_iter().flat_map_iter(render).collect()
+}
+
+/// All different texts of the tiles of cooperative matrices.
+pub fn cooperative(matrices: Cooperative) -> Texts {
+    let rendered = of_tiles(Product::Cooperative(matrices), Precision::F16).into_iter();
+    let texts = rendered.map(|((text, kernel), what)| (text, (kernel, what)));
+    texts.filter(|(text, _)| text.contains("enable wgpu_cooperative_matrix;")).collect()
+}
+
 /// All different texts of a precision.
 pub fn texts(precision: Precision) -> Texts {
     let mut texts = Texts::new();
@@ -328,28 +360,7 @@ pub fn texts(precision: Precision) -> Texts {
             };
             keep(renderers.par_iter().flat_map_iter(render).collect());
         }
-        let tiles = tiles(product);
-        let render = |(what, tile): &(Use, Tile)| {
-            let cases =
-                vary(&cases_of(*what, product), &[precision], |case, precision| case.config.precision = precision);
-            let one = |case: &Case| {
-                let renderer = Renderer::new(case, product);
-                let kernel = match what {
-                    Use::Forward => Kernel::Forward(1),
-                    Use::Output => Kernel::Forward(renderer.population.topology.layers() - 1),
-                    Use::Backward => Kernel::BackwardDelta(1),
-                    Use::Update | Use::UpdateWithSquares => Kernel::Update,
-                };
-                let mut rendered = vec![(renderer.render(kernel, Some(*tile)), format!("{kernel:?} {tile:?}"))];
-                // The first layer reads the data set.
-                if *what == Use::Forward {
-                    rendered.push((renderer.render(Kernel::Forward(0), Some(*tile)), format!("first {tile:?}")));
-                }
-                rendered
-            };
-            cases.iter().filter(|case| case.is_valid()).flat_map(one).collect::<Vec<_>>()
-        };
-        keep(tiles.par_iter().flat_map_iter(render).collect());
+        keep(of_tiles(product, precision));
     }
     texts
 }
@@ -444,11 +455,12 @@ fn draw_case(random: &mut Random) -> Case {
 /// The texts of `count` valid runs with everything drawn at once, each with what gave it, and the rules among them.
 pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
     let (mut texts, mut rules) = (vec![], HashSet::new());
-    let tiles = [tiles(Product::Register), tiles(Product::Tiled)];
+    let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled));
     for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
         rules.insert(case.config.rule);
         for &product in products(case.config.precision) {
             let renderer = Renderer::new(&case, product);
+            let tiles = if product == Product::Register { &register } else { &tiled };
             let shared = renderer.population.shared();
             let squares = shared.slots_per_weight() || shared.rule.reads_input();
             for kernel in renderer.kernels() {
@@ -461,7 +473,7 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
                     _ => None,
                 };
                 let fitting: Vec<Tile> =
-                    tiles[product as usize].iter().filter(|(u, _)| Some(*u) == what).map(|(_, tile)| *tile).collect();
+                    tiles.iter().filter(|(u, _)| Some(*u) == what).map(|(_, tile)| *tile).collect();
                 let tile = (!fitting.is_empty()).then(|| one_of(random, &fitting));
                 texts.push((renderer.render(kernel, tile).0, format!("{kernel:?} {tile:?} {case:?}")));
             }
