@@ -74,6 +74,21 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The rows of `metrics.csv` without the two times at their end.
+fn table(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
+    text.lines().map(|row| row.rsplitn(3, ',').last().unwrap().to_owned()).collect()
+}
+
+/// Leaves the metrics of a run as one that dies while it writes them: a part of a line, and a row too few.
+fn tear(path: &Path) {
+    let lines = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    std::fs::write(path.join("metrics.jsonl"), format!("{lines}{}", &lines[..20])).unwrap();
+    let rows = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
+    let last = rows.trim_end().rfind('\n').unwrap();
+    std::fs::write(path.join("metrics.csv"), &rows[..last + 5]).unwrap();
+}
+
 /// Takes a finished run back to where it was when only the first `keep` checkpoints were there, and goes on.
 fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     let broken = folder.path(&format!("broken-{keep}"));
@@ -84,10 +99,12 @@ fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     for name in &checkpoints(&broken)[keep..] {
         std::fs::remove_file(broken.join("checkpoints").join(name)).unwrap();
     }
+    tear(&broken);
     succeed(&["train", "--resume", broken.to_str().unwrap(), "--quiet", "--checkpoint-every", "steps:100"]);
     let read = |path: &Path, name: &str| std::fs::read(path.join(name)).unwrap();
     assert!(read(whole, "model.safetensors") == read(&broken, "model.safetensors"), "{}", broken.display());
     assert_eq!(without_times(metrics(whole)), without_times(metrics(&broken)));
+    assert_eq!(table(whole), table(&broken));
     std::fs::remove_dir_all(broken).unwrap();
 }
 

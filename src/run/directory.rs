@@ -286,25 +286,29 @@ impl RunDirectory {
     fn write_lines(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let line = to_json(metrics)? + "\n";
         self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        self.write_row(metrics)
+    }
+
+    fn write_row(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let empty = self.table.metadata().is_ok_and(|meta| meta.len() == 0);
         let table: String = csv_rows(metrics)[usize::from(!empty)..].concat();
         self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
     }
 
-    /// Keeps the metrics before `epoch`, of which it returns the last, and forgets the others, which are about to be made
-    /// again.
+    /// Keeps the metrics before `epoch`, of which it returns the last, and cuts off the others, which are about to be made
+    /// again, and what a dying process left of a line. Files are cut, never written anew, so that dying again loses nothing.
     ///
     /// # Errors
     /// If they cannot be read or written.
     pub fn rewind(&mut self, epoch: u32) -> Result<Option<EpochMetrics>> {
-        let path = self.path.join(METRICS);
-        let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-        // A line that the end of the process cut off is no line.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<EpochMetrics>(line).ok());
-        let mut kept: Vec<EpochMetrics> = lines.filter(|metrics| metrics.epoch < epoch).collect();
-        self.metrics.set_len(0).map_err(|e| Error::file(&path, e))?;
-        self.table.set_len(0).map_err(|e| Error::file(self.path.join(TABLE), e))?;
-        kept.iter().try_for_each(|metrics| self.write_lines(metrics))?;
+        let of_line = |line: &str| serde_json::from_str::<EpochMetrics>(line).ok().filter(|line| line.epoch < epoch);
+        let mut kept = cut(&self.metrics, &self.path.join(METRICS), of_line)?;
+        let header = |row: &str| row.starts_with("epoch,");
+        let before =
+            |row: &str| row.split(',').next().and_then(|cell| cell.parse().ok()).is_some_and(|of: u32| of < epoch);
+        let rows = cut(&self.table, &self.path.join(TABLE), |row| (header(row) || before(row)).then_some(()))?;
+        // A process may die after a line and before its row.
+        kept[rows.len().saturating_sub(1).min(kept.len())..].iter().try_for_each(|metrics| self.write_row(metrics))?;
         Ok(kept.pop())
     }
 
@@ -313,6 +317,8 @@ impl RunDirectory {
     /// # Errors
     /// If it cannot be written; the earlier ones are then still there.
     pub fn save_checkpoint(&self, config: &Config, progress: Progress, state: &MemberState) -> Result<()> {
+        // The metrics that it goes on from are to outlive a failure of power as well.
+        self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         let folder = self.path.join(CHECKPOINTS);
         let position = progress.position;
         let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
@@ -371,6 +377,20 @@ impl RunDirectory {
         self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         write_atomic(&self.path.join(RESULT), (to_json(result)? + "\n").as_bytes())
     }
+}
+
+/// Cuts a file off at its first line that is torn or that `keep` has nothing for; what it has for the lines before.
+fn cut<T>(file: &File, path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let mut length = 0;
+    let mut kept = vec![];
+    for line in text.split_inclusive('\n') {
+        let Some(value) = line.strip_suffix('\n').and_then(&keep) else { break };
+        length += line.len();
+        kept.push(value);
+    }
+    file.set_len(length as u64).map_err(|e| Error::file(path, e))?;
+    Ok(kept)
 }
 
 /// The checkpoints of a run, the oldest first.
