@@ -98,7 +98,8 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     let mine: Vec<&PlannedRun> = plan.runs.iter().filter(|run| options.shard.holds(run)).collect();
     let mut finished = results.finished()?;
     let repeated: HashSet<&str> = plan.runs.iter().filter_map(|run| run.after.as_deref()).collect();
-    finished.retain(|id| !mends(results, &mine, id, &repeated));
+    let ours: HashSet<&str> = mine.iter().map(|run| run.id.as_str()).collect();
+    finished.retain(|id| !(ours.contains(id.as_str()) && mends(results, id, &repeated)));
     let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !finished.contains(&run.id)).collect();
     let mut diverged: HashSet<String> = HashSet::new();
     for run in mine.iter().filter(|run| repeated.contains(run.id.as_str()) && finished.contains(&run.id)) {
@@ -139,12 +140,11 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     Ok(summary)
 }
 
-/// Whether a finished run must be trained again, because a trace that others wait for is gone.
-fn mends(results: &Results, mine: &[&PlannedRun], id: &str, repeated: &HashSet<&str>) -> bool {
-    repeated.contains(id)
-        && !results.trace_path(id).exists()
-        && mine.iter().any(|run| run.id == id)
-        && results.record(id).is_ok_and(|record| !record.diverged)
+/// Whether a finished run must be trained again: its record is damaged, or a trace that others wait for is gone.
+fn mends(results: &Results, id: &str, repeated: &HashSet<&str>) -> bool {
+    results
+        .record(id)
+        .map_or(true, |record| repeated.contains(id) && !record.diverged && !results.trace_path(id).exists())
 }
 
 /// A measure of the time that runs take, good enough to say how much is left.

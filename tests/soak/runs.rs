@@ -130,12 +130,12 @@ pub fn cases(soak: &mut Soak) -> Vec<Case> {
     cases
 }
 
-/// The lines of metrics without what differs from run to run: times, and means over what was left of a broken epoch.
+/// The lines of metrics without their times.
 fn metrics(out: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).ok()?;
-        for name in ["samples_per_second", "seconds", "running_loss", "running_error", "train_loss", "train_error"] {
+        for name in ["samples_per_second", "seconds"] {
             value.as_object_mut()?.remove(name);
         }
         Some(value)
@@ -268,13 +268,11 @@ fn inject(soak: &mut Soak, case: &Case, (child, fault): (&mut Child, Fault), (ou
             signal(child, name);
             let status = watch(soak, case, child, minute);
             // It may have ended just before, or not have begun to listen.
-            let code =
-                status.and_then(|status| status.code()).map_or(code, |found| if found == 0 { code } else { found });
-            if status.is_none() || ![130, 143].contains(&code) {
+            if status.is_none_or(|status| ![None, Some(0), Some(code)].contains(&status.code())) {
                 soak.wrong(format!("{}: SIG{name} was answered with {status:?}: {}", case.name, said(case)));
                 let _ = child.kill();
             }
-            soak.tally.fault(fault.name(), "checkpoint, exit 130 or 143, gone on with");
+            soak.tally.fault(fault.name(), "checkpoint, exit 130 for SIGINT and 143 for SIGTERM, gone on with");
         }
         Fault::FullDisk => {
             let Some(disk) = disk else {

@@ -158,6 +158,22 @@ fn a_rerun_skips_what_is_finished() {
     assert!(folder.succeed(&["sweep", "run", "s.jsonl", "--json"]).is_empty());
 }
 
+#[test]
+fn a_damaged_record_is_made_again() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("2", PACKED));
+    folder.succeed(&["sweep", "run", "s.jsonl"]);
+    let whole = folder.merged("s");
+    for run in [&plan.runs[0], &plan.runs[plan.runs.len() - 1]] {
+        let path = folder.path(&format!("s/runs/{}.json", run.id));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+    }
+    folder.fail(&["sweep", "merge", "s.jsonl"], 3);
+    folder.succeed(&["sweep", "run", "s.jsonl"]);
+    assert_eq!(folder.merged("s"), whole);
+}
+
 /// Starts a long sweep and waits until some of it is done.
 fn begin(folder: &Folder, results: &str) -> std::process::Child {
     let mut command = folder.command(&["sweep", "run", "s.jsonl", "-o", results, "--max-members", "1"]);
