@@ -152,13 +152,13 @@ fn a_directory_belongs_to_one_process() {
         assert!(said.contains(&other) && said.contains("another process"), "{said}");
     }
     assert_eq!(std::fs::read(folder.path("other/config.toml")).unwrap(), config);
-    stop(first, 130);
+    stop(first, 143);
     // What does not run holds nothing.
     folder.goes_on_to("run", &model);
     assert!(fail(&[&TRAIN[..], &[&out]].concat(), 3).contains("already holds a run"));
 }
 
-/// Interrupts a run, and holds its exit code against `code`.
+/// Terminates a run, and holds its exit code against `code`.
 fn stop(child: Child, code: i32) -> String {
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
