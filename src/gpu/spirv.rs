@@ -91,10 +91,9 @@ const fn access(op: Op) -> Option<(usize, usize)> {
     }
 }
 
-/// Whether an instruction works on memory in another way than the accesses above.
+/// Whether an instruction works on memory in another way than the accesses above. Atomic ones are never private.
 const fn is_foreign(op: Op) -> bool {
-    let atomic = Op::AtomicLoad as u32 <= op as u32 && op as u32 <= Op::AtomicXor as u32;
-    atomic || matches!(op, Op::CopyMemory | Op::CopyMemorySized)
+    matches!(op, Op::CopyMemory | Op::CopyMemorySized)
 }
 
 /// Which word of an instruction is the id of a barrier's semantics.
