@@ -273,7 +273,7 @@ fn networks_beyond_all_memory_are_refused() {
     let wide = folder.write("wide.toml", "data = \"iris\"\nhidden = [9223372036854775807, 9223372036854775807]\n");
     for settings in [["--hidden", "1000000000000000"], ["--hidden", "1000000000,1000000000"], ["--config", &wide]] {
         let said = fail(&[&["train", "--data", "iris", "--device", "cpu"][..], &settings].concat(), 4);
-        assert!(said.contains("--hidden") && said.contains("layer 1"), "{said}");
+        assert!(said.contains("--hidden") && said.contains("layer "), "{said}");
     }
 }
 

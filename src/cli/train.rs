@@ -138,7 +138,7 @@ impl Train {
         let mut last = None;
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device))?;
-            directory.log(&format!("epoch {}, batch {}, on {device}", position.epoch, position.batch));
+            directory.log_start(position, &device);
             if self.resume.is_some() {
                 last = directory.rewind(position.epoch)?;
             }

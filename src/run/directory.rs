@@ -21,9 +21,10 @@ use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
 use super::{Model, RunResult, remove_unfinished, to_json, write_atomic};
 use crate::config::{Config, Rule};
+use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::population::{MemberState, Population};
-use crate::trainer::EpochMetrics;
+use crate::trainer::{EpochMetrics, Position};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -35,6 +36,8 @@ const RUNS: &str = "runs";
 const ENVIRONMENT: &str = "environment.json";
 /// What the log says before the error that ended a run.
 const STOPPED: &str = "stopped: ";
+/// What it says before the place where a run begins, or goes on.
+const STARTED: &str = "from epoch ";
 const TABLE: &str = "metrics.csv";
 const LOG: &str = "train.log";
 const CHECKPOINTS: &str = "checkpoints";
@@ -260,17 +263,23 @@ impl RunDirectory {
         let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
     }
 
+    /// Says in the log where the run begins, or goes on, and on what.
+    pub fn log_start(&mut self, position: Position, device: &DeviceInfo) {
+        self.log(&format!("{STARTED}{}, batch {}, on {device}", position.epoch, position.batch));
+    }
+
     /// Says in the log that this error ended the run.
     pub fn log_stop(&mut self, error: &Error) {
         self.log(&format!("{STOPPED}{error}"));
     }
 
-    /// The error that ended the run in `path`, where one did and nothing came after it.
+    /// The error that ended the run in `path`, where one did and it was not gone on with.
     #[must_use]
     pub fn stop(path: &Path) -> Option<String> {
         let log = fs::read_to_string(path.join(LOG)).ok()?;
-        let (_, line) = log.lines().next_back()?.split_once(' ')?;
-        Some(line.strip_prefix(STOPPED)?.to_owned())
+        let lines = log.lines().rev().filter_map(|line| Some(line.split_once(' ')?.1));
+        let mut last = lines.skip_while(|line| !line.starts_with(STOPPED) && !line.starts_with(STARTED));
+        Some(last.next()?.strip_prefix(STOPPED)?.to_owned())
     }
 
     /// Adds the metrics of an epoch to all files that have them.
