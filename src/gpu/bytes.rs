@@ -1,5 +1,5 @@
 //! Every buffer of the GPU engine with its shape and bytes, and what the kernels ask of the adapter's limits, known before
-//! anything is allocated. [`super::Buffers`] allocates from this list and from nothing else, so what is checked here is what
+//! anything is allocated. `Buffers` allocates from this list and from nothing else, so what is checked here is what
 //! is made there.
 //!
 //! Only the data set may exceed what one binding can hold: it is cut into pieces of whole rows (see
@@ -18,7 +18,7 @@ use crate::population::Population;
 use crate::psi::Member;
 use serde::Serialize;
 
-/// What a buffer is for; the fields of [`super::Buffers`] have the same names and say the same.
+/// What a buffer is for; the fields of `Buffers` have the same names and say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Buffers say it")]
 pub enum Role {

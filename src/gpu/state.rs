@@ -183,7 +183,7 @@ impl Layout {
         arenas
     }
 
-    /// The inverse of [`Self::pack`]; the running score lies elsewhere, see [`super::report`].
+    /// The inverse of [`Self::pack`]; the running score lies elsewhere, see `report.rs`.
     #[must_use]
     pub fn unpack(&self, arenas: &Arenas, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
         let layer_state = |member: usize, layer: &Layer| {
