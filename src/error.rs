@@ -76,6 +76,9 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// Exit code of what may do better elsewhere or later.
+pub const TRY_AGAIN: u8 = 6;
+
 /// Shorthand used throughout the crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -103,7 +106,7 @@ impl Error {
         match self {
             Self::Config(_) => 2,
             Self::File { .. } => 3,
-            Self::DeviceFailed { failure, .. } if failure.is_passing() => 6,
+            Self::DeviceFailed { failure, .. } if failure.is_passing() => TRY_AGAIN,
             Self::Device(_) | Self::DeviceFailed { .. } => 4,
             Self::Run(_) => 5,
             Self::Interrupted => 130,

@@ -3,22 +3,8 @@
 
 mod program;
 
-use program::{Folder, fail, homeostat, succeed, text};
+use program::{Folder, checkpoints, fail, homeostat, metrics, succeed, text};
 use serde_json::Value;
-use std::path::Path;
-
-fn metrics(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn checkpoints(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path.join("checkpoints")).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names
-}
 
 #[cfg(unix)]
 mod signals {

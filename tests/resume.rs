@@ -2,7 +2,7 @@
 
 mod program;
 
-use program::{Folder, both, command, fail, lines, succeed, success, text, without_times};
+use program::{Folder, both, checkpoints, command, fail, metrics, succeed, success, text, without_times};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
@@ -48,18 +48,6 @@ impl Folder {
 
 fn strings(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
-}
-
-fn metrics(path: &Path) -> Vec<Value> {
-    lines(&path.join("metrics.jsonl"))
-}
-
-fn checkpoints(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path.join("checkpoints")).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -106,6 +106,16 @@ fn check_distortion(population: &Population) -> Result<()> {
     }
 }
 
+/// The product for an adapter, unless it is chosen otherwise. A register tile stages nothing, so it has nothing to keep in half
+/// precision.
+fn product(context: &Context, precision: Precision) -> Product {
+    match (precision, context.cooperative) {
+        (Precision::F32, _) if context.software => Product::Register,
+        (Precision::F16, Some(matrices)) => Product::Cooperative(matrices),
+        _ => Product::Tiled,
+    }
+}
+
 impl GpuEngine {
     /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
     /// first prove themselves. Where those with cooperative matrices do not, others take their place.
@@ -147,16 +157,14 @@ impl GpuEngine {
     ) -> Result<Self> {
         let precision = population.shared().precision;
         context.require(precision)?;
-        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save. A register
-        // tile stages nothing, so it has nothing to keep in half precision.
+        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save.
         let tunes = options.tune.is_some() || !(context.software || population.shared().no_autotune);
-        let (product, cache) = match (options.tune, precision, context.cooperative) {
-            (Some((product, path)), ..) => (product, Some(Cache::at(path))),
-            (None, Precision::F32, _) if context.software => (Product::Register, None),
-            (None, Precision::F16, Some(matrices)) => {
-                (Product::Cooperative(matrices), Cache::of_user().filter(|_| tunes))
-            }
-            (None, ..) => (Product::Tiled, Cache::of_user().filter(|_| tunes)),
+        let (product, cache) = match options.tune {
+            Some((product, path)) => (product, Some(Cache::at(path))),
+            None => match product(&context, precision) {
+                Product::Register => (Product::Register, None),
+                product => (product, Cache::of_user().filter(|_| tunes)),
+            },
         };
         let key = autotune::key(&context.info, &population);
         let known = options.plan.or_else(|| cache.as_ref()?.get(&key, &population));
@@ -226,8 +234,7 @@ impl GpuEngine {
     pub fn byte_plan(context: &Context, population: &Population) -> Result<BytePlan> {
         context.require(population.shared().precision)?;
         check_distortion(population)?;
-        let product = if context.software { Product::Register } else { Product::Tiled };
-        let plan = Plan::guess(product, population);
+        let plan = Plan::guess(product(context, population.shared().precision), population);
         Ok(context.byte_plan(population, &layout(context, population, &plan), &plan))
     }
 

@@ -1,7 +1,7 @@
 //! Scripts that have a cluster train a plan: a Slurm job array or a Kubernetes Indexed Job, one task per shard. Queues,
 //! retries and limits are the cluster's; a task that is started again skips the runs that are finished.
 
-use crate::error::Result;
+use crate::error::{Result, TRY_AGAIN};
 use crate::run::to_json;
 
 /// What both kinds of script need.
@@ -40,9 +40,6 @@ pub struct Kubernetes {
     /// Name of the volume claim that holds the plan and takes the results.
     pub claim: String,
 }
-
-/// Exit code after which a task may do better elsewhere or later, see [`crate::error::Error::exit_code`].
-const TRY_AGAIN: u8 = 6;
 
 /// Where the claim is mounted, which is where a task runs.
 const MOUNT: &str = "/sweep";

@@ -67,6 +67,20 @@ pub fn lines(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The metrics of the run in a directory.
+pub fn metrics(run: &Path) -> Vec<Value> {
+    lines(&run.join("metrics.jsonl"))
+}
+
+/// Names of the checkpoints of the run in a directory, the oldest first.
+pub fn checkpoints(run: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(run.join("checkpoints")).unwrap();
+    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names
+}
+
 /// What must not differ between two runs of the same settings.
 pub fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
     for line in &mut metrics {
