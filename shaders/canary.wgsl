@@ -21,6 +21,25 @@ fn canary_place(member: u32, l: u32) -> u32 {
     return member * {{ layer_count }}u + l;
 }
 
+const EXPONENT = vec4<u32>(0x7f800000u);
+
 fn not_finite(values: vec4<f32>) -> vec4<bool> {
-    return (bitcast<vec4<u32>>(values) & vec4<u32>(0x7f800000u)) == vec4<u32>(0x7f800000u);
+    return (bitcast<vec4<u32>>(values) & EXPONENT) == EXPONENT;
 }
+//% if kernel == "forward" or kernel == "persistent"
+
+// The largest exponents of net that this invocation has seen. They are told once, after all of its outputs: software Vulkan
+// goes through an atomic operation lane by lane also where no lane takes part.
+var<private> exponents: vec4<u32>;
+
+fn watch_net(net: vec4<f32>) {
+    exponents = max(exponents, bitcast<vec4<u32>>(net) & EXPONENT);
+}
+
+fn tell_net(member: u32) {
+    if any(exponents == EXPONENT) {
+        atomicMax(&neurons.canary[canary_place(member, step.layer)].net, ~step.number);
+    }
+    exponents = vec4<u32>(0u);
+}
+//% endif

@@ -65,9 +65,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
     if sample < step.batch_len && n4 < layer.out4 {
         let bias = weights[{{ op }}b_row(member, layer, layer.n_in) + n4];
         let net = mask_columns(sum - bias, n4, layer.n_out);
-        if any(not_finite(net)) {
-            atomicMax(&neurons.canary[canary_place(member, step.layer)].net, ~step.number);
-        }
+        watch_net(net);
         let place = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
         if step.layer + 1u == {{ layer_count }}u {
             activation_arena[place] = net;
@@ -108,6 +106,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
         neurons.canary[canary_place(group.z, step.layer)].forwards += 1u;
     }
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
+    tell_net(group.z);
 //% if whole_rows and product == "product_tiled.wgsl"
     // The block has all columns: what its invocations have just written are whole rows.
     storageBarrier();

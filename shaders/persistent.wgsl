@@ -73,6 +73,7 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.out4, {{ tile.columns4 }}u); tile += WORKGROUP) {
                 forward_{{ loop.index0 }}_product(member, layer, tile / across, tile % across, layer.n_in);
             }
+            tell_net(member);
         }
         storageBarrier();
 //% endfor

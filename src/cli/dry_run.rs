@@ -40,7 +40,7 @@ struct DryRun {
     machine_bytes: Option<u64>,
     #[serde(flatten)]
     needs: Needs,
-    /// Where the run would be kept, and the files there; nowhere without `--out` and `--name`.
+    /// Where the run would be kept, and the files there; nowhere with `--no-save`.
     directory: Option<PathBuf>,
     files: Vec<String>,
 }
@@ -121,7 +121,7 @@ impl DryRun {
         ))?;
         match &self.directory {
             Some(directory) => say(format_args!("files in {}: {}", directory.display(), self.files.join(", ")))?,
-            None => say("files: none; give --out DIR or --name NAME")?,
+            None => say("files: none, as --no-save asks")?,
         }
         say(if self.fits { "it fits; nothing was trained" } else { "it does not fit" })
     }

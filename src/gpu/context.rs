@@ -59,7 +59,19 @@ pub struct Context {
     pub(super) is_vulkan: bool,
     /// Matrices for f16, where it was opened for that and has them.
     pub(super) cooperative: Option<Cooperative>,
-    failure: Arc<Mutex<Option<(Failure, String)>>>,
+    failure: Complaint,
+}
+
+/// What the driver has complained about since it was last asked.
+type Complaint = Arc<Mutex<Option<(Failure, String)>>>;
+
+/// Takes note of an error that wgpu has nobody else to tell of; the first one counts, as others follow from it.
+fn complain(complaint: &Mutex<Option<(Failure, String)>>, error: &wgpu::Error) {
+    let kind = match error {
+        wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
+        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Failure::Refused,
+    };
+    complaint.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (kind, error.to_string()));
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -289,15 +301,9 @@ impl Context {
             ..Default::default()
         }))
         .map_err(|e| refuse(e.to_string()))?;
-        let failure = Arc::new(Mutex::new(None));
+        let failure = Complaint::default();
         let keep = Arc::clone(&failure);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            let kind = match error {
-                wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
-                wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Failure::Refused,
-            };
-            keep.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((kind, error.to_string()));
-        }));
+        device.on_uncaptured_error(Arc::new(move |error| complain(&keep, &error)));
         let keep = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| {
             // Whatever was refused before, this is why. wgpu gives a device up when it runs out of memory, too.
@@ -362,6 +368,12 @@ impl Context {
             Trouble::TimedOut => self.failed(Failure::TimedOut, format!("waited {} s", timeout.as_secs())),
             Trouble::Gone(reason) => self.failed(Failure::Lost, reason),
         })
+    }
+
+    /// Hears of an error as the device would tell it.
+    #[cfg(test)]
+    pub(super) fn hear(&self, error: &wgpu::Error) {
+        complain(&self.failure, error);
     }
 
     fn poll(&self, poll: wgpu::PollType) -> std::result::Result<(), Trouble> {

@@ -27,6 +27,8 @@ enum Fault {
     Silent,
     /// A call makes no sense.
     Refused,
+    /// It has no memory left for a call. Only reported: software Vulkan promises memory without end.
+    Exhausted,
 }
 
 /// Has the submit after `submits` others of this thread go wrong.
@@ -73,6 +75,7 @@ pub fn strike(context: &Context, mut encoder: wgpu::CommandEncoder) -> wgpu::Com
             (0..16).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, LONG));
             IMPATIENT.set(true);
         }
+        Fault::Exhausted => context.hear(&wgpu::Error::OutOfMemory { source: "nothing left".into() }),
         Fault::Refused => encoder.copy_buffer_to_buffer(&buffer(16), 0, &buffer(16), 0, 32),
     }
     encoder
@@ -114,6 +117,7 @@ mod tests {
             (Fault::Dropped, Failure::Incomplete, 6),
             (Fault::Silent, Failure::TimedOut, 6),
             (Fault::Refused, Failure::Refused, 4),
+            (Fault::Exhausted, Failure::OutOfMemory, 4),
         ] {
             let name = format!("{fault:?}");
             let out = Path::new(&path(&name)).to_owned();
