@@ -2,12 +2,16 @@
 # The CPU engine against PyTorch eager on the same machine in alternating rounds: one line of ratios per round and
 # workload, then their medians.
 #
-#   benches/peers.sh TORCH_MLP.PY [ROUNDS]      (PYTHON=python3, MNIST=folder of unpacked IDX files)
+#   benches/peers.sh TORCH_MLP.PY [ROUNDS]      (PYTHON=python3, MNIST=folder of unpacked IDX files,
+#                                               HOMEOSTAT=path of a built program)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 peer=${1:?path of torch_mlp.py}
 rounds=${2:-5}
-cargo build --release --locked --quiet
+if [ -z "${HOMEOSTAT:-}" ]; then
+    cargo build --release --locked --quiet
+    HOMEOSTAT=target/release/homeostat
+fi
 ratios=$(mktemp)
 trap 'rm -f "$ratios"' EXIT
 for round in $(seq "$rounds"); do
@@ -16,7 +20,7 @@ for round in $(seq "$rounds"); do
         for rule in constant psi; do
             theirs=sgd
             [ "$rule" = constant ] || theirs=psi-post
-            ours=$(target/release/homeostat bench "$name" --device cpu --rule "$rule" --scope weight --runs 3 --json \
+            ours=$("$HOMEOSTAT" bench "$name" --device cpu --rule "$rule" --scope weight --runs 3 --json \
                 2>/dev/null | sed -E 's/.*"samples_per_second":([0-9.]+).*/\1/')
             torch=$("${PYTHON:-python3}" "$peer" ${MNIST:+--mnist "$MNIST"} --layers "$layers" --batch "$batch" \
                 --steps "$steps" --rule "$theirs" | sed -E 's/.*"samples_per_s": ([0-9.]+).*/\1/')

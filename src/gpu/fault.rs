@@ -138,6 +138,37 @@ mod tests {
         }
     }
 
+    /// A population that the device has no memory for is trained in parts, with the records of one that was not cut.
+    #[test]
+    fn a_sweep_cuts_what_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let sweep = |arguments: &[&str]| cli::run(["homeostat", "sweep"].iter().chain(arguments).map(Into::into));
+        let toml =
+            "name = \"cut\"\nseeds = 5\n[base]\nhidden = [9]\nepochs = 3\ndevice = \"gpu\"\n[[arm]]\nname = \"a\"\n";
+        std::fs::write(path("cut.toml"), toml).unwrap();
+        let plan_file = path("plan.jsonl");
+        sweep(&["plan", &path("cut.toml"), "--out", &plan_file]).unwrap();
+        let results = |name: &str, fault: Option<Fault>| {
+            if let Some(fault) = fault {
+                plan(2, fault);
+            }
+            let done = sweep(&["run", &plan_file, "--out", &path(name)]);
+            mend();
+            done.map(|()| {
+                let merged = path(&format!("{name}.merged"));
+                sweep(&["merge", &plan_file, "--results", &path(name), "--out", &merged]).unwrap();
+                std::fs::read_to_string(merged).unwrap()
+            })
+        };
+        let whole = results("whole", None).unwrap();
+        assert_eq!(whole.lines().count(), 5);
+        assert!(results("cut", Some(Fault::Exhausted)).unwrap() == whole);
+        // What no smaller population would mend is not tried again.
+        let error = results("refused", Some(Fault::Refused)).unwrap_err();
+        assert!(matches!(error, Error::DeviceFailed { failure: Failure::Refused, .. }), "{error}");
+    }
+
     /// Work that was never done is noticed at the next readback, whatever kernels do it and in a population too.
     #[test]
     fn no_kernel_loses_work_in_silence() {
