@@ -380,7 +380,7 @@ impl Context {
         // wgpu panics where it finds a device lost while it polls it.
         let polled = silently(|| {
             #[cfg(test)]
-            super::fault::polled();
+            super::fault::polled()?;
             self.device.poll(poll)
         });
         match polled {

@@ -2,17 +2,13 @@
 
 use super::context::Context;
 use std::cell::Cell;
-use std::time::Duration;
 
 thread_local! {
     /// What this thread's queue is to do wrong, after so many more submits.
     static PLANNED: Cell<Option<(u32, Fault)>> = const { Cell::new(None) };
-    static IMPATIENT: Cell<bool> = const { Cell::new(false) };
-    static PANICS: Cell<bool> = const { Cell::new(false) };
+    /// What it does when it is polled.
+    static POLLED: Cell<Option<Fault>> = const { Cell::new(None) };
 }
-
-/// Bytes of a copy that takes a device a while.
-const LONG: u64 = 64 << 20;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +19,7 @@ enum Fault {
     Panics,
     /// The driver says that it has done what it never got.
     Dropped,
-    /// It has no time to answer.
+    /// It never answers.
     Silent,
     /// A call makes no sense.
     Refused,
@@ -39,18 +35,16 @@ fn plan(submits: u32, fault: Fault) {
 /// Nothing goes wrong any more.
 fn mend() {
     PLANNED.set(None);
-    IMPATIENT.set(false);
-    PANICS.set(false);
+    POLLED.set(None);
 }
 
 /// Called when a device is polled.
-pub fn polled() {
-    assert!(!PANICS.get(), "Error in Device::poll: Parent device is lost");
-}
-
-/// How long to wait in the place of `usual`.
-pub fn timeout(usual: Duration) -> Duration {
-    if IMPATIENT.get() { Duration::ZERO } else { usual }
+pub fn polled() -> Result<(), wgpu::PollError> {
+    match POLLED.get() {
+        Some(Fault::Panics) => panic!("Error in Device::poll: Parent device is lost"),
+        Some(Fault::Silent) => Err(wgpu::PollError::Timeout),
+        _ => Ok(()),
+    }
 }
 
 /// Called before a submit; returns what is submitted in the place of `encoder`.
@@ -61,22 +55,18 @@ pub fn strike(context: &Context, mut encoder: wgpu::CommandEncoder) -> wgpu::Com
         return encoder;
     }
     let device = &context.device;
-    let buffer = |size| {
-        let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
-    };
     match fault {
         Fault::Destroyed => device.destroy(),
-        Fault::Panics => PANICS.set(true),
+        Fault::Panics | Fault::Silent => POLLED.set(Some(fault)),
         Fault::Dropped => return device.create_command_encoder(&Default::default()),
-        Fault::Silent => {
-            // Work that is surely not done when nobody waits for it: a quick device would answer in no time at all.
-            let [from, to] = [buffer(LONG), buffer(LONG)];
-            (0..16).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, LONG));
-            IMPATIENT.set(true);
-        }
         Fault::Exhausted => context.hear(&wgpu::Error::OutOfMemory { source: "nothing left".into() }),
-        Fault::Refused => encoder.copy_buffer_to_buffer(&buffer(16), 0, &buffer(16), 0, 32),
+        Fault::Refused => {
+            let [from, to] = [16, 16].map(|size| {
+                let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+                device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+            });
+            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, 32);
+        }
     }
     encoder
 }
@@ -144,8 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let sweep = |arguments: &[&str]| cli::run(["homeostat", "sweep"].iter().chain(arguments).map(Into::into));
-        let toml =
-            "name = \"cut\"\nseeds = 5\n[base]\nhidden = [9]\nepochs = 3\ndevice = \"gpu\"\n[[arm]]\nname = \"a\"\n";
+        let toml = "name = \"cut\"\nseeds = 5\n[base]\ndata = \"iris\"\nhidden = [9]\nepochs = 3\ndevice = \"gpu\"\n[[arm]]\nname = \"a\"\n";
         std::fs::write(path("cut.toml"), toml).unwrap();
         let plan_file = path("plan.jsonl");
         sweep(&["plan", &path("cut.toml"), "--out", &plan_file]).unwrap();

@@ -132,8 +132,5 @@ impl Queue {
 
 /// Waits for one submission.
 pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
-    let timeout = TIMEOUT;
-    #[cfg(test)]
-    let timeout = super::fault::timeout(timeout);
-    context.wait(index, timeout)
+    context.wait(index, TIMEOUT)
 }
