@@ -103,9 +103,10 @@ fn output_sample(member: u32, sample: u32) {
 
 //% if kernel == "output_delta"
 @compute @workgroup_size({{ plain_workgroup }})
-fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x < step.batch_len {
-        output_sample(id.z, id.x);
+fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let sample = (group.x + group.y * groups.x) * {{ plain_workgroup }}u + local;
+    if sample < step.batch_len {
+        output_sample(group.z, sample);
     }
 }
 //% endif

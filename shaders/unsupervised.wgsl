@@ -18,13 +18,15 @@ const SCORES = {{ scores }}u;
 const UNKNOWN = 3.4028235e38;
 
 @compute @workgroup_size({{ plain_workgroup }})
-fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= step.batch_len {
+fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let member = group.z;
+    let sample = (group.x + group.y * groups.x) * {{ plain_workgroup }}u + local;
+    if sample >= step.batch_len {
         return;
     }
     let layer = layers[0];
-    let row = layer.result + id.x * layer.out4;
-    let y_row = id.z * ACTIVATION4 + row;
+    let row = layer.result + sample * layer.out4;
+    let y_row = member * ACTIVATION4 + row;
     var loss = 0.0;
     for (var n4 = 0u; n4 < layer.out4; n4++) {
         let net = activation_arena[y_row + n4];
@@ -33,17 +35,17 @@ fn output_delta(@builtin(global_invocation_id) id: vec3<u32>) {
         if (step.flags & TRAINING) != 0u {
             activation_arena[y_row + n4] = y;
 //% if rule == "bcm"
-            let theta = neurons.planes[neuron_index(id.z, THETA, layer, n4)];
-            delta_arena[id.z * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
+            let theta = neurons.planes[neuron_index(member, THETA, layer, n4)];
+            delta_arena[member * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
 //% else
-            delta_arena[id.z * DELTA4 + row + n4] = y;
+            delta_arena[member * DELTA4 + row + n4] = y;
 //% endif
         }
     }
     if any(not_finite(vec4<f32>(loss))) {
-        atomicMax(&neurons.canary[canary_place(id.z, 0u)].delta, ~step.number);
+        atomicMax(&neurons.canary[canary_place(member, 0u)].delta, ~step.number);
     }
-    let entry = id.z * SCORES + step.scores + id.x;
+    let entry = member * SCORES + step.scores + sample;
     let before = scores[entry];
     let corrected = loss - before.y;
     let sum = before.x + corrected;

@@ -234,9 +234,9 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe
 //% if freezes
-    // Below frozen layers delta is no longer computed: what is frozen observes no delta.
+    // Below layers that psi has frozen delta is no longer computed: what it has frozen observes no delta.
     if settings.basis == 3u || settings.basis == 4u {
-        seen = select(seen, vec4<f32>(0.0), neuron_alpha(member, layer, n4) == vec4<f32>(0.0));
+        seen = select(seen, vec4<f32>(0.0), neurons.planes[neuron_index(member, PSI, layer, n4)] == vec4<f32>(0.0));
     }
 //% endif
     let sum = neuron_index(member, SUM, layer, n4);

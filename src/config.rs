@@ -54,6 +54,10 @@ pub struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Network")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// Take only the weights of --init, and let every α begin at --alpha0
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true, help_heading = "Network")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh_alpha: bool,
     /// Initial weights: normal:SD, uniform:A, glorot or he [default: he for relu, else glorot]
     #[arg(long, value_name = "SCHEME", help_heading = "Network")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +75,7 @@ pub struct Config {
     /// What shares one α
     #[arg(long, value_enum, default_value_t = Self::default().scope, help_heading = "Rule")]
     pub scope: Scope,
-    /// Threshold θ_M as an absolute value
+    /// Threshold θ_M as an absolute value [default: 0.1]
     #[arg(long, value_name = "F", group = "threshold", help_heading = "Rule")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theta: Option<f64>,
@@ -266,6 +270,7 @@ impl Default for Config {
             output: Output::Softmax,
             loss: Loss::CrossEntropy,
             init: None,
+            fresh_alpha: false,
             init_scheme: None,
             rule: Rule::Psi,
             alpha0: 0.3,
@@ -412,6 +417,7 @@ impl Config {
             dropout_input: 0.0,
             distort: Distort::None,
             init: None,
+            fresh_alpha: false,
             ..self.clone()
         }
     }
@@ -470,6 +476,7 @@ impl Config {
             distort_shear: any.distort_shear,
             elastic_alpha: any.elastic_alpha,
             init: None,
+            fresh_alpha: false,
             init_scheme: any.init_scheme,
             ..self.clone()
         }

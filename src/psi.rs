@@ -82,10 +82,10 @@ impl Member {
     #[must_use]
     pub fn new(config: &Config, curve: &Config, ticks: u32) -> Self {
         let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
-            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup + 1),
+            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup.saturating_add(1)),
             // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
             Theta::Quantile(_) => (f64::from(f32::MAX), 0.0, 0.0, calibration_tick(config) + 1),
-            Theta::Sliding(s) => (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.warmup.max(1) + 1),
+            Theta::Sliding(s) => (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.warmup.max(1).saturating_add(1)),
         };
         Self {
             alpha0: config.alpha0 as f32,

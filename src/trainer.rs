@@ -360,8 +360,12 @@ impl Trainer {
                 continue;
             }
             let who = if self.population.len() > 1 { format!("member {index}: ") } else { String::new() };
-            let alpha0 = config.alpha0;
-            return Err(Error::Run(format!("{who}{divergence}; use a smaller --alpha0 (it was {alpha0})")));
+            let untrained = member.not_finite.is_some_and(|first| first.step == 1 && first.value == Value::Net);
+            let remedy = match untrained {
+                true => "the initial weights or the data are too large (--init-scheme, --init)".to_owned(),
+                false => format!("use a smaller --alpha0 (it was {})", config.alpha0),
+            };
+            return Err(Error::Run(format!("{who}{divergence}; {remedy}")));
         }
         Ok(())
     }

@@ -40,7 +40,15 @@ fn checkpoint(position: (u32, u32), steps: u32, best: Option<(f64, u32)>) -> Che
     state.steps = steps;
     let position = Position { epoch: position.0, batch: position.1 };
     Checkpoint {
-        progress: Progress { position, steps, samples_since_tick: 0, running_samples: 0, seconds: 1.0, best },
+        progress: Progress {
+            position,
+            steps,
+            samples_since_tick: 0,
+            running_samples: 0,
+            seconds: 1.0,
+            best,
+            end: None,
+        },
         state,
     }
 }

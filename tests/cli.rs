@@ -155,6 +155,34 @@ fn a_run_goes_on_from_the_weights_of_another() {
     }
 }
 
+/// The rates of a file that a run starts from go on, or every α begins anew; both are said.
+#[test]
+fn rates_of_a_file_go_on_or_begin_anew() {
+    let folder = Folder::new();
+    train_iris(&["--rule", "constant", "--out", &folder.name("first")]);
+    let model = folder.name("first/model.safetensors");
+    let more = |out: &str, more: &[&str]| {
+        let out = folder.name(out);
+        let arguments =
+            iris(&[&["--rule", "constant", "--alpha0", "0.02", "--init", &model, "--out", &out], more].concat());
+        let (_, told) = program::both(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        (lines(&Path::new(&out).join("metrics.jsonl")).swap_remove(0), told)
+    };
+    let (line, told) = more("on", &[]);
+    assert_eq!(line["alpha_mean"][0], 0.4_f32);
+    assert!(told.contains("goes on from its value there; --fresh-alpha"), "{told}");
+    let (line, told) = more("anew", &["--fresh-alpha"]);
+    assert_eq!(line["alpha_mean"][0], 0.02_f32);
+    assert!(!told.contains("--fresh-alpha"), "{told}");
+    succeed(&["train", "--config", &folder.name("anew/result.json"), "--quiet", "--out", &folder.name("again")]);
+    let result = |name: &str| json(&folder.path(&format!("{name}/result.json")))["final"]["train_loss"].clone();
+    assert_eq!(result("again"), result("anew"));
+    for file in [&model, &folder.name("on/result.json")] {
+        std::fs::remove_file(file).unwrap();
+    }
+    refused(&["train", "--resume", &folder.name("on")], 3, &["first/model.safetensors", "put it back"]);
+}
+
 /// The contract under which other programs check this one, on both engines.
 #[test]
 fn a_csv_with_given_weights_runs_the_same_on_cpu_and_gpu() {

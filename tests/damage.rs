@@ -110,6 +110,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         running_samples: state.running.samples,
         seconds: 0.5,
         best: Some((0.25, 1)),
+        end: None,
     };
     let model = Model::from_state(config, &run.topology, &state).unwrap();
     let record =

@@ -144,6 +144,32 @@ fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32
     reports
 }
 
+/// Layers without rates learn nothing, but their ψ observes δ like any other, on every engine.
+#[test]
+fn layers_without_rates_observe_delta() {
+    let config = Config {
+        hidden: Hidden(vec![9, 6]),
+        batch_size: 8,
+        epochs: 3,
+        scope: Scope::Layer,
+        basis: Basis::Delta,
+        theta: Some(1e-7),
+        test_fraction: None,
+        ..Config::default()
+    };
+    let population = population(vec![config], false);
+    let mut state = population.initial_state();
+    state[0].layers[0].alpha0.fill(0.0);
+    state[0].layers[1].alpha0[1..4].fill(0.0);
+    for (name, make) in ENGINES {
+        let mut engine = make(Arc::clone(&population), &state);
+        train(engine.as_mut(), &population, 1, 3);
+        for (l, layer) in engine.state().unwrap()[0].layers.iter().enumerate() {
+            assert!(layer.psi.iter().all(|&psi| psi == 1.0), "{name}, layer {}: {:?}", l + 1, layer.psi);
+        }
+    }
+}
+
 fn differing_members(config: &Config) -> Vec<Config> {
     (0..5)
         .map(|i| {

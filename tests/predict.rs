@@ -159,6 +159,13 @@ fn predict_and_eval_agree_on_iris() {
     assert_eq!(csv.lines().count(), 16);
     let text = succeed(&["predict", name(&model)]);
     assert_eq!(text.lines().count(), 15);
+    // Data that it was not trained on: all of it, and no part of its training is asked of it.
+    let new = folder.path().join("new.csv");
+    std::fs::write(&new, "5.1,3.5,1.4,0.2,0\n6.2,2.9,4.3,1.3,1\n").unwrap();
+    let new = format!("csv:{}", name(&new));
+    assert_eq!(succeed(&["predict", name(&model), "--data", &new]).lines().count(), 2);
+    let eval = ["eval", name(&model), "--device", "cpu", "--json", "--test-fraction", "0", "--data", &new];
+    assert_eq!(serde_json::from_str::<Value>(&succeed(&eval)).unwrap()["train"]["samples"], 2);
     refused(&["predict", name(&model), "--top", "4"], 2, &["--top 4", "3"]);
     refused(&["predict", name(&model), "--json", "--csv"], 2, &["--json", "--csv"]);
     refused(&["predict", name(&model), "--device", "gpu"], 4, &["--device gpu", "processor"]);

@@ -261,6 +261,47 @@ fn early_stopping_goes_by_the_validation_error() {
     assert!(fail(&["train", "--early-stopping", "3"], 2).contains("--val-fraction"));
 }
 
+/// What early stopping has decided outlives the process, also where the last epoch was a new best.
+#[test]
+fn a_decided_end_is_kept() {
+    use homeostat::{
+        data::DataSet,
+        population::Population,
+        run::{Checkpoint, RunDirectory},
+    };
+    let folder = Folder::new();
+    let out = folder.name("run");
+    succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out, "--epochs", "8", "--checkpoint-every", "1"])));
+    std::fs::remove_file(folder.path("run/result.json")).unwrap();
+    let kept = checkpoints(&folder.path("run"));
+    let kept: Vec<_> = kept.iter().map(|name| folder.path("run/checkpoints").join(name)).collect();
+    kept[3..].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let config = RunDirectory::config(&folder.path("run")).unwrap();
+    let data = DataSet::open(&config.data).unwrap().into();
+    let population = Population::new(vec![config.clone()], data, None).unwrap();
+    let mut checkpoint = Checkpoint::read(&kept[2], &population).unwrap();
+    checkpoint.progress.end = Some(5);
+    checkpoint.write(&config, &kept[2]).unwrap();
+    succeed(&["train", "--resume", &out, "--quiet"]);
+    assert_eq!(metrics(&folder.path("run")).len(), 5);
+}
+
+/// A damaged checkpoint that lies ahead does not count as the newest, or each new one would be removed as too old.
+#[test]
+fn a_damaged_checkpoint_pushes_no_other_out() {
+    let folder = Folder::new();
+    let (out, run) = (folder.name("run"), folder.path("run"));
+    succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out, "--checkpoint-every", "1"])));
+    std::fs::remove_file(run.join("result.json")).unwrap();
+    let kept = checkpoints(&run);
+    kept[1..].iter().for_each(|name| std::fs::remove_file(run.join("checkpoints").join(name)).unwrap());
+    std::fs::write(run.join("checkpoints/1000000-00000000.safetensors"), "torn").unwrap();
+    let (_, told) = both(&["train", "--resume", &out, "--keep", "1", "--quiet"]);
+    assert!(told.contains("1000000-00000000.safetensors") && told.contains("taking an earlier state"), "{told}");
+    let left = checkpoints(&run);
+    assert!(left.len() == 2 && left[0] > kept[0] && left[1] == "1000000-00000000.damaged", "{left:?}");
+}
+
 /// Runs are kept by default: under the data set's name or a given one, each in a directory of its own.
 #[test]
 fn a_run_without_a_place_gets_one_of_its_own() {

@@ -130,6 +130,7 @@ fn through_a_file(folder: &Path, population: &Population, position: Position, st
         running_samples: state.running.samples,
         seconds: 1.0,
         best: None,
+        end: None,
     };
     let path = folder.join("checkpoint.safetensors");
     let checkpoint = Checkpoint { progress, state: state.clone() };

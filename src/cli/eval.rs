@@ -94,10 +94,17 @@ impl Eval {
     pub fn run(&self) -> Result<()> {
         let choice: device::Choice = self.device.parse()?;
         let model = Model::read(&self.model)?;
-        let config = self.config(&model)?;
-        config.check()?;
+        let mut config = self.config(&model)?;
         let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
         model.check_data(&data)?;
+        // How other data was split says nothing about this.
+        if model.config()?.is_some_and(|stored| stored.data != config.data) {
+            config.val_fraction = 0.0;
+        }
+        if data.test_rows > 0 && self.test_fraction.is_none() {
+            config.test_fraction = None;
+        }
+        config.check()?;
         if self.per_class && config.rule.is_unsupervised() {
             return Err(Error::config(format!(
                 "--per-class: the neurons of --rule {} are no classes; leave it out",

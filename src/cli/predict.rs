@@ -27,7 +27,7 @@ pub struct Predict {
     data: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// Samples of the data set [default: test where there is such a set, else all]
+    /// Samples of the data set [default: the test samples; all where there are none, or where the data is not what it was trained on and has no test set of its own]
     #[arg(long, value_enum)]
     split: Option<Part>,
     /// Take images as they are, without centring; they must have as many pixels as the net has inputs
@@ -162,8 +162,11 @@ impl Predict {
     /// The rows asked for, split as in training.
     fn rows(&self, data: &DataSet, config: &Config) -> Result<Vec<u32>> {
         let all = || (0..data.len() as u32).collect();
-        if self.split == Some(Part::All) {
-            return Ok(all());
+        let is_new = self.data.as_ref().is_some_and(|name| *name != config.data);
+        match self.split {
+            Some(Part::All) => return Ok(all()),
+            None if is_new && data.test_rows == 0 => return Ok(all()),
+            _ => {}
         }
         let fraction = config.test_fraction.filter(|_| data.test_rows == 0);
         let split = Split::new(data, fraction, config.seed)?.hold_out(data, config.val_fraction, config.seed)?;

@@ -11,8 +11,9 @@ use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Context};
 use crate::population::{MemberState, Population};
-use crate::run::{self, Checkpoint, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, to_json};
+use crate::run::{self, Checkpoint, Lock, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, to_json};
 use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
+use clap::builder::TypedValueParser;
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ pub struct Train {
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Run")]
     checkpoint_every: CheckpointEvery,
     /// Checkpoints to keep, the newest
-    #[arg(long, value_name = "K", default_value_t = 2, help_heading = "Run")]
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..).map(|k| k as usize), help_heading = "Run")]
     keep: usize,
     /// What to do once a loss, net or δ is not finite: stop with exit code 5, or train on and record it
     #[arg(long, value_enum, value_name = "WHAT", default_value_t, help_heading = "Run")]
@@ -67,7 +68,7 @@ pub struct Train {
     /// Print JSON on stdout: one object per epoch, last the result
     #[arg(long, help_heading = "Run")]
     json: bool,
-    /// Print no device, no progress and no epochs, only the outcome
+    /// Print no device, no progress and no table of epochs, only the outcome
     #[arg(long, short, help_heading = "Run")]
     quiet: bool,
 }
@@ -85,6 +86,14 @@ impl Train {
     pub fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
         let started = Instant::now();
         let interrupt = interrupt_flag()?;
+        let lock = match &self.resume {
+            Some(directory) if !self.dry_run => {
+                RunDirectory::config(directory)?;
+                // Before anything is read that another process might still write.
+                Some(Lock::take(directory)?)
+            }
+            _ => None,
+        };
         let (mut config, hidden_given) = match &self.resume {
             Some(directory) => (self.resumed_config(directory, matches)?, true),
             None => self.resolve(matches)?,
@@ -94,6 +103,9 @@ impl Train {
             RunDirectory::check(out, self.force)?;
         }
         let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
+        if let (Some(_), Some(init)) = (&self.resume, config.init.as_deref().filter(|init| !init.exists())) {
+            return Err(Error::file(init, "the run began with this file, and needs it to go on; put it back"));
+        }
         let model = config.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(&data)?;
@@ -111,9 +123,14 @@ impl Train {
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);
             model.apply_rates(&config, &mut state[0])?;
-            if model.is_frozen() {
+            if model.gives_rates(&config) && self.resume.is_none() {
+                let what = if model.is_frozen() {
+                    "every α is 0, so nothing will learn"
+                } else {
+                    "every α goes on from its value there"
+                };
                 tell(format_args!(
-                    "note: every α in {} is 0, so nothing will learn; remove its alpha tensors to start anew from the weights",
+                    "note: {}: {what}; --fresh-alpha takes only its weights, and lets every α begin at --alpha0",
                     model.path.display()
                 ));
             }
@@ -132,7 +149,7 @@ impl Train {
             tell(format_args!("device: {device}"));
         }
 
-        let mut directory = self.directory(&config)?;
+        let mut directory = self.directory(&config, lock)?;
         let progress = checkpoint.map(|checkpoint| checkpoint.progress);
         let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
         let mut last = None;
@@ -140,21 +157,24 @@ impl Train {
             directory.save_environment(&Environment::new(&device))?;
             directory.log_start(position, &device);
             if self.resume.is_some() {
-                last = directory.rewind(position.epoch)?;
+                last = directory.rewind(position)?;
             }
         }
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, interrupt);
-        if let (Some(patience), Some((_, best))) = (config.early_stopping, progress.as_ref().and_then(|p| p.best))
-            && position.epoch > best + patience
-        {
-            // The end was decided before the run was stopped, while one more epoch was under way.
-            trainer.end_after(best + patience + 1);
+        // The end was decided before the run was stopped, while one more epoch was under way.
+        let end = progress.as_ref().and_then(|progress| progress.end).or_else(|| {
+            let ((_, best), patience) = (progress.as_ref()?.best?, config.early_stopping?);
+            (position.epoch > best + patience).then_some(best + patience + 1)
+        });
+        if let Some(end) = end {
+            trainer.end_after(end);
         }
         let mut follower = Follower {
             progress: Progress::new(&population, self.quiet, self.json),
             json: self.json,
             last,
             best: progress.as_ref().and_then(|progress| progress.best),
+            end,
             seconds_before: progress.map_or(0.0, |progress| progress.seconds),
             started,
             every: if directory.is_some() { self.checkpoint_every } else { CheckpointEvery::Never },
@@ -214,9 +234,9 @@ impl Train {
     }
 
     /// Creates, or opens again, the directory of the run, unless nothing is to be left.
-    fn directory(&self, config: &Config) -> Result<Option<RunDirectory>> {
-        if let Some(directory) = &self.resume {
-            return RunDirectory::resume(directory, self.keep).map(Some);
+    fn directory(&self, config: &Config, lock: Option<Lock>) -> Result<Option<RunDirectory>> {
+        if let (Some(directory), Some(lock)) = (&self.resume, lock) {
+            return RunDirectory::resume(directory, lock, self.keep).map(Some);
         }
         if self.no_save {
             return Ok(None);
@@ -318,6 +338,8 @@ struct Follower {
     last: Option<EpochMetrics>,
     /// The lowest validation error and its epoch.
     best: Option<(f64, u32)>,
+    /// The last epoch, once early stopping has decided on it.
+    end: Option<u32>,
     seconds_before: f64,
     started: Instant,
     every: CheckpointEvery,
@@ -359,6 +381,7 @@ impl Follower {
             running_samples: state.running.samples,
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
             best: self.best,
+            end: self.end,
         };
         directory.save_checkpoint(self.population.shared(), run, state)?;
         self.kept_at = position;
@@ -449,17 +472,19 @@ impl Observer for Follower {
                 directory.save_best(&self.population, state)?;
             }
         }
+        let patience = self.population.shared().early_stopping;
+        let idle = self.best.map_or(0, |(_, epoch)| metrics.epoch - epoch);
+        let is_over = patience.is_some_and(|patience| idle >= patience);
+        if is_over && self.end.is_none() {
+            // The next epoch is under way already.
+            self.end = Some(metrics.epoch + 1);
+        }
         if let Some((position, state)) = held
             && self.checkpoint_is_due(position)
         {
             self.checkpoint(position, &state)?;
         }
-        let patience = self.population.shared().early_stopping;
-        let idle = self.best.map_or(0, |(_, epoch)| metrics.epoch - epoch);
-        Ok(match patience {
-            Some(patience) if idle >= patience => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        })
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn diverged(&mut self, _: usize, divergence: Divergence) -> ControlFlow<()> {

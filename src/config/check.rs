@@ -10,8 +10,10 @@ impl Config {
     /// The first thing found wrong.
     pub fn check(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Config(message));
-        let positive = |flag: &str, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
+        // Kernels compute in f32.
+        let positive = |flag: &str, value: f64| match value > 0.0 {
+            true if (value as f32).is_normal() => Ok(()),
+            true => Err(Error::config(format!("--{flag} {value}: must lie between 1.2e-38 and 3.4e38"))),
             false => Err(Error::config(format!("--{flag} {value}: must be a positive number"))),
         };
         for (flag, value) in [
@@ -35,8 +37,9 @@ impl Config {
             }
         }
         for (flag, base) in [("decay-base", self.decay_base), ("schedule-base", self.schedule_base)] {
-            if !(base.is_finite() && base > 1.0) {
-                return refuse(format!("--{flag} {base}: must be greater than 1, for example 10"));
+            // In f32 the square of another is 1 or infinite.
+            if !(1.001..=1e18).contains(&base) {
+                return refuse(format!("--{flag} {base}: must lie between 1.001 and 1e18; for example 10"));
             }
         }
         for (flag, share) in [
@@ -103,6 +106,9 @@ impl Config {
         if let Some((key, value)) = record.iter().find(|(_, value)| value.as_float().is_some_and(|v| !v.is_finite())) {
             return refuse(format!("--{key} {value}: must be a finite number"));
         }
+        if self.fresh_alpha && self.init.is_none() {
+            return refuse("--fresh-alpha: without --init every α begins at --alpha0; leave it out".into());
+        }
         if self.output == Output::Linear && self.loss == Loss::CrossEntropy {
             return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
         }
@@ -122,6 +128,16 @@ impl Config {
     fn check_rule(&self) -> Result<()> {
         self.check_momentum()?;
         self.check_schedule()?;
+        if self.rule != Rule::Replay {
+            for (flag, given) in [("trace", self.trace.is_some()), ("replay", self.replay.is_some())] {
+                if given {
+                    return Err(Error::config(format!(
+                        "--{flag}: --rule {} repeats no other run; leave it out, also of a --config, or use --rule replay",
+                        self.rule
+                    )));
+                }
+            }
+        }
         match self.rule {
             Rule::Psi => self.check_psi(),
             Rule::Constant => Ok(()),

@@ -85,11 +85,9 @@ impl<'de> Deserialize<'de> for DecayTicks {
             Number(f64),
             Word(String),
         }
-        match Spelling::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("decay-ticks: expected a number or \"to-end\""))?
-        {
+        match Spelling::deserialize(deserializer).map_err(|_| D::Error::custom("expected a number or \"to-end\""))? {
             Spelling::Number(ticks) => Ok(Self::Ticks(ticks)),
-            Spelling::Word(word) => word.parse().map_err(|e| D::Error::custom(format!("decay-ticks: {e}"))),
+            Spelling::Word(word) => word.parse().map_err(D::Error::custom),
         }
     }
 }

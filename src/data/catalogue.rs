@@ -276,7 +276,7 @@ impl Search {
             None => found.map(|directory| (directory, &LOCAL)).ok_or_else(|| {
                 let names = CATALOGUE.iter().map(|set| set.name).collect::<Vec<_>>().join(", ");
                 Error::config(format!(
-                    "--data {name}: unknown data set; use {names}, a folder of IDX files in one of {}, idx:DIR, csv:FILE \
+                    "{name}: unknown data set; use {names}, a folder of IDX files in one of {}, idx:DIR, csv:FILE \
                      or npz:FILE",
                     looked()
                 ))
@@ -286,7 +286,10 @@ impl Search {
 
     /// Reads the set `name`.
     pub(super) fn open(&self, name: &str) -> Result<DataSet> {
-        let (directory, files) = self.locate(name)?;
+        let (directory, files) = self.locate(name).map_err(|error| match error {
+            Error::Config(reason) => Error::Config(format!("--data {reason}")),
+            other => other,
+        })?;
         files.open(&directory)
     }
 }

@@ -33,7 +33,9 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
         if expected < 2 {
             return Err(error("one field only; a line holds features, then the label, with commas between".into()));
         }
-        if first && number(&record[0]).is_none() {
+        let no_number = |field: &&[u8]| number(field).is_none();
+        if first && integer(&record[expected - 1]).is_none() && record.iter().take(expected - 1).any(|f| no_number(&f))
+        {
             continue;
         }
         for (column, field) in record.iter().enumerate() {
@@ -42,8 +44,7 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
                 let value = number(field).ok_or_else(|| in_column(format!("`{}` is not a number", show(field))))?;
                 reals.push(finite(value).map_err(in_column)?);
             } else {
-                let label = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
-                let label = label.ok_or_else(|| {
+                let label = integer(field).ok_or_else(|| {
                     in_column(format!("label `{}` is not an integer; number the classes 0, 1, 2, …", show(field)))
                 })?;
                 labels.push(class(label).map_err(in_column)?);
@@ -58,6 +59,10 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
     }
     let features = reals.len() / labels.len();
     Ok(DataSet::assemble(features, Samples::F32(reals), labels, 0))
+}
+
+fn integer(field: &[u8]) -> Option<i128> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 fn number(field: &[u8]) -> Option<f32> {

@@ -84,7 +84,7 @@ impl<F: Read + Seek> Npz<'_, F> {
         let present = if names.is_empty() { "nothing".into() } else { names.join(", ") };
         let entry = self.archive.by_name(&format!("{name}.npy")).map_err(|e| match e {
             ZipError::FileNotFound => error(format!(
-                "is missing; the file holds: {present}; wanted: x_train, y_train and perhaps x_test, y_test; or x, y"
+                "is missing; the file holds: {present}; wanted: x_train, y_train and perhaps x_test, y_test; or x, y; or data, target"
             )),
             other => error(other.to_string()),
         })?;

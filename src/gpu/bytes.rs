@@ -343,7 +343,7 @@ impl Check<'_> {
             let samples = if evaluates { layout.region } else { layout.batch_size };
             let [x, y] = workgroups(layout, plan, kernel, l, samples);
             // Where y means something of its own, x cannot go on there.
-            let splits = y == 1;
+            let splits = !matches!(kernel, Kernel::Tick | Kernel::MaxNorm);
             let (x, y) = if splits && x > most { (most, x.div_ceil(most)) } else { (x, y) };
             dimension = dimension.max(x).max(y);
             let tile = kernel.tile(plan);

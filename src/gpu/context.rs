@@ -246,7 +246,12 @@ impl Context {
                 Pick::Index(index) => format!("no adapter {index}"),
                 Pick::Name(name) => format!("no adapter is called `{name}`"),
             };
-            Error::Device(format!("--device: {wanted}; adapters found: {listed}; `homeostat devices` lists them"))
+            let set = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].iter().filter_map(|name| {
+                let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+                Some(format!("; {name}={value} is set, and narrows the choice"))
+            });
+            let set: String = set.collect();
+            Error::Device(format!("--device: {wanted}; adapters found: {listed}{set}; `homeostat devices` lists them"))
         })?;
         Self::from_adapter(list.swap_remove(index), precision, lower)
     }

@@ -153,6 +153,8 @@ pub struct Layout {
     pub weight_scope: bool,
     /// Whether every weight has a slot of ψ of its own (co-activation).
     pub slots_per_weight: bool,
+    /// Whether a member's ψ observes δ, so that a layer without rates needs its δ all the same.
+    pub observes_delta: bool,
     /// Planes of the rate arena.
     pub rate_planes: usize,
     /// Floats that a weight remembers: planes of the memory arena.
@@ -245,6 +247,7 @@ impl Layout {
             members,
             weight_scope: config.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
+            observes_delta: population.configs.iter().any(|c| c.observes() && c.observed().triggers_below()),
             rate_planes: if config.slots_per_weight() { RATE_PLANES } else { 1 },
             memory: population.memory_per_weight(),
             batch_size,

@@ -121,7 +121,8 @@ impl Queue {
         let Some((index, work)) = self.in_flight.pop_front() else { return Ok(()) };
         wait(context, index)?;
         let now = Instant::now();
-        if let Some(before) = self.last_finish.replace(now) {
+        // A submit of copies alone says nothing of how fast work is done.
+        if let (Some(before), true) = (self.last_finish.replace(now), work > 0.0) {
             let measured = work / now.duration_since(before).as_secs_f64().max(1e-6);
             // Grow carefully: the first submits also pay for compilation and page faults.
             self.speed = Some(self.speed.map_or(measured, |speed| measured.min(4.0 * speed)));
@@ -133,4 +134,32 @@ impl Queue {
 /// Waits for one submission.
 pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
     context.wait(index, TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Hidden};
+    use crate::data::DataSet;
+    use crate::engine::{Engine, Wanted};
+    use crate::gpu::{Context, GpuEngine, Pick};
+    use crate::population::Population;
+    use std::sync::Arc;
+
+    /// Copies and empty reports are no work: they must not make the queue believe that work takes for ever.
+    #[test]
+    fn copies_leave_the_speed_alone() {
+        let config = Config { hidden: Hidden(vec![9]), batch_size: 4, ..Config::default() };
+        let data = Arc::new(DataSet::open("iris").unwrap());
+        let population = Arc::new(Population::new(vec![config], data, None).unwrap());
+        let state = population.initial_state();
+        let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
+        let mut engine = GpuEngine::new(context, Arc::clone(&population), &state).unwrap();
+        for _ in 0..3 {
+            engine.train(0..8, Some(1)).unwrap();
+            engine.state().unwrap();
+            engine.request_report(Wanted::default()).unwrap();
+            engine.next_report().unwrap();
+            assert!(engine.queue.speed().is_some_and(|speed| speed > 0.0), "{:?}", engine.queue.speed());
+        }
+    }
 }

@@ -196,9 +196,11 @@ impl Pending {
 }
 
 /// Layers from the first in which the update kernel, by its own criterion, changes nothing any more, whatever δ is: in
-/// them no δ is needed. `layers` are α0 and ψ of one member's layers. In weight scope the kernel looks at ψ alone.
+/// them no δ is needed. `layers` are α0 and ψ of one member's layers. In weight scope the kernel looks at ψ alone, and
+/// where δ is observed nothing else ends that.
 pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> usize {
-    let frozen = |(alpha0, psi): &(&Vec<f32>, &Vec<f32>)| match layout.weight_scope && !layout.slots_per_weight {
+    let psi_alone = layout.observes_delta || (layout.weight_scope && !layout.slots_per_weight);
+    let frozen = |(alpha0, psi): &(&Vec<f32>, &Vec<f32>)| match psi_alone {
         true => psi.iter().all(|&psi| psi == 0.0),
         false => rates(alpha0, psi).all(|alpha| alpha == 0.0),
     };

@@ -43,7 +43,7 @@ fn over_time(page: &mut Page, run: &Run) {
     let mut drawings = vec![mean.render(), frozen.render()];
     let mut note = String::new();
     match &run.onsets {
-        Some(onsets) if run.config.latch == Latch::Latched && run.config.init.is_none() => {
+        Some(onsets) if run.config.latch == Latch::Latched && (run.config.init.is_none() || run.config.fresh_alpha) => {
             drawings.extend(onsets.layers.iter().enumerate().map(|(l, layer)| deciles(run, onsets, l, layer)));
             note = "Deciles of α follow from the trigger times and ψ: each band within a band leaves out another tenth of the αs at either end; the line is the median.".into();
         }

@@ -34,6 +34,9 @@ pub struct Progress {
     pub seconds: f64,
     /// The best validation error so far and its epoch.
     pub best: Option<(f64, u32)>,
+    /// The last epoch, once early stopping has decided on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u32>,
 }
 
 /// A state that a run can go on from.

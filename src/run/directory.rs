@@ -41,6 +41,7 @@ const STARTED: &str = "from epoch ";
 const TABLE: &str = "metrics.csv";
 const LOG: &str = "train.log";
 const CHECKPOINTS: &str = "checkpoints";
+const LOCK: &str = ".lock";
 const BEST: &str = "best.safetensors";
 
 /// A directory that one run writes to.
@@ -52,6 +53,7 @@ pub struct RunDirectory {
     log: File,
     events: Events,
     keep: usize,
+    _lock: Lock,
 }
 
 /// `NAME-HASH`, with the hash of the settings. Without a name it is the data set's, which for `csv:some/digits.csv` is
@@ -82,6 +84,39 @@ fn append_to(path: &Path) -> Result<File> {
         .append(true)
         .open(path)
         .map_err(|e| Error::file(path, format!("cannot be opened: {e}")))
+}
+
+/// The right to write to a run's directory, for as long as it is kept.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "closed when it is dropped, which unlocks it")] File);
+
+impl Lock {
+    /// Takes it, in a file of its own: on Windows a locked file cannot be read, and one that is open for appending not locked.
+    ///
+    /// # Errors
+    /// If another process has it, or the file system refuses.
+    pub fn take(path: &Path) -> Result<Self> {
+        let name = path.join(LOCK);
+        if name.is_symlink() {
+            return Err(Error::file(name, "is a symbolic link, where a run has its own file; remove it"));
+        }
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+        let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
+            }
+            // Some network file systems have no locks; a run there must go on all the same.
+            Err(fs::TryLockError::Error(_)) => Ok(Self(file)),
+        }
+    }
+}
+
+/// Cuts a file off behind `length` bytes. Through a handle of its own: on Windows one for appending cannot.
+fn shorten(path: &Path, length: u64) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path);
+    file.and_then(|file| file.set_len(length)).map_err(|e| Error::file(path, e))
 }
 
 impl RunDirectory {
@@ -153,50 +188,39 @@ impl RunDirectory {
         Self::check(path, force)?;
         fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
         // Locked before anything is removed: a run that is still being written is not to be replaced.
-        let metrics = Self::lock(path)?;
+        let lock = Lock::take(path)?;
         if force {
             Self::clear(path)?;
         }
-        metrics.set_len(0).map_err(|e| Error::file(path.join(METRICS), e))?;
+        append_to(&path.join(METRICS))?;
+        shorten(&path.join(METRICS), 0)?;
         let settings = toml::to_string(&config.to_table()).map_err(|e| Error::Run(format!("settings: {e}")))?;
         write_atomic(&path.join(CONFIG), settings.as_bytes())?;
-        Self::open(path, metrics, keep)
+        Self::open(path, lock, keep)
     }
 
     /// Opens the directory of a run to go on with it.
     ///
     /// # Errors
-    /// If another process writes to it, or if the file system refuses.
-    pub fn resume(path: &Path, keep: usize) -> Result<Self> {
-        Self::open(path, Self::lock(path)?, keep)
+    /// If the file system refuses.
+    pub fn resume(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
+        Self::open(path, lock, keep)
     }
 
-    fn open(path: &Path, metrics: File, keep: usize) -> Result<Self> {
+    fn open(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints)
             .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
         [path, &checkpoints].into_iter().for_each(remove_unfinished);
         Ok(Self {
-            metrics,
+            metrics: append_to(&path.join(METRICS))?,
             table: append_to(&path.join(TABLE))?,
             log: append_to(&path.join(LOG))?,
             events: Events::create(path)?,
             path: path.to_owned(),
             keep: keep.max(1),
+            _lock: lock,
         })
-    }
-
-    /// `metrics.jsonl`, locked for as long as it is open.
-    fn lock(path: &Path) -> Result<File> {
-        let file = append_to(&path.join(METRICS))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
-            }
-            // Some network file systems have no locks; a run there must go on all the same.
-            Err(fs::TryLockError::Error(_)) => Ok(file),
-        }
     }
 
     fn clear(path: &Path) -> Result<()> {
@@ -304,18 +328,25 @@ impl RunDirectory {
         self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
     }
 
-    /// Keeps the metrics before `epoch`, of which it returns the last, and cuts off the others, which are about to be made
+    /// Keeps the metrics before the epoch of `position`, of which it returns the last, and cuts off the others, which are about to be made
     /// again, and what a dying process left of a line. Files are cut, never written anew, so that dying again loses nothing.
     ///
     /// # Errors
     /// If they cannot be read or written.
-    pub fn rewind(&mut self, epoch: u32) -> Result<Option<EpochMetrics>> {
+    pub fn rewind(&mut self, position: Position) -> Result<Option<EpochMetrics>> {
+        for path in checkpoints(&self.path) {
+            if path.is_file() && place(&path) > Some((u64::from(position.epoch), u64::from(position.batch))) {
+                // It is damaged, or it would have been taken; counted as the newest it would have new ones removed.
+                fs::rename(&path, path.with_extension("damaged")).map_err(|e| Error::file(&path, e))?;
+            }
+        }
+        let epoch = position.epoch;
         let of_line = |line: &str| serde_json::from_str::<EpochMetrics>(line).ok().filter(|line| line.epoch < epoch);
-        let mut kept = cut(&self.metrics, &self.path.join(METRICS), of_line)?;
+        let mut kept = cut(&self.path.join(METRICS), of_line)?;
         let header = |row: &str| row.starts_with("epoch,");
         let before =
             |row: &str| row.split(',').next().and_then(|cell| cell.parse().ok()).is_some_and(|of: u32| of < epoch);
-        let rows = cut(&self.table, &self.path.join(TABLE), |row| (header(row) || before(row)).then_some(()))?;
+        let rows = cut(&self.path.join(TABLE), |row| (header(row) || before(row)).then_some(()))?;
         // A process may die after a line and before its row.
         kept[rows.len().saturating_sub(1).min(kept.len())..].iter().try_for_each(|metrics| self.write_row(metrics))?;
         Ok(kept.pop())
@@ -389,7 +420,7 @@ impl RunDirectory {
 }
 
 /// Cuts a file off at its first line that is torn or that `keep` has nothing for; what it has for the lines before.
-fn cut<T>(file: &File, path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+fn cut<T>(path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let mut length = 0;
     let mut kept = vec![];
@@ -398,20 +429,22 @@ fn cut<T>(file: &File, path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<
         length += line.len();
         kept.push(value);
     }
-    file.set_len(length as u64).map_err(|e| Error::file(path, e))?;
+    shorten(path, length as u64)?;
     Ok(kept)
 }
 
 /// The checkpoints of a run, the oldest first.
 fn checkpoints(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path.join(CHECKPOINTS)).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(".safetensors") && !name.starts_with('.')
-    });
-    paths.sort();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| place(path).is_some()).collect();
+    paths.sort_by_key(|path| place(path));
     paths
+}
+
+/// Epoch and batch in the name of a checkpoint; `None` of what is none.
+fn place(path: &Path) -> Option<(u64, u64)> {
+    let (epoch, batch) = path.file_name()?.to_str()?.strip_suffix(".safetensors")?.split_once('-')?;
+    Some((epoch.parse().ok()?, batch.parse().ok()?))
 }
 
 /// Header and row of `metrics.csv`, lines ended.

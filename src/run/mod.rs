@@ -13,7 +13,7 @@ mod trace;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use confusion::{ClassScore, Confusion};
-pub use directory::RunDirectory;
+pub use directory::{Lock, RunDirectory};
 pub use model::{Alpha, Model, ModelLayer, Tensor};
 pub use predict::Predictions;
 pub(crate) use predict::{BLOCK, first_largest};

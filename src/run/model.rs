@@ -121,6 +121,9 @@ impl Model {
     /// If it is no safetensors file, lacks a tensor, has one that does not belong, or one of a wrong type or shape or
     /// with a value that is not finite; the message names file and tensor.
     pub fn read(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::file(path, "is a directory; give the model.safetensors in it"));
+        }
         if !path.is_file() {
             return Err(Error::file(path, "no such file; give a model.safetensors"));
         }
@@ -274,7 +277,7 @@ impl Model {
     /// # Errors
     /// If the file has a rate per weight and the scope is not weight.
     pub fn apply_rates(&self, config: &Config, state: &mut MemberState) -> Result<()> {
-        if config.rule.has_own_memory() {
+        if !self.gives_rates(config) {
             return Ok(());
         }
         let scope = config.scope;
@@ -295,6 +298,13 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Whether a run that starts from this file takes its learning rates over.
+    #[must_use]
+    pub fn gives_rates(&self, config: &Config) -> bool {
+        let has_rates = self.layers.iter().any(|layer| layer.alpha.is_some());
+        has_rates && !config.fresh_alpha && !config.rule.has_own_memory()
     }
 
     /// Whether the file has learning rates and every one of them is 0: training from here changes nothing.

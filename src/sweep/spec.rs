@@ -145,7 +145,7 @@ impl Sweep {
         if file.arm.is_empty() {
             return Err(Error::config("a sweep needs at least one [[arm]]"));
         }
-        forbid("[base]", &file.base, &["seed", "trace"])?;
+        forbid("[base]", &file.base, &["seed", "trace", "early-stopping"])?;
         let mut declared: Vec<Declared> = vec![];
         for (place, table) in file.arm.into_iter().enumerate() {
             let arm = Declared::new(table, place, &file.random, file.random_seed)?;
@@ -211,6 +211,9 @@ fn too_many() -> String {
 
 fn forbid(place: &str, table: &Table, keys: &[&str]) -> Result<()> {
     match keys.iter().find(|key| table.contains_key(**key)) {
+        Some(&"early-stopping") => Err(Error::config(format!(
+            "{place}: early-stopping: the runs of a sweep train side by side to their last epoch; leave it out"
+        ))),
         Some(&"seed") => Err(Error::config(format!("{place}: seed: seeds belong to the sweep; use seeds = N"))),
         Some(key) => {
             Err(Error::config(format!("{place}: {key}: is set by the sweep; use trace-of = \"ARM\" in an arm")))
@@ -226,7 +229,7 @@ impl Declared {
             _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
         };
         let refuse = |reason: String| Err(Error::config(format!("arm `{name}`: {reason}")));
-        forbid(&format!("arm `{name}`"), &table, &["seed"])?;
+        forbid(&format!("arm `{name}`"), &table, &["seed", "early-stopping"])?;
         let trace_of = match table.remove("trace-of") {
             None => None,
             Some(Value::String(target)) => Some(target),

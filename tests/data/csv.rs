@@ -35,7 +35,7 @@ fn refuses_bad_files_by_line_and_column() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bad.csv");
     let long = format!("{},0\n", "x".repeat(5000));
-    let cases: [(&str, &[&str]); 20] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("", &["holds no samples"]),
         ("\n \n", &["holds no samples"]),
         ("a,b,class\n", &["holds no samples"]),
@@ -48,6 +48,7 @@ fn refuses_bad_files_by_line_and_column() {
         ("1,2,0\nnan,1,0\n", &["line 2", "column 1", "NaN is not a finite number"]),
         ("1,2,0\n1,-inf,0\n", &["line 2", "column 2", "-inf is not a finite number"]),
         ("1,2,0\n1,1e39,0\n", &["line 2", "column 2", "inf is not a finite number"]),
+        ("?,2,0\n1,2,0\n", &["line 1", "column 1", "`?` is not a number"]),
         ("1,2,-1\n", &["line 1", "column 3", "label -1 is negative"]),
         ("1,2,2.0\n", &["line 1", "column 3", "label `2.0` is not an integer"]),
         ("1,2,setosa\n", &["line 1", "column 3", "label `setosa` is not an integer"]),

@@ -399,6 +399,7 @@ fn draw_case(random: &mut Random) -> Case {
         data: any.data,
         test_fraction: None,
         no_shuffle: false,
+        fresh_alpha: false,
         init_scheme: None,
         seed: 0,
         epochs: 3,
