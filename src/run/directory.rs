@@ -245,7 +245,7 @@ impl RunDirectory {
     pub fn files(population: &Population) -> Vec<String> {
         let best = (population.validation_rows() > 0).then_some(BEST);
         let trace = (population.shared().rule == Rule::Psi).then_some(TRACE);
-        let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, MODEL].into_iter().chain(best).chain(trace);
+        let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, MODEL].into_iter().chain(best).chain(trace);
         names.map(str::to_owned).chain([format!("{EVENTS}*"), format!("{CHECKPOINTS}/"), RESULT.to_owned()]).collect()
     }
 
