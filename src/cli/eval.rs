@@ -97,10 +97,6 @@ impl Eval {
         let mut config = self.config(&model)?;
         let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
         model.check_data(&data)?;
-        // How other data was split says nothing about this.
-        if model.config()?.is_some_and(|stored| stored.data != config.data) {
-            config.val_fraction = 0.0;
-        }
         if data.test_rows > 0 && self.test_fraction.is_none() {
             config.test_fraction = None;
         }
@@ -192,8 +188,11 @@ impl Eval {
             ));
         }
         let stored = stored.unwrap_or_default();
+        let data = self.data.clone().unwrap_or(stored.data.clone());
         Ok(Config {
-            data: self.data.clone().unwrap_or(stored.data.clone()),
+            // How other data was split says nothing about this.
+            val_fraction: if data == stored.data { stored.val_fraction } else { 0.0 },
+            data,
             test_fraction: self.test_fraction.or(stored.test_fraction),
             seed: self.seed.unwrap_or(stored.seed),
             device: self.device.clone(),

@@ -236,7 +236,7 @@ impl Train {
     /// Creates, or opens again, the directory of the run, unless nothing is to be left.
     fn directory(&self, config: &Config, lock: Option<Lock>) -> Result<Option<RunDirectory>> {
         if let (Some(directory), Some(lock)) = (&self.resume, lock) {
-            return RunDirectory::resume(directory, lock, self.keep).map(Some);
+            return RunDirectory::open(directory, lock, self.keep).map(Some);
         }
         if self.no_save {
             return Ok(None);

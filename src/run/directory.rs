@@ -74,11 +74,16 @@ fn numbered(name: &str, number: u64) -> PathBuf {
     Path::new(RUNS).join(name)
 }
 
-fn append_to(path: &Path) -> Result<File> {
-    // A replaced run is cut to nothing: that must not happen to a file elsewhere.
-    if path.is_symlink() {
-        return Err(Error::file(path, "is a symbolic link, where a run has its own file; remove it"));
+/// A run writes to files of its own: one elsewhere must not be cut to nothing where a run is replaced.
+fn refuse_link(path: &Path) -> Result<()> {
+    match path.is_symlink() {
+        true => Err(Error::file(path, "is a symbolic link, where a run has its own file; remove it")),
+        false => Ok(()),
     }
+}
+
+fn append_to(path: &Path) -> Result<File> {
+    refuse_link(path)?;
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -97,9 +102,7 @@ impl Lock {
     /// If another process has it, or the file system refuses.
     pub fn take(path: &Path) -> Result<Self> {
         let name = path.join(LOCK);
-        if name.is_symlink() {
-            return Err(Error::file(name, "is a symbolic link, where a run has its own file; remove it"));
-        }
+        refuse_link(&name)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
         let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
         match file.try_lock() {
@@ -199,15 +202,11 @@ impl RunDirectory {
         Self::open(path, lock, keep)
     }
 
-    /// Opens the directory of a run to go on with it.
+    /// Opens the directory of a run that is there, to go on with it.
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn resume(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
-        Self::open(path, lock, keep)
-    }
-
-    fn open(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
+    pub fn open(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints)
             .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
