@@ -9,7 +9,19 @@ struct Slot {
     armed: f32,  // 1 once the mean has exceeded theta
 }
 
-// alpha(n) / alpha0. Numbers of the decays as in config::Decay.
+// sin(pi/2 u) for u in 0 ... 1, by its Taylor series: WGSL lets cos be wrong by 2^-11, and some drivers use that.
+fn sin_quarter(u: f32) -> f32 {
+    let u2 = u * u;
+    var sum = 5.692172922e-8;
+    sum = sum * u2 - 3.598843235e-6;
+    sum = sum * u2 + 1.604411848e-4;
+    sum = sum * u2 - 4.681754135e-3;
+    sum = sum * u2 + 7.969262625e-2;
+    sum = sum * u2 - 6.459640975e-1;
+    return u * (sum * u2 + 1.570796327);
+}
+
+// alpha(n) / alpha0; the cosine, 1/2 (1 + cos(pi n/N)), as sin^2 of what is left of it. Numbers of the decays as in config::Decay.
 fn psi(member: Member, slot: Slot) -> f32 {
     if slot.n == 0.0 {
         return 1.0;
@@ -27,7 +39,8 @@ fn psi(member: Member, slot: Slot) -> f32 {
         return 1.0 - progress;
     }
     if member.decay == 3u {
-        return 0.5 * (1.0 + cos(3.14159265358979 * progress));
+        let s = sin_quarter((ticks - slot.n) / ticks);
+        return s * s;
     }
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }

@@ -173,7 +173,18 @@ impl Slot {
     }
 }
 
-/// α(n)/α0 for the slot as it stands.
+/// sin(½π u) for u in 0 … 1, by its Taylor series: WGSL lets `cos` be wrong by 2⁻¹¹, and some drivers use that.
+fn sin_quarter(u: f32) -> f32 {
+    let u2 = u * u;
+    let mut sum = 5.692_173e-8;
+    for coefficient in [-3.598_843_2e-6, 1.604_411_8e-4, -4.681_754e-3, 7.969_263e-2, -6.459_641e-1, 1.570_796_3] {
+        sum = sum * u2 + coefficient;
+    }
+    u * sum
+}
+
+/// α(n)/α0 for the slot as it stands. The cosine, ½ (1 + cos(π n/N)), is computed as sin² of what is left of it, which does not
+/// cancel to 0 before its end.
 #[must_use]
 pub fn psi(member: &Member, slot: &Slot) -> f32 {
     if slot.n == 0.0 {
@@ -192,7 +203,8 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
         return 1.0 - progress;
     }
     if member.decay == Decay::Cosine as u32 {
-        return 0.5 * (1.0 + (std::f32::consts::PI * progress).cos());
+        let s = sin_quarter((ticks - slot.n) / ticks);
+        return s * s;
     }
     (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
 }

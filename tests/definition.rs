@@ -149,6 +149,21 @@ fn to_end_reaches_zero_at_the_last_tick() {
     }
 }
 
+/// A long fall ends when it should: f32 does not round α to 0, which would freeze the weight, a tick before.
+#[test]
+fn a_long_fall_keeps_its_last_ticks() {
+    let ticks = 100_000;
+    for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
+        let config = Config { decay, ..Config::default() };
+        let member = Member::new(&config, &config, ticks);
+        for n in [1, 50_000, 99_000, 99_990, 99_999] {
+            let (got, want) = (psi::psi(&member, &Slot::latched(1, n)), oracle_psi::decay(&config, n, f64::from(ticks)));
+            let off = (f64::from(got) - want).abs();
+            assert!(off < 2e-7 && off < 0.02 * want, "{decay} at {n}: {got} instead of {want}");
+        }
+    }
+}
+
 /// The crate's ψ, f32 and in closed form, follows the oracle's through random histories of means.
 #[test]
 fn host_psi_follows_the_oracle() {
