@@ -418,6 +418,7 @@ impl Config {
             distort: Distort::None,
             init: None,
             fresh_alpha: false,
+            early_stopping: None,
             ..self.clone()
         }
     }

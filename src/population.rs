@@ -99,6 +99,14 @@ impl Population {
                 fitting.max(1)
             )));
         }
+        let (epochs, per_epoch) = (self.shared().epochs, self.steps_per_epoch());
+        if u64::from(epochs) * u64::from(per_epoch) > u64::from(u32::MAX) {
+            return Err(Error::config(format!(
+                "--epochs {epochs}: of {per_epoch} steps each, and no run can have more than {} steps; use --epochs {} or less",
+                u32::MAX,
+                u32::MAX / per_epoch.max(1)
+            )));
+        }
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 
 use homeostat::config::{Config, Hidden};
 use homeostat::data::{DataSet, Samples};
+use homeostat::error::Error;
 use homeostat::population::Population;
-use homeostat::run::{Checkpoint, Progress, Trace};
+use homeostat::run::{Checkpoint, Progress, Refusal, Trace};
 use homeostat::trainer::Position;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
@@ -12,7 +13,12 @@ use std::sync::Arc;
 
 /// 3-4-2, two steps in each of three epochs.
 fn population(hidden: usize) -> Population {
-    let data = DataSet {
+    with_data(hidden, |_| ())
+}
+
+/// The same, on data changed somehow.
+fn with_data(hidden: usize, change: impl Fn(&mut DataSet)) -> Population {
+    let mut data = DataSet {
         name: "test".into(),
         features: 3,
         classes: 2,
@@ -20,6 +26,7 @@ fn population(hidden: usize) -> Population {
         labels: vec![0, 1, 0, 1],
         test_rows: 0,
     };
+    change(&mut data);
     let config = Config {
         hidden: Hidden(vec![hidden]),
         batch_size: 2,
@@ -48,6 +55,7 @@ fn checkpoint(position: (u32, u32), steps: u32, best: Option<(f64, u32)>) -> Che
             seconds: 1.0,
             best,
             end: None,
+            divergence: None,
         },
         state,
     }
@@ -102,13 +110,13 @@ fn bad_headers() -> Vec<Vec<u8>> {
 fn bad_checkpoints_are_refused() {
     let run = population(4);
     let refusal = |bytes: &[u8], parts: &[&str]| {
-        let message = Checkpoint::decode(Path::new("c.safetensors"), bytes, &run).unwrap_err().to_string();
+        let message = Error::from(Checkpoint::decode(Path::new("c.safetensors"), bytes, &run).unwrap_err()).to_string();
         for part in parts.iter().chain(&["c.safetensors"]) {
             assert!(message.contains(part), "`{part}` is not in `{message}`");
         }
     };
     let good = checkpoint((2, 1), 3, Some((0.5, 1)));
-    let good = bytes(|path| good.write(run.shared(), path));
+    let good = bytes(|path| good.write(run.shared(), run.data.checksum(), path));
     assert_eq!(Checkpoint::decode(Path::new("c"), &good, &run).unwrap().state.steps, 3);
     let with = |change: &Change| changed(&good, change);
     let weights = "layers.0.weights";
@@ -120,13 +128,22 @@ fn bad_checkpoints_are_refused() {
         &["layers.1.slots", "[0]"],
     );
     refusal(&with(&|tensors, _| tensors.get_mut(weights).unwrap().2[5] ^= 1), &["checksum"]);
-    for key in ["progress", "crc32"] {
+    for key in ["config", "data", "progress", "crc32"] {
         refusal(&with(&|_, metadata| drop(metadata.remove(key))), &[key]);
     }
     refusal(&with(&|_, metadata| drop(metadata.insert("progress".into(), "{}".into()))), &["progress"]);
     bad_headers().iter().for_each(|bytes| refusal(bytes, &["not a checkpoint"]));
     let larger = population(5);
-    assert!(Checkpoint::decode(Path::new("c"), &good, &larger).unwrap_err().to_string().contains("another run"));
+    let of_another = |run: &Population, part: &str| match Checkpoint::decode(Path::new("c"), &good, run) {
+        Err(Refusal::Final(error)) => assert!(error.to_string().contains(part), "{error}"),
+        other => panic!("{other:?}"),
+    };
+    of_another(&larger, "hidden");
+    of_another(&with_data(4, |data| data.labels[2] = 1), "other samples");
+    of_another(
+        &with_data(4, |data| data.samples = Samples::F32([vec![0.5; 11], vec![0.25]].concat())),
+        "other samples",
+    );
 }
 
 /// A place outside the run would have rows read that are not there.
@@ -135,7 +152,12 @@ fn a_checkpoint_lies_within_its_run() {
     let run = population(4);
     let decode = |position, steps, best| {
         let checkpoint = checkpoint(position, steps, best);
-        Checkpoint::decode(Path::new("c"), &bytes(|path| checkpoint.write(run.shared(), path)), &run).map(drop)
+        Checkpoint::decode(
+            Path::new("c"),
+            &bytes(|path| checkpoint.write(run.shared(), run.data.checksum(), path)),
+            &run,
+        )
+        .map(drop)
     };
     for (position, steps, best) in
         [((1, 0), 0, None), ((1, 1), 1, None), ((3, 1), 5, Some((0.5, 2))), ((4, 0), 6, Some((0.5, 3)))]
@@ -154,7 +176,7 @@ fn a_checkpoint_lies_within_its_run() {
         ((2, 1), 3, Some((0.5, 2))),
         ((1, 0), 0, Some((0.5, u32::MAX))),
     ] {
-        let message = decode(position, steps, best).unwrap_err().to_string();
+        let message = Error::from(decode(position, steps, best).unwrap_err()).to_string();
         assert!(message.contains("no place in this run"), "{position:?}: {message}");
     }
 }

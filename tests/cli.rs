@@ -334,6 +334,35 @@ fn a_model_and_data_that_do_not_fit_are_refused() {
     assert!(message.contains("--hidden 8"), "{message}");
 }
 
+/// What an unsupervised layer has learned becomes the first layer of a net that classifies.
+#[test]
+fn a_net_goes_on_from_an_unsupervised_layer() {
+    let folder = Folder::new();
+    let (out, next) = (folder.name("bcm"), folder.name("next"));
+    let common = ["train", "--data", "iris", "--device", "cpu", "--epochs", "2", "--quiet"];
+    let bcm = ["--rule", "bcm", "--hidden", "5", "--theta-sliding", "1:10", "--alpha0", "0.001", "--out", &out];
+    succeed(&[&common[..], &bcm].concat());
+    let model = format!("{out}/model.safetensors");
+    let (_, told) = program::both(&[&common[..], &["--init", &model, "--fresh-alpha", "--out", &next]].concat());
+    assert!(told.contains("1 layers of weights, where 2 are trained"), "{told}");
+    let read = |path: &str| homeostat::run::Model::read(Path::new(path)).unwrap();
+    let next = read(&format!("{next}/model.safetensors"));
+    assert_eq!((next.hidden(), next.classes()), (vec![5], 3));
+}
+
+/// How a model was stopped is of no concern to what it answers on other data.
+#[test]
+fn a_model_that_was_stopped_early_is_evaluated_on_other_data() {
+    let folder = Folder::new();
+    let out = folder.name("run");
+    train_iris(&["--val-fraction", "0.2", "--early-stopping", "2", "--out", &out]);
+    let rows = "1,2,3,4,0\n2,3,4,5,1\n3,4,5,6,2\n";
+    let data = format!("csv:{}", folder.write("new.csv", rows));
+    let model = format!("{out}/model.safetensors");
+    succeed(&["eval", &model, "--data", &data, "--test-fraction", "0", "--device", "cpu"]);
+    succeed(&["predict", &model, "--data", &data]);
+}
+
 #[test]
 fn help_and_devices_name_everything() {
     let help = succeed(&["train", "--help"]);

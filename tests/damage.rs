@@ -6,6 +6,7 @@ mod targets;
 
 use flate2::{Compression, write::GzEncoder};
 use homeostat::data::{DataSet, Image};
+use homeostat::error::Error;
 use homeostat::run::{Checkpoint, Model, Progress, Trace, to_json};
 use homeostat::sweep::{Plan, Sweep};
 use homeostat::trainer::Position;
@@ -111,6 +112,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         seconds: 0.5,
         best: Some((0.25, 1)),
         end: None,
+        divergence: None,
     };
     let model = Model::from_state(config, &run.topology, &state).unwrap();
     let record =
@@ -147,7 +149,9 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("model", written(|path| model.write(path))),
         (
             "checkpoint",
-            written(|path| Checkpoint { progress: progress.clone(), state: state.clone() }.write(config, path)),
+            written(|path| {
+                Checkpoint { progress: progress.clone(), state: state.clone() }.write(config, run.data.checksum(), path)
+            }),
         ),
         ("trace", trace.clone()),
         (
@@ -219,7 +223,7 @@ fn seeds_are_read() {
             "npz" => DataSet::from_npz(path, &bytes).map(drop),
             "png" => Image::decode(path, Cursor::new(&bytes)).map(drop),
             "model" => Model::decode(path, &bytes).map(drop),
-            "checkpoint" => Checkpoint::decode(path, &bytes, run).map(drop),
+            "checkpoint" => Checkpoint::decode(path, &bytes, run).map(drop).map_err(Error::from),
             "trace" => Trace::decode(path, &bytes, run.shared(), &run.topology, run.ticks()).map(drop),
             _ => continue,
         };

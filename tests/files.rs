@@ -31,6 +31,9 @@ const TRAIN: [&str; 15] = [
     "--out",
 ];
 
+/// One arm of a sweep of runs as large.
+const SWEPT: &str = "[base]\ndata = \"iris\"\nhidden = [900]\nepochs = 2\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
+
 /// Starts it where 32 blocks – 16 or 32 kB, as the shell counts – are room for metrics, but not for a checkpoint.
 const FULL: &str = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
 
@@ -107,9 +110,7 @@ fn a_full_disk_leaves_the_earlier_checkpoints() {
 #[test]
 fn a_sweep_goes_on_after_a_full_disk() {
     let folder = Folder::new();
-    let base =
-        "seeds = 2\n[base]\ndata = \"iris\"\nhidden = [900]\nepochs = 2\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
-    let (sweep, plan) = (folder.write("s.toml", base), folder.name("s.jsonl"));
+    let (sweep, plan) = (folder.write("s.toml", &format!("seeds = 2\n{SWEPT}")), folder.name("s.jsonl"));
     succeed(&["sweep", "plan", &sweep, "-o", &plan]);
     let run = ["sweep", "run", &plan, "--keep-models"];
     let said = failure(&run, 3, &shell(FULL, &run));
@@ -190,7 +191,7 @@ fn what_is_in_the_way_of_a_checkpoint_is_named() {
     std::fs::create_dir(&next).unwrap();
     let arguments = ["train", "--resume", &folder.name("run"), "--quiet", "--keep", "9"];
     let said = fail(&arguments, 3);
-    assert!(said.contains("000004-00000000.safetensors: cannot be written"), "{said}");
+    assert!(said.contains("000004-00000000.safetensors: cannot be read"), "{said}");
     std::fs::remove_dir(&next).unwrap();
     assert_eq!(contents(&checkpoints), before);
     std::fs::rename(&checkpoints, folder.path("kept")).unwrap();
@@ -207,15 +208,31 @@ fn links_are_not_followed() {
     let folder = Folder::new();
     let precious = folder.write("precious", "precious");
     std::fs::create_dir(folder.path("run")).unwrap();
-    symlink(&precious, folder.path("run/metrics.jsonl")).unwrap();
-    let said = failure(&["train"], 3, &folder.train("run", &["--force"]));
-    assert!(said.contains("metrics.jsonl") && said.contains("symbolic link"), "{said}");
-    std::fs::remove_file(folder.path("run/metrics.jsonl")).unwrap();
-    symlink(&precious, folder.path("run/model.safetensors")).unwrap();
-    symlink(&precious, folder.path("run/result.json")).unwrap();
+    let linked = ["metrics.jsonl", "model.safetensors", "result.json"].map(|name| folder.path("run").join(name));
+    linked.iter().for_each(|path| symlink(&precious, path).unwrap());
     assert!(folder.train("run", &["--force"]).status.success());
-    assert!(!folder.path("run/model.safetensors").is_symlink() && !folder.path("run/result.json").is_symlink());
+    assert!(linked.iter().all(|path| !path.is_symlink()));
     assert_eq!(std::fs::read_to_string(folder.path("precious")).unwrap(), "precious");
+    // What a run appends to.
+    std::fs::remove_file(folder.path("run/result.json")).unwrap();
+    let metrics = folder.path("run/metrics.jsonl");
+    std::fs::rename(&metrics, folder.path("elsewhere")).unwrap();
+    symlink(folder.path("elsewhere"), &metrics).unwrap();
+    let before = std::fs::read(&metrics).unwrap();
+    let resume = ["train", "--resume", &folder.name("run"), "--quiet"];
+    let said = fail(&resume, 3);
+    assert!(said.contains("metrics.jsonl") && said.contains("symbolic link"), "{said}");
+    assert_eq!(std::fs::read(&metrics).unwrap(), before);
+    std::fs::remove_file(&metrics).unwrap();
+    // Nor is a folder elsewhere written to, or emptied.
+    std::fs::remove_dir_all(folder.path("run/checkpoints")).unwrap();
+    std::fs::create_dir(folder.path("others")).unwrap();
+    folder.write("others/000002-00000000.safetensors", "precious");
+    symlink(folder.path("others"), folder.path("run/checkpoints")).unwrap();
+    let said = fail(&resume, 3);
+    assert!(said.contains("checkpoints") && said.contains("symbolic link"), "{said}");
+    assert!(folder.train("run", &["--force"]).status.success());
+    assert_eq!(std::fs::read_to_string(folder.path("others/000002-00000000.safetensors")).unwrap(), "precious");
     // The directory itself may well be one.
     std::fs::create_dir(folder.path("far")).unwrap();
     symlink(folder.path("far"), folder.path("near")).unwrap();
@@ -250,13 +267,39 @@ fn unfinished_files_are_removed() {
     assert!(left.iter().all(|name| !folder.path(name).exists()));
 }
 
+/// What lies in a directory and is not of a run stays; what bears a name that a run needs is replaced only if asked for.
+#[test]
+fn the_files_of_others_stay() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("run")).unwrap();
+    let others = ["run/.notes.tmp", "run/.x.y.z.tmp", "run/notes.txt"];
+    others.iter().for_each(|name| drop(folder.write(name, "mine")));
+    for name in ["trace.safetensors", "train.log", "events.out.tfevents.1.host"] {
+        let file = folder.write(&format!("run/{name}"), "mine");
+        let said = failure(&["train"], 3, &folder.train("run", &[]));
+        assert!(said.contains(name) && said.contains("--force"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+        std::fs::remove_file(file).unwrap();
+    }
+    assert!(folder.train("run", &[]).status.success());
+    assert!(folder.train("run", &["--force"]).status.success());
+    for name in others {
+        assert_eq!(std::fs::read_to_string(folder.path(name)).unwrap(), "mine", "{name}");
+    }
+}
+
 #[test]
 fn nobody_listening_is_no_panic() {
     let folder = Folder::new();
     let quiet = |output: &Output| assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
-    for arguments in
-        [&["data", "list"][..], &["train", "--data", "iris", "--device", "cpu", "--json", "--epochs", "900"]]
-    {
+    let out = folder.name("run");
+    let options = ["train", "--data", "iris", "--device", "cpu", "--json", "--epochs", "300"];
+    let kept = [&options[..], &["--out", &out]].concat();
+    let sweep = folder.write("s.toml", &format!("seeds = 2\n{SWEPT}"));
+    let plan = folder.name("s.jsonl");
+    succeed(&["sweep", "plan", &sweep, "-o", &plan]);
+    let unkept = [&options[..], &["--no-save"]].concat();
+    for arguments in [&["data", "list"][..], &unkept, &kept, &["sweep", "run", &plan, "--json"]] {
         let mut child =
             Command::new(PROGRAM).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
@@ -264,6 +307,9 @@ fn nobody_listening_is_no_panic() {
         quiet(&output);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
+    // What is kept in files is brought to its end.
+    assert!(folder.path("run/result.json").is_file());
+    succeed(&["sweep", "status", &plan]);
     if Path::new("/dev/full").exists() {
         let list = ["data", "list"];
         let said = failure(&list, 3, &shell("exec \"$0\" \"$@\" > /dev/full", &list));

@@ -281,7 +281,7 @@ fn a_decided_end_is_kept() {
     let population = Population::new(vec![config.clone()], data, None).unwrap();
     let mut checkpoint = Checkpoint::read(&kept[2], &population).unwrap();
     checkpoint.progress.end = Some(5);
-    checkpoint.write(&config, &kept[2]).unwrap();
+    checkpoint.write(&config, population.data.checksum(), &kept[2]).unwrap();
     succeed(&["train", "--resume", &out, "--quiet"]);
     assert_eq!(metrics(&folder.path("run")).len(), 5);
 }
@@ -300,6 +300,77 @@ fn a_damaged_checkpoint_pushes_no_other_out() {
     assert!(told.contains("1000000-00000000.safetensors") && told.contains("taking an earlier state"), "{told}");
     let left = checkpoints(&run);
     assert!(left.len() == 2 && left[0] > kept[0] && left[1] == "1000000-00000000.damaged", "{left:?}");
+}
+
+/// A run that goes on with other samples or settings would be neither of the two.
+#[test]
+fn what_a_run_began_with_is_not_exchanged() {
+    let folder = Folder::new();
+    let (out, run) = (folder.name("run"), folder.path("run"));
+    succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out])));
+    let weights = || {
+        let model = homeostat::run::Model::read(&run.join("model.safetensors")).unwrap();
+        model.layers.into_iter().map(|layer| layer.weights).collect::<Vec<_>>()
+    };
+    let whole = weights();
+    std::fs::remove_file(run.join("result.json")).unwrap();
+    std::fs::remove_file(run.join("checkpoints").join(checkpoints(&run).pop().unwrap())).unwrap();
+    let before = copied(&folder, "run");
+    let resume = ["train", "--resume", &out, "--quiet"];
+    for (file, from, to, part) in [
+        ("data.csv", ".5", ".6", "other samples"),
+        ("run/config.toml", "seed = 0", "seed = 2", "seed = 0, and config.toml says 2"),
+    ] {
+        let text = std::fs::read_to_string(folder.path(file)).unwrap();
+        assert!(text.contains(from), "{file}");
+        folder.write(file, &text.replacen(from, to, 1));
+        let said = fail(&resume, 3);
+        assert!(said.contains(part) && said.contains("--out"), "{said}");
+        folder.write(file, &text);
+        assert_eq!(copied(&folder, "run"), before, "nothing is touched");
+    }
+    // Where the data lie is no part of what they are, nor is the device.
+    std::fs::rename(folder.path("data.csv"), folder.path("moved.csv")).unwrap();
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    folder.write("run/config.toml", &config.replace("data.csv", "moved.csv"));
+    succeed(&resume);
+    assert!(weights() == whole);
+}
+
+/// All files of a directory, without the lock.
+fn copied(folder: &Folder, name: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut paths = vec![folder.path(name)];
+    let mut files = vec![];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if !path.ends_with(".lock") {
+            files.push((path.clone(), std::fs::read(path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// One line that the disk has spoilt costs no other.
+#[test]
+fn a_damaged_line_of_metrics_leaves_the_others() {
+    let folder = Folder::new();
+    let (out, run) = (folder.name("run"), folder.path("run"));
+    succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out, "--epochs", "5"])));
+    let (whole, rows) = (metrics(&run), table(&run));
+    std::fs::remove_file(run.join("result.json")).unwrap();
+    for file in ["metrics.jsonl", "metrics.csv"] {
+        let text = std::fs::read_to_string(run.join(file)).unwrap();
+        let mut lines: Vec<Vec<u8>> = text.lines().map(|line| format!("{line}\n").into_bytes()).collect();
+        let damaged = if file.ends_with("csv") { 2 } else { 1 };
+        lines[damaged][0] = 0xff;
+        std::fs::write(run.join(file), lines.concat()).unwrap();
+    }
+    let (_, told) = both(&["train", "--resume", &out, "--quiet"]);
+    assert!(told.contains("the metrics of 1 epochs are damaged or lost"), "{told}");
+    assert_eq!(without_times(metrics(&run)), without_times([&whole[..1], &whole[2..]].concat()));
+    assert_eq!(table(&run), [&rows[..2], &rows[3..]].concat());
 }
 
 /// Runs are kept by default: under the data set's name or a given one, each in a directory of its own.

@@ -131,10 +131,11 @@ fn through_a_file(folder: &Path, population: &Population, position: Position, st
         seconds: 1.0,
         best: None,
         end: None,
+        divergence: None,
     };
     let path = folder.join("checkpoint.safetensors");
     let checkpoint = Checkpoint { progress, state: state.clone() };
-    checkpoint.write(population.shared(), &path).unwrap();
+    checkpoint.write(population.shared(), population.data.checksum(), &path).unwrap();
     assert!(Checkpoint::read(&path, population).unwrap() == checkpoint);
     Checkpoint::read(&path, population).unwrap().state
 }

@@ -33,7 +33,7 @@ const NAMED: [(&str, &[usize], usize); 4] = [
 const MAX_ROWS: usize = 60_000;
 /// Features of all rows at most; a row of noise is as good as another.
 const MAX_FEATURES: usize = 60_000 * 784;
-/// Epochs of the nominal run. So many that α, which may fall to the run's end, stays near α0: frozen weights would let an
+/// Epochs of the nominal run, unless it had too many steps. So many that α, which may fall to the run's end, stays near α0: frozen weights would let an
 /// engine skip work that is to be measured.
 const EPOCHS: u32 = 1_000_000;
 
@@ -86,7 +86,7 @@ impl Workload {
             no_autotune: settings.no_autotune,
             alpha0: 0.1,
             theta: Some(0.6),
-            epochs: EPOCHS,
+            epochs: EPOCHS.min(u32::MAX / (rows / self.batch_size) as u32),
             batch_size: self.batch_size,
             train_metrics: TrainMetrics::Running,
             ..Config::default()

@@ -74,7 +74,7 @@ enum Command {
 }
 
 /// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
-/// a reader of stdout that has gone away (quietly, with success).
+/// a reader of stdout that has gone away, where nothing is kept in files (quietly, with success).
 ///
 /// # Errors
 /// Whatever the command fails with; [`Error::exit_code`] has the exit code.
@@ -115,10 +115,28 @@ pub fn command() -> clap::Command {
 
 /// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.
 fn say(line: impl Display) -> Result<()> {
+    match print(line)? {
+        Heard::Yes => Ok(()),
+        Heard::No => std::process::exit(0),
+    }
+}
+
+/// Prints a line about work whose outcome is kept in files: that nobody reads it any more is no reason to stop.
+fn say_on(line: impl Display) -> Result<()> {
+    print(line).map(drop)
+}
+
+/// Whether there is still somebody who reads stdout.
+enum Heard {
+    Yes,
+    No,
+}
+
+fn print(line: impl Display) -> Result<Heard> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Ok(()) => Ok(Heard::Yes),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(Heard::No),
         Err(e) => Err(Error::file("standard output", e)),
     }
 }

@@ -169,7 +169,9 @@ impl Predict {
             _ => {}
         }
         let fraction = config.test_fraction.filter(|_| data.test_rows == 0);
-        let split = Split::new(data, fraction, config.seed)?.hold_out(data, config.val_fraction, config.seed)?;
+        // How other data was split says nothing about this.
+        let val_fraction = if is_new { 0.0 } else { config.val_fraction };
+        let split = Split::new(data, fraction, config.seed)?.hold_out(data, val_fraction, config.seed)?;
         let (rows, what, remedy) = match self.split {
             Some(Part::Train) => return Ok(split.train),
             Some(Part::Validation) => (split.validation, "validation", "--val-fraction"),

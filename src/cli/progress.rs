@@ -1,6 +1,6 @@
 //! What a person sees of a run: a table with one line per epoch, and a bar on stderr where that is a terminal.
 
-use super::{percent, say, tell};
+use super::{percent, say, say_on, tell};
 use crate::error::Result;
 use crate::population::Population;
 use crate::trainer::{EpochMetrics, Position};
@@ -16,6 +16,8 @@ pub struct Progress {
     quiet: bool,
     /// The table goes to stderr, because stdout carries JSON.
     to_stderr: bool,
+    /// The run is kept in files, so that it goes on also where nobody reads the table.
+    kept: bool,
     steps_per_epoch: u32,
     epochs: u32,
     columns: Columns,
@@ -31,8 +33,8 @@ struct Columns {
 }
 
 impl Progress {
-    /// Nothing is shown if `quiet`; `to_stderr` keeps stdout clean.
-    pub fn new(population: &Population, quiet: bool, to_stderr: bool) -> Self {
+    /// Nothing is shown if `quiet`; `to_stderr` keeps stdout clean; a run that is `kept` in files goes on where nobody reads.
+    pub fn new(population: &Population, quiet: bool, to_stderr: bool, kept: bool) -> Self {
         let (steps_per_epoch, epochs) = (population.steps_per_epoch(), population.shared().epochs);
         let bar = if quiet || !std::io::stderr().is_terminal() {
             ProgressBar::hidden()
@@ -49,7 +51,7 @@ impl Progress {
             validation: population.validation_rows() > 0,
             test: population.test_rows() > 0 && population.shared().test_every > 0,
         };
-        Self { bar, quiet, to_stderr, steps_per_epoch, epochs, columns, headed: false }
+        Self { bar, quiet, to_stderr, kept, steps_per_epoch, epochs, columns, headed: false }
     }
 
     /// Moves the bar.
@@ -82,11 +84,12 @@ impl Progress {
 
     fn line(&self, text: &str) -> Result<()> {
         self.bar.suspend(|| {
-            if self.to_stderr {
-                tell(text);
-                return Ok(());
+            match (self.to_stderr, self.kept) {
+                (true, _) => tell(text),
+                (false, true) => say_on(text)?,
+                (false, false) => say(text)?,
             }
-            say(text)
+            Ok(())
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::progress::thousands;
 use super::signals::interrupt_flag;
-use super::{say, tell};
+use super::{say, say_on, tell};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
@@ -284,7 +284,7 @@ impl Watcher for Follower {
     }
 
     fn finished(&mut self, record: &RunRecord) -> Result<()> {
-        if self.json { say(to_json(record)?) } else { Ok(()) }
+        if self.json { say_on(to_json(record)?) } else { Ok(()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::data::Place;
 use super::progress::Progress;
 use super::signals::interrupt_flag;
-use super::{dry_run, percent, say, tell};
+use super::{dry_run, percent, say, say_on, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -113,7 +113,7 @@ impl Train {
         } else {
             config.init_scheme = Some(config.resolved_init_scheme());
         }
-        let classes = model.as_ref().map(Model::classes);
+        let classes = model.as_ref().and_then(Model::least_outputs);
         let population = Arc::new(Population::new(vec![config.clone()], data, classes)?);
         if self.dry_run {
             return dry_run::show(&population, &choice, self.destination(&config).as_deref(), self.json);
@@ -123,6 +123,14 @@ impl Train {
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);
             model.apply_rates(&config, &mut state[0])?;
+            let (has, needs) = (model.layers.len(), population.topology.layers());
+            if has != needs && self.resume.is_none() {
+                tell(format_args!(
+                    "note: {}: {has} layers of weights, where {needs} are trained; {}",
+                    model.path.display(),
+                    if has < needs { "the others begin anew" } else { "the others are left out" }
+                ));
+            }
             if model.gives_rates(&config) && self.resume.is_none() {
                 let what = if model.is_frozen() {
                     "every α is 0, so nothing will learn"
@@ -135,7 +143,10 @@ impl Train {
                 ));
             }
         }
-        let checkpoint = self.resume.as_deref().and_then(|directory| newest_checkpoint(directory, &population));
+        let checkpoint = match &self.resume {
+            Some(directory) => newest_checkpoint(directory, &population)?,
+            None => None,
+        };
         if let Some(checkpoint) = &checkpoint {
             state[0].clone_from(&checkpoint.state);
         }
@@ -156,32 +167,45 @@ impl Train {
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device))?;
             directory.log_start(position, &device);
+            if let Some(reason) = directory.missing_lock() {
+                tell(format_args!(
+                    "note: {}: cannot be locked ({reason}); take care that no other process writes to it",
+                    directory.path().display()
+                ));
+            }
             if self.resume.is_some() {
-                last = directory.rewind(position)?;
+                let missing;
+                (last, missing) = directory.rewind(position)?;
+                if missing > 0 {
+                    tell(format_args!("note: the metrics of {missing} epochs are damaged or lost, and left out"));
+                }
+                last = last.filter(|metrics| metrics.epoch + 1 == position.epoch);
             }
         }
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, interrupt);
         // The end was decided before the run was stopped, while one more epoch was under way.
         let end = progress.as_ref().and_then(|progress| progress.end).or_else(|| {
             let ((_, best), patience) = (progress.as_ref()?.best?, config.early_stopping?);
-            (position.epoch > best + patience).then_some(best + patience + 1)
+            let end = best.saturating_add(patience);
+            (position.epoch > end).then_some(end.saturating_add(1))
         });
         if let Some(end) = end {
             trainer.end_after(end);
         }
         let mut follower = Follower {
-            progress: Progress::new(&population, self.quiet, self.json),
+            progress: Progress::new(&population, self.quiet, self.json, directory.is_some()),
             json: self.json,
             last,
             best: progress.as_ref().and_then(|progress| progress.best),
             end,
-            seconds_before: progress.map_or(0.0, |progress| progress.seconds),
+            seconds_before: progress.as_ref().map_or(0.0, |progress| progress.seconds),
             started,
             every: if directory.is_some() { self.checkpoint_every } else { CheckpointEvery::Never },
             kept_at: position,
             held: None,
             on_divergence: self.on_divergence,
-            divergence: None,
+            divergence: progress.as_ref().and_then(|progress| progress.divergence),
+            data: if directory.is_some() { population.data.checksum() } else { 0 },
             directory,
             population: Arc::clone(&population),
         };
@@ -203,7 +227,7 @@ impl Train {
         outcome?;
 
         let Follower { directory, last, divergence, .. } = follower;
-        let last = last.ok_or_else(|| Error::Run("no epoch was trained".into()))?;
+        let last = last.ok_or_else(|| Error::Run("the metrics of the last epoch are lost".into()))?;
         let saved = directory
             .as_ref()
             .map_or_else(|| "not saved".to_owned(), |directory| format!("saved in {}", directory.path().display()));
@@ -283,8 +307,8 @@ impl Train {
 }
 
 /// The newest checkpoint of a run that is whole; what is wrong with newer ones is told.
-fn newest_checkpoint(directory: &Path, population: &Population) -> Option<Checkpoint> {
-    let (checkpoint, damaged) = RunDirectory::latest_checkpoint(directory, population);
+fn newest_checkpoint(directory: &Path, population: &Population) -> Result<Option<Checkpoint>> {
+    let (checkpoint, damaged) = RunDirectory::latest_checkpoint(directory, population)?;
     for error in damaged {
         tell(format_args!("note: {error}; taking an earlier state"));
     }
@@ -293,9 +317,9 @@ fn newest_checkpoint(directory: &Path, population: &Population) -> Option<Checkp
             let Position { epoch, batch } = checkpoint.progress.position;
             tell(format_args!("going on with epoch {epoch}, batch {batch}"));
         }
-        None => tell("note: there is no checkpoint; starting from the beginning"),
+        None => tell("note: there is no checkpoint to go on from; starting from the beginning"),
     }
-    checkpoint
+    Ok(checkpoint)
 }
 
 /// `environment.json`: what a run was made on.
@@ -340,6 +364,8 @@ struct Follower {
     best: Option<(f64, u32)>,
     /// The last epoch, once early stopping has decided on it.
     end: Option<u32>,
+    /// Checksum of the data set, for the checkpoints.
+    data: u32,
     seconds_before: f64,
     started: Instant,
     every: CheckpointEvery,
@@ -382,8 +408,9 @@ impl Follower {
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
             best: self.best,
             end: self.end,
+            divergence: self.divergence,
         };
-        directory.save_checkpoint(self.population.shared(), run, state)?;
+        directory.save_checkpoint(self.population.shared(), self.data, run, state)?;
         self.kept_at = position;
         Ok(())
     }
@@ -458,11 +485,13 @@ impl Observer for Follower {
         }
         self.progress.epoch(metrics)?;
         if self.json {
-            say(to_json(metrics)?)?;
+            let line = to_json(metrics)?;
+            if self.directory.is_some() { say_on(line)? } else { say(line)? }
         }
         self.last = Some(metrics.clone());
         let held = self.held.take();
-        if let Some(error) = metrics.val_error
+        let is_judged = !self.population.shared().rule.is_unsupervised();
+        if let Some(error) = metrics.val_error.filter(|_| is_judged)
             && self.best.is_none_or(|(lowest, _)| error < lowest)
         {
             self.best = Some((error, metrics.epoch));
@@ -488,7 +517,8 @@ impl Observer for Follower {
     }
 
     fn diverged(&mut self, _: usize, divergence: Divergence) -> ControlFlow<()> {
-        self.divergence = Some(divergence);
+        // A run that went on after an earlier one keeps that.
+        self.divergence.get_or_insert(divergence);
         if self.on_divergence == OnDivergence::Stop {
             return ControlFlow::Break(());
         }

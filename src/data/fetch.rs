@@ -7,7 +7,7 @@
 use super::catalogue::Files;
 use super::sums::{self, Sums};
 use crate::error::{Error, Result};
-use crate::run::{to_json, write_atomic};
+use crate::run::{refuse_link, to_json, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -410,6 +410,7 @@ impl Part {
     /// the end.
     fn open(&self, url: &str, resumed: Option<(u64, Begun)>, headers: &HeaderMap) -> Result<(File, u64, Option<u64>)> {
         let failed = |e: std::io::Error| Error::file(&self.data, format!("cannot be written: {e}"));
+        refuse_link(&self.data)?;
         if let Some((length, begun)) = resumed {
             let mut file = File::options().write(true).open(&self.data).map_err(failed)?;
             file.seek(SeekFrom::Start(length)).map_err(failed)?;

@@ -58,6 +58,21 @@ pub struct DataSet {
 }
 
 impl DataSet {
+    /// CRC-32 of shape, samples and labels: tells whether a run goes on with what it began with.
+    #[must_use]
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        for number in [self.features, self.classes, self.test_rows] {
+            checksum.update(&(number as u64).to_le_bytes());
+        }
+        match &self.samples {
+            Samples::U8(bytes) => checksum.update(bytes),
+            Samples::F32(values) => checksum.update(bytemuck::cast_slice(values)),
+        }
+        checksum.update(bytemuck::cast_slice(&self.labels));
+        checksum.finalize()
+    }
+
     /// Opens a set by name – of the [`catalogue`], or of a folder of IDX files – or `idx:DIR`, `csv:FILE`, `npz:FILE`.
     /// Folders are searched for where [`Search::new`] says.
     ///

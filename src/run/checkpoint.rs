@@ -3,14 +3,14 @@
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
 //! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::population::LayerState`]; then `running` F64
-//! [entries, 3], see [`RunningScore`]. Metadata `config`, `progress` and `crc32`, that of the progress and of all tensors in
-//! the order above.
+//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set), `progress`, and `crc32`, that of
+//! these three and of all tensors by name.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::population::{LayerState, MemberState, Population, RunningScore};
 use crate::psi::Slot;
-use crate::trainer::Position;
+use crate::trainer::{Divergence, Position};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -18,6 +18,11 @@ use std::path::Path;
 
 /// Name of the tensor of running sums.
 const RUNNING: &str = "running";
+/// Keys of the metadata.
+const CONFIG: &str = "config";
+const DATA: &str = "data";
+const PROGRESS: &str = "progress";
+const CHECKSUM: &str = "crc32";
 
 /// Where a run stands beside its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +42,24 @@ pub struct Progress {
     /// The last epoch, once early stopping has decided on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u32>,
+    /// Where the run stopped being finite, if it did and trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+}
+
+/// Why a file is no state to go on from.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is damaged; an earlier one may serve.
+    Damaged(Error),
+    /// It cannot be read, or is whole but of other settings or data; an earlier one would be no better.
+    Final(Error),
+}
+
+impl From<Refusal> for Error {
+    fn from((Refusal::Damaged(error) | Refusal::Final(error)): Refusal) -> Self {
+        error
+    }
 }
 
 /// A state that a run can go on from.
@@ -74,55 +97,95 @@ fn arrays(layer: &LayerState) -> [(&'static str, &[f32]); 6] {
     ]
 }
 
+/// The checksum of a checkpoint with this metadata and these tensors, in whatever order they come.
+fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>) -> String {
+    tensors.sort_unstable();
+    let mut checksum = crc32fast::Hasher::new();
+    [CONFIG, DATA, PROGRESS]
+        .iter()
+        .filter_map(|key| metadata.get(*key))
+        .for_each(|text| checksum.update(text.as_bytes()));
+    for (name, content) in tensors {
+        checksum.update(name.as_bytes());
+        checksum.update(content);
+    }
+    format!("{:08x}", checksum.finalize())
+}
+
+/// Refuses a state of other settings, or that learned from other data. Where the run's files and its device are may change.
+fn belongs(config: &Config, data: &str, population: &Population) -> std::result::Result<(), String> {
+    let essence = |config: &Config| {
+        let mut table = config.to_table();
+        ["device", "no-autotune", "data", "init", "trace"].iter().for_each(|key| drop(table.remove(*key)));
+        table
+    };
+    let (then, now) = (essence(config), essence(population.shared()));
+    if let Some(key) = then.keys().chain(now.keys()).find(|key| then.get(*key) != now.get(*key)) {
+        let value = |table: &toml::Table| table.get(key).map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        return Err(format!(
+            "belongs to another run: it was made with {key} = {}, and config.toml says {}; put that back as it was, or train \
+             anew with another --out",
+            value(&then),
+            value(&now)
+        ));
+    }
+    if data != format!("{:08x}", population.data.checksum()) {
+        return Err(format!(
+            "was trained on other samples than {} holds now; put them back as they were, or train anew with another --out",
+            population.shared().data
+        ));
+    }
+    Ok(())
+}
+
 impl Checkpoint {
-    /// Writes the file, whole or not at all.
+    /// Writes the file, whole or not at all; `data` is the [checksum](crate::data::DataSet::checksum) of the data set.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write(&self, config: &Config, path: &Path) -> Result<()> {
+    pub fn write(&self, config: &Config, data: u32, path: &Path) -> Result<()> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
-        let progress = super::to_json(&self.progress)?;
-        let mut checksum = crc32fast::Hasher::new();
-        checksum.update(progress.as_bytes());
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![];
         for (l, layer) in self.state.layers.iter().enumerate() {
             for (name, values) in arrays(layer) {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                checksum.update(&bytes);
                 tensors.push((format!("layers.{l}.{name}"), Dtype::F32, vec![values.len()], bytes));
             }
         }
         let sums = &self.state.running.sums;
         let bytes: Vec<u8> = sums.as_flattened().iter().flat_map(|value| value.to_le_bytes()).collect();
-        checksum.update(&bytes);
         tensors.push((RUNNING.to_owned(), Dtype::F64, vec![sums.len(), 3], bytes));
         let views = tensors
             .iter()
             .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let metadata = HashMap::from([
-            ("config".to_owned(), super::to_json(config)?),
-            ("progress".to_owned(), progress),
-            ("crc32".to_owned(), format!("{:08x}", checksum.finalize())),
+        let mut metadata = HashMap::from([
+            (CONFIG.to_owned(), super::to_json(config)?),
+            (DATA.to_owned(), format!("{data:08x}")),
+            (PROGRESS.to_owned(), super::to_json(&self.progress)?),
         ]);
+        let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
+        metadata.insert(CHECKSUM.to_owned(), checksum);
         super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.
     ///
     /// # Errors
-    /// If the file is damaged, or belongs to a run of another shape or length.
-    pub fn read(path: &Path, population: &Population) -> Result<Self> {
-        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?, population)
+    /// As [`Self::decode`], and if it cannot be read.
+    pub fn read(path: &Path, population: &Population) -> std::result::Result<Self, Refusal> {
+        let content = std::fs::read(path);
+        let content = content.map_err(|e| Refusal::Final(Error::file(path, format!("cannot be read: {e}"))))?;
+        Self::decode(path, &content, population)
     }
 
     /// Checks and decodes what the file at `path` holds.
     ///
     /// # Errors
-    /// As [`Self::read`].
-    pub fn decode(path: &Path, content: &[u8], population: &Population) -> Result<Self> {
-        let wrong = |reason: String| Error::file(path, reason);
+    /// If it is damaged, or belongs to a run of other settings or data.
+    pub fn decode(path: &Path, content: &[u8], population: &Population) -> std::result::Result<Self, Refusal> {
+        let wrong = |reason: String| Refusal::Damaged(Error::file(path, reason));
         let damaged = |e: safetensors::SafeTensorError| wrong(format!("not a checkpoint: {e}"));
         let file = SafeTensors::deserialize(content).map_err(damaged)?;
         let (_, header) = SafeTensors::read_metadata(content).map_err(damaged)?;
@@ -130,13 +193,20 @@ impl Checkpoint {
             let values = header.metadata().as_ref().and_then(|values| values.get(key));
             values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata `{key}`")))
         };
-        let progress: Progress = serde_json::from_str(metadata("progress")?)
-            .map_err(|e| wrong(format!("its metadata `progress` cannot be read: {e}")))?;
-        if !progress.lies_in(population) {
-            return Err(wrong(format!("its metadata `progress` is no place in this run: {}", metadata("progress")?)));
+        let unreadable = |key: &str, e: serde_json::Error| wrong(format!("its metadata `{key}` cannot be read: {e}"));
+        let progress: Progress = serde_json::from_str(metadata(PROGRESS)?).map_err(|e| unreadable(PROGRESS, e))?;
+        let config: Config = serde_json::from_str(metadata(CONFIG)?).map_err(|e| unreadable(CONFIG, e))?;
+        let tensors = file.tensors();
+        let contents = tensors.iter().map(|(name, view)| (&**name, view.data())).collect();
+        let found = header.metadata().as_ref().map_or(String::new(), |all| checksum(all, contents));
+        let is_whole = *metadata(CHECKSUM)? == found;
+        let belongs = belongs(&config, metadata(DATA)?, population);
+        if is_whole {
+            belongs.map_err(|reason| Refusal::Final(Error::file(path, reason)))?;
         }
-        let mut checksum = crc32fast::Hasher::new();
-        checksum.update(metadata("progress")?.as_bytes());
+        if !progress.lies_in(population) {
+            return Err(wrong(format!("its metadata `progress` is no place in this run: {}", metadata(PROGRESS)?)));
+        }
         let mut layers = vec![];
         for (l, shape) in population.initial_state()[0].layers.iter().enumerate() {
             let mut values = vec![];
@@ -145,13 +215,12 @@ impl Checkpoint {
                 let tensor = file.tensor(&name).map_err(|_| wrong(format!("tensor {name} is missing")))?;
                 if tensor.dtype() != Dtype::F32 || tensor.shape() != [expected.len()] {
                     return Err(wrong(format!(
-                        "tensor {name} has type {:?} and shape {:?}, expected F32 [{}]: it belongs to another run",
+                        "tensor {name} has type {:?} and shape {:?}, expected F32 [{}]",
                         tensor.dtype(),
                         tensor.shape(),
                         expected.len()
                     )));
                 }
-                checksum.update(tensor.data());
                 let (words, _) = tensor.data().as_chunks::<4>();
                 values.push(words.iter().map(|word| f32::from_le_bytes(*word)).collect::<Vec<f32>>());
             }
@@ -166,7 +235,6 @@ impl Checkpoint {
             });
         }
         let tensor = file.tensor(RUNNING).map_err(|_| wrong(format!("tensor {RUNNING} is missing")))?;
-        checksum.update(tensor.data());
         let sums = match (tensor.dtype(), tensor.shape()) {
             (Dtype::F64, [_, 3]) => tensor.data().as_chunks::<8>().0.as_chunks::<3>().0.iter(),
             (dtype, shape) => {
@@ -176,8 +244,7 @@ impl Checkpoint {
             }
         };
         let sums = sums.map(|sums| sums.map(f64::from_le_bytes)).collect();
-        let found = format!("{:08x}", checksum.finalize());
-        if *metadata("crc32")? != found {
+        if !is_whole {
             return Err(wrong("is damaged: its checksum does not fit its contents".into()));
         }
         let Progress { steps, samples_since_tick, running_samples, .. } = progress;

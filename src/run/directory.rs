@@ -11,15 +11,16 @@
 //! model.safetensors     the trained network
 //! trace.safetensors     trigger times of ψ
 //! result.json           the outcome; written last
+//! .lock                 locked while a process writes here
 //! ```
 //!
 //! Metrics, events and the log grow line by line while the run goes on; all else appears whole or not at all. A process
 //! that dies may leave a part of a last line, which a resumption drops.
 
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::{Checkpoint, Progress, Refusal};
 use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
-use super::{Model, RunResult, remove_unfinished, to_json, write_atomic};
+use super::{Model, RunResult, refuse_link, remove_unfinished, to_json, write_atomic};
 use crate::config::{Config, Rule};
 use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ pub struct RunDirectory {
     log: File,
     events: Events,
     keep: usize,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// `NAME-HASH`, with the hash of the settings. Without a name it is the data set's, which for `csv:some/digits.csv` is
@@ -74,15 +75,8 @@ fn numbered(name: &str, number: u64) -> PathBuf {
     Path::new(RUNS).join(name)
 }
 
-/// A run writes to files of its own: one elsewhere must not be cut to nothing where a run is replaced.
-fn refuse_link(path: &Path) -> Result<()> {
-    match path.is_symlink() {
-        true => Err(Error::file(path, "is a symbolic link, where a run has its own file; remove it")),
-        false => Ok(()),
-    }
-}
-
-fn append_to(path: &Path) -> Result<File> {
+/// Opens a file of the run to be added to, and creates it where there is none.
+pub(super) fn append_to(path: &Path) -> Result<File> {
     refuse_link(path)?;
     OpenOptions::new()
         .create(true)
@@ -93,7 +87,11 @@ fn append_to(path: &Path) -> Result<File> {
 
 /// The right to write to a run's directory, for as long as it is kept.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "closed when it is dropped, which unlocks it")] File);
+pub struct Lock {
+    _file: File,
+    /// Why there is no lock, where the file system has none: a run there goes on all the same.
+    missing: Option<String>,
+}
 
 impl Lock {
     /// Takes it, in a file of its own: on Windows a locked file cannot be read, and one that is open for appending not locked.
@@ -106,12 +104,11 @@ impl Lock {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
         let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => Ok(Self { _file: file, missing: None }),
             Err(fs::TryLockError::WouldBlock) => {
                 Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
             }
-            // Some network file systems have no locks; a run there must go on all the same.
-            Err(fs::TryLockError::Error(_)) => Ok(Self(file)),
+            Err(fs::TryLockError::Error(e)) => Ok(Self { _file: file, missing: Some(e.to_string()) }),
         }
     }
 }
@@ -132,15 +129,16 @@ impl RunDirectory {
         if path.exists() && !path.is_dir() {
             return Err(Error::file(path, "--out needs a directory, and this is a file"));
         }
-        let names = [CONFIG, METRICS, MODEL, RESULT, CHECKPOINTS];
-        let taken: Vec<&str> = names.into_iter().filter(|name| path.join(name).exists()).collect();
+        let mut taken: Vec<String> = names(path).into_iter().filter(|name| name != LOCK).collect();
         if taken.is_empty() || force {
             return Ok(());
         }
+        taken.sort_unstable();
+        let what = if path.join(CONFIG).exists() { "a run" } else { "files of such names" };
         Err(Error::file(
             path,
             format!(
-                "already holds a run ({}); give another --out, --force to replace it, or --resume to go on with it",
+                "already holds {what} ({}); give another --out, --force to replace them, or --resume to go on with a run",
                 taken.join(", ")
             ),
         ))
@@ -208,6 +206,7 @@ impl RunDirectory {
     /// If the file system refuses.
     pub fn open(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
         let checkpoints = path.join(CHECKPOINTS);
+        refuse_link(&checkpoints)?;
         fs::create_dir_all(&checkpoints)
             .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
         [path, &checkpoints].into_iter().for_each(remove_unfinished);
@@ -218,7 +217,7 @@ impl RunDirectory {
             events: Events::create(path)?,
             path: path.to_owned(),
             keep: keep.max(1),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -227,13 +226,13 @@ impl RunDirectory {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(file, e)),
             _ => Ok(()),
         };
-        for name in [RESULT, MODEL, TRACE, BEST, TABLE, LOG, ENVIRONMENT] {
-            gone(fs::remove_file(path.join(name)), path.join(name))?;
-        }
-        gone(fs::remove_dir_all(path.join(CHECKPOINTS)), path.join(CHECKPOINTS))?;
-        for entry in fs::read_dir(path).map_err(|e| Error::file(path, e))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(EVENTS) {
-                gone(fs::remove_file(entry.path()), entry.path())?;
+        for name in names(path) {
+            let file = path.join(&name);
+            match name.as_str() {
+                // It is held.
+                LOCK => {}
+                CHECKPOINTS if !file.is_symlink() => gone(fs::remove_dir_all(&file), file)?,
+                _ => gone(fs::remove_file(&file), file)?,
             }
         }
         Ok(())
@@ -264,6 +263,12 @@ impl RunDirectory {
     #[must_use]
     pub fn is_finished(path: &Path) -> bool {
         path.join(RESULT).exists()
+    }
+
+    /// Why no other process is kept from writing here, where that is so.
+    #[must_use]
+    pub fn missing_lock(&self) -> Option<&str> {
+        self.lock.missing.as_deref()
     }
 
     /// The directory.
@@ -328,11 +333,11 @@ impl RunDirectory {
     }
 
     /// Keeps the metrics before the epoch of `position`, of which it returns the last, and cuts off the others, which are about to be made
-    /// again, and what a dying process left of a line. Files are cut, never written anew, so that dying again loses nothing.
+    /// again, and what a dying process left of a line; says how many lines before are damaged, which are left out.
     ///
     /// # Errors
     /// If they cannot be read or written.
-    pub fn rewind(&mut self, position: Position) -> Result<Option<EpochMetrics>> {
+    pub fn rewind(&mut self, position: Position) -> Result<(Option<EpochMetrics>, usize)> {
         for path in checkpoints(&self.path) {
             if path.is_file() && place(&path) > Some((u64::from(position.epoch), u64::from(position.batch))) {
                 // It is damaged, or it would have been taken; counted as the newest it would have new ones removed.
@@ -342,26 +347,36 @@ impl RunDirectory {
         let epoch = position.epoch;
         let of_line = |line: &str| serde_json::from_str::<EpochMetrics>(line).ok().filter(|line| line.epoch < epoch);
         let mut kept = cut(&self.path.join(METRICS), of_line)?;
-        let header = |row: &str| row.starts_with("epoch,");
-        let before =
-            |row: &str| row.split(',').next().and_then(|cell| cell.parse().ok()).is_some_and(|of: u32| of < epoch);
-        let rows = cut(&self.path.join(TABLE), |row| (header(row) || before(row)).then_some(()))?;
+        let missing = (epoch as usize - 1).saturating_sub(kept.len());
+        // The header counts as the row of epoch 0.
+        let of_row = |row: &str| match row.split_once(',')?.0 {
+            "epoch" => Some(0),
+            cell => cell.parse().ok().filter(|&of: &u32| of < epoch),
+        };
+        let mut rows = cut(&self.path.join(TABLE), of_row)?;
+        if !rows.iter().copied().eq(0..rows.len() as u32) {
+            shorten(&self.path.join(TABLE), 0)?;
+            rows.clear();
+        }
+        // Either may have been written anew.
+        (self.metrics, self.table) = (append_to(&self.path.join(METRICS))?, append_to(&self.path.join(TABLE))?);
         // A process may die after a line and before its row.
-        kept[rows.len().saturating_sub(1).min(kept.len())..].iter().try_for_each(|metrics| self.write_row(metrics))?;
-        Ok(kept.pop())
+        let last = rows.last().copied().unwrap_or(0);
+        kept.iter().filter(|metrics| metrics.epoch > last).try_for_each(|metrics| self.write_row(metrics))?;
+        Ok((kept.pop(), missing))
     }
 
-    /// Writes a checkpoint and removes those that are too many.
+    /// Writes a checkpoint of a run on data of this checksum and removes those that are too many.
     ///
     /// # Errors
     /// If it cannot be written; the earlier ones are then still there.
-    pub fn save_checkpoint(&self, config: &Config, progress: Progress, state: &MemberState) -> Result<()> {
+    pub fn save_checkpoint(&self, config: &Config, data: u32, progress: Progress, state: &MemberState) -> Result<()> {
         // The metrics that it goes on from are to outlive a failure of power as well.
         self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         let folder = self.path.join(CHECKPOINTS);
         let position = progress.position;
         let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
-        Checkpoint { progress, state: state.clone() }.write(config, &folder.join(name))?;
+        Checkpoint { progress, state: state.clone() }.write(config, data, &folder.join(name))?;
         let old = checkpoints(&self.path);
         for path in &old[..old.len().saturating_sub(self.keep)] {
             let _ = fs::remove_file(path);
@@ -376,16 +391,19 @@ impl RunDirectory {
     }
 
     /// The newest checkpoint that is whole, and the reason for each newer one that is not.
-    #[must_use]
-    pub fn latest_checkpoint(path: &Path, population: &Population) -> (Option<Checkpoint>, Vec<Error>) {
+    ///
+    /// # Errors
+    /// If one cannot be read, or is of other settings or data.
+    pub fn latest_checkpoint(path: &Path, population: &Population) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut damaged = vec![];
         for path in checkpoints(path).iter().rev() {
             match Checkpoint::read(path, population) {
-                Ok(checkpoint) => return (Some(checkpoint), damaged),
-                Err(error) => damaged.push(error),
+                Ok(checkpoint) => return Ok((Some(checkpoint), damaged)),
+                Err(Refusal::Damaged(error)) => damaged.push(error),
+                Err(Refusal::Final(error)) => return Err(error),
             }
         }
-        (None, damaged)
+        Ok((None, damaged))
     }
 
     /// Writes `model.safetensors`.
@@ -418,18 +436,32 @@ impl RunDirectory {
     }
 }
 
-/// Cuts a file off at its first line that is torn or that `keep` has nothing for; what it has for the lines before.
+/// Removes the lines of a file that are torn or that `keep` has nothing for; what it has for the others. A file is cut where
+/// that does, else written anew.
 fn cut<T>(path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-    let mut length = 0;
-    let mut kept = vec![];
-    for line in text.split_inclusive('\n') {
-        let Some(value) = line.strip_suffix('\n').and_then(&keep) else { break };
-        length += line.len();
-        kept.push(value);
+    let content = fs::read(path).map_err(|e| Error::file(path, e))?;
+    let (mut text, mut kept) = (vec![], vec![]);
+    for line in content.split_inclusive(|&byte| byte == b'\n') {
+        let value = line.strip_suffix(b"\n").and_then(|line| keep(std::str::from_utf8(line).ok()?));
+        if let Some(value) = value {
+            text.extend_from_slice(line);
+            kept.push(value);
+        }
     }
-    shorten(path, length as u64)?;
+    if content.starts_with(&text) {
+        shorten(path, text.len() as u64)?;
+    } else {
+        write_atomic(path, &text)?;
+    }
     Ok(kept)
+}
+
+/// What in `path` bears the name of a file of a run.
+fn names(path: &Path) -> Vec<String> {
+    const NAMES: [&str; 11] = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, CHECKPOINTS, BEST, MODEL, TRACE, RESULT];
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| NAMES.contains(&name.as_str()) || name.starts_with(EVENTS)).collect()
 }
 
 /// The checkpoints of a run, the oldest first.

@@ -2,9 +2,10 @@
 //! length, an `Event` protocol buffer, masked CRC-32C of that – and of `Event` and `Summary` only the few fields that
 //! scalars need are written here, which is less than a protocol-buffer library would ask for.
 
+use super::directory::append_to;
 use crate::error::{Error, Result};
 use crate::trainer::EpochMetrics;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +27,7 @@ impl Events {
     /// If it cannot be created.
     pub fn create(directory: &Path) -> Result<Self> {
         let path = directory.join(format!("{EVENTS}{}.homeostat", now() as u64));
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::file(&path, e))?;
+        let file = append_to(&path)?;
         let mut events = Self { path, file };
         events.record(&[time(), bytes(3, b"brain.Event:2")].concat())?;
         Ok(events)

@@ -11,7 +11,7 @@ mod record;
 mod result;
 mod trace;
 
-pub use checkpoint::{Checkpoint, Progress};
+pub use checkpoint::{Checkpoint, Progress, Refusal};
 pub use confusion::{ClassScore, Confusion};
 pub use directory::{Lock, RunDirectory};
 pub use model::{Alpha, Model, ModelLayer, Tensor};
@@ -45,7 +45,8 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
 }
 
 /// Writes a file so that under its name there is the old content or the new, never a part of it. A symbolic link of that
-/// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to.
+/// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to, and so is what the system
+/// names in /dev and /proc: there `/dev/stdout` may lead to a file.
 ///
 /// # Errors
 /// If it cannot be written; the old file is then still there.
@@ -55,7 +56,8 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let failed = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
-    if fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
+    let is_system = cfg!(unix) && ["/dev", "/proc"].iter().any(|place| path.starts_with(place));
+    if is_system || fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
         return fs::write(path, bytes).map_err(failed);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -78,12 +80,27 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// For what is written in place: a file elsewhere, to which a name leads, is nobody's to change.
+pub(crate) fn refuse_link(path: &Path) -> Result<()> {
+    match path.is_symlink() {
+        true => Err(Error::file(path, "is a symbolic link, where a file of its own is written; remove it")),
+        false => Ok(()),
+    }
+}
+
+/// Whether [`write_atomic`] gives such names: `.NAME.PROCESS.TIME.tmp`.
+fn is_temporary(name: &str) -> bool {
+    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    let Some((name, time)) = parts.and_then(|name| name.rsplit_once('.')) else { return false };
+    let Some((name, process)) = name.rsplit_once('.') else { return false };
+    !name.is_empty() && process.parse::<u32>().is_ok() && u128::from_str_radix(time, 16).is_ok()
+}
+
 /// Removes what processes that were killed left half written in `directory`, which no other process writes to.
 fn remove_unfinished(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".tmp") {
+        if is_temporary(&name.to_string_lossy()) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -217,6 +217,13 @@ impl Model {
         self.layers.last().map_or(0, |layer| layer.n_out)
     }
 
+    /// The outputs that a net which goes on from this one needs at least. The neurons of an unsupervised layer are none: what
+    /// classifies comes behind them.
+    #[must_use]
+    pub fn least_outputs(&self) -> Option<usize> {
+        (!self.is_unsupervised()).then(|| self.classes())
+    }
+
     /// Refuses data that the network cannot take: other features, or labels beyond its outputs.
     ///
     /// # Errors

@@ -234,7 +234,7 @@ impl Sweep<'_> {
             // It may be another file than when the sweep was planned.
             model.adopt_hidden(&mut configs[0].clone(), true)?;
         }
-        let population = Population::new(configs, Arc::clone(data), model.as_ref().map(Model::classes));
+        let population = Population::new(configs, Arc::clone(data), model.as_ref().and_then(Model::least_outputs));
         let population = Arc::new(population.map_err(|e| match e {
             Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
             other => other,
