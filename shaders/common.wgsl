@@ -63,7 +63,7 @@ struct Step {
     scores: u32,       // first entry of the score region to add to
     steps: u32,        // batches that one dispatch of the persistent kernel trains
     number: u32,       // steps trained before this one since the start of the run
-    reserved: u32,
+    score: u32,        // entry of the batch's first sample in that region; behind the last comes the first again
 }
 
 const FIRST_OF_TICK = 1u;  // the observed sums start anew

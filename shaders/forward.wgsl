@@ -102,9 +102,6 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 //% endif
     let layer = layers[step.layer];
     let place = group.x + group.y * groups.x;
-    if place == 0u && local == 0u {
-        neurons.canary[canary_place(group.z, step.layer)].forwards += 1u;
-    }
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
     tell_net(group.z);
 //% if whole_rows and product == "product_tiled.wgsl"
@@ -121,5 +118,9 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
         output_sample(group.z, sample);
     }
 //% endif
+    // The last workgroup of the dispatch, when it is done.
+    if place + 1u == groups.x * groups.y && local == 0u {
+        neurons.canary[canary_place(group.z, step.layer)].forwards += 1u;
+    }
 }
 //% endif

@@ -19,6 +19,7 @@
 
 // Of [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused.
 const SCORES = {{ scores }}u;
+const REGION = {{ region }}u;  // entries of one region
 //% if label_noise
 const LABELS = {{ data_rows }}u;  // rows of the data set; every member has labels of its own
 //% endif
@@ -94,7 +95,7 @@ fn output_sample(member: u32, sample: u32) {
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
-    let entry = member * SCORES + step.scores + sample;
+    let entry = member * SCORES + step.scores + (step.score + sample) % REGION;
     let before = scores[entry];
     let corrected = loss - before.y;
     let sum = before.x + corrected;

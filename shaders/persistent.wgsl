@@ -66,14 +66,14 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         {
             step.layer = {{ loop.index0 }}u;
             let layer = layers[{{ loop.index0 }}];
-            if local == 0u {
-                neurons.canary[canary_place(member, step.layer)].forwards += 1u;
-            }
             let across = (layer.out4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
             for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.out4, {{ tile.columns4 }}u); tile += WORKGROUP) {
                 forward_{{ loop.index0 }}_product(member, layer, tile / across, tile % across, layer.n_in);
             }
             tell_net(member);
+            if local == 0u {
+                neurons.canary[canary_place(member, step.layer)].forwards += 1u;
+            }
         }
         storageBarrier();
 //% endfor
@@ -101,6 +101,9 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             let across = (layer.out4 + {{ update_tile.columns4 - 1 }}u) / {{ update_tile.columns4 }}u;
             for (var tile = local; tile < tiles(layer.n_in, {{ update_tile.rows }}u, layer.out4, {{ update_tile.columns4 }}u); tile += WORKGROUP) {
                 update_{% if loop.first %}first_{% endif %}product(member, layer, tile / across, tile % across, step.batch_len);
+            }
+            if local == 0u {
+                neurons.canary[canary_place(member, layer.index)].updates += 1u;
             }
         }
 //% endfor

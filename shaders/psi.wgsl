@@ -45,15 +45,17 @@ fn psi(member: Member, slot: Slot) -> f32 {
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }
 
-// The slot after tick t, which observed `mean`; once alpha is 0 it stays as it is. Basis 3 and 4 are the delta bases, which trigger below theta.
-fn tick(member: Member, before: Slot, mean: f32, t: f32) -> Slot {
+// The slot after tick t, which observed `mean` while alpha was alpha0 * factor; once psi is 0 it stays as it is. Basis 3 and 4
+// are the delta bases, which trigger below theta; where a schedule has brought alpha to 0 there is no delta to observe.
+fn tick(member: Member, before: Slot, mean: f32, factor: f32, t: f32) -> Slot {
     if psi(member, before) == 0.0 {
         return before;
     }
     var slot = before;
     let below = member.basis == 3u || member.basis == 4u;
+    let unseen = below && factor == 0.0;
     // 6 = replayed: nothing is observed, theta is the tick that triggers.
-    let holds = select(select(mean > slot.theta, mean < slot.theta, below), t >= slot.theta, member.basis == 6u);
+    let holds = !unseen && select(select(mean > slot.theta, mean < slot.theta, below), t >= slot.theta, member.basis == 6u);
     let ready = t >= member.first_tick && (member.arm == 0u || slot.armed == 1.0);
     if slot.n > 0.0 {
         if member.gated == 0u || holds {
@@ -62,6 +64,9 @@ fn tick(member: Member, before: Slot, mean: f32, t: f32) -> Slot {
     } else if holds && ready {
         slot.n = 1.0;
         slot.onset = t;
+    }
+    if unseen {
+        return slot;
     }
     if mean > slot.theta {
         slot.armed = 1.0;

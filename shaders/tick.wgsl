@@ -36,10 +36,12 @@ fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
     let onset = plane(id.z, ONSET, layer) + j;
     let theta = plane(id.z, THETA, layer) + j;
     let armed = plane(id.z, ARMED, layer) + j;
-    let slot = tick(settings, Slot(neurons.planes[n], neurons.planes[onset], neurons.planes[theta], neurons.planes[armed]), mean, step.tick);
+    let factor = plane(id.z, PSI, layer) + j;
+    let before = Slot(neurons.planes[n], neurons.planes[onset], neurons.planes[theta], neurons.planes[armed]);
+    let slot = tick(settings, before, mean, neurons.planes[factor], step.tick);
     neurons.planes[n] = slot.n;
     neurons.planes[onset] = slot.onset;
     neurons.planes[theta] = slot.theta;
     neurons.planes[armed] = slot.armed;
-    neurons.planes[plane(id.z, PSI, layer) + j] = psi(settings, slot) * neurons.planes[plane(id.z, SCALE, layer) + j];
+    neurons.planes[factor] = psi(settings, slot) * neurons.planes[plane(id.z, SCALE, layer) + j];
 }

@@ -116,7 +116,7 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
         var factor = vec4<f32>(1.0);
         let scale = neurons.planes[neuron_index(member, SCALE, layer, n4)];
 //% for i in "xyzw"
-        let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, step.tick);
+        let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, 1.0, step.tick);
         n.{{ i }} = slot_{{ i }}.n;
         onset.{{ i }} = slot_{{ i }}.onset;
         theta.{{ i }} = slot_{{ i }}.theta;
@@ -227,9 +227,6 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     if any(broken) && any(broken & (neuron_alpha(member, layer, n4) != vec4<f32>(0.0))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
-    if n4 == 0u {
-        neurons.canary[canary_place(member, layer.index)].updates += 1u;
-    }
 //% if coactivation
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe
@@ -273,6 +270,11 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
             update_first_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
         } else {
             update_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
+        }
+        // The layer's last workgroup, when it is done.
+        let next = select(UPDATE_GROUPS, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
+        if layer.update_groups + tile + 1u == next && local == 0u {
+            neurons.canary[canary_place(group.z, l)].updates += 1u;
         }
     }
 }

@@ -7,6 +7,7 @@
 use crate::config::{Basis, Config, Decay, DecayTicks, Latch, Rule, Theta};
 use crate::rules;
 use bytemuck::{Pod, Zeroable};
+use std::f32::consts::FRAC_PI_2;
 
 /// The settings of one member of a population as the kernels read them (a uniform array, 128 bytes each).
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -129,6 +130,12 @@ impl Member {
     fn triggers_below(&self) -> bool {
         self.basis == Basis::Delta as u32 || self.basis == Basis::Delta2 as u32
     }
+
+    /// Whether there is something to observe where α is α0 · `factor`: no δ where a schedule has brought it to 0.
+    #[must_use]
+    pub fn sees(&self, factor: f32) -> bool {
+        factor != 0.0 || !self.triggers_below()
+    }
 }
 
 /// The tick whose means fix a quantile threshold: the last of the warm-up, and the first where there is none.
@@ -177,7 +184,7 @@ impl Slot {
 fn sin_quarter(u: f32) -> f32 {
     let u2 = u * u;
     let mut sum = 5.692_173e-8;
-    for coefficient in [-3.598_843_2e-6, 1.604_411_8e-4, -4.681_754e-3, 7.969_263e-2, -6.459_641e-1, 1.570_796_3] {
+    for coefficient in [-3.598_843_2e-6, 1.604_411_8e-4, -4.681_754e-3, 7.969_263e-2, -6.459_641e-1, FRAC_PI_2] {
         sum = sum * u2 + coefficient;
     }
     u * sum
@@ -209,12 +216,15 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
     (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
 }
 
-/// Advances one slot by tick `t` (from 1), which observed `mean`; once α is 0 the slot stays as it is.
-pub fn tick(member: &Member, slot: &mut Slot, mean: f32, t: f32) {
+/// Advances one slot by tick `t` (from 1), which observed `mean` while α was α0 · `factor`; once ψ is 0 the slot stays as it
+/// is. What sees nothing does not trigger.
+pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
     if psi(member, slot) == 0.0 {
         return;
     }
-    let holds = if member.basis == REPLAYED {
+    let holds = if !member.sees(factor) {
+        false
+    } else if member.basis == REPLAYED {
         t >= slot.theta
     } else if member.triggers_below() {
         mean < slot.theta
@@ -229,6 +239,9 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, t: f32) {
     } else if holds && ready {
         slot.n = 1.0;
         slot.onset = t;
+    }
+    if !member.sees(factor) {
+        return;
     }
     if mean > slot.theta {
         slot.armed = 1.0;

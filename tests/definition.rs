@@ -157,7 +157,8 @@ fn a_long_fall_keeps_its_last_ticks() {
         let config = Config { decay, ..Config::default() };
         let member = Member::new(&config, &config, ticks);
         for n in [1, 50_000, 99_000, 99_990, 99_999] {
-            let (got, want) = (psi::psi(&member, &Slot::latched(1, n)), oracle_psi::decay(&config, n, f64::from(ticks)));
+            let (got, want) =
+                (psi::psi(&member, &Slot::latched(1, n)), oracle_psi::decay(&config, n, f64::from(ticks)));
             let off = (f64::from(got) - want).abs();
             assert!(off < 2e-7 && off < 0.02 * want, "{decay} at {n}: {got} instead of {want}");
         }
@@ -191,7 +192,7 @@ fn host_psi_follows_the_oracle() {
             if oracle_psi::tick(&config, &mut oracle, f64::from(mean), t) < 1e-5 {
                 break; // too close for f32 to decide alike
             }
-            psi::tick(&member, &mut slot, mean, t as f32);
+            psi::tick(&member, &mut slot, mean, 1.0, t as f32);
             let (got, want) = (f64::from(psi::psi(&member, &slot)), oracle_psi::psi(&config, &oracle, ticks));
             assert!((got - want).abs() < 2e-6, "tick {t}: {got} instead of {want}; {config:?}");
             triggered += u32::from(want < 1.0);

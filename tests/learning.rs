@@ -241,6 +241,57 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
     }
 }
 
+/// A δ that is no longer computed, as nothing below a frozen layer needs it, is none that falls below θ.
+#[test]
+fn what_a_schedule_has_frozen_observes_no_delta() {
+    let config = Config {
+        rule: Rule::Psi,
+        basis: Basis::Delta,
+        freeze_out: Some("0.5".parse().unwrap()),
+        epochs: 8,
+        decay_ticks: DecayTicks::Ticks(20.0),
+        ..base()
+    };
+    let members: Vec<Config> = [1e-9, 10.0].map(|theta| Config { theta: Some(theta), ..config.clone() }).to_vec();
+    for scope in [Scope::Neuron, Scope::Layer] {
+        let members = members.iter().map(|member| Config { scope, ..member.clone() }).collect();
+        let population = population(members);
+        for (engine, (name, _)) in ENGINES.iter().enumerate() {
+            let (states, _) = from_start(engine, &population);
+            let slots = |m: usize, l: usize| states[m].layers[l].slots.iter().map(|slot| (slot.onset, slot.n));
+            for l in 0..2 {
+                // Every mean is above the one threshold, and below the other from the start.
+                assert!(slots(0, l).all(|slot| slot == (0.0, 0.0)), "{name}, {scope}, layer {l}");
+                assert!(slots(1, l).all(|slot| slot.0 == 1.0), "{name}, {scope}, layer {l}");
+            }
+            assert!(slots(1, 0).all(|slot| slot.1 == 8.0), "a fall goes on, {name}, {scope}");
+            assert!(states[0].layers[0].psi.iter().all(|&psi| psi == 0.0), "{name}");
+        }
+    }
+}
+
+/// How many rows one dispatch takes depends on the members; in which order their losses are added up must not.
+#[test]
+fn losses_are_the_same_together_as_alone() {
+    let mut data = (*data(4)).clone();
+    let rows = 2_600;
+    let Samples::F32(samples) = &data.samples else { unreachable!() };
+    data.samples = Samples::F32(samples.iter().copied().cycle().take(rows * 11).collect());
+    data.labels = data.labels.iter().copied().cycle().take(rows).collect();
+    let data = Arc::new(data);
+    let member =
+        |seed| Config { seed, hidden: Hidden(vec![400]), epochs: 1, batch_size: 200, val_fraction: 0.5, ..base() };
+    let population = |configs: Vec<Config>| Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
+    let together = population((0..12).map(member).collect());
+    let alone = population(vec![member(3)]);
+    for (engine, (name, _)) in ENGINES.iter().enumerate() {
+        let (_, epochs) = from_start(engine, &together);
+        let (_, epochs_alone) = from_start(engine, &alone);
+        let (one, all) = (&epochs_alone[0][0], &epochs[0][3]);
+        assert_eq!((one.train_loss, one.val_loss), (all.train_loss, all.val_loss), "{name}");
+    }
+}
+
 /// A run of ψ, its trace on disk, and the settings that replay it.
 fn traced(
     config: &Config,

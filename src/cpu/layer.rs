@@ -116,7 +116,7 @@ impl Layer {
         LayerState { observed, ..self.state.clone() }
     }
 
-    /// Means of the observed variable over the last tick, per slot.
+    /// Means of the observed variable over the last tick, per slot; 0 where there was nothing to observe.
     pub fn means(&self, samples: u64) -> Vec<f32> {
         self.sums.iter().map(|sum| sum / samples as f32).collect()
     }
@@ -128,13 +128,16 @@ impl Layer {
 
     /// Clock tick `t`, after `samples` samples.
     pub fn tick(&mut self, config: &Config, settings: &Member, t: u32, samples: u64) {
+        for (sum, _) in self.sums.iter_mut().zip(&self.state.psi).filter(|(_, psi)| !settings.sees(**psi)) {
+            *sum = 0.0;
+        }
         let mut means = self.means(samples);
         if config.scope == Scope::Layer {
             let mean = means.iter().sum::<f32>() / means.len() as f32;
             means.fill(mean);
         }
         for ((slot, psi), mean) in self.state.slots.iter_mut().zip(&mut self.state.psi).zip(means) {
-            psi::tick(settings, slot, mean, t as f32);
+            psi::tick(settings, slot, mean, *psi, t as f32);
             *psi = psi::psi(settings, slot) * self.scale;
         }
         self.choose_ways(config);

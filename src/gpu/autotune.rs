@@ -171,10 +171,7 @@ impl GpuEngine {
                     _ => 0,
                 };
                 let step = Step { layer, ..self.training_step(0) };
-                let seconds = self.seconds(|engine| {
-                    engine.launch(*kernel, false, &step);
-                    Ok(())
-                })?;
+                let seconds = self.seconds(|engine| engine.launch(*kernel, false, &step))?;
                 if seconds < best.0 {
                     *best = (seconds, tile);
                 }
@@ -200,10 +197,7 @@ impl GpuEngine {
         let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
         self.adopt(Plan { persistent: true, ..separate.clone() })?;
         let launch = Step { steps, flags: Step::TRAINING, ..self.training_step(0) };
-        let persistent = self.seconds(|engine| {
-            engine.launch(Kernel::Persistent, false, &launch);
-            Ok(())
-        })? / f64::from(steps);
+        let persistent = self.seconds(|engine| engine.launch(Kernel::Persistent, false, &launch))? / f64::from(steps);
         if persistent < step { Ok(()) } else { self.adopt(separate) }
     }
 }

@@ -114,8 +114,8 @@ pub struct Step {
     pub steps: u32,
     /// Steps trained before this one since the start of the run.
     pub number: u32,
-    /// Keeps the size a multiple of 8.
-    pub reserved: u32,
+    /// Entry of the batch's first sample in that region; behind the last comes the first again.
+    pub score: u32,
 }
 
 impl Step {
@@ -185,7 +185,8 @@ pub struct Layout {
     pub prepared4: usize,
     /// One member's row list: training rows, then validation rows, then test rows.
     pub rows: usize,
-    /// Score entries of one region.
+    /// Score entries of one region. How many does not depend on the members, so that sums have the same order among others as
+    /// alone.
     pub region: usize,
     /// Workgroups of the update dispatch over neurons.
     pub observe_groups: usize,
@@ -212,7 +213,8 @@ impl Layout {
         let affordable = EVALUATION_BYTES / (16 * members * sample4);
         let evaluation_batch = affordable.min(EVALUATION_BATCH).max(batch_size);
         let (train, validation, test) = (population.train_rows(), population.validation_rows(), population.test_rows());
-        let evaluation_batch = evaluation_batch.min(train.max(validation).max(test));
+        let most_rows = train.max(validation).max(test);
+        let evaluation_batch = evaluation_batch.min(most_rows);
         let table = |batch: usize| {
             let (mut weights, mut result, mut neurons, mut update_groups, mut observe_groups) = (0, 0, 0, 0, 0);
             let mut layers = Vec::with_capacity(topology.layers());
@@ -263,7 +265,7 @@ impl Layout {
             piece_rows: population.data.len(),
             prepared4: if population.prepares_inputs() { batch_size * widths4[0] } else { 0 },
             rows: train + validation + test,
-            region: batch_size.max(evaluation_batch),
+            region: batch_size.max(EVALUATION_BATCH.min(most_rows)),
             observe_groups,
             update_groups,
         }

@@ -175,6 +175,8 @@ pub struct Specialisation {
     row4: usize,
     rows: usize,
     scores: usize,
+    /// Score entries of one region.
+    region: usize,
     observe_groups: usize,
     update_groups: usize,
     /// Whether an α can be 0, so that asking is worth while.
@@ -255,6 +257,7 @@ impl Specialisation {
             row4: layout.row4,
             rows: layout.rows,
             scores: layout.region * super::layout::REGIONS,
+            region: layout.region,
             observe_groups: layout.observe_groups,
             update_groups: layout.update_groups,
             freezes: population.moves_alpha() || population.shared().init.is_some(),

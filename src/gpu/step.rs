@@ -29,9 +29,9 @@ pub(super) fn workgroups(layout: &Layout, plan: &Plan, kernel: Kernel, l: usize,
 }
 
 impl GpuEngine {
-    /// Records one dispatch, where the plan has the kernel.
-    pub(super) fn launch(&mut self, kernel: Kernel, evaluation: bool, step: &Step) {
-        let Some(bound) = self.kernels.get(kernel) else { return };
+    /// Records one dispatch, where the plan has the kernel; submits if that makes it enough, be it within a step.
+    pub(super) fn launch(&mut self, kernel: Kernel, evaluation: bool, step: &Step) -> Result<()> {
+        let Some(bound) = self.kernels.get(kernel) else { return Ok(()) };
         let (layout, plan) = (&self.layout, &self.plan);
         let samples = step.batch_len as usize;
         let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
@@ -54,6 +54,7 @@ impl GpuEngine {
         }
         let groups = [x, y, layout.members];
         self.queue.dispatch(&self.context, (&bound.pipeline, bound.bindings(evaluation)), step, groups, flops);
+        self.queue.breathe(&self.context)
     }
 
     /// Floating-point operations of one product of a layer over `samples`, all members.
@@ -62,14 +63,14 @@ impl GpuEngine {
     }
 
     /// The forward pass and the output layer over one batch.
-    fn record_forward(&mut self, evaluation: bool, mut step: Step) {
+    fn record_forward(&mut self, evaluation: bool, mut step: Step) -> Result<()> {
         let prepares = !evaluation && self.population.prepares_inputs();
         for l in 0..self.layout.layers.len() {
             step.layer = l as u32;
             let kernel = if prepares && l == 0 { Kernel::ForwardPrepared } else { Kernel::Forward(l) };
-            self.launch(kernel, evaluation, &step);
+            self.launch(kernel, evaluation, &step)?;
         }
-        self.launch(Kernel::OutputDelta, evaluation, &step);
+        self.launch(Kernel::OutputDelta, evaluation, &step)
     }
 
     /// Place and size of a training batch.
@@ -106,30 +107,29 @@ impl GpuEngine {
                 step.tick = tick as f32;
             }
             match self.plan.persistent {
-                true => self.launch(Kernel::Persistent, false, &step),
-                false => self.record_step(step),
+                true => self.launch(Kernel::Persistent, false, &step)?,
+                false => self.record_step(step)?,
             }
             if tick.is_some() {
                 if self.population.moves_alpha() && !self.layout.slots_per_weight {
-                    self.launch(Kernel::Tick, false, &step);
+                    self.launch(Kernel::Tick, false, &step)?;
                 }
                 self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
             }
-            self.queue.breathe(&self.context)?;
         }
         Ok(())
     }
 
     /// One step in a dispatch per phase and layer.
-    fn record_step(&mut self, mut step: Step) {
-        self.launch(Kernel::Prepare, false, &step);
-        self.record_forward(false, step);
+    fn record_step(&mut self, mut step: Step) -> Result<()> {
+        self.launch(Kernel::Prepare, false, &step)?;
+        self.record_forward(false, step)?;
         for l in (self.frozen_prefix + 1..self.layout.layers.len()).rev() {
             step.layer = l as u32;
-            self.launch(Kernel::BackwardDelta(l), false, &step);
+            self.launch(Kernel::BackwardDelta(l), false, &step)?;
         }
-        self.launch(Kernel::Update, false, &step);
-        self.launch(Kernel::MaxNorm, false, &step);
+        self.launch(Kernel::Update, false, &step)?;
+        self.launch(Kernel::MaxNorm, false, &step)
     }
 
     /// Steps that one dispatch of the persistent kernel should take.
@@ -146,11 +146,11 @@ impl GpuEngine {
                 batch_start: first as u32,
                 batch_len: samples as u32,
                 scores: (region as usize * self.layout.region) as u32,
+                score: ((first - rows.start) % self.layout.region) as u32,
                 number: self.steps,
                 ..Step::default()
             };
-            self.record_forward(true, step);
-            self.queue.breathe(&self.context)?;
+            self.record_forward(true, step)?;
         }
         Ok(())
     }

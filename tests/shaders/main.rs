@@ -64,7 +64,7 @@ fn check_structs(module: &naga::Module) {
         reserved2
     );
     assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
-    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps, number, reserved);
+    let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps, number, score);
     assert_eq!(struct_layout(module, "Step"), (step, size_of::<Step>() as u32));
     let layer = offsets!(
         Layer,
