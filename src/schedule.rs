@@ -46,7 +46,9 @@ fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
         Schedule::OneCycle => match progress {
             p if p < 0.45 => low + (1.0 - low) * p / 0.45,
             p if p < 0.9 => low + (1.0 - low) * (0.9 - p) / 0.45,
-            p => low * (1.0 - (p - 0.9) / 0.1).max(0.0),
+            // Rounding must not leave a trace of α at the end.
+            p if p < 1.0 => low * (1.0 - (p - 0.9) / 0.1),
+            _ => 0.0,
         },
     }
 }
@@ -65,6 +67,20 @@ fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Or what is frozen would still move, by what rounding leaves.
+    #[test]
+    fn curves_end_at_nothing() {
+        for ticks in 1..200 {
+            for schedule in ["linear", "cosine", "one-cycle", "log"] {
+                assert_eq!(
+                    *curve(&format!("schedule = '{schedule}'"), ticks).last().unwrap(),
+                    0.0,
+                    "{schedule}, {ticks}"
+                );
+            }
+        }
+    }
 
     fn curve(text: &str, ticks: u32) -> Vec<f64> {
         let config = Config::overlay([&text.parse().unwrap()]).unwrap();

@@ -55,7 +55,8 @@ impl Config {
             ("schedule-low", self.schedule_low),
             ("schedule-gamma", self.schedule_gamma),
         ] {
-            if !(0.0..1.0).contains(&share) {
+            // In f32 as well, with which the kernels divide by what is left.
+            if !(0.0..1.0).contains(&share) || share as f32 == 1.0 {
                 return refuse(format!("--{flag} {share}: must be at least 0 and below 1"));
             }
         }
@@ -177,8 +178,9 @@ impl Config {
             )));
         }
         // From 0 a rate would rise again, but what is frozen stays so.
-        if self.schedule_low == 0.0 && matches!(self.schedule, Schedule::Cyclical | Schedule::OneCycle) {
-            return Err(Error::config("--schedule-low 0: must be above 0, for example 0.1"));
+        let low = self.schedule_low;
+        if !(low as f32).is_normal() && matches!(self.schedule, Schedule::Cyclical | Schedule::OneCycle) {
+            return Err(Error::config(format!("--schedule-low {low}: must be above 0, for example 0.1")));
         }
         let endless = self.schedule_ticks == DecayTicks::ToEnd;
         if endless && matches!(self.schedule, Schedule::Step | Schedule::Cyclical) {
@@ -207,6 +209,15 @@ impl Config {
             return Err(Error::config(
                 "--rule bcm: θ_M slides with the neuron's activity; give --theta-sliding LAMBDA:TAU, for example 1:10",
             ));
+        }
+        if let Some(q) = self.theta_quantile.filter(|_| self.rule == Rule::Bcm) {
+            return Err(Error::config(format!("--theta-quantile {q}: θ_M of --rule bcm slides; leave it out")));
+        }
+        if let Some(patience) = self.early_stopping {
+            return Err(Error::config(format!(
+                "--early-stopping {patience}: --rule {} knows no targets, so that there are no errors to go by; leave it out",
+                self.rule
+            )));
         }
         if self.dropout > 0.0 || self.label_noise > 0.0 {
             return Err(Error::config(format!(
@@ -270,6 +281,12 @@ impl Config {
             return Err(Error::config(format!(
                 "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
                 self.scope
+            )));
+        }
+        if let Some(norm) = self.max_norm.filter(|_| self.basis == Basis::Coactivation) {
+            return Err(Error::config(format!(
+                "--max-norm {norm}: with --basis coactivation weights freeze one by one, and would be scaled all the same; \
+                 leave it out"
             )));
         }
         if self.basis == Basis::Coactivation && self.precision == Precision::F16 {

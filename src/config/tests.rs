@@ -51,6 +51,12 @@ fn nonsense_is_refused_by_name() {
         ("trace = 'trace.safetensors'", "--rule replay"),
         ("replay = 'layer'", "--rule replay"),
         ("fresh-alpha = true", "--init"),
+        // 1 in f32, by which the kernels would divide.
+        ("dropout = 0.99999999999", "--dropout"),
+        ("schedule = 'cyclical'\nschedule-ticks = 3\nschedule-low = 1e-60", "--schedule-low"),
+        ("scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.1\nmax-norm = 2.0", "--max-norm"),
+        ("rule = 'bcm'\nhidden = [3]\ntheta-sliding = '1:10'\ntheta-quantile = 0.5", "--theta-quantile"),
+        ("rule = 'hebb'\nhidden = [3]\nval-fraction = 0.2\nearly-stopping = 2", "--early-stopping"),
         ("decay-ticks = -2.0", "--decay-ticks"),
         ("decay-ticks = 'never'", "decay-ticks"),
         ("test-fraction = 1.0", "--test-fraction"),

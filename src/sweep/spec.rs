@@ -28,7 +28,7 @@
 //! ```
 
 use super::plan::MAX_RUNS;
-use crate::config::{Config, Preset, Rule};
+use crate::config::{Clock, Config, Latch, Preset, Rule};
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 use crate::run::Model;
@@ -179,6 +179,20 @@ impl Sweep {
                     "arm `{}`: trace-of: arm `{target}` is not of rule psi and leaves no trace",
                     arms[place].name
                 )));
+            }
+            let (run, of) = (&arms[place].config, &arms[source].config);
+            let refuse = |why: String| Err(Error::config(format!("arm `{}`: trace-of: {why}", arms[place].name)));
+            if of.latch == Latch::Gated {
+                return refuse(format!(
+                    "arm `{target}` has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
+                     latch = \"latched\""
+                ));
+            }
+            if run.clock == Clock::Epoch && of.clock == Clock::Epoch && run.epochs != of.epochs {
+                return refuse(format!(
+                    "arm `{target}` has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
+                    of.epochs, run.epochs
+                ));
             }
             arms[place].trace_of = Some(source);
         }

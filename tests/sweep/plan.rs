@@ -88,6 +88,14 @@ fn nonsense_is_refused_by_arm_and_key() {
             arm("rule = \"constant\"\n[[arm]]\nname = \"c\"\ntrace-of = \"a\"\nreplay = \"layer\""),
             vec!["arm `c`", "not of rule psi"],
         ),
+        (
+            arm("latch = \"gated\"\n[[arm]]\nname = \"c\"\ntrace-of = \"a\"\nreplay = \"layer\""),
+            vec!["arm `c`", "trace-of", "arm `a`", "latched"],
+        ),
+        (
+            arm("epochs = 3\n[[arm]]\nname = \"c\"\nepochs = 4\ntrace-of = \"a\"\nreplay = \"layer\""),
+            vec!["arm `c`", "trace-of", "3 epochs", "4"],
+        ),
         // Few lines can ask for very much.
         (arm(&format!("alpha0 = [{0}]\ntheta = [{0}]", many(200))), vec!["arm `a`", "at most 10000 arms"]),
         (arm("random = 10001\nalpha0 = { min = 0.0, max = 1.0 }"), vec!["arm `a`", "at most 10000"]),
