@@ -1,5 +1,5 @@
-// What every kernel shares: the layer table, the members' settings, the step's place in the run, and the index
-// arithmetic. The only place in the shaders that knows strides; host twin: src/gpu/layout.rs.
+// What every kernel shares: the layer table, the members' settings, the step's place in the run, strides. Where things lie is
+// decided in its host twin, src/gpu/layout.rs; other shaders index by the names that are declared here.
 //
 // All arrays are arenas of vec4 with a leading member axis; rows are padded to whole vec4s and padding is always zero.
 // "4" in a name means "counted in vec4s".

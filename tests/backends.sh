@@ -8,10 +8,10 @@
 #                                   gl            wgpu's GL backend on EGL (libegl1 libgles2 libgl1-mesa-dri)
 #                                   swiftshader   Chromium's software Vulkan (chromium)
 #                                   lavapipe:N    Mesa's software Vulkan in N threads
-#   FILES="golden kernels"          only these test files
+#   FILES="golden kernels"          only these test files; gpu:: are the unit tests of src/gpu
 set -uo pipefail
 cd "$(dirname "$0")/.."
-files=${FILES:-kernels golden rules engines learning regularisers resume trainer autotune predict report}
+files=${FILES:-gpu:: kernels golden rules engines learning regularisers divergence unbroken resume reliability bytes sweep autotune}
 logs=${LOGS:-$(mktemp -d)}
 export NODEVICE_SELECT=1
 
@@ -35,11 +35,15 @@ END
     esac
     for file in $files; do
         rm -f "$logs/messages"
-        log=$logs/$backend.$file.log
+        log=$logs/$backend.${file%::}.log
+        case $file in
+            *::) target=(--lib "$file") ;;
+            *) target=(--test "$file") ;;
+        esac
         SECONDS=0
-        env "${settings[@]}" timeout "${LIMIT:-3600}" cargo test --locked --quiet --test "$file" >"$log" 2>&1
+        env "${settings[@]}" timeout "${LIMIT:-3600}" cargo test --locked --quiet "${target[@]}" >"$log" 2>&1
         code=$?
-        [ ! -s "$logs/messages" ] || { mv "$logs/messages" "$logs/$backend.$file.messages"; code=1; }
+        [ ! -s "$logs/messages" ] || { mv "$logs/messages" "$logs/$backend.${file%::}.messages"; code=1; }
         [ $code -eq 0 ] || failed=1
         echo "$backend $file $([ $code -eq 0 ] && echo passed || echo FAILED) $(grep '^test result' "$log" | tail -1 | cut -d. -f2 | cut -d\; -f1-3) ${SECONDS} s"
     done

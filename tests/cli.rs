@@ -350,6 +350,33 @@ fn a_net_goes_on_from_an_unsupervised_layer() {
     assert_eq!((next.hidden(), next.classes()), (vec![5], 3));
 }
 
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = Folder::new();
+    let text = "seeds = 2\n[base]\ndata = \"iris\"\nepochs = 1\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
+    let (sweep, plan) = (folder.write("s.toml", text), folder.name("s.jsonl"));
+    refused(&["sweep", "plan", &sweep, "-o", &sweep], 3, &["s.toml", "what is read"]);
+    succeed(&["sweep", "plan", &sweep, "-o", &plan]);
+    succeed(&["sweep", "run", &plan]);
+    let before = std::fs::read(&plan).unwrap();
+    refused(&["sweep", "merge", &plan, "-o", &plan], 3, &["s.jsonl", "what is read"]);
+    refused(&["sweep", "submit", &plan, "--slurm", "-o", &plan], 3, &["s.jsonl", "what is read"]);
+    assert_eq!(std::fs::read(&plan).unwrap(), before);
+    let all = folder.name("all.jsonl");
+    succeed(&["sweep", "merge", &plan, "-o", &all]);
+    refused(&["compare", &all, "--baseline", "a", "--export-markdown", &all], 3, &["all.jsonl", "what is read"]);
+    assert!(std::fs::read_to_string(folder.path("s.toml")).unwrap() == text);
+}
+
+#[test]
+fn counts_at_their_limits_do_not_wrap() {
+    let folder = Folder::new();
+    train_iris(&["--val-fraction", "0.2", "--early-stopping", "4294967295", "--out", &folder.name("run")]);
+    // A step of a run is counted in 32 bits.
+    let arguments = ["train", "--data", "iris", "--batch-size", "1", "--epochs", "40000000", "--device", "cpu"];
+    refused(&arguments, 2, &["--epochs 40000000", "--epochs 31"]);
+}
+
 /// How a model was stopped is of no concern to what it answers on other data.
 #[test]
 fn a_model_that_was_stopped_early_is_evaluated_on_other_data() {

@@ -1,6 +1,6 @@
 //! `homeostat compare`: the statistics that decide between training rules, for people.
 
-use super::{say, tell};
+use super::{refuse_source, say, tell};
 use crate::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
 use crate::error::{Error, Result};
 use crate::run::{Record, to_json, write_atomic};
@@ -45,6 +45,9 @@ pub struct Compare {
 impl Compare {
     /// Compares and prints.
     pub fn run(&self) -> Result<()> {
+        if let Some(path) = &self.export_markdown {
+            refuse_source(path, &self.results)?;
+        }
         let records = Record::read_all(&self.results)?;
         let mut known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
         known.sort_unstable();

@@ -182,6 +182,15 @@ impl Functions {
     }
 }
 
+/// Refuses to write over what is read to make it.
+fn refuse_source(out: &Path, sources: &[impl AsRef<Path>]) -> Result<()> {
+    let Ok(place) = out.canonicalize() else { return Ok(()) };
+    match sources.iter().any(|source| source.as_ref().canonicalize().is_ok_and(|source| source == place)) {
+        true => Err(Error::file(out, "is what is read here; give another file to write to")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses to write over a file, unless `force`.
 fn check_free(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {

@@ -3,6 +3,7 @@
 use super::data::Place;
 use super::{Functions, percent, say, tell};
 use crate::config::Config;
+use crate::data::catalogue::Set;
 use crate::data::{DataSet, Image, Split};
 use crate::device::Choice;
 use crate::error::{Error, Result};
@@ -132,8 +133,9 @@ impl Predict {
     fn source(&self, model: &Model, config: &Config) -> Result<Source> {
         let name = self.data.as_deref().unwrap_or(&config.data);
         let path = Path::new(name);
-        let is_set =
-            matches!(name, "mnist" | "iris") || ["idx:", "csv:", "npz:"].iter().any(|kind| name.starts_with(kind));
+        let is_set = matches!(name, "mnist" | "iris")
+            || Set::named(name).is_some()
+            || ["idx:", "csv:", "npz:"].iter().any(|kind| name.starts_with(kind));
         if !is_set && (path.is_dir() || is_png(path)) {
             if let Some(split) = self.split {
                 let split = split.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());

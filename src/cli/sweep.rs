@@ -2,7 +2,7 @@
 
 use super::progress::thousands;
 use super::signals::interrupt_flag;
-use super::{say, say_on, tell};
+use super::{refuse_source, say, say_on, tell};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
@@ -174,10 +174,13 @@ impl Sweep {
     }
 }
 
-/// Writes to a file, or to stdout.
-fn deliver(out: Option<&Path>, text: &str) -> Result<()> {
+/// Writes what was made of `source` to a file, or to stdout.
+fn deliver(out: Option<&Path>, source: &Path, text: &str) -> Result<()> {
     match out {
-        Some(path) => write_atomic(path, text.as_bytes()),
+        Some(path) => {
+            refuse_source(path, &[source])?;
+            write_atomic(path, text.as_bytes())
+        }
         None => say(text.strip_suffix('\n').unwrap_or(text)),
     }
 }
@@ -208,7 +211,7 @@ impl PlanCommand {
             count(seeds, "seed"),
             count(runs, "run")
         ));
-        if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &plan.to_text()?) }
+        if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &self.sweep, &plan.to_text()?) }
     }
 }
 
@@ -335,7 +338,7 @@ impl MergeCommand {
         if merged.missing > 0 {
             tell(format_args!("note: {} of {} runs are missing", merged.missing, plan.runs.len()));
         }
-        deliver(self.out.as_deref(), &merged.text)
+        deliver(self.out.as_deref(), &self.plan, &merged.text)
     }
 }
 
@@ -356,6 +359,6 @@ impl SubmitCommand {
             Some(image) => job.kubernetes(&Kubernetes { image: image.clone(), claim: self.claim.clone() })?,
             None => job.slurm(&Slurm { time: self.time.clone(), partition: self.partition.clone() }),
         };
-        deliver(self.out.as_deref(), &text)
+        deliver(self.out.as_deref(), &self.plan, &text)
     }
 }

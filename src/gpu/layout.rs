@@ -1,5 +1,5 @@
-//! Where everything lies in GPU memory: strides, offsets, launch sizes. Host twin of `shaders/common.wgsl` and, with it,
-//! the only place that knows them.
+//! Where everything lies in GPU memory: strides, offsets, launch sizes. Host twin of `shaders/common.wgsl`, which declares
+//! them for the other shaders.
 //!
 //! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
 //! name means "counted in `vec4`s".

@@ -89,10 +89,10 @@ fn weights(page: &mut Page, model: &Model) {
 }
 
 fn confusions(page: &mut Page, answers: &[Answer], classes: usize) {
-    if classes > CLASSES {
-        return page.remark(&format!("The matrix of confusions is left out: {classes} classes are too many to read."));
-    }
     let outputs = answers.iter().map(|a| a.predicted as usize + 1).max().unwrap_or(0).max(classes);
+    if outputs > CLASSES {
+        return page.remark(&format!("The matrix of confusions is left out: {outputs} classes are too many to read."));
+    }
     let confusion = Confusion::new(outputs, answers.iter().map(|answer| (answer.label, answer.predicted)));
     let counts = &confusion.rows()[..classes];
     let wrong = |label: usize| (0..outputs).filter(move |k| *k != label);

@@ -2,6 +2,7 @@
 //! themselves and report sums. Products are f32 as on the engines, f is taken in float64.
 
 use super::Model;
+use crate::bytes::{self, Array};
 use crate::config::{Config, Output};
 use crate::cpu::{View, multiply};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ impl Model {
     /// An unsupervised net answers with the activations of its one layer.
     ///
     /// # Errors
-    /// If an output is not finite: inputs or weights were too large.
+    /// If an output is not finite: inputs or weights were too large; if the outputs do not fit into memory.
     pub fn predict(
         &self,
         config: &Config,
@@ -42,6 +43,8 @@ impl Model {
         input: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Result<Predictions> {
         let width = self.classes();
+        let array = Array::new("outputs", 4, &[("samples", samples), ("neurons", width)]);
+        bytes::check_machine("predict", &[array], "ask for fewer samples at once")?;
         let (mut outputs, mut classes) = (vec![0.0; samples * width], vec![0; samples]);
         let blocks = outputs.par_chunks_mut(BLOCK * width).zip(classes.par_chunks_mut(BLOCK)).enumerate();
         blocks.for_each(|(block, (outputs, classes))| {

@@ -1,5 +1,5 @@
 //! The definition of what homeostat computes, as naive float64 loops written from the specification and sharing no
-//! arithmetic with the crate. One file per shader stem; speed is no concern.
+//! arithmetic with the crate. A file for each shader that is a step of the definition, of the same stem; speed is no concern.
 
 #![allow(dead_code)]
 
