@@ -279,7 +279,7 @@ pub fn random_settings(random: &mut Random) -> Config {
         coast: form == 1,
         nesterov: form == 2,
         weight_decay: pick(random, &[0.0, 0.0, 0.05]),
-        max_norm: pick(random, &[None, None, Some(0.9)]),
+        max_norm: pick(random, &[None, None, Some(0.9)]).filter(|_| basis != Basis::Coactivation),
         arm: basis.triggers_below() && random.below(2) == 0,
         latch: pick(random, Latch::value_variants()),
         decay: pick(random, Decay::value_variants()),
