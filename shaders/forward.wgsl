@@ -20,7 +20,7 @@
 //% if whole_rows
 @group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
 //% endif
 @group(0) @binding(9) var<storage, read_write> neurons: Neurons;
 //% if first_layer

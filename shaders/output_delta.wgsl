@@ -12,14 +12,13 @@
 @group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 @group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
 @group(0) @binding(9) var<storage, read_write> neurons: Neurons;
 //% include "activation.wgsl"
 //% endif
 
-// Of [P][SCORES]: sum of the losses, its rounding carry, wrong answers, unused.
-const SCORES = {{ scores }}u;
-const REGION = {{ region }}u;  // entries of one region
+// Of scores: sum of the losses, its rounding carry, wrong answers, unused.
+const REGION = {{ region }}u;  // entries of one member in one region
 //% if label_noise
 const LABELS = {{ data_rows }}u;  // rows of the data set; every member has labels of its own
 //% endif
@@ -95,7 +94,7 @@ fn output_sample(member: u32, sample: u32) {
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
-    let entry = member * SCORES + step.scores + (step.score + sample) % REGION;
+    let entry = step.scores + member * REGION + (step.score + sample) % REGION;
     let before = scores[entry];
     let corrected = loss - before.y;
     let sum = before.x + corrected;

@@ -11,7 +11,7 @@
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;           // [P][WEIGHTS4]
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
 @group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(5) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(5) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
 @group(0) @binding(6) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
 @group(0) @binding(7) var<storage, read> rows: array<u32>;                        // [P][ROWS]
 @group(0) @binding(8) var<storage, read> labels: array<u32>;                      // [rows of the data set]

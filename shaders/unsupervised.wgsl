@@ -10,10 +10,10 @@
 @group(0) @binding(2) var<storage, read_write> neurons: Neurons;
 @group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
 @group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [P][SCORES]
+@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
 //% include "activation.wgsl"
 
-const SCORES = {{ scores }}u;
+const REGION = {{ region }}u;
 // theta_M before its first tick: nothing is learned until it is known.
 const UNKNOWN = 3.4028235e38;
 
@@ -45,7 +45,7 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, 0u)].delta, ~step.number);
     }
-    let entry = member * SCORES + step.scores + sample;
+    let entry = step.scores + member * REGION + (step.score + sample) % REGION;
     let before = scores[entry];
     let corrected = loss - before.y;
     let sum = before.x + corrected;

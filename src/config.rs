@@ -419,6 +419,7 @@ impl Config {
             init: None,
             fresh_alpha: false,
             early_stopping: None,
+            epochs: 1,
             ..self.clone()
         }
     }

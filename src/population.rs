@@ -87,6 +87,14 @@ impl Population {
         Ok(population)
     }
 
+    /// CRC-32 of what its members learn from: the data set, and the traces that they repeat.
+    #[must_use]
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new_with_initial(self.data.checksum());
+        self.traces.iter().flatten().for_each(|trace| trace.checksum(&mut checksum));
+        checksum.finalize()
+    }
+
     /// Refuses sizes that no machine has, so that those of all arrays can be computed.
     fn check_size(&self) -> Result<()> {
         self.topology.check()?;

@@ -116,7 +116,7 @@ fn bad_checkpoints_are_refused() {
         }
     };
     let good = checkpoint((2, 1), 3, Some((0.5, 1)));
-    let good = bytes(|path| good.write(run.shared(), run.data.checksum(), path));
+    let good = bytes(|path| good.write(run.shared(), run.checksum(), path));
     assert_eq!(Checkpoint::decode(Path::new("c"), &good, &run).unwrap().state.steps, 3);
     let with = |change: &Change| changed(&good, change);
     let weights = "layers.0.weights";
@@ -152,12 +152,8 @@ fn a_checkpoint_lies_within_its_run() {
     let run = population(4);
     let decode = |position, steps, best| {
         let checkpoint = checkpoint(position, steps, best);
-        Checkpoint::decode(
-            Path::new("c"),
-            &bytes(|path| checkpoint.write(run.shared(), run.data.checksum(), path)),
-            &run,
-        )
-        .map(drop)
+        Checkpoint::decode(Path::new("c"), &bytes(|path| checkpoint.write(run.shared(), run.checksum(), path)), &run)
+            .map(drop)
     };
     for (position, steps, best) in
         [((1, 0), 0, None), ((1, 1), 1, None), ((3, 1), 5, Some((0.5, 2))), ((4, 0), 6, Some((0.5, 3)))]

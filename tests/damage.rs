@@ -150,7 +150,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         (
             "checkpoint",
             written(|path| {
-                Checkpoint { progress: progress.clone(), state: state.clone() }.write(config, run.data.checksum(), path)
+                Checkpoint { progress: progress.clone(), state: state.clone() }.write(config, run.checksum(), path)
             }),
         ),
         ("trace", trace.clone()),

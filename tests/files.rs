@@ -256,6 +256,20 @@ fn pipes_and_devices_are_written_to() {
     assert_eq!(reader.wait_with_output().unwrap().stdout, std::fs::read(&plain).unwrap());
 }
 
+/// Also where the system keeps its devices there may be files: those in /dev/shm are replaced like all others.
+#[test]
+fn a_link_among_the_devices_is_replaced() {
+    if !Path::new("/dev/shm").is_dir() {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (precious, out) = (folder.path().join("precious"), folder.path().join("psi.svg"));
+    std::fs::write(&precious, "precious").unwrap();
+    symlink(&precious, &out).unwrap();
+    succeed(&["plot", "psi", "--force", "-o", out.to_str().unwrap()]);
+    assert!(!out.is_symlink() && std::fs::read_to_string(&precious).unwrap() == "precious");
+}
+
 /// What a killed process left half written does not stay for ever.
 #[test]
 fn unfinished_files_are_removed() {

@@ -282,13 +282,15 @@ fn losses_are_the_same_together_as_alone() {
     let member =
         |seed| Config { seed, hidden: Hidden(vec![400]), epochs: 1, batch_size: 200, val_fraction: 0.5, ..base() };
     let population = |configs: Vec<Config>| Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
-    let together = population((0..12).map(member).collect());
-    let alone = population(vec![member(3)]);
-    for (engine, (name, _)) in ENGINES.iter().enumerate() {
+    for (engine, rule) in (0..ENGINES.len()).flat_map(|engine| [(engine, Rule::Psi), (engine, Rule::Hebb)]) {
+        let name = ENGINES[engine].0;
+        let member = |seed| Config { rule, alpha0: 1e-4, ..member(seed) };
+        let together = population((0..12).map(member).collect());
+        let alone = population(vec![member(3)]);
         let (_, epochs) = from_start(engine, &together);
         let (_, epochs_alone) = from_start(engine, &alone);
         let (one, all) = (&epochs_alone[0][0], &epochs[0][3]);
-        assert_eq!((one.train_loss, one.val_loss), (all.train_loss, all.val_loss), "{name}");
+        assert_eq!((one.train_loss, one.val_loss), (all.train_loss, all.val_loss), "{name}, {rule}");
     }
 }
 

@@ -281,7 +281,7 @@ fn a_decided_end_is_kept() {
     let population = Population::new(vec![config.clone()], data, None).unwrap();
     let mut checkpoint = Checkpoint::read(&kept[2], &population).unwrap();
     checkpoint.progress.end = Some(5);
-    checkpoint.write(&config, population.data.checksum(), &kept[2]).unwrap();
+    checkpoint.write(&config, population.checksum(), &kept[2]).unwrap();
     succeed(&["train", "--resume", &out, "--quiet"]);
     assert_eq!(metrics(&folder.path("run")).len(), 5);
 }
@@ -335,6 +335,41 @@ fn what_a_run_began_with_is_not_exchanged() {
     folder.write("run/config.toml", &config.replace("data.csv", "moved.csv"));
     succeed(&resume);
     assert!(weights() == whole);
+}
+
+/// Replayed curves are read from the trace anew.
+#[test]
+fn a_trace_is_not_exchanged_while_a_run_repeats_it() {
+    let folder = Folder::new();
+    let (source, out) = (folder.name("source"), folder.name("run"));
+    let train = |more: &[&str]| succeed(&strings(&folder.options(&[&["--device", "cpu"], more].concat())));
+    train(&["--theta", "0.3", "--out", &source]);
+    let trace = format!("{source}/trace.safetensors");
+    train(&["--rule", "replay", "--replay", "layer", "--trace", &trace, "--out", &out]);
+    std::fs::remove_file(folder.path("run/result.json")).unwrap();
+    train(&["--theta", "0.3", "--decay", "cosine", "--out", &source, "--force"]);
+    let said = fail(&["train", "--resume", &out, "--quiet"], 3);
+    assert!(said.contains("another trace") && said.contains(&trace), "{said}");
+    std::fs::remove_file(&trace).unwrap();
+    assert!(fail(&["train", "--resume", &out, "--quiet"], 3).contains("put it back"));
+}
+
+/// What a run reads it does not remove first.
+#[test]
+fn a_run_is_not_replaced_by_one_that_needs_it() {
+    let folder = Folder::new();
+    let out = folder.name("run");
+    let train = |more: &[&str]| folder.options(&[&["--device", "cpu", "--out", &out], more].concat());
+    succeed(&strings(&train(&["--theta", "0.3"])));
+    let before = copied(&folder, "run");
+    let (model, trace) = (format!("{out}/model.safetensors"), format!("{out}/trace.safetensors"));
+    for more in
+        [&["--init", &model, "--force"][..], &["--rule", "replay", "--replay", "layer", "--trace", &trace, "--force"]]
+    {
+        let said = fail(&strings(&train(more)), 3);
+        assert!(said.contains(more[more.len() - 2]) && said.contains("another --out"), "{said}");
+    }
+    assert_eq!(copied(&folder, "run"), before);
 }
 
 /// All files of a directory, without the lock.

@@ -135,7 +135,7 @@ fn through_a_file(folder: &Path, population: &Population, position: Position, st
     };
     let path = folder.join("checkpoint.safetensors");
     let checkpoint = Checkpoint { progress, state: state.clone() };
-    checkpoint.write(population.shared(), population.data.checksum(), &path).unwrap();
+    checkpoint.write(population.shared(), population.checksum(), &path).unwrap();
     assert!(Checkpoint::read(&path, population).unwrap() == checkpoint);
     Checkpoint::read(&path, population).unwrap().state
 }

@@ -1,6 +1,6 @@
 //! `homeostat export`: a saved model in the format of another program.
 
-use super::{Functions, check_free, say};
+use super::{Functions, check_free, refuse_source, say};
 use crate::error::{Error, Result};
 use crate::export::{self, Format};
 use crate::run::Model;
@@ -48,6 +48,7 @@ impl Export {
             })
         });
         check_free(&out, self.force)?;
+        refuse_source(&out, &[&self.model])?;
         let model = Model::read(&self.model)?;
         // Only a graph needs more than the weights, so only there a model without metadata deserves a note.
         let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };

@@ -1,6 +1,6 @@
 //! `homeostat report`: runs and sweeps as a page.
 
-use super::{check_free, say};
+use super::{check_free, refuse_source, say};
 use crate::error::Result;
 use crate::report;
 use crate::run::write_atomic;
@@ -28,6 +28,7 @@ impl Report {
     /// Reads, draws and writes.
     pub fn run(&self) -> Result<()> {
         check_free(&self.out, self.force)?;
+        refuse_source(&self.out, &self.runs)?;
         let page = report::page(&self.runs)?;
         write_atomic(&self.out, page.as_bytes())?;
         say(format_args!("{}: {} kB", self.out.display(), page.len().div_ceil(1000)))

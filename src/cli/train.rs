@@ -103,8 +103,17 @@ impl Train {
             RunDirectory::check(out, self.force)?;
         }
         let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
-        if let (Some(_), Some(init)) = (&self.resume, config.init.as_deref().filter(|init| !init.exists())) {
-            return Err(Error::file(init, "the run began with this file, and needs it to go on; put it back"));
+        let sources = [config.init.as_ref(), config.trace.as_ref()];
+        for source in sources.into_iter().flatten() {
+            if self.resume.is_some() && !source.exists() {
+                return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
+            }
+            if self.out.as_ref().is_some_and(|out| RunDirectory::holds(out, source)) {
+                return Err(Error::file(
+                    source,
+                    "is read here, and lies where --force would remove it; give another --out",
+                ));
+            }
         }
         let model = config.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
@@ -205,7 +214,7 @@ impl Train {
             held: None,
             on_divergence: self.on_divergence,
             divergence: progress.as_ref().and_then(|progress| progress.divergence),
-            data: if directory.is_some() { population.data.checksum() } else { 0 },
+            data: if directory.is_some() { population.checksum() } else { 0 },
             directory,
             population: Arc::clone(&population),
         };
@@ -227,7 +236,10 @@ impl Train {
         outcome?;
 
         let Follower { directory, last, divergence, .. } = follower;
-        let last = last.ok_or_else(|| Error::Run("the metrics of the last epoch are lost".into()))?;
+        let last = last.ok_or_else(|| Error::Run(
+                "the metrics of the last epoch are lost; move the newest checkpoint away, and --resume trains that epoch again"
+                    .into(),
+            ))?;
         let saved = directory
             .as_ref()
             .map_or_else(|| "not saved".to_owned(), |directory| format!("saved in {}", directory.path().display()));
@@ -364,7 +376,7 @@ struct Follower {
     best: Option<(f64, u32)>,
     /// The last epoch, once early stopping has decided on it.
     end: Option<u32>,
-    /// Checksum of the data set, for the checkpoints.
+    /// Checksum of what it learns from, for the checkpoints.
     data: u32,
     seconds_before: f64,
     started: Instant,

@@ -116,7 +116,7 @@ fn buffers(population: &Population, layout: &Layout) -> Vec<(Role, Array)> {
         (Role::Rates, arena(Arena::Rates, "learning rates", "vec4s")),
         (Role::Activation, Array::new("activations", VEC4, &[p, ("vec4s", layout.activation4)])),
         (Role::Delta, Array::new("deltas", VEC4, &[p, batch, ("vec4s", layout.delta4 / layout.batch_size)])),
-        (Role::Scores, Array::new("scores", VEC4, &[p, ("regions", REGIONS), ("entries", layout.region)])),
+        (Role::Scores, Array::new("scores", VEC4, &[("regions", REGIONS), p, ("entries", layout.region)])),
     ]);
     list.retain(|(_, array)| array.bytes > 0);
     list.iter_mut().for_each(|(_, array)| array.bytes = array.bytes.max(SMALLEST));

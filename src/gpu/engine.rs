@@ -298,9 +298,13 @@ impl GpuEngine {
         Ok(floats)
     }
 
-    /// Submits everything recorded so far and a copy of these parts of buffers, first byte and bytes; then `cleared` is set
-    /// to zeros.
-    fn copy_back(&mut self, parts: &[(wgpu::Buffer, u64, u64)], cleared: Option<&wgpu::Buffer>) -> Result<Readback> {
+    /// Submits everything recorded so far and a copy of these parts of buffers, first byte and bytes; then so many bytes of
+    /// `cleared` are set to zeros.
+    fn copy_back(
+        &mut self,
+        parts: &[(wgpu::Buffer, u64, u64)],
+        cleared: Option<(&wgpu::Buffer, u64)>,
+    ) -> Result<Readback> {
         let canary_bytes = (self.layout.canary_words() * size_of::<u32>()) as u64;
         let bytes = canary_bytes + parts.iter().map(|(.., bytes)| bytes).sum::<u64>();
         let staging = report::staging(&self.context, &mut self.staging, bytes);
@@ -310,8 +314,8 @@ impl GpuEngine {
             encoder.copy_buffer_to_buffer(buffer, *first, &staging, place, *bytes);
             place += bytes;
         }
-        if let Some(buffer) = cleared {
-            encoder.clear_buffer(buffer, 0, None);
+        if let Some((buffer, bytes)) = cleared {
+            encoder.clear_buffer(buffer, 0, Some(bytes));
         }
         let submission = self.queue.submit(&self.context)?.expect("copies were recorded");
         Ok(Readback::new(staging, submission, self.canary.clone(), canary_bytes))
@@ -395,13 +399,14 @@ impl Engine for GpuEngine {
         }
         let rule = self.population.shared().rule;
         let scores = self.buffers.scores.clone();
+        let score_bytes = (report::score_floats(&self.layout, wanted) * size_of::<f32>()) as u64;
         let span = |(arena, first, floats): (Arena, usize, usize)| {
             let bytes = |floats: usize| (floats * size_of::<f32>()) as u64;
             self.buffers.arena(arena).map(|buffer| (buffer.clone(), bytes(first), bytes(floats)))
         };
         let spans = report::alpha_spans(&self.layout, rule).filter_map(span);
-        let parts: Vec<_> = std::iter::once((scores.clone(), 0, scores.size())).chain(spans).collect();
-        let readback = self.copy_back(&parts, Some(&scores))?;
+        let parts: Vec<_> = std::iter::once((scores.clone(), 0, score_bytes)).chain(spans).collect();
+        let readback = self.copy_back(&parts, Some((&scores, score_bytes)))?;
         self.reports.push_back(Pending {
             readback,
             wanted,

@@ -280,6 +280,12 @@ impl Layout {
         self
     }
 
+    /// First score entry of a region, `[REGIONS][P][region]`.
+    #[must_use]
+    pub const fn scores(&self, region: Region) -> usize {
+        region as usize * self.members * self.region
+    }
+
     /// Number of these pieces.
     #[must_use]
     pub fn pieces(&self, data: &DataSet) -> usize {

@@ -107,11 +107,23 @@ pub fn alpha_spans(layout: &Layout, rule: rules::Rule) -> impl Iterator<Item = (
     })
 }
 
+/// How many floats of the scores a report reads: the regions up to the last that is wanted.
+pub fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
+    let last = match wanted {
+        Wanted { test: true, .. } => Region::Test,
+        Wanted { validation: true, .. } => Region::Validation,
+        Wanted { train: true, .. } => Region::Train,
+        _ => Region::Running,
+    };
+    4 * (layout.scores(last) + layout.members * layout.region)
+}
+
 /// What a score region of `scores` has summed up: losses, their excess and wrong answers, one entry per place in a batch.
 fn sums<'a>(layout: &Layout, scores: &'a [f32], member: usize, region: Region) -> impl Iterator<Item = [f64; 3]> + 'a {
-    let floats = 4 * layout.region;
-    let first = (member * REGIONS + region as usize) * floats;
-    scores[first..first + floats].chunks_exact(4).map(|entry| [entry[0], entry[1], entry[2]].map(f64::from))
+    let first = layout.scores(region) + member * layout.region;
+    scores[4 * first..4 * (first + layout.region)]
+        .chunks_exact(4)
+        .map(|entry| [entry[0], entry[1], entry[2]].map(f64::from))
 }
 
 /// The running scores of every member over `samples` samples.
@@ -125,8 +137,9 @@ pub fn unpack_running(layout: &Layout, scores: &[f32], samples: u64) -> Vec<Runn
 /// that is too much.
 pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
     let mut scores = vec![0.0; layout.members * REGIONS * layout.region * 4];
-    for (state, regions) in states.iter().zip(scores.chunks_exact_mut(REGIONS * layout.region * 4)) {
-        let entries = regions[Region::Running as usize * layout.region * 4..].chunks_exact_mut(4);
+    let running = &mut scores[4 * layout.scores(Region::Running)..];
+    for (state, entries) in states.iter().zip(running.chunks_exact_mut(4 * layout.region)) {
+        let entries = entries.chunks_exact_mut(4);
         for (entry, &[loss, excess, wrong]) in entries.zip(&state.running.sums) {
             let sum = loss as f32;
             entry.copy_from_slice(&[sum, (excess + (f64::from(sum) - loss)) as f32, wrong as f32, 0.0]);
@@ -156,7 +169,7 @@ impl Pending {
             }
             Score { loss: loss / samples as f64, error: wrong / samples as f64 }
         };
-        let mut next = layout.members * REGIONS * layout.region * 4;
+        let mut next = score_floats(layout, self.wanted);
         let rule = population.shared().rule;
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();

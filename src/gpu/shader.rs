@@ -174,7 +174,6 @@ pub struct Specialisation {
     neurons4: usize,
     row4: usize,
     rows: usize,
-    scores: usize,
     /// Score entries of one region.
     region: usize,
     observe_groups: usize,
@@ -256,7 +255,6 @@ impl Specialisation {
             neurons4: layout.neurons4,
             row4: layout.row4,
             rows: layout.rows,
-            scores: layout.region * super::layout::REGIONS,
             region: layout.region,
             observe_groups: layout.observe_groups,
             update_groups: layout.update_groups,

@@ -80,7 +80,7 @@ impl GpuEngine {
             batch_start: first as u32,
             batch_len: self.layout.batch_size.min(self.population.train_rows() - first) as u32,
             flags: Step::TRAINING,
-            scores: (Region::Running as usize * self.layout.region) as u32,
+            scores: self.layout.scores(Region::Running) as u32,
             ..Step::default()
         }
     }
@@ -145,7 +145,7 @@ impl GpuEngine {
             let step = Step {
                 batch_start: first as u32,
                 batch_len: samples as u32,
-                scores: (region as usize * self.layout.region) as u32,
+                scores: self.layout.scores(region) as u32,
                 score: ((first - rows.start) % self.layout.region) as u32,
                 number: self.steps,
                 ..Step::default()

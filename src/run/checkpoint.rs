@@ -3,7 +3,7 @@
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
 //! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::population::LayerState`]; then `running` F64
-//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set), `progress`, and `crc32`, that of
+//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set and of a trace that is repeated), `progress`, and `crc32`, that of
 //! these three and of all tensors by name.
 
 use crate::config::Config;
@@ -129,17 +129,20 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
             value(&now)
         ));
     }
-    if data != format!("{:08x}", population.data.checksum()) {
+    if data != format!("{:08x}", population.checksum()) {
+        let config = population.shared();
+        let trace =
+            config.trace.as_ref().map_or(String::new(), |path| format!(", or another trace than {},", path.display()));
         return Err(format!(
-            "was trained on other samples than {} holds now; put them back as they were, or train anew with another --out",
-            population.shared().data
+            "was trained on other samples than {}{trace} holds now; put back what there was, or train anew with another --out",
+            config.data
         ));
     }
     Ok(())
 }
 
 impl Checkpoint {
-    /// Writes the file, whole or not at all; `data` is the [checksum](crate::data::DataSet::checksum) of the data set.
+    /// Writes the file, whole or not at all; `data` is the [checksum](Population::checksum) of what it learns from.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -176,7 +179,12 @@ impl Checkpoint {
     /// As [`Self::decode`], and if it cannot be read.
     pub fn read(path: &Path, population: &Population) -> std::result::Result<Self, Refusal> {
         let content = std::fs::read(path);
-        let content = content.map_err(|e| Refusal::Final(Error::file(path, format!("cannot be read: {e}"))))?;
+        let content = content.map_err(|e| {
+            Refusal::Final(Error::file(
+                path,
+                format!("cannot be read: {e}; move it away to go on from an earlier state"),
+            ))
+        })?;
         Self::decode(path, &content, population)
     }
 
@@ -193,16 +201,18 @@ impl Checkpoint {
             let values = header.metadata().as_ref().and_then(|values| values.get(key));
             values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata `{key}`")))
         };
-        let unreadable = |key: &str, e: serde_json::Error| wrong(format!("its metadata `{key}` cannot be read: {e}"));
-        let progress: Progress = serde_json::from_str(metadata(PROGRESS)?).map_err(|e| unreadable(PROGRESS, e))?;
-        let config: Config = serde_json::from_str(metadata(CONFIG)?).map_err(|e| unreadable(CONFIG, e))?;
+        let progress: Progress = serde_json::from_str(metadata(PROGRESS)?)
+            .map_err(|e| wrong(format!("its metadata `{PROGRESS}` cannot be read: {e}")))?;
         let tensors = file.tensors();
         let contents = tensors.iter().map(|(name, view)| (&**name, view.data())).collect();
         let found = header.metadata().as_ref().map_or(String::new(), |all| checksum(all, contents));
         let is_whole = *metadata(CHECKSUM)? == found;
-        let belongs = belongs(&config, metadata(DATA)?, population);
+        let (config, data) = (metadata(CONFIG)?, metadata(DATA)?);
         if is_whole {
-            belongs.map_err(|reason| Refusal::Final(Error::file(path, reason)))?;
+            let of_another = |reason: String| Refusal::Final(Error::file(path, reason));
+            let config = Config::from_json(config)
+                .map_err(|e| of_another(format!("its settings are of another version of this program: {e}")))?;
+            belongs(&config, data, population).map_err(of_another)?;
         }
         if !progress.lies_in(population) {
             return Err(wrong(format!("its metadata `progress` is no place in this run: {}", metadata(PROGRESS)?)));

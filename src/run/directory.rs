@@ -238,11 +238,20 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Whether `file` is one of those that a run in `path` would replace.
+    #[must_use]
+    pub fn holds(path: &Path, file: &Path) -> bool {
+        let (Ok(path), Ok(file)) = (path.canonicalize(), file.canonicalize()) else { return false };
+        let first = file.strip_prefix(&path).ok().and_then(|rest| rest.iter().next());
+        first.is_some_and(|first| names(&path).iter().any(|name| first == name.as_str()))
+    }
+
     /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
     #[must_use]
     pub fn files(population: &Population) -> Vec<String> {
-        let best = (population.validation_rows() > 0).then_some(BEST);
-        let trace = (population.shared().rule == Rule::Psi).then_some(TRACE);
+        let rule = population.shared().rule;
+        let best = (population.validation_rows() > 0 && !rule.is_unsupervised()).then_some(BEST);
+        let trace = (rule == Rule::Psi).then_some(TRACE);
         let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, MODEL].into_iter().chain(best).chain(trace);
         names.map(str::to_owned).chain([format!("{EVENTS}*"), format!("{CHECKPOINTS}/"), RESULT.to_owned()]).collect()
     }
@@ -366,7 +375,7 @@ impl RunDirectory {
         Ok((kept.pop(), missing))
     }
 
-    /// Writes a checkpoint of a run on data of this checksum and removes those that are too many.
+    /// Writes a checkpoint of a run that learns from what has this checksum and removes those that are too many.
     ///
     /// # Errors
     /// If it cannot be written; the earlier ones are then still there.

@@ -46,7 +46,7 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
 
 /// Writes a file so that under its name there is the old content or the new, never a part of it. A symbolic link of that
 /// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to, and so is what the system
-/// names in /dev and /proc: there `/dev/stdout` may lead to a file.
+/// has in /dev, /dev/fd and /proc: there `/dev/stdout` may lead to a file.
 ///
 /// # Errors
 /// If it cannot be written; the old file is then still there.
@@ -56,7 +56,9 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let failed = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
-    let is_system = cfg!(unix) && ["/dev", "/proc"].iter().any(|place| path.starts_with(place));
+    // Not what lies deeper in /dev: /dev/shm is for files.
+    let is_device = ["/dev", "/dev/fd"].iter().any(|place| path.parent() == Some(Path::new(place)));
+    let is_system = cfg!(unix) && (is_device || path.starts_with("/proc"));
     if is_system || fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
         return fs::write(path, bytes).map_err(failed);
     }

@@ -43,6 +43,13 @@ impl Trace {
         Self { config, ticks, onsets, weights_per_slot }
     }
 
+    /// Adds what a run that repeats it takes from it.
+    pub(crate) fn checksum(&self, checksum: &mut crc32fast::Hasher) {
+        checksum.update(super::to_json(&self.config).unwrap_or_default().as_bytes());
+        checksum.update(&self.ticks.to_le_bytes());
+        self.onsets.iter().for_each(|onsets| checksum.update(bytemuck::cast_slice(onsets)));
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
