@@ -141,6 +141,19 @@ pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
     }
 }
 
+/// Refuses what this machine has no memory for, before any of it is allocated; what a GPU lacks, [`open`] refuses.
+///
+/// # Errors
+/// [`Error::Device`] with the bytes and the fix.
+pub fn check(choice: &Choice, population: &Population) -> Result<()> {
+    population.check_memory()?;
+    match choice {
+        Choice::Cpu => CpuEngine::check(population),
+        Choice::Auto if automatic().is_none() => CpuEngine::check(population),
+        Choice::Auto | Choice::Gpu(_) => Ok(()),
+    }
+}
+
 /// Why `auto` takes the CPU engine although there is an adapter.
 fn passed_over(reason: impl std::fmt::Display) -> String {
     format!("{reason}; taking the CPU engine")

@@ -37,8 +37,8 @@ END
         rm -f "$logs/messages"
         log=$logs/$backend.${file%::}.log
         case $file in
-            # SwiftShader has no f16.
-            *::) target=(--lib "$file" -- $([ "$backend" != swiftshader ] || echo --skip gpu::half)) ;;
+            # Neither SwiftShader nor GL has f16.
+            *::) target=(--lib "$file" -- $([[ $backend != swiftshader && $backend != gl ]] || echo --skip gpu::half)) ;;
             *) target=(--test "$file") ;;
         esac
         SECONDS=0

@@ -366,6 +366,18 @@ fn what_is_read_is_not_written_over() {
     succeed(&["sweep", "merge", &plan, "-o", &all]);
     refused(&["compare", &all, "--baseline", "a", "--export-markdown", &all], 3, &["all.jsonl", "what is read"]);
     assert!(std::fs::read_to_string(folder.path("s.toml")).unwrap() == text);
+    // Nor what lies in a directory that is read; a page there may well be made anew.
+    let run = folder.name("run");
+    train_iris(&["--out", &run]);
+    for name in ["result.json", "model.safetensors", "metrics.jsonl"] {
+        let file = format!("{run}/{name}");
+        refused(&["report", &run, "-o", &file, "--force"], 3, &[name, "what is read"]);
+    }
+    let page = format!("{run}/report.html");
+    succeed(&["report", &run, "-o", &page]);
+    succeed(&["report", &run, "-o", &page, "--force"]);
+    refused(&["train", "--config", &sweep], 3, &["s.toml", "sweep plan"]);
+    refused(&["train", "--resume", &run, "--force"], 2, &["--force"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Session {
     /// If there is no such device or it cannot hold the workload.
     pub fn open(workload: &Workload, choice: &device::Choice, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
-        population.check_memory()?;
+        device::check(choice, &population)?;
         let mut engine = device::open(choice, &population, &population.initial_state())?.engine;
         engine.set_order(&trainer::order(&population, 1))?;
         let stride = trainer::stride(&population);

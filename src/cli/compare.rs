@@ -203,7 +203,9 @@ fn verdict(report: &Report, comparison: &Comparison) -> String {
         }
         Verdict::Equivalent => {
             let p = p_value(comparison.tost_p.unwrap_or(f64::NAN));
-            return format!("`{arm}` is equivalent to `{baseline}` within {margin} (TOST p {p}, {corrected}).");
+            return format!(
+                "`{arm}` is equivalent to `{baseline}` within {margin} (TOST p {p}; of the difference, {corrected})."
+            );
         }
         Verdict::Better => "better",
         Verdict::Worse => "worse",

@@ -114,6 +114,7 @@ impl Eval {
             )));
         }
         let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
+        device::check(&choice, &population)?;
         let mut state = population.initial_state();
         model.apply_weights(&mut state[0]);
         let opened = device::open(&choice, &population, &state)?;

@@ -51,7 +51,7 @@ pub struct Train {
     #[arg(long, requires = "out", help_heading = "Run")]
     force: bool,
     /// Go on with the run in this directory from its newest checkpoint
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "name", "no_save", "config", "preset"], help_heading = "Run")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "name", "no_save", "config", "preset", "force"], help_heading = "Run")]
     resume: Option<PathBuf>,
     /// Keep the state every so many epochs, or steps:K; 0 = never
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Run")]
@@ -127,7 +127,7 @@ impl Train {
         if self.dry_run {
             return dry_run::show(&population, &choice, self.destination(&config).as_deref(), self.json);
         }
-        population.check_memory()?;
+        device::check(&choice, &population)?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
             model.apply_weights(&mut state[0]);

@@ -127,13 +127,19 @@ impl Config {
     /// # Errors
     /// As [`Self::read_table`].
     pub fn parse_table(path: &Path, text: &str) -> Result<toml::Table> {
-        let table = if path.extension().is_some_and(|extension| extension == "json") {
+        let table: toml::Table = if path.extension().is_some_and(|extension| extension == "json") {
             let mut record: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::file(path, e))?;
             let settings = record.get_mut("config").map(serde_json::Value::take).unwrap_or(record);
             serde_json::from_value(settings).map_err(|e| Error::file(path, e))?
         } else {
             text.parse().map_err(|e: toml::de::Error| Error::file(path, e.to_string().trim_end()))?
         };
+        if table.get("arm").is_some_and(toml::Value::is_array) {
+            return Err(Error::file(
+                path,
+                "describes a sweep, not the settings of one run; give it to `homeostat sweep plan`",
+            ));
+        }
         Self::merge([&table]).map_err(|e| Error::file(path, e))?;
         Ok(table)
     }

@@ -62,7 +62,7 @@ pub struct RunDirectory {
 fn default_name(name: Option<&str>, config: &Config) -> String {
     let source = config.data.split_once(':').map_or(config.data.as_str(), |(_, path)| path);
     let stem = Path::new(source).file_stem().map(|stem| stem.to_string_lossy());
-    let word: String = (name.or(stem.as_deref()).unwrap_or("run").chars())
+    let word: String = (name.or(stem.as_deref()).filter(|name| !name.is_empty()).unwrap_or("run").chars())
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
         .collect();
     let settings = Config { device: String::new(), ..config.clone() }.to_table().to_string();
