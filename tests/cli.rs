@@ -366,6 +366,11 @@ fn what_is_read_is_not_written_over() {
     succeed(&["sweep", "merge", &plan, "-o", &all]);
     refused(&["compare", &all, "--baseline", "a", "--export-markdown", &all], 3, &["all.jsonl", "what is read"]);
     assert!(std::fs::read_to_string(folder.path("s.toml")).unwrap() == text);
+    let data = folder.write("d.csv", &"1,2,0\n2,1,1\n".repeat(20));
+    let of_data = folder.write("d.toml", &text.replace("\"iris\"", &format!("\"csv:{data}\"")));
+    refused(&["sweep", "plan", &of_data, "-o", &data], 3, &["d.csv", "what is read"]);
+    let record = folder.name(&format!("s/runs/{}.json", lines(Path::new(&all))[0]["id"].as_str().unwrap()));
+    refused(&["sweep", "merge", &plan, "-o", &record], 3, &["s/runs", "what is read"]);
     // Nor what lies in a directory that is read; a page there may well be made anew.
     let run = folder.name("run");
     train_iris(&["--out", &run]);

@@ -258,6 +258,16 @@ fn mistakes_get_one_message_and_a_code() {
 }
 
 /// What a sweep writes is what is read, whatever the program adds to its configuration later.
+/// No f32 comes to more, and sums of such numbers are infinite.
+#[test]
+fn numbers_beyond_all_runs_are_none() {
+    let record = |value: f64| {
+        let text = format!(r#"{{"id":"a-1","arm":"a","seed":1,"final":{{"test_error":{value:e}}}}}"#);
+        serde_json::from_str::<Record>(&text).unwrap().metric("test_error")
+    };
+    assert_eq!((record(1e38), record(1.5e308), record(-1.5e308)), (Some(1e38), None, None));
+}
+
 #[test]
 fn a_record_survives_writing_and_reading() {
     let value = record("psi", 7, 160);

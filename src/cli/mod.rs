@@ -81,6 +81,7 @@ enum Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    signals::outlive_limits();
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
     let outcome = match cli.command {
         Command::Train(train) => train.run(matches),

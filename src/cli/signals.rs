@@ -28,6 +28,12 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(interrupt)
 }
 
+/// A file that may not grow further is an error that names it, and not the end of the program.
+pub fn outlive_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// A flag that the first Ctrl-C or Ctrl-Break sets; the second ends the program.
 #[cfg(not(unix))]
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
 use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Train many runs: settings × seeds, packed into populations, on one machine or many.
@@ -174,15 +175,26 @@ impl Sweep {
     }
 }
 
-/// Writes what was made of `source` to a file, or to stdout.
-fn deliver(out: Option<&Path>, source: &Path, text: &str) -> Result<()> {
+/// Writes what was made of `sources` to a file, or to stdout.
+fn deliver(out: Option<&Path>, sources: &[PathBuf], text: &str) -> Result<()> {
     match out {
         Some(path) => {
-            refuse_source(path, &[source])?;
+            refuse_source(path, sources)?;
             write_atomic(path, text.as_bytes())
         }
         None => say(text.strip_suffix('\n').unwrap_or(text)),
     }
+}
+
+/// The file that a plan comes from, and what its runs will read.
+fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
+    let of_run = |run: &sweep::PlannedRun| {
+        let config = &run.config;
+        let data = config.data.split_once(':').map(|(_, path)| PathBuf::from(path));
+        [data, config.init.clone(), config.trace.clone()].into_iter().flatten()
+    };
+    let paths: BTreeSet<PathBuf> = plan.runs.iter().flat_map(of_run).chain([file.to_owned()]).collect();
+    paths.into_iter().collect()
 }
 
 /// A plan and the results that belong to it.
@@ -211,7 +223,7 @@ impl PlanCommand {
             count(seeds, "seed"),
             count(runs, "run")
         ));
-        if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &self.sweep, &plan.to_text()?) }
+        if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &read_by(&plan, &self.sweep), &plan.to_text()?) }
     }
 }
 
@@ -338,13 +350,20 @@ impl MergeCommand {
         if merged.missing > 0 {
             tell(format_args!("note: {} of {} runs are missing", merged.missing, plan.runs.len()));
         }
-        deliver(self.out.as_deref(), &self.plan, &merged.text)
+        let parts = ["plan.id", "runs", "models", "traces"].map(|part| path.join(part));
+        let sources: Vec<PathBuf> = parts.into_iter().chain(read_by(&plan, &self.plan)).collect();
+        deliver(self.out.as_deref(), &sources, &merged.text)
     }
 }
 
 impl SubmitCommand {
     fn run(&self) -> Result<()> {
         let plan = Plan::read(&self.plan)?;
+        for (flag, value) in [("time", &self.time), ("partition", &self.partition)] {
+            if value.as_ref().is_some_and(|value| value.contains(char::is_control)) {
+                return Err(Error::config(format!("--{flag}: must be of one line, as it goes into a script")));
+            }
+        }
         let file = if self.k8s { self.plan.file_name().map(Path::new).unwrap_or(&self.plan) } else { &self.plan };
         let job = Job {
             plan: file.to_str().ok_or_else(|| Error::file(file, "its name is no UTF-8"))?.to_owned(),
@@ -359,6 +378,6 @@ impl SubmitCommand {
             Some(image) => job.kubernetes(&Kubernetes { image: image.clone(), claim: self.claim.clone() })?,
             None => job.slurm(&Slurm { time: self.time.clone(), partition: self.partition.clone() }),
         };
-        deliver(self.out.as_deref(), &self.plan, &text)
+        deliver(self.out.as_deref(), &read_by(&plan, &self.plan), &text)
     }
 }

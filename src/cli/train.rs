@@ -438,7 +438,16 @@ impl Follower {
         if !over {
             let path = directory.path().display();
             let Position { epoch, batch } = position;
-            tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}"));
+            let on = match self.on_divergence {
+                OnDivergence::Stop => "",
+                OnDivergence::Continue => " --on-divergence continue",
+            };
+            let from = match (state.is_finite(), RunDirectory::newest_checkpoint(directory.path())) {
+                (true, _) => String::new(),
+                (false, Some(file)) => format!(", again from {}, as what is not finite is not kept", file.display()),
+                (false, None) => ", again from the beginning, as what is not finite is not kept".to_owned(),
+            };
+            tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}{on}{from}"));
         } else if config.rule == Rule::Psi {
             let trace = Trace::from_state(config, &self.population.topology, state, self.population.ticks());
             trace.write(&self.population.topology, &directory.path().join(TRACE))?;

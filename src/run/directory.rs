@@ -30,6 +30,7 @@ use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const CONFIG: &str = "config.toml";
 /// Where runs are kept that were given no directory.
@@ -209,7 +210,7 @@ impl RunDirectory {
         refuse_link(&checkpoints)?;
         fs::create_dir_all(&checkpoints)
             .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
-        [path, &checkpoints].into_iter().for_each(remove_unfinished);
+        [path, &checkpoints].into_iter().for_each(|folder| remove_unfinished(folder, Duration::ZERO));
         Ok(Self {
             metrics: append_to(&path.join(METRICS))?,
             table: append_to(&path.join(TABLE))?,

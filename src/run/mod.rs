@@ -26,6 +26,7 @@ use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// Name of the metrics file.
 pub const METRICS: &str = "metrics.jsonl";
@@ -98,11 +99,14 @@ fn is_temporary(name: &str) -> bool {
     !name.is_empty() && process.parse::<u32>().is_ok() && u128::from_str_radix(time, 16).is_ok()
 }
 
-/// Removes what processes that were killed left half written in `directory`, which no other process writes to.
-fn remove_unfinished(directory: &Path) {
+/// Removes what processes that were killed left half written in `directory` before `age` ago; none that lives may be writing
+/// there for so long.
+pub(crate) fn remove_unfinished(directory: &Path, age: Duration) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if is_temporary(&name.to_string_lossy()) {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = age.is_zero() || written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age));
+        if is_old && is_temporary(&name.to_string_lossy()) {
             let _ = fs::remove_file(entry.path());
         }
     }

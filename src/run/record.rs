@@ -57,11 +57,12 @@ impl Record {
         in_full.map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
     }
 
-    /// The value of a metric at the end of the run, or `None` if the run failed or has no such finite number.
+    /// The value of a metric at the end of the run, or `None` if the run failed or has no such finite number within f32.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let value = self.last.as_ref()?.get(name)?.as_f64()?;
-        (!self.diverged && value.is_finite()).then_some(value)
+        // No run, whose numbers are f32, comes to more; statistics would not bear it.
+        (!self.diverged && value.abs() <= f64::from(f32::MAX)).then_some(value)
     }
 
     /// Names of the metrics that are numbers.

@@ -76,6 +76,19 @@ impl Trace {
         super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
+    /// The settings of the run that a whole trace is of.
+    ///
+    /// # Errors
+    /// If it is no trace.
+    pub fn source(path: &Path) -> Result<Config> {
+        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        let no_trace = |e: safetensors::SafeTensorError| Error::file(path, format!("not a trace.safetensors: {e}"));
+        SafeTensors::deserialize(&content).map_err(no_trace)?;
+        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
+        let config = header.metadata().as_ref().and_then(|values| values.get("config"));
+        Config::from_json(config.ok_or_else(|| Error::file(path, "has no metadata `config`"))?)
+    }
+
     /// Reads the trace that `config` repeats in a run of `ticks` ticks on a net of this topology.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What has become of a plan: counts per arm, and all records in one file.
 
 use super::plan::{Plan, PlannedRun};
-use super::results::{Results, RunRecord};
+use super::results::{Results, RunRecord, Sources};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::run::to_json;
@@ -126,10 +126,11 @@ pub struct Merged {
 /// processes made the records; `epochs` includes the metrics of all epochs.
 ///
 /// # Errors
-/// If a record is damaged; if runs are missing, unless `partial`; or if epochs are asked for and were not kept.
+/// If a record is damaged; if some learned from other samples than others; if runs are missing, unless `partial`; or if epochs are asked for and were not kept.
 pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Result<Merged> {
     let mut merged = Merged { text: String::new(), runs: 0, missing: 0, origins: vec![] };
     let mut origins = BTreeSet::new();
+    let mut sources = Sources::default();
     each(plan, results, |run, record| {
         let Some(record) = record else {
             merged.missing += 1;
@@ -143,6 +144,9 @@ pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Res
         }
         if let Some(device) = &record.device {
             origins.insert(format!("{device}, version {}", record.version));
+        }
+        if let Some(checksum) = &record.sources {
+            sources.hold(results.path(), &run.config, checksum)?;
         }
         merged.runs += 1;
         merged.text += &(line(run, &record, epochs)? + "\n");

@@ -12,12 +12,16 @@ use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
 use crate::engine::{DeviceInfo, NonFinite};
 use crate::error::{Error, Result};
-use crate::run::{to_json, write_atomic};
+use crate::run::{remove_unfinished, to_json, write_atomic};
 use crate::trainer::EpochMetrics;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// No process takes so long to write a file; older ones that are not finished are those of processes that died.
+const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `runs/ID.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct RunRecord {
     pub last: Option<EpochMetrics>,
     /// Of the plan.
     pub config: Config,
+    /// Checksum of the samples and of the file of `init` that it learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<String>,
     /// What it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceInfo>,
@@ -72,12 +79,37 @@ impl RunRecord {
             skipped: Some(reason),
             last: None,
             config: run.config.clone(),
+            sources: None,
             device: None,
             version: env!("CARGO_PKG_VERSION").into(),
             seconds: 0.0,
             members: 0,
             epochs: None,
         }
+    }
+}
+
+/// What records say of their sources: by data set and `init`, checksums that must agree.
+#[derive(Debug, Default)]
+pub(super) struct Sources(HashMap<(String, Option<PathBuf>), String>);
+
+impl Sources {
+    /// Holds what a run learned from against what others of the same names did.
+    pub fn hold(&mut self, results: &Path, config: &Config, sources: &str) -> Result<()> {
+        let known = self.0.entry((config.data.clone(), config.init.clone())).or_insert_with(|| sources.to_owned());
+        if known == sources {
+            return Ok(());
+        }
+        let init =
+            config.init.as_ref().map_or(String::new(), |init| format!(" or other weights of {}", init.display()));
+        Err(Error::file(
+            results,
+            format!(
+                "holds records of runs on other samples of {}{init}; put back what they were trained on, or train all runs anew \
+                 with another --results",
+                config.data
+            ),
+        ))
     }
 }
 
@@ -113,10 +145,17 @@ impl Results {
     /// # Errors
     /// If it holds the results of another plan, or the file system refuses.
     pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
+        if path.to_str().is_none() {
+            return Err(Error::file(
+                path,
+                "its name is no UTF-8, as records need it; give --results another directory",
+            ));
+        }
         for part in ["runs", "models", "traces"] {
             let folder = path.join(part);
             fs::create_dir_all(&folder)
-                .map_err(|e| Error::file(folder, format!("cannot create the directory: {e}")))?;
+                .map_err(|e| Error::file(&folder, format!("cannot create the directory: {e}")))?;
+            remove_unfinished(&folder, UNFINISHED);
         }
         let results = Self { path: path.to_owned() };
         if !results.belongs_to(plan)? {
@@ -185,7 +224,15 @@ impl Results {
     pub fn record(&self, id: &str) -> Result<RunRecord> {
         let path = self.record_path(id);
         let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-        serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is no record of a run: {e}")))
+        let record: RunRecord =
+            serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is no record of a run: {e}")))?;
+        match record.id == id {
+            true => Ok(record),
+            false => Err(Error::file(
+                path,
+                format!("is the record of another run, {}; remove it and run the sweep again", record.id),
+            )),
+        }
     }
 
     pub(super) fn write(&self, record: &RunRecord) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::pack::{Key, Packer};
 use super::plan::{Plan, PlannedRun};
-use super::results::{Results, RunRecord};
+use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
 use crate::config::Config;
 use crate::data::DataSet;
@@ -15,6 +15,7 @@ use crate::run::{Model, Trace};
 use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -96,17 +97,25 @@ pub struct Summary {
 /// kept, and the next call goes on from there.
 pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn Watcher) -> Result<Summary> {
     let mine: Vec<&PlannedRun> = plan.runs.iter().filter(|run| options.shard.holds(run)).collect();
-    let mut finished = results.finished()?;
+    let finished = results.finished()?;
     let repeated: HashSet<&str> = plan.runs.iter().filter_map(|run| run.after.as_deref()).collect();
-    let ours: HashSet<&str> = mine.iter().map(|run| run.id.as_str()).collect();
-    finished.retain(|id| !(ours.contains(id.as_str()) && mends(results, id, &repeated)));
-    let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !finished.contains(&run.id)).collect();
+    let mut todo: Vec<&PlannedRun> = vec![];
     let mut diverged: HashSet<String> = HashSet::new();
-    for run in mine.iter().filter(|run| repeated.contains(run.id.as_str()) && finished.contains(&run.id)) {
-        diverged.extend(results.record(&run.id)?.diverged.then(|| run.id.clone()));
+    let mut sources = Sources::default();
+    for run in &mine {
+        let record = finished.contains(&run.id).then(|| results.record(&run.id));
+        let Some(record) = whole(results, options, run, record, &repeated, watcher) else {
+            todo.push(run);
+            continue;
+        };
+        if let Some(checksum) = &record.sources {
+            sources.hold(results.path(), &run.config, checksum)?;
+        }
+        diverged.extend(record.diverged.then(|| run.id.clone()));
     }
     let mut summary = Summary { runs: mine.len(), before: mine.len() - todo.len(), ..Summary::default() };
-    let mut sweep = Sweep { results, options, repeated, data: None, packers: HashMap::new(), ceilings: vec![] };
+    let mut sweep =
+        Sweep { results, options, repeated, sources, data: None, packers: HashMap::new(), ceilings: vec![] };
     let (started, all) = (Instant::now(), work(&todo));
     while !todo.is_empty() {
         if options.interrupt.load(Ordering::Relaxed) {
@@ -140,11 +149,29 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     Ok(summary)
 }
 
-/// Whether a finished run must be trained again: its record is damaged, or a trace that others wait for is gone.
-fn mends(results: &Results, id: &str, repeated: &HashSet<&str>) -> bool {
-    results
-        .record(id)
-        .map_or(true, |record| repeated.contains(id) && !record.diverged && !results.trace_path(id).exists())
+/// The record of a finished run, unless that must be trained again: the record is damaged, or something is missing that is
+/// wanted beside it.
+fn whole(
+    results: &Results,
+    options: &Options,
+    run: &PlannedRun,
+    record: Option<Result<RunRecord>>,
+    repeated: &HashSet<&str>,
+    watcher: &mut dyn Watcher,
+) -> Option<RunRecord> {
+    let record = match record? {
+        Ok(record) => record,
+        Err(error) => {
+            watcher.note(&format!("{error}; training it again"));
+            return None;
+        }
+    };
+    let has_state = !record.diverged && record.skipped.is_none();
+    let is_trace = || Trace::source(&results.trace_path(&run.id)).is_ok_and(|config| config == run.config);
+    let lacks_trace = has_state && repeated.contains(run.id.as_str()) && !is_trace();
+    let lacks_model = has_state && options.keep_models && !results.model_path(&run.id).exists();
+    let lacks_epochs = record.skipped.is_none() && options.keep_epochs && record.epochs.is_none();
+    (!lacks_trace && !lacks_model && !lacks_epochs).then_some(record)
 }
 
 /// A measure of the time that runs take, good enough to say how much is left.
@@ -162,6 +189,8 @@ struct Sweep<'a> {
     options: &'a Options,
     /// Ids of the runs that others repeat.
     repeated: HashSet<&'a str>,
+    /// What the finished runs learned from.
+    sources: Sources,
     /// The last data set used, by name.
     data: Option<Arc<DataSet>>,
     packers: HashMap<String, Packer>,
@@ -215,7 +244,7 @@ impl Sweep<'_> {
     }
 
     fn train(
-        &self,
+        &mut self,
         runs: &[&PlannedRun],
         device: &str,
         choice: &Choice,
@@ -239,6 +268,8 @@ impl Sweep<'_> {
             Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
             other => other,
         })?);
+        let sources = sources(data, population.shared().init.as_deref())?;
+        self.sources.hold(self.results.path(), &runs[0].config, &sources)?;
         population.check_memory().map_err(Trouble::Opening)?;
         let mut state = population.initial_state();
         if let Some(model) = &model {
@@ -282,7 +313,7 @@ impl Sweep<'_> {
             runs: 0,
             seconds_left: 0.0,
         };
-        Ok((follower.records(runs, &info, seconds), done))
+        Ok((follower.records(runs, &sources, &info, seconds), done))
     }
 
     /// Writes the files of a run that must be there before its record is.
@@ -297,6 +328,15 @@ impl Sweep<'_> {
         }
         Ok(())
     }
+}
+
+/// Checksum of the samples and of the file whose weights a run begins with.
+fn sources(data: &DataSet, init: Option<&Path>) -> Result<String> {
+    let mut checksum = crc32fast::Hasher::new_with_initial(data.checksum());
+    if let Some(init) = init {
+        checksum.update(&std::fs::read(init).map_err(|e| Error::file(init, e))?);
+    }
+    Ok(format!("{:08x}", checksum.finalize()))
 }
 
 /// Why a population was not trained.
@@ -340,7 +380,7 @@ impl Follower {
         Self { last: vec![None; members], diverged: vec![None; members], epochs }
     }
 
-    fn records(self, runs: &[&PlannedRun], device: &DeviceInfo, seconds: f64) -> Vec<RunRecord> {
+    fn records(self, runs: &[&PlannedRun], sources: &str, device: &DeviceInfo, seconds: f64) -> Vec<RunRecord> {
         let Self { mut last, diverged, mut epochs } = self;
         let record = |(member, run): (usize, &&PlannedRun)| RunRecord {
             id: run.id.clone(),
@@ -352,6 +392,7 @@ impl Follower {
             skipped: None,
             last: last[member].take(),
             config: run.config.clone(),
+            sources: Some(sources.to_owned()),
             device: Some(device.clone()),
             version: env!("CARGO_PKG_VERSION").into(),
             seconds,

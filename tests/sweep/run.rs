@@ -280,3 +280,60 @@ fn a_model_of_other_widths_than_planned_is_refused() {
     let message = folder.fail(&["sweep", "run", "s.jsonl"], 2);
     assert!(message.contains("3/model.safetensors has 4"), "{message}");
 }
+
+/// A sweep on a table that changes between two calls would compare what cannot be compared.
+#[test]
+fn records_of_other_samples_are_not_mixed() {
+    let folder = Folder::new();
+    let rows: Vec<String> = (0..40).map(|i| format!("{},{},{}\n", i % 7, (i * 5) % 11, i % 2)).collect();
+    let (data, other) = (rows.concat(), rows.concat().replacen("0,0,0", "9,0,0", 1));
+    std::fs::write(folder.path("d.csv"), &data).unwrap();
+    let base = "[base]\ndata = \"csv:d.csv\"\nhidden = [3]\nepochs = 2\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
+    folder.plan(&format!("seeds = 6\n{base}"));
+    for out in ["parts", "others"] {
+        folder.succeed(&["sweep", "run", "s.jsonl", "-o", out, "--shard", "0/2"]);
+    }
+    std::fs::write(folder.path("d.csv"), &other).unwrap();
+    let said = folder.fail(&["sweep", "run", "s.jsonl", "-o", "parts"], 3);
+    assert!(said.contains("csv:d.csv") && said.contains("--results"), "{said}");
+    // Shards that do not know of each other are told apart when they are merged.
+    std::fs::rename(folder.path("others/runs"), folder.path("kept")).unwrap();
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "others", "--shard", "1/2"]);
+    for entry in std::fs::read_dir(folder.path("kept")).unwrap().map(Result::unwrap) {
+        std::fs::rename(entry.path(), folder.path("others/runs").join(entry.file_name())).unwrap();
+    }
+    let said = folder.fail(&["sweep", "merge", "s.jsonl", "--results", "others"], 3);
+    assert!(said.contains("csv:d.csv"), "{said}");
+    std::fs::write(folder.path("d.csv"), &data).unwrap();
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "parts"]);
+    folder.merged("parts");
+}
+
+/// What is wanted beside a record, or is not the run's, has the run trained again, to the same bytes.
+#[test]
+fn what_is_missing_or_of_another_run_is_made_again() {
+    let folder = Folder::new();
+    let plan = folder.plan(&iris("2", MIXED));
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out"]);
+    let (merged, runs) = (folder.merged("out"), plan.runs.len());
+    let path = |kind: &str, id: &str, end: &str| folder.path(&format!("out/{kind}/{id}.{end}"));
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out", "--keep-models", "--keep-epochs"]);
+    assert!(plan.runs.iter().all(|run| path("models", &run.id, "safetensors").exists()));
+    folder.succeed(&["sweep", "merge", "s.jsonl", "--results", "out", "--epochs"]);
+    let again = folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out", "--keep-models", "--keep-epochs", "--json"]);
+    assert_eq!(again, "", "now there is nothing to do");
+    // Another run's record, and for a trace another's and half of its own.
+    std::fs::copy(path("runs", &plan.runs[0].id, "json"), path("runs", &plan.runs[1].id, "json")).unwrap();
+    assert!(folder.fail(&["sweep", "merge", "s.jsonl", "--results", "out"], 3).contains("another run"));
+    let sources: BTreeSet<&String> = plan.runs.iter().filter_map(|run| run.after.as_ref()).collect();
+    let sources: Vec<&String> = sources.into_iter().collect();
+    let trace = |at: usize| path("traces", sources[at], "safetensors");
+    std::fs::copy(trace(1), trace(0)).unwrap();
+    let bytes = std::fs::read(trace(2)).unwrap();
+    std::fs::write(trace(2), &bytes[..bytes.len() / 2]).unwrap();
+    for run in plan.runs.iter().filter(|run| run.after.is_some()) {
+        std::fs::remove_file(path("runs", &run.id, "json")).unwrap();
+    }
+    folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out"]);
+    assert_eq!((folder.merged("out"), folder.runs("out").len()), (merged, runs));
+}
