@@ -257,7 +257,6 @@ fn mistakes_get_one_message_and_a_code() {
     }
 }
 
-/// What a sweep writes is what is read, whatever the program adds to its configuration later.
 /// No f32 comes to more, and sums of such numbers are infinite.
 #[test]
 fn numbers_beyond_all_runs_are_none() {
@@ -268,6 +267,7 @@ fn numbers_beyond_all_runs_are_none() {
     assert_eq!((record(1e38), record(1.5e308), record(-1.5e308)), (Some(1e38), None, None));
 }
 
+/// What a sweep writes is what is read, whatever the program adds to its configuration later.
 #[test]
 fn a_record_survives_writing_and_reading() {
     let value = record("psi", 7, 160);

@@ -186,7 +186,8 @@ impl Functions {
 /// Refuses to write over what is read to make it: one of `sources`, or what is in a directory among them and is no page.
 fn refuse_source(out: &Path, sources: &[impl AsRef<Path>]) -> Result<()> {
     let Ok(place) = out.canonicalize() else { return Ok(()) };
-    let is_page = place.extension().is_some_and(|extension| extension == "html" || extension == "md");
+    let is_page =
+        place.extension().is_some_and(|extension| ["html", "md", "txt"].iter().any(|page| extension == *page));
     let reads = |source: &Path| source == place || (place.starts_with(source) && !is_page);
     match sources.iter().any(|source| source.as_ref().canonicalize().is_ok_and(|source| reads(&source))) {
         true => Err(Error::file(out, "is what is read here; give another file to write to")),

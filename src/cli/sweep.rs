@@ -194,7 +194,13 @@ fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
         [data, config.init.clone(), config.trace.clone()].into_iter().flatten()
     };
     let paths: BTreeSet<PathBuf> = plan.runs.iter().flat_map(of_run).chain([file.to_owned()]).collect();
-    paths.into_iter().collect()
+    // Of a folder of IDX files these alone; other files may lie there.
+    let is_idx = |path: &PathBuf| path.to_string_lossy().contains("ubyte");
+    let inside = |folder: &PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(is_idx).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(|path| if path.is_dir() { inside(path) } else { vec![path.clone()] }).collect()
 }
 
 /// A plan and the results that belong to it.

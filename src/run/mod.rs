@@ -103,10 +103,11 @@ fn is_temporary(name: &str) -> bool {
 /// there for so long.
 pub(crate) fn remove_unfinished(directory: &Path, age: Duration) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let name = entry.file_name();
+        if !is_temporary(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
         let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let is_old = age.is_zero() || written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age));
-        if is_old && is_temporary(&name.to_string_lossy()) {
+        if age.is_zero() || written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age)) {
             let _ = fs::remove_file(entry.path());
         }
     }

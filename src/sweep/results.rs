@@ -49,7 +49,7 @@ pub struct RunRecord {
     pub last: Option<EpochMetrics>,
     /// Of the plan.
     pub config: Config,
-    /// Checksum of the samples and of the file of `init` that it learned from.
+    /// Checksums of what it learned from: the samples and, behind a space, the file of `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<String>,
     /// What it ran on.
@@ -89,27 +89,28 @@ impl RunRecord {
     }
 }
 
-/// What records say of their sources: by data set and `init`, checksums that must agree.
+/// What records say of their sources: the checksum of each data set and of each file of `init`, of which there must be one.
 #[derive(Debug, Default)]
-pub(super) struct Sources(HashMap<(String, Option<PathBuf>), String>);
+pub(super) struct Sources(HashMap<String, String>);
 
 impl Sources {
     /// Holds what a run learned from against what others of the same names did.
     pub fn hold(&mut self, results: &Path, config: &Config, sources: &str) -> Result<()> {
-        let known = self.0.entry((config.data.clone(), config.init.clone())).or_insert_with(|| sources.to_owned());
-        if known == sources {
-            return Ok(());
+        let names = [format!("samples of {}", config.data)].into_iter();
+        let names = names.chain(config.init.as_ref().map(|init| format!("weights of {}", init.display())));
+        for (name, checksum) in names.zip(sources.split(' ')) {
+            let known = self.0.entry(name.clone()).or_insert_with(|| checksum.to_owned());
+            if known != checksum {
+                return Err(Error::file(
+                    results,
+                    format!(
+                        "holds records of runs on other {name}; put back what they were trained on, or train all runs anew with \
+                         another --results"
+                    ),
+                ));
+            }
         }
-        let init =
-            config.init.as_ref().map_or(String::new(), |init| format!(" or other weights of {}", init.display()));
-        Err(Error::file(
-            results,
-            format!(
-                "holds records of runs on other samples of {}{init}; put back what they were trained on, or train all runs anew \
-                 with another --results",
-                config.data
-            ),
-        ))
+        Ok(())
     }
 }
 
@@ -230,7 +231,7 @@ impl Results {
             true => Ok(record),
             false => Err(Error::file(
                 path,
-                format!("is the record of another run, {}; remove it and run the sweep again", record.id),
+                format!("is the record of another run, {}; `sweep run` trains it again", record.id),
             )),
         }
     }

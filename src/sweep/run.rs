@@ -99,23 +99,47 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     let mine: Vec<&PlannedRun> = plan.runs.iter().filter(|run| options.shard.holds(run)).collect();
     let finished = results.finished()?;
     let repeated: HashSet<&str> = plan.runs.iter().filter_map(|run| run.after.as_deref()).collect();
-    let mut todo: Vec<&PlannedRun> = vec![];
     let mut diverged: HashSet<String> = HashSet::new();
     let mut sources = Sources::default();
-    for run in &mine {
-        let record = finished.contains(&run.id).then(|| results.record(&run.id));
-        let Some(record) = whole(results, options, run, record, &repeated, watcher) else {
-            todo.push(run);
-            continue;
+    let (mut kept, mut skipped, mut with_epochs) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for run in mine.iter().filter(|run| finished.contains(&run.id)) {
+        let record = match results.record(&run.id) {
+            Ok(record) => record,
+            Err(error) => {
+                watcher.note(&format!("{error}; it is trained again"));
+                continue;
+            }
         };
         if let Some(checksum) = &record.sources {
             sources.hold(results.path(), &run.config, checksum)?;
         }
-        diverged.extend(record.diverged.then(|| run.id.clone()));
+        if record.epochs.is_some() {
+            with_epochs.insert(run.id.as_str());
+        }
+        if lacks_nothing(results, options, run, &record, &repeated) {
+            kept.insert(run.id.as_str());
+            skipped.extend(record.skipped.is_some().then_some(run.id.as_str()));
+            diverged.extend(record.diverged.then(|| run.id.clone()));
+        }
     }
+    // What was skipped for a run that has not diverged after all is to be trained.
+    let is_done = |run: &PlannedRun| {
+        let waits =
+            skipped.contains(run.id.as_str()) && !run.after.as_ref().is_some_and(|after| diverged.contains(after));
+        kept.contains(run.id.as_str()) && !waits
+    };
+    let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !is_done(run)).collect();
     let mut summary = Summary { runs: mine.len(), before: mine.len() - todo.len(), ..Summary::default() };
-    let mut sweep =
-        Sweep { results, options, repeated, sources, data: None, packers: HashMap::new(), ceilings: vec![] };
+    let mut sweep = Sweep {
+        results,
+        options,
+        repeated,
+        with_epochs,
+        sources,
+        data: None,
+        packers: HashMap::new(),
+        ceilings: vec![],
+    };
     let (started, all) = (Instant::now(), work(&todo));
     while !todo.is_empty() {
         if options.interrupt.load(Ordering::Relaxed) {
@@ -149,29 +173,22 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     Ok(summary)
 }
 
-/// The record of a finished run, unless that must be trained again: the record is damaged, or something is missing that is
-/// wanted beside it.
-fn whole(
+/// Whether there is everything that is wanted beside the record of a finished run.
+fn lacks_nothing(
     results: &Results,
     options: &Options,
     run: &PlannedRun,
-    record: Option<Result<RunRecord>>,
+    record: &RunRecord,
     repeated: &HashSet<&str>,
-    watcher: &mut dyn Watcher,
-) -> Option<RunRecord> {
-    let record = match record? {
-        Ok(record) => record,
-        Err(error) => {
-            watcher.note(&format!("{error}; training it again"));
-            return None;
-        }
-    };
-    let has_state = !record.diverged && record.skipped.is_none();
+) -> bool {
+    if record.skipped.is_some() {
+        return true;
+    }
+    let has_epochs = record.epochs.is_some() || !options.keep_epochs;
+    let has_model = record.diverged || !options.keep_models || results.model_path(&run.id).exists();
     let is_trace = || Trace::source(&results.trace_path(&run.id)).is_ok_and(|config| config == run.config);
-    let lacks_trace = has_state && repeated.contains(run.id.as_str()) && !is_trace();
-    let lacks_model = has_state && options.keep_models && !results.model_path(&run.id).exists();
-    let lacks_epochs = record.skipped.is_none() && options.keep_epochs && record.epochs.is_none();
-    (!lacks_trace && !lacks_model && !lacks_epochs).then_some(record)
+    let has_trace = record.diverged || !repeated.contains(run.id.as_str()) || is_trace();
+    has_epochs && has_model && has_trace
 }
 
 /// A measure of the time that runs take, good enough to say how much is left.
@@ -189,6 +206,8 @@ struct Sweep<'a> {
     options: &'a Options,
     /// Ids of the runs that others repeat.
     repeated: HashSet<&'a str>,
+    /// Ids of the runs whose metrics of all epochs were kept before.
+    with_epochs: HashSet<&'a str>,
     /// What the finished runs learned from.
     sources: Sources,
     /// The last data set used, by name.
@@ -290,7 +309,8 @@ impl Sweep<'_> {
         let info = opened.engine.device().clone();
         let interrupt = Arc::clone(&self.options.interrupt);
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
-        let mut follower = Follower::new(runs.len(), self.options.keep_epochs);
+        let keep_epochs = self.options.keep_epochs || runs.iter().any(|run| self.with_epochs.contains(run.id.as_str()));
+        let mut follower = Follower::new(runs.len(), keep_epochs);
         trainer.run(&mut follower)?;
         let wanted = |run: &PlannedRun| self.options.keep_models || self.repeated.contains(run.id.as_str());
         if runs.iter().any(|run| wanted(run)) {
@@ -330,13 +350,14 @@ impl Sweep<'_> {
     }
 }
 
-/// Checksum of the samples and of the file whose weights a run begins with.
+/// [`RunRecord::sources`]: of the samples and of the file whose weights a run begins with.
 fn sources(data: &DataSet, init: Option<&Path>) -> Result<String> {
-    let mut checksum = crc32fast::Hasher::new_with_initial(data.checksum());
+    let mut text = format!("{:08x}", data.checksum());
     if let Some(init) = init {
-        checksum.update(&std::fs::read(init).map_err(|e| Error::file(init, e))?);
+        let content = std::fs::read(init).map_err(|e| Error::file(init, e))?;
+        text += &format!(" {:08x}", crc32fast::hash(&content));
     }
-    Ok(format!("{:08x}", checksum.finalize()))
+    Ok(text)
 }
 
 /// Why a population was not trained.

@@ -90,8 +90,8 @@ impl Job {
         // JSON's strings and lists are YAML's too.
         let (name, tasks) = (to_json(&job_name(&self.name))?, self.tasks);
         let (image, claim) = (to_json(&kubernetes.image)?, to_json(&kubernetes.claim)?);
-        // What $(NAME) names it would replace; a $ before it keeps it as it is.
-        let command: Vec<String> = self.command().iter().map(|word| word.replace("$(", "$$(")).collect();
+        // It would replace $(NAME), and makes one $ of two.
+        let command: Vec<String> = self.command().iter().map(|word| word.replace('$', "$$")).collect();
         let command = to_json(&command)?;
         let mut limits = String::new();
         if let Some(cpus) = self.cpus {
