@@ -222,15 +222,15 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
     if psi(member, slot) == 0.0 {
         return;
     }
-    let holds = if !member.sees(factor) {
-        false
-    } else if member.basis == REPLAYED {
+    let sees = member.sees(factor);
+    let crosses = if member.basis == REPLAYED {
         t >= slot.theta
     } else if member.triggers_below() {
         mean < slot.theta
     } else {
         mean > slot.theta
     };
+    let holds = sees && crosses;
     let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
     if slot.n > 0.0 {
         if member.gated == 0 || holds {
@@ -240,7 +240,7 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
         slot.n = 1.0;
         slot.onset = t;
     }
-    if !member.sees(factor) {
+    if !sees {
         return;
     }
     if mean > slot.theta {

@@ -33,8 +33,8 @@ const NAMED: [(&str, &[usize], usize); 4] = [
 const MAX_ROWS: usize = 60_000;
 /// Features of all rows at most; a row of noise is as good as another.
 const MAX_FEATURES: usize = 60_000 * 784;
-/// Epochs of the nominal run, unless it had too many steps. So many that α, which may fall to the run's end, stays near α0: frozen weights would let an
-/// engine skip work that is to be measured.
+/// Epochs of the nominal run, unless it had too many steps. So many that α, which may fall to the run's end, stays near α0:
+/// frozen weights would let an engine skip work that is to be measured.
 const EPOCHS: u32 = 1_000_000;
 
 impl Workload {

@@ -116,28 +116,16 @@ pub fn command() -> clap::Command {
 
 /// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.
 fn say(line: impl Display) -> Result<()> {
-    match print(line)? {
-        Heard::Yes => Ok(()),
-        Heard::No => std::process::exit(0),
-    }
+    say_of(false, line)
 }
 
-/// Prints a line about work whose outcome is kept in files: that nobody reads it any more is no reason to stop.
-fn say_on(line: impl Display) -> Result<()> {
-    print(line).map(drop)
-}
-
-/// Whether there is still somebody who reads stdout.
-enum Heard {
-    Yes,
-    No,
-}
-
-fn print(line: impl Display) -> Result<Heard> {
+/// Prints a line about work whose outcome may be `kept` in files: then that nobody reads it any more is no reason to stop.
+fn say_of(kept: bool, line: impl Display) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(Heard::Yes),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(Heard::No),
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe && kept => Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => Err(Error::file("standard output", e)),
     }
 }

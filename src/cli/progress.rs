@@ -1,6 +1,6 @@
 //! What a person sees of a run: a table with one line per epoch, and a bar on stderr where that is a terminal.
 
-use super::{percent, say, say_on, tell};
+use super::{percent, say_of, tell};
 use crate::error::Result;
 use crate::population::Population;
 use crate::trainer::{EpochMetrics, Position};
@@ -84,12 +84,11 @@ impl Progress {
 
     fn line(&self, text: &str) -> Result<()> {
         self.bar.suspend(|| {
-            match (self.to_stderr, self.kept) {
-                (true, _) => tell(text),
-                (false, true) => say_on(text)?,
-                (false, false) => say(text)?,
+            if self.to_stderr {
+                tell(text);
+                return Ok(());
             }
-            Ok(())
+            say_of(self.kept, text)
         })
     }
 }

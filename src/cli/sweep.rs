@@ -2,7 +2,7 @@
 
 use super::progress::thousands;
 use super::signals::interrupt_flag;
-use super::{refuse_source, say, say_on, tell};
+use super::{refuse_source, say, say_of, tell};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::run::{to_json, write_atomic};
@@ -305,7 +305,7 @@ impl Watcher for Follower {
     }
 
     fn finished(&mut self, record: &RunRecord) -> Result<()> {
-        if self.json { say_on(to_json(record)?) } else { Ok(()) }
+        if self.json { say_of(true, to_json(record)?) } else { Ok(()) }
     }
 }
 

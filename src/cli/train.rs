@@ -3,7 +3,7 @@
 use super::data::Place;
 use super::progress::Progress;
 use super::signals::interrupt_flag;
-use super::{dry_run, percent, say, say_on, tell};
+use super::{dry_run, percent, say, say_of, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -236,10 +236,13 @@ impl Train {
         outcome?;
 
         let Follower { directory, last, divergence, .. } = follower;
-        let last = last.ok_or_else(|| Error::Run(
-                "the metrics of the last epoch are lost; move the newest checkpoint away, and --resume trains that epoch again"
+        let last = last.ok_or_else(|| {
+            Error::Run(
+                "the metrics of the last epoch are lost; move the newest checkpoint away, and --resume trains that epoch \
+                 again"
                     .into(),
-            ))?;
+            )
+        })?;
         let saved = directory
             .as_ref()
             .map_or_else(|| "not saved".to_owned(), |directory| format!("saved in {}", directory.path().display()));
@@ -506,8 +509,7 @@ impl Observer for Follower {
         }
         self.progress.epoch(metrics)?;
         if self.json {
-            let line = to_json(metrics)?;
-            if self.directory.is_some() { say_on(line)? } else { say(line)? }
+            say_of(self.directory.is_some(), to_json(metrics)?)?;
         }
         self.last = Some(metrics.clone());
         let held = self.held.take();

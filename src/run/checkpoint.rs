@@ -3,8 +3,8 @@
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
 //! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::population::LayerState`]; then `running` F64
-//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set and of a trace that is repeated), `progress`, and `crc32`, that of
-//! these three and of all tensors by name.
+//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set and of a trace that is repeated),
+//! `progress`, and `crc32`, that of these three and of all tensors by name.
 
 use crate::config::Config;
 use crate::error::{Error, Result};

@@ -82,11 +82,7 @@ impl Trace {
     /// If it is no trace.
     pub fn source(path: &Path) -> Result<Config> {
         let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-        let no_trace = |e: safetensors::SafeTensorError| Error::file(path, format!("not a trace.safetensors: {e}"));
-        SafeTensors::deserialize(&content).map_err(no_trace)?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
-        let config = header.metadata().as_ref().and_then(|values| values.get("config"));
-        Config::from_json(config.ok_or_else(|| Error::file(path, "has no metadata `config`"))?)
+        header(path, &content).map(|(_, config, _)| config)
     }
 
     /// Reads the trace that `config` repeats in a run of `ticks` ticks on a net of this topology.
@@ -103,17 +99,8 @@ impl Trace {
     /// # Errors
     /// As [`Self::read`].
     pub fn decode(path: &Path, content: &[u8], config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
-        let wrong = |reason: String| Error::file(path, format!("--trace: {reason}"));
-        let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
-        let file = SafeTensors::deserialize(content).map_err(no_trace)?;
-        let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
-        let metadata = |key: &str| {
-            let values = header.metadata().as_ref();
-            values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata `{key}`")))
-        };
-        let source =
-            Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata `config`: {e}")))?;
-        let traced: u32 = metadata("ticks")?.parse().map_err(|_| wrong("its metadata `ticks` is no number".into()))?;
+        let wrong = |reason: String| refusal(path, &reason);
+        let (file, source, traced) = header(path, content)?;
         if source.rule != Rule::Psi {
             return Err(wrong(format!("is of a run of --rule {}; only --rule psi triggers", source.rule)));
         }
@@ -183,4 +170,23 @@ impl Trace {
             }
         }
     }
+}
+
+fn refusal(path: &Path, reason: &str) -> Error {
+    Error::file(path, format!("--trace: {reason}"))
+}
+
+/// The tensors of a trace, the settings of its run and its number of ticks.
+fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config, u32)> {
+    let wrong = |reason: String| refusal(path, &reason);
+    let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
+    let file = SafeTensors::deserialize(content).map_err(no_trace)?;
+    let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
+    let metadata = |key: &str| {
+        let values = header.metadata().as_ref();
+        values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata `{key}`")))
+    };
+    let source = Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata `config`: {e}")))?;
+    let ticks = metadata("ticks")?.parse().map_err(|_| wrong("its metadata `ticks` is no number".into()))?;
+    Ok((file, source, ticks))
 }

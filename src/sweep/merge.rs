@@ -126,7 +126,8 @@ pub struct Merged {
 /// processes made the records; `epochs` includes the metrics of all epochs.
 ///
 /// # Errors
-/// If a record is damaged; if some learned from other samples than others; if runs are missing, unless `partial`; or if epochs are asked for and were not kept.
+/// If a record is damaged; if some learned from other samples than others; if runs are missing, unless `partial`; or if epochs
+/// are asked for and were not kept.
 pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Result<Merged> {
     let mut merged = Merged { text: String::new(), runs: 0, missing: 0, origins: vec![] };
     let mut origins = BTreeSet::new();

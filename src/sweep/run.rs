@@ -116,17 +116,17 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         if record.epochs.is_some() {
             with_epochs.insert(run.id.as_str());
         }
-        if lacks_nothing(results, options, run, &record, &repeated) {
+        if record.skipped.is_some() {
+            skipped.insert(run.id.as_str());
+        } else if is_complete(results, options, run, &record, &repeated) {
             kept.insert(run.id.as_str());
-            skipped.extend(record.skipped.is_some().then_some(run.id.as_str()));
             diverged.extend(record.diverged.then(|| run.id.clone()));
         }
     }
     // What was skipped for a run that has not diverged after all is to be trained.
     let is_done = |run: &PlannedRun| {
-        let waits =
-            skipped.contains(run.id.as_str()) && !run.after.as_ref().is_some_and(|after| diverged.contains(after));
-        kept.contains(run.id.as_str()) && !waits
+        let lost = || run.after.as_ref().is_some_and(|after| diverged.contains(after));
+        kept.contains(run.id.as_str()) || (skipped.contains(run.id.as_str()) && lost())
     };
     let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !is_done(run)).collect();
     let mut summary = Summary { runs: mine.len(), before: mine.len() - todo.len(), ..Summary::default() };
@@ -173,17 +173,14 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     Ok(summary)
 }
 
-/// Whether there is everything that is wanted beside the record of a finished run.
-fn lacks_nothing(
+/// Whether there is everything that is wanted beside the record of a run that was trained.
+fn is_complete(
     results: &Results,
     options: &Options,
     run: &PlannedRun,
     record: &RunRecord,
     repeated: &HashSet<&str>,
 ) -> bool {
-    if record.skipped.is_some() {
-        return true;
-    }
     let has_epochs = record.epochs.is_some() || !options.keep_epochs;
     let has_model = record.diverged || !options.keep_models || results.model_path(&run.id).exists();
     let is_trace = || Trace::source(&results.trace_path(&run.id)).is_ok_and(|config| config == run.config);
