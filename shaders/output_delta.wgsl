@@ -1,8 +1,7 @@
 // Output layer: y, delta_L, loss and error of a sample (eq. 7), from the net that the forward pass left in y's place.
 //
 // Part of the last forward dispatch where a workgroup of that owns whole rows. Else a kernel of its own; launch: x = one
-// invocation per sample of the batch; z = member. Every sample of a batch adds to a score entry of its own, so the sums
-// have a fixed order; the host adds the entries up once per report.
+// invocation per sample of the batch; z = member.
 
 //% if kernel == "output_delta"
 //% include "common.wgsl"
@@ -17,8 +16,7 @@
 //% include "activation.wgsl"
 //% endif
 
-// Of scores: sum of the losses, its rounding carry, wrong answers, unused.
-const REGION = {{ region }}u;  // entries of one member in one region
+//% include "score.wgsl"
 //% if label_noise
 const LABELS = {{ data_rows }}u;  // rows of the data set; every member has labels of its own
 //% endif
@@ -94,11 +92,7 @@ fn output_sample(member: u32, sample: u32) {
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
-    let entry = step.scores + member * REGION + (step.score + sample) % REGION;
-    let before = scores[entry];
-    let corrected = loss - before.y;
-    let sum = before.x + corrected;
-    scores[entry] = vec4<f32>(sum, (sum - before.x) - corrected, before.z + select(1.0, 0.0, right), 0.0);
+    add_score(member, sample, loss, select(1.0, 0.0, right));
 }
 
 //% if kernel == "output_delta"

@@ -13,7 +13,8 @@
 @group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
 //% include "activation.wgsl"
 
-const REGION = {{ region }}u;
+//% include "score.wgsl"
+
 // theta_M before its first tick: nothing is learned until it is known.
 const UNKNOWN = 3.4028235e38;
 
@@ -45,9 +46,5 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, 0u)].delta, ~step.number);
     }
-    let entry = step.scores + member * REGION + (step.score + sample) % REGION;
-    let before = scores[entry];
-    let corrected = loss - before.y;
-    let sum = before.x + corrected;
-    scores[entry] = vec4<f32>(sum, (sum - before.x) - corrected, before.z, 0.0);
+    add_score(member, sample, loss, 0.0);
 }

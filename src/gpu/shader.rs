@@ -88,7 +88,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 19] = sources![
+const SOURCES: [(&str, &str); 20] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -101,6 +101,7 @@ const SOURCES: [(&str, &str); 19] = sources![
     "product_register.wgsl",
     "product_tiled.wgsl",
     "forward.wgsl",
+    "score.wgsl",
     "output_delta.wgsl",
     "backward_delta.wgsl",
     "update.wgsl",
