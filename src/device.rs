@@ -1,12 +1,13 @@
 //! Which device a run takes: `--device auto|cpu|gpu|INDEX|NAME` made into an engine.
 
-use crate::bytes::Array;
 use crate::config::Precision;
 use crate::cpu::{self, CpuEngine};
-use crate::engine::{DeviceInfo, Engine};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, GpuEngine, Limit, Pick};
-use crate::population::{MemberState, Population};
+use crate::memory::Array;
+use crate::train::engine::{DeviceInfo, Engine};
+use crate::train::population::Population;
+use crate::train::state::MemberState;
 use serde::Serialize;
 use std::str::FromStr;
 use std::sync::Arc;

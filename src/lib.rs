@@ -67,27 +67,21 @@
 //! ```
 
 pub mod bench;
-pub mod bytes;
 pub mod cli;
-pub mod compare;
 pub mod config;
 pub mod cpu;
 pub mod data;
 pub mod device;
-pub mod distort;
-pub mod engine;
 pub mod error;
-pub mod export;
+pub mod files;
 pub mod gpu;
-pub mod init;
-pub mod population;
-pub mod psi;
+pub mod memory;
+pub mod model;
+pub mod network;
 pub mod report;
 pub mod rng;
-pub mod rules;
+pub mod rule;
 pub mod run;
-pub mod schedule;
 pub mod stats;
 pub mod sweep;
-pub mod topology;
-pub mod trainer;
+pub mod train;

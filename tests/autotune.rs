@@ -5,9 +5,10 @@ mod common;
 use common::tiled;
 use homeostat::config::{Config, Hidden};
 use homeostat::data::DataSet;
-use homeostat::engine::{Engine, Wanted};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
-use homeostat::population::{MemberState, Population};
+use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
 use std::path::Path;
 use std::sync::Arc;
 

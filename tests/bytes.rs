@@ -8,11 +8,12 @@ use common::{pick, random_settings, small_register};
 use homeostat::config::{Config, Distort, Hidden, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::{Engine, Wanted};
 use homeostat::error::Result;
 use homeostat::gpu::{BytePlan, Context, GpuEngine, Layout, Options, Pick, Plan, Product, keeps_net};
-use homeostat::population::{MemberState, Population};
 use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
 use program::{Folder, fail, succeed};
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ fn the_plan_is_what_the_processor_keeps() {
         tried += 1;
         let state = population.initial_state();
         let made: u64 = state.iter().flat_map(|member| &member.layers).map(|layer| layer.bytes()).sum();
-        assert_eq!(homeostat::bytes::total(&population.state_arrays()), made, "{config:?}");
+        assert_eq!(homeostat::memory::total(&population.state_arrays()), made, "{config:?}");
         let engine = CpuEngine::new(Arc::clone(&population), &state).unwrap();
         assert_eq!(CpuEngine::planned_bytes(&population), engine.allocated_bytes(), "{config:?}");
     }

@@ -3,9 +3,10 @@
 use homeostat::config::{Config, Hidden};
 use homeostat::data::{DataSet, Samples};
 use homeostat::error::Error;
-use homeostat::population::Population;
-use homeostat::run::{Checkpoint, Progress, Refusal, Trace};
-use homeostat::trainer::Position;
+use homeostat::rule::trace::Trace;
+use homeostat::run::{Checkpoint, Progress, Refusal};
+use homeostat::train::population::Population;
+use homeostat::train::trainer::Position;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -187,7 +188,7 @@ fn bad_traces_are_refused() {
             assert!(message.contains(part), "`{part}` is not in `{message}`");
         }
     };
-    let trace = Trace::from_state(run.shared(), &run.topology, &run.initial_state()[0], run.ticks());
+    let trace = Trace::new(run.shared().clone(), &run.topology, run.initial_state()[0].onsets(), run.ticks());
     let good = bytes(|path| trace.write(&run.topology, path));
     assert_eq!(decode(&good).unwrap(), trace);
     let with = |change: &Change| changed(&good, change);

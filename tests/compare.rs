@@ -3,8 +3,8 @@
 mod program;
 
 use homeostat::config::Config;
-use homeostat::engine::DeviceInfo;
 use homeostat::run::{Record, RunResult};
+use homeostat::train::engine::DeviceInfo;
 use program::{Folder, both, failure, homeostat};
 use serde_json::{Value, json};
 

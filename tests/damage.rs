@@ -7,9 +7,12 @@ mod targets;
 use flate2::{Compression, write::GzEncoder};
 use homeostat::data::{DataSet, Image};
 use homeostat::error::Error;
-use homeostat::run::{Checkpoint, Model, Progress, Trace, to_json};
+use homeostat::files::to_json;
+use homeostat::model::file::Model;
+use homeostat::rule::trace::Trace;
+use homeostat::run::{Checkpoint, Progress};
 use homeostat::sweep::{Plan, Sweep};
-use homeostat::trainer::Position;
+use homeostat::train::trainer::Position;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
@@ -122,8 +125,9 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let sweep = Sweep::parse(Path::new("s.toml"), SWEEP).unwrap();
     let plan = Plan::new(&sweep).unwrap().to_text().unwrap();
     let short_plan = plan.lines().take(3).collect::<Vec<_>>().join("\n");
-    let trace =
-        written(|path| Trace::from_state(config, &run.topology, &state, run.ticks()).write(&run.topology, path));
+    let trace = written(|path| {
+        Trace::new(config.clone(), &run.topology, state.onsets(), run.ticks()).write(&run.topology, path)
+    });
     let sums = format!("# first fetched\n{} *train-images-idx3-ubyte\n{}  x\n", "0f".repeat(32), "A1".repeat(32));
     vec![
         ("idx", two(&images, &labels)),

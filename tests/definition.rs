@@ -7,8 +7,9 @@ use clap::ValueEnum;
 use common::oracle::{Matrix, Network, activation, output_delta, psi as oracle_psi};
 use common::{close, pick, random_settings};
 use homeostat::config::{Activation, Clock, Config, Decay, DecayTicks, Hidden, Loss, Output, Rule, Theta};
-use homeostat::psi::{self, Member, Slot};
 use homeostat::rng::{Random, Stream};
+use homeostat::rule::member::Member;
+use homeostat::rule::psi::{self, Slot};
 
 fn random_matrix(random: &mut Random, rows: usize, columns: usize, scale: f64) -> Matrix {
     (0..rows).map(|_| (0..columns).map(|_| scale * random.normal()).collect()).collect()

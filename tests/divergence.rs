@@ -6,10 +6,11 @@ mod common;
 use common::{ENGINES, Make, gpu, small_register};
 use homeostat::config::{Activation, Config, Hidden, Loss, Output, Rule, Scope};
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::{Engine, NonFinite, Value, Wanted};
 use homeostat::gpu::Plan;
-use homeostat::population::{MemberState, Population};
-use homeostat::trainer::order;
+use homeostat::train::engine::{Engine, NonFinite, Value, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::order;
 use std::sync::Arc;
 
 const FEATURES: usize = 5;

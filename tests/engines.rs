@@ -7,12 +7,13 @@ use common::{ENGINES, small_register};
 use homeostat::config::{Basis, Config, DecayTicks, Hidden, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::engine::{Engine, Report, Wanted};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
-use homeostat::population::{MemberState, Population};
-use homeostat::psi::Member;
+use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
-use homeostat::topology::Topology;
+use homeostat::rule::member::Member;
+use homeostat::train::engine::{Engine, Report, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
 use std::sync::Arc;
 
 const ROWS: usize = 37;

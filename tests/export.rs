@@ -4,8 +4,8 @@ mod program;
 
 use clap::ValueEnum;
 use homeostat::config::{Activation, Config, Output, Rule};
-use homeostat::export::{self, Format};
-use homeostat::run::{Alpha, Model, ModelLayer};
+use homeostat::model::export::{self, Format};
+use homeostat::model::file::{Alpha, Model, ModelLayer};
 use program::{both, refused, succeed};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn model(config: &Config) -> Model {
     if !config.rule.is_unsupervised() {
         layers.push(layer(4, 2, Some(Alpha::PerWeight((0..10).map(|i| i as f32).collect()))));
     }
-    Model { layers, config: Some(homeostat::run::to_json(config).unwrap()), path: "test".into() }
+    Model { layers, config: Some(homeostat::files::to_json(config).unwrap()), path: "test".into() }
 }
 
 /// A field of a protobuf message: an integer, or bytes.

@@ -10,10 +10,10 @@ use common::{close, gpu, pick, random_settings, small_register, tiled};
 use homeostat::config::{Config, Distort, Hidden, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::Engine;
 use homeostat::gpu::{Plan, Product};
-use homeostat::population::Population;
 use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::Engine;
+use homeostat::train::population::Population;
 use std::sync::Arc;
 
 /// y and δ per member and layer, `[samples][n_out]`.
@@ -88,7 +88,7 @@ impl Setting {
     /// The oracle's networks after each step, with what the step computed.
     fn oracle(&self) -> Vec<Vec<(Network, Trace)>> {
         let states = self.population.initial_state();
-        let member = |(m, (config, state)): (usize, (&Config, &homeostat::population::MemberState))| {
+        let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
             let labels = self.population.labels(m).iter().map(|&label| label as usize);
             let samples: Vec<(&[f64], usize)> = self.x.iter().map(Vec::as_slice).zip(labels).collect();
             let weights: Vec<Matrix> = self

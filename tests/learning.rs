@@ -9,10 +9,12 @@ use homeostat::config::{
     Activation, Basis, Config, Decay, DecayTicks, Hidden, InitScheme, Loss, Output, Replay, Rule, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples};
-use homeostat::population::{MemberState, Population};
 use homeostat::rng::{Random, Stream};
-use homeostat::run::Trace;
-use homeostat::trainer::{EpochMetrics, Position, Trainer};
+use homeostat::rule::trace::Trace;
+use homeostat::train::metrics::EpochMetrics;
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::{Position, Trainer};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -300,7 +302,7 @@ fn traced(
 ) -> (tempfile::TempDir, Trace, MemberState, Vec<Vec<EpochMetrics>>, impl Fn(Replay) -> Config) {
     let source = population(vec![config.clone()]);
     let (states, epochs) = from_start(0, &source);
-    let trace = Trace::from_state(config, &source.topology, &states[0], source.ticks());
+    let trace = Trace::new(config.clone(), &source.topology, states[0].onsets(), source.ticks());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.safetensors");
     trace.write(&source.topology, &path).unwrap();
@@ -343,7 +345,7 @@ fn replays_keep_what_they_promise() {
             let (states, again) = from_start(engine, &all);
             let onsets = |m: usize| -> Vec<Vec<u32>> {
                 let of =
-                    |layer: &homeostat::population::LayerState| layer.slots.iter().map(|s| s.onset as u32).collect();
+                    |layer: &homeostat::train::state::LayerState| layer.slots.iter().map(|s| s.onset as u32).collect();
                 states[m].layers.iter().map(of).collect()
             };
             let sorted = |mut values: Vec<u32>| {

@@ -2,8 +2,9 @@
 
 use homeostat::config::{Config, Hidden, Scope};
 use homeostat::data::{DataSet, Samples};
-use homeostat::population::{MemberState, Population};
-use homeostat::run::{Alpha, Model};
+use homeostat::model::file::{Alpha, Model};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::path::Path;
 use std::sync::Arc;

@@ -6,10 +6,11 @@ mod program;
 use common::{ENGINES, close, random_settings};
 use homeostat::config::{Config, Hidden, Loss, Output, Rule};
 use homeostat::data::{DataSet, Image, Samples};
-use homeostat::engine::{Engine, Wanted};
-use homeostat::population::Population;
+use homeostat::model::confusion::Confusion;
+use homeostat::model::file::Model;
 use homeostat::rng::{Random, Stream};
-use homeostat::run::{Confusion, Model};
+use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::population::Population;
 use png::{BitDepth, ColorType};
 use program::{both, refused, succeed};
 use serde_json::Value;
@@ -91,7 +92,7 @@ fn the_host_agrees_with_every_engine() {
 
 #[test]
 fn outputs_that_overflow_are_refused() {
-    let layer = homeostat::run::ModelLayer { n_in: 1, n_out: 1, weights: vec![f32::MAX, 0.0], alpha: None };
+    let layer = homeostat::model::file::ModelLayer { n_in: 1, n_out: 1, weights: vec![f32::MAX, 0.0], alpha: None };
     let model = Model { layers: vec![layer], config: None, path: "big.safetensors".into() };
     let config = Config { output: Output::Linear, ..Config::default() };
     let message = model.predict(&config, 2, |i, x| x[0] = 4.0 * i as f32).unwrap_err().to_string();

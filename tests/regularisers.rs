@@ -7,14 +7,15 @@ mod common;
 use common::oracle::{Matrix, Network, prepare};
 use common::{ENGINES, Make, close, gpu, small_register, tiled};
 use homeostat::config::{Activation, Basis, Config, Distort, Hidden, Loss, Output, Rule, Scope};
+use homeostat::data::distort::Amounts;
+use homeostat::data::distort::Distortion;
 use homeostat::data::{DataSet, Samples};
-use homeostat::distort::Distortion;
-use homeostat::engine::{Engine, MemberReport, Report, Wanted};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
-use homeostat::population::{MemberState, Population};
-use homeostat::psi::Member;
 use homeostat::rng::{Random, Stream};
-use homeostat::trainer::order;
+use homeostat::train::engine::{Engine, MemberReport, Report, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::order;
 use std::sync::Arc;
 
 const SIDE: usize = 5;
@@ -313,7 +314,7 @@ fn distortions_are_drawn_anew_and_repeat() {
     let image: Vec<f32> = (0..784).map(|i| (i as f32 * 0.37).sin()).collect();
     let make = |config: &Config, number, place| {
         let mut out = image.clone();
-        Distortion::new(config, 784).unwrap().apply(&Member::new(config, config, 1), number, place, &mut out);
+        Distortion::new(config, 784).unwrap().apply(&Amounts::new(config), number, place, &mut out);
         out
     };
     assert_eq!(make(&still, 3, 4), image, "limits of 0 change nothing");

@@ -264,11 +264,9 @@ fn early_stopping_goes_by_the_validation_error() {
 /// What early stopping has decided outlives the process, also where the last epoch was a new best.
 #[test]
 fn a_decided_end_is_kept() {
-    use homeostat::{
-        data::DataSet,
-        population::Population,
-        run::{Checkpoint, RunDirectory},
-    };
+    use homeostat::data::DataSet;
+    use homeostat::run::{Checkpoint, RunDirectory};
+    use homeostat::train::population::Population;
     let folder = Folder::new();
     let out = folder.name("run");
     succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out, "--epochs", "8", "--checkpoint-every", "1"])));
@@ -309,7 +307,7 @@ fn what_a_run_began_with_is_not_exchanged() {
     let (out, run) = (folder.name("run"), folder.path("run"));
     succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out])));
     let weights = || {
-        let model = homeostat::run::Model::read(&run.join("model.safetensors")).unwrap();
+        let model = homeostat::model::file::Model::read(&run.join("model.safetensors")).unwrap();
         model.layers.into_iter().map(|layer| layer.weights).collect::<Vec<_>>()
     };
     let whole = weights();

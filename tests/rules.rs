@@ -7,9 +7,9 @@ use common::oracle::Matrix;
 use common::{Case, ENGINES, pick, random_settings};
 use homeostat::config::{Activation, Basis, Clock, Config, DecayTicks, Hidden, Loss, Output, Rule, Theta};
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::Engine;
-use homeostat::population::Population;
 use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::Engine;
+use homeostat::train::population::Population;
 use std::sync::Arc;
 
 fn random_case(random: &mut Random) -> Option<Case> {

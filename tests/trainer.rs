@@ -2,10 +2,14 @@
 
 use homeostat::config::{Clock, Config};
 use homeostat::data::{DataSet, Samples};
-use homeostat::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, NonFinite, Report, Score, Value, Wanted};
 use homeostat::error::{Error, Result};
-use homeostat::population::{MemberState, Population};
-use homeostat::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer, order};
+use homeostat::train::engine::{
+    AlphaSummary, DeviceInfo, Engine, MemberReport, NonFinite, Report, Score, Value, Wanted,
+};
+use homeostat::train::metrics::EpochMetrics;
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::{Divergence, Observer, Position, Trainer, order};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

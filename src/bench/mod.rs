@@ -11,9 +11,9 @@ pub use workload::Workload;
 
 use crate::config::{Precision, Rule, Scope};
 use crate::device;
-use crate::engine::{DeviceInfo, KernelTime};
 use crate::error::{Error, Result};
 use crate::stats::median;
+use crate::train::engine::{DeviceInfo, KernelTime};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -202,7 +202,7 @@ mod tests {
             session.train(steps).unwrap();
         }
         assert_eq!((session.epoch, session.batch), (5, 3));
-        session.engine.request_report(crate::engine::Wanted::default()).unwrap();
+        session.engine.request_report(crate::train::engine::Wanted::default()).unwrap();
         let report = session.engine.next_report().unwrap();
         assert!(report.members.iter().all(|m| m.alpha.iter().all(|a| a.frozen == 0.0 && a.mean > 0.099)));
     }

@@ -2,11 +2,11 @@
 
 use super::{Settings, Workload};
 use crate::device;
-use crate::engine::{DeviceInfo, Engine, KernelTime, Wanted};
 use crate::error::{Error, Result};
-use crate::population::Population;
 use crate::stats::median;
-use crate::trainer;
+use crate::train::engine::{DeviceInfo, Engine, KernelTime, Wanted};
+use crate::train::population::Population;
+use crate::train::trainer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

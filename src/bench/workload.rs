@@ -1,12 +1,12 @@
 //! What is measured: a network and a batch size, by name or by shape, and the data it trains on.
 
 use super::Settings;
-use crate::bytes::{self, Array};
 use crate::config::{Activation, Config, Hidden, Loss, Output, TrainMetrics};
 use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};
-use crate::population::Population;
+use crate::memory::{self, Array};
 use crate::rng::{Random, Stream};
+use crate::train::population::Population;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Workload {
         let most = MAX_ROWS.min(MAX_FEATURES / features).max(1);
         let rows = (most / self.batch_size).max(1) * self.batch_size;
         let noise_bytes = Array::new("data set", 1, &[("rows", rows), ("features", features)]);
-        bytes::check_machine(&self.name, &[noise_bytes], "use a smaller batch, or fewer inputs")?;
+        memory::check_machine(&self.name, &[noise_bytes], "use a smaller batch, or fewer inputs")?;
         let mut data = match (features, classes) {
             (784, 10) if rows <= MAX_ROWS => DataSet::open("mnist")?,
             _ => noise(features, classes, rows),

@@ -7,8 +7,8 @@ use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
 use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
-use crate::population::MAX_MEMBERS;
-use crate::run::{to_json, write_atomic};
+use crate::files::{to_json, write_atomic};
+use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 

@@ -1,9 +1,10 @@
 //! `homeostat compare`: the statistics that decide between training rules, for people.
 
 use super::{refuse_source, say, tell};
-use crate::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
 use crate::error::{Error, Result};
-use crate::run::{Record, to_json, write_atomic};
+use crate::files::{to_json, write_atomic};
+use crate::run::Record;
+use crate::stats::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
 use std::path::PathBuf;
 
 /// Compare training rules by the results of a sweep.
@@ -93,7 +94,7 @@ fn arms(report: &Report) -> Table {
     let summaries = || report.arms.iter().map(|arm| &arm.summary);
     let number = printer(summaries().map(|summary| summary.mean), 5);
     let header = ["arm", "runs", "failed", "mean", "sd", "median"];
-    let row = |arm: &crate::compare::Arm| {
+    let row = |arm: &crate::stats::compare::Arm| {
         let summary = arm.summary;
         let [mean, sd, median] = [summary.mean, summary.sd, summary.median].map(&number);
         vec![arm.arm.clone(), summary.n.to_string(), arm.failed.to_string(), mean, sd, median]

@@ -2,7 +2,7 @@
 
 use super::say;
 use crate::error::{Error, Result};
-use crate::run::write_atomic;
+use crate::files::write_atomic;
 use clap_complete::Shell;
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use crate::data::catalogue::{CATALOGUE, LOCAL, Search, Set};
 use crate::data::fetch::{self, Event, Options};
 use crate::data::sums;
 use crate::error::{Error, Result};
-use crate::run::to_json;
+use crate::files::to_json;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::PathBuf;

@@ -4,8 +4,8 @@ use super::say;
 use crate::cpu;
 use crate::device;
 use crate::error::Result;
+use crate::files::to_json;
 use crate::gpu::{AdapterSummary, Context};
-use crate::run::to_json;
 use serde::Serialize;
 
 /// List the devices that --device can name, and the one that auto takes.

@@ -2,11 +2,12 @@
 
 use super::progress::thousands;
 use super::{say, tell};
-use crate::bytes::{Array, human, total};
 use crate::device::{self, Choice, Needs};
 use crate::error::{Error, Result};
-use crate::population::Population;
-use crate::run::{RunDirectory, to_json};
+use crate::files::to_json;
+use crate::memory::{Array, human, total};
+use crate::run::RunDirectory;
+use crate::train::population::Population;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ pub fn show(population: &Population, choice: &Choice, directory: Option<&Path>, 
         flops_per_step: topology.flops_per_sample() * population.batch_size() as f64,
         device_bytes: total(&needs.device_arrays),
         host_bytes: total(&needs.host_arrays),
-        machine_bytes: crate::bytes::of_machine(),
+        machine_bytes: crate::memory::of_machine(),
         files: directory.map_or_else(Vec::new, |_| RunDirectory::files(population)),
         directory: directory.map(Path::to_owned),
         needs,

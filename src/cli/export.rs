@@ -2,8 +2,8 @@
 
 use super::{Functions, check_free, refuse_source, say};
 use crate::error::{Error, Result};
-use crate::export::{self, Format};
-use crate::run::Model;
+use crate::model::export::{self, Format};
+use crate::model::file::Model;
 use std::path::PathBuf;
 
 /// Write a saved model as ONNX, NPZ or plain safetensors.

@@ -19,8 +19,8 @@ mod train;
 
 use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
+use crate::model::file::Model;
 use crate::report::percent;
-use crate::run::Model;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt::Display;

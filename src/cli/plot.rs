@@ -3,8 +3,8 @@
 use super::{check_free, say};
 use crate::config::Decay;
 use crate::error::{Error, Result};
+use crate::files::write_atomic;
 use crate::report::{self, Curves};
-use crate::run::write_atomic;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 

@@ -2,8 +2,9 @@
 
 use super::{percent, say_of, tell};
 use crate::error::Result;
-use crate::population::Population;
-use crate::trainer::{EpochMetrics, Position};
+use crate::train::metrics::EpochMetrics;
+use crate::train::population::Population;
+use crate::train::trainer::Position;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 

@@ -2,8 +2,8 @@
 
 use super::{check_free, refuse_source, say};
 use crate::error::Result;
+use crate::files::write_atomic;
 use crate::report;
-use crate::run::write_atomic;
 use std::path::PathBuf;
 
 /// Write a report on runs as one HTML file that needs no network.

@@ -5,7 +5,7 @@ use super::signals::interrupt_flag;
 use super::{refuse_source, say, say_of, tell};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::run::{to_json, write_atomic};
+use crate::files::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
 use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
 use std::collections::BTreeSet;

@@ -7,12 +7,17 @@ use super::{dry_run, percent, say, say_of, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
-use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
+use crate::files::to_json;
 use crate::gpu::{AdapterSummary, Context};
-use crate::population::{MemberState, Population};
-use crate::run::{self, Checkpoint, Lock, MODEL, Model, RunDirectory, RunResult, TRACE, Trace, to_json};
-use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
+use crate::model::file::Model;
+use crate::rule::trace::Trace;
+use crate::run::{self, Checkpoint, Lock, MODEL, RunDirectory, RunResult, TRACE};
+use crate::train::engine::DeviceInfo;
+use crate::train::metrics::EpochMetrics;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
+use crate::train::trainer::{Divergence, Observer, Position, Trainer};
 use clap::builder::TypedValueParser;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -452,7 +457,7 @@ impl Follower {
             };
             tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}{on}{from}"));
         } else if config.rule == Rule::Psi {
-            let trace = Trace::from_state(config, &self.population.topology, state, self.population.ticks());
+            let trace = Trace::new(config.clone(), &self.population.topology, state.onsets(), self.population.ticks());
             trace.write(&self.population.topology, &directory.path().join(TRACE))?;
         }
         Ok(())

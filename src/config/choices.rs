@@ -171,6 +171,35 @@ choices! {
     }
 }
 choices! {
+    /// How a weight follows its gradient.
+    Rule {
+        /// α falls once its neuron is saturated: ψ(α, θ_M)
+        Psi,
+        /// α stays α0, or follows --schedule: plain back-propagation
+        Constant,
+        /// α falls as it fell in another run: what remains of ψ without homeostasis
+        Replay,
+        /// α gains κ while the gradient keeps its sign and loses the share φ when it turns (Jacobs 1988)
+        DeltaBarDelta,
+        /// steps of a size of their own along the gradient's sign, taken back when it turns (Riedmiller & Braun 1993)
+        Rprop,
+        /// the same without taking back (Igel & Hüsken 2000)
+        #[value(name = "irprop-")]
+        #[serde(rename = "irprop-")]
+        IrpropMinus,
+        /// α = ½ |Δw| / |Δg|, from the local Lipschitz constant (Magoulas et al. 1999)
+        Lipschitz,
+        /// log α learns from the correlation of successive steps (Sutton 1992)
+        Idbd,
+        /// steps scaled by running moments of the gradient (Kingma & Ba 2015)
+        Adam,
+        /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
+        Hebb,
+        /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)
+        Bcm,
+    }
+}
+choices! {
     /// Named starting points, overridden by whatever else is given.
     Preset {
         /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
@@ -200,5 +229,22 @@ impl Basis {
     #[must_use]
     pub const fn triggers_below(self) -> bool {
         matches!(self, Self::Delta | Self::Delta2)
+    }
+}
+
+impl Rule {
+    /// The rule whose kernel computes this one: rules that differ only in α share theirs.
+    #[must_use]
+    pub const fn kernel(self) -> Self {
+        match self {
+            Self::Psi | Self::Constant | Self::Replay => Self::Psi,
+            other => other,
+        }
+    }
+
+    /// Whether the weights follow y and no target: no labels, one layer.
+    #[must_use]
+    pub const fn is_unsupervised(self) -> bool {
+        matches!(self, Self::Hebb | Self::Bcm)
     }
 }

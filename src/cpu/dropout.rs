@@ -1,8 +1,8 @@
 //! Dropout: which neurons a sample leaves out. Twin of `shaders/dropout.wgsl`, which says what it is: the same neurons.
 
 use super::vectorised::vectorised;
-use crate::psi::Member;
 use crate::rng::Stream;
+use crate::rule::member::Member;
 
 /// Philox blocks that are computed side by side.
 const LANES: usize = 16;

@@ -9,9 +9,11 @@ use super::update::{
     Form, Motion, Rates, Setting, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows,
 };
 use crate::config::{Basis, Config, Scope};
-use crate::population::LayerState;
-use crate::psi::{self, Member, Slot};
-use crate::rules::{Environment, Learn, memory_per_weight, with_own_memory};
+use crate::rule::learn::{Environment, Learn};
+use crate::rule::member::Member;
+use crate::rule::psi::{self, Slot};
+use crate::rule::{memory_per_weight, with_own_memory};
+use crate::train::state::LayerState;
 use std::ops::Range;
 
 /// How a span of columns of W is updated, as its αs decide.

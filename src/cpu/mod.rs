@@ -4,12 +4,12 @@
 //! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
 //! depend on who computes them. Big steps spread their units over the threads, populations their members.
 
-mod bytes;
 mod canary;
 mod dropout;
 mod elementwise;
 mod layer;
 mod layout;
+mod memory;
 mod network;
 mod output;
 mod peaks;
@@ -18,15 +18,16 @@ mod samples;
 mod update;
 mod vectorised;
 
-pub(crate) use bytes::plan as byte_plan;
+pub(crate) use memory::plan as byte_plan;
 pub(crate) use peaks::peaks;
 pub(crate) use product::{View, multiply};
 
 use crate::config::Precision;
 use crate::data::Split;
-use crate::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted, first_not_finite};
 use crate::error::{Error, Result};
-use crate::population::{MemberState, Population};
+use crate::train::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted, first_not_finite};
+use crate::train::population::Population;
+use crate::train::state::MemberState;
 use network::Network;
 use output::Tally;
 use rayon::prelude::*;
@@ -85,7 +86,7 @@ impl CpuEngine {
                     .into(),
             ));
         }
-        bytes::check(population)
+        memory::check(population)
     }
 
     /// Bytes of the arrays that it keeps.
@@ -97,7 +98,7 @@ impl CpuEngine {
     /// Bytes that [`Self::allocated_bytes`] will be for `population`.
     #[must_use]
     pub fn planned_bytes(population: &Population) -> u64 {
-        crate::bytes::total(&bytes::kept(population))
+        crate::memory::total(&memory::kept(population))
     }
 
     /// Runs `work` on every network, telling it whether to use all threads for itself: over the members if they keep the

@@ -7,9 +7,9 @@ use super::layout::{self, Layout};
 use super::output::Tally;
 use super::samples::{Labelled, Pass, Training, with_scratch};
 use crate::config::{Basis, Config};
-use crate::distort::Distortion;
-use crate::population::MemberState;
-use crate::psi::Member;
+use crate::data::distort::Distortion;
+use crate::rule::member::Member;
+use crate::train::state::MemberState;
 use rayon::prelude::*;
 
 /// One network.

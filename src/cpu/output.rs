@@ -2,8 +2,8 @@
 
 use super::elementwise::{exp, logistic};
 use crate::config::{Loss, Output};
-use crate::population::RunningScore;
-use crate::psi::Slot;
+use crate::rule::psi::Slot;
+use crate::train::state::RunningScore;
 
 /// Sums over some samples.
 #[derive(Clone, Copy, Debug, Default)]

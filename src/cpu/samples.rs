@@ -10,8 +10,8 @@ use super::output::{Tally, output, unsupervised};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
-use crate::distort::Distortion;
-use crate::psi::Member;
+use crate::data::distort::Distortion;
+use crate::rule::member::Member;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -55,7 +55,7 @@ impl Training<'_> {
     /// Makes what step `number` sees of the inputs `x` of the sample at `place` of the batch.
     fn prepare(&self, number: u32, place: usize, x: &mut [f32]) {
         if let Some(distortion) = self.distortion {
-            distortion.apply(self.settings, number, place, x);
+            distortion.apply(&self.settings.distortion(), number, place, x);
         }
         if self.settings.dropout_input > 0.0 {
             Dropout::new(self.settings, number, 0).apply(place, x);

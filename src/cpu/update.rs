@@ -1,7 +1,7 @@
 //! The loops of the update: α and the weight write, velocities, bias rows and observed sums.
 
 use super::vectorised::vectorised;
-use crate::rules::{Cell, Environment, Learn};
+use crate::rule::learn::{Cell, Environment, Learn};
 
 /// α0 and ψ of a piece of W: the values of its first row and the distance to the next row's, 0 where all rows share them.
 #[derive(Clone, Copy)]

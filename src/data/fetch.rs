@@ -7,7 +7,7 @@
 use super::catalogue::Files;
 use super::sums::{self, Sums};
 use crate::error::{Error, Result};
-use crate::run::{refuse_link, to_json, write_atomic};
+use crate::files::{refuse_link, to_json, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};

@@ -7,6 +7,7 @@
 pub mod catalogue;
 mod csv;
 mod digit;
+pub mod distort;
 mod embedded;
 pub mod fetch;
 mod idx;
@@ -19,8 +20,8 @@ pub use catalogue::Search;
 pub use image::Image;
 pub use split::{DEFAULT_TEST_FRACTION, Split};
 
-use crate::bytes::Array;
 use crate::error::{Error, Result};
+use crate::memory::Array;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::catalogue::Files;
 use super::idx;
 use crate::error::{Error, Result};
-use crate::run::write_atomic;
+use crate::files::write_atomic;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -6,7 +6,7 @@ use super::layout::Layout;
 use super::state::Arena;
 use crate::data::{DataSet, Samples};
 use crate::error::Result;
-use crate::population::Population;
+use crate::train::population::Population;
 use wgpu::BufferUsages;
 
 /// All buffers, shapes in `vec4`s unless said otherwise. A buffer that a run does not need is `None`.
@@ -16,7 +16,7 @@ pub struct Buffers {
     pub layers: wgpu::Buffer,
     /// Layer table of evaluation, uniform.
     pub evaluation_layers: wgpu::Buffer,
-    /// [`crate::psi::Member`] × P, uniform.
+    /// [`crate::rule::member::Member`] × P, uniform.
     pub members: wgpu::Buffer,
     /// `[rows of the data set][row4]`: words of four bytes, or `vec4`s; in one piece, or in several of whole rows.
     pub data: Vec<wgpu::Buffer>,

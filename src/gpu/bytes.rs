@@ -11,11 +11,11 @@ use super::report::alpha_spans;
 use super::shader::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP, Specialisation};
 use super::state::Arena;
 use super::step::workgroups;
-use crate::bytes::{Array, human, total};
 use crate::data::Samples;
 use crate::error::{Error, Result};
-use crate::population::Population;
-use crate::psi::Member;
+use crate::memory::{Array, human, total};
+use crate::rule::member::Member;
+use crate::train::population::Population;
 use serde::Serialize;
 
 /// What a buffer is for; the fields of `Buffers` have the same names and say the same.

@@ -1,8 +1,8 @@
 //! What the kernels tell beside their results: how much work they have finished, held at every readback against what was
 //! submitted, and where a value first was not finite. Twin of `shaders/canary.wgsl`.
 
-use crate::engine::{NonFinite, first_not_finite};
 use crate::error::{Error, Failure, Result};
+use crate::train::engine::{NonFinite, first_not_finite};
 
 /// Words per layer and member.
 pub const WORDS: usize = 4;

@@ -76,11 +76,11 @@ mod tests {
     use crate::cli;
     use crate::config::{Config, Hidden};
     use crate::data::DataSet;
-    use crate::engine::Engine;
     use crate::error::{Error, Failure};
     use crate::gpu::{GpuEngine, Options, Pick, Plan, Product};
-    use crate::population::Population;
-    use crate::trainer::order;
+    use crate::train::engine::Engine;
+    use crate::train::population::Population;
+    use crate::train::trainer::order;
     use std::path::Path;
     use std::sync::Arc;
 

@@ -11,12 +11,13 @@ use super::engine::{GpuEngine, Options};
 use super::plan::{Plan, Product};
 use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::population::{MemberState, Population};
-use crate::psi::Member;
+use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
-use crate::topology::Topology;
+use crate::rule::member::Member;
+use crate::train::engine::Engine;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
 use std::sync::Arc;
 
 /// The largest f16.

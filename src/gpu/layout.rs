@@ -8,7 +8,7 @@ use super::canary::WORDS;
 use super::plan::Plan;
 use crate::config::Scope;
 use crate::data::{DataSet, Samples};
-use crate::population::Population;
+use crate::train::population::Population;
 use bytemuck::{Pod, Zeroable};
 
 /// Floats in a `vec4`.

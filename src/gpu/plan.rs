@@ -8,7 +8,7 @@
 
 use super::layout::LANES;
 use crate::config::{Precision, Scope};
-use crate::population::Population;
+use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 
 /// Spans of k are multiples of this.

@@ -140,9 +140,9 @@ pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
 mod tests {
     use crate::config::{Config, Hidden};
     use crate::data::DataSet;
-    use crate::engine::{Engine, Wanted};
     use crate::gpu::{Context, GpuEngine, Pick};
-    use crate::population::Population;
+    use crate::train::engine::{Engine, Wanted};
+    use crate::train::population::Population;
     use std::sync::Arc;
 
     /// Copies and empty reports are no work: they must not make the queue believe that work takes for ever.

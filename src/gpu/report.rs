@@ -5,10 +5,12 @@ use super::context::Context;
 use super::layout::{Layout, REGIONS, Region};
 use super::queue;
 use super::state::{Arena, Place};
-use crate::engine::{AlphaSummary, MemberReport, NonFinite, Report, Score, Wanted};
+use crate::config::Rule;
 use crate::error::{Failure, Result};
-use crate::population::{MemberState, Population, RunningScore, rates};
-use crate::rules;
+use crate::rule;
+use crate::train::engine::{AlphaSummary, MemberReport, NonFinite, Report, Score, Wanted};
+use crate::train::population::Population;
+use crate::train::state::{MemberState, RunningScore, rates};
 use futures_intrusive::channel::shared::oneshot_channel;
 
 /// A copy on its way from the GPU: the canary, and behind it what was asked for.
@@ -96,11 +98,11 @@ pub struct Pending {
 
 /// The copies a report makes: (source arena, first float there, floats), after the scores. Per layer ψ, and the rates that
 /// `rule` keeps itself.
-pub fn alpha_spans(layout: &Layout, rule: rules::Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
+pub fn alpha_spans(layout: &Layout, rule: Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
     (0..layout.members).flat_map(move |member| {
         layout.layers.iter().flat_map(move |layer| {
             let (arena, [psi, ..]) = layout.slot_places(member, layer);
-            let own = rules::own_rate(rule, 0.0).map(|_| layout.memory_place(member, layer));
+            let own = rule::own_rate(rule, 0.0).map(|_| layout.memory_place(member, layer));
             let own = own.map(|place| (Arena::Memory, place.first, place.span()));
             [Some((arena, psi.first, psi.span())), own].into_iter().flatten()
         })
@@ -183,11 +185,11 @@ impl Pending {
             for (layer, alpha0) in layout.layers.iter().zip(alpha0) {
                 let (_, [place, ..]) = layout.slot_places(member, layer);
                 let factors = take(place);
-                alpha.push(match rules::own_rate(rule, 0.0) {
+                alpha.push(match rule::own_rate(rule, 0.0) {
                     None => AlphaSummary::new(rates(alpha0, &factors)),
                     Some(_) => {
                         let kept = take(layout.memory_place(member, layer));
-                        let own: Vec<f32> = kept.into_iter().filter_map(|first| rules::own_rate(rule, first)).collect();
+                        let own: Vec<f32> = kept.into_iter().filter_map(|first| rule::own_rate(rule, first)).collect();
                         AlphaSummary::new(rates(&own, &factors))
                     }
                 });

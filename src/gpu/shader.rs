@@ -8,9 +8,9 @@ use super::layout::Layout;
 use super::plan::{Plan, Product, SPAN, Tile};
 use crate::config::{Basis, Config, Precision};
 use crate::data::Samples;
-use crate::distort::Distortion;
-use crate::population::Population;
+use crate::data::distort::Distortion;
 use crate::rng::Stream;
+use crate::train::population::Population;
 use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 

@@ -3,8 +3,8 @@
 
 use super::canary::WORDS;
 use super::layout::{LANES, Layer, Layout, PLANES, Plane, RatePlane};
-use crate::population::{LayerState, MemberState, RunningScore};
-use crate::psi::Slot;
+use crate::rule::psi::Slot;
+use crate::train::state::{LayerState, MemberState, RunningScore};
 
 /// The buffers that hold training state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use super::queue::wait;
-use crate::engine::KernelTime;
 use crate::error::{Failure, Result};
+use crate::train::engine::KernelTime;
 
 /// Dispatches that can be timed at once.
 const MAX_DISPATCHES: u32 = 256;

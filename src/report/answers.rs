@@ -9,7 +9,8 @@ use super::source::Run;
 use super::svg::open;
 use super::text::{escape, number, percent};
 use crate::data::DataSet;
-use crate::run::{Confusion, Model};
+use crate::model::confusion::Confusion;
+use crate::model::file::Model;
 use std::fmt::Write;
 
 /// Neurons whose weights are shown.

@@ -2,7 +2,8 @@
 
 use crate::config::{Basis, Config, Loss, Output};
 use crate::data::DataSet;
-use crate::run::{BLOCK, Model, first_largest};
+use crate::model::file::Model;
+use crate::model::predict::{BLOCK, first_largest};
 use rayon::prelude::*;
 
 /// Multiplications that a report may spend on one pass: some seconds on a small machine.

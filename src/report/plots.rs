@@ -3,7 +3,8 @@
 use super::svg::{Chart, colour, standalone};
 use super::text::number;
 use crate::config::{Config, Decay, DecayTicks};
-use crate::psi::{Member, Slot, psi as psi_of};
+use crate::rule::member::Member;
+use crate::rule::psi::{Slot, psi as psi_of};
 
 /// Which curves of ψ are drawn.
 #[derive(Clone, Debug, PartialEq)]

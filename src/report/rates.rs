@@ -7,9 +7,10 @@ use super::text::{escape, number};
 use super::{forward, image};
 use crate::config::{Basis, Clock, Latch, Rule, Theta};
 use crate::data::{DataSet, Split};
-use crate::psi::{Member, Slot, psi};
-use crate::run::{Alpha, Model};
-use crate::schedule;
+use crate::model::file::{Alpha, Model};
+use crate::rule::member::Member;
+use crate::rule::psi::{Slot, psi};
+use crate::rule::schedule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -34,7 +35,7 @@ fn over_time(page: &mut Page, run: &Run) {
     let mut mean = Chart::new("Mean α", "epoch").counting();
     let mut frozen = Chart::new("Frozen share", "epoch").counting().scaled(Scale::Percent).y_range(0.0, 1.0);
     for l in 0..run.last().alpha_mean.len() {
-        let over = |of: &dyn Fn(&crate::trainer::EpochMetrics) -> Option<f64>| {
+        let over = |of: &dyn Fn(&crate::train::metrics::EpochMetrics) -> Option<f64>| {
             run.epochs.iter().filter_map(|m| Some((f64::from(m.epoch), of(m)?))).collect::<Vec<_>>()
         };
         mean.line(layer(l), colour(l), over(&|m| m.alpha_mean.get(l).copied()));

@@ -7,8 +7,8 @@ use super::svg::{Chart, Scale, colour};
 use super::text::{number, percent};
 use super::{answers, rates};
 use crate::config::{Config, Rule, Theta};
-use crate::run::Model;
-use crate::trainer::EpochMetrics;
+use crate::model::file::Model;
+use crate::train::metrics::EpochMetrics;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -3,8 +3,9 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::run::{METRICS, MODEL, Model, RESULT, Record, RunDirectory, TRACE};
-use crate::trainer::EpochMetrics;
+use crate::model::file::Model;
+use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
+use crate::train::metrics::EpochMetrics;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::fs;
@@ -151,7 +152,7 @@ impl Run {
     #[must_use]
     pub fn device(&self) -> Option<String> {
         let device = self.result.get("device").or_else(|| self.environment.get("device"))?;
-        serde_json::from_value::<crate::engine::DeviceInfo>(device.clone()).ok().map(|device| device.to_string())
+        serde_json::from_value::<crate::train::engine::DeviceInfo>(device.clone()).ok().map(|device| device.to_string())
     }
 
     /// Epochs done, and of how many where that is fewer than were asked for.

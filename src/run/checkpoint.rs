@@ -2,15 +2,17 @@
 //! Going on from one equals not having stopped, to the last bit on one device.
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
-//! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::population::LayerState`]; then `running` F64
+//! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::train::state::LayerState`]; then `running` F64
 //! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set and of a trace that is repeated),
 //! `progress`, and `crc32`, that of these three and of all tensors by name.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::population::{LayerState, MemberState, Population, RunningScore};
-use crate::psi::Slot;
-use crate::trainer::{Divergence, Position};
+use crate::files::{to_json, write_atomic};
+use crate::rule::psi::Slot;
+use crate::train::population::Population;
+use crate::train::state::{LayerState, MemberState, RunningScore};
+use crate::train::trainer::{Divergence, Position};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -164,13 +166,13 @@ impl Checkpoint {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let mut metadata = HashMap::from([
-            (CONFIG.to_owned(), super::to_json(config)?),
+            (CONFIG.to_owned(), to_json(config)?),
             (DATA.to_owned(), format!("{data:08x}")),
-            (PROGRESS.to_owned(), super::to_json(&self.progress)?),
+            (PROGRESS.to_owned(), to_json(&self.progress)?),
         ]);
         let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
         metadata.insert(CHECKSUM.to_owned(), checksum);
-        super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
+        write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.

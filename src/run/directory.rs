@@ -17,15 +17,19 @@
 //! Metrics, events and the log grow line by line while the run goes on; all else appears whole or not at all. A process
 //! that dies may leave a part of a last line, which a resumption drops.
 
+use super::RunResult;
 use super::checkpoint::{Checkpoint, Progress, Refusal};
 use super::events::{EVENTS, Events};
 use super::{METRICS, MODEL, RESULT, TRACE};
-use super::{Model, RunResult, refuse_link, remove_unfinished, to_json, write_atomic};
 use crate::config::{Config, Rule};
-use crate::engine::DeviceInfo;
 use crate::error::{Error, Result};
-use crate::population::{MemberState, Population};
-use crate::trainer::{EpochMetrics, Position};
+use crate::files::{refuse_link, remove_unfinished, to_json, write_atomic};
+use crate::model::file::Model;
+use crate::train::engine::DeviceInfo;
+use crate::train::metrics::EpochMetrics;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
+use crate::train::trainer::Position;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

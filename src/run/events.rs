@@ -4,7 +4,7 @@
 
 use super::directory::append_to;
 use crate::error::{Error, Result};
-use crate::trainer::EpochMetrics;
+use crate::train::metrics::EpochMetrics;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

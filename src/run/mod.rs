@@ -2,31 +2,15 @@
 //! many. Other programs rely on their contents; a file that exists under its final name is complete.
 
 mod checkpoint;
-mod confusion;
 mod directory;
 mod events;
-mod model;
-mod predict;
 mod record;
 mod result;
-mod trace;
 
 pub use checkpoint::{Checkpoint, Progress, Refusal};
-pub use confusion::{ClassScore, Confusion};
 pub use directory::{Lock, RunDirectory};
-pub use model::{Alpha, Model, ModelLayer, Tensor};
-pub use predict::Predictions;
-pub(crate) use predict::{BLOCK, first_largest};
 pub use record::Record;
 pub use result::RunResult;
-pub use trace::Trace;
-
-use crate::error::{Error, Result};
-use serde::Serialize;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-use std::time::Duration;
 
 /// Name of the metrics file.
 pub const METRICS: &str = "metrics.jsonl";
@@ -36,79 +20,3 @@ pub const MODEL: &str = "model.safetensors";
 pub const RESULT: &str = "result.json";
 /// Name of the trigger trace of a run of ψ.
 pub const TRACE: &str = "trace.safetensors";
-
-/// One line of JSON.
-///
-/// # Errors
-/// Never for the types of this crate.
-pub fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
-}
-
-/// Writes a file so that under its name there is the old content or the new, never a part of it. A symbolic link of that
-/// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to, and so is what the system
-/// has in /dev, /dev/fd and /proc: there `/dev/stdout` may lead to a file.
-///
-/// # Errors
-/// If it cannot be written; the old file is then still there.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
-    // Not what lies deeper in /dev: /dev/shm is for files.
-    let is_device = ["/dev", "/dev/fd"].iter().any(|place| path.parent() == Some(Path::new(place)));
-    let is_system = cfg!(unix) && (is_device || path.starts_with("/proc"));
-    if is_system || fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
-        return fs::write(path, bytes).map_err(failed);
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two machines may share a directory, and in containers every program is process 1: the time tells them apart.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let temporary = directory.join(format!(".{name}.{}.{:x}.tmp", std::process::id(), now.as_nanos()));
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create_new(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        // The new name is durable once the directory is; only Unix lets a directory be opened for that.
-        #[cfg(unix)]
-        File::open(directory)?.sync_all()?;
-        Ok(())
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        failed(e)
-    })
-}
-
-/// For what is written in place: a file elsewhere, to which a name leads, is nobody's to change.
-pub(crate) fn refuse_link(path: &Path) -> Result<()> {
-    match path.is_symlink() {
-        true => Err(Error::file(path, "is a symbolic link, where a file of its own is written; remove it")),
-        false => Ok(()),
-    }
-}
-
-/// Whether [`write_atomic`] gives such names: `.NAME.PROCESS.TIME.tmp`.
-fn is_temporary(name: &str) -> bool {
-    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-    let Some((name, time)) = parts.and_then(|name| name.rsplit_once('.')) else { return false };
-    let Some((name, process)) = name.rsplit_once('.') else { return false };
-    !name.is_empty() && process.parse::<u32>().is_ok() && u128::from_str_radix(time, 16).is_ok()
-}
-
-/// Removes what processes that were killed left half written in `directory` before `age` ago; none that lives may be writing
-/// there for so long.
-pub(crate) fn remove_unfinished(directory: &Path, age: Duration) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !is_temporary(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        if age.is_zero() || written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}

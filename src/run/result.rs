@@ -1,8 +1,9 @@
 //! `result.json`: the outcome of a run in one object.
 
 use crate::config::Config;
-use crate::engine::DeviceInfo;
-use crate::trainer::{Divergence, EpochMetrics};
+use crate::train::engine::DeviceInfo;
+use crate::train::metrics::EpochMetrics;
+use crate::train::trainer::Divergence;
 use serde::Serialize;
 
 /// The contents of `result.json`.

@@ -3,6 +3,7 @@
 //! the caller.
 
 mod bootstrap;
+pub mod compare;
 mod wilcoxon;
 
 pub use bootstrap::{Interval, bootstrap_mean};

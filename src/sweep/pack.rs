@@ -6,8 +6,8 @@ use crate::config::{Config, Rule};
 use crate::data::DataSet;
 use crate::device::{self, Choice};
 use crate::gpu::{Context, Pick};
-use crate::population::MAX_MEMBERS;
-use crate::topology::Topology;
+use crate::network::topology::Topology;
+use crate::train::population::MAX_MEMBERS;
 
 /// What runs of one population have in common.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,10 +10,10 @@
 
 use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
-use crate::engine::{DeviceInfo, NonFinite};
 use crate::error::{Error, Result};
-use crate::run::{remove_unfinished, to_json, write_atomic};
-use crate::trainer::EpochMetrics;
+use crate::files::{remove_unfinished, to_json, write_atomic};
+use crate::train::engine::{DeviceInfo, NonFinite};
+use crate::train::metrics::EpochMetrics;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::fs;

@@ -7,12 +7,15 @@ use super::shard::Shard;
 use crate::config::Config;
 use crate::data::DataSet;
 use crate::device::{self, Choice};
-use crate::engine::DeviceInfo;
 use crate::error::{Error, Failure, Result};
 use crate::gpu::Pick;
-use crate::population::{MemberState, Population};
-use crate::run::{Model, Trace};
-use crate::trainer::{Divergence, EpochMetrics, Observer, Position, Trainer};
+use crate::model::file::Model;
+use crate::rule::trace::Trace;
+use crate::train::engine::DeviceInfo;
+use crate::train::metrics::EpochMetrics;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
+use crate::train::trainer::{Divergence, Observer, Position, Trainer};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -340,7 +343,7 @@ impl Sweep<'_> {
             Model::from_state(&run.config, topology, state)?.write(&self.results.model_path(&run.id))?;
         }
         if self.repeated.contains(run.id.as_str()) {
-            let trace = Trace::from_state(&run.config, topology, state, population.ticks());
+            let trace = Trace::new(run.config.clone(), topology, state.onsets(), population.ticks());
             trace.write(topology, &self.results.trace_path(&run.id))?;
         }
         Ok(())

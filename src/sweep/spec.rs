@@ -30,8 +30,8 @@
 use super::plan::MAX_RUNS;
 use crate::config::{Clock, Config, Latch, Preset, Rule};
 use crate::error::{Error, Result};
+use crate::model::file::Model;
 use crate::rng::{Random, Stream};
-use crate::run::Model;
 use clap::ValueEnum;
 use serde::Deserialize;
 use std::collections::HashSet;

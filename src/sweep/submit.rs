@@ -2,7 +2,7 @@
 //! retries and limits are the cluster's; a task that is started again skips the runs that are finished.
 
 use crate::error::{Result, TRY_AGAIN};
-use crate::run::to_json;
+use crate::files::to_json;
 
 /// What both kinds of script need.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,14 @@
 
 use homeostat::bench::Workload;
 use homeostat::config::{CheckpointEvery, Clock, Config, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
-use homeostat::data::{DataSet, Image, Samples, sums::Sums};
-use homeostat::population::Population;
-use homeostat::run::{Checkpoint, Model, Record, Trace};
+use homeostat::data::sums::Sums;
+use homeostat::data::{DataSet, Image, Samples};
+use homeostat::model::file::Model;
+use homeostat::rule::trace::Trace;
+use homeostat::run::{Checkpoint, Record};
 use homeostat::sweep::{Plan, RunRecord, Shard, Sweep};
-use homeostat::trainer::EpochMetrics;
+use homeostat::train::metrics::EpochMetrics;
+use homeostat::train::population::Population;
 use std::fmt::{Debug, Display};
 use std::io::{Cursor, Write};
 use std::path::Path;

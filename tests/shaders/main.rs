@@ -8,8 +8,8 @@ mod variants;
 
 use homeostat::config::{Precision, Rule};
 use homeostat::gpu::{Kernel, Layer, Step, roofline_source};
-use homeostat::psi::Member;
 use homeostat::rng::{Random, Stream};
+use homeostat::rule::member::Member;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;

@@ -12,10 +12,10 @@ use homeostat::config::{
 };
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
-use homeostat::population::Population;
-use homeostat::psi::Member;
+use homeostat::network::topology::Topology;
 use homeostat::rng::Random;
-use homeostat::topology::Topology;
+use homeostat::rule::member::Member;
+use homeostat::train::population::Population;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

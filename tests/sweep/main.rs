@@ -8,7 +8,7 @@ mod program;
 mod run;
 
 use homeostat::config::Config;
-use homeostat::run::to_json;
+use homeostat::files::to_json;
 use homeostat::sweep::{Plan, Shard, Sweep};
 use program::{Folder, failure, success, text};
 use serde_json::Value;

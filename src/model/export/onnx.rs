@@ -4,7 +4,7 @@
 use super::protobuf::Message;
 use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
-use crate::run::Model;
+use crate::model::file::Model;
 use std::path::Path;
 
 /// Oldest format and operators that have all that is used here, so that most runtimes can read it.

@@ -9,10 +9,10 @@ mod choices;
 mod layers;
 mod values;
 
-pub use crate::rules::Rule;
 pub(crate) use choices::choices;
 pub use choices::{
-    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Schedule, Scope, TrainMetrics,
+    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Rule, Schedule, Scope,
+    TrainMetrics,
 };
 pub use values::{CheckpointEvery, Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 

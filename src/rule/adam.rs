@@ -3,7 +3,7 @@
 //!
 //! Defaults as in the paper, but for α0, which is the trainer's (0.001 in the paper). Twin of `shaders/rules/adam.wgsl`.
 
-use super::{Cell, Environment, Learn};
+use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
 /// Memory: m, v. Constants: ln β1, ln β2, ε; the logarithms keep 1 − β and 1 − βᵗ exact in f32.

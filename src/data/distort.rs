@@ -8,7 +8,6 @@
 //! convolved with a Gaussian of deviation σ. All of it is a pure function of seed, step and place in the batch.
 
 use crate::config::{Config, Distort};
-use crate::psi::Member;
 use crate::rng::{Stream, philox4x32};
 use std::cell::RefCell;
 use std::f32::consts::{FRAC_PI_2, PI};
@@ -23,6 +22,35 @@ pub struct Distortion {
     affine: bool,
     /// The Gaussian from its centre on; empty without an elastic field.
     taps: Vec<f32>,
+}
+
+/// How far the images of one member are distorted, and the key of its random numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Amounts {
+    /// Seed of the random numbers.
+    pub seed: [u32; 2],
+    /// Largest rotation in radians.
+    pub rotation: f32,
+    /// Largest change of scale as a share.
+    pub scale: f32,
+    /// Largest shear in radians.
+    pub shear: f32,
+    /// α of the elastic field in pixels.
+    pub elastic_alpha: f32,
+}
+
+impl Amounts {
+    /// The amounts that a member with these settings draws from.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            seed: [config.seed as u32, (config.seed >> 32) as u32],
+            rotation: config.distort_rotation.to_radians() as f32,
+            scale: (0.01 * config.distort_scale) as f32,
+            shear: config.distort_shear.to_radians() as f32,
+            elastic_alpha: config.elastic_alpha as f32,
+        }
+    }
 }
 
 /// A linear map from target to source, about the image's centre: `[xx, xy, yx, yy]`.
@@ -71,17 +99,17 @@ impl Warp {
         Self([cosine * x, (cosine * slant - sine) * y, sine * x, (sine * slant + cosine) * y])
     }
 
-    /// Drawn within the limits of `settings`.
-    fn draw(settings: &Member, counter: [u32; 2]) -> Self {
+    /// Drawn within the limits of `amounts`.
+    fn draw(amounts: &Amounts, counter: [u32; 2]) -> Self {
         let [place, number] = counter;
-        let u = philox4x32([0, place, number, Stream::Distortion.tag()], settings.seed).map(signed);
-        let scale = [1.0 + settings.distort_scale * u[1], 1.0 + settings.distort_scale * u[2]];
-        Self::new(settings.distort_rotation * u[0], scale, settings.distort_shear * u[3])
+        let u = philox4x32([0, place, number, Stream::Distortion.tag()], amounts.seed).map(signed);
+        let scale = [1.0 + amounts.scale * u[1], 1.0 + amounts.scale * u[2]];
+        Self::new(amounts.rotation * u[0], scale, amounts.shear * u[3])
     }
 }
 
 impl Distortion {
-    /// What `config` asks for on images of `features` pixels, which [`crate::population::Population::new`] has checked to
+    /// What `config` asks for on images of `features` pixels, which [`crate::train::population::Population::new`] has checked to
     /// be square; `None` where it asks for nothing.
     #[must_use]
     pub fn new(config: &Config, features: usize) -> Option<Self> {
@@ -114,9 +142,9 @@ impl Distortion {
     }
 
     /// Distorts the image that is the sample at `place` of the batch of step `number`.
-    pub fn apply(&self, settings: &Member, number: u32, place: usize, image: &mut [f32]) {
+    pub fn apply(&self, amounts: &Amounts, number: u32, place: usize, image: &mut [f32]) {
         let counter = [place as u32, number];
-        let warp = if self.affine { Warp::draw(settings, counter) } else { Warp::IDENTITY };
+        let warp = if self.affine { Warp::draw(amounts, counter) } else { Warp::IDENTITY };
         SCRATCH.with_borrow_mut(|[source, raw_x, raw_y, x, y]| {
             source.clear();
             source.extend_from_slice(image);
@@ -124,16 +152,10 @@ impl Distortion {
                 return resample(self.side, source, warp, |_| [0.0; 2], image);
             }
             for (axis, (raw, field)) in [(1, (raw_x, &mut *x)), (2, (raw_y, &mut *y))] {
-                draw_field(settings.seed, counter, axis, image.len(), raw);
+                draw_field(amounts.seed, counter, axis, image.len(), raw);
                 self.smooth(raw, field);
             }
-            resample(
-                self.side,
-                source,
-                warp,
-                |i| [settings.elastic_alpha * x[i], settings.elastic_alpha * y[i]],
-                image,
-            );
+            resample(self.side, source, warp, |i| [amounts.elastic_alpha * x[i], amounts.elastic_alpha * y[i]], image);
         });
     }
 

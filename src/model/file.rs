@@ -5,8 +5,9 @@ use super::predict::BLOCK;
 use crate::config::{Config, Hidden, Scope};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
-use crate::population::MemberState;
-use crate::topology::Topology;
+use crate::files::{to_json, write_atomic};
+use crate::network::topology::Topology;
+use crate::train::state::MemberState;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ impl Model {
     /// # Errors
     /// Never for a valid configuration.
     pub fn from_state(config: &Config, topology: &Topology, state: &MemberState) -> Result<Self> {
-        let layer = |((n_in, n_out), layer): ((usize, usize), &crate::population::LayerState)| ModelLayer {
+        let layer = |((n_in, n_out), layer): ((usize, usize), &crate::train::state::LayerState)| ModelLayer {
             n_in,
             n_out,
             weights: layer.weights.clone(),
@@ -71,7 +72,7 @@ impl Model {
             }),
         };
         let layers = topology.shapes().zip(&state.layers).map(layer).collect();
-        Ok(Self { layers, config: Some(super::to_json(config)?), path: PathBuf::new() })
+        Ok(Self { layers, config: Some(to_json(config)?), path: PathBuf::new() })
     }
 
     /// What the file holds, layer by layer: weight and bias, and α where there is one.
@@ -112,7 +113,7 @@ impl Model {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = self.config.clone().map(|json| HashMap::from([("config".to_owned(), json)]));
-        super::write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
+        write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
     }
 
     /// Reads and checks a file.

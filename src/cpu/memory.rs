@@ -3,9 +3,9 @@
 use super::layer::Layer;
 use super::layout::{self, Layout, ROOM};
 use super::output::Tally;
-use crate::bytes::{self, Array};
 use crate::error::Result;
-use crate::population::Population;
+use crate::memory::{self, Array};
+use crate::train::population::Population;
 
 /// What the engine keeps for `population` as long as it lives.
 pub fn kept(population: &Population) -> Vec<Array> {
@@ -48,7 +48,7 @@ fn lent(population: &Population) -> Vec<Array> {
 /// All that a run on this engine keeps in memory; the state that it starts from is there until it has been taken over.
 pub fn plan(population: &Population) -> Vec<Array> {
     let mut arrays = vec![population.data.array()];
-    let initial = bytes::total(&population.state_arrays());
+    let initial = memory::total(&population.state_arrays());
     arrays.push(Array::new("initial state", 1, &[("bytes", usize::try_from(initial).unwrap_or(usize::MAX))]));
     arrays.extend(kept(population));
     arrays.extend(lent(population));
@@ -60,5 +60,5 @@ pub fn check(population: &Population) -> Result<()> {
     let layer = population.topology.largest_layer();
     let fewer = if population.len() > 1 { ", fewer members" } else { "" };
     let remedy = format!("{layer} has most weights: use a narrower --hidden, a smaller --batch-size{fewer}");
-    bytes::check_machine("the run", &plan(population), &remedy)
+    memory::check_machine("the run", &plan(population), &remedy)
 }

@@ -6,10 +6,11 @@
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
-use crate::population::MemberState;
-use crate::psi::{self, Member, Slot};
+use crate::files::{to_json, write_atomic};
+use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
-use crate::topology::Topology;
+use crate::rule::member::Member;
+use crate::rule::psi::{self, Slot};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,22 +23,16 @@ pub struct Trace {
     /// T of the run.
     pub ticks: u32,
     /// The tick at which each slot triggered, from 1; 0 = never. Per layer, in the order of
-    /// [`crate::population::LayerState::slots`].
+    /// [`crate::train::state::LayerState::slots`].
     pub onsets: Vec<Vec<u32>>,
     /// Weights that share a slot, per layer.
     weights_per_slot: Vec<usize>,
 }
 
 impl Trace {
-    /// What `state`, at the end of a run of `ticks` ticks, remembers.
+    /// The trace of a run of `ticks` ticks in which the slots of each layer triggered at `onsets`.
     #[must_use]
-    pub fn from_state(config: &Config, topology: &Topology, state: &MemberState, ticks: u32) -> Self {
-        let onsets: Vec<Vec<u32>> =
-            state.layers.iter().map(|layer| layer.slots.iter().map(|slot| slot.onset as u32).collect()).collect();
-        Self::new(config.clone(), topology, onsets, ticks)
-    }
-
-    fn new(config: Config, topology: &Topology, onsets: Vec<Vec<u32>>, ticks: u32) -> Self {
+    pub fn new(config: Config, topology: &Topology, onsets: Vec<Vec<u32>>, ticks: u32) -> Self {
         let weights = |((n_in, n_out), onsets): ((usize, usize), &Vec<u32>)| (n_in + 1) * n_out / onsets.len();
         let weights_per_slot = topology.shapes().zip(&onsets).map(weights).collect();
         Self { config, ticks, onsets, weights_per_slot }
@@ -45,7 +40,7 @@ impl Trace {
 
     /// Adds what a run that repeats it takes from it.
     pub(crate) fn checksum(&self, checksum: &mut crc32fast::Hasher) {
-        checksum.update(super::to_json(&self.config).unwrap_or_default().as_bytes());
+        checksum.update(to_json(&self.config).unwrap_or_default().as_bytes());
         checksum.update(&self.ticks.to_le_bytes());
         self.onsets.iter().for_each(|onsets| checksum.update(bytemuck::cast_slice(onsets)));
     }
@@ -70,10 +65,10 @@ impl Trace {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = HashMap::from([
-            ("config".to_owned(), super::to_json(&self.config)?),
+            ("config".to_owned(), to_json(&self.config)?),
             ("ticks".to_owned(), self.ticks.to_string()),
         ]);
-        super::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
+        write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
     /// The settings of the run that a whole trace is of.

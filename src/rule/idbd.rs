@@ -6,7 +6,7 @@
 //! square of its input, which for B = 1 and a linear layer is the original. α starts at α0 (0.05 in the paper), θ is
 //! `--idbd-rate` (0.001). Twin of `shaders/rules/idbd.wgsl`.
 
-use super::{Cell, Environment, Learn};
+use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
 /// Memory: β, h. Constants: θ.

@@ -5,7 +5,7 @@
 //! Δ starts at α0 (0.1 in the paper; η− 0.5, η+ 1.2, Δ up to 50). Meant for batches of the whole data set. Twin of
 //! `shaders/rules/rprop.wgsl`.
 
-use super::{Cell, Environment, Learn, sign};
+use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
 /// Memory: Δ, the last gradient (0 after one was taken back), the last step. Constants: η−, η+, smallest and largest Δ.

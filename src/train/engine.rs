@@ -1,8 +1,8 @@
-//! What the trainer asks of a device. An engine owns the state of a whole [`crate::population::Population`] and runs
+//! What the trainer asks of a device. An engine owns the state of a whole [`crate::train::population::Population`] and runs
 //! steps on it; it knows nothing of epochs, files or people.
 
 use crate::error::Result;
-use crate::population::MemberState;
+use crate::train::state::MemberState;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

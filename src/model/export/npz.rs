@@ -1,7 +1,7 @@
 //! NPZ: the tensors of the model file as NumPy arrays of f32 under the same names, learning rates included.
 
 use crate::error::{Error, Result};
-use crate::run::{Model, Tensor};
+use crate::model::file::{Model, Tensor};
 use npyz::WriterBuilder;
 use std::io::Cursor;
 use std::path::Path;

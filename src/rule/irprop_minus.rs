@@ -3,8 +3,8 @@
 //!
 //! Δ starts at α0 (0.0125 in the paper; η− 0.5, η+ 1.2, Δ from 0 to 50). Twin of `shaders/rules/irprop_minus.wgsl`.
 
+use super::learn::{Cell, Environment, Learn, sign};
 use super::rprop::{Rprop, resized};
-use super::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
 /// Memory: Δ, the last gradient (0 after it turned). Constants: η−, η+, smallest and largest Δ.

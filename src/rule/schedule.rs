@@ -3,7 +3,7 @@
 //! multiply; at a tick ψ of every slot is multiplied by the layer's factor.
 
 use crate::config::{Config, DecayTicks, FreezeOut, Replay, Rule, Schedule};
-use crate::run::Trace;
+use crate::rule::trace::Trace;
 use std::f64::consts::PI;
 
 /// The factor on layer `l` of `layers` after tick `t` of `ticks`; before the first tick t = 0.

@@ -1,11 +1,11 @@
 //! The forward pass on the host, for answers sample by sample, which engines do not give: they keep outputs to
 //! themselves and report sums. Products are f32 as on the engines, f is taken in float64.
 
-use super::Model;
-use crate::bytes::{self, Array};
+use super::file::Model;
 use crate::config::{Config, Output};
 use crate::cpu::{View, multiply};
 use crate::error::{Error, Result};
+use crate::memory::{self, Array};
 use rayon::prelude::*;
 
 /// Samples that one thread takes at a time.
@@ -44,7 +44,7 @@ impl Model {
     ) -> Result<Predictions> {
         let width = self.classes();
         let array = Array::new("outputs", 4, &[("samples", samples), ("neurons", width)]);
-        bytes::check_machine("predict", &[array], "ask for fewer samples at once")?;
+        memory::check_machine("predict", &[array], "ask for fewer samples at once")?;
         let (mut outputs, mut classes) = (vec![0.0; samples * width], vec![0; samples]);
         let blocks = outputs.par_chunks_mut(BLOCK * width).zip(classes.par_chunks_mut(BLOCK)).enumerate();
         blocks.for_each(|(block, (outputs, classes))| {

@@ -5,7 +5,7 @@
 //! α starts at α0. Jacobs chose κ and φ for each problem and θ = 0.7 in all; the defaults κ = 0.035, φ = 0.333 are for
 //! batches of the whole data set and large for others. Twin of `shaders/rules/delta_bar_delta.wgsl`.
 
-use super::{Cell, Environment, Learn, sign};
+use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
 /// Memory: α, ḡ. Constants: κ, φ, θ.

@@ -7,7 +7,8 @@ mod protobuf;
 
 use crate::config::{Config, choices};
 use crate::error::Result;
-use crate::run::{Model, write_atomic};
+use crate::files::write_atomic;
+use crate::model::file::Model;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -5,7 +5,7 @@
 //! α starts at α0 and is kept where the weight or its gradient did not move; `--lipschitz-max` bounds it where Δg is nearly
 //! 0. Meant for batches of the whole data set. Twin of `shaders/rules/lipschitz.wgsl`.
 
-use super::{Cell, Environment, Learn};
+use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
 /// Memory: α, the last gradient, the last step. Constants: largest α.

@@ -1,0 +1,4 @@
+//! The network itself: its shape and its initial weights.
+
+pub mod init;
+pub mod topology;

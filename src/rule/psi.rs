@@ -1,0 +1,129 @@
+//! ψ(α, θ_M), the research variable: when a learning rate starts to fall and along which curve. Host twin of
+//! `shaders/psi.wgsl`: same names, same order of operations, f32.
+//!
+//! Every α is `alpha0 · ψ(slot)`, where a [`Slot`] holds the few numbers that ψ remembers about one observed variable.
+//! A slot moves only at clock ticks ([`tick`]).
+
+use super::member::{Member, NEVER, REPLAYED};
+use crate::config::Decay;
+use bytemuck::{Pod, Zeroable};
+use std::f32::consts::FRAC_PI_2;
+
+/// What ψ remembers about one observed variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Slot {
+    /// n, the ticks since the trigger; 0 = not triggered.
+    pub n: f32,
+    /// The tick that triggered, from 1; 0 = none.
+    pub onset: f32,
+    /// θ_M of this slot now.
+    pub theta: f32,
+    /// 1 once the mean has exceeded θ (only read with `arm`).
+    pub armed: f32,
+}
+
+impl Slot {
+    /// A slot that nothing has happened to.
+    #[must_use]
+    pub fn new(member: &Member) -> Self {
+        Self { theta: member.theta, ..Self::default() }
+    }
+
+    /// A slot that triggered at tick `onset` and has fallen ever since, as it is after tick `t`; 0 = it never did.
+    #[must_use]
+    pub fn latched(onset: u32, t: u32) -> Self {
+        let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
+        Self { n, onset: onset as f32, ..Self::default() }
+    }
+
+    /// A slot that triggers at tick `onset`; 0 = never.
+    #[must_use]
+    pub fn replaying(onset: u32) -> Self {
+        Self { theta: if onset == 0 { NEVER } else { onset as f32 }, ..Self::default() }
+    }
+}
+
+/// sin(½π u) for u in 0 … 1, by its Taylor series: WGSL lets `cos` be wrong by 2⁻¹¹, and some drivers use that.
+fn sin_quarter(u: f32) -> f32 {
+    let u2 = u * u;
+    let mut sum = 5.692_173e-8;
+    for coefficient in [-3.598_843_2e-6, 1.604_411_8e-4, -4.681_754e-3, 7.969_263e-2, -6.459_641e-1, FRAC_PI_2] {
+        sum = sum * u2 + coefficient;
+    }
+    u * sum
+}
+
+/// α(n)/α0 for the slot as it stands. The cosine, ½ (1 + cos(π n/N)), is computed as sin² of what is left of it, which does not
+/// cancel to 0 before its end.
+#[must_use]
+pub fn psi(member: &Member, slot: &Slot) -> f32 {
+    if slot.n == 0.0 {
+        return 1.0;
+    }
+    let ticks = if member.decay_ticks > 0.0 { member.decay_ticks } else { member.last_tick - slot.onset + 1.0 };
+    let progress = slot.n / ticks;
+    if member.decay == Decay::Hyperbolic as u32 {
+        return (slot.n + 1.0).powf(-member.decay_power);
+    }
+    // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of α.
+    if member.decay == Decay::Step as u32 || slot.n >= ticks {
+        return 0.0;
+    }
+    if member.decay == Decay::Linear as u32 {
+        return 1.0 - progress;
+    }
+    if member.decay == Decay::Cosine as u32 {
+        let s = sin_quarter((ticks - slot.n) / ticks);
+        return s * s;
+    }
+    (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
+}
+
+/// Advances one slot by tick `t` (from 1), which observed `mean` while α was α0 · `factor`; once ψ is 0 the slot stays as it
+/// is. What sees nothing does not trigger.
+pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
+    if psi(member, slot) == 0.0 {
+        return;
+    }
+    let sees = member.sees(factor);
+    let crosses = if member.basis == REPLAYED {
+        t >= slot.theta
+    } else if member.triggers_below() {
+        mean < slot.theta
+    } else {
+        mean > slot.theta
+    };
+    let holds = sees && crosses;
+    let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
+    if slot.n > 0.0 {
+        if member.gated == 0 || holds {
+            slot.n += 1.0;
+        }
+    } else if holds && ready {
+        slot.n = 1.0;
+        slot.onset = t;
+    }
+    if !sees {
+        return;
+    }
+    if mean > slot.theta {
+        slot.armed = 1.0;
+    }
+    if member.theta_rate > 0.0 {
+        let target = member.theta_lambda * mean;
+        slot.theta = if t == 1.0 { target } else { slot.theta + member.theta_rate * (target - slot.theta) };
+    }
+}
+
+/// The `q`-quantile of `values` (linear interpolation between order statistics, as numpy's default); `values` is
+/// reordered. NaN for no values.
+#[must_use]
+pub fn quantile(values: &mut [f32], q: f64) -> f32 {
+    let Some(last) = values.len().checked_sub(1) else { return f32::NAN };
+    values.sort_unstable_by(f32::total_cmp);
+    let place = q * last as f64;
+    let below = place.floor() as usize;
+    let (low, high) = (f64::from(values[below]), f64::from(values[(below + 1).min(last)]));
+    (low + (high - low) * (place - below as f64)) as f32
+}
