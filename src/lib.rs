@@ -84,4 +84,5 @@ pub mod rule;
 pub mod run;
 pub mod stats;
 pub mod sweep;
+mod text;
 pub mod train;

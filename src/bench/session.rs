@@ -1,6 +1,7 @@
 //! A workload on a device, trained for as many steps as one likes: what `homeostat bench` and the criterion benches time.
 
-use super::{Settings, Workload};
+use super::settings::Settings;
+use super::workload::Workload;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::stats::median;

@@ -1,6 +1,6 @@
 //! What is measured: a network and a batch size, by name or by shape, and the data it trains on.
 
-use super::Settings;
+use super::settings::Settings;
 use crate::config::{Activation, Config, Hidden, Loss, Output, TrainMetrics};
 use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};

@@ -1,13 +1,13 @@
 //! `homeostat bench`: how fast this program trains on this machine.
 
-use super::progress::thousands;
+use super::print::{say, tell};
 use super::signals::interrupt_flag;
-use super::{percent, say, tell};
 use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
 use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
+use crate::text::{percent, thousands};
 use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

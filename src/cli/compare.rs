@@ -1,6 +1,7 @@
 //! `homeostat compare`: the statistics that decide between training rules, for people.
 
-use super::{refuse_source, say, tell};
+use super::outputs::refuse_source;
+use super::print::{say, tell};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::run::Record;

@@ -1,6 +1,6 @@
 //! `homeostat completions` and `homeostat man`: what shells and man know of the command line, made from its definition.
 
-use super::say;
+use super::print::say;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use clap_complete::Shell;
@@ -15,10 +15,10 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Prints them.
-    pub fn run(&self) -> Result<()> {
+    /// Prints the completions of `command`, the whole command line.
+    pub fn run(&self, mut command: clap::Command) -> Result<()> {
         let mut text = vec![];
-        clap_complete::generate(self.shell, &mut super::command(), "homeostat", &mut text);
+        clap_complete::generate(self.shell, &mut command, "homeostat", &mut text);
         say(String::from_utf8_lossy(&text).trim_end())
     }
 }
@@ -32,10 +32,9 @@ pub struct Man {
 }
 
 impl Man {
-    /// Writes them.
-    pub fn run(&self) -> Result<()> {
+    /// Writes the pages of `command`, the whole command line.
+    pub fn run(&self, mut command: clap::Command) -> Result<()> {
         std::fs::create_dir_all(&self.directory).map_err(|e| Error::file(&self.directory, e))?;
-        let mut command = super::command();
         command.build();
         self.page(&command, "homeostat")
     }

@@ -1,6 +1,6 @@
 //! `homeostat data`: which data sets there are, and fetching, checking and finding their files.
 
-use super::{say, tell};
+use super::print::{say, tell};
 use crate::data::catalogue::{CATALOGUE, LOCAL, Search, Set};
 use crate::data::fetch::{self, Event, Options};
 use crate::data::sums;

@@ -1,6 +1,6 @@
 //! `homeostat devices`: what `--device` can name.
 
-use super::say;
+use super::print::say;
 use crate::cpu;
 use crate::device;
 use crate::error::Result;

@@ -1,12 +1,12 @@
 //! `homeostat train --dry-run`: what a run would be, take and leave, and whether it fits, without training anything.
 
-use super::progress::thousands;
-use super::{say, tell};
+use super::print::{say, tell};
 use crate::device::{self, Choice, Needs};
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::memory::{Array, human, total};
 use crate::run::RunDirectory;
+use crate::text::thousands;
 use crate::train::population::Population;
 use serde::Serialize;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `homeostat eval`: loss and error of a saved model.
 
 use super::data::Place;
-use super::{percent, say, tell};
+use super::print::{say, tell};
 use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision};
 use crate::data::DataSet;
 use crate::device;
@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::model::confusion::{ClassScore, Confusion};
 use crate::model::file::Model;
+use crate::text::percent;
 use crate::train::engine::{DeviceInfo, Engine, Score, Wanted};
 use crate::train::population::Population;
 use serde::Serialize;

@@ -1,6 +1,8 @@
 //! `homeostat export`: a saved model in the format of another program.
 
-use super::{Functions, check_free, refuse_source, say};
+use super::functions::Functions;
+use super::outputs::{check_free, refuse_source};
+use super::print::say;
 use crate::error::{Error, Result};
 use crate::model::export::{self, Format};
 use crate::model::file::Model;

@@ -1,6 +1,7 @@
 //! `homeostat plot`: the curves of the model as SVG.
 
-use super::{check_free, say};
+use super::outputs::check_free;
+use super::print::say;
 use crate::config::Decay;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;

@@ -1,7 +1,8 @@
 //! `homeostat predict`: what a saved model answers to samples or images, one by one.
 
 use super::data::Place;
-use super::{Functions, percent, say, tell};
+use super::functions::Functions;
+use super::print::{say, tell};
 use crate::config::Config;
 use crate::data::catalogue::Set;
 use crate::data::{DataSet, Image, Split};
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::model::file::Model;
 use crate::model::predict::Predictions;
+use crate::text::percent;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::path::{Path, PathBuf};

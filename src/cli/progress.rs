@@ -1,7 +1,8 @@
 //! What a person sees of a run: a table with one line per epoch, and a bar on stderr where that is a terminal.
 
-use super::{percent, say_of, tell};
+use super::print::{say_of, tell};
 use crate::error::Result;
+use crate::text::{percent, thousands};
 use crate::train::metrics::EpochMetrics;
 use crate::train::population::Population;
 use crate::train::trainer::Position;
@@ -123,24 +124,9 @@ fn row(columns: Columns, metrics: &EpochMetrics) -> String {
     line + &format!("  {:>11}  {:>7.2}", thousands(metrics.samples_per_second), metrics.seconds)
 }
 
-/// A count with its thousands set apart.
-pub fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let grouped: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
-    grouped.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!(thousands(0.4), "0");
-        assert_eq!(thousands(999.0), "999");
-        assert_eq!(thousands(1_234_567.0), "1 234 567");
-    }
 
     #[test]
     fn header_and_row_are_equally_wide() {

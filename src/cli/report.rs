@@ -1,6 +1,7 @@
 //! `homeostat report`: runs and sweeps as a page.
 
-use super::{check_free, refuse_source, say};
+use super::outputs::{check_free, refuse_source};
+use super::print::say;
 use crate::error::Result;
 use crate::files::write_atomic;
 use crate::report;

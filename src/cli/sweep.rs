@@ -1,13 +1,14 @@
 //! `homeostat sweep`: many runs planned, trained, counted and put together.
 
-use super::progress::thousands;
+use super::outputs::refuse_source;
+use super::print::{say, say_of, tell};
 use super::signals::interrupt_flag;
-use super::{refuse_source, say, say_of, tell};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
 use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
+use crate::text::thousands;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! `homeostat train`: settings, data, device and run directory brought together.
 
 use super::data::Place;
+use super::dry_run;
+use super::print::{say, say_of, tell};
 use super::progress::Progress;
 use super::signals::interrupt_flag;
-use super::{dry_run, percent, say, say_of, tell};
 use crate::config::{CheckpointEvery, Config, Preset, Rule};
 use crate::data::DataSet;
 use crate::device;
@@ -13,6 +14,7 @@ use crate::gpu::{AdapterSummary, Context};
 use crate::model::file::Model;
 use crate::rule::trace::Trace;
 use crate::run::{self, Checkpoint, Lock, MODEL, RunDirectory, RunResult, TRACE};
+use crate::text::percent;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
 use crate::train::population::Population;

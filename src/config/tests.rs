@@ -1,3 +1,5 @@
+//! Tests of how layers of settings are laid over each other, and of the checks.
+
 use super::*;
 use crate::error::Result;
 use clap::ValueEnum;

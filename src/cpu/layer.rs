@@ -4,7 +4,7 @@
 use super::canary::{Canary, search};
 use super::layout::{Place, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
-use super::samples::with_scratch;
+use super::scratch::with_scratch;
 use super::update::{
     Form, Motion, Rates, Setting, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows,
 };

@@ -5,7 +5,8 @@
 use super::layer::{Layer, Step};
 use super::layout::{self, Layout};
 use super::output::Tally;
-use super::samples::{Labelled, Pass, Training, with_scratch};
+use super::samples::{Labelled, Pass, Training};
+use super::scratch::with_scratch;
 use crate::config::{Basis, Config};
 use crate::data::distort::Distortion;
 use crate::rule::member::Member;

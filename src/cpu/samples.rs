@@ -5,26 +5,16 @@
 use super::dropout::{self, Dropout};
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
-use super::layout::{self, Layout, PANEL, Place, ROOM, ranges};
+use super::layout::{self, Layout, PANEL, Place, ranges};
 use super::output::{Tally, output, unsupervised};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
+use super::scratch::with_scratch;
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
 use crate::data::distort::Distortion;
 use crate::rule::member::Member;
 use rayon::prelude::*;
-use std::cell::RefCell;
 use std::ops::Range;
-
-thread_local! {
-    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
-}
-
-/// Lends the calling thread's scratch memory. `work` must not fork: what a thread picks up meanwhile would
-/// ask for the same memory.
-pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
-    SCRATCH.with_borrow_mut(|scratch| work(scratch))
-}
 
 /// The data set and the labels of its rows as one member sees them.
 pub type Labelled<'a> = (&'a DataSet, &'a [u32]);

@@ -1,6 +1,7 @@
 //! CSV: one sample per line, its features then its class number; a header is allowed.
 
-use super::{DataSet, Samples, class, finite, open_file};
+use super::read::{class, finite, open_file};
+use super::{DataSet, Samples};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use std::io::Read;

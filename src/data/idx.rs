@@ -3,7 +3,8 @@
 //! An IDX file is two zero bytes, the element type (8 = unsigned byte, the only one read here), the number of
 //! dimensions, one big-endian u32 per dimension, then the elements.
 
-use super::{DataSet, Samples, open_file, rows_and_features, times};
+use super::read::{open_file, rows_and_features, times};
+use super::{DataSet, Samples};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, ErrorKind, Read};

@@ -1,6 +1,7 @@
 //! PNG images as shades of grey: 8 or 16 bits, grey, colour or palette; what is transparent lies on white.
 
-use super::{BYTE_SCALE, open_file};
+use super::BYTE_SCALE;
+use super::read::open_file;
 use crate::error::{Error, Result};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 use std::io::{BufRead, Seek, SeekFrom};

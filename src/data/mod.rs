@@ -1,8 +1,7 @@
 //! Data sets: one resident store of rows with labels, and the splits of its row numbers.
 //!
-//! Each format has its reader below; what they share – opening a file, the checks on sizes and labels – is here. Readers
-//! trust nothing: sizes are checked against the bytes that really follow, and memory grows with these, not with what a
-//! header claims.
+//! Each format has its reader below. Readers trust nothing: sizes are checked against the bytes that really follow, and
+//! memory grows with these, not with what a header claims.
 
 pub mod catalogue;
 mod csv;
@@ -13,17 +12,17 @@ pub mod fetch;
 mod idx;
 mod image;
 mod npz;
+mod read;
 mod split;
 pub mod sums;
 
 pub use catalogue::Search;
 pub use image::Image;
+pub use read::MAX_LABEL;
 pub use split::{DEFAULT_TEST_FRACTION, Split};
 
 use crate::error::{Error, Result};
 use crate::memory::Array;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 /// The features of all samples, row-major `[samples, features]`.
@@ -34,9 +33,6 @@ pub enum Samples {
     /// Real features as they are.
     F32(Vec<f32>),
 }
-
-/// Largest class number. A label beyond it is surely no class, and would ask for an output neuron per number.
-pub const MAX_LABEL: u32 = 65535;
 
 /// 1/255 in f32: bytes are scaled by this product on every engine.
 pub const BYTE_SCALE: f32 = 1.0 / 255.0;
@@ -171,47 +167,4 @@ impl DataSet {
             Samples::F32(reals) => out.copy_from_slice(&reals[range]),
         }
     }
-}
-
-/// Opens a file for reading; a directory, which some systems open without complaint, is refused.
-fn open_file(path: &Path) -> Result<BufReader<File>> {
-    let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(Error::file(path, "is a directory, not a file"));
-    }
-    Ok(BufReader::new(file))
-}
-
-/// Rows and features of an array of `sizes`: the first counts the rows, the product of the others the features.
-/// Row numbers are u32 everywhere, hence the limit.
-fn rows_and_features(sizes: &[u64]) -> std::result::Result<(usize, usize), String> {
-    let (&rows, rest) = sizes.split_first().ok_or("is a single number, not one sample after the other")?;
-    let features = rest.iter().try_fold(1, |product: u64, &size| product.checked_mul(size));
-    let total = features.and_then(|features| features.checked_mul(rows)).filter(|&t| isize::try_from(t).is_ok());
-    match (rows, features, total) {
-        (0, ..) => Err("holds no samples".into()),
-        (_, Some(0), _) => Err("has samples without features".into()),
-        (_, Some(features), Some(_)) if rows <= u64::from(u32::MAX) => Ok((rows as usize, features as usize)),
-        _ => Err(format!("claims an impossible size, {}", times(sizes))),
-    }
-}
-
-/// `[60000, 28, 28]` as `60000 × 28 × 28`; a damaged file may claim hundreds, of which the first say enough.
-fn times(sizes: &[u64]) -> String {
-    let shown = sizes.iter().take(8).map(u64::to_string).collect::<Vec<_>>().join(" × ");
-    if sizes.len() > 8 { shown + " × …" } else { shown }
-}
-
-/// A label as a class number.
-fn class(label: i128) -> std::result::Result<u32, String> {
-    match u32::try_from(label) {
-        Ok(class) if class <= MAX_LABEL => Ok(class),
-        _ if label < 0 => Err(format!("label {label} is negative; number the classes 0, 1, 2, …")),
-        _ => Err(format!("label {label} is above {MAX_LABEL}; number the classes 0, 1, 2, …")),
-    }
-}
-
-/// A feature, which must be finite to train on.
-fn finite(value: f32) -> std::result::Result<f32, String> {
-    if value.is_finite() { Ok(value) } else { Err(format!("{value} is not a finite number")) }
 }

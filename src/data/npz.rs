@@ -1,6 +1,7 @@
 //! NPZ, NumPy's zip of arrays: samples and labels under the names of [`NAMES`], stored or deflated.
 
-use super::{DataSet, Samples, class, finite, open_file, rows_and_features, times};
+use super::read::{class, finite, open_file, rows_and_features, times};
+use super::{DataSet, Samples};
 use crate::error::{Error, Result};
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 use std::io::{BufReader, ErrorKind, Read, Seek};

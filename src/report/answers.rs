@@ -7,10 +7,11 @@ use super::image;
 use super::rates::samples;
 use super::source::Run;
 use super::svg::open;
-use super::text::{escape, number, percent};
+use super::text::{escape, number};
 use crate::data::DataSet;
 use crate::model::confusion::Confusion;
 use crate::model::file::Model;
+use crate::text::percent;
 use std::fmt::Write;
 
 /// Neurons whose weights are shown.

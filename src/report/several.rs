@@ -4,7 +4,8 @@ use super::html::Page;
 use super::single::{SCORES, loss_scale, over_epochs, settings};
 use super::source::Run;
 use super::svg::{COLOURS, Chart, Scale, colour};
-use super::text::{number, percent};
+use super::text::number;
+use crate::text::percent;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the page.

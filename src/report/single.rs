@@ -4,10 +4,11 @@
 use super::html::Page;
 use super::source::Run;
 use super::svg::{Chart, Scale, colour};
-use super::text::{number, percent};
+use super::text::number;
 use super::{answers, rates};
 use crate::config::{Config, Rule, Theta};
 use crate::model::file::Model;
+use crate::text::percent;
 use crate::train::metrics::EpochMetrics;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -35,12 +35,6 @@ pub fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// An error rate for people.
-#[must_use]
-pub fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
-}
-
 /// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.0001 … 1 000 000 000.
 #[must_use]
 pub fn number(value: f64) -> String {

@@ -1,6 +1,6 @@
 //! The learning rules: what one weight does with its gradient. A rule is a shader `shaders/rules/STEM.wgsl` and its host
-//! twin here, a type that implements `Learn`; the enum [`Rule`] and the table below it are all else that knows the
-//! rules apart (see CONTRIBUTING.md).
+//! twin here, a type that implements `Learn`; the enum [`Rule`](crate::config::Rule) and the file
+//! `table` are all else that knows the rules apart (see CONTRIBUTING.md).
 //!
 //! Everywhere g = −∂E/∂w, the mean over the batch, so that a step *along* g descends; `alpha` is the factor that ψ, a
 //! schedule or a frozen layer puts on every rate, and for rules without a rate of their own α itself.
@@ -16,92 +16,7 @@ pub mod member;
 pub mod psi;
 mod rprop;
 pub mod schedule;
+pub(crate) mod table;
 pub mod trace;
 
-pub(crate) use adam::Adam;
-pub(crate) use delta_bar_delta::DeltaBarDelta;
-pub(crate) use gradient::Gradient;
-pub(crate) use idbd::Idbd;
-pub(crate) use irprop_minus::IrpropMinus;
-pub(crate) use lipschitz::Lipschitz;
-pub(crate) use rprop::Rprop;
-
-use crate::config::{Config, Rule};
-use learn::Learn;
-
-/// Runs `$body` with `$Kind` as the type of the rule with memory of its own; `$otherwise` for those that step along the
-/// gradient with one α, whose kernel is [`Gradient`]'s.
-macro_rules! with_own_memory {
-    ($rule:expr, $Kind:ident, $N:ident => $body:expr, $otherwise:expr) => {{
-        use $crate::config::Rule;
-        macro_rules! run {
-            ($found:ident, $floats:literal) => {{
-                type $Kind = $crate::rule::$found;
-                const $N: usize = $floats;
-                $body
-            }};
-        }
-        match $rule {
-            Rule::DeltaBarDelta => run!(DeltaBarDelta, 2),
-            Rule::Rprop => run!(Rprop, 3),
-            Rule::IrpropMinus => run!(IrpropMinus, 2),
-            Rule::Lipschitz => run!(Lipschitz, 3),
-            Rule::Idbd => run!(Idbd, 2),
-            Rule::Adam => run!(Adam, 2),
-            Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,
-        }
-    }};
-}
-pub(crate) use with_own_memory;
-
-impl Rule {
-    /// Whether every weight keeps a memory of its own, so that `--scope` and `--momentum` mean nothing.
-    #[must_use]
-    pub fn has_own_memory(self) -> bool {
-        with_own_memory!(self, Kind, N => { let _: Option<Kind> = None; N > 0 }, false)
-    }
-
-    /// Whether the mean square of each input is needed.
-    #[must_use]
-    pub fn reads_input(self) -> bool {
-        with_own_memory!(self, Kind, N => <Kind as Learn<N>>::READS_INPUT, false)
-    }
-
-    /// The WGSL of its step.
-    #[must_use]
-    pub fn shader(self) -> &'static str {
-        with_own_memory!(self, Kind, N => <Kind as Learn<N>>::SHADER, Gradient::SHADER)
-    }
-}
-
-/// Floats that every weight remembers between steps.
-#[must_use]
-pub(crate) fn memory_per_weight(config: &Config) -> usize {
-    with_own_memory!(config.rule, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.momentum > 0.0))
-}
-
-/// The memory of one weight before the first step.
-#[must_use]
-pub(crate) fn initial_memory(config: &Config) -> Vec<f32> {
-    let momentum = vec![0.0; memory_per_weight(config)];
-    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
-}
-
-/// What α starts as.
-#[must_use]
-pub(crate) fn initial_alpha(config: &Config) -> f32 {
-    let alpha0 = config.alpha0 as f32;
-    with_own_memory!(config.rule, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
-}
-
-/// The rule's constants as the kernels read them.
-#[must_use]
-pub(crate) fn constants(config: &Config) -> [f32; 4] {
-    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
-}
-
-/// The rate that a weight keeps in the first float of its memory, where the rule has such rates.
-#[must_use]
-pub(crate) fn own_rate(rule: Rule, first: f32) -> Option<f32> {
-    with_own_memory!(rule, Kind, N => <Kind as Learn<N>>::rate(first), None)
-}
+pub(crate) use table::{constants, initial_alpha, initial_memory, memory_per_weight, own_rate, with_own_memory};

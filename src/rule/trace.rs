@@ -1,7 +1,7 @@
 //! The trigger trace of a run of ψ: for every slot the tick that triggered, which with the settings says what α was at any
 //! time. `--rule replay` repeats it with the homeostasis taken out: as a mean curve, or dealt to other neurons.
 //!
-//! A `trace.safetensors`: `layers.{l}.onset` U32 [n_out], or with co-activation [n_out, n_in + 1], ticks from 1 and 0 for
+//! A `trace.safetensors`: `layers.{l}.onset` U32 `[n_out]`, or with co-activation `[n_out, n_in + 1]`, ticks from 1 and 0 for
 //! what never triggered; metadata `config`, the resolved settings as JSON, and `ticks`, the number of ticks of the run.
 
 use crate::config::{Config, Latch, Replay, Rule};

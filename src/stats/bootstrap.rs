@@ -2,7 +2,8 @@
 //! 1987; Efron & Tibshirani, *An introduction to the bootstrap*, 1993, section 14.3), as `scipy.stats.bootstrap` does by
 //! default.
 
-use super::{mean, normal_cdf, normal_quantile};
+use super::distributions::{normal_cdf, normal_quantile};
+use super::summary::mean;
 use crate::rng::{Random, Stream};
 use serde::Serialize;
 

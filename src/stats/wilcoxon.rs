@@ -1,7 +1,7 @@
 //! Wilcoxon's signed-rank test of paired differences (*Individual comparisons by ranking methods*, Biometrics Bulletin 1,
 //! 1945), two-sided, with the choices of `scipy.stats.wilcoxon(zero_method="wilcox", correction=False, method="auto")`.
 
-use super::normal_cdf;
+use super::distributions::normal_cdf;
 
 /// Outcome of the test.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,8 +8,9 @@
 //!
 //! Equal sweeps make equal plans, byte for byte. The hash is that of all lines but the first, so an edited plan shows.
 
+use super::hash::fnv;
 use super::pack::{Key, Packer};
-use super::spec::Sweep;
+use super::spec::{MAX_RUNS, Sweep};
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -17,13 +18,11 @@ use crate::files::to_json;
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Version of the format, raised when an older reader would misunderstand a newer plan.
 const FORMAT: u32 = 1;
-/// A plan is held in memory as a whole.
-pub(super) const MAX_RUNS: usize = 1_000_000;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +94,7 @@ impl Plan {
             let mut short = file_safe(name);
             short.truncate(60);
             let short = if short.is_empty() { "arm" } else { short.trim_end_matches('-') };
-            Ok(format!("{short}-{seed}-{:012x}", super::fnv(content.as_bytes()) >> 80))
+            Ok(format!("{short}-{seed}-{:012x}", fnv(content.as_bytes()) >> 80))
         };
         let mut ids: HashMap<(usize, usize), String> = HashMap::new();
         // Those that repeat come second, because the name of what they repeat is part of their configuration.
@@ -103,7 +102,7 @@ impl Plan {
             for (a, arm) in sweep.arms.iter().enumerate().filter(|(_, arm)| arm.trace_of.is_some() == repeats) {
                 for (s, config) in configs[a].iter_mut().enumerate() {
                     if let Some(source) = arm.trace_of {
-                        config.trace = Some(super::results::trace(&ids[&(source, s)]));
+                        config.trace = Some(trace(&ids[&(source, s)]));
                     }
                     config.check().map_err(|e| Error::config(format!("arm `{}`: {e}", arm.name)))?;
                     ids.insert((a, s), id(a, s, config)?);
@@ -195,7 +194,7 @@ impl Plan {
     /// What a header says of the lines that follow it, so that an edited plan shows.
     #[must_use]
     pub fn hash(lines: &str) -> String {
-        format!("{:032x}", super::fnv(lines.as_bytes()))
+        format!("{:032x}", fnv(lines.as_bytes()))
     }
 
     /// Names of the arms, in order.
@@ -249,6 +248,11 @@ impl Plan {
         }
         Ok(Estimate { populations, kinds: kinds.len() })
     }
+}
+
+/// Where the trace of a run lies in the directory of results.
+pub fn trace(id: &str) -> PathBuf {
+    PathBuf::from(format!("traces/{id}.safetensors"))
 }
 
 fn lines(runs: &[PlannedRun]) -> Result<String> {

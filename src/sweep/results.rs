@@ -8,7 +8,7 @@
 //! traces/ID.safetensors  its trigger times, where another run repeats them
 //! ```
 
-use super::plan::{Plan, PlannedRun};
+use super::plan::{Plan, PlannedRun, trace};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{remove_unfinished, to_json, write_atomic};
@@ -112,11 +112,6 @@ impl Sources {
         }
         Ok(())
     }
-}
-
-/// Where the trace of a run lies in the directory of results.
-pub(super) fn trace(id: &str) -> PathBuf {
-    PathBuf::from(format!("traces/{id}.safetensors"))
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@
 //! random = 8                  # "tuned draw=1 alpha0=0.0371" …
 //! ```
 
-use super::plan::MAX_RUNS;
+use super::hash::fnv;
 use crate::config::{Clock, Config, Latch, Preset, Rule};
 use crate::error::{Error, Result};
 use crate::model::file::Model;
@@ -37,6 +37,9 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
 use toml::{Table, Value};
+
+/// Most runs of a plan, because a plan is held in memory as a whole.
+pub const MAX_RUNS: usize = 1_000_000;
 
 /// Arms at most: a few lines can ask for very many.
 const MAX_ARMS: usize = 10_000;
@@ -377,7 +380,7 @@ fn drawn(point: Variant, ranges: &[(String, Range)], draws: u32, seed: u64) -> V
     let draw = |m: u32| {
         let named = Variant { suffix: format!("{} draw={m}", point.suffix), settings: point.settings.clone() };
         ranges.iter().fold(named, |variant, (key, range)| {
-            let mut random = Random::new(seed ^ super::fnv(key.as_bytes()) as u64, Stream::Sweep, m);
+            let mut random = Random::new(seed ^ fnv(key.as_bytes()) as u64, Stream::Sweep, m);
             variant.with(key, &range.draw(&mut random))
         })
     };

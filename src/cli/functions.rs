@@ -1,0 +1,37 @@
+//! The activations of a model: from its metadata, or from flags where it has none.
+
+use super::print::tell;
+use crate::config::{Activation, Config, Output};
+use crate::error::Result;
+use crate::model::file::Model;
+
+/// What a model computes beside its weights, where its metadata do not say so.
+#[derive(clap::Args)]
+pub struct Functions {
+    /// Activation of the hidden layers, for a model without metadata
+    #[arg(long, value_enum)]
+    activation: Option<Activation>,
+    /// Activation of the output layer, for a model without metadata
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+}
+
+impl Functions {
+    /// The settings the model was trained with, under the flags given here.
+    pub fn of(&self, model: &Model) -> Result<Config> {
+        let stored = model.config()?;
+        let known = stored.is_some();
+        let mut config = stored.unwrap_or_default();
+        config.activation = self.activation.unwrap_or(config.activation);
+        config.output = self.output.unwrap_or(config.output);
+        if !known {
+            tell(format_args!(
+                "note: {} does not say how it was trained; taking --activation {} --output {}",
+                model.path.display(),
+                config.activation,
+                config.output
+            ));
+        }
+        Ok(config)
+    }
+}

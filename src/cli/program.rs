@@ -1,0 +1,101 @@
+//! The command line as a whole: its commands, and which of them the arguments call.
+
+use super::{bench, compare, completions, data, devices, eval, export, plot, predict, report, signals, sweep, train};
+use crate::error::{Error, Result};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    success
+  2    bad flags or settings
+  3    a file is missing, damaged, in the way or cannot be written
+  4    no such device, or what is asked does not fit it
+  5    the run failed, for instance because the loss diverged, or a sweep is not complete
+  6    the device failed on the way (lost, no answer, work not done): trying again may help
+  130  interrupted by Ctrl-C, 143 by SIGTERM (a second signal ends the program at once)";
+
+/// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
+#[derive(Parser)]
+#[command(name = "homeostat", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(after_help = EXIT_CODES)]
+    Train(Box<train::Train>),
+    #[command(after_help = EXIT_CODES)]
+    Eval(eval::Eval),
+    #[command(after_help = EXIT_CODES)]
+    Predict(predict::Predict),
+    #[command(after_help = EXIT_CODES)]
+    Export(export::Export),
+    #[command(after_help = EXIT_CODES)]
+    Devices(devices::Devices),
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::Bench),
+    #[command(after_help = EXIT_CODES)]
+    Compare(compare::Compare),
+    #[command(after_help = EXIT_CODES)]
+    Sweep(sweep::Sweep),
+    #[command(after_help = EXIT_CODES)]
+    Data(data::Data),
+    #[command(after_help = EXIT_CODES)]
+    Report(report::Report),
+    #[command(after_help = EXIT_CODES)]
+    Plot(plot::Plot),
+    Completions(completions::Completions),
+    Man(completions::Man),
+}
+
+/// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
+/// a reader of stdout that has gone away, where nothing is kept in files (quietly, with success).
+///
+/// # Errors
+/// Whatever the command fails with; [`Error::exit_code`] has the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
+    let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    signals::outlive_limits();
+    let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
+    let outcome = match cli.command {
+        Command::Train(train) => train.run(matches),
+        Command::Eval(eval) => eval.run(),
+        Command::Predict(predict) => predict.run(),
+        Command::Export(export) => export.run(),
+        Command::Devices(devices) => devices.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::Sweep(sweep) => sweep.run(),
+        Command::Report(report) => report.run(),
+        Command::Plot(plot) => plot.run(),
+        Command::Completions(completions) => completions.run(command()),
+        Command::Man(man) => man.run(command()),
+        Command::Data(data) => data.run(),
+    };
+    outcome.map_err(signals::attributed)
+}
+
+/// The whole command line, for parsing and for what is generated from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    // A negative number is a value to be refused by name, not an unknown flag.
+    let with_numbers = |argument: clap::Arg| {
+        let takes_value = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_value)
+    };
+    // Of a flag given twice the later wins, as scripts expect that append to a command.
+    let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);
+    Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible)))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

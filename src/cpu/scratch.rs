@@ -1,0 +1,14 @@
+//! Scratch memory that every thread keeps for the blocks and strips it works on.
+
+use super::layout::ROOM;
+use std::cell::RefCell;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
+}
+
+/// Lends the calling thread's scratch memory. `work` must not fork: what a thread picks up meanwhile would
+/// ask for the same memory.
+pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| work(scratch))
+}

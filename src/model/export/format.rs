@@ -1,0 +1,40 @@
+//! The formats, and the writing of a model in one of them.
+
+use super::{npz, onnx};
+use crate::config::{Config, choices};
+use crate::error::Result;
+use crate::files::write_atomic;
+use crate::model::file::Model;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+choices! {
+    /// What [`write()`] can write.
+    Format {
+        /// a graph from features to outputs, for ONNX Runtime and other inference programs
+        Onnx,
+        /// NumPy arrays of weights, biases and learning rates
+        Npz,
+        /// the model file with weights and biases alone
+        Safetensors,
+    }
+}
+
+/// Writes `model` to `path`, whole or not at all. `config` has the activations, which only ONNX needs; the learning
+/// rates are left out of safetensors unless `keep_alpha`.
+///
+/// # Errors
+/// If the file cannot be written, or the network is too large for the format.
+pub fn write(model: &Model, config: &Config, format: Format, keep_alpha: bool, path: &Path) -> Result<()> {
+    match format {
+        Format::Onnx => write_atomic(path, &onnx::encode(model, config, path)?),
+        Format::Npz => write_atomic(path, &npz::encode(model, path)?),
+        Format::Safetensors if keep_alpha => model.write(path),
+        Format::Safetensors => {
+            let mut model = model.clone();
+            model.layers.iter_mut().for_each(|layer| layer.alpha = None);
+            model.write(path)
+        }
+    }
+}

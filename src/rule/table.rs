@@ -1,0 +1,90 @@
+//! The table of the rules: which type each variant of [`Rule`] is, and what follows from it.
+
+use super::learn::Learn;
+use crate::config::{Config, Rule};
+
+// The table below names the rules by these.
+pub(crate) use super::adam::Adam;
+pub(crate) use super::delta_bar_delta::DeltaBarDelta;
+pub(crate) use super::gradient::Gradient;
+pub(crate) use super::idbd::Idbd;
+pub(crate) use super::irprop_minus::IrpropMinus;
+pub(crate) use super::lipschitz::Lipschitz;
+pub(crate) use super::rprop::Rprop;
+
+/// Runs `$body` with `$Kind` as the type of the rule with memory of its own; `$otherwise` for those that step along the
+/// gradient with one α, whose kernel is [`Gradient`]'s.
+macro_rules! with_own_memory {
+    ($rule:expr, $Kind:ident, $N:ident => $body:expr, $otherwise:expr) => {{
+        use $crate::config::Rule;
+        macro_rules! run {
+            ($found:ident, $floats:literal) => {{
+                type $Kind = $crate::rule::table::$found;
+                const $N: usize = $floats;
+                $body
+            }};
+        }
+        match $rule {
+            Rule::DeltaBarDelta => run!(DeltaBarDelta, 2),
+            Rule::Rprop => run!(Rprop, 3),
+            Rule::IrpropMinus => run!(IrpropMinus, 2),
+            Rule::Lipschitz => run!(Lipschitz, 3),
+            Rule::Idbd => run!(Idbd, 2),
+            Rule::Adam => run!(Adam, 2),
+            Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,
+        }
+    }};
+}
+pub(crate) use with_own_memory;
+
+impl Rule {
+    /// Whether every weight keeps a memory of its own, so that `--scope` and `--momentum` mean nothing.
+    #[must_use]
+    pub fn has_own_memory(self) -> bool {
+        with_own_memory!(self, Kind, N => { let _: Option<Kind> = None; N > 0 }, false)
+    }
+
+    /// Whether the mean square of each input is needed.
+    #[must_use]
+    pub fn reads_input(self) -> bool {
+        with_own_memory!(self, Kind, N => <Kind as Learn<N>>::READS_INPUT, false)
+    }
+
+    /// The WGSL of its step.
+    #[must_use]
+    pub fn shader(self) -> &'static str {
+        with_own_memory!(self, Kind, N => <Kind as Learn<N>>::SHADER, Gradient::SHADER)
+    }
+}
+
+/// Floats that every weight remembers between steps.
+#[must_use]
+pub(crate) fn memory_per_weight(config: &Config) -> usize {
+    with_own_memory!(config.rule, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.momentum > 0.0))
+}
+
+/// The memory of one weight before the first step.
+#[must_use]
+pub(crate) fn initial_memory(config: &Config) -> Vec<f32> {
+    let momentum = vec![0.0; memory_per_weight(config)];
+    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
+}
+
+/// What α starts as.
+#[must_use]
+pub(crate) fn initial_alpha(config: &Config) -> f32 {
+    let alpha0 = config.alpha0 as f32;
+    with_own_memory!(config.rule, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
+}
+
+/// The rule's constants as the kernels read them.
+#[must_use]
+pub(crate) fn constants(config: &Config) -> [f32; 4] {
+    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
+}
+
+/// The rate that a weight keeps in the first float of its memory, where the rule has such rates.
+#[must_use]
+pub(crate) fn own_rate(rule: Rule, first: f32) -> Option<f32> {
+    with_own_memory!(rule, Kind, N => <Kind as Learn<N>>::rate(first), None)
+}

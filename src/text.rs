@@ -1,0 +1,28 @@
+//! How shares and counts are written for people.
+
+/// A share of all, such as an error rate.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+/// A count with its thousands set apart.
+#[must_use]
+pub fn thousands(count: f64) -> String {
+    let digits = format!("{count:.0}");
+    let grouped: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    grouped.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(thousands(0.4), "0");
+        assert_eq!(thousands(999.0), "999");
+        assert_eq!(thousands(1_234_567.0), "1 234 567");
+    }
+}
