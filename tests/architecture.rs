@@ -1,0 +1,542 @@
+//! What may import what, held against every file of `src`: no file imports, directly or round about, a file that
+//! imports it; no folder imports a folder above it; and a long file has a reason.
+//!
+//! The test reads the text: `use`, paths inside code and macros, `super::`, `self::`, `crate::` and re-exports. A name
+//! that reaches a file through a `mod.rs` counts as an import of both files.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+use std::slice::Iter;
+
+/// The floors of the house, lowest first. A file may import from its own folder and from the floors below it; rooms on
+/// one floor know nothing of each other. A name is a folder of `src`, or a file directly in it without its `.rs`.
+const FLOORS: &[&[&str]] = &[
+    &["error", "rng", "text"],
+    &["files", "memory"],
+    &["config"],
+    &["network", "data"],
+    &["rule"],
+    &["train"],
+    &["cpu", "gpu"],
+    &["device"],
+    &["model"],
+    &["run"],
+    &["stats"],
+    &["sweep", "bench"],
+    &["report"],
+    &["cli"],
+    &["lib"],
+    &["main"],
+];
+
+/// Most lines of a file without a reason in [`LONG`].
+const LINES: usize = 600;
+
+/// Longer files, and why each is one file.
+const LONG: &[(&str, &str)] = &[];
+
+/// Beginnings of paths that are still to be put in order: what they import does not count yet.
+const UNFINISHED: &[&str] = &["src/config/mod.rs", "src/data/", "src/gpu/", "src/model/file.rs", "src/run/"];
+
+#[test]
+fn no_file_imports_a_file_that_imports_it() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let circles = house.circles();
+    assert!(circles.is_empty(), "imports in circles:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn no_import_points_up() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let floors: BTreeMap<&str, usize> =
+        FLOORS.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect();
+    let mut wrong = vec![];
+    for (from, imports) in &house.imports {
+        let room = room(from);
+        let Some(floor) = floors.get(room) else {
+            wrong.push(format!("{from}: `{room}` has no floor; add it to FLOORS"));
+            continue;
+        };
+        for (to, line) in imports {
+            let other = self::room(to);
+            if other != room && floors.get(other).is_none_or(|other| other >= floor) {
+                wrong.push(format!("{from}:{line} imports {to}: `{room}` may not import `{other}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_mod_file_only_declares() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let wrong: Vec<&str> = house
+        .files
+        .iter()
+        .filter(|file| file.path.ends_with("/mod.rs") && file.defines && !is_unfinished(&file.path))
+        .map(|file| file.path.as_str())
+        .collect();
+    assert!(wrong.is_empty(), "a mod.rs declares modules and re-exports names; these define items: {wrong:?}");
+}
+
+#[test]
+fn a_long_file_has_a_reason() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let reasons: BTreeMap<&str, &str> = LONG.iter().copied().collect();
+    for file in &house.files {
+        let is_long = file.lines > LINES;
+        let reason = reasons.get(file.path.as_str());
+        assert!(!is_long || reason.is_some(), "{} has {} lines, more than {LINES}: split it", file.path, file.lines);
+        assert!(is_long || reason.is_none(), "{} is short again: take it out of LONG", file.path);
+    }
+}
+
+#[test]
+fn a_file_opens_with_what_it_owns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, text) in sources(root) {
+        assert!(text.starts_with("//! "), "{path} does not open with a `//!` sentence");
+    }
+}
+
+/// The reader itself, on a house of two rooms in which every kind of path occurs.
+#[test]
+fn every_kind_of_path_is_an_import() {
+    let house = House::of([
+        ("src/lib.rs", "pub mod a;\npub mod b;"),
+        ("src/a/mod.rs", "mod one; pub mod two; pub use self::one::One;"),
+        ("src/a/one.rs", "use super::two; pub struct One; fn f() { two::go() }"),
+        ("src/a/two.rs", "/* crate::b::B */ // crate::b\n fn go() { \"crate::b::B\"; 'x'; }"),
+        ("src/b.rs", "use crate::a::{self, two::{go as went}};\nfn f<'a>() -> crate::a::One { a::One }"),
+        ("src/main.rs", "mod inner { use super::*; }\nfn main() { homeostat::b::f(r#\"crate::a\"#) }"),
+    ]);
+    let imports = |from: &str| house.imports[from].keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(imports("src/a/mod.rs"), ["src/a/one.rs"]);
+    assert_eq!(imports("src/a/one.rs"), ["src/a/two.rs"]);
+    assert!(imports("src/a/two.rs").is_empty());
+    assert_eq!(imports("src/b.rs"), ["src/a/mod.rs", "src/a/one.rs", "src/a/two.rs"]);
+    assert_eq!(imports("src/main.rs"), ["src/b.rs"]);
+    assert!(house.circles().is_empty());
+
+    let circle = House::of([
+        ("src/lib.rs", "mod a;"),
+        ("src/a/mod.rs", "mod one;\npub use one::One;\npub struct Two;"),
+        ("src/a/one.rs", "\nuse super::Two;\npub struct One(Two);"),
+    ]);
+    assert_eq!(circle.circles(), ["src/a/mod.rs:2 → src/a/one.rs:2 → src/a/mod.rs"]);
+    assert!(circle.files.iter().any(|file| file.path == "src/a/mod.rs" && file.defines));
+}
+
+fn is_unfinished(path: &str) -> bool {
+    UNFINISHED.iter().any(|beginning| path.starts_with(beginning))
+}
+
+/// The folder of `src` that a file is in, or its own name directly in `src`.
+fn room(path: &str) -> &str {
+    let inside = path.strip_prefix("src/").expect("a file of src");
+    inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(folder, _)| folder)
+}
+
+/// Paths and contents of all files of `src`, sorted.
+fn sources(root: &Path) -> Vec<(String, String)> {
+    let mut folders: Vec<PathBuf> = vec![root.join("src")];
+    let mut sources = vec![];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of src") {
+            let path = entry.expect("an entry of src").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).expect("a path in the root").to_str().expect("UTF-8");
+                sources.push((name.replace('\\', "/"), fs::read_to_string(&path).expect("a readable file")));
+            }
+        }
+    }
+    sources.sort();
+    sources
+}
+
+/// One `use` of a module: the path, the name it has from there on (`*` for all names) and whether others may use it.
+#[derive(Debug)]
+struct Use {
+    path: Vec<String>,
+    name: String,
+    line: usize,
+}
+
+/// A module, of a file or inline.
+#[derive(Debug, Default)]
+struct Module {
+    /// Path from the root, which is empty for the root itself.
+    path: Vec<String>,
+    /// Its file, a place in [`House::files`].
+    file: usize,
+    /// Names of the modules in it.
+    children: BTreeSet<String>,
+    uses: Vec<Use>,
+    /// Paths of two or more segments in code, and their lines.
+    mentions: Vec<(Vec<String>, usize)>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: String,
+    lines: usize,
+    /// Whether it has items other than modules and `use`.
+    defines: bool,
+}
+
+/// All files, and who imports whom.
+struct House {
+    files: Vec<File>,
+    /// By crate (`lib` or `main`, then the path).
+    modules: BTreeMap<Vec<String>, Module>,
+    /// File → file → line of the first import.
+    imports: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+impl House {
+    fn read(root: &Path) -> Self {
+        let sources = sources(root);
+        Self::of(sources.iter().map(|(path, text)| (path.as_str(), text.as_str())))
+    }
+
+    fn of<'a>(sources: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut house = Self { files: vec![], modules: BTreeMap::new(), imports: BTreeMap::new() };
+        for (path, text) in sources {
+            let inside = path.strip_prefix("src/").and_then(|path| path.strip_suffix(".rs")).expect("src/*.rs");
+            let mut module: Vec<String> = match inside {
+                "lib" | "main" => vec![inside.into()],
+                _ => ["lib"].into_iter().chain(inside.split('/')).map(str::to_owned).collect(),
+            };
+            module.pop_if(|last| last == "mod");
+            house.read_file(path, text, &module);
+        }
+        house.link();
+        house
+    }
+
+    /// Notes the modules of a file, their `use`s and the paths in their code.
+    fn read_file(&mut self, path: &str, text: &str, module: &[String]) {
+        let file = self.files.len();
+        let tokens = tokens(text);
+        let mut defines = false;
+        // Inline modules that are open, each with the depth of braces outside it.
+        let mut open: Vec<(Module, usize)> = vec![];
+        let mut current = Module { path: module.to_vec(), file, ..Module::default() };
+        let mut depth = 0;
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
+            let next = tokens.get(at + 1).map_or("", |token| token.text);
+            let after = tokens.get(at + 2).map_or("", |token| token.text);
+            match token.text {
+                "{" => depth += 1,
+                "}" => {
+                    depth -= 1;
+                    if open.last().is_some_and(|(_, outside)| *outside == depth) {
+                        let (outer, _) = open.pop().expect("an open module");
+                        let done = std::mem::replace(&mut current, outer);
+                        self.modules.insert(done.path.clone(), done);
+                    }
+                }
+                "mod" if is_name(next) && after == ";" => {
+                    current.children.insert(next.to_owned());
+                    at += 2;
+                }
+                "mod" if is_name(next) && after == "{" => {
+                    current.children.insert(next.to_owned());
+                    let path = current.path.iter().cloned().chain([next.to_owned()]).collect();
+                    let inner = Module { path, file, ..Module::default() };
+                    open.push((std::mem::replace(&mut current, inner), depth));
+                    depth += 1;
+                    at += 2;
+                }
+                "use" => {
+                    let end = tokens[at..].iter().position(|token| token.text == ";").map_or(tokens.len(), |n| at + n);
+                    tree(&mut tokens[at + 1..end].iter().peekable(), vec![], &mut current.uses);
+                    at = end;
+                }
+                "fn" | "struct" | "enum" | "trait" | "impl" | "const" | "static" | "type" | "!" if depth == 0 => {
+                    defines |= token.text != "!" || tokens.get(at.wrapping_sub(1)).is_some_and(|t| is_name(t.text));
+                }
+                name if is_name(name) && tokens.get(at + 1).is_some_and(|token| token.text == "::") => {
+                    let mut segments = vec![name.to_owned()];
+                    while tokens.get(at + 1).is_some_and(|token| token.text == "::")
+                        && tokens.get(at + 2).is_some_and(|token| is_name(token.text))
+                    {
+                        segments.push(tokens[at + 2].text.to_owned());
+                        at += 2;
+                    }
+                    if segments.len() > 1 {
+                        current.mentions.push((segments, token.line));
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        assert!(open.is_empty() && depth == 0, "{path}: braces do not match");
+        self.modules.insert(current.path.clone(), current);
+        self.files.push(File { path: path.to_owned(), lines: text.lines().count(), defines });
+    }
+
+    /// Finds the files behind every `use` and every path.
+    fn link(&mut self) {
+        let mut imports: BTreeMap<String, BTreeMap<String, usize>> =
+            self.files.iter().map(|file| (file.path.clone(), BTreeMap::new())).collect();
+        for module in self.modules.values() {
+            let used = module.uses.iter().map(|used| (&used.path, used.line));
+            for (path, line) in used.chain(module.mentions.iter().map(|(path, line)| (path, *line))) {
+                let mut files = BTreeSet::new();
+                self.resolve(&module.path, path, &mut files, 0);
+                for file in files.into_iter().filter(|file| *file != module.file) {
+                    let of_file = imports.get_mut(&self.files[module.file].path).expect("a file");
+                    let known = of_file.entry(self.files[file].path.clone()).or_insert(line);
+                    *known = line.min(*known);
+                }
+            }
+        }
+        imports.iter_mut().filter(|(file, _)| is_unfinished(file)).for_each(|(_, of_file)| of_file.clear());
+        self.imports = imports;
+    }
+
+    /// Follows a path from inside the module at `from`, adds the files it takes names from, and returns the module that
+    /// it ends at, if it ends at one.
+    fn resolve(
+        &self,
+        from: &[String],
+        path: &[String],
+        files: &mut BTreeSet<usize>,
+        steps: usize,
+    ) -> Option<Vec<String>> {
+        // Glob imports may name each other.
+        if steps > 16 {
+            return None;
+        }
+        let (first, mut rest) = path.split_first()?;
+        let mut at = match first.as_str() {
+            "crate" | "$crate" => vec![from[0].clone()],
+            "homeostat" => vec!["lib".to_owned()],
+            "self" => from.to_vec(),
+            "super" => from[..from.len() - 1].to_vec(),
+            name => self.lookup(from, name, files, steps)?,
+        };
+        while let Some((name, others)) = rest.split_first() {
+            match name.as_str() {
+                "super" => drop(at.pop()),
+                "self" => {}
+                "*" => break,
+                name => match self.lookup(&at, name, files, steps) {
+                    Some(module) => at = module,
+                    None => {
+                        files.insert(self.modules.get(&at)?.file);
+                        return None;
+                    }
+                },
+            }
+            rest = others;
+        }
+        files.insert(self.modules.get(&at)?.file);
+        Some(at)
+    }
+
+    /// The module that `name` means inside the module at `at`. Where it is a re-exported item instead, adds the file of
+    /// the item.
+    fn lookup(&self, at: &[String], name: &str, files: &mut BTreeSet<usize>, steps: usize) -> Option<Vec<String>> {
+        let module = self.modules.get(at)?;
+        if module.children.contains(name) {
+            return Some(at.iter().cloned().chain([name.to_owned()]).collect());
+        }
+        // A `use` of a name by itself, as of another crate, leads nowhere.
+        if let Some(used) = module.uses.iter().find(|used| used.name == name && used.path != [name]) {
+            let mut behind = BTreeSet::new();
+            let found = self.resolve(at, &used.path, &mut behind, steps + 1);
+            if found.is_none() {
+                files.extend(behind);
+            }
+            return found;
+        }
+        module.uses.iter().filter(|used| used.name == "*" && used.path.len() > 1).find_map(|used| {
+            let target = self.resolve(at, &used.path, &mut BTreeSet::new(), steps + 1)?;
+            self.lookup(&target, name, files, steps + 1)
+        })
+    }
+
+    /// A shortest circle through each set of files that import each other, with the lines of the imports.
+    fn circles(&self) -> Vec<String> {
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        let mut circles = vec![];
+        for start in self.imports.keys().map(String::as_str) {
+            if told.contains(start) {
+                continue;
+            }
+            if let Some(circle) = self.circle(start) {
+                told.extend(&circle);
+                let step = |(i, from): (usize, &&str)| {
+                    let to = circle[(i + 1) % circle.len()];
+                    format!("{from}:{} → ", self.imports[*from][to])
+                };
+                circles.push(circle.iter().enumerate().map(step).collect::<String>() + start);
+            }
+        }
+        circles
+    }
+
+    /// The shortest way from a file back to itself.
+    fn circle(&self, start: &str) -> Option<Vec<&str>> {
+        let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut queue = VecDeque::from([self.imports.get_key_value(start)?.0.as_str()]);
+        while let Some(file) = queue.pop_front() {
+            for next in self.imports[file].keys().map(String::as_str) {
+                if next == start {
+                    let mut circle = vec![file];
+                    while let Some(previous) = before.get(circle[circle.len() - 1]) {
+                        circle.push(previous);
+                    }
+                    circle.reverse();
+                    return Some(circle);
+                }
+                if !before.contains_key(next) {
+                    before.insert(next, file);
+                    queue.push_back(next);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Adds the names that one tree of a `use` brings, `prefix` being the path so far.
+fn tree(tokens: &mut Peekable<Iter<'_, Token<'_>>>, mut prefix: Vec<String>, uses: &mut Vec<Use>) {
+    let mut renamed = None;
+    let mut line = 0;
+    while let Some(token) = tokens.next_if(|token| ![",", "}"].contains(&token.text)) {
+        match token.text {
+            "::" => {}
+            "as" => renamed = tokens.next().map(|token| token.text.to_owned()),
+            "{" => {
+                while tokens.next_if(|token| token.text == "}").is_none() {
+                    tree(tokens, prefix.clone(), uses);
+                    tokens.next_if(|token| token.text == ",");
+                }
+                return;
+            }
+            name => {
+                line = token.line;
+                prefix.push(name.to_owned());
+            }
+        }
+    }
+    // `a::{self}` brings `a`.
+    if prefix.len() > 1 {
+        prefix.pop_if(|last| last == "self");
+    }
+    if let Some(name) = renamed.or_else(|| prefix.last().cloned()) {
+        uses.push(Use { path: prefix, name, line });
+    }
+}
+
+/// A word, a `::` or one character of anything else.
+#[derive(Clone, Copy, Debug)]
+struct Token<'a> {
+    text: &'a str,
+    line: usize,
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c == '_' || c.is_alphabetic())
+}
+
+/// The code without comments, literals of text, and lifetimes.
+fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut tokens = vec![];
+    let mut at = 0;
+    let mut line = 1;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            block_comment(rest)
+        } else if let Some(length) = raw_text(rest) {
+            length
+        } else if c == '"' {
+            1 + quoted(&rest[1..], '"')
+        } else if c == '\'' {
+            character_or_lifetime(rest)
+        } else if c == '_' || c.is_alphanumeric() {
+            let length = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
+            tokens.push(Token { text: &rest[..length], line });
+            length
+        } else if rest.starts_with("::") {
+            tokens.push(Token { text: "::", line });
+            2
+        } else {
+            if !c.is_whitespace() {
+                tokens.push(Token { text: &rest[..c.len_utf8()], line });
+            }
+            c.len_utf8()
+        };
+        line += rest[..length].matches('\n').count();
+        at += length;
+    }
+    tokens
+}
+
+/// Bytes of a comment that may hold others.
+fn block_comment(text: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    loop {
+        let rest = &text[at..];
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+        } else {
+            at += rest.chars().next().map_or(0, char::len_utf8);
+        }
+        if depth == 0 || at == text.len() {
+            return at;
+        }
+    }
+}
+
+/// Bytes of a raw literal such as `r#"…"#`, where the text begins with one.
+fn raw_text(text: &str) -> Option<usize> {
+    let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
+        let rest = text.strip_prefix(prefix).map(|rest| rest.trim_start_matches('#'));
+        rest.is_some_and(|rest| rest.starts_with('"'))
+    })?;
+    let hashes = text[prefix.len()..].bytes().take_while(|&byte| byte == b'#').count();
+    let start = prefix.len() + hashes + 1;
+    let end = format!("\"{}", "#".repeat(hashes));
+    Some(text[start..].find(&end).map_or(text.len(), |length| start + length + end.len()))
+}
+
+/// Bytes up to and with the closing quote.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Bytes of `'x'` or `'a`, which look alike at first.
+fn character_or_lifetime(text: &str) -> usize {
+    let mut characters = text[1..].chars();
+    let (first, second) = (characters.next(), characters.next());
+    if first == Some('\\') || second == Some('\'') {
+        return 1 + quoted(&text[1..], '\'');
+    }
+    1 + text[1..].find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len() - 1)
+}
