@@ -1,4 +1,4 @@
-//! Which classes a network takes for which: the table behind recall and precision.
+//! The confusion matrix of a classifier, and the recall and precision of each class.
 
 use serde::Serialize;
 
@@ -6,31 +6,32 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    /// `[label, answer]`.
+    /// Number of samples per `[label, answer]`.
     counts: Vec<u64>,
 }
 
-/// How one class fares.
+/// The scores of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassScore {
-    /// Its number.
+    /// Number of the class.
     pub class: usize,
-    /// Samples with this label.
+    /// Number of samples with this label.
     pub samples: u64,
-    /// Those answered with it.
+    /// Number of samples with this label that were answered correctly.
     pub correct: u64,
-    /// `correct` / `samples`; none without samples.
+    /// `correct` / `samples`; `None` if no sample has this label.
     pub recall: Option<f64>,
-    /// `correct` / answers with this class; none if it was never answered.
+    /// `correct` / number of answers with this class; `None` if this class was never answered.
     pub precision: Option<f64>,
-    /// The class most often answered in its place, the first of equal ones; none if all were right.
+    /// The wrong class most often answered for this label, or the first of equal ones; `None` if every answer was
+    /// right.
     pub confused_with: Option<usize>,
-    /// How often that was.
+    /// Number of samples of this label that were answered with `confused_with`.
     pub confused: u64,
 }
 
 impl Confusion {
-    /// Counts pairs of label and answer, all below `classes`.
+    /// Counts pairs of label and answer, which must be below `classes`.
     #[must_use]
     pub fn new(classes: usize, pairs: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let mut counts = vec![0; classes * classes];
@@ -40,13 +41,13 @@ impl Confusion {
         Self { classes, counts }
     }
 
-    /// How often each class was answered, by label.
+    /// One row per label: how often each class was answered.
     #[must_use]
     pub fn rows(&self) -> Vec<&[u64]> {
         self.counts.chunks_exact(self.classes).collect()
     }
 
-    /// Share of the samples answered with another class than their label; 0 without samples.
+    /// Share of the samples whose answer differs from the label; 0 without samples.
     #[must_use]
     pub fn error(&self) -> f64 {
         let samples: u64 = self.counts.iter().sum();
@@ -54,7 +55,7 @@ impl Confusion {
         (samples - correct) as f64 / samples.max(1) as f64
     }
 
-    /// The score of every class.
+    /// The scores of every class, in order.
     #[must_use]
     pub fn classes(&self) -> Vec<ClassScore> {
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
@@ -62,7 +63,7 @@ impl Confusion {
             let (samples, correct) = (row.iter().sum(), row[class]);
             let answered = self.counts.iter().skip(class).step_by(self.classes).sum();
             let others = row.iter().enumerate().filter(|&(other, &count)| other != class && count > 0);
-            // Of equal counts `max_by_key` takes the last, hence the other way round.
+            // `max_by_key` returns the last of equal counts, so the order is reversed to get the first.
             let worst = others.rev().max_by_key(|&(_, &count)| count);
             ClassScore {
                 class,

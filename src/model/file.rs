@@ -1,5 +1,7 @@
 //! `model.safetensors`: weights and learning rates in the convention of PyTorch's `nn.Linear`, with the configuration
-//! in the metadata. The reader trusts nothing: such files come from other programs.
+//! in the metadata.
+//!
+//! The reader checks every name, type, shape and value, because such files also come from other programs.
 
 use super::predict::BLOCK;
 use crate::config::{Config, Hidden, Scope};
@@ -15,52 +17,52 @@ use std::path::{Path, PathBuf};
 /// The learning rates of one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Alpha {
-    /// `[n_out]`.
+    /// One rate per neuron, `[n_out]`.
     PerNeuron(Vec<f32>),
-    /// `[n_in + 1, n_out]`, bias row last.
+    /// One rate per weight, `[n_in + 1, n_out]`, bias row last.
     PerWeight(Vec<f32>),
 }
 
 /// One layer of a [`Model`], in this program's layout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelLayer {
-    /// Inputs.
+    /// Number of inputs.
     pub n_in: usize,
-    /// Neurons.
+    /// Number of neurons.
     pub n_out: usize,
-    /// W, `[n_in + 1, n_out]`, bias row last (fed with −1).
+    /// W, `[n_in + 1, n_out]`; the last row is the bias, fed with −1.
     pub weights: Vec<f32>,
-    /// α, where the file has it.
+    /// α; `None` if the file has no learning rates.
     pub alpha: Option<Alpha>,
 }
 
-/// An array as files have it, in the layout of PyTorch's `nn.Linear`.
+/// An array of the model file, in the layout of PyTorch's `nn.Linear`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// `layers.{l}.weight`, `.bias` or `.alpha`.
+    /// `layers.{l}.weight`, `layers.{l}.bias` or `layers.{l}.alpha`.
     pub name: String,
-    /// Its sizes.
+    /// The size of each dimension.
     pub shape: Vec<usize>,
-    /// Row-major.
+    /// The values, row-major.
     pub values: Vec<f32>,
 }
 
-/// A network as it is kept in a file.
+/// A network as its file stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// W_1 … W_L.
     pub layers: Vec<ModelLayer>,
-    /// The configuration as JSON, where the file has it.
+    /// The configuration as JSON; `None` if the file has none.
     pub config: Option<String>,
-    /// Where it was read from, for messages.
+    /// The file that the network was read from, for messages; empty for a network from memory.
     pub path: PathBuf,
 }
 
 impl Model {
-    /// The network of one member.
+    /// The network of one member of a population.
     ///
     /// # Errors
-    /// Never for a valid configuration.
+    /// If the configuration cannot be written as JSON, which does not happen for a valid one.
     pub fn from_state(config: &Config, topology: &Topology, state: &MemberState) -> Result<Self> {
         let layer = |((n_in, n_out), layer): ((usize, usize), &crate::train::state::LayerState)| ModelLayer {
             n_in,
@@ -75,7 +77,7 @@ impl Model {
         Ok(Self { layers, config: Some(to_json(config)?), path: PathBuf::new() })
     }
 
-    /// What the file holds, layer by layer: weight and bias, and α where there is one.
+    /// The tensors of the file, layer by layer: weight, bias and, if the layer has rates, α.
     #[must_use]
     pub fn tensors(&self) -> Vec<Tensor> {
         let mut tensors = vec![];
@@ -98,10 +100,10 @@ impl Model {
         tensors
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically, so that a reader never sees a part of it.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let tensors = self.tensors();
         let contents: Vec<Vec<u8>> = tensors.iter().map(|tensor| bytes(&tensor.values)).collect();
@@ -119,8 +121,8 @@ impl Model {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// If it is no safetensors file, lacks a tensor, has one that does not belong, or one of a wrong type or shape or
-    /// with a value that is not finite; the message names file and tensor.
+    /// If the file is not a safetensors file. If a tensor is missing, foreign, of a wrong type or shape, or holds a
+    /// value that is not finite or a negative α. The message names file and tensor.
     pub fn read(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::file(path, "is a directory; give the model.safetensors in it"));
@@ -131,10 +133,10 @@ impl Model {
         Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?)
     }
 
-    /// Checks and decodes what the file at `path` holds.
+    /// Checks and decodes `content`, the bytes of the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read`], except reading the file.
     pub fn decode(path: &Path, content: &[u8]) -> Result<Self> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
         let file = SafeTensors::deserialize(content).map_err(refuse)?;
@@ -167,10 +169,10 @@ impl Model {
         Ok(Self { layers, config, path: path.to_owned() })
     }
 
-    /// The configuration it was trained with; `None` in a file from elsewhere.
+    /// The configuration that the network was trained with; `None` if another program wrote the file.
     ///
     /// # Errors
-    /// If it is there and damaged.
+    /// If the configuration is present but invalid.
     pub fn config(&self) -> Result<Option<Config>> {
         let parse = |json: &String| {
             Config::from_json(json).map_err(|e| Error::file(&self.path, format!("its metadata `config`: {e}")))
@@ -178,7 +180,7 @@ impl Model {
         self.config.as_ref().map(parse).transpose()
     }
 
-    /// Widths of the hidden layers; of an unsupervised net, which has no other, that of its one layer.
+    /// Widths of the hidden layers. An unsupervised network has only one layer, whose width is returned.
     #[must_use]
     pub fn hidden(&self) -> Vec<usize> {
         if self.is_unsupervised() {
@@ -187,14 +189,16 @@ impl Model {
         self.layers.iter().skip(1).map(|layer| layer.n_in).collect()
     }
 
-    /// Whether it was trained by a rule that knows no target.
+    /// Whether the network was trained by a rule without targets.
     #[must_use]
     pub fn is_unsupervised(&self) -> bool {
         matches!(self.config(), Ok(Some(config)) if config.rule.is_unsupervised())
     }
 
-    /// 1 − mean/max of each neuron's response over these rows of the data, for a net of one layer: 0 for a neuron that
-    /// answers to all alike, near 1 for one that answers to a single row; 0 for one that never answers.
+    /// The selectivity of each neuron of a one-layer network: 1 − mean/max of its response over `rows` of `data`.
+    ///
+    /// Selectivity is 0 for a neuron that responds to all rows alike, near 1 for a neuron that responds to a single
+    /// row, and 0 for a neuron that never responds.
     #[must_use]
     pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
         let width = self.classes();
@@ -212,23 +216,23 @@ impl Model {
         sum.iter().zip(&most).map(of).collect()
     }
 
-    /// Outputs of the last layer.
+    /// Number of outputs of the last layer.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.n_out)
     }
 
-    /// The outputs that a net which goes on from this one needs at least. The neurons of an unsupervised layer are none: what
-    /// classifies comes behind them.
+    /// The least number of outputs that a network initialised from this one needs. `None` for an unsupervised network,
+    /// because its neurons are not classes: a classifier is stacked on top of them.
     #[must_use]
     pub fn least_outputs(&self) -> Option<usize> {
         (!self.is_unsupervised()).then(|| self.classes())
     }
 
-    /// Refuses data that the network cannot take: other features, or labels beyond its outputs.
+    /// Refuses data that do not fit the network: another number of features, or more classes than outputs.
     ///
     /// # Errors
-    /// Names both sizes.
+    /// Names both numbers if they do not fit.
     pub fn check_data(&self, data: &DataSet) -> Result<()> {
         let n_in = self.layers.first().map_or(0, |layer| layer.n_in);
         if n_in != data.features {
@@ -254,10 +258,10 @@ impl Model {
         Ok(())
     }
 
-    /// Gives `config` the hidden widths of this network, or holds the ones `given` against it.
+    /// Sets the hidden widths of `config` to those of this network. If the user has set them (`given`), only compares.
     ///
     /// # Errors
-    /// If they differ.
+    /// If the widths that the user has set differ from the network's.
     pub fn adopt_hidden(&self, config: &mut Config, given: bool) -> Result<()> {
         let hidden = Hidden(self.hidden());
         if given && config.hidden != hidden {
@@ -271,19 +275,20 @@ impl Model {
         Ok(())
     }
 
-    /// Puts the weights into a member's initial state of the same widths.
+    /// Copies the weights into a member's initial state of the same widths.
     pub fn apply_weights(&self, state: &mut MemberState) {
         for (layer, target) in self.layers.iter().zip(&mut state.layers) {
             target.weights.clone_from(&layer.weights);
         }
     }
 
-    /// Puts the learning rates, where the file has them, into a member's initial state of the same widths. A rate per
-    /// neuron serves all its weights in weight scope; the reverse has no meaning. Rules that keep rates of their own start
-    /// anew.
+    /// Copies the learning rates, if the file has any, into a member's initial state of the same widths.
+    ///
+    /// With scope `weight`, a rate per neuron is repeated for all weights of that neuron; the reverse is not defined.
+    /// Rules that keep rates of their own ignore the file's rates.
     ///
     /// # Errors
-    /// If the file has a rate per weight and the scope is not weight.
+    /// If the file has a rate per weight and the scope is not `weight`.
     pub fn apply_rates(&self, config: &Config, state: &mut MemberState) -> Result<()> {
         if !self.gives_rates(config) {
             return Ok(());
@@ -308,14 +313,14 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a run that starts from this file takes its learning rates over.
+    /// Whether a run that starts from this file takes the file's learning rates as its initial ones.
     #[must_use]
     pub fn gives_rates(&self, config: &Config) -> bool {
         let has_rates = self.layers.iter().any(|layer| layer.alpha.is_some());
         has_rates && !config.fresh_alpha && !config.rule.has_own_memory()
     }
 
-    /// Whether the file has learning rates and every one of them is 0: training from here changes nothing.
+    /// Whether the file has learning rates and all of them are 0, so that training from this file changes nothing.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.layers.iter().all(|layer| match &layer.alpha {
@@ -325,11 +330,11 @@ impl Model {
     }
 }
 
-/// Whether a tensor name is one of the contract for a net of `count` layers.
+/// Whether `name` is a tensor that the file contract allows in a network of `count` layers.
 fn belongs(name: &str, count: usize) -> bool {
     let parts = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
     parts.is_some_and(|(number, kind)| {
-        // Parsed and written again, as `+1` and `01` are numbers too.
+        // The number is formatted again and compared, because `parse` also accepts `+1` and `01`.
         let layer = number.parse().ok().filter(|l: &usize| *l < count && l.to_string() == number);
         layer.is_some() && ["weight", "bias", "alpha"].contains(&kind)
     })

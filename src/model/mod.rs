@@ -1,4 +1,4 @@
-//! A trained network: its file, what it answers, and how it is handed to other programs.
+//! A trained network: its file, its predictions, and its export to other programs.
 
 pub mod confusion;
 pub mod export;

@@ -1,5 +1,7 @@
-//! The forward pass on the host, for answers sample by sample, which engines do not give: they keep outputs to
-//! themselves and report sums. Products are f32 as on the engines, f is taken in float64.
+//! The forward pass on the host, which answers sample by sample.
+//!
+//! Engines cannot do this, because they keep outputs to themselves and report only sums. Products are f32 as on the
+//! engines; f is computed in float64.
 
 use super::file::Model;
 use crate::config::{Config, Output};
@@ -8,34 +10,34 @@ use crate::error::{Error, Result};
 use crate::memory::{self, Array};
 use rayon::prelude::*;
 
-/// Samples that one thread takes at a time.
+/// Number of samples that one thread processes at a time.
 pub(crate) const BLOCK: usize = 64;
 
-/// What a network answers to some samples.
+/// The answers of a network to some samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
-    /// Outputs per sample.
+    /// Number of outputs per sample.
     pub width: usize,
     /// y_L, `[samples, width]`.
     pub outputs: Vec<f32>,
-    /// The output with the largest net of each sample, the first of equal ones: decided on net, as on the engines, so
-    /// that saturated outputs stay apart.
+    /// The class of each sample: the output with the largest net, or the first of equal ones. Net decides, as on the
+    /// engines, because saturated outputs may be equal. An unsupervised network decides by y.
     pub classes: Vec<u32>,
 }
 
 impl Predictions {
-    /// y_L of each sample.
+    /// y_L of each sample, in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.outputs.chunks_exact(self.width)
     }
 }
 
 impl Model {
-    /// The answers to `samples` inputs; `input` writes the features of one to a place of the size of layer 0's inputs.
-    /// An unsupervised net answers with the activations of its one layer.
+    /// Answers `samples` inputs. `input(i, x)` writes the features of sample `i` into `x`, which has one place per
+    /// input of layer 1. An unsupervised network answers with the activations of its one layer.
     ///
     /// # Errors
-    /// If an output is not finite: inputs or weights were too large; if the outputs do not fit into memory.
+    /// If an output is not finite, because inputs or weights were too large. If the outputs do not fit into memory.
     pub fn predict(
         &self,
         config: &Config,
@@ -80,10 +82,11 @@ impl Model {
         });
     }
 
-    /// Takes at most [`BLOCK`] samples through the network and shows net and y of each layer, `[samples, n_out]`, to `visit`.
+    /// Computes net and y of each layer, both `[samples, n_out]`, for at most [`BLOCK`] samples and passes them to
+    /// `visit`.
     ///
     /// # Panics
-    /// If there are more samples.
+    /// If `samples` is more than [`BLOCK`].
     pub(crate) fn pass(
         &self,
         config: &Config,
@@ -93,8 +96,8 @@ impl Model {
     ) {
         assert!(samples <= BLOCK, "a block has {BLOCK} samples");
         let n_in = self.layers[0].n_in;
-        // Products of other shapes may round otherwise: blocks are always full, so that an answer does not depend on how
-        // many others are asked for.
+        // Blocks are always full, because a product of another shape may round differently. So the answer to a sample
+        // does not depend on the number of samples asked for.
         let mut x = vec![0.0; BLOCK * n_in];
         x.chunks_exact_mut(n_in).take(samples).enumerate().for_each(|(i, x)| input(i, x));
         for (l, layer) in self.layers.iter().enumerate() {
@@ -107,7 +110,7 @@ impl Model {
             }
             let mut y = net.clone();
             if l + 1 < self.layers.len() || config.rule.is_unsupervised() {
-                // `of` may turn NaN into a number, which would hide that something overflowed.
+                // `of` may turn NaN into a number, which would hide an overflow.
                 let f = |net: f32| if net.is_nan() { net } else { config.activation.of(f64::from(net)) as f32 };
                 y.iter_mut().for_each(|y| *y = f(*y));
             } else {
@@ -120,7 +123,7 @@ impl Model {
     }
 }
 
-/// The place of the first largest value.
+/// The index of the largest value, or of the first of equal ones.
 pub(crate) fn first_largest(values: &[f32]) -> u32 {
     let mut best = 0;
     for (k, value) in values.iter().enumerate() {
@@ -131,7 +134,7 @@ pub(crate) fn first_largest(values: &[f32]) -> u32 {
     best as u32
 }
 
-/// y_L of one sample's net.
+/// Computes y_L of one sample from its net.
 fn output(output: Output, net: &[f32], y: &mut [f32]) {
     match output {
         Output::Softmax => {

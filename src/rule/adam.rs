@@ -1,16 +1,20 @@
-//! Adam: D. P. Kingma & J. Ba, *Adam: a method for stochastic optimization*, ICLR 2015. m and v are running means of g and
-//! g², corrected for their start at 0: Δw = α m̂ / (√v̂ + ε).
+//! Adam: D. P. Kingma & J. Ba, *Adam: a method for stochastic optimization*, ICLR 2015.
 //!
-//! Defaults as in the paper, but for α0, which is the trainer's (0.001 in the paper). Twin of `shaders/rules/adam.wgsl`.
+//! m and v are running means of g and g². Because both start at 0, they are corrected to m̂ and v̂:
+//! Δw = α m̂ / (√v̂ + ε).
+//!
+//! The defaults are the paper's, except α0 (0.001 in the paper), which is the trainer's. Twin of
+//! `shaders/rules/adam.wgsl`.
 
 use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
-/// Memory: m, v. Constants: ln β1, ln β2, ε; the logarithms keep 1 − β and 1 − βᵗ exact in f32.
+/// Memory: m and v. Constants: ln β1, ln β2, ε. Logarithms are stored because 1 − β and 1 − βᵗ would lose digits if
+/// they were computed from an f32 β.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam;
 
-/// 1 − e^z for z ≤ 0, without cancellation near 0.
+/// 1 − e^z for z ≤ 0. Near 0 the Taylor series avoids cancellation.
 #[inline(always)]
 fn one_less_exp(z: f32) -> f32 {
     if z > -0.1 {
@@ -25,7 +29,7 @@ impl Learn<2> for Adam {
     const TAKES_ALPHA0: bool = true;
 
     fn constants(config: &Config) -> [f32; 4] {
-        // β = 0 has no logarithm, but e^−80 is as good.
+        // β = 0 has no logarithm; e^−80 stands for it, because 1 − e^−80 rounds to 1.
         let log = |beta: f64| beta.ln().max(-80.0) as f32;
         [log(config.adam_beta1), log(config.adam_beta2), config.adam_epsilon as f32, 0.0]
     }

@@ -1,14 +1,16 @@
 //! Delta-bar-delta: R. A. Jacobs, *Increased rates of convergence through learning rate adaptation*, Neural Networks 1
-//! (1988) 295–307. Every weight's α gains κ while the gradient agrees in sign with its running mean ḡ, and loses the share φ
-//! when it disagrees: up linearly, down geometrically.
+//! (1988) 295–307.
 //!
-//! α starts at α0. Jacobs chose κ and φ for each problem and θ = 0.7 in all; the defaults κ = 0.035, φ = 0.333 are for
-//! batches of the whole data set and large for others. Twin of `shaders/rules/delta_bar_delta.wgsl`.
+//! While the gradient agrees in sign with its running mean ḡ, the weight's α grows by κ. When they disagree, α loses
+//! the share φ. So α rises linearly and falls geometrically.
+//!
+//! α starts at α0. Jacobs chose κ and φ for each problem, and θ = 0.7 for all. The defaults κ = 0.035 and φ = 0.333
+//! suit batches of the whole data set and are large for smaller batches. Twin of `shaders/rules/delta_bar_delta.wgsl`.
 
 use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
-/// Memory: α, ḡ. Constants: κ, φ, θ.
+/// Memory: α and ḡ. Constants: κ, φ, θ.
 #[derive(Clone, Copy, Debug)]
 pub struct DeltaBarDelta;
 

@@ -1,19 +1,22 @@
 //! Incremental delta-bar-delta: R. S. Sutton, *Adapting bias by gradient descent: an incremental version of
-//! delta-bar-delta*, AAAI 1992, 171–176. log α = β follows the correlation of the gradient with a trace h of recent
-//! steps: β += θ g h, α = e^β, Δw = α g, h = h (1 − α x²)⁺ + α g.
+//! delta-bar-delta*, AAAI 1992, 171–176.
 //!
-//! Sutton's rule is for one linear unit and one sample; here g is the weight's mean gradient over the batch and x² the mean
-//! square of its input, which for B = 1 and a linear layer is the original. α starts at α0 (0.05 in the paper), θ is
-//! `--idbd-rate` (0.001). Twin of `shaders/rules/idbd.wgsl`.
+//! β = log α follows the correlation of the gradient with a trace h of recent steps: β += θ g h, α = e^β, Δw = α g,
+//! h = h (1 − α x²)⁺ + α g.
+//!
+//! Sutton's rule is for one linear unit and one sample. Here g is the weight's mean gradient over the batch and x² the
+//! mean square of its input. For B = 1 and a linear layer this is the original rule.
+//!
+//! α starts at α0 (0.05 in the paper); θ is `idbd-rate` (0.001). Twin of `shaders/rules/idbd.wgsl`.
 
 use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
-/// Memory: β, h. Constants: θ.
+/// Memory: β and h. Constants: θ.
 #[derive(Clone, Copy, Debug)]
 pub struct Idbd;
 
-/// β is kept within ±this, far beyond any rate that trains, so that e^β stays finite.
+/// Bound on |β|. The bound keeps e^β finite and lies far beyond any rate that trains.
 const LIMIT: f32 = 40.0;
 
 impl Learn<2> for Idbd {

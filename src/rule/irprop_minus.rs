@@ -1,13 +1,16 @@
-//! iRprop−: C. Igel & M. Hüsken, *Improving the Rprop learning algorithm*, NC 2000, 115–121. As Rprop, but a step whose
-//! gradient has turned is not taken back: the weight rests for one step instead.
+//! iRprop−: C. Igel & M. Hüsken, *Improving the Rprop learning algorithm*, NC 2000, 115–121.
 //!
-//! Δ starts at α0 (0.0125 in the paper; η− 0.5, η+ 1.2, Δ from 0 to 50). Twin of `shaders/rules/irprop_minus.wgsl`.
+//! The rule is Rprop without weight-backtracking. When the gradient turns, the weight pauses for one step instead of
+//! taking back the last step.
+//!
+//! Δ starts at α0. The paper uses Δ = 0.0125 at the start, η− = 0.5, η+ = 1.2 and Δ from 0 to 50. Twin of
+//! `shaders/rules/irprop_minus.wgsl`.
 
 use super::learn::{Cell, Environment, Learn, sign};
 use super::rprop::{Rprop, resized};
 use crate::config::Config;
 
-/// Memory: Δ, the last gradient (0 after it turned). Constants: η−, η+, smallest and largest Δ.
+/// Memory: Δ and the last gradient (0 after the gradient turned). Constants: η−, η+, smallest and largest Δ.
 #[derive(Clone, Copy, Debug)]
 pub struct IrpropMinus;
 

@@ -1,8 +1,8 @@
-//! What every learning rule implements: one step of one weight.
+//! The trait that every learning rule implements: one step of one weight.
 
 use crate::config::Config;
 
-/// What a step reads beside the weight itself.
+/// The inputs of a step that all weights share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Environment {
     /// The rule's constants, from [`Learn::constants`].
@@ -11,10 +11,10 @@ pub(crate) struct Environment {
     pub t: f32,
 }
 
-/// A weight and what the rule remembers about it between steps.
+/// A weight and the rule's memory of that weight, kept between steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cell<const N: usize> {
-    /// w.
+    /// The weight w.
     pub w: f32,
     /// The rule's memory.
     pub memory: [f32; N],
@@ -22,30 +22,30 @@ pub(crate) struct Cell<const N: usize> {
 
 /// A learning rule with `N` floats of memory per weight.
 pub(crate) trait Learn<const N: usize> {
-    /// The WGSL twin: `fn learn`.
+    /// The source of the WGSL twin, which defines `fn learn`.
     const SHADER: &'static str;
-    /// Whether `alpha` starts as α0; else it starts as 1 and the rule keeps rates of its own.
+    /// Whether `alpha` starts as α0. Otherwise `alpha` starts as 1, because the rule keeps rates of its own.
     const TAKES_ALPHA0: bool = false;
-    /// Whether it reads `x2`, the mean over the batch of the square of the weight's input.
+    /// Whether the rule reads `x2`, the mean over the batch of the square of the weight's input.
     const READS_INPUT: bool = false;
 
-    /// The constants that the kernels read, from the settings.
+    /// The constants that the kernels read, computed from the settings.
     fn constants(config: &Config) -> [f32; 4];
 
     /// Memory before the first step.
     fn initial(config: &Config) -> [f32; N];
 
-    /// The weight's own rate from the first float of its memory; `None` where it has none.
+    /// The weight's own rate, read from the first float of its memory; `None` if the rule keeps no such rate.
     fn rate(first: f32) -> Option<f32> {
         let _ = first;
         None
     }
 
-    /// One step; a cell whose `alpha` is 0 is frozen, and the caller drops what this returns for it.
+    /// Takes one step. A cell whose `alpha` is 0 is frozen, so the caller discards the result for that cell.
     fn learn(environment: &Environment, alpha: f32, g: f32, x2: f32, cell: Cell<N>) -> Cell<N>;
 }
 
-/// −1, 0 or 1.
+/// The sign of `value`: −1, 0 or 1; NaN counts as 0.
 #[inline(always)]
 pub(super) fn sign(value: f32) -> f32 {
     if value > 0.0 {

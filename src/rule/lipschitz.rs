@@ -1,14 +1,17 @@
-//! A rate from the local Lipschitz constant: G. D. Magoulas, M. N. Vrahatis & G. S. Androulakis, *Improving the convergence
-//! of the backpropagation algorithm using learning rate adaptation methods*, Neural Computation 11 (1999) 1769–1796. For
-//! each weight Λ = |Δg|/|Δw| between the last two steps and α = 1/(2Λ).
+//! A rate from the local Lipschitz constant: G. D. Magoulas, M. N. Vrahatis & G. S. Androulakis, *Improving the
+//! convergence of the backpropagation algorithm using learning rate adaptation methods*, Neural Computation 11 (1999)
+//! 1769–1796.
 //!
-//! α starts at α0 and is kept where the weight or its gradient did not move; `--lipschitz-max` bounds it where Δg is nearly
-//! 0. Meant for batches of the whole data set. Twin of `shaders/rules/lipschitz.wgsl`.
+//! For each weight, Λ = |Δg|/|Δw| between the last two steps, and α = 1/(2Λ).
+//!
+//! α starts at α0 and keeps its value if the weight or its gradient did not move. `lipschitz-max` bounds α, because a
+//! Δg near 0 would make α huge. The rule is meant for batches of the whole data set. Twin of
+//! `shaders/rules/lipschitz.wgsl`.
 
 use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
 
-/// Memory: α, the last gradient, the last step. Constants: largest α.
+/// Memory: α, the last gradient and the last step. Constants: largest α.
 #[derive(Clone, Copy, Debug)]
 pub struct Lipschitz;
 

@@ -1,9 +1,10 @@
-//! The learning rules: what one weight does with its gradient. A rule is a shader `shaders/rules/STEM.wgsl` and its host
-//! twin here, a type that implements `Learn`; the enum [`Rule`](crate::config::Rule) and the file
-//! `table` are all else that knows the rules apart (see CONTRIBUTING.md).
+//! The learning rules, each of which turns the gradient of one weight into a step of that weight.
 //!
-//! Everywhere g = −∂E/∂w, the mean over the batch, so that a step *along* g descends; `alpha` is the factor that ψ, a
-//! schedule or a frozen layer puts on every rate, and for rules without a rate of their own α itself.
+//! A rule is a shader `shaders/rules/STEM.wgsl` and its host twin here, a type that implements `Learn`. Only two other
+//! places distinguish the rules: the enum [`Rule`](crate::config::Rule) and the file `table` (see CONTRIBUTING.md).
+//!
+//! Throughout, g = −∂E/∂w is the mean over the batch, so a step *along* g descends. `alpha` is the factor that ψ, a
+//! schedule or a frozen layer applies to every rate. For rules without a rate of their own, `alpha` is α itself.
 
 mod adam;
 mod delta_bar_delta;

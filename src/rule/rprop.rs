@@ -1,18 +1,22 @@
 //! Rprop with weight-backtracking: M. Riedmiller & H. Braun, *A direct adaptive method for faster backpropagation
-//! learning: the RPROP algorithm*, ICNN 1993, 586–591. A step has a size Δ of its own and the gradient's sign alone; Δ grows
-//! by η+ while the sign holds, and when it turns the last step is taken back and Δ shrinks by η−.
+//! learning: the RPROP algorithm*, ICNN 1993, 586–591.
 //!
-//! Δ starts at α0 (0.1 in the paper; η− 0.5, η+ 1.2, Δ up to 50). Meant for batches of the whole data set. Twin of
-//! `shaders/rules/rprop.wgsl`.
+//! Each weight has a step size Δ of its own; only the sign of the gradient is used. Δ grows by the factor η+ while the
+//! sign holds. When the sign turns, the last step is taken back and Δ shrinks by the factor η−.
+//!
+//! Δ starts at α0. The paper uses Δ = 0.1 at the start, η− = 0.5, η+ = 1.2 and Δ up to 50. The rule is meant for
+//! batches of the whole data set. Twin of `shaders/rules/rprop.wgsl`.
 
 use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
 
-/// Memory: Δ, the last gradient (0 after one was taken back), the last step. Constants: η−, η+, smallest and largest Δ.
+/// Memory: Δ, the last gradient (0 after a step was taken back) and the last step. Constants: η−, η+, smallest and
+/// largest Δ.
 #[derive(Clone, Copy, Debug)]
 pub struct Rprop;
 
-/// Δ after a step whose gradient agreed in sign with the one before (1), turned (−1), or neither (0).
+/// The new Δ. `agreement` is 1 if the gradient kept the sign of the previous step, −1 if the sign turned, and 0 if
+/// either gradient is 0.
 #[inline(always)]
 pub(super) fn resized(size: f32, agreement: f32, constants: [f32; 4]) -> f32 {
     let [eta_minus, eta_plus, least, most] = constants;

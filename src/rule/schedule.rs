@@ -1,12 +1,14 @@
-//! Curves that every α of a layer follows beside its rule: global schedules, layers that freeze one after another, and the
-//! mean curves of a replayed run. They depend on the tick alone, so the host computes them in float64 and engines only
-//! multiply; at a tick ψ of every slot is multiplied by the layer's factor.
+//! Curves that scale every α of a layer besides its rule: global schedules, freezing layer after layer, and mean curves
+//! of a replayed run.
+//!
+//! The curves depend on the tick alone, so the host computes them in float64. At each tick, engines only multiply ψ of
+//! every slot by the layer's factor.
 
 use crate::config::{Config, DecayTicks, FreezeOut, Replay, Rule, Schedule};
 use crate::rule::trace::Trace;
 use std::f64::consts::PI;
 
-/// The factor on layer `l` of `layers` after tick `t` of `ticks`; before the first tick t = 0.
+/// The factor on layer `l` of `layers` after tick `t` of `ticks`; t = 0 before the first tick.
 #[must_use]
 pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
     let freeze = config.freeze_out.map_or(1.0, |freeze| freeze_out(freeze, (l, layers), t, ticks));
@@ -18,15 +20,15 @@ pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize)
     schedule(config, t, ticks) * freeze * replayed
 }
 
-/// The global schedule, with n ticks since `--schedule-start` and N from `--schedule-ticks`. The first five curves are those
-/// of ψ's decay.
+/// The global schedule, with n ticks since `schedule-start` and N from `schedule-ticks`. Linear, log, hyperbolic and
+/// cosine are ψ's decays of the same names.
 fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
     let n = f64::from(t.saturating_sub(config.schedule_start));
     let total = match config.schedule_ticks {
         DecayTicks::Ticks(ticks) => ticks,
         DecayTicks::ToEnd => f64::from(ticks.saturating_sub(config.schedule_start)),
     };
-    // A curve that starts with the last tick has no length.
+    // A curve that starts at the last tick has N = 0, so n = 0 must not divide by N.
     let (progress, low) = (if n == 0.0 { 0.0 } else { n / total }, config.schedule_low);
     match config.schedule {
         Schedule::Constant => 1.0,
@@ -39,27 +41,27 @@ fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
         Schedule::Cosine => 0.5 * (1.0 + (PI * progress.min(1.0)).cos()),
         Schedule::Step => config.schedule_gamma.powf(progress.floor()),
         Schedule::Cyclical => {
-            // Distance to the nearest top of the triangle, in half cycles; n = 0 is at the bottom.
+            // Distance to the nearest peak of the triangle, in half cycles; n = 0 is at the bottom.
             let distance = (progress.rem_euclid(2.0) - 1.0).abs();
             low + (1.0 - low) * (1.0 - distance)
         }
         Schedule::OneCycle => match progress {
             p if p < 0.45 => low + (1.0 - low) * p / 0.45,
             p if p < 0.9 => low + (1.0 - low) * (0.9 - p) / 0.45,
-            // Rounding must not leave a trace of α at the end.
+            // The curve is exactly 0 at its end; rounding would leave a small α.
             p if p < 1.0 => low * (1.0 - (p - 0.9) / 0.1),
             _ => 0.0,
         },
     }
 }
 
-/// FreezeOut's cosine, which ends at the share t_l of the run.
+/// FreezeOut's cosine, which reaches 0 at the layer's own share t_l (`end`) of the run.
 fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
     let place = if layers > 1 { l as f64 / (layers - 1) as f64 } else { 1.0 };
     let end = freeze.first + (1.0 - freeze.first) * place;
     let end = if freeze.cubed { end.powi(3) } else { end };
     let progress = f64::from(t) / f64::from(ticks) / end;
-    // Past the end the curve is 0 by definition; rounding must not leave a trace of α.
+    // The curve is 0 past its end by definition; rounding would leave a small α.
     let curve = if progress >= 1.0 { 0.0 } else { 0.5 * (1.0 + (PI * progress).cos()) };
     if freeze.scaled { curve / end } else { curve }
 }
@@ -68,7 +70,7 @@ fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32
 mod tests {
     use super::*;
 
-    /// Or what is frozen would still move, by what rounding leaves.
+    /// A frozen weight would still move by the rounding error if the curve did not end at exactly 0.
     #[test]
     fn curves_end_at_nothing() {
         for ticks in 1..200 {
@@ -125,7 +127,7 @@ mod tests {
         assert_eq!(frozen("freeze-out = '0.5'"), [Some(50), Some(75), Some(100)]);
         assert_eq!(frozen("freeze-out = '0.5:cubed'"), [Some(13), Some(43), Some(100)]);
         let config = Config::overlay([&"freeze-out = '0.5:scaled'".parse().unwrap()]).unwrap();
-        // Every layer travels α0 times half the run.
+        // The α of every layer sums to α0 times half the run.
         for l in 0..3 {
             let path: f64 = (0..100).map(|t| scale(&config, None, (l, 3), t, 100)).sum();
             assert!((path - 50.0).abs() < 2.0, "{l}: {path}");

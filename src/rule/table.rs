@@ -1,9 +1,9 @@
-//! The table of the rules: which type each variant of [`Rule`] is, and what follows from it.
+//! The table that maps each variant of [`Rule`] to its type, and the functions that read the table.
 
 use super::learn::Learn;
 use crate::config::{Config, Rule};
 
-// The table below names the rules by these.
+// The macro below finds each rule's type here, under `rule::table`.
 pub(crate) use super::adam::Adam;
 pub(crate) use super::delta_bar_delta::DeltaBarDelta;
 pub(crate) use super::gradient::Gradient;
@@ -12,8 +12,8 @@ pub(crate) use super::irprop_minus::IrpropMinus;
 pub(crate) use super::lipschitz::Lipschitz;
 pub(crate) use super::rprop::Rprop;
 
-/// Runs `$body` with `$Kind` as the type of the rule with memory of its own; `$otherwise` for those that step along the
-/// gradient with one α, whose kernel is [`Gradient`]'s.
+/// Runs `$body` with `$Kind` as the type of a rule that has memory of its own. Runs `$otherwise` for the rules that
+/// step along the gradient with one α, whose kernel is [`Gradient`]'s.
 macro_rules! with_own_memory {
     ($rule:expr, $Kind:ident, $N:ident => $body:expr, $otherwise:expr) => {{
         use $crate::config::Rule;
@@ -38,26 +38,26 @@ macro_rules! with_own_memory {
 pub(crate) use with_own_memory;
 
 impl Rule {
-    /// Whether every weight keeps a memory of its own, so that `--scope` and `--momentum` mean nothing.
+    /// Whether every weight keeps a memory of its own, so that `scope` and `momentum` have no effect.
     #[must_use]
     pub fn has_own_memory(self) -> bool {
         with_own_memory!(self, Kind, N => { let _: Option<Kind> = None; N > 0 }, false)
     }
 
-    /// Whether the mean square of each input is needed.
+    /// Whether the rule needs the mean square of each input.
     #[must_use]
     pub fn reads_input(self) -> bool {
         with_own_memory!(self, Kind, N => <Kind as Learn<N>>::READS_INPUT, false)
     }
 
-    /// The WGSL of its step.
+    /// The WGSL source of the rule's step.
     #[must_use]
     pub fn shader(self) -> &'static str {
         with_own_memory!(self, Kind, N => <Kind as Learn<N>>::SHADER, Gradient::SHADER)
     }
 }
 
-/// Floats that every weight remembers between steps.
+/// Number of floats that every weight keeps between steps.
 #[must_use]
 pub(crate) fn memory_per_weight(config: &Config) -> usize {
     with_own_memory!(config.rule, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.momentum > 0.0))
@@ -70,20 +70,20 @@ pub(crate) fn initial_memory(config: &Config) -> Vec<f32> {
     with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
 }
 
-/// What α starts as.
+/// The initial value of α.
 #[must_use]
 pub(crate) fn initial_alpha(config: &Config) -> f32 {
     let alpha0 = config.alpha0 as f32;
     with_own_memory!(config.rule, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
 }
 
-/// The rule's constants as the kernels read them.
+/// The rule's constants, in the order in which the kernels read them.
 #[must_use]
 pub(crate) fn constants(config: &Config) -> [f32; 4] {
     with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
 }
 
-/// The rate that a weight keeps in the first float of its memory, where the rule has such rates.
+/// The rate that a weight keeps in the first float of its memory; `None` if the rule keeps no such rate.
 #[must_use]
 pub(crate) fn own_rate(rule: Rule, first: f32) -> Option<f32> {
     with_own_memory!(rule, Kind, N => <Kind as Learn<N>>::rate(first), None)

@@ -1,8 +1,11 @@
-//! The trigger trace of a run of ψ: for every slot the tick that triggered, which with the settings says what α was at any
-//! time. `--rule replay` repeats it with the homeostasis taken out: as a mean curve, or dealt to other neurons.
+//! The trigger trace of a ψ run: for every slot, the tick at which the slot triggered.
 //!
-//! A `trace.safetensors`: `layers.{l}.onset` U32 `[n_out]`, or with co-activation `[n_out, n_in + 1]`, ticks from 1 and 0 for
-//! what never triggered; metadata `config`, the resolved settings as JSON, and `ticks`, the number of ticks of the run.
+//! Together with the settings, the trace gives α at any time. `rule = replay` replays the trace without homeostasis: as
+//! a mean curve, or dealt to other neurons.
+//!
+//! A `trace.safetensors` holds `layers.{l}.onset`, U32 `[n_out]`, or `[n_out, n_in + 1]` with co-activation. Ticks
+//! count from 1; 0 marks a slot that never triggered. Its metadata are `config`, the resolved settings as JSON, and
+//! `ticks`, the number of ticks of the run.
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
@@ -18,14 +21,14 @@ use std::path::Path;
 /// The trigger times of one member.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// The settings of the run.
+    /// The settings of the traced run.
     pub config: Config,
-    /// T of the run.
+    /// T, the number of ticks of the traced run.
     pub ticks: u32,
     /// The tick at which each slot triggered, from 1; 0 = never. Per layer, in the order of
     /// [`crate::train::state::LayerState::slots`].
     pub onsets: Vec<Vec<u32>>,
-    /// Weights that share a slot, per layer.
+    /// Number of weights that share a slot, per layer.
     weights_per_slot: Vec<usize>,
 }
 
@@ -38,17 +41,17 @@ impl Trace {
         Self { config, ticks, onsets, weights_per_slot }
     }
 
-    /// Adds what a run that repeats it takes from it.
+    /// Hashes the parts of the trace that a replay depends on.
     pub(crate) fn checksum(&self, checksum: &mut crc32fast::Hasher) {
         checksum.update(to_json(&self.config).unwrap_or_default().as_bytes());
         checksum.update(&self.ticks.to_le_bytes());
         self.onsets.iter().for_each(|onsets| checksum.update(bytemuck::cast_slice(onsets)));
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the trace atomically, so that a reader never sees a part of it.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, topology: &Topology, path: &Path) -> Result<()> {
         let tensor = |(l, ((n_in, n_out), onsets)): (usize, ((usize, usize), &Vec<u32>))| {
             let per_weight = onsets.len() != n_out;
@@ -71,28 +74,29 @@ impl Trace {
         write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
     }
 
-    /// The settings of the run that a whole trace is of.
+    /// The settings of the run that the whole trace at `path` records.
     ///
     /// # Errors
-    /// If it is no trace.
+    /// If the file cannot be read or is not a trace.
     pub fn source(path: &Path) -> Result<Config> {
         let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
         header(path, &content).map(|(_, config, _)| config)
     }
 
-    /// Reads the trace that `config` repeats in a run of `ticks` ticks on a net of this topology.
+    /// Reads the trace that `config` replays in a run of `ticks` ticks on a network of this topology.
     ///
     /// # Errors
-    /// If it is no trace, or one of another net, of a run of another length, or of a run whose falls could pause, which
-    /// trigger times alone do not tell.
+    /// If the file cannot be read or is not a trace. If the trace is of another network, of a run with another number
+    /// of ticks, or of a rule other than ψ. If the traced run was gated: its falls could pause, which trigger times
+    /// alone do not record.
     pub fn read(path: &Path, config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
         Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?, config, topology, ticks)
     }
 
-    /// Checks and decodes what the file at `path` holds.
+    /// Checks and decodes `content`, the bytes of the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read`], except reading the file.
     pub fn decode(path: &Path, content: &[u8], config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
         let wrong = |reason: String| refusal(path, &reason);
         let (file, source, traced) = header(path, content)?;
@@ -132,7 +136,7 @@ impl Trace {
         Ok(Self::new(source, topology, onsets, ticks))
     }
 
-    /// The mean of ψ over the weights of a layer, or of all, in the step after tick `t`.
+    /// The mean of ψ over the weights of `layer`, or of all layers, in the step after tick `t`.
     #[must_use]
     pub fn mean_psi(&self, layer: Option<usize>, t: u32) -> f64 {
         let member = Member::new(&self.config, &self.config, self.ticks);
@@ -147,7 +151,8 @@ impl Trace {
         sum / count
     }
 
-    /// The trigger times of layer `l` as `--replay` deals them from the seed; `None` where it repeats mean curves.
+    /// The trigger times of layer `l` as the setting `replay` deals them, shuffled with the seed; `None` if `replay`
+    /// uses mean curves.
     #[must_use]
     pub fn dealt(&self, config: &Config, l: usize) -> Option<Vec<u32>> {
         match config.replay.filter(|_| config.rule == Rule::Replay)? {
@@ -171,7 +176,7 @@ fn refusal(path: &Path, reason: &str) -> Error {
     Error::file(path, format!("--trace: {reason}"))
 }
 
-/// The tensors of a trace, the settings of its run and its number of ticks.
+/// The tensors of a trace, the settings of its run and its number of ticks; an error if `content` is not a trace.
 fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config, u32)> {
     let wrong = |reason: String| refusal(path, &reason);
     let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));

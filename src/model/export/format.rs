@@ -1,4 +1,4 @@
-//! The formats, and the writing of a model in one of them.
+//! The formats of exported models, and the function that writes a model in one of them.
 
 use super::{npz, onnx};
 use crate::config::{Config, choices};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 choices! {
-    /// What [`write()`] can write.
+    /// The file formats that [`write()`] supports.
     Format {
         /// a graph from features to outputs, for ONNX Runtime and other inference programs
         Onnx,
@@ -21,11 +21,11 @@ choices! {
     }
 }
 
-/// Writes `model` to `path`, whole or not at all. `config` has the activations, which only ONNX needs; the learning
-/// rates are left out of safetensors unless `keep_alpha`.
+/// Writes `model` to `path` atomically. Only ONNX needs `config`, because the graph contains the activations. A
+/// safetensors file has the learning rates only with `keep_alpha`; NPZ always has them.
 ///
 /// # Errors
-/// If the file cannot be written, or the network is too large for the format.
+/// If the file cannot be written, or if the network is too large for the format.
 pub fn write(model: &Model, config: &Config, format: Format, keep_alpha: bool, path: &Path) -> Result<()> {
     match format {
         Format::Onnx => write_atomic(path, &onnx::encode(model, config, path)?),

@@ -1,5 +1,5 @@
-//! Trained networks for other programs: ONNX for inference runtimes, NPZ for NumPy, and safetensors without what only
-//! training needs.
+//! Export of trained networks: ONNX for inference runtimes, NPZ for NumPy, and safetensors without the learning rates,
+//! which only training needs.
 
 mod format;
 mod npz;

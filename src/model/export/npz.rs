@@ -1,4 +1,4 @@
-//! NPZ: the tensors of the model file as NumPy arrays of f32 under the same names, learning rates included.
+//! NPZ: the tensors of the model file, learning rates included, as NumPy arrays of f32 under the same names.
 
 use crate::error::{Error, Result};
 use crate::model::file::{Model, Tensor};
@@ -8,7 +8,8 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// The bytes of the file; `path` is for the message. Stored as `numpy.savez` does it: trained weights hardly compress.
+/// The bytes of the file; `path` is only for messages. Arrays are stored uncompressed, as `numpy.savez` stores them,
+/// because trained weights hardly compress.
 pub fn encode(model: &Model, path: &Path) -> Result<Vec<u8>> {
     let refuse = |reason: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {reason}"));
     let mut zip = ZipWriter::new(Cursor::new(vec![]));
@@ -23,7 +24,7 @@ pub fn encode(model: &Model, path: &Path) -> Result<Vec<u8>> {
     Ok(zip.finish().map_err(|e| refuse(&e))?.into_inner())
 }
 
-/// One array in NumPy's format.
+/// Encodes one array in NumPy's `.npy` format.
 fn npy(tensor: &Tensor) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![];
     let shape: Vec<u64> = tensor.shape.iter().map(|&size| size as u64).collect();

@@ -1,5 +1,7 @@
-//! ONNX: the network as a graph from features `x` to outputs `y`, one Gemm per layer and the nodes of its f. Field
-//! numbers are those of `onnx.proto`.
+//! ONNX: the network as a graph from features `x` to outputs `y`, with one Gemm per layer followed by the nodes of its
+//! f.
+//!
+//! Field numbers are those of `onnx.proto`.
 
 use super::protobuf::Message;
 use crate::config::{Activation, Config, Output};
@@ -7,20 +9,20 @@ use crate::error::{Error, Result};
 use crate::model::file::Model;
 use std::path::Path;
 
-/// Oldest format and operators that have all that is used here, so that most runtimes can read it.
+/// The oldest format version and operator set that have every node used here, so that most runtimes can read the file.
 const IR_VERSION: u64 = 8;
 const OPSET: u64 = 17;
 /// Element type of a tensor: f32.
 const FLOAT: u64 = 1;
-/// Protocol Buffers readers refuse longer messages.
+/// Largest length of a message that Protocol Buffers readers accept.
 const MOST_BYTES: usize = i32::MAX as usize;
 
-/// The bytes of the file; `path` is for the message.
+/// The bytes of the file; `path` is only for messages.
 pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
     let weights: usize = model.layers.iter().map(|layer| layer.weights.len()).sum();
     let n_in = model.layers.first().map_or(0, |layer| layer.n_in);
     let mut graph = Graph::default();
-    // In the order of `nn.Linear`, as all files of this program have it.
+    // Weights keep the layout of `nn.Linear`, `[n_out, n_in]`, hence `transB` below.
     for tensor in model.tensors().iter().filter(|tensor| !tensor.name.ends_with(".alpha")) {
         graph.constant(&tensor.name, &tensor.shape, &tensor.values);
     }
@@ -57,7 +59,7 @@ pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A `ValueInfoProto`: N rows of `width` floats.
+/// A `ValueInfoProto` for a tensor of N rows of `width` floats.
 fn value(name: &str, width: usize, about: &str) -> Message {
     let sizes = [Message::default().bytes(2, "N"), Message::default().int(1, width as u64)];
     let tensor = Message::default().int(1, FLOAT).message(2, Message::default().messages(1, sizes));
@@ -72,7 +74,7 @@ struct Node {
 }
 
 impl Node {
-    /// The `NodeProto`.
+    /// Encodes the node as a `NodeProto`.
     fn message(&self) -> Message {
         const INT: u64 = 2;
         let attribute = |(name, value): (&str, u64)| Message::default().bytes(1, name).int(3, value).int(20, INT);
@@ -86,7 +88,7 @@ impl Node {
     }
 }
 
-/// A graph in the making.
+/// A graph under construction.
 #[derive(Default)]
 struct Graph {
     nodes: Vec<Node>,
@@ -102,14 +104,14 @@ impl Graph {
         output
     }
 
-    /// A `TensorProto` among the initializers.
+    /// Appends a `TensorProto` to the initializers.
     fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         let sizes = shape.iter().fold(Message::default(), |message, &size| message.int(1, size as u64));
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constants.push(sizes.int(2, FLOAT).bytes(8, name).bytes(9, bytes));
     }
 
-    /// The product with a number; the first use of `name` says which.
+    /// Appends a product with the constant `name`, which the first call creates with the value `factor`.
     fn scale(&mut self, net: String, name: &str, factor: f32) -> String {
         if !self.nodes.iter().any(|node| node.inputs.iter().any(|input| input == name)) {
             self.constant(name, &[], &[factor]);
@@ -138,7 +140,7 @@ impl Graph {
         }
     }
 
-    /// Gives the last node's output, which nothing reads, the name of the graph's.
+    /// Renames the output of the last node, which no other node reads, to the output of the graph.
     fn rename_last(&mut self, name: &str) {
         if let Some(last) = self.nodes.last_mut() {
             name.clone_into(&mut last.output);

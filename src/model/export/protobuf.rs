@@ -1,8 +1,9 @@
-//! The little of Protocol Buffers' wire format that an ONNX file needs: fields that are integers, bytes and
-//! messages. A file has a dozen messages of a few fields each, known beforehand; writing those takes fewer lines than
-//! declaring structs for a protobuf library would, and no dependency.
+//! The part of the Protocol Buffers wire format that an ONNX file needs: integer, byte and message fields.
+//!
+//! A model file has a dozen kinds of messages with a few fields each, all known beforehand. Writing them by hand takes
+//! fewer lines than declaring structs for a protobuf library, and no dependency.
 
-/// A message in the making; each method appends one field.
+/// A message under construction; each method appends one field.
 #[derive(Clone, Debug, Default)]
 pub struct Message(Vec<u8>);
 
@@ -15,7 +16,7 @@ impl Message {
         self.0
     }
 
-    /// An integer or enumeration that is not negative.
+    /// Appends a non-negative integer or an enumeration.
     #[must_use]
     pub fn int(mut self, field: u64, value: u64) -> Self {
         self.varint(field << 3 | VARINT);
@@ -23,7 +24,7 @@ impl Message {
         self
     }
 
-    /// A string, or bytes.
+    /// Appends a string or bytes.
     #[must_use]
     pub fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
@@ -33,19 +34,19 @@ impl Message {
         self
     }
 
-    /// A message within this one.
+    /// Appends a nested message.
     #[must_use]
     pub fn message(self, field: u64, value: Self) -> Self {
         self.bytes(field, value.0)
     }
 
-    /// Messages within this one, in order.
+    /// Appends nested messages, in order.
     #[must_use]
     pub fn messages(self, field: u64, values: impl IntoIterator<Item = Self>) -> Self {
         values.into_iter().fold(self, |message, value| message.message(field, value))
     }
 
-    /// Seven bits at a time, the lowest first; the eighth says that more follow.
+    /// Appends a varint: seven bits a byte, lowest first; the eighth bit marks that more bytes follow.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
