@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests that use a GPU on other drivers than the one at hand, and prints a line per test file. No part of the
+# Runs the tests that use a GPU on other drivers than the one at hand, and prints a line per group of tests. No part of the
 # ordinary tests: it takes up to an hour, and Debian's packages that it names must be there.
 #
 #   tests/backends.sh BACKEND...    validation    the default Vulkan driver, under Khronos's validation layer with
@@ -8,10 +8,12 @@
 #                                   gl            wgpu's GL backend on EGL (libegl1 libgles2 libgl1-mesa-dri)
 #                                   swiftshader   Chromium's software Vulkan (chromium)
 #                                   lavapipe:N    Mesa's software Vulkan in N threads
-#   FILES="golden kernels"          only these test files; gpu:: are the unit tests of src/gpu
+#   GPU_TESTS="lib/gpu engines/golden"   only these: a test binary, then what its tests' names begin with
 set -uo pipefail
 cd "$(dirname "$0")/.."
-files=${FILES:-gpu:: kernels golden rules engines learning regularisers divergence unbroken resume reliability bytes sweep autotune}
+engines=(kernels golden rules bits learning regularisers divergence unbroken bytes autotune)
+program=(resume reliability limits sweep)
+read -ra groups <<<"${GPU_TESTS:-lib/gpu ${engines[*]/#/engines/} ${program[*]/#/program/}}"
 logs=${LOGS:-$(mktemp -d)}
 export NODEVICE_SELECT=1
 
@@ -33,20 +35,21 @@ END
         lavapipe:*) settings=(LP_NUM_THREADS="${backend#*:}") ;;
         *) echo "$backend: no such backend; see the top of $0" >&2; exit 2 ;;
     esac
-    for file in $files; do
+    for group in "${groups[@]}"; do
         rm -f "$logs/messages"
-        log=$logs/$backend.${file%::}.log
-        case $file in
+        name=${group//\//.}
+        log=$logs/$backend.$name.log
+        case $group in
             # Neither SwiftShader nor GL has f16.
-            *::) target=(--lib "$file" -- $([[ $backend != swiftshader && $backend != gl ]] || echo --skip gpu::half)) ;;
-            *) target=(--test "$file") ;;
+            lib/*) target=(--lib "${group#*/}::" -- $([[ $backend != swiftshader && $backend != gl ]] || echo --skip gpu::half)) ;;
+            *) target=(--test "${group%%/*}" "${group#*/}::") ;;
         esac
         SECONDS=0
         env "${settings[@]}" timeout "${LIMIT:-3600}" cargo test --locked --quiet "${target[@]}" >"$log" 2>&1
         code=$?
-        [ ! -s "$logs/messages" ] || { mv "$logs/messages" "$logs/$backend.${file%::}.messages"; code=1; }
+        [ ! -s "$logs/messages" ] || { mv "$logs/messages" "$logs/$backend.$name.messages"; code=1; }
         [ $code -eq 0 ] || failed=1
-        echo "$backend $file $([ $code -eq 0 ] && echo passed || echo FAILED) $(grep '^test result' "$log" | tail -1 | cut -d. -f2 | cut -d\; -f1-3) ${SECONDS} s"
+        echo "$backend $group $([ $code -eq 0 ] && echo passed || echo FAILED) $(grep '^test result' "$log" | tail -1 | cut -d. -f2 | cut -d\; -f1-3) ${SECONDS} s"
     done
 done
 echo "logs: $logs"

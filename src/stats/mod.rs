@@ -1,5 +1,5 @@
 //! Statistics of paired runs: pure functions on slices, in double precision. Each names the definition it follows; where
-//! SciPy has the same test, the two agree (tests/stats.rs). Values are finite; what a failed run is worth is decided by
+//! SciPy has the same test, the two agree (tests/definition/stats.rs). Values are finite; what a failed run is worth is decided by
 //! the caller.
 
 mod bootstrap;

@@ -9,7 +9,7 @@ here=tests/fuzz
 [ ! -d /dev/shm ] || export TMPDIR=/dev/shm
 # The versions that the program is built with.
 cp Cargo.lock $here/Cargo.lock
-HOMEOSTAT_SEEDS=$PWD/$here/corpus cargo test --locked --quiet --test damage >/dev/null
+HOMEOSTAT_SEEDS=$PWD/$here/corpus cargo test --locked --quiet --test readers damage:: >/dev/null
 cargo +nightly fuzz build --fuzz-dir $here
 
 if [ $# -eq 0 ]; then

@@ -1,6 +1,6 @@
 //! What fuzzing hands to the readers of files and values from outside: one function per kind, which must neither panic nor
 //! run out of time or memory, whatever the bytes are, and where something was read holds it against its promises.
-//! `fuzz_targets` give them to libFuzzer, `tests/damage.rs` runs them over small mutations on every change.
+//! `fuzz_targets` give them to libFuzzer, `tests/readers/damage.rs` runs them over small mutations on every change.
 
 use homeostat::bench::Workload;
 use homeostat::config::{CheckpointEvery, Clock, Config, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};

@@ -1,8 +1,6 @@
 //! The definition of what homeostat computes, as naive float64 loops written from the specification and sharing no
 //! arithmetic with the crate. A file for each shader that is a step of the definition, of the same stem; speed is no concern.
 
-#![allow(dead_code)]
-
 pub mod activation;
 pub mod backward_delta;
 pub mod dropout;
@@ -58,15 +56,6 @@ pub struct Network {
     samples: usize,
     steps: u32,
     tick: u32,
-}
-
-impl Layer {
-    /// The rule's memory as the crate keeps it: for each row of W plane after plane.
-    pub fn memory_in_rows(&self) -> Vec<f64> {
-        let planes = self.memory[0][0].len();
-        let row = |row: &Vec<Vec<f64>>| (0..planes).flat_map(|k| row.iter().map(move |m| m[k])).collect::<Vec<_>>();
-        self.memory.iter().flat_map(row).collect()
-    }
 }
 
 impl Network {

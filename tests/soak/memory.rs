@@ -1,7 +1,7 @@
 //! Memory of processes: of one that trains for long, and of many that do the same.
 
-use crate::Soak;
-use crate::faults::wait_for;
+use super::Soak;
+use super::faults::wait_for;
 use serde_json::json;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ pub fn endure(soak: &mut Soak, device: &str, time: Duration) {
         std::thread::sleep(Duration::from_millis(500));
         samples.extend(of(&child).map(|(now, _)| now));
     }
-    crate::faults::signal(&child, "TERM");
+    super::faults::signal(&child, "TERM");
     if wait_for(&mut child, Duration::from_secs(60)).is_none() {
         soak.wrong(format!("endurance on {device}: SIGTERM was not answered in a minute"));
         child.kill().expect("kill");

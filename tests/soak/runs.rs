@@ -1,7 +1,7 @@
 //! Runs that are broken and gone on with, each held against the same run left alone.
 
-use crate::faults::{Disk, Fault, signal, wait_for};
-use crate::{Soak, leftovers, memory};
+use super::faults::{Disk, Fault, signal, wait_for};
+use super::{Soak, leftovers, memory};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

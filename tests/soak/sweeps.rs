@@ -1,7 +1,7 @@
 //! Sweeps that are killed and run again, held against the same sweep left alone.
 
-use crate::Soak;
-use crate::faults::{signal, wait_for};
+use super::Soak;
+use super::faults::{signal, wait_for};
 use crate::program::succeed;
 use serde_json::json;
 use std::path::Path;

@@ -1,0 +1,56 @@
+//! Settings drawn at random.
+
+use clap::ValueEnum;
+use homeostat::config::{Activation, Basis, Config, Decay, Latch, Loss, Output, Scope};
+use homeostat::rng::Random;
+
+/// One of `options` at random.
+pub fn pick<T: Copy>(random: &mut Random, options: &[T]) -> T {
+    options[random.below(options.len() as u32) as usize]
+}
+
+/// A valid mix of activation, output, loss, rule and momentum; sizes and θ's form are left to the caller.
+pub fn random_settings(random: &mut Random) -> Config {
+    let activation = pick(random, Activation::value_variants());
+    let (output, loss) = pick(
+        random,
+        &[
+            (Output::Logistic, Loss::Mse),
+            (Output::Logistic, Loss::CrossEntropy),
+            (Output::Softmax, Loss::Mse),
+            (Output::Softmax, Loss::CrossEntropy),
+            (Output::Linear, Loss::Mse),
+        ],
+    );
+    let basis = pick(random, Basis::value_variants());
+    let scope = if basis == Basis::Coactivation { Scope::Weight } else { pick(random, Scope::value_variants()) };
+    // Near the middle of what each variable usually is, so that some αs trigger and others do not.
+    let theta = match basis {
+        Basis::Act => 0.45,
+        Basis::Act2 => 0.3,
+        Basis::Net2 => 0.5,
+        Basis::Delta => 0.15,
+        Basis::Delta2 => 0.03,
+        Basis::Coactivation => 0.15,
+    };
+    let momentum = pick(random, &[0.0, 0.5]);
+    let form = if momentum > 0.0 { random.below(3) } else { 0 };
+    Config {
+        activation,
+        output,
+        loss,
+        basis,
+        scope,
+        theta: Some(theta * (0.7 + 0.6 * random.uniform())),
+        alpha0: 0.02 + 0.1 * random.uniform(),
+        momentum,
+        coast: form == 1,
+        nesterov: form == 2,
+        weight_decay: pick(random, &[0.0, 0.0, 0.05]),
+        max_norm: pick(random, &[None, None, Some(0.9)]).filter(|_| basis != Basis::Coactivation),
+        arm: basis.triggers_below() && random.below(2) == 0,
+        latch: pick(random, Latch::value_variants()),
+        decay: pick(random, Decay::value_variants()),
+        ..Config::default()
+    }
+}

@@ -1,0 +1,374 @@
+//! What every engine promises, whatever it computes: members together equal members alone, resuming equals not stopping,
+//! a run repeats, reports agree with each other – all bitwise on one device. The GPU engine runs in both kernel families.
+
+use crate::harness::{ENGINES, small_register};
+use homeostat::config::{Basis, Config, DecayTicks, Hidden, Loss, Output, Scope};
+use homeostat::cpu::CpuEngine;
+use homeostat::data::{DataSet, Samples, Split};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
+use homeostat::network::topology::Topology;
+use homeostat::rng::{Random, Stream};
+use homeostat::rule::member::Member;
+use homeostat::train::engine::{Engine, Report, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use std::sync::Arc;
+
+const ROWS: usize = 37;
+const FEATURES: usize = 21;
+
+fn data(bytes: bool) -> Arc<DataSet> {
+    let mut random = Random::new(11, Stream::Order, 0);
+    let mut draw = |_| random.below(256) as u8;
+    let values: Vec<u8> = (0..ROWS * FEATURES).map(&mut draw).collect();
+    let samples = match bytes {
+        true => Samples::U8(values),
+        false => Samples::F32(values.iter().map(|&b| f32::from(b) / 100.0 - 1.0).collect()),
+    };
+    let labels = (0..ROWS as u32).map(|i| i % 5).collect();
+    Arc::new(DataSet { name: "test".into(), features: FEATURES, classes: 5, samples, labels, test_rows: 6 })
+}
+
+fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
+    let data = data(bytes);
+    let split = Split { train: (0..31).collect(), test: (31..37).collect(), ..Split::default() };
+    let mut widths = vec![FEATURES];
+    widths.extend(&configs[0].hidden.0);
+    widths.push(5);
+    let splits = vec![split; configs.len()];
+    let mut population = Population {
+        members: vec![],
+        topology: Topology::new(widths),
+        data,
+        splits,
+        traces: vec![None; configs.len()],
+        configs,
+    };
+    let ticks = population.ticks();
+    population.members = population.configs.iter().map(|config| Member::new(config, config, ticks)).collect();
+    Arc::new(population)
+}
+
+/// Settings that reach every branch of the kernels between them.
+fn variants() -> Vec<(Config, bool)> {
+    let base = Config {
+        hidden: Hidden(vec![19, 10]),
+        batch_size: 8,
+        epochs: 4,
+        alpha0: 0.2,
+        theta: Some(0.3),
+        test_fraction: None,
+        ..Config::default()
+    };
+    vec![
+        (Config { clock: "steps:3".parse().unwrap(), ..base.clone() }, true),
+        (Config { scope: Scope::Weight, basis: Basis::Net2, momentum: 0.5, ..base.clone() }, false),
+        (
+            Config {
+                scope: Scope::Weight,
+                basis: Basis::Coactivation,
+                theta: Some(0.02),
+                momentum: 0.5,
+                coast: true,
+                ..base.clone()
+            },
+            true,
+        ),
+        (
+            Config {
+                scope: Scope::Layer,
+                basis: Basis::Delta,
+                output: Output::Logistic,
+                loss: Loss::Mse,
+                ..base.clone()
+            },
+            false,
+        ),
+        // The hidden layers freeze after the second tick, so no δ is computed for them from then on.
+        (
+            Config {
+                scope: Scope::Layer,
+                basis: Basis::Delta,
+                theta: Some(0.2),
+                decay_ticks: "2".parse().unwrap(),
+                momentum: 0.5,
+                ..base.clone()
+            },
+            true,
+        ),
+        (
+            Config {
+                batch_size: 1,
+                hidden: Hidden(vec![]),
+                theta: None,
+                theta_sliding: Some("1.1:2".parse().unwrap()),
+                ..base
+            },
+            true,
+        ),
+    ]
+}
+
+fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
+    let shuffled = |(config, split): (&Config, &Split)| {
+        let mut rows = split.train.clone();
+        Random::new(config.seed, Stream::Order, epoch).shuffle(&mut rows);
+        rows
+    };
+    population.configs.iter().zip(&population.splits).map(shuffled).collect()
+}
+
+/// Trains epochs `first..=last` with the ticks where the clock puts them; reports after every epoch, taken, as the trainer
+/// does, only when the next epoch has been trained.
+fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32) -> Vec<Report> {
+    let steps = population.steps_per_epoch();
+    let period = match population.shared().clock {
+        homeostat::config::Clock::Epoch => steps,
+        homeostat::config::Clock::Steps(k) => k,
+    };
+    let mut reports = vec![];
+    for epoch in first..=last {
+        engine.set_order(&order(population, epoch)).unwrap();
+        for batch in 0..steps {
+            let done = (epoch - 1) * steps + batch + 1;
+            let tick = (done.is_multiple_of(period) && done / period <= population.ticks()).then_some(done / period);
+            engine.train(batch..batch + 1, tick).unwrap();
+        }
+        if epoch > first {
+            reports.push(engine.next_report().unwrap());
+        }
+        engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
+    }
+    reports.push(engine.next_report().unwrap());
+    reports
+}
+
+/// Layers without rates learn nothing, but their ψ observes δ like any other, on every engine.
+#[test]
+fn layers_without_rates_observe_delta() {
+    let config = Config {
+        hidden: Hidden(vec![9, 6]),
+        batch_size: 8,
+        epochs: 3,
+        scope: Scope::Layer,
+        basis: Basis::Delta,
+        theta: Some(1e-7),
+        test_fraction: None,
+        ..Config::default()
+    };
+    let population = population(vec![config], false);
+    let mut state = population.initial_state();
+    state[0].layers[0].alpha0.fill(0.0);
+    state[0].layers[1].alpha0[1..4].fill(0.0);
+    for (name, make) in ENGINES {
+        let mut engine = make(Arc::clone(&population), &state);
+        train(engine.as_mut(), &population, 1, 3);
+        for (l, layer) in engine.state().unwrap()[0].layers.iter().enumerate() {
+            assert!(layer.psi.iter().all(|&psi| psi == 1.0), "{name}, layer {}: {:?}", l + 1, layer.psi);
+        }
+    }
+}
+
+fn differing_members(config: &Config) -> Vec<Config> {
+    (0..5)
+        .map(|i| {
+            let mut member = Config { seed: i, alpha0: 0.1 + 0.1 * i as f64, ..config.clone() };
+            member.theta = config.theta.map(|theta| theta * (0.8 + 0.1 * i as f64));
+            member
+        })
+        .collect()
+}
+
+#[test]
+fn members_together_equal_members_alone() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let together = population(differing_members(&config), bytes);
+            let mut engine = make(Arc::clone(&together), &together.initial_state());
+            let reports = train(engine.as_mut(), &together, 1, 4);
+            let states = engine.state().unwrap();
+            // One from each end; building an engine costs a second of compilation on software Vulkan.
+            for m in [0, 3] {
+                let member = &together.configs[m];
+                let alone = population(vec![member.clone()], bytes);
+                let mut engine = make(Arc::clone(&alone), &alone.initial_state());
+                let reports_alone = train(engine.as_mut(), &alone, 1, 4);
+                assert_eq!(states[m], engine.state().unwrap()[0], "{name}: member {m} of {config:?}");
+                for (one, all) in reports_alone.iter().zip(&reports) {
+                    assert_eq!(one.members[0], all.members[m], "{name}: report of member {m} of {config:?}");
+                }
+            }
+            // The members really differ, so the test can fail.
+            assert_ne!(states[0].layers[0].weights, states[4].layers[0].weights);
+        }
+    }
+}
+
+#[test]
+fn resuming_equals_not_stopping() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let population = population(differing_members(&config), bytes);
+            let mut unbroken = make(Arc::clone(&population), &population.initial_state());
+            let reports = train(unbroken.as_mut(), &population, 1, 4);
+            if config.decay_ticks == DecayTicks::Ticks(2.0) {
+                for member in &reports[1].members {
+                    let frozen: Vec<bool> = member.alpha.iter().map(|alpha| alpha.frozen == 1.0).collect();
+                    assert_eq!(frozen, [true, true, false], "{name}: the case is not the one that it should be");
+                }
+            }
+            let mut first = make(Arc::clone(&population), &population.initial_state());
+            train(first.as_mut(), &population, 1, 2);
+            let saved = first.state().unwrap();
+            let mut second = make(Arc::clone(&population), &saved);
+            assert_eq!(second.state().unwrap(), saved, "{name}: state changes on its way through the engine");
+            train(second.as_mut(), &population, 3, 4);
+            assert_eq!(second.state().unwrap(), unbroken.state().unwrap(), "{name}: {config:?}");
+        }
+    }
+}
+
+/// A race would show here: many workgroups, several steps, and the bits must not depend on who came first.
+#[test]
+fn a_big_run_repeats() {
+    let hidden = Hidden(vec![150, 90]);
+    let config = Config { hidden, batch_size: 31, epochs: 4, ..variants().swap_remove(0).0 };
+    let population = population(differing_members(&config), true);
+    for (name, make) in ENGINES {
+        let run = || {
+            let mut engine = make(Arc::clone(&population), &population.initial_state());
+            train(engine.as_mut(), &population, 1, 4);
+            engine.state().unwrap()
+        };
+        assert_eq!(run(), run(), "{name}");
+    }
+}
+
+/// The CPU engine on a pool of `threads`.
+fn train_on_cpu(
+    threads: usize,
+    population: &Arc<Population>,
+    state: &[MemberState],
+) -> (Vec<MemberState>, Vec<Report>) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let mut engine = CpuEngine::new(Arc::clone(population), state).unwrap();
+        let reports = train(&mut engine, population, 1, 2);
+        (engine.state().unwrap(), reports)
+    })
+}
+
+/// Steps big enough to be spread: over blocks of samples with two threads, over panels of a layer with more, and not at all
+/// with one thread or as a member of a population. The bits are the same.
+#[test]
+fn threads_do_not_change_a_bit() {
+    for (config, bytes) in variants() {
+        let batch_size = if config.batch_size == 1 { 1 } else { 31 };
+        let config = Config { hidden: Hidden(vec![850, 900]), batch_size, epochs: 2, ..config };
+        let together = population(differing_members(&config)[..3].to_vec(), bytes);
+        let (states, reports) = train_on_cpu(2, &together, &together.initial_state());
+        for threads in 1..=3 {
+            let alone = population(vec![together.configs[1].clone()], bytes);
+            let (state, report) = train_on_cpu(threads, &alone, &alone.initial_state());
+            assert!(state[0] == states[1], "{threads} threads change the state of {config:?}");
+            for (one, all) in report.iter().zip(&reports) {
+                assert_eq!(one.members[0], all.members[1], "{threads} threads change the report of {config:?}");
+            }
+        }
+    }
+}
+
+/// An infinite input makes gradients NaN. Frozen weights must not notice, whether their whole layer or only some of its
+/// neurons are frozen, and whichever way the update takes.
+#[test]
+fn nothing_reaches_a_frozen_weight() {
+    let mut data = (*data(false)).clone();
+    let Samples::F32(values) = &mut data.samples else { unreachable!("the data were asked for as reals") };
+    values[FEATURES + 3] = f32::INFINITY;
+    for (config, _) in variants().into_iter().filter(|(config, _)| !config.coast) {
+        for batch_size in [1, 8] {
+            let config =
+                Config { batch_size, hidden: Hidden(vec![300]), no_shuffle: true, epochs: 1, ..config.clone() };
+            let mut population = Population::clone(&population(vec![config.clone()], false));
+            population.data = Arc::new(data.clone());
+            let population = Arc::new(population);
+            let mut state = population.initial_state();
+            let columns = [300, 5];
+            for (layer, step) in state[0].layers.iter_mut().zip([2, 1]) {
+                layer.psi.iter_mut().step_by(step).for_each(|psi| *psi = 0.0);
+            }
+            for (name, make) in ENGINES {
+                let mut engine = make(Arc::clone(&population), &state);
+                engine.train(0..population.steps_per_epoch(), None).unwrap();
+                let after = engine.state().unwrap();
+                let layers = state[0].layers.iter().zip(&after[0].layers);
+                for (l, (before, after)) in layers.enumerate() {
+                    let mut moved = 0;
+                    for (i, (w, now)) in before.weights.iter().zip(&after.weights).enumerate() {
+                        let slot = if before.psi.len() == columns[l] { i % columns[l] } else { i };
+                        if before.psi[slot] == 0.0 {
+                            assert_eq!(w, now, "{name}: layer {l}, weight {i} of {config:?}");
+                        } else {
+                            moved += u32::from(w != now);
+                        }
+                    }
+                    assert_eq!(moved > 0, l == 0, "{name}: layer {l} of {config:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Every tile of the menus, with and without bounds checks, adds in the same order: same bits.
+#[test]
+fn every_plan_gives_the_same_bits() {
+    for (place, (config, bytes)) in variants().into_iter().enumerate() {
+        // Wide enough that the sums of the next layer come in strands: eight forward, two backward.
+        let hidden = Hidden(if config.hidden.0.is_empty() { vec![] } else { vec![520, 130] });
+        let population = population(vec![Config { hidden, epochs: 1, ..config.clone() }], bytes);
+        let run = |plan, checked| {
+            let context = Context::open(&Pick::Any).expect("an adapter");
+            let options = Options { plan: Some(plan), checked, ..Options::default() };
+            let state = population.initial_state();
+            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            engine.train(0..2, Some(1)).unwrap();
+            engine.state().unwrap()
+        };
+        let reference = run(small_register(&population), true);
+        assert!(run(small_register(&population), false) == reference, "unchecked, {config:?}");
+        // Every tile of every menu is tried once; compiling them all for all settings would take minutes.
+        for turn in 0..if place % 3 == 0 { 7 } else { 1 } {
+            let plan = Plan::choose(Product::Tiled, &population, |shapes| {
+                let menu = Product::Tiled.menu(shapes);
+                menu[turn % menu.len()]
+            });
+            assert!(run(plan.clone(), turn == 0) == reference, "{plan:?}, {config:?}");
+        }
+        if Plan::can_persist(&population) {
+            let plan = Plan { persistent: true, ..small_register(&population) };
+            assert!(run(plan, true) == reference, "persistent, {config:?}");
+        }
+    }
+}
+
+/// The bound that the design promises: data set + (w, α for weight scope, m with momentum) + 4·B·Σn·4 bytes per
+/// member, + 16 MB.
+#[test]
+fn gpu_memory_stays_within_the_promise() {
+    for (config, bytes) in variants() {
+        if config.slots_per_weight() {
+            continue; // ψ's slots per weight come on top, as the README says
+        }
+        for members in [1, 5] {
+            let population = population(vec![config.clone(); members], bytes);
+            let weights = population.topology.parameters();
+            let per_weight = 1 + usize::from(config.scope == Scope::Weight) + usize::from(config.momentum > 0.0);
+            let neurons: usize = population.topology.widths().iter().sum();
+            let state = 4 * weights * per_weight + 4 * config.batch_size * neurons * 4;
+            let data = population.data.len() * FEATURES * if bytes { 1 } else { 4 };
+            let context = Context::open(&Pick::Any).expect("an adapter");
+            let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
+            assert!(engine.allocated_bytes() <= (data + members * state + 16_000_000) as u64);
+        }
+    }
+}

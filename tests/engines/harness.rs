@@ -1,0 +1,140 @@
+//! Engines under test, and running a case with a known outcome on one of them.
+
+use crate::cases::Case;
+use crate::close::close;
+use crate::oracle::{Layer, Matrix, Network};
+use homeostat::config::Config;
+use homeostat::cpu::CpuEngine;
+use homeostat::data::{DataSet, Samples};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Tile};
+use homeostat::train::engine::Engine;
+use homeostat::train::metrics::EpochMetrics;
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::{Position, Trainer};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// How close a comparison may be that f32 must decide as float64 does.
+const MARGIN: f64 = 5e-4;
+
+/// How to make an engine.
+pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
+
+/// A GPU engine with poisoned arenas and bounds checks on.
+pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> GpuEngine {
+    let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
+    let options = Options { plan: Some(plan), checked: true, ..Options::default() };
+    let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
+    engine.poison();
+    engine
+}
+
+/// Register tiles that software Vulkan compiles in a fraction of the time; the source is the same.
+pub fn small_register(population: &Population) -> Plan {
+    Plan::choose(Product::Register, population, |shapes| {
+        let tile = Product::Register.menu(shapes)[0];
+        Tile { rows: tile.rows.min(4), columns4: if shapes[0].is_output { tile.columns4 } else { 2 }, ..tile }
+    })
+}
+
+/// Blocks in workgroup memory.
+pub fn tiled(population: &Population) -> Plan {
+    Plan::guess(Product::Tiled, population)
+}
+
+/// Every engine, the GPU in both kernel families.
+pub const ENGINES: [(&str, Make); 3] = [
+    ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
+    ("gpu, register tiles", |population, state| {
+        let plan = small_register(&population);
+        Box::new(gpu(population, state, plan))
+    }),
+    ("gpu, workgroup tiles", |population, state| {
+        let plan = tiled(&population);
+        Box::new(gpu(population, state, plan))
+    }),
+];
+
+/// What the rule remembers of each weight as engines keep it: for each row of W plane after plane.
+pub fn memory_in_rows(layer: &Layer) -> Vec<f64> {
+    let planes = layer.memory[0][0].len();
+    let row = |row: &Vec<Vec<f64>>| (0..planes).flat_map(|k| row.iter().map(move |m| m[k])).collect::<Vec<_>>();
+    layer.memory.iter().flat_map(row).collect()
+}
+
+impl Case {
+    /// A case whose outcome the oracle computes; `None` if a comparison with θ was too close for f32 to decide alike.
+    pub fn from_oracle(config: Config, x: Vec<Vec<f64>>, labels: Vec<usize>, initial: Vec<Matrix>) -> Option<Self> {
+        let mut network = Network::new(&config, &initial, x.len());
+        let after = network.run(&x, &labels);
+        (network.margin > MARGIN).then(|| Self {
+            name: format!("{config:?}"),
+            weights: network.layers.iter().map(|layer| layer.w.clone()).collect(),
+            alpha: (0..initial.len()).map(|l| network.alphas(l)).collect(),
+            config,
+            x,
+            labels,
+            initial,
+            after,
+        })
+    }
+
+    pub fn population(&self) -> Arc<Population> {
+        let data = DataSet {
+            name: self.name.clone(),
+            features: self.x[0].len(),
+            classes: self.labels.iter().max().unwrap() + 1,
+            samples: Samples::F32(self.x.concat().iter().map(|&v| v as f32).collect()),
+            labels: self.labels.iter().map(|&label| label as u32).collect(),
+            test_rows: 0,
+        };
+        let classes = self.initial.last().unwrap()[0].len();
+        Arc::new(Population::new(vec![self.config.clone()], Arc::new(data), Some(classes)).unwrap())
+    }
+
+    /// The population's initial state with this case's weights.
+    pub fn initial_state(&self, population: &Population) -> Vec<MemberState> {
+        let mut states = population.initial_state();
+        for (layer, initial) in states[0].layers.iter_mut().zip(&self.initial) {
+            layer.weights = initial.concat().iter().map(|&w| w as f32).collect();
+        }
+        states
+    }
+
+    /// Trains on an engine and compares everything that is known.
+    pub fn check(&self, make: Make, rtol: f64, atol: f64) -> Result<(), String> {
+        let population = self.population();
+        let engine = make(Arc::clone(&population), &self.initial_state(&population));
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let mut trainer = Trainer::new(population, engine, Position::START, interrupt);
+        let mut epochs: Vec<EpochMetrics> = vec![];
+        let mut keep = |metrics: &[EpochMetrics]| {
+            epochs.push(metrics[0].clone());
+            Ok(ControlFlow::Continue(()))
+        };
+        trainer.run(&mut keep).map_err(|e| e.to_string())?;
+        let state = trainer.state().map_err(|e| e.to_string())?;
+        let mut failures = vec![];
+        let mut compare = |what: String, got: Vec<f64>, want: Vec<f64>| {
+            failures.extend(close(&what, &got, &want, rtol, atol).err());
+        };
+        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        for (l, layer) in state[0].layers.iter().enumerate() {
+            compare(format!("α of layer {l}"), wide(&layer.alpha(self.config.rule)), self.alpha[l].concat());
+            compare(format!("weights of layer {l}"), wide(&layer.weights), self.weights[l].concat());
+        }
+        for (got, want) in epochs.iter().zip(&self.after) {
+            compare(format!("loss after epoch {}", got.epoch), vec![got.train_loss], vec![want.loss]);
+            compare(format!("mean α after epoch {}", got.epoch), got.alpha_mean.clone(), want.alpha_mean.clone());
+        }
+        let last = (epochs.last().map(|e| e.train_error), self.after.last().map(|a| a.error));
+        if let (Some(got), Some(want)) = last {
+            // One borderline sample may fall to either side.
+            let one = 1.01 / self.labels.len() as f64;
+            failures.extend(close("error after the last epoch", &[got], &[want], 0.0, one).err());
+        }
+        if failures.is_empty() { Ok(()) } else { Err(format!("{}\n  {}", self.name, failures.join("\n  "))) }
+    }
+}

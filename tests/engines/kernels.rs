@@ -1,0 +1,194 @@
+//! Every kernel against the oracle, step by step: y, δ, W and the observed sums on random ragged shapes (1 … 200), one
+//! and three members, a full and a short batch, all activations, outputs, losses, bases, scopes and momenta, on buffers
+//! poisoned with NaN.
+
+use crate::close::close;
+use crate::harness::{gpu, memory_in_rows, small_register, tiled};
+use crate::oracle::{Matrix, Network, Trace};
+use crate::settings::{pick, random_settings};
+use clap::ValueEnum;
+use homeostat::config::{Config, Distort, Hidden, Scope};
+use homeostat::cpu::CpuEngine;
+use homeostat::data::{DataSet, Samples};
+use homeostat::gpu::{Plan, Product};
+use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::Engine;
+use homeostat::train::population::Population;
+use std::sync::Arc;
+
+/// y and δ per member and layer, `[samples][n_out]`.
+type Arenas = Vec<Vec<[Vec<f32>; 2]>>;
+
+/// Members that share shapes and data and differ in seed, α0 and momentum.
+struct Setting {
+    population: Arc<Population>,
+    x: Vec<Vec<f64>>,
+}
+
+/// With some of the regularisers, on square images.
+fn regularised(random: &mut Random, config: Config) -> Config {
+    Config {
+        dropout: pick(random, &[0.0, 0.2, 0.5]),
+        dropout_input: pick(random, &[0.0, 0.3]),
+        label_noise: pick(random, &[0.0, 0.4]),
+        distort: pick(random, Distort::value_variants()),
+        distort_rotation: pick(random, &[0.0, 20.0, 180.0]),
+        distort_scale: pick(random, &[0.0, 30.0]),
+        distort_shear: pick(random, &[0.0, 25.0]),
+        elastic_sigma: pick(random, &[0.7, 2.0, 9.0]),
+        elastic_alpha: pick(random, &[3.0, 20.0]),
+        ..config
+    }
+}
+
+fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
+    let mut width = |limit: u32| 1 + random.below(limit) as usize;
+    let (features, classes) = if regularise { (width(14).pow(2), 1 + width(12)) } else { (width(200), 1 + width(12)) };
+    let hidden: Vec<usize> = (0..number as usize % 3).map(|_| width(200)).collect();
+    // Every fourth batch is large enough that the gradient's sums come in strands.
+    let (batch_size, short) = (width(70) + if number % 4 == 3 { 128 } else { 0 }, width(20));
+    let rows = batch_size + short.min(batch_size);
+    let base = Config {
+        hidden: Hidden(hidden),
+        batch_size,
+        epochs: 1,
+        no_shuffle: true,
+        test_fraction: Some(0.0),
+        ..random_settings(random)
+    };
+    let base = if regularise { regularised(random, base) } else { base };
+    let members = if number.is_multiple_of(2) { 1 } else { 3 };
+    let configs = (0..members)
+        .map(|m| Config {
+            seed: u64::from(number * 10 + m),
+            alpha0: base.alpha0 * f64::from(1 + m),
+            momentum: base.momentum / f64::from(1 + m),
+            ..base.clone()
+        })
+        .collect();
+    let bytes: Vec<u8> = (0..rows * features).map(|_| random.below(256) as u8).collect();
+    let as_bytes = random.below(2) == 0;
+    let value = |byte: u8| if as_bytes { f32::from(byte) / 255.0 } else { f32::from(byte) / 64.0 - 2.0 };
+    let values: Vec<f32> = bytes.iter().map(|&byte| value(byte)).collect();
+    let labels: Vec<u32> = (0..rows).map(|i| i as u32 % classes as u32).collect();
+    let data = DataSet {
+        name: "random".into(),
+        features,
+        classes,
+        samples: if as_bytes { Samples::U8(bytes) } else { Samples::F32(values.clone()) },
+        labels,
+        test_rows: 0,
+    };
+    let population = Arc::new(Population::new(configs, Arc::new(data), Some(classes)).unwrap());
+    let x = values.chunks(features).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
+    Setting { population, x }
+}
+
+impl Setting {
+    /// The oracle's networks after each step, with what the step computed.
+    fn oracle(&self) -> Vec<Vec<(Network, Trace)>> {
+        let states = self.population.initial_state();
+        let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
+            let labels = self.population.labels(m).iter().map(|&label| label as usize);
+            let samples: Vec<(&[f64], usize)> = self.x.iter().map(Vec::as_slice).zip(labels).collect();
+            let weights: Vec<Matrix> = self
+                .population
+                .topology
+                .shapes()
+                .zip(&state.layers)
+                .map(|((_, n_out), layer)| {
+                    layer.weights.chunks(n_out).map(|row| row.iter().map(|&w| f64::from(w)).collect()).collect()
+                })
+                .collect();
+            let mut network = Network::new(config, &weights, samples.len());
+            // No tick: the observed sums themselves are compared.
+            let step = |batch: &[(&[f64], usize)]| {
+                let trace = network.step(batch, false);
+                (network.clone(), trace)
+            };
+            samples.chunks(config.batch_size).map(step).collect()
+        };
+        self.population.configs.iter().zip(&states).enumerate().map(member).collect()
+    }
+
+    /// Takes both steps on an engine and lists every difference.
+    fn check<E: Engine>(&self, engine: &mut E, arenas: fn(&mut E, usize) -> Option<Arenas>) -> Vec<String> {
+        let mut failures = vec![];
+        let oracle = self.oracle();
+        let all: Vec<u32> = (0..self.x.len() as u32).collect();
+        engine.set_order(&vec![all; self.population.len()]).unwrap();
+        for step in 0..2 {
+            engine.train(step..step + 1, None).unwrap();
+            let samples = oracle[0][step as usize].1.y[0].len();
+            let computed = arenas(engine, samples);
+            let states = engine.state().unwrap();
+            for (m, steps) in oracle.iter().enumerate() {
+                let (network, trace) = &steps[step as usize];
+                for (l, layer) in states[m].layers.iter().enumerate() {
+                    let mut compare = |what: &str, got: &[f32], want: Vec<f64>| {
+                        let got: Vec<f64> = got.iter().map(|&v| f64::from(v)).collect();
+                        let scale = want.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+                        let what = format!("step {step}, member {m}, layer {l}: {what}");
+                        failures.extend(close(&what, &got, &want, 1e-4, 1e-5 * scale.max(1e-3)).err());
+                    };
+                    if let Some(computed) = &computed {
+                        compare("y", &computed[m][l][0], trace.y[l].concat());
+                        compare("δ", &computed[m][l][1], trace.delta[l].concat());
+                    }
+                    compare("W", &layer.weights, network.layers[l].w.concat());
+                    compare("memory", &layer.memory, memory_in_rows(&network.layers[l]));
+                    let sums: Vec<f32> = layer.observed.iter().map(|pair| pair[0]).collect();
+                    let rows = network.layers[l].sums.len();
+                    assert_eq!(rows > 1, network.config.scope == Scope::Weight && network.config.slots_per_weight());
+                    compare("observed sums", &sums, network.layers[l].sums.concat());
+                }
+            }
+        }
+        failures
+    }
+}
+
+#[test]
+fn cpu_steps_equal_the_oracle() {
+    let mut random = Random::new(21, Stream::Order, 0);
+    for number in 0..120 {
+        let setting = setting(&mut random, number, number >= 60);
+        let mut engine = CpuEngine::new(Arc::clone(&setting.population), &setting.population.initial_state()).unwrap();
+        let failures = setting.check(&mut engine, |_, _| None);
+        assert!(failures.is_empty(), "{:?}\n{}", setting.population.configs[0], failures.join("\n"));
+    }
+}
+
+#[test]
+fn gpu_kernels_equal_the_oracle() {
+    let mut random = Random::new(22, Stream::Order, 0);
+    gpu_steps(&mut random, false);
+}
+
+#[test]
+fn gpu_kernels_with_regularisers_equal_the_oracle() {
+    let mut random = Random::new(23, Stream::Order, 0);
+    gpu_steps(&mut random, true);
+}
+
+fn gpu_steps(random: &mut Random, regularise: bool) {
+    for number in 0..if regularise { 6 } else { 12 } {
+        let setting = setting(random, number, regularise);
+        // The production tiles of software Vulkan take seconds to compile: twice, once with one member and once with three.
+        let production = |population: &_| Plan::guess(Product::Register, population);
+        let register: fn(&_) -> Plan = if number < 2 { production } else { small_register };
+        for choose in [register, tiled] {
+            let plan = choose(&setting.population);
+            let mut engine = gpu(Arc::clone(&setting.population), &setting.population.initial_state(), plan.clone());
+            let failures = setting.check(&mut engine, |engine, samples| engine.activations_and_deltas(samples).ok());
+            let widths = setting.population.topology.widths();
+            assert!(
+                failures.is_empty(),
+                "{:?} {widths:?} {:?}\n{}",
+                plan,
+                setting.population.configs[0],
+                failures.join("\n")
+            );
+        }
+    }
+}

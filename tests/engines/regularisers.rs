@@ -1,0 +1,386 @@
+//! Validation, dropout, distorted images and label noise on whole runs: what every engine promises holds with each of them
+//! – members together equal members alone, resuming equals not stopping, tiles change no bit, engines agree – and
+//! evaluation sees none of it. What a single step computes is held against the oracle in kernels.rs.
+
+use crate::close::close;
+use crate::harness::{ENGINES, Make, gpu, small_register, tiled};
+use crate::oracle::{Matrix, Network, prepare};
+use homeostat::config::{Activation, Basis, Config, Distort, Hidden, Loss, Output, Rule, Scope};
+use homeostat::data::distort::Amounts;
+use homeostat::data::distort::Distortion;
+use homeostat::data::{DataSet, Samples};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
+use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::{Engine, MemberReport, Report, Wanted};
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::order;
+use std::sync::Arc;
+
+const SIDE: usize = 5;
+const EPOCHS: u32 = 3;
+
+/// 5 × 5 images, reals where not bytes.
+fn data(bytes: bool) -> Arc<DataSet> {
+    let (rows, features) = (61, SIDE * SIDE);
+    let mut random = Random::new(61, Stream::Order, 0);
+    let values: Vec<u8> = (0..rows * features).map(|_| random.below(256) as u8).collect();
+    let samples = match bytes {
+        true => Samples::U8(values),
+        false => Samples::F32(values.iter().map(|&b| f32::from(b) / 100.0 - 1.0).collect()),
+    };
+    let labels = (0..rows as u32).map(|i| i % 5).collect();
+    Arc::new(DataSet { name: "test".into(), features, classes: 5, samples, labels, test_rows: 0 })
+}
+
+fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
+    Arc::new(Population::new(configs, data(bytes), None).unwrap())
+}
+
+/// Each regulariser alone and all of them together, with settings that reach the branches around them.
+fn variants() -> Vec<(Config, bool)> {
+    let base = Config {
+        hidden: Hidden(vec![19, 10]),
+        batch_size: 8,
+        epochs: EPOCHS,
+        alpha0: 0.1,
+        theta: Some(0.3),
+        test_fraction: Some(0.1),
+        val_fraction: 0.15,
+        ..Config::default()
+    };
+    let images = Config { distort_rotation: 30.0, elastic_sigma: 1.0, elastic_alpha: 2.0, ..base.clone() };
+    vec![
+        (Config { dropout: 0.4, momentum: 0.5, ..base.clone() }, true),
+        (
+            Config {
+                dropout: 0.2,
+                dropout_input: 0.3,
+                scope: Scope::Weight,
+                basis: Basis::Coactivation,
+                theta: Some(0.02),
+                ..base.clone()
+            },
+            false,
+        ),
+        (Config { distort: Distort::Affine, activation: Activation::Tanh, basis: Basis::Net2, ..images.clone() }, true),
+        (Config { distort: Distort::Elastic, rule: Rule::Constant, hidden: Hidden(vec![]), ..images.clone() }, false),
+        (Config { label_noise: 0.4, batch_size: 1, basis: Basis::Delta, ..base }, true),
+        (
+            Config {
+                distort: Distort::Both,
+                dropout: 0.5,
+                dropout_input: 0.2,
+                label_noise: 0.2,
+                output: Output::Logistic,
+                loss: Loss::Mse,
+                batch_size: 13,
+                ..images
+            },
+            true,
+        ),
+    ]
+}
+
+/// Members that differ in seed and in how much of everything they have.
+fn differing_members(config: &Config) -> Vec<Config> {
+    let member = |i: u32| {
+        let more = 1.0 + 0.2 * f64::from(i);
+        Config {
+            seed: u64::from(i) << 33 | 5,
+            dropout: config.dropout * more,
+            dropout_input: config.dropout_input * more,
+            label_noise: config.label_noise * more,
+            distort_rotation: config.distort_rotation * more,
+            elastic_alpha: config.elastic_alpha * more,
+            ..config.clone()
+        }
+    };
+    (0..3).map(member).collect()
+}
+
+/// Trains the steps `first..end` of the run, with a tick at the end of each epoch.
+fn train(engine: &mut dyn Engine, population: &Population, first: u32, end: u32) {
+    let per_epoch = population.steps_per_epoch();
+    for step in first..end {
+        let (epoch, batch) = (step / per_epoch + 1, step % per_epoch);
+        if batch == 0 || step == first {
+            engine.set_order(&order(population, epoch)).unwrap();
+        }
+        engine.train(batch..batch + 1, (batch + 1 == per_epoch).then_some(epoch)).unwrap();
+    }
+}
+
+fn report(engine: &mut dyn Engine) -> Report {
+    engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
+    engine.next_report().unwrap()
+}
+
+/// A whole run: the state at its end and the report on it.
+fn run(make: Make, population: &Arc<Population>) -> (Vec<MemberState>, Vec<MemberReport>) {
+    let mut engine = make(Arc::clone(population), &population.initial_state());
+    train(engine.as_mut(), population, 0, EPOCHS * population.steps_per_epoch());
+    (engine.state().unwrap(), report(engine.as_mut()).members)
+}
+
+#[test]
+fn members_together_equal_members_alone() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let together = population(differing_members(&config), bytes);
+            let (states, reports) = run(make, &together);
+            for m in [0, 2] {
+                let (state, report) = run(make, &population(vec![together.configs[m].clone()], bytes));
+                assert!(state[0] == states[m], "{name}: member {m} of {config:?}");
+                assert_eq!(report[0], reports[m], "{name}: report of member {m} of {config:?}");
+                assert!(report[0].validation.is_some() && report[0].test.is_some());
+            }
+            assert_ne!(states[0].layers[0].weights, states[2].layers[0].weights);
+        }
+    }
+}
+
+#[test]
+fn resuming_equals_not_stopping() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let population = population(differing_members(&config), bytes);
+            let (end, _) = run(make, &population);
+            // In the middle of the second epoch.
+            let (middle, all) = (population.steps_per_epoch() * 3 / 2, EPOCHS * population.steps_per_epoch());
+            let mut first = make(Arc::clone(&population), &population.initial_state());
+            train(first.as_mut(), &population, 0, middle);
+            let saved = first.state().unwrap();
+            assert!(saved.iter().all(|state| state.steps == middle));
+            let mut second = make(Arc::clone(&population), &saved);
+            train(second.as_mut(), &population, middle, all);
+            assert!(second.state().unwrap() == end, "{name}: {config:?}");
+        }
+    }
+}
+
+#[test]
+fn engines_agree() {
+    for (config, bytes) in variants() {
+        // No comparison with θ that rounding could decide.
+        let population = population(differing_members(&Config { rule: Rule::Constant, ..config }), bytes);
+        let (reference, expected) = run(ENGINES[0].1, &population);
+        for (name, make) in &ENGINES[1..] {
+            let (states, reports) = run(*make, &population);
+            for (m, (state, want)) in states.iter().zip(&reference).enumerate() {
+                for (l, (layer, want)) in state.layers.iter().zip(&want.layers).enumerate() {
+                    let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+                    let what = format!("{name}, member {m}, layer {l} of {:?}", population.configs[m]);
+                    close(&what, &wide(&layer.weights), &wide(&want.weights), 2e-3, 2e-5).unwrap();
+                }
+                let losses = |report: &MemberReport| {
+                    [Some(report.running), report.train, report.validation, report.test].map(|s| s.unwrap().loss)
+                };
+                close(name, &losses(&reports[m]), &losses(&expected[m]), 1e-3, 1e-6).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn every_plan_gives_the_same_bits() {
+    for (config, bytes) in variants() {
+        let population = population(differing_members(&config), bytes);
+        let run = |plan, checked| {
+            let context = Context::open(&Pick::Any).expect("an adapter");
+            let options = Options { plan: Some(plan), checked, ..Options::default() };
+            let state = population.initial_state();
+            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            train(&mut engine, &population, 0, population.steps_per_epoch() + 2);
+            (engine.state().unwrap(), report(&mut engine).members)
+        };
+        let reference = run(small_register(&population), true);
+        assert!(run(small_register(&population), false) == reference, "unchecked, {config:?}");
+        assert!(run(tiled(&population), true) == reference, "tiled, {config:?}");
+        let persists = Plan::can_persist(&population);
+        assert_eq!(persists, !config.slots_per_weight() && !population.prepares_inputs());
+        if persists {
+            assert!(run(Plan { persistent: true, ..small_register(&population) }, true) == reference, "{config:?}");
+        }
+    }
+}
+
+/// Before the first step a network with regularisers scores as one without; only label noise is seen, by the training
+/// score alone, which the oracle repeats.
+#[test]
+fn evaluation_sees_the_samples_as_they_are() {
+    for (name, make) in ENGINES {
+        for (config, bytes) in variants() {
+            let scores = |config: &Config| {
+                let population = population(vec![config.clone()], bytes);
+                let mut engine = make(Arc::clone(&population), &population.initial_state());
+                engine.set_order(&order(&population, 1)).unwrap();
+                (report(engine.as_mut()).members.remove(0), population)
+            };
+            let (with, population) = scores(&config);
+            let plain =
+                Config { dropout: 0.0, dropout_input: 0.0, label_noise: 0.0, distort: Distort::None, ..config.clone() };
+            let (without, _) = scores(&plain);
+            assert_eq!((with.validation, with.test), (without.validation, without.test), "{name}: {config:?}");
+            assert_eq!(with.train == without.train, config.label_noise == 0.0, "{name}: {config:?}");
+            let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+            let initial = population.initial_state();
+            let weights: Vec<Matrix> = population
+                .topology
+                .shapes()
+                .zip(&initial[0].layers)
+                .map(|((_, n_out), layer)| layer.weights.chunks(n_out).map(wide).collect())
+                .collect();
+            let over = |rows: &[u32], labels: &[u32]| {
+                let x: Vec<Vec<f64>> = rows.iter().map(|&row| sample(&population.data, row)).collect();
+                let labels = rows.iter().map(|&row| labels[row as usize] as usize);
+                let samples: Vec<_> = x.iter().map(Vec::as_slice).zip(labels).collect();
+                let after = Network::new(&config, &weights, rows.len()).after(&samples);
+                [after.loss, after.error]
+            };
+            let split = &population.splits[0];
+            for (what, score, expected) in [
+                ("train", with.train, over(&split.train, population.labels(0))),
+                ("validation", with.validation, over(&split.validation, &population.data.labels)),
+                ("test", with.test, over(&split.test, &population.data.labels)),
+            ] {
+                let score = score.unwrap();
+                close(what, &[score.loss, score.error], &expected, 1e-4, 1e-6).unwrap();
+            }
+        }
+    }
+}
+
+fn sample(data: &DataSet, row: u32) -> Vec<f64> {
+    let mut x = vec![0.0; data.features];
+    data.copy_row(row as usize, &mut x);
+    x.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// What the GPU makes of a batch, against the oracle and the CPU's twin; sizes at both ends, two members, a short batch.
+#[test]
+fn prepared_images_equal_the_oracle() {
+    let mut random = Random::new(63, Stream::Order, 0);
+    for (side, distort, bytes) in [
+        (1, Distort::Both, true),
+        (28, Distort::Both, true),
+        (32, Distort::Elastic, false),
+        (31, Distort::Affine, false),
+    ] {
+        let (rows, features) = (5, side * side);
+        let values: Vec<u8> = (0..rows * features).map(|_| random.below(256) as u8).collect();
+        let samples = match bytes {
+            true => Samples::U8(values),
+            false => Samples::F32(values.iter().map(|&b| f32::from(b)).collect()),
+        };
+        let labels = vec![0, 1, 0, 1, 0];
+        let data = Arc::new(DataSet { name: "images".into(), features, classes: 2, samples, labels, test_rows: 0 });
+        let config = Config {
+            distort,
+            dropout_input: 0.1,
+            hidden: Hidden(vec![]),
+            batch_size: 3,
+            test_fraction: Some(0.0),
+            rule: Rule::Constant,
+            ..Config::default()
+        };
+        let configs = vec![config.clone(), Config { seed: 9, distort_rotation: 90.0, ..config }];
+        let population = Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
+        let mut engine = gpu(Arc::clone(&population), &population.initial_state(), small_register(&population));
+        engine.set_order(&vec![(0..5).collect(); 2]).unwrap();
+        for step in 0..2_u32 {
+            engine.train(step..step + 1, None).unwrap();
+            let samples = if step == 0 { 3 } else { 2 };
+            let prepared = engine.prepared_inputs(samples).unwrap();
+            for (m, config) in population.configs.iter().enumerate() {
+                for (place, got) in prepared[m].chunks(features).enumerate() {
+                    let x = sample(&data, 3 * step + place as u32);
+                    let expected = prepare::inputs(config, step, place, &x);
+                    let got: Vec<f64> = got.iter().map(|&v| f64::from(v)).collect();
+                    let what = format!("{distort} {side}, member {m}, step {step}, sample {place}");
+                    close(&what, &got, &expected, 1e-4, if bytes { 1e-4 } else { 2e-2 }).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn distortions_are_drawn_anew_and_repeat() {
+    let config = Config { distort: Distort::Both, ..Config::default() };
+    let still =
+        Config { distort_rotation: 0.0, distort_scale: 0.0, distort_shear: 0.0, elastic_alpha: 0.0, ..config.clone() };
+    let image: Vec<f32> = (0..784).map(|i| (i as f32 * 0.37).sin()).collect();
+    let make = |config: &Config, number, place| {
+        let mut out = image.clone();
+        Distortion::new(config, 784).unwrap().apply(&Amounts::new(config), number, place, &mut out);
+        out
+    };
+    assert_eq!(make(&still, 3, 4), image, "limits of 0 change nothing");
+    assert_eq!(make(&config, 3, 4), make(&config, 3, 4));
+    for (number, place, seed) in [(4, 4, 0), (3, 5, 0), (3, 4, 1)] {
+        assert_ne!(make(&config, 3, 4), make(&Config { seed, ..config.clone() }, number, place));
+    }
+}
+
+/// Between its limits every drawn share comes close to what was asked for.
+#[test]
+fn dropout_leaves_out_its_share() {
+    let data = DataSet { samples: Samples::F32(vec![1.0; 61 * 25]), ..(*data(false)).clone() };
+    let config = Config { dropout_input: 0.3, batch_size: 55, val_fraction: 0.0, ..variants().swap_remove(0).0 };
+    let population = Arc::new(Population::new(vec![config], Arc::new(data), None).unwrap());
+    let mut engine = gpu(Arc::clone(&population), &population.initial_state(), tiled(&population));
+    engine.set_order(&order(&population, 1)).unwrap();
+    engine.train(0..1, None).unwrap();
+    let x = &engine.prepared_inputs(55).unwrap()[0];
+    let dropped = x.iter().filter(|&&x| x == 0.0).count();
+    // 1375 draws at p = 0.3: sd 17.
+    assert!(dropped.abs_diff(412) < 85, "{dropped}");
+    assert!(x.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
+    let [y, delta] = &engine.activations_and_deltas(55).unwrap()[0][0];
+    let gone = y.iter().zip(delta).filter(|&(&y, &delta)| y == 0.0 && delta == 0.0).count();
+    assert!(gone >= 55 * 19 * 3 / 10, "{gone} of {} hidden activations are 0 with their δ", y.len());
+}
+
+#[test]
+fn what_cannot_be_distorted_is_refused() {
+    let config = Config { distort: Distort::Elastic, test_fraction: Some(0.0), ..Config::default() };
+    let blank = |features: usize| {
+        let samples = Samples::U8(vec![0; 4 * features]);
+        Arc::new(DataSet {
+            name: "blank".into(),
+            features,
+            classes: 2,
+            samples,
+            labels: vec![0, 1, 0, 1],
+            test_rows: 0,
+        })
+    };
+    let message = Population::new(vec![config.clone()], blank(24), None).unwrap_err().to_string();
+    assert!(message.contains("--distort elastic") && message.contains("24 features"), "{message}");
+    let wide = Arc::new(Population::new(vec![config], blank(33 * 33), None).unwrap());
+    let context = Context::open(&Pick::Any).expect("an adapter");
+    let message = GpuEngine::new(context, Arc::clone(&wide), &wide.initial_state()).unwrap_err().to_string();
+    assert!(message.contains("--device cpu") && message.contains("33 × 33"), "{message}");
+    (ENGINES[0].1)(Arc::clone(&wide), &wide.initial_state()).train(0..1, None).unwrap();
+}
+
+/// The prepared inputs are part of the 4 · B · Σ n floats that the README promises; labels of their own come on top.
+#[test]
+fn gpu_memory_stays_within_the_promise() {
+    for (config, bytes) in variants().into_iter().filter(|(config, _)| !config.slots_per_weight()) {
+        let population = population(differing_members(&Config { batch_size: 40, ..config }), bytes);
+        let shared = population.shared();
+        let per_weight = 1 + usize::from(shared.scope == Scope::Weight) + population.memory_per_weight();
+        let neurons: usize = population.topology.widths().iter().sum();
+        let labels = if population.uses_label_noise() { 4 * population.data.len() } else { 0 };
+        let state = 4 * population.topology.parameters() * per_weight + 4 * 40 * neurons * 4 + labels;
+        let data = population.data.len() * population.data.features * if bytes { 1 } else { 4 };
+        let context = Context::open(&Pick::Any).expect("an adapter");
+        let plan = Plan::guess(Product::Tiled, &population);
+        let options = Options { plan: Some(plan), ..Options::default() };
+        let engine =
+            GpuEngine::with_options(context, Arc::clone(&population), &population.initial_state(), options).unwrap();
+        assert!(engine.allocated_bytes() <= (data + population.len() * state + 16_000_000) as u64);
+    }
+}

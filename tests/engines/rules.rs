@@ -1,0 +1,166 @@
+//! Whole runs on every engine against the oracle, over random mixes of every setting; and the two mistakes that a
+//! trainer of this kind is likeliest to make, each with a test of its own.
+
+use crate::cases::Case;
+use crate::harness::{ENGINES, Make};
+use crate::oracle::Matrix;
+use crate::settings::{pick, random_settings};
+use homeostat::config::{Activation, Basis, Clock, Config, DecayTicks, Hidden, Loss, Output, Rule, Theta};
+use homeostat::data::{DataSet, Samples};
+use homeostat::rng::{Random, Stream};
+use homeostat::train::engine::Engine;
+use homeostat::train::population::Population;
+use std::sync::Arc;
+
+fn random_case(random: &mut Random) -> Option<Case> {
+    let mut width = |limit: u32| 1 + random.below(limit) as usize;
+    let (features, classes, rows) = (width(20), 1 + width(4), 8 + width(40));
+    let hidden: Vec<usize> = (0..width(3) - 1).map(|_| width(24)).collect();
+    let batch_size = width(12);
+    let mut config = Config {
+        hidden: Hidden(hidden.clone()),
+        batch_size,
+        epochs: 6,
+        no_shuffle: true,
+        test_fraction: Some(0.0),
+        ..random_settings(random)
+    };
+    config.warmup = random.below(2);
+    config.clock = pick(random, &[Clock::Epoch, Clock::Steps(3)]);
+    config.decay_ticks = pick(random, &[DecayTicks::ToEnd, DecayTicks::Ticks(2.5), DecayTicks::Ticks(40.0)]);
+    match random.below(4) {
+        0 => (config.theta, config.theta_quantile) = (None, Some(pick(random, &[0.3, 0.5, 0.8]))),
+        1 => (config.theta, config.theta_sliding) = (None, Some(pick(random, &["1.05:2", "0.9:4"]).parse().unwrap())),
+        _ => {}
+    }
+    config.check().ok()?;
+    let mut widths = vec![features];
+    widths.extend(hidden);
+    widths.push(classes);
+    let mut matrix = |rows: usize, columns: usize, scale: f64| -> Matrix {
+        let value = |random: &mut Random| f64::from((scale * random.normal()) as f32);
+        (0..rows).map(|_| (0..columns).map(|_| value(random)).collect()).collect()
+    };
+    let x = matrix(rows, features, 0.8);
+    let initial: Vec<Matrix> = widths.windows(2).map(|w| matrix(w[0] + 1, w[1], 1.0 / (w[0] as f64).sqrt())).collect();
+    let labels = (0..rows).map(|i| i % classes).collect();
+    Case::from_oracle(config, x, labels, initial)
+}
+
+fn random_runs(engines: &[usize], count: usize, seed: u64) {
+    let mut random = Random::new(seed, Stream::Order, 0);
+    let (mut done, mut fell, mut forms) = (0, 0, [0; 3]);
+    let mut failures = vec![];
+    while done < count {
+        let Some(case) = random_case(&mut random) else { continue };
+        done += 1;
+        fell += u32::from(case.alpha.iter().any(|alpha| alpha.concat().iter().any(|&a| a < case.config.alpha0)));
+        forms[match case.config.threshold() {
+            Theta::Absolute(_) => 0,
+            Theta::Quantile(_) => 1,
+            Theta::Sliding(_) => 2,
+        }] += 1;
+        for &engine in engines {
+            let (name, make) = ENGINES[engine];
+            failures.extend(case.check(make, 2e-3, 2e-5).err().map(|e| format!("{name}: {e}")));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(3 * fell as usize > count, "α fell in only {fell} of {count} runs");
+    assert!(forms.iter().all(|&n| n > 0), "θ forms drawn: {forms:?}");
+}
+
+#[test]
+fn random_runs_on_the_cpu() {
+    random_runs(&[0], 150, 51);
+}
+
+#[test]
+fn random_runs_on_the_gpu() {
+    random_runs(&[1, 2], 12, 53);
+}
+
+fn one_step(
+    make: Make,
+    config: &Config,
+    rows: &[(&[f32], u32)],
+    weights: &[Vec<f32>],
+    tick: Option<u32>,
+) -> Box<dyn Engine> {
+    let data = DataSet {
+        name: "by hand".into(),
+        features: rows[0].0.len(),
+        classes: 2,
+        samples: Samples::F32(rows.iter().flat_map(|(x, _)| x.iter().copied()).collect()),
+        labels: rows.iter().map(|&(_, label)| label).collect(),
+        test_rows: 0,
+    };
+    let population = Arc::new(Population::new(vec![config.clone()], Arc::new(data), None).unwrap());
+    let mut state = population.initial_state();
+    for (layer, weights) in state[0].layers.iter_mut().zip(weights) {
+        layer.weights.clone_from(weights);
+    }
+    let mut engine = make(Arc::clone(&population), &state);
+    engine.set_order(&[(0..rows.len() as u32).collect()]).unwrap();
+    engine.train(0..1, tick).unwrap();
+    engine
+}
+
+/// ψ observes |δ| per sample. A program that looks at δ after the division by B sees a B-th of it, below θ here, and
+/// wrongly lets α fall.
+#[test]
+fn psi_observes_before_the_division_by_the_batch_size() {
+    let base = Config {
+        hidden: Hidden(vec![]),
+        output: Output::Linear,
+        loss: Loss::Mse,
+        basis: Basis::Delta,
+        batch_size: 8,
+        epochs: 2,
+        no_shuffle: true,
+        test_fraction: Some(0.0),
+        ..Config::default()
+    };
+    // Weights 0: y = 0, so |δ| is 1 at the label and 0 elsewhere; four of eight samples have each label: mean ½.
+    let rows: Vec<(&[f32], u32)> = (0..8).map(|i| (&[1.0_f32, 2.0][..], i % 2)).collect();
+    for (name, make) in ENGINES {
+        for (theta, falls) in [(0.49, false), (0.51, true)] {
+            let config = Config { theta: Some(theta), ..base.clone() };
+            let mut engine = one_step(make, &config, &rows, &[vec![0.0; 6]], Some(1));
+            let slots = &engine.state().unwrap()[0].layers[0].slots;
+            for slot in slots {
+                assert_eq!(slot.n > 0.0, falls, "{name}: θ {theta}");
+            }
+        }
+    }
+}
+
+/// δ_1 reads the W_2 that the forward pass used. With an α this large the difference to the updated W_2 is plain.
+#[test]
+fn an_update_does_not_leak_into_the_step_that_makes_it() {
+    let config = Config {
+        hidden: Hidden(vec![2]),
+        activation: Activation::Relu,
+        output: Output::Linear,
+        loss: Loss::Mse,
+        rule: Rule::Constant,
+        alpha0: 0.5,
+        batch_size: 1,
+        epochs: 1,
+        no_shuffle: true,
+        test_fraction: Some(0.0),
+        ..Config::default()
+    };
+    // x = (1, 2), W_1 = ½ everywhere and no bias: both hidden neurons answer 1.5. W_2 = ((1, 2), (3, 4)): y = (6, 9), the
+    // label is 0: δ_2 = (−5, −9). δ_1 = W_2 δ_2 = (−23, −51), ΔW_1 = ½ x δ_1. After the update W_2 would be
+    // ((−2.75, −4.75), (−0.75, −2.75)) and δ_1 positive.
+    let w1 = vec![0.5, 0.5, 0.5, 0.5, 0.0, 0.0];
+    let w2 = vec![1.0, 2.0, 3.0, 4.0, 0.0, 0.0];
+    for (name, make) in ENGINES {
+        let mut engine =
+            one_step(make, &config, &[(&[1.0, 2.0], 0), (&[1.0, 2.0], 1)], &[w1.clone(), w2.clone()], None);
+        let state = &engine.state().unwrap()[0];
+        assert_eq!(state.layers[0].weights, [-11.0, -25.0, -22.5, -50.5, 11.5, 25.5], "{name}");
+        assert_eq!(state.layers[1].weights, [-2.75, -4.75, -0.75, -2.75, 2.5, 4.5], "{name}");
+    }
+}

@@ -1,0 +1,22 @@
+//! The program as its users start it: commands, files, exit codes and messages.
+
+mod bench;
+mod cli;
+#[path = "../common/close.rs"]
+mod close;
+mod compare;
+#[path = "../common/data.rs"]
+mod data;
+mod export;
+mod files;
+mod limits;
+mod predict;
+#[path = "../common/program.rs"]
+mod program;
+mod readme;
+mod reliability;
+mod report;
+mod resume;
+#[path = "../soak/mod.rs"]
+mod soak;
+mod sweep;

@@ -1,0 +1,340 @@
+//! Reports and plots as their readers get them: pages that are well-formed, complete and need no network, and curves
+//! through the points that their definitions say.
+
+use crate::program::{Folder, fail, homeostat, succeed};
+use homeostat::config::Decay;
+use homeostat::report::{Curves, escape};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+impl Folder {
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.name(name)).unwrap()
+    }
+
+    /// A run on Iris, in the directory `name`.
+    fn iris(&self, name: &str, more: &[&str]) -> String {
+        let out = self.name(name);
+        let base = ["train", "--preset", "author-2026", "--epochs", "6", "--device", "cpu", "--quiet", "--out", &out];
+        succeed(&[&base, more].concat());
+        out
+    }
+
+    /// A run on square images, 6 × 6 and of three classes, in the directory `name`.
+    fn images(&self, name: &str, more: &[&str]) -> String {
+        let row = |i: usize| {
+            let pixels = (0..36).map(|p| ((i * 7 + p * 5 + i * p) % 11).to_string());
+            pixels.chain([(i % 3).to_string()]).collect::<Vec<_>>().join(",")
+        };
+        let file = self.name("images.csv");
+        std::fs::write(&file, (0..90).map(row).collect::<Vec<_>>().join("\n")).unwrap();
+        let (out, data) = (self.name(name), format!("csv:{file}"));
+        let base =
+            ["train", "--data", &data, "--hidden", "8", "--epochs", "3", "--device", "cpu", "--quiet", "--out", &out];
+        succeed(&[&base, more].concat());
+        out
+    }
+}
+
+const VOID: [&str; 3] = ["meta", "img", "br"];
+
+/// Walks through the tags of a page: each one that opens must close in turn, and no `<` or `&` may stand alone.
+fn well_formed(page: &str) {
+    let mut open: Vec<&str> = vec![];
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        entities(&rest[..start], open.last().copied());
+        rest = &rest[start + 1..];
+        let end = rest.find('>').expect("a tag ends");
+        let tag = &rest[..end];
+        rest = &rest[end + 1..];
+        assert!(tag.matches('"').count().is_multiple_of(2) && !tag.contains('<'), "<{tag}>");
+        let name = tag.split(|c: char| c.is_whitespace() || c == '/').find(|part| !part.is_empty()).expect("a name");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "<{tag}>");
+        } else if !tag.ends_with('/') && !tag.starts_with('!') && !VOID.contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+}
+
+fn entities(text: &str, inside: Option<&str>) {
+    for part in text.split('&').skip(1).filter(|_| inside != Some("style")) {
+        let known = ["amp;", "lt;", "gt;", "quot;", "#39;"];
+        assert!(known.iter().any(|entity| part.starts_with(entity)), "&{part}");
+    }
+}
+
+fn needs_no_network(page: &str) {
+    for word in ["http://", "https://", "src=\"/", "url(", "@import", "<script", "<link", "NaN", "inf "] {
+        assert!(!page.contains(word), "{word}");
+    }
+}
+
+fn has_sections(page: &str, ids: &[&str]) {
+    for id in ids {
+        assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
+    }
+}
+
+#[test]
+fn a_run_has_all_its_sections() {
+    let folder = Folder::new();
+    let run = folder.images("run", &["--val-fraction", "0.1"]);
+    let out = folder.name("report.html");
+    succeed(&["report", &run, "-o", &out]);
+    let page = folder.read("report.html");
+    well_formed(&page);
+    needs_no_network(&page);
+    has_sections(&page, &["curves", "alpha", "triggers", "observed", "weights", "answers", "settings", "environment"]);
+    for text in ["36-8-3", "test error", "validation", "Deciles of α, layer 2", "θ = 0.1", "data:image/png;base64,"] {
+        assert!(page.contains(text), "{text}");
+    }
+    let error = fail(&["report", &run, "-o", &out], 3);
+    assert!(error.contains("--force"), "{error}");
+    succeed(&["report", &run, "-o", &out, "--force"]);
+    assert_eq!(folder.read("report.html"), page, "the same run gives the same page");
+}
+
+#[test]
+fn what_the_host_answers_is_what_was_measured() {
+    let folder = Folder::new();
+    let run = folder.iris("run", &["--seed", "3"]);
+    succeed(&["report", &run, "-o", &folder.name("report.html")]);
+    let page = folder.read("report.html");
+    let result: serde_json::Value = serde_json::from_str(&folder.read("run/result.json")).unwrap();
+    let share = format!("{:.2} %", 100.0 * result["final"]["test_error"].as_f64().unwrap());
+    assert!(page.contains(&format!("samples are answered wrongly, {share}.")), "{share}");
+    well_formed(&page);
+}
+
+#[test]
+fn other_rules_scopes_and_unfinished_runs_have_pages_too() {
+    let folder = Folder::new();
+    let cases: [&[&str]; 5] = [
+        &["--rule", "constant"],
+        &["--scope", "weight", "--basis", "coactivation", "--theta", "0.01", "--clock", "steps:2"],
+        &["--theta-quantile", "0.5", "--latch", "gated"],
+        &["--basis", "delta", "--theta", "0.01", "--schedule", "cosine"],
+        &["--rule", "hebb", "--alpha0", "0.0001"],
+    ];
+    let mut runs = vec![];
+    for (i, more) in cases.iter().enumerate() {
+        let run = folder.images(&format!("run{i}"), more);
+        succeed(&["report", &run, "-o", &folder.name("page.html"), "--force"]);
+        well_formed(&folder.read("page.html"));
+        needs_no_network(&folder.read("page.html"));
+        runs.push(run);
+    }
+    std::fs::remove_file(folder.name("run0/result.json")).unwrap();
+    let metrics = folder.read("run0/metrics.jsonl");
+    let torn = metrics.find('\n').unwrap() + 20;
+    folder.write("run0/metrics.jsonl", &metrics[..torn]);
+    std::fs::remove_file(folder.name("images.csv")).unwrap();
+    succeed(&["report", &runs[0], "-o", &folder.name("page.html"), "--force"]);
+    let page = folder.read("page.html");
+    for text in ["has not come to its end", "the data set cannot be used", "<b>1 of 3</b>"] {
+        assert!(page.contains(text), "{text}");
+    }
+    let all: Vec<&str> = runs.iter().map(String::as_str).collect();
+    let out = folder.name("all.html");
+    succeed(&[&["report", "-o", &out], &all[..]].concat());
+    let page = folder.read("all.html");
+    well_formed(&page);
+    has_sections(&page, &["outcome", "curves", "alpha", "settings"]);
+    assert!(
+        page.contains("5 runs") && page.contains("run3") && page.contains("run0: This run has not come to its end")
+    );
+    assert!(!page.contains(">Test error<"), "one reading of each run is no curve");
+    let row = page.split("<tr>").find(|row| row.starts_with("<th>run4</th>"));
+    let row = row.and_then(|row| row.split("</tr>").next()).expect("a row of outcomes");
+    assert_eq!(row.matches(" %").count(), 0, "without targets there are no errors: {row}");
+}
+
+#[test]
+fn a_run_that_diverged_says_so() {
+    let folder = Folder::new();
+    folder.images("whole", &[]);
+    let data = format!("csv:{}", folder.name("images.csv"));
+    for (name, alpha0) in [("late", "0.01"), ("at once", "1e30")] {
+        let out = folder.name(name);
+        let base = ["train", "--data", &data, "--device", "cpu", "--quiet", "--rule", "hebb", "--hidden", "4"];
+        fail(&[&base[..], &["--epochs", "200", "--alpha0", alpha0, "--out", &out]].concat(), 5);
+    }
+    let page = folder.name("page.html");
+    succeed(&["report", &folder.name("late"), "-o", &page]);
+    let late = folder.read("page.html");
+    well_formed(&late);
+    needs_no_network(&late);
+    assert!(late.contains("has not come to its end. It stopped: epoch"), "{late}");
+    assert!(late.contains("is no longer finite") && late.contains(" of 200</b>"), "{late}");
+    let error = fail(&["report", &folder.name("at once"), "-o", &page, "--force"], 3);
+    assert!(error.contains("has no epoch; the run stopped: epoch 1, step "), "{error}");
+}
+
+#[test]
+fn names_are_escaped() {
+    let folder = Folder::new();
+    let run = folder.iris("<b>a & \"b\"<script>alert(1)</script>".replace('/', "∕").as_str(), &[]);
+    let out = folder.name("report.html");
+    succeed(&["report", &run, "-o", &out]);
+    let page = folder.read("report.html");
+    well_formed(&page);
+    needs_no_network(&page);
+    assert!(page.contains("&lt;b&gt;a &amp; &quot;b&quot;&lt;script&gt;"), "{}", &page[..600.min(page.len())]);
+    assert_eq!(escape("'<&>'"), "&#39;&lt;&amp;&gt;&#39;");
+}
+
+#[test]
+fn a_sweep_shows_every_arm() {
+    let folder = Folder::new();
+    let spec = "seeds = 3\n[base]\npreset = \"author-2026\"\nepochs = 5\ndevice = \"cpu\"\n[[arm]]\nname = \"<constant>\"\nrule = \"constant\"\n[[arm]]\nname = \"psi\"\n";
+    std::fs::write(folder.name("spec.toml"), spec).unwrap();
+    let (plan, merged) = (folder.name("plan.jsonl"), folder.name("all.jsonl"));
+    succeed(&["sweep", "plan", &folder.name("spec.toml"), "-o", &plan]);
+    succeed(&["sweep", "run", &plan, "--keep-epochs"]);
+    succeed(&["sweep", "merge", &plan, "-o", &merged]);
+    for (source, has_curves) in [(folder.name("plan"), true), (merged, false)] {
+        let out = folder.name("page.html");
+        succeed(&["report", &source, "-o", &out, "--force"]);
+        let page = folder.read("page.html");
+        well_formed(&page);
+        needs_no_network(&page);
+        has_sections(&page, &["outcome", "curves", "table", "settings"]);
+        assert!(page.contains("&lt;constant&gt;") && page.contains("2 arms × 3 seeds"), "{page}");
+        assert_eq!(page.contains("No epochs were kept"), !has_curves);
+    }
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.name("empty")).unwrap();
+    let out = folder.name("report.html");
+    let error = fail(&["report", &folder.name("empty"), "-o", &out], 3);
+    assert!(error.contains("holds no run"), "{error}");
+    assert!(fail(&["report", &folder.name("nowhere"), "-o", &out], 3).contains("no such file"));
+    assert!(!Path::new(&out).exists());
+}
+
+/// A browser, where one is installed.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file())
+}
+
+#[test]
+fn a_browser_reads_the_page_as_it_was_written() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no chromium in PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let run = folder.images("run", &[]);
+    let out = folder.name("report.html");
+    succeed(&["report", &run, "-o", &out]);
+    let profile = format!("--user-data-dir={}", folder.name("profile"));
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", &profile, "--dump-dom", &format!("file://{out}")])
+        .output()
+        .unwrap();
+    let (dom, page) = (String::from_utf8(output.stdout).unwrap(), folder.read("report.html"));
+    assert!(dom.contains("<section id=\"environment\">"), "{}", String::from_utf8_lossy(&output.stderr));
+    for tag in ["<svg", "<path", "<rect", "<img", "<tr>", "<section", "</h2>"] {
+        assert_eq!(dom.matches(tag).count(), page.matches(tag).count(), "{tag}");
+    }
+}
+
+#[test]
+fn no_page_is_wider_than_a_narrow_window() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no chromium in PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let one = folder.images("a rather long name of a run that says what it tries", &[]);
+    let two = folder.images("weights", &["--scope", "weight"]);
+    for runs in [&[&one[..]][..], &[&one[..], &two[..]]] {
+        let out = folder.name("report.html");
+        succeed(&[&["report", "--force", "-o", &out], runs].concat());
+        // The page has no script; this one is the test's own.
+        let measure =
+            "<script>document.title = document.documentElement.scrollWidth - window.innerWidth</script></body>";
+        let measured = folder.write("measured.html", &folder.read("report.html").replace("</body>", measure));
+        let profile = format!("--user-data-dir={}", folder.name("profile"));
+        let output = Command::new(&browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=420,900"])
+            .args(["--dump-dom", &profile, &format!("file://{measured}")])
+            .output()
+            .unwrap();
+        let dom = String::from_utf8(output.stdout).unwrap();
+        let title = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+        assert_eq!(title, Some("0"), "pixels beyond the window; {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn psi_passes_through_the_points_of_its_definition() {
+    use Decay::{Cosine, Hyperbolic, Linear, Log, Step};
+    let e = std::f64::consts::E;
+    let curves = Curves {
+        ticks: 10,
+        decays: vec![Linear, Log, Hyperbolic, Cosine, Step],
+        powers: vec![0.4],
+        bases: vec![e, 10.0],
+    };
+    let points = curves.points();
+    let names: Vec<&str> = points.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["linear", "log, b = e", "log, b = 10", "hyperbolic, p = 0.4", "cosine", "step"]);
+    let log = |base: f64| 1.0 - 0.5 * (1.0 + (base * base - 1.0) * 0.5).ln() / base.ln();
+    let halfway = [0.5, log(e), log(10.0), 6f64.powf(-0.4), 0.5, 0.0];
+    for ((name, points), half) in points.iter().zip(halfway) {
+        assert_eq!(points.len(), 11);
+        assert_eq!((points[0], points[5].0), ((0.0, 1.0), 0.5), "{name}");
+        assert!((points[5].1 - half).abs() < 1e-6, "{name}: {} {half}", points[5].1);
+        let end = if name.starts_with("hyperbolic") { 11f64.powf(-0.4) } else { 0.0 };
+        assert!((points[10].1 - end).abs() < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn plots_are_drawings_of_their_own() {
+    let folder = Folder::new();
+    for (what, more, texts) in [
+        ("psi", &["--decay", "linear,log", "--decay-ticks", "20"][..], ["linear", "log, b = 10"]),
+        ("bcm", &["--theta", "0.5,1"], [" = 0.5", " = 1"]),
+    ] {
+        let file = folder.name(what);
+        succeed(&[&["plot", what, "-o", &file], more].concat());
+        let drawing = folder.read(what);
+        well_formed(&drawing);
+        assert!(drawing.starts_with("<svg xmlns=") && texts.iter().all(|text| drawing.contains(text)), "{drawing}");
+        assert!(fail(&["plot", what, "-o", &file], 3).contains("--force"));
+        assert!(homeostat(&["plot", what]).stdout.starts_with(b"<svg "));
+    }
+    fail(&["plot", "psi", "--decay-base", "1"], 2);
+    fail(&["plot", "bcm", "--theta=-1"], 2);
+}
+
+/// A trace may be odd: no layer is empty, no trigger comes after the last tick, and a number of ticks takes no memory.
+#[test]
+fn odd_traces_leave_a_note_or_cost_nothing() {
+    let folder = Folder::new();
+    let run = folder.iris("run", &[]);
+    let page = folder.name("page.html");
+    for (ticks, onsets, refused) in
+        [("6", vec![], true), ("6", vec![1, 7], true), ("4294967295", vec![0_u32, 6], false)]
+    {
+        let bytes: Vec<u8> = onsets.iter().flat_map(|onset| onset.to_le_bytes()).collect();
+        let tensor = TensorView::new(Dtype::U32, vec![onsets.len()], &bytes).unwrap();
+        let metadata = HashMap::from([("ticks".to_owned(), ticks.to_owned())]);
+        let trace = safetensors::serialize([("layers.0.onset", tensor)], Some(metadata)).unwrap();
+        std::fs::write(folder.name("run/trace.safetensors"), trace).unwrap();
+        succeed(&["report", &run, "-o", &page, "--force"]);
+        assert_eq!(folder.read("page.html").contains("The trace cannot be read"), refused, "{ticks} {onsets:?}");
+    }
+}

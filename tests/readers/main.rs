@@ -1,0 +1,7 @@
+//! Everything that reads files or a network: data sets, models, checkpoints and traces, sound, damaged and hostile.
+
+mod checkpoint;
+mod damage;
+mod data;
+mod fetch;
+mod model;
