@@ -1,10 +1,10 @@
-//! Where a layer first had a value that is not finite. Twin of what `shaders/canary.wgsl` records.
+//! Records the first step in which a layer had a value that is not finite. Twin of `shaders/canary.wgsl`.
 
 use super::vectorised::vectorised;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The record of one layer: the largest of `!number` over the steps that saw such a value, 0 = never. A maximum has no
-/// order, so any thread may add to it.
+/// The record of one layer: the largest `!number` over the steps that saw such a value; 0 means never. The largest
+/// `!number` belongs to the earliest step. A maximum does not depend on order, so any thread may update the record.
 #[derive(Debug, Default)]
 pub struct Canary {
     net: AtomicU32,
@@ -12,7 +12,8 @@ pub struct Canary {
 }
 
 vectorised! {
-    /// Whether any value is not finite: its exponent has all bits, so that one more carries into the sign.
+    /// Whether any value is not finite. Such a value has all exponent bits set, so adding 1 to the exponent carries
+    /// into the sign bit.
     pub fn search(values: &[f32], found: &mut bool) {
         let carries = |v: &f32| (v.to_bits() & 0x7f80_0000) + 0x0080_0000;
         *found = values.iter().fold(0, |seen, v| seen | carries(v)) >> 31 == 1;
@@ -20,7 +21,7 @@ vectorised! {
 }
 
 impl Canary {
-    /// Looks through values that go into net, after `number` steps.
+    /// Checks values that net is computed from; `number` steps were trained before this one.
     pub fn watch_net(&self, values: &[f32], number: u32) {
         let mut found = false;
         search(values, &mut found);
@@ -29,12 +30,12 @@ impl Canary {
         }
     }
 
-    /// Takes note of a δ, or a loss, that is not finite, in the step after `number` others.
+    /// Records that δ or a loss is not finite; `number` steps were trained before this one.
     pub fn note_delta(&self, number: u32) {
         self.delta.fetch_max(!number, Ordering::Relaxed);
     }
 
-    /// What has been recorded for net and δ.
+    /// The records for net and δ.
     pub fn words(&self) -> [u32; 2] {
         [&self.net, &self.delta].map(|word| word.load(Ordering::Relaxed))
     }

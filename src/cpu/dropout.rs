@@ -1,4 +1,5 @@
-//! Dropout: which neurons a sample leaves out. Twin of `shaders/dropout.wgsl`, which says what it is: the same neurons.
+//! Dropout: the factors that drop and scale a sample's neurons. Twin of `shaders/dropout.wgsl`, which defines dropout;
+//! both drop the same neurons.
 
 use super::vectorised::vectorised;
 use crate::rng::Stream;
@@ -7,7 +8,7 @@ use crate::rule::member::Member;
 /// Philox blocks that are computed side by side.
 const LANES: usize = 16;
 
-/// The draws for one layer in one step; layer 0 is the input.
+/// The draws for one layer in one step.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     seed: [u32; 2],
@@ -17,14 +18,14 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// For layer `layer` (0 = the inputs) in step `number` of the run.
+    /// The draws for layer `layer` (0 = the inputs) in step `number` of the run.
     pub fn new(settings: &Member, number: u32, layer: usize) -> Self {
         let share = if layer == 0 { settings.dropout_input } else { settings.dropout };
         Self { seed: settings.seed, number, layer: layer as u32, share }
     }
 
-    /// What the neurons from `first` on (a multiple of 4) of the sample at `place` of the batch are multiplied by: 0 or
-    /// 1/(1 − share).
+    /// Writes the factors of the sample at `place` of the batch, for the neurons from `first` on (a multiple of 4). A
+    /// factor is 0 or 1/(1 − share).
     pub fn factors(&self, place: usize, first: usize, factors: &mut [f32]) {
         debug_assert!(first.is_multiple_of(4), "four neurons share a block of random numbers");
         let threshold = (self.share.min(0.999_999_94) * 4_294_967_296.0) as u32;
@@ -34,7 +35,7 @@ impl Dropout {
 }
 
 impl Dropout {
-    /// Drops and scales all `values` of the layer of the sample at `place` of the batch.
+    /// Drops and scales all `values` of a layer, for the sample at `place` of the batch.
     pub fn apply(&self, place: usize, values: &mut [f32]) {
         let mut factors = [0.0; 4 * LANES];
         for (i, values) in values.chunks_mut(factors.len()).enumerate() {
@@ -46,7 +47,8 @@ impl Dropout {
 }
 
 vectorised! {
-    /// 0 where the random word lies below `threshold`, else the scale. `rng::philox4x32`, many blocks at a time.
+    /// Writes 0 where the random word lies below `threshold`, else 1/(1 − share). Computes `rng::philox4x32` on many
+    /// blocks at a time.
     pub fn fill(factors: &mut [f32], counter: [u32; 4], seed: [u32; 2], threshold: u32, share: f32) {
         let scale = 1.0 / (1.0 - share);
         for (group, factors) in factors.chunks_mut(4 * LANES).enumerate() {
@@ -76,7 +78,7 @@ vectorised! {
     }
 }
 
-/// Multiplies by factors; what is dropped becomes 0 whatever it was.
+/// Multiplies `values` by `factors`. A dropped value becomes 0 even if it was NaN or infinite.
 pub fn apply(values: &mut [f32], factors: &[f32]) {
     values.iter_mut().zip(factors).for_each(|(v, &factor)| *v = if factor == 0.0 { 0.0 } else { *v * factor });
 }
@@ -104,7 +106,7 @@ mod tests {
             assert_eq!(factor, expected, "{unit}");
             dropped += u32::from(factor == 0.0);
         }
-        // 203 draws at p = 0.3: sd 6.5.
+        // 203 draws at p = 0.3 have a standard deviation of 6.5.
         assert!(dropped.abs_diff(61) < 33, "{dropped}");
     }
 }

@@ -1,10 +1,11 @@
-//! Element-wise passes over records: f and f′, fused with what surrounds them, and an exponential that vectorises.
+//! Element-wise passes over records: f and f′, each fused with its neighbouring operations, and an exponential that
+//! vectorises.
 
 use super::vectorised::vectorised;
 use crate::config::Activation;
 
-/// e^x for |x| ≤ 87, within 2 units of the last place: x = n ln 2 + r, a polynomial for e^r on |r| ≤ ½ ln 2 (its Taylor
-/// terms up to r⁷), and n put into the exponent. Free of branches, so loops over it vectorise.
+/// e^x for |x| ≤ 87, within 2 units in the last place. x = n ln 2 + r with |r| ≤ ½ ln 2; e^r is its Taylor polynomial
+/// up to r⁷, and n goes into the exponent. The function has no branches, so loops over it vectorise.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
@@ -27,7 +28,7 @@ pub fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// tanh x = 1 − 2/(e^2x + 1), and its series near 0, where that form cancels.
+/// tanh x = 1 − 2/(e^2x + 1). Near 0 this form cancels, so the Taylor series is used there.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
     let far = 1.0 - 2.0 / (exp(2.0 * x.clamp(-15.0, 15.0)) + 1.0);
@@ -40,8 +41,8 @@ const A: f32 = 1.7159;
 const B: f32 = 2.0 / 3.0;
 
 vectorised! {
-    /// Takes a panel of products `[samples, columns]`: subtracts the bias, leaves net if there is a place for it, and
-    /// y = f(net), net itself without an f.
+    /// Subtracts the bias from a panel of products `[samples, columns]` and writes y = f(net) into the records. Without
+    /// `f`, y is net. Also writes net if the record has a place for net.
     pub fn activate(
         records: &mut [f32],
         stride: usize,
@@ -65,7 +66,7 @@ vectorised! {
                 Some(Activation::Logistic) => y.for_each(|y| *y = logistic(*y)),
                 Some(Activation::Tanh) => y.for_each(|y| *y = tanh(*y)),
                 Some(Activation::ScaledTanh) => y.for_each(|y| *y = A * tanh(B * *y)),
-                // Not `max`, which would turn NaN into 0 and hide a divergence.
+                // `max` would turn NaN into 0 and hide a divergence.
                 Some(Activation::Relu) => y.for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
                 None => {}
             }
@@ -74,7 +75,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// Takes a panel of products `[columns, samples]` as δ = product ⊙ f′, f′ as a function of y. δ lies behind y.
+    /// Writes δ = product ⊙ f′ from a panel of products `[columns, samples]`; f′ is computed from y. In a record δ lies
+    /// behind y.
     pub fn transposed_slope(
         records: &mut [f32],
         stride: usize,
@@ -106,7 +108,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// step = δ · rate, the rate per column. The steps lie behind δ.
+    /// Writes step = δ · rate, with one rate per column. In a record the steps lie behind δ.
     pub fn step(records: &mut [f32], stride: usize, places: (usize, usize), rate: &[f32]) {
         let (delta, step) = places;
         for record in records.chunks_exact_mut(stride) {
@@ -120,7 +122,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `to` = `from`², which lies before it.
+    /// Writes the squares of the columns at `from` to `to`. In a record `from` lies before `to`.
     pub fn square(records: &mut [f32], stride: usize, from: usize, to: usize, columns: usize) {
         for record in records.chunks_exact_mut(stride) {
             let (before, squares) = record.split_at_mut(to);

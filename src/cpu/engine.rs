@@ -1,4 +1,4 @@
-//! The engine itself: a population of networks on the processor, its steps, ticks and reports.
+//! [`CpuEngine`]: trains a population on the CPU, advances its clock and reports its scores.
 
 use super::memory;
 use super::network::Network;
@@ -16,10 +16,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Arithmetic from which spreading one step over the threads saves more than waking them costs.
+/// Floating-point operations of a step above which spreading the step over the threads saves more time than waking the
+/// threads costs.
 const FORK_FLOPS: f64 = 4e6;
 
-/// Trains a population on the processor.
+/// Trains a population on the CPU.
 #[derive(Debug)]
 pub struct CpuEngine {
     population: Arc<Population>,
@@ -33,10 +34,10 @@ pub struct CpuEngine {
 }
 
 impl CpuEngine {
-    /// Takes the population and its `initial` state.
+    /// Builds the networks of `population` and sets their `initial` state, one entry per member.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// The errors of [`Self::check`].
     pub fn new(population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         Self::check(&population)?;
         let mut engine = Self {
@@ -53,10 +54,11 @@ impl CpuEngine {
         Ok(engine)
     }
 
-    /// Refuses what it cannot train, before anything is allocated.
+    /// Refuses a population that this engine cannot train, before anything is allocated.
     ///
     /// # Errors
-    /// If asked for half precision, which it does not have, or for more memory than this machine has.
+    /// [`Error::Device`] for half precision, which this engine does not have, and for a run that needs more memory than
+    /// this machine has.
     pub fn check(population: &Population) -> Result<()> {
         if population.shared().precision == Precision::F16 {
             return Err(Error::Device(
@@ -68,20 +70,21 @@ impl CpuEngine {
         memory::check(population)
     }
 
-    /// Bytes of the arrays that it keeps.
+    /// Bytes of the arrays that the engine keeps.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
         self.networks.iter().map(Network::bytes).sum()
     }
 
-    /// Bytes that [`Self::allocated_bytes`] will be for `population`.
+    /// Bytes that [`Self::allocated_bytes`] will return for `population`.
     #[must_use]
     pub fn planned_bytes(population: &Population) -> u64 {
         crate::memory::total(&memory::kept(population))
     }
 
-    /// Runs `work` on every network, telling it whether to use all threads for itself: over the members if they keep the
-    /// threads busy or a member has too little work of `samples` samples at a time, else one after another.
+    /// Runs `work(network, member, fork)` on every network; `fork` lets one network use all threads. Members run in
+    /// parallel if there are at least as many as threads, or if `samples` samples of one member are too little work to
+    /// fork. Otherwise members run one after another.
     fn each<T: Send>(&mut self, samples: usize, work: impl Fn(&mut Network, usize, bool) -> T + Sync) -> Vec<T> {
         let threads = rayon::current_num_threads();
         let fork = threads > 1 && self.population.topology.flops_per_sample() * samples as f64 >= FORK_FLOPS;
@@ -90,12 +93,12 @@ impl CpuEngine {
             return self.networks.par_iter_mut().enumerate().map(|(m, network)| work(network, m, false)).collect();
         }
         let mut all = || self.networks.iter_mut().enumerate().map(|(m, network)| work(network, m, fork)).collect();
-        // Inside the pool a fork costs little; from outside, every one would wake a thread and wait for it.
+        // Inside the pool a fork costs little. From outside, every fork would wake a thread and wait for that thread.
         if fork { rayon::scope(|_| all()) } else { all() }
     }
 }
 
-/// The processor's name where the system tells it, and what the products use of it.
+/// The processor's name where the system gives one, and the instruction set and threads that the products use.
 #[must_use]
 pub fn device() -> DeviceInfo {
     let name = std::fs::read_to_string("/proc/cpuinfo")

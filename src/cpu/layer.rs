@@ -1,5 +1,7 @@
-//! One layer on the CPU: its state, how its weights are updated, and the update itself. The update works on strips
-//! of W that stay in cache while their gradient is computed and applied; a strip belongs to one thread.
+//! One layer on the CPU: its state, how its weights are updated, and the update itself.
+//!
+//! The update works on strips of W. A strip stays in cache while its gradient is computed and applied, and one thread
+//! owns the strip.
 
 use super::canary::{Canary, search};
 use super::layout::{Place, SPAN, STRIP, ranges};
@@ -16,67 +18,66 @@ use crate::rule::{memory_per_weight, with_own_memory};
 use crate::train::state::LayerState;
 use std::ops::Range;
 
-/// How a span of columns of W is updated, as its αs decide.
+/// How a span of columns of W is updated. The αs of the span decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Every weight is frozen.
     Skip,
-    /// α belongs to the column and is folded into δ: the product is added straight to W, and no gradient exists.
+    /// α belongs to the column and is folded into δ. The product is added straight to W, and no gradient is stored.
     Direct,
-    /// Through the gradient of a strip: a rule with memory, a penalty, an α per weight, or columns of which some are frozen,
-    /// which must not even meet a NaN.
+    /// The gradient of a strip is computed first, then applied. Needed for a rule with memory, a penalty, an α per
+    /// weight, or a span with some frozen columns, because not even a NaN may reach a frozen weight.
     Gradient,
 }
 
-/// One layer.
 #[derive(Debug)]
 pub struct Layer {
     place: Place,
-    /// The observed sums in it are those of [`Self::new`]; the current ones lie beside it.
+    /// The state. Its observed sums are the ones given to [`Self::new`]; `sums` and `carries` hold the current ones.
     pub state: LayerState,
-    /// Sums of the observed variable and their carries, per slot.
+    /// Sums of the observed variable and their Kahan carries, per slot.
     sums: Vec<f32>,
     carries: Vec<f32>,
-    /// One per span.
+    /// How each span is updated.
     ways: Vec<Way>,
-    /// What δ is multiplied by to become the step, per column: 1/B, times α in spans that are updated directly.
+    /// The factor that turns δ into the step, per column: 1/B, times α in spans that are updated directly.
     pub step_rate: Vec<f32>,
-    /// What ψ is multiplied by at ticks: a schedule's factor.
+    /// The factor that ψ is multiplied by at ticks, from the schedule.
     pub scale: f32,
-    /// Room for the norms of the columns, where they are limited.
+    /// Scratch for the norms of the columns; empty without a limit on norms.
     norms: Vec<f32>,
-    /// Which columns no longer move.
+    /// Whether each column is frozen.
     frozen: Vec<bool>,
-    /// Where it first was not finite.
+    /// The first step in which this layer had a value that is not finite.
     pub canary: Canary,
 }
 
-/// What the update of every layer of a network reads.
+/// The inputs that the updates of all layers of a network share.
 #[derive(Clone, Copy)]
 pub struct Step<'a> {
     pub config: &'a Config,
     pub settings: &'a Member,
-    /// The batch's records, and the floats of one.
+    /// The records of the batch, and the floats of one record.
     pub records: &'a [f32],
     pub stride: usize,
-    /// Number of this step, from 1.
+    /// Number of this step, counted from 1.
     pub t: u32,
-    /// Whether the observed sums start anew.
+    /// Whether the observed sums restart from 0 in this step.
     pub anew: bool,
     pub fork: bool,
 }
 
-/// Some rows of W, one strip after recursion, and what belongs to them.
+/// Consecutive rows of W and the arrays that belong to them. The recursion ends with the rows of one strip.
 struct Strips<'a> {
     rows: Range<usize>,
     weights: &'a mut [f32],
-    /// What the rule remembers, row by row of W plane after plane; empty where it has no memory.
+    /// The rule's memory, plane after plane within each row of W; empty for a rule without memory.
     memory: &'a mut [f32],
-    /// Empty unless the observed variable belongs to the weight.
+    /// Observed sums per weight; empty unless the basis observes every weight.
     sums: &'a mut [f32],
 }
 
-/// `values`, unless there are none, in two.
+/// Splits `values` at `at`; empty `values` give two empty parts.
 fn split(values: &mut [f32], at: usize) -> (&mut [f32], &mut [f32]) {
     values.split_at_mut(at.min(values.len()))
 }
@@ -99,36 +100,36 @@ impl Layer {
         layer
     }
 
-    /// Bytes of its arrays.
+    /// Bytes of the arrays of this layer.
     pub fn bytes(&self) -> u64 {
         let Self { sums, carries, ways, step_rate, norms, frozen, .. } = self;
         let floats = [sums, carries, step_rate, norms].map(|values| size_of_val(&**values)).iter().sum::<usize>();
         self.state.bytes() + (floats + size_of_val(&**ways) + size_of_val(&**frozen)) as u64
     }
 
-    /// Bytes of what it keeps per neuron beside [`Self::state`], [`Self::sums`] and [`Self::carries`].
+    /// Bytes of the arrays per neuron, without [`Self::state`], [`Self::sums`] and [`Self::carries`].
     pub fn column_bytes(config: &Config, n_out: usize) -> usize {
         let floats = if config.max_norm.is_some() { 2 } else { 1 };
         n_out * (4 * floats + size_of::<bool>()) + n_out.div_ceil(SPAN) * size_of::<Way>()
     }
 
-    /// The state, observed sums included.
+    /// The state with the current observed sums.
     pub fn state(&self) -> LayerState {
         let observed = self.sums.iter().zip(&self.carries).map(|(&sum, &carry)| [sum, carry]).collect();
         LayerState { observed, ..self.state.clone() }
     }
 
-    /// Means of the observed variable over the last tick, per slot; 0 where there was nothing to observe.
+    /// Means of the observed variable over the `samples` since the last tick, per slot; 0 where nothing could be
+    /// observed.
     pub fn means(&self, samples: u64) -> Vec<f32> {
         self.sums.iter().map(|sum| sum / samples as f32).collect()
     }
 
-    /// Sets θ of every slot.
     pub fn set_theta(&mut self, theta: f32) {
         self.state.slots.iter_mut().for_each(|slot: &mut Slot| slot.theta = theta);
     }
 
-    /// Clock tick `t`, after `samples` samples.
+    /// Advances every slot by clock tick `t`, which ends after `samples` samples, then recomputes ψ.
     pub fn tick(&mut self, config: &Config, settings: &Member, t: u32, samples: u64) {
         for (sum, _) in self.sums.iter_mut().zip(&self.state.psi).filter(|(_, psi)| !settings.sees(**psi)) {
             *sum = 0.0;
@@ -145,12 +146,12 @@ impl Layer {
         self.choose_ways(config);
     }
 
-    /// Whether no weight can change.
+    /// Whether every weight of the layer is frozen.
     pub fn is_frozen(&self) -> bool {
         self.ways.iter().all(|&way| way == Way::Skip)
     }
 
-    /// α of a column whose weights share one, ψ where only that is shared; `None` where neither is.
+    /// α of a column whose weights share one α. ψ if the weights share only ψ; `None` if they share neither.
     fn shared_rate(&self, column: usize) -> Option<f32> {
         let LayerState { alpha0, psi, .. } = &self.state;
         let n_out = self.place.n_out;
@@ -165,7 +166,7 @@ impl Layer {
             Some(rate) => rate == 0.0,
             None => self.state.psi.iter().skip(column).step_by(n_out).all(|&psi| psi == 0.0),
         };
-        // Coasting weights move on without α.
+        // With `coast` the velocities move weights even where α is 0, so no column is frozen.
         self.frozen = (0..n_out).map(|column| !config.coast && is_frozen(column)).collect();
         let way = |columns: Range<usize>| {
             let all = columns.len();
@@ -181,7 +182,7 @@ impl Layer {
         self.ways = ranges(n_out, SPAN).map(way).collect();
     }
 
-    /// Prepares for batches of `rows` samples with the αs as they are.
+    /// Sets the step rates for batches of `rows` samples and the current αs.
     pub fn set_rows(&mut self, rows: usize) {
         let mean = 1.0 / rows as f32;
         for (columns, &way) in ranges(self.place.n_out, SPAN).zip(&self.ways) {
@@ -192,7 +193,7 @@ impl Layer {
         }
     }
 
-    /// Observes the batch and changes the weights.
+    /// Updates the weights from the batch and adds the batch to the observed sums.
     pub fn learn(&mut self, step: Step<'_>) {
         let Self { place, state, sums, carries, ways, norms, frozen, canary, .. } = self;
         let LayerState { weights, memory, alpha0, psi, .. } = state;
@@ -223,7 +224,7 @@ impl Layer {
     }
 }
 
-/// [`Layer::learn`] without what it changes.
+/// The read-only inputs of [`Layer::learn`].
 #[derive(Clone, Copy)]
 struct Update<'a> {
     step: Step<'a>,
@@ -236,12 +237,11 @@ struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// Samples of the batch.
     fn samples(&self) -> usize {
         self.step.records.len() / self.step.stride
     }
 
-    /// `[samples, columns]` of the records, from column `first` on.
+    /// The matrix `[samples, columns]` in the records, from column `first` on.
     fn view(&self, first: usize, columns: usize) -> View<'a> {
         View::new(&self.step.records[first..], self.samples(), columns, self.step.stride)
     }
@@ -256,12 +256,13 @@ impl<'a> Update<'a> {
         Rates { alpha0: part(self.alpha0), psi: part(self.psi), columns: columns.len() }
     }
 
-    /// The part of the rule's memory that belongs to columns from `first` on.
+    /// The rule's memory from column `first` on.
     fn memory<'m>(&self, memory: &'m mut [f32], first: usize) -> &'m mut [f32] {
         if memory.is_empty() { memory } else { &mut memory[first..] }
     }
 
-    /// Steps these rows and columns of W along `gradient`, that of the mean loss without any penalty; biases have none.
+    /// Steps these rows and columns of W along `gradient`, the gradient of the mean loss. The penalty is added here;
+    /// the bias row has no penalty.
     fn follow(
         &self,
         target: &mut [f32],
@@ -294,7 +295,7 @@ impl<'a> Update<'a> {
         Motion { m, mu: settings.momentum, form, decay }
     }
 
-    /// Mean over the batch of the square of each of these inputs.
+    /// Mean over the batch of each input's square, for the inputs in `rows`.
     fn input_squares(&self, rows: &Range<usize>, squares: &mut [f32; STRIP]) {
         let squares = &mut squares[..rows.len()];
         squares.fill(0.0);
@@ -303,10 +304,10 @@ impl<'a> Update<'a> {
         squares.iter_mut().for_each(|square| *square /= samples);
     }
 
-    /// Halves the rows down to single strips, which then may run in parallel.
+    /// Halves the rows down to single strips. With `fork` the halves run in parallel.
     fn strips(&self, strips: Strips<'_>) {
         let Strips { rows, weights, memory, sums } = strips;
-        // A single sample's gradient needs no scratch, so nothing has to fit anywhere.
+        // The gradient of a single sample is never stored, so all rows can be updated at once.
         let whole = self.samples() == 1 && !self.step.fork && !self.step.config.rule.has_own_memory();
         if rows.len() <= STRIP || whole {
             return with_scratch(|scratch| self.strip(Strips { rows, weights, memory, sums }, scratch));
@@ -327,7 +328,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Gradient and weights of one strip.
+    /// Computes the gradient of one strip and updates the strip's weights.
     fn strip(&self, strip: Strips<'_>, scratch: &mut [f32]) {
         let Strips { rows, weights, memory, sums } = strip;
         let Place { n_out, input, step, squares, .. } = *self.place;
@@ -367,7 +368,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// The bias row, whose input is −1 in every sample.
+    /// Updates the bias row, whose input is −1 in every sample.
     fn bias(&self, bias: &mut [f32], memory: &mut [f32]) {
         let mut gradient = [0.0; SPAN];
         let row = self.place.n_in..self.place.n_in + 1;
@@ -388,7 +389,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Looks at the sums of δ in these columns. What is frozen may see anything: δ is not computed for all of it.
+    /// Records a sum of δ that is not finite. Frozen columns are exempt, because δ is not computed for all of them.
     fn watch(&self, sums: &[f32], columns: &Range<usize>) {
         let mut found = false;
         search(sums, &mut found);
@@ -398,7 +399,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// The observed sums of the layer's neurons, or with co-activation of its bias row.
+    /// Adds the batch to the observed sums of the layer's neurons; with co-activation, to those of the bias row.
     fn observe(&self, sums: &mut [f32], carries: &mut [f32]) {
         let Place { y, net, delta, squares, .. } = *self.place;
         let (source, squared) = match self.step.config.observed() {

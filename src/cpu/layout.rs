@@ -1,28 +1,29 @@
-//! How the work of a step is cut and where its intermediate values lie. Everything here follows from shapes alone, never
-//! from the number of threads, so that no bit of a result depends on who computed it.
+//! How a step is cut into units of work, and where its intermediate values lie. Both follow from shapes alone, never
+//! from the number of threads, so no bit of a result depends on which thread computed it.
 //!
-//! A step keeps one *record* per sample: x, then y of every layer, then whatever else the rule needs, then δ. A matrix
-//! "y of layer l" is a column range of all records. A block of samples is a piece of contiguous memory, which one thread
-//! can own through all layers.
+//! A step keeps one *record* per sample: x, then y of every layer, then the extra values that the rule needs, then δ.
+//! The matrix "y of layer l" is a column range of all records. A block of samples is contiguous memory, so one thread
+//! can own the block through all layers.
 
 use crate::config::{Basis, Config};
 use std::ops::Range;
 
-/// Samples of a block at most. Few enough that every core has some at B = 128; the products lose nothing by it.
+/// Most samples in a block: few enough that every core gets a block at B = 128. The products are no slower for that.
 const BLOCK: usize = 32;
-/// Columns of a panel, the piece of a layer's output that is computed at once.
+/// Columns of a panel, the piece of a layer's output that one product computes.
 pub const PANEL: usize = 256;
-/// Rows of W in a strip, the piece of W that is updated at once.
+/// Rows of a strip, the piece of W that is updated at once.
 pub const STRIP: usize = 24;
-/// Columns of a strip whose gradient is computed and applied at once; it stays in the second cache meanwhile.
+/// Columns of a span, the piece of a strip whose gradient is computed and applied at once. The gradient stays in the
+/// second-level cache meanwhile.
 pub const SPAN: usize = 1024;
-/// Room for a panel of a block, and for the gradient of a strip.
+/// Floats of scratch memory: room for a panel of a block, or for the gradient of a strip.
 pub const ROOM: usize = if BLOCK * PANEL > STRIP * SPAN { BLOCK * PANEL } else { STRIP * SPAN };
 
-/// Floats of a cache line.
+/// Floats in a cache line.
 const LINE: usize = 16;
 
-/// Where one layer's values lie in a record.
+/// Where the values of one layer lie in a record: offsets in floats.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub n_in: usize,
@@ -30,14 +31,14 @@ pub struct Place {
     /// The layer's input: x, or y of the layer below.
     pub input: usize,
     pub y: usize,
-    /// Only where the basis observes it.
+    /// net, where the basis observes net.
     pub net: Option<usize>,
-    /// Input² and y²; only where the basis observes co-activation.
+    /// Input² and y², where the basis observes co-activation.
     pub squares: Option<(usize, usize)>,
-    /// f(net) before dropout and what dropout multiplied it by; only in hidden layers that have it.
+    /// f(net) before dropout, and the dropout factors; only in hidden layers with dropout.
     pub dropout: Option<(usize, usize)>,
     pub delta: usize,
-    /// δ as the update multiplies it: divided by B, times α where α can be folded in.
+    /// δ with the factor of the update: 1/B, times α where α can be folded in.
     pub step: usize,
 }
 
@@ -47,12 +48,12 @@ pub struct Layout {
     pub layers: Vec<Place>,
     /// Floats of a record.
     pub stride: usize,
-    /// Where δ begins; what lies before belongs to the forward pass.
+    /// Offset of the first δ. All values before it belong to the forward pass.
     pub deltas: usize,
 }
 
 impl Layout {
-    /// For a network of these widths.
+    /// The layout for a network of these widths.
     pub fn new(config: &Config, widths: &[usize]) -> Self {
         let mut end = 0;
         let mut place = |width: &usize| {
@@ -86,23 +87,23 @@ impl Layout {
     }
 }
 
-/// Samples per block of a batch of `rows`; the last block may be smaller.
+/// Samples per block of a batch of `rows` samples; the last block may be smaller.
 pub fn block(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(BLOCK).max(1)).max(1)
 }
 
-/// Number of these blocks.
+/// Blocks in a batch of `rows` samples.
 pub fn blocks(rows: usize) -> usize {
     rows.div_ceil(block(rows))
 }
 
-/// Floats of the panels of a layer, where all of a batch of `rows` run in parallel.
+/// Floats of all panels of the widest layer, for a batch of `rows` samples whose panels run in parallel.
 pub fn panel_floats(widths: &[usize], rows: usize) -> usize {
     let widest = widths.iter().map(|width| width.next_multiple_of(PANEL)).max().unwrap_or(0);
     blocks(rows) * block(rows) * widest
 }
 
-/// `columns` in ranges of `width`; the last may be shorter.
+/// Splits `columns` into ranges of `width`; the last range may be shorter.
 pub fn ranges(columns: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
     (0..columns).step_by(width).map(move |first| first..columns.min(first + width))
 }

@@ -1,4 +1,4 @@
-//! Every array of the CPU engine with its shape and bytes, known before any is allocated.
+//! The memory plan of the CPU engine: every array with its shape and bytes, known before any is allocated.
 
 use super::layer::Layer;
 use super::layout::{self, Layout, ROOM};
@@ -7,11 +7,11 @@ use crate::error::Result;
 use crate::memory::{self, Array};
 use crate::train::population::Population;
 
-/// What the engine keeps for `population` as long as it lives.
+/// The arrays that the engine keeps for `population` as long as it lives.
 pub fn kept(population: &Population) -> Vec<Array> {
     let (widths, batch) = (population.topology.widths(), population.batch_size());
     let p = ("P", population.len());
-    // Members may observe different things, and then have records of different lengths.
+    // Members may observe different variables, and then their records differ in length.
     let records = population.configs.iter().map(|config| Layout::new(config, widths).stride).sum();
     let columns = population
         .configs
@@ -34,7 +34,7 @@ pub fn kept(population: &Population) -> Vec<Array> {
     arrays
 }
 
-/// What every thread needs on top at times: scratch memory, and the records of a block that is evaluated.
+/// The arrays that every thread needs for a time: scratch memory, and the records of a block under evaluation.
 fn lent(population: &Population) -> Vec<Array> {
     let threads = ("threads", rayon::current_num_threads());
     let rows = population.train_rows().max(population.validation_rows()).max(population.test_rows());
@@ -45,7 +45,8 @@ fn lent(population: &Population) -> Vec<Array> {
     ]
 }
 
-/// All that a run on this engine keeps in memory; the state that it starts from is there until it has been taken over.
+/// All arrays of a run on this engine. The initial state counts too, because it is freed only after the engine copied
+/// it.
 pub fn plan(population: &Population) -> Vec<Array> {
     let mut arrays = vec![population.data.array()];
     let initial = memory::total(&population.state_arrays());
@@ -55,7 +56,7 @@ pub fn plan(population: &Population) -> Vec<Array> {
     arrays
 }
 
-/// Refuses what this machine has no memory for.
+/// Refuses a population that this machine has too little memory for.
 pub fn check(population: &Population) -> Result<()> {
     let layer = population.topology.largest_layer();
     let fewer = if population.len() > 1 { ", fewer members" } else { "" };

@@ -1,8 +1,9 @@
-//! The engine on the processor: f32, all cores. The fallback where there is no GPU, and the baseline that a GPU must
-//! beat.
+//! The CPU engine: f32 arithmetic on all cores. It is the fallback on machines without a GPU, and the baseline that a
+//! GPU must beat.
 //!
-//! A step works in units that depend on shapes alone – blocks of samples, then strips of W – and whose results do not
-//! depend on who computes them. Big steps spread their units over the threads, populations their members.
+//! A step is cut into units: blocks of samples, then strips of W. The cut follows from shapes alone, so no result
+//! depends on which thread computed a unit. Large steps spread their units over the threads; populations spread their
+//! members.
 
 mod canary;
 mod dropout;

@@ -1,6 +1,7 @@
-//! One network on the CPU and its training step: the samples' passes, then the update of every layer. δ of a layer reads
-//! the weights of the forward pass because all of it is computed before any weight changes. Nothing is allocated per step
-//! beyond what the GEMM crate packs its operands into.
+//! One network on the CPU and its training step: the passes over the samples, then the update of every layer.
+//!
+//! All δ are computed before any weight changes, so δ of a layer reads the weights of the forward pass. A step
+//! allocates nothing but the buffers into which the GEMM crate packs its operands.
 
 use super::layer::{Layer, Step};
 use super::layout::{self, Layout};
@@ -13,7 +14,6 @@ use crate::rule::member::Member;
 use crate::train::state::MemberState;
 use rayon::prelude::*;
 
-/// One network.
 #[derive(Debug)]
 pub struct Network {
     pub layers: Vec<Layer>,
@@ -24,13 +24,13 @@ pub struct Network {
     pub order: Vec<u32>,
     /// One record per sample of a batch.
     records: Vec<f32>,
-    /// One per block of a batch.
+    /// One tally per block of a batch.
     tallies: Vec<Tally>,
-    /// Room for the panels of a layer, where they run in parallel.
+    /// Room for all panels of a layer, used when the panels run in parallel.
     panels: Vec<f32>,
-    /// Samples of the last batch; 0 after the αs have changed.
+    /// Samples of the batch that the step rates are set for; 0 after the αs have changed.
     rows: usize,
-    /// The first layer whose δ is wanted.
+    /// The lowest layer whose δ is needed.
     lowest_delta: usize,
     pub running: Tally,
 }
@@ -57,24 +57,24 @@ impl Network {
         network
     }
 
-    /// Bytes of its arrays.
+    /// Bytes of the arrays of this network.
     pub fn bytes(&self) -> u64 {
         let Self { order, records, tallies, panels, .. } = self;
         let own = size_of_val(&**order) + size_of_val(&**records) + size_of_val(&**tallies) + size_of_val(&**panels);
         own as u64 + self.layers.iter().map(Layer::bytes).sum::<u64>()
     }
 
-    /// Takes note of what follows from new αs.
+    /// Recomputes what depends on α: invalidates the step rates and finds the lowest layer whose δ is needed.
     fn alphas_changed(&mut self, config: &Config) {
         self.rows = 0;
-        // Below a frozen prefix nothing needs δ, unless ψ observes it.
+        // Below the lowest moving layer nothing needs δ, unless ψ observes δ.
         let observes_delta = config.observes() && matches!(config.basis, Basis::Delta | Basis::Delta2);
         let moving = self.layers.iter().position(|layer| !layer.is_frozen());
         self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
     }
 
-    /// Step `number` of the run (from 0) on the rows at `first..first + rows` of the order. `anew` starts the observed
-    /// sums; `fork` uses all threads.
+    /// Trains step `number` of the run (from 0) on the rows at `first..first + rows` of the order. `anew` restarts the
+    /// observed sums; `fork` uses all threads.
     pub fn step(
         &mut self,
         config: &Config,
@@ -103,19 +103,19 @@ impl Network {
         }
     }
 
-    /// Clock tick `t`, after `samples` samples.
+    /// Advances ψ of every layer by clock tick `t`, which ends after `samples` samples.
     pub fn tick(&mut self, config: &Config, t: u32, samples: u64) {
         self.layers.iter_mut().for_each(|layer| layer.tick(config, &self.settings, t, samples));
         self.alphas_changed(config);
     }
 
-    /// The whole state, sums included.
+    /// The whole state, with the current sums.
     pub fn state(&self, steps: u32, samples_since_tick: u64) -> MemberState {
         let layers = self.layers.iter().map(Layer::state).collect();
         MemberState { steps, samples_since_tick, running: self.running.to_running(), layers }
     }
 
-    /// Loss and error over `rows` with the weights as they are after `number` steps.
+    /// Scores `rows` with the current weights, after `number` steps.
     pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], number: u32, fork: bool) -> Tally {
         let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, number, training: None };
         let (size, stride) = (layout::block(rows.len()), self.layout.stride);

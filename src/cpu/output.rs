@@ -1,4 +1,5 @@
-//! The output layer on the CPU: y, δ_L, loss and error of every sample from its net. Twin of `shaders/output_delta.wgsl`.
+//! The output layer on the CPU: y, δ_L, loss and error of every sample from its net. Twin of
+//! `shaders/output_delta.wgsl`.
 
 use super::elementwise::{exp, logistic};
 use crate::config::{Loss, Output};
@@ -8,22 +9,22 @@ use crate::train::state::RunningScore;
 /// Sums over some samples.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Of the losses.
+    /// Sum of the losses.
     pub loss: f64,
-    /// Of the wrong answers.
+    /// Number of wrong answers.
     pub wrong: u64,
-    /// Samples.
+    /// Number of samples.
     pub samples: u64,
 }
 
 impl Tally {
-    /// The sums as a state keeps them.
+    /// The sums in the form that a [`RunningScore`] stores.
     pub fn to_running(self) -> RunningScore {
         let sums = if self.samples > 0 { vec![[self.loss, 0.0, self.wrong as f64]] } else { vec![] };
         RunningScore { samples: self.samples, sums }
     }
 
-    /// The inverse of [`Self::to_running`], and the totals of what another engine has summed up.
+    /// The inverse of [`Self::to_running`]. Also totals the sums of a state from another engine.
     pub fn from_running(running: &RunningScore) -> Self {
         let part = |&[loss, excess, wrong]: &[f64; 3]| Self { loss: loss - excess, wrong: wrong as u64, samples: 0 };
         let start = Self { samples: running.samples, ..Self::default() };
@@ -39,13 +40,13 @@ impl std::ops::Add for Tally {
     }
 }
 
-/// Whether the label's net is the first largest one; NaN is never right. Comparing net and not y keeps saturated units
-/// apart.
+/// Whether `label` is the answer: the first class with the largest net. NaN is never right. The comparison uses net,
+/// because saturated units may have equal y.
 fn right(net: &[f32], label: usize) -> bool {
     net.iter().enumerate().all(|(k, &v)| v < net[label] || (v == net[label] && k >= label))
 }
 
-/// Turns a sample's net, in `y`, into y; writes δ; returns the sample's loss and whether the answer is wrong.
+/// Turns a sample's net, in `y`, into y and writes δ. Returns the sample's loss and whether the answer is wrong.
 pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (Output, Loss)) -> Tally {
     let wrong = !right(y, label);
     let target = |k: usize| if k == label { 1.0 } else { 0.0 };
@@ -61,7 +62,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
         }
         Output::Logistic => {
             if loss == Loss::CrossEntropy {
-                // -ln y where d = 1, -ln(1 - y) where d = 0, without cancellation.
+                // −ln y where d = 1 and −ln(1 − y) where d = 0, in a form that does not cancel.
                 let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target(k) + (-net.abs()).exp().ln_1p();
                 entropy = y.iter().enumerate().map(|pair| f64::from(term(pair))).sum();
             }
@@ -82,9 +83,9 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
     Tally { loss, wrong: u64::from(wrong), samples: 1 }
 }
 
-/// What the weights follow in the place of δ where there is no target: y (Hebb, eq. 1), or with θ_M in `slots`
-/// φ = y (y − θ_M) (BCM, eq. 2), and nothing before θ_M is known. The "loss" is −½ Σ y², which Hebb's rule descends. Twin of
-/// `shaders/unsupervised.wgsl`.
+/// Writes the signal that takes the place of δ in rules without a target. Without `slots` the signal is y (Hebb, eq.
+/// 1). With θ_M in `slots` it is φ = y (y − θ_M) (BCM, eq. 2), and 0 before θ_M is known. The "loss" is −½ Σ y², which
+/// Hebb's rule descends. Twin of `shaders/unsupervised.wgsl`.
 pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tally {
     for (k, (delta, &y)) in delta.iter_mut().zip(y).enumerate() {
         *delta = match slots.map(|slots| slots[k].theta) {

@@ -1,13 +1,13 @@
-//! What the processor does at best: the GEMM crate on large square matrices, and a copy larger than its caches.
+//! Measures the peaks of the processor: the GEMM crate on large square matrices, and a copy larger than the caches.
 
 use super::product::{View, multiply};
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Times each is tried; the best counts.
+/// Runs of each measurement; the fastest counts.
 const TRIES: usize = 8;
 
-/// Best of several runs, in seconds.
+/// Seconds of the fastest run, after one run to warm up.
 fn best(mut work: impl FnMut()) -> f64 {
     work();
     let time = |()| {
@@ -18,7 +18,7 @@ fn best(mut work: impl FnMut()) -> f64 {
     std::iter::repeat_n((), TRIES).map(time).fold(f64::MAX, f64::min)
 }
 
-/// (10⁹ f32 operations per second, 10⁹ bytes read and written per second), all threads.
+/// Measures (10⁹ f32 operations per second, 10⁹ bytes read and written per second) on all threads.
 #[must_use]
 pub fn peaks() -> (f64, f64) {
     const N: usize = 1024;

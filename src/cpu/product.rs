@@ -1,5 +1,5 @@
-//! Matrix products of the CPU engine: the `gemm` crate for batches, plain row operations for single samples. All of them
-//! run on the calling thread; who calls them decides what runs in parallel.
+//! Matrix products of the CPU engine: the `gemm` crate for batches, plain row operations for single samples. Every
+//! product runs on the calling thread, because the caller decides what runs in parallel.
 
 use super::vectorised::vectorised;
 use gemm::Parallelism;
@@ -26,21 +26,21 @@ impl<'a> View<'a> {
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose, without moving any value.
     pub fn transposed(self) -> Self {
         let Self { data, rows, columns, row_stride, column_stride } = self;
         Self { data, rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
     }
 }
 
-/// `out = keep · out + a b`; `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. `keep = 0` does not read
-/// `out`.
+/// Computes `out = keep · out + a b`. `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. With `keep =
+/// 0` the old values of `out` are not read.
 #[allow(unsafe_code)]
 pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(b.rows == k && n <= stride && fits(out, m, n, stride), "shapes of a product disagree");
-    // SAFETY: the asserts here and in `View::new` bound every element the product touches; `out` is borrowed mutably,
-    // so it overlaps neither operand, and its rows do not overlap each other.
+    // SAFETY: the asserts here and in `View::new` bound every element that the product touches. `out` is borrowed
+    // mutably, so `out` overlaps neither operand; its rows do not overlap each other.
     unsafe {
         gemm::gemm(
             m,
@@ -66,24 +66,26 @@ pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<
     }
 }
 
-/// Values of a vector register of AVX-512; narrower ones take several.
+/// Floats in an AVX-512 register; narrower instruction sets use several registers.
 const LANES: usize = 16;
 /// Values that [`nonzero`] searches at once.
 const SEARCHED: usize = 256;
 
-/// The places of the values that are not 0 among the [`SEARCHED`] of `x` from `first` on, in order: most pixels are 0.
-/// Free of branches that depend on the values, which the processor would guess wrong.
+/// The indices of the nonzero values of `x`, ascending, among the [`SEARCHED`] values from `first` on. Zeros are worth
+/// skipping because most pixels are 0. No branch depends on a value, because the processor would mispredict such a
+/// branch.
 #[inline(always)]
 fn nonzero<'a>(x: &[f32], first: usize, places: &'a mut [usize; SEARCHED]) -> &'a [usize] {
     let mut count = 0;
     for (i, &x) in x[first..x.len().min(first + SEARCHED)].iter().enumerate() {
         places[count] = first + i;
-        count += usize::from(x.to_bits() << 1 != 0); // ±0 in integers, which is quicker
+        count += usize::from(x.to_bits() << 1 != 0); // compares with ±0 as integers, which is faster
     }
     &places[..count]
 }
 
-/// Adds Σ_k x[k] · w[k] to the `N` columns of `out` from `column` on, which stay in registers, and so on as long as `N` fit.
+/// Adds Σ x[k] · w[k] over the k in `places` to `N` columns of `out` at a time, whose sums stay in registers. Starts at
+/// `column` and advances it until fewer than `N` columns remain.
 #[inline(always)]
 fn add_columns<const N: usize>(
     out: &mut [f32],
@@ -108,7 +110,7 @@ fn add_columns<const N: usize>(
 }
 
 vectorised! {
-    /// `out = Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]` with rows `stride` apart.
+    /// Computes `out = Σ_k x[k] · w[k]` over the rows of `w`, `[x.len(), out.len()]` with rows `stride` apart.
     pub fn vector_matrix(out: &mut [f32], x: &[f32], w: &[f32], stride: usize) {
         out.fill(0.0);
         let mut places = [0; SEARCHED];
@@ -124,7 +126,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `out[i] = Σ_j w[i][j] · d[j]` over the rows of `w`, `[out.len(), d.len()]`.
+    /// Computes `out[i] = Σ_j w[i][j] · d[j]` over the rows of `w`, `[out.len(), d.len()]`.
     pub fn matrix_vector(out: &mut [f32], w: &[f32], d: &[f32]) {
         for (out, row) in out.iter_mut().zip(w.chunks_exact(d.len())) {
             let mut sums = [0.0f32; LANES];
@@ -142,7 +144,8 @@ vectorised! {
 }
 
 vectorised! { avx2
-    /// `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart; zeros are skipped.
+    /// Adds x dᵀ: `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart. Rows with x =
+    /// 0 are skipped.
     pub fn add_outer(w: &mut [f32], stride: usize, x: &[f32], d: &[f32]) {
         for (&x, row) in x.iter().zip(w.chunks_mut(stride)) {
             if x != 0.0 {

@@ -1,6 +1,8 @@
-//! The passes over samples: rows of the data set → y of every layer → δ of every layer. Blocks of samples are independent
-//! of each other, so each runs through all layers without waiting; where there are fewer blocks than threads, the panels
-//! of a layer run in parallel too. Either way every panel is the same product, so the bits are the same.
+//! The passes over samples: from rows of the data set to y of every layer, then to δ of every layer.
+//!
+//! Blocks of samples are independent, so each block runs through all layers without waiting. If there are fewer blocks
+//! than threads, the panels of a layer run in parallel too. Every panel is the same product either way, so the bits are
+//! the same.
 
 use super::dropout::{self, Dropout};
 use super::elementwise::{activate, square, step, transposed_slope};
@@ -16,10 +18,10 @@ use crate::rule::member::Member;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// The data set and the labels of its rows as one member sees them.
+/// The data set, and the labels that one member sees for its rows.
 pub type Labelled<'a> = (&'a DataSet, &'a [u32]);
 
-/// What the passes over the samples of one network read.
+/// The inputs of a pass over the samples of one network.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     pub config: &'a Config,
@@ -32,17 +34,17 @@ pub struct Pass<'a> {
     pub training: Option<Training<'a>>,
 }
 
-/// What a training pass needs beside that.
+/// The additional inputs of a training pass.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
-    /// The first layer whose δ is wanted.
+    /// The lowest layer whose δ is needed.
     pub lowest_delta: usize,
     pub settings: &'a Member,
     pub distortion: Option<&'a Distortion>,
 }
 
 impl Training<'_> {
-    /// Makes what step `number` sees of the inputs `x` of the sample at `place` of the batch.
+    /// Distorts and drops the inputs `x` of the sample at `place` of the batch, as step `number` demands.
     fn prepare(&self, number: u32, place: usize, x: &mut [f32]) {
         if let Some(distortion) = self.distortion {
             distortion.apply(&self.settings.distortion(), number, place, x);
@@ -54,7 +56,8 @@ impl Training<'_> {
 }
 
 impl Pass<'_> {
-    /// Takes `rows` of the data set through the network, records and tallies being those of the whole batch.
+    /// Runs a batch of `rows` of the data set through the network. `records` and `tallies` have room for the whole
+    /// batch.
     pub fn run(
         &self,
         records: &mut [f32],
@@ -82,7 +85,7 @@ impl Pass<'_> {
         tallies.iter().fold(Tally::default(), |sum, &tally| sum + tally)
     }
 
-    /// One block, its first sample at place `first` of the batch, through all layers.
+    /// Runs one block through all layers; its first sample is at place `first` of the batch.
     pub fn block(&self, records: &mut [f32], rows: &[u32], first: usize, panel: &mut [f32]) -> Tally {
         self.gather(records, rows, first);
         for (l, place) in self.layout.layers.iter().enumerate() {
@@ -103,8 +106,8 @@ impl Pass<'_> {
         tally
     }
 
-    /// All blocks layer by layer, the panels of a layer in parallel: each computes from shared records, then each block
-    /// takes its panels' results.
+    /// Runs all blocks layer by layer, with the panels of a layer in parallel. Panels read the records that all share;
+    /// then each block copies the results of its panels into its own records.
     fn by_panels(&self, records: &mut [f32], rows: &[u32], tallies: &mut [Tally], results: &mut [f32]) {
         let size = layout::block(rows.len());
         let stride = size * self.layout.stride;
@@ -157,13 +160,13 @@ impl Pass<'_> {
         });
     }
 
-    /// The layers through which δ passes down, from the top.
+    /// The layers that pass δ to the layer below, from the top.
     fn backward_layers(&self) -> impl Iterator<Item = usize> {
         let top = self.layers.len();
         (self.training.map_or(top, |training| training.lowest_delta + 1)..top).rev()
     }
 
-    /// x of every sample, the first at place `first` of the batch.
+    /// Writes x of every sample into its record; the first sample is at place `first` of the batch.
     fn gather(&self, records: &mut [f32], rows: &[u32], first: usize) {
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
         for (record, &row) in records.chunks_exact_mut(self.layout.stride).zip(rows) {
@@ -179,7 +182,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Some columns of x W_l, without the bias, `[samples, columns]`.
+    /// Computes `columns` of x W_l, without the bias: `[samples, columns]`.
     fn net(&self, l: usize, records: &[f32], columns: Range<usize>, panel: &mut [f32]) {
         let Place { n_in, n_out, input, .. } = self.layout.layers[l];
         let rows = records.len() / self.layout.stride;
@@ -192,13 +195,13 @@ impl Pass<'_> {
         }
     }
 
-    /// Puts y of these columns – in the output layer net – where it belongs.
+    /// Writes y of these columns into the records; in the output layer, writes net.
     fn keep_net(&self, l: usize, records: &mut [f32], first: usize, columns: Range<usize>, panel: &[f32]) {
         let Place { n_in, n_out, y, net, squares, dropout, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
         let hidden = l + 1 < self.layers.len() || self.config.rule.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
-        // net itself exists only inside `activate`; what it is the difference of is looked at in its place.
+        // net exists only inside `activate`, so its operands are checked instead: the product and the bias.
         self.layers[l].canary.watch_net(panel, self.number);
         self.layers[l].canary.watch_net(bias, self.number);
         let net = net.map(|net| net + columns.start);
@@ -220,7 +223,7 @@ impl Pass<'_> {
         }
     }
 
-    /// y, δ and the score of the output layer.
+    /// Computes y, δ and the score of the output layer.
     fn output(&self, records: &mut [f32], rows: &[u32]) -> Tally {
         let (stride, layer) = (self.layout.stride, self.layers.len() - 1);
         let Place { n_out, y, squares, delta, .. } = self.layout.layers[layer];
@@ -252,8 +255,8 @@ impl Pass<'_> {
         tally
     }
 
-    /// Some columns of δ_l W_lᵀ, transposed: `[columns, samples]`. Computed this way round the product reads W along its
-    /// rows; the other way it would transpose all of W for every block.
+    /// Computes `inputs` of δ_l W_lᵀ, transposed: `[columns, samples]`. In this order the product reads W along its
+    /// rows; the other order would transpose all of W for every block.
     fn error(&self, l: usize, records: &[f32], inputs: Range<usize>, panel: &mut [f32]) {
         let Place { n_out, delta, .. } = self.layout.layers[l];
         let rows = records.len() / self.layout.stride;
@@ -266,7 +269,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Puts δ of these columns of the layer below where it belongs.
+    /// Writes δ of these columns of the layer below into the records.
     fn keep_error(&self, l: usize, records: &mut [f32], inputs: Range<usize>, panel: &[f32]) {
         let Place { y, delta, dropout, .. } = self.layout.layers[l - 1];
         let stride = self.layout.stride;
@@ -282,7 +285,7 @@ impl Pass<'_> {
         self.scale(l - 1, records, inputs);
     }
 
-    /// Leaves δ of these columns of layer `l` scaled for the update.
+    /// Writes δ of these columns of layer `l`, scaled for the update.
     fn scale(&self, l: usize, records: &mut [f32], columns: Range<usize>) {
         let place = &self.layout.layers[l];
         let (delta, to) = (place.delta + columns.start, place.step + columns.start);

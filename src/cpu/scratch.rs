@@ -1,4 +1,4 @@
-//! Scratch memory that every thread keeps for the blocks and strips it works on.
+//! Scratch memory that each thread keeps for the blocks and strips it works on.
 
 use super::layout::ROOM;
 use std::cell::RefCell;
@@ -7,8 +7,8 @@ thread_local! {
     static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
 }
 
-/// Lends the calling thread's scratch memory. `work` must not fork: what a thread picks up meanwhile would
-/// ask for the same memory.
+/// Lends the calling thread's scratch memory to `work`. `work` must not fork, because another task that the thread runs
+/// meanwhile would borrow the same memory.
 pub fn with_scratch<T>(work: impl FnOnce(&mut [f32]) -> T) -> T {
     SCRATCH.with_borrow_mut(|scratch| work(scratch))
 }

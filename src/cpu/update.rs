@@ -1,9 +1,9 @@
-//! The loops of the update: α and the weight write, velocities, bias rows and observed sums.
+//! The inner loops of the update: α and the weight write, velocities, bias rows and observed sums.
 
 use super::vectorised::vectorised;
 use crate::rule::learn::{Cell, Environment, Learn};
 
-/// α0 and ψ of a piece of W: the values of its first row and the distance to the next row's, 0 where all rows share them.
+/// α0 and ψ of a piece of W: the values of its first row, and the distance to the next row (0 if all rows share them).
 #[derive(Clone, Copy)]
 pub struct Rates<'a> {
     pub alpha0: (&'a [f32], usize),
@@ -11,7 +11,7 @@ pub struct Rates<'a> {
     pub columns: usize,
 }
 
-/// Beside α, what moves the weights of a piece of W along a gradient.
+/// What moves the weights of a piece of W along a gradient, besides α.
 pub struct Motion<'a> {
     /// The velocities, laid out like the weights; empty without momentum.
     pub m: &'a mut [f32],
@@ -28,11 +28,11 @@ pub enum Form {
     Heavy,
     /// ΔW = α (g + μ m)
     Nesterov,
-    /// ΔW = m, and α is in m
+    /// ΔW = m, where m already contains α
     Coast,
 }
 
-/// What a rule with memory reads beside gradient and rates.
+/// The inputs of a rule with memory, besides gradient and rates.
 pub struct Setting<'a> {
     /// The mean square of each row's input.
     pub x2: &'a [f32],
@@ -49,13 +49,13 @@ impl Rates<'_> {
     }
 }
 
-/// α · what it multiplies. A weight without α is left alone, whatever its gradient is: 0 · NaN must not reach it.
+/// α · `along`, or 0 if α is 0: a frozen weight must not change even if its gradient is NaN, and 0 · NaN is NaN.
 #[inline(always)]
 fn moved(alpha: f32, along: f32) -> f32 {
     if alpha == 0.0 { 0.0 } else { alpha * along }
 }
 
-/// Changes one row of weights along its gradient x · d − λ w.
+/// Updates one row of weights along its gradient x · d − λ w.
 #[inline(always)]
 fn apply_row(w: &mut [f32], x: f32, d: &[f32], rates: (&[f32], &[f32]), motion: Motion<'_>) {
     let Motion { m, mu, form, decay } = motion;
@@ -72,7 +72,7 @@ fn apply_row(w: &mut [f32], x: f32, d: &[f32], rates: (&[f32], &[f32]), motion: 
             *m = mu * *m + moved(alpha, g);
             *w += *m;
         }),
-        // What is frozen keeps its velocity, whatever its gradient.
+        // A frozen weight keeps its velocity, whatever its gradient.
         Form::Heavy => steps.for_each(|(g, w, m, alpha)| {
             *m = if alpha == 0.0 { *m } else { mu * *m + g };
             *w += moved(alpha, *m);
@@ -84,13 +84,13 @@ fn apply_row(w: &mut [f32], x: f32, d: &[f32], rates: (&[f32], &[f32]), motion: 
     }
 }
 
-/// The next row's velocities, where there are any.
+/// The next row's velocities; empty without momentum.
 fn next<'a>(rows: &mut impl Iterator<Item = &'a mut [f32]>) -> &'a mut [f32] {
     rows.next().unwrap_or_default()
 }
 
 vectorised! {
-    /// Changes a piece of W, whose rows are `stride` apart, along its `gradient` `[rows, columns]`.
+    /// Updates a piece of W, whose rows are `stride` apart, along its `gradient` `[rows, columns]`.
     pub fn apply(w: &mut [f32], stride: usize, gradient: &[f32], rates: Rates<'_>, motion: Motion<'_>) {
         let Motion { m, mu, form, decay } = motion;
         let mut ms = m.chunks_mut(stride);
@@ -102,8 +102,8 @@ vectorised! {
 }
 
 vectorised! { avx2
-    /// Like [`apply`] for a single sample, whose gradient is x dᵀ. Rows with x = 0 are skipped unless something moves them
-    /// all the same.
+    /// Like [`apply`], for a single sample, whose gradient is x dᵀ. Rows with x = 0 are skipped, unless momentum or the
+    /// penalty moves them.
     pub fn apply_outer(w: &mut [f32], stride: usize, factors: (&[f32], &[f32]), rates: Rates<'_>, motion: Motion<'_>) {
         let (x, d) = factors;
         let Motion { m, mu, form, decay } = motion;
@@ -119,7 +119,7 @@ vectorised! { avx2
 }
 
 vectorised! { rule
-    /// Like [`apply`] for a rule with `N` floats of memory per weight, which lie plane after plane within a row of W.
+    /// Like [`apply`], for a rule with `N` floats of memory per weight, stored plane after plane within a row of W.
     pub fn apply_rule(
         w: &mut [f32],
         stride: usize,
@@ -155,8 +155,8 @@ vectorised! { rule
 }
 
 vectorised! {
-    /// Scales each column of `w`, whose rows are `stride` apart, to a Euclidean norm of at most `most`, unless `keep` says
-    /// to leave it. `squares` is room for one float per column.
+    /// Scales each column of `w`, whose rows are `stride` apart, to a Euclidean norm of at most `most`. Columns marked
+    /// in `keep` are left alone. `squares` is scratch, one float per column.
     pub fn limit_norms(w: &mut [f32], stride: usize, most: f32, keep: &[bool], squares: &mut [f32]) {
         squares.fill(0.0);
         for row in w.chunks(stride) {
@@ -181,7 +181,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds the absolute values, or squares, of the columns from `first` on of every record to `sums`.
+    /// Adds the columns from `first` on of every record to `sums`: their squares if `squared`, else their absolute
+    /// values.
     pub fn observe(sums: &mut [f32], records: &[f32], stride: usize, first: usize, squared: bool) {
         for record in records.chunks_exact(stride) {
             let pairs = sums.iter_mut().zip(&record[first..]);
@@ -195,7 +196,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds `values` to `sums` with Kahan's carries: a long epoch loses nothing.
+    /// Adds `values` to `sums` by Kahan summation, so that a long epoch loses no precision.
     pub fn kahan(sums: &mut [f32], carries: &mut [f32], values: &[f32]) {
         for ((sum, carry), &value) in sums.iter_mut().zip(carries).zip(values) {
             let corrected = value - *carry;

@@ -1,13 +1,13 @@
-//! Loops compiled for several instruction sets: portable, AVX2 with FMA, and AVX-512. Which one runs is decided at run
-//! time by what the processor has.
+//! Loops compiled for three instruction sets: portable, AVX2 with FMA, and AVX-512. The processor's features select one
+//! at run time.
 
-/// Declares a function that is compiled three times on x86-64 and picks the best one that the processor can run. The
-/// loops inside vectorise by themselves; nothing is contracted to fused operations, so all three give the same bits.
-/// Marked `avx2`, it goes no further: for loops that are bound by memory and whose rows lie across cache lines, where the
-/// widest stores are the slowest.
+/// Declares a function that is compiled three times on x86-64; a call runs the best version that the processor
+/// supports. The compiler vectorises the loops inside. No operations are contracted into fused ones, so all versions
+/// give the same bits. `avx2` before the function leaves the AVX-512 version out. Use `avx2` for memory-bound loops
+/// whose rows straddle cache lines, because the widest stores are slowest there.
 macro_rules! vectorised {
     (avx2 $($function:tt)+) => { vectorised! { @up_to Avx2 [] [] $($function)+ } };
-    // A function generic over a learning rule.
+    // A function that is generic over a learning rule.
     (rule $($function:tt)+) => { vectorised! { @up_to Avx512 [R: Learn<N>, const N: usize] [R, N] $($function)+ } };
     (@up_to $widest:ident [$($generic:tt)*] [$($given:tt)*]
         $(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block
@@ -29,7 +29,7 @@ macro_rules! vectorised {
                     portable::<$($given)*>($($argument),*);
                 }
                 match instruction_set().min(InstructionSet::$widest) {
-                    // SAFETY: the processor has been asked for exactly these features.
+                    // SAFETY: the processor has just been asked for exactly these features.
                     InstructionSet::Avx512 => return unsafe { avx512::<$($given)*>($($argument),*) },
                     // SAFETY: likewise.
                     InstructionSet::Avx2 => return unsafe { avx2::<$($given)*>($($argument),*) },
@@ -43,10 +43,10 @@ macro_rules! vectorised {
 }
 pub(super) use vectorised;
 
-/// What the element-wise loops use; the GEMM crate asks the processor for the same features.
+/// The instruction set of the element-wise loops. The GEMM crate asks the processor for the same features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstructionSet {
-    /// What every processor of the target has.
+    /// The features that every processor of the target has.
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -54,7 +54,7 @@ pub enum InstructionSet {
     Avx512,
 }
 
-/// The best that this processor can run. The answers of the processor are cached, so asking costs next to nothing.
+/// The best instruction set of this processor. The processor's answers are cached, so asking costs next to nothing.
 #[inline]
 pub fn instruction_set() -> InstructionSet {
     #[cfg(target_arch = "x86_64")]
