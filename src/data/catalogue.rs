@@ -1,4 +1,4 @@
-//! The data sets known by name and the folders in which they, and local folders of IDX files, are looked for.
+//! The catalogue of data sets known by name, and the search for their folders and for local folders of IDX files.
 
 use super::{DataSet, Samples, idx};
 use crate::error::{Error, Result};
@@ -8,41 +8,41 @@ use std::path::{Path, PathBuf};
 /// A data set known by name.
 #[derive(Debug)]
 pub struct Set {
-    /// What `--data` takes.
+    /// The name that `--data` takes.
     pub name: &'static str,
-    /// Size of a sample: `[rows, columns]` of an image, else the number of features.
+    /// Size of a sample: `[rows, columns]` of an image, otherwise the number of features.
     pub shape: &'static [u64],
     /// Number of classes.
     pub classes: usize,
-    /// Training samples.
+    /// Number of training samples.
     pub train: usize,
-    /// Samples of the canonical test set.
+    /// Number of samples in the canonical test set.
     pub test: usize,
-    /// Under which terms it may be used.
+    /// The licence under which the data may be used.
     pub licence: &'static str,
-    /// Where its makers describe it.
+    /// The address of the makers' own description.
     pub source: &'static str,
-    /// What else there is to know.
+    /// A remark for the user.
     pub note: Option<&'static str>,
-    /// Its files; `None` where it is built into the program.
+    /// The files of the set; `None` if the set is built into the program.
     pub files: Option<Files>,
 }
 
 /// The four files of a set of images in IDX format.
 #[derive(Clone, Copy, Debug)]
 pub struct Files {
-    /// What the names of the training and the test files begin with.
+    /// The prefixes of the names of training and test files.
     pub stems: [&'static str; 2],
-    /// Addresses of folders that hold the gzipped files, in the order they are tried.
+    /// Addresses of folders that hold the gzipped files, in the order in which they are tried.
     pub mirrors: &'static [&'static str],
-    /// SHA-256 of the unpacked files in the order of [`Self::names`]. `None`: no copy to be trusted was at hand when this
-    /// was written, so the first download is trusted and recorded.
+    /// SHA-256 of the unpacked files in the order of [`Self::names`]. `None` if no trusted copy was available when the
+    /// catalogue was written; the first download is then trusted and its sums are recorded.
     pub sha256: Option<[&'static str; 4]>,
-    /// Whether images are stored column by column and turned when read.
+    /// Whether images are stored column by column, so that reading has to transpose them.
     pub transposed: bool,
 }
 
-/// A folder that the catalogue does not know.
+/// The files of a folder that is not in the catalogue.
 pub const LOCAL: Files = Files { stems: idx::STEMS, mirrors: &[], sha256: None, transposed: false };
 
 /// All sets known by name.
@@ -133,7 +133,7 @@ pub static CATALOGUE: [Set; 5] = [
 ];
 
 impl Set {
-    /// The set of that name.
+    /// The set called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         CATALOGUE.iter().find(|set| set.name == name)
@@ -147,16 +147,16 @@ impl Files {
         idx::names(self.stems)
     }
 
-    /// The files in `directory`, under any of their usual names.
+    /// The paths of the files in `directory`, under any of their usual names.
     #[must_use]
     pub fn find(&self, directory: &Path) -> [Option<PathBuf>; 4] {
         self.names().map(|name| idx::find(directory, &name))
     }
 
-    /// The size of a sample in `directory`, as the header of the training images has it.
+    /// The size of a sample in `directory`, from the header of the training images.
     ///
     /// # Errors
-    /// If that file is missing or damaged.
+    /// If the file of training images is missing or damaged.
     pub fn shape(&self, directory: &Path) -> Result<Vec<u64>> {
         let [images, ..] = self.find(directory);
         let images = images.ok_or_else(|| Error::file(directory, "holds no training images"))?;
@@ -172,7 +172,7 @@ impl Files {
     }
 }
 
-/// Turns square images stored column by column.
+/// Transposes square images that are stored column by column.
 fn transpose(directory: &Path, data: &mut DataSet) -> Result<()> {
     let side = data.features.isqrt();
     if side * side != data.features {
@@ -190,17 +190,17 @@ fn transpose(directory: &Path, data: &mut DataSet) -> Result<()> {
     Ok(())
 }
 
-/// The folders that hold data sets, each a folder of its own under its name.
+/// The folders in which data sets are looked for. Each set has a folder of its own, named after the set.
 #[derive(Clone, Debug)]
 pub struct Search {
     directories: Vec<PathBuf>,
-    /// The folder for new sets; `None` where the system has no place for a user's data.
+    /// The folder for new sets; `None` if the system has no folder for a user's data.
     target: Option<PathBuf>,
 }
 
 impl Search {
-    /// `data_dir`, the environment's `HOMEOSTAT_DATA`, `/usr/share/datasets` and the user's own data folder, in this
-    /// order. New sets go to the first of these that is not the system's.
+    /// Searches `data_dir`, the environment variable `HOMEOSTAT_DATA`, `/usr/share/datasets` and the user's own data
+    /// folder, in this order. New sets go to the first of these except `/usr/share/datasets`.
     #[must_use]
     pub fn new(data_dir: Option<&Path>) -> Self {
         let environment = env::var_os("HOMEOSTAT_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -211,23 +211,24 @@ impl Search {
         Self { directories: chosen.into_iter().chain([system]).chain(user).collect(), target }
     }
 
-    /// These folders only; new sets go to the first.
+    /// Searches only these folders. New sets go to the first.
     #[must_use]
     pub fn only(directories: Vec<PathBuf>) -> Self {
         Self { target: directories.first().cloned(), directories }
     }
 
-    /// Where a new set goes.
+    /// The folder for new sets.
     ///
     /// # Errors
-    /// If there is no such place.
+    /// If there is no such folder.
     pub fn target(&self) -> Result<&Path> {
         self.target.as_deref().ok_or_else(|| {
             Error::config("this system has no folder for a user's data; give --data-dir DIR, or set HOMEOSTAT_DATA")
         })
     }
 
-    /// The folder of the set `name`, the first that holds all of its files; of a local folder the training files do.
+    /// The folder of the set `name`: the first that holds all four files. For a local folder the two training files
+    /// suffice.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         if !is_plain(name) {
@@ -240,7 +241,7 @@ impl Search {
         self.directories.iter().map(|directory| directory.join(name)).find(holds)
     }
 
-    /// Folders of IDX files that the catalogue does not know, with their names.
+    /// The names and paths of folders of IDX files that are not in the catalogue.
     #[must_use]
     pub fn local(&self) -> Vec<(String, PathBuf)> {
         let entries = self.directories.iter().filter_map(|directory| directory.read_dir().ok()).flatten().flatten();
@@ -251,10 +252,11 @@ impl Search {
         names.into_iter().filter_map(|name| self.find(&name).map(|directory| (name, directory))).collect()
     }
 
-    /// The folder of the set `name` and its files.
+    /// The folder of the set `name`, and its files.
     ///
     /// # Errors
-    /// If it is in none of the folders, or has none because it is built in; the message says where it was looked for.
+    /// If no folder holds the set, or if the set is built into the program. The message lists the folders that were
+    /// searched.
     pub fn locate(&self, name: &str) -> Result<(PathBuf, &'static Files)> {
         let looked = || self.directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ");
         let known = Set::named(name);
@@ -294,7 +296,7 @@ impl Search {
     }
 }
 
-/// Whether `name` is a folder's name and no path that leads elsewhere.
+/// Whether `name` is a plain folder name, because a path could lead out of the searched folders.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':'])
 }

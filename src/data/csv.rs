@@ -1,4 +1,4 @@
-//! CSV: one sample per line, its features then its class number; a header is allowed.
+//! Reader of CSV: one sample per line, the features and then the class number, with an optional header line.
 
 use super::read::{class, finite, open_file};
 use super::{DataSet, Samples};
@@ -14,8 +14,10 @@ pub fn read(path: &Path) -> Result<DataSet> {
     decode(path, &bytes)
 }
 
-/// Decodes `bytes`, what the file at `path` holds. Blank lines are ignored and white space around fields is
-/// trimmed. The first line is a header if its first field is not a number; it must be as wide as the others.
+/// Decodes `bytes`, the contents of the file at `path`.
+///
+/// Blank lines are ignored and white space around fields is trimmed. The first line is a header if its last field is
+/// not an integer and any other field is not a number. All lines must have the same number of fields.
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
     let mut record = ByteRecord::new();
@@ -70,15 +72,15 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// A field for a message, which should stay one readable line whatever the file is.
+/// Formats a field for a message: at most 40 characters on one line, control characters escaped.
 fn show(field: &[u8]) -> String {
     let text = String::from_utf8_lossy(field);
     let start: String = text.chars().take(40).flat_map(char::escape_debug).collect();
     if text.chars().nth(40).is_some() { start + "…" } else { start }
 }
 
-/// The line, from 1, in which `record` starts. The reader's own count takes the blank lines before a record for its
-/// start, hence this one.
+/// The line, from 1, in which `record` starts. The reader's own count is not used, because it starts a record at the
+/// blank lines before it.
 fn line(bytes: &[u8], record: &ByteRecord) -> usize {
     let position = record.position().map_or(0, |position| position.byte() as usize).min(bytes.len());
     let blank = bytes[position..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();

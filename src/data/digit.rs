@@ -1,5 +1,8 @@
-//! An image of a handwritten digit made as those of MNIST were: white ink on black, scaled to fit 20 × 20 with its
-//! proportions kept, its centre of mass at the centre of 28 × 28. Nets trained on MNIST know no other digits.
+//! Conversion of a photographed or scanned digit to the format of MNIST, because networks trained on MNIST recognise no
+//! other digits.
+//!
+//! MNIST's images show white ink on black. The ink is scaled to fit 20 × 20 pixels with its proportions kept, and its
+//! centre of mass lies at the centre of 28 × 28 pixels.
 
 use super::Image;
 
@@ -7,16 +10,16 @@ use super::Image;
 const INK: usize = 20;
 /// Side of the whole image.
 const SIDE: usize = 28;
-/// Where the centre of mass lies, in pixels from the first: measured in MNIST's own images, in both directions.
+/// Place of the centre of mass in both directions, in pixels from the first pixel. Measured in MNIST's own images.
 const CENTRE: f32 = 14.0;
-/// Shades up to this count as paper when the ink's extent is looked for; a scan or photograph has noise.
+/// Largest shade that counts as paper in the search for the ink's extent, because scans and photographs have noise.
 const PAPER: f32 = 0.1;
 
 impl Image {
-    /// The digit in this image as MNIST would have it, 28 × 28; `None` if all is of one shade.
+    /// The digit in this image in the format of MNIST, 28 × 28; `None` if all pixels have the same shade.
     ///
-    /// The paper is what most of the border shows, and the ink whatever differs from it towards the side, lighter or
-    /// darker, that has the larger differences.
+    /// The shade of the paper is the median of the border. The ink is lighter or darker than the paper, whichever side
+    /// has the larger differences.
     #[must_use]
     pub fn as_digit(&self) -> Option<Self> {
         let ink = self.ink()?;
@@ -33,7 +36,7 @@ impl Image {
         Some(digit)
     }
 
-    /// 0 where the paper is, 1 where the ink is strongest.
+    /// The strength of the ink: 0 is paper, 1 the strongest ink. `None` if all pixels have the same shade.
     fn ink(&self) -> Option<Self> {
         let (width, height) = (self.width, self.height);
         let is_border = |i: usize| {
@@ -51,7 +54,7 @@ impl Image {
         (contrast != 0.0).then(|| Self { pixels: self.pixels.iter().map(shade).collect(), ..*self })
     }
 
-    /// Columns and rows that have ink.
+    /// The columns and the rows that contain ink.
     fn extent(&self) -> Option<(Span, Span)> {
         let columns = |image: &Self| {
             let has_ink = |x: &usize| image.pixels.iter().skip(*x).step_by(image.width).any(|&ink| ink > PAPER);
@@ -70,8 +73,8 @@ impl Image {
         Self { width: self.height, height: self.width, pixels: columns.copied().collect() }
     }
 
-    /// Each row resampled to `width` pixels by a triangle as wide as the coarser of both grids, so that no stroke falls
-    /// between the pixels. At the same width nothing changes.
+    /// Resamples each row to `width` pixels. The weights form a triangle as wide as the coarser of both grids, so that
+    /// no stroke falls between two pixels. The same width changes nothing.
     fn resized_across(&self, width: usize) -> Self {
         let step = self.width as f32 / width as f32;
         let reach = step.max(1.0);
@@ -90,7 +93,8 @@ impl Image {
         Self { width, height: self.height, pixels: self.pixels.chunks_exact(self.width).flat_map(row).collect() }
     }
 
-    /// Where the first column belongs so that the centre of mass lies in the middle, as far as nothing is cut off.
+    /// The column of the whole image at which this one starts, so that the centre of mass lies in the middle without
+    /// cutting anything off.
     fn offset(&self) -> usize {
         let (mut mass, mut moment) = (0.0, 0.0);
         for row in self.pixels.chunks_exact(self.width) {
@@ -103,5 +107,5 @@ impl Image {
     }
 }
 
-/// From the first pixel to behind the last.
+/// From the first pixel up to, but not including, the last.
 type Span = (usize, usize);

@@ -1,37 +1,41 @@
-//! Distorted images (Simard, Steinkraus & Platt 2003; Cireşan, Meier, Gambardella & Schmidhuber 2010): each training image
-//! is turned, scaled and sheared, moved along a smooth random field, or both, anew in each epoch. Host twin of
-//! `shaders/prepare.wgsl`: same formulas, same order, f32.
+//! Distortion of training images, drawn anew in each epoch: rotation, scaling and shear, displacement along a smooth
+//! random field, or both.
 //!
-//! A pixel takes the value at its source, source = c + M (target − c) + displacement, about the centre c of the image,
-//! interpolated between four pixels; outside the image all is 0. M = rotation · shear · scale, each drawn evenly within
-//! the member's limits. The displacement is α times two fields of numbers drawn evenly in −1 … 1, one for each direction,
-//! convolved with a Gaussian of deviation σ. All of it is a pure function of seed, step and place in the batch.
+//! Sources: Simard, Steinkraus & Platt 2003; Cireşan, Meier, Gambardella & Schmidhuber 2010. This file is the host twin
+//! of `shaders/prepare.wgsl`: same formulas, same order, f32.
+//!
+//! Each pixel takes the value of the image at source = c + M (target − c) + displacement, where c is the centre of the
+//! image. The value is interpolated between four pixels, which are 0 outside the image.
+//!
+//! M = rotation · shear · scale, each drawn uniformly within the member's limits. The displacement is α times two
+//! fields, one for each direction. A field is uniform noise in −1 … 1, convolved with a Gaussian of standard deviation
+//! σ. The result is a pure function of seed, step and place in the batch.
 
 use crate::config::{Config, Distort};
 use crate::rng::{Stream, philox4x32};
 use std::cell::RefCell;
 use std::f32::consts::{FRAC_PI_2, PI};
 
-/// Standard deviations at which the Gaussian ends.
+/// Number of standard deviations after which the Gaussian is cut off.
 const REACH: f64 = 3.0;
 
-/// How the images of a run are distorted, as far as all members share it.
+/// The kind of distortion in a run, which all members share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distortion {
     side: usize,
     affine: bool,
-    /// The Gaussian from its centre on; empty without an elastic field.
+    /// One half of the Gaussian, from its centre outwards; empty without an elastic field.
     taps: Vec<f32>,
 }
 
-/// How far the images of one member are distorted, and the key of its random numbers.
+/// The strength of one member's distortion, and the key of the member's random numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amounts {
     /// Seed of the random numbers.
     pub seed: [u32; 2],
     /// Largest rotation in radians.
     pub rotation: f32,
-    /// Largest change of scale as a share.
+    /// Largest change of scale as a share of 1.
     pub scale: f32,
     /// Largest shear in radians.
     pub shear: f32,
@@ -40,7 +44,7 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    /// The amounts that a member with these settings draws from.
+    /// The amounts in the settings of a member: degrees become radians, per cent a share.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
@@ -58,18 +62,19 @@ impl Amounts {
 pub struct Warp(pub [f32; 4]);
 
 thread_local! {
-    /// An image, the fields, and the fields after one direction of the convolution.
+    /// Copy of the image, the two raw fields, and the two smoothed fields.
     static SCRATCH: RefCell<[Vec<f32>; 5]> = const { RefCell::new([const { vec![] }; 5]) };
 }
 
-/// Width of a square image of `features` pixels.
+/// Width of a square image of `features` pixels; `None` if the image is not square.
 #[must_use]
 pub(crate) fn side(features: usize) -> Option<usize> {
     let side = features.isqrt();
     (side * side == features).then_some(side)
 }
 
-/// sin and cos for |x| ≤ π within 1e-7, as polynomials: a GPU's own may be far less accurate.
+/// sin and cos for |x| ≤ π within 3e-7. Polynomials are used because a GPU's built-in functions may be far less
+/// accurate.
 fn sine_cosine(x: f32) -> [f32; 2] {
     let turned = x.abs() > FRAC_PI_2;
     let r = if turned { PI - x.abs() } else { x.abs() };
@@ -80,16 +85,16 @@ fn sine_cosine(x: f32) -> [f32; 2] {
     [if x < 0.0 { -sine } else { sine }, if turned { -cosine } else { cosine }]
 }
 
-/// A random word as a number in −1 … 1, neither end included; exact in f32.
+/// A random word as a number in −1 … 1, both ends excluded; exact in f32.
 fn signed(word: u32) -> f32 {
     ((word >> 9) as f32 + 0.5) * (1.0 / 4_194_304.0) - 1.0
 }
 
 impl Warp {
-    /// No change.
+    /// The map that changes nothing.
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0]);
 
-    /// Rotation and shear in radians, at most π and below ½ π; scales as factors.
+    /// The map of a rotation (radians, at most π), scale factors for x and y, and a shear (radians, below ½ π).
     #[must_use]
     pub fn new(rotation: f32, scale: [f32; 2], shear: f32) -> Self {
         let [sine, cosine] = sine_cosine(rotation);
@@ -99,7 +104,7 @@ impl Warp {
         Self([cosine * x, (cosine * slant - sine) * y, sine * x, (sine * slant + cosine) * y])
     }
 
-    /// Drawn within the limits of `amounts`.
+    /// Draws a map within the limits of `amounts`.
     fn draw(amounts: &Amounts, counter: [u32; 2]) -> Self {
         let [place, number] = counter;
         let u = philox4x32([0, place, number, Stream::Distortion.tag()], amounts.seed).map(signed);
@@ -109,8 +114,8 @@ impl Warp {
 }
 
 impl Distortion {
-    /// What `config` asks for on images of `features` pixels, which [`crate::train::population::Population::new`] has checked to
-    /// be square; `None` where it asks for nothing.
+    /// The distortion that `config` asks for on images of `features` pixels; `None` if it asks for none.
+    /// [`crate::train::population::Population::new`] has checked that the images are square.
     #[must_use]
     pub fn new(config: &Config, features: usize) -> Option<Self> {
         let (affine, elastic) = match config.distort {
@@ -123,25 +128,25 @@ impl Distortion {
         Some(Self { side, affine, taps: if elastic { taps(config.elastic_sigma, side) } else { vec![] } })
     }
 
-    /// Width and height of the images.
+    /// Width of the images in pixels, which is also their height.
     #[must_use]
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Whether images are turned, scaled and sheared.
+    /// Whether images are rotated, scaled and sheared.
     #[must_use]
     pub fn is_affine(&self) -> bool {
         self.affine
     }
 
-    /// The Gaussian from its centre on; empty without an elastic field.
+    /// One half of the Gaussian, from its centre outwards; empty without an elastic field.
     #[must_use]
     pub fn taps(&self) -> &[f32] {
         &self.taps
     }
 
-    /// Distorts the image that is the sample at `place` of the batch of step `number`.
+    /// Distorts `image`, the sample at `place` of the batch in step `number`.
     pub fn apply(&self, amounts: &Amounts, number: u32, place: usize, image: &mut [f32]) {
         let counter = [place as u32, number];
         let warp = if self.affine { Warp::draw(amounts, counter) } else { Warp::IDENTITY };
@@ -159,7 +164,8 @@ impl Distortion {
         });
     }
 
-    /// `raw` convolved with the Gaussian, along the rows and then along the columns; needs `raw` no longer.
+    /// Convolves `raw` with the Gaussian into `field`, first along the rows, then along the columns. Overwrites `raw`,
+    /// which serves as scratch space.
     fn smooth(&self, raw: &mut Vec<f32>, field: &mut Vec<f32>) {
         field.clear();
         field.resize(raw.len(), 0.0);
@@ -171,7 +177,8 @@ impl Distortion {
         std::mem::swap(raw, field);
     }
 
-    /// Adds to `sums` a line of `side` pieces of `width` values, convolved with the Gaussian; every sum in the order of the line.
+    /// Convolves `line`, `side` pieces of `width` values, with the Gaussian and adds the result to `sums`. Every sum
+    /// adds its terms in the order of the line, because the shader does.
     fn add_smooth(&self, line: &[f32], sums: &mut [f32], width: usize) {
         let taps = &self.taps;
         let before = (1..taps.len()).rev().map(|d| (taps[d], 0, d));
@@ -183,7 +190,8 @@ impl Distortion {
     }
 }
 
-/// The Gaussian from its centre on, of sum 1 over both sides, as far as it fits an image.
+/// One half of the Gaussian, from its centre outwards and no longer than an image. Both halves together sum to 1 before
+/// they are cut to the image.
 fn taps(sigma: f64, side: usize) -> Vec<f32> {
     let reach = (REACH * sigma).ceil().max(1.0) as usize;
     let height = |d: usize| (-0.5 * (d as f64 / sigma).powi(2)).exp();
@@ -191,7 +199,7 @@ fn taps(sigma: f64, side: usize) -> Vec<f32> {
     (0..=reach.min(side - 1)).map(|d| (height(d) / total) as f32).collect()
 }
 
-/// `pixels` random numbers for one direction (1 or 2).
+/// Draws the noise of one direction (1 or 2): `pixels` numbers into `raw`.
 fn draw_field(seed: [u32; 2], [place, number]: [u32; 2], axis: u32, pixels: usize, raw: &mut Vec<f32>) {
     let blocks = pixels.div_ceil(4) as u32;
     let tag = Stream::Distortion.tag() + axis;
@@ -200,7 +208,8 @@ fn draw_field(seed: [u32; 2], [place, number]: [u32; 2], axis: u32, pixels: usiz
     raw.truncate(pixels);
 }
 
-/// Every pixel of `target` from its place in `source`, `displacement` being that of a pixel.
+/// Fills every pixel of `target` from its source place in `source`. `displacement(i)` is the displacement [x, y] of
+/// pixel `i`, in pixels.
 pub(crate) fn resample(
     side: usize,
     source: &[f32],
@@ -216,7 +225,7 @@ pub(crate) fn resample(
     for (i, value) in target.iter_mut().enumerate() {
         let (x, y) = ((i % side) as f32 - centre, (i / side) as f32 - centre);
         let [dx, dy] = displacement(i);
-        // Further out there is nothing, either.
+        // Clamping changes nothing, because every pixel at or beyond these limits is 0.
         let from_x = (centre + (xx * x + xy * y) + dx).clamp(-1.0, side as f32);
         let from_y = (centre + (yx * x + yy * y) + dy).clamp(-1.0, side as f32);
         let (left, top) = (from_x.floor(), from_y.floor());
@@ -258,7 +267,7 @@ mod tests {
         let mut same = vec![0.0; 25];
         resample(5, &image, Warp::new(0.0, [1.0; 2], 0.0), |_| [0.0; 2], &mut same);
         assert_eq!(same, image);
-        // A shift by two pixels brings in nothing from beyond the edge.
+        // A shift by two pixels brings in zeros from beyond the edge.
         resample(5, &image, Warp::IDENTITY, |_| [2.0, 0.0], &mut same);
         assert_eq!(same[..5], [2.0, 3.0, 4.0, 0.0, 0.0]);
     }

@@ -1,5 +1,7 @@
-//! The data sets built into the program: MNIST as gzipped IDX files and Iris as CSV, decoded when asked for by the same
-//! readers that read files. Sources and licences: `mnist/README.md` and `iris.md` beside this file.
+//! The data sets built into the program: MNIST as gzipped IDX files and Iris as CSV.
+//!
+//! They are decoded on demand by the same code that reads files. Sources and licences: `mnist/README.md` and `iris.md`
+//! beside this file.
 
 use super::idx::{self, Pair, Source};
 use super::{DataSet, csv};
@@ -24,7 +26,7 @@ pub fn mnist() -> Result<DataSet> {
     idx::decode(train, Some(test))
 }
 
-/// Fisher's Iris: 150 samples of 4 lengths in cm, 3 classes, no test set of its own.
+/// Fisher's Iris: 150 samples of 4 lengths in cm, 3 classes, no canonical test set.
 pub fn iris() -> Result<DataSet> {
     csv::decode(Path::new("iris.csv"), include_bytes!("iris.csv"))
 }

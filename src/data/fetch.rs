@@ -1,8 +1,9 @@
-//! Downloads of data sets: mirrors in order, resumed where they were cut off, checked before they get their final name.
+//! Downloads of data sets: tries mirrors in order, resumes downloads that were cut off, and checks each file before it
+//! gets its final name.
 //!
-//! While a file is on its way it is `NAME.part`, with what a resumption has to know in `NAME.part.json`. It is renamed
-//! once its unpacked contents have the right SHA-256, so under a final name there is a whole file or none. A lock on the
-//! set's folder keeps two fetches apart; the system lifts it however a process ends.
+//! An unfinished download is `NAME.part`, and `NAME.part.json` holds the facts that resuming needs. A download is
+//! renamed once its unpacked contents have the right SHA-256, so a file under a final name is always complete. A lock
+//! on the set's folder keeps two fetches apart. The system releases the lock however a process ends.
 
 use super::catalogue::Files;
 use super::sums::{self, Sums};
@@ -16,28 +17,30 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body};
 
-/// No file of a set is nearly as large, packed; a server that sends more is not sending one.
+/// Largest download in bytes. No gzipped file of a set comes near, so a server that sends more is sending something
+/// else.
 const MAX_BYTES: u64 = 1 << 28;
-/// Longest pause between attempts.
+/// Longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 const LOCK: &str = ".lock";
 
-/// How a set is fetched.
+/// The settings of a fetch.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Addresses of folders with the gzipped files, instead of the set's own mirrors where there are any.
+    /// Addresses of folders with the gzipped files, which replace the set's own mirrors; empty to use those.
     pub mirrors: Vec<String>,
-    /// Download even what is here already.
+    /// Download files again even if they are present and right.
     pub force: bool,
-    /// Go through the proxy that the environment names (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    /// Use the proxy that the environment names (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
     pub proxy: bool,
     /// Longest wait for a connection.
     pub connect: Duration,
     /// Longest wait for the next byte.
     pub stall: Duration,
-    /// Attempts at one file of one mirror that get no further than an earlier one.
+    /// Number of consecutive attempts without progress after which a mirror is given up for a file. The first such
+    /// attempt may be one that made progress and then failed.
     pub attempts: u32,
-    /// Pause after the first of them; each later one is twice as long.
+    /// Pause after the first of these attempts; each later pause is twice as long, up to 30 s.
     pub pause: Duration,
 }
 
@@ -55,28 +58,28 @@ impl Default for Options {
     }
 }
 
-/// What there is to tell on the way.
+/// The messages of a running fetch.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A line for people.
+    /// A line of text for people.
     Note(String),
-    /// Bytes of a file that are here, of so many if that is known.
+    /// The progress of one download.
     Progress {
         /// Name of the file.
         file: &'a str,
-        /// Bytes here.
+        /// Number of bytes received, earlier attempts included.
         done: u64,
-        /// Bytes in all.
+        /// Number of bytes of the whole file, if the server told it.
         total: Option<u64>,
     },
 }
 
-/// Fetches the files of the set `name` that are missing or wrong into its folder under `root`, and returns that folder,
-/// in which then every file has been checked.
+/// Fetches the missing or wrong files of the set `name` into its folder under `root` and returns this folder. Every
+/// file in the folder has then been checked.
 ///
 /// # Errors
-/// If a mirror is no address, no mirror gives a file, or the folder cannot be written. Names the file, each mirror and
-/// what became of it.
+/// If the address of a mirror is invalid, no mirror delivers a file, or the folder cannot be written. The message names
+/// the file and, for each mirror, the reason.
 pub fn fetch(
     name: &str,
     files: &Files,
@@ -110,7 +113,7 @@ pub fn fetch(
     Ok(directory)
 }
 
-/// Waits until no other process fetches into `directory`.
+/// Waits until no other process fetches into `directory`, and holds the lock until the returned file is closed.
 fn lock(directory: &Path, report: &mut dyn FnMut(Event)) -> Result<File> {
     let path = directory.join(LOCK);
     let failed = |e: std::io::Error| Error::file(&path, format!("cannot be locked: {e}"));
@@ -121,20 +124,20 @@ fn lock(directory: &Path, report: &mut dyn FnMut(Event)) -> Result<File> {
             report(Event::Note(format!("another process fetches into {}; waiting for it", directory.display())));
             file.lock().map_err(failed)?;
         }
-        // Some network file systems have no locks. The sums still keep a mixture of two downloads from being accepted.
+        // Some network file systems have no locks. Mixed downloads are then still refused, because their sum is wrong.
         Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
         Err(TryLockError::Error(e)) => return Err(failed(e)),
     }
     Ok(file)
 }
 
-/// Why an attempt came to nothing.
+/// The cause of a failed attempt.
 enum Failure {
-    /// The same mirror may do better.
+    /// The same mirror may succeed later.
     Passing(String),
-    /// The mirror will not do better.
+    /// The mirror will fail again.
     Lasting(String),
-    /// The fault is on this side; no mirror helps.
+    /// The cause is on this machine, so that no mirror helps.
     Here(Error),
 }
 
@@ -144,11 +147,11 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a resumption has to know of the file that was begun.
+/// The facts about an unfinished download that resuming needs, stored as `NAME.part.json`.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
 struct Begun {
     url: String,
-    /// A strong ETag, else the date of the last change.
+    /// The strong ETag or, without one, the date of the last change.
     validator: Option<String>,
     total: Option<u64>,
 }
@@ -156,7 +159,7 @@ struct Begun {
 struct Fetcher<'a> {
     directory: &'a Path,
     mirrors: Vec<String>,
-    /// The mirror to begin with: the last that gave a file.
+    /// The index of the mirror to try first: the last one that delivered a file.
     first: usize,
     sums: Sums,
     options: &'a Options,
@@ -164,7 +167,8 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// Sees to it that the file of this unpacked name is here and right; whether its sum was recorded just now.
+    /// Makes sure that the file with this unpacked name is present and right. Returns whether its sum has just been
+    /// recorded for the first time.
     fn bring(&mut self, file: &str, present: Option<PathBuf>) -> Result<bool> {
         let path = self.directory.join(format!("{file}.gz"));
         if let Some(present) = present.filter(|present| !self.options.force || *present != path) {
@@ -173,7 +177,7 @@ impl Fetcher<'_> {
                 checked.map_err(|reason| format!("{}: {reason}", present.display()))
             }) {
                 Ok(found) => return self.record(file, found),
-                // A download could not take its place, for this is the name that readers look for first.
+                // A download could not replace this file, because readers look for this name first.
                 Err(_) if present != path => {
                     return Err(Error::file(present, "is not the published file and in the way of it; remove it"));
                 }
@@ -217,7 +221,8 @@ impl Fetcher<'_> {
         Ok(new)
     }
 
-    /// Attempts at one file of one mirror until it is here and right, or they get no further.
+    /// Downloads one file from one mirror. Repeats attempts until the file is right or the attempts make no more
+    /// progress.
     fn try_mirror(&mut self, url: &str, file: &str, path: &Path) -> std::result::Result<bool, Failure> {
         let agent = self.agent(url);
         let part = Part::of(path);
@@ -245,7 +250,7 @@ impl Fetcher<'_> {
             .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .http_status_as_error(false)
-            // A redirect must not lead an encrypted download over an open line.
+            // A redirect must not move an encrypted download to an unencrypted connection.
             .https_only(url.starts_with("https://"))
             .timeout_resolve(Some(connect))
             .timeout_connect(Some(connect))
@@ -259,7 +264,7 @@ impl Fetcher<'_> {
         config.build().into()
     }
 
-    /// One request: what it brings is checked and put in its place, or kept to be resumed.
+    /// Sends one request. A complete body is checked and renamed to `path`; a part is kept for resuming.
     fn attempt(
         &mut self,
         agent: &Agent,
@@ -306,7 +311,7 @@ impl Fetcher<'_> {
             Err(reason) => {
                 part.remove()?;
                 let reason = format!("what it sends {reason}");
-                // A beginning and an end that do not go together are no fault of the mirror.
+                // The mirror is not to blame for two parts that do not fit together.
                 return Err(if is_resumed { Failure::Passing(reason) } else { Failure::Lasting(reason) });
             }
         };
@@ -316,7 +321,7 @@ impl Fetcher<'_> {
         Ok(recorded)
     }
 
-    /// Appends the body to the part, whose length is `done` of `total`.
+    /// Appends the body of the response to the part, of which `done` of `total` bytes are present.
     fn receive(
         &mut self,
         response: Response<Body>,
@@ -372,7 +377,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// Whether a partial answer starts at `length` of the file that was begun.
+/// Whether a partial response starts at byte `length` of the unfinished download and has the same total length.
 fn continues(headers: &HeaderMap, length: u64, total: Option<u64>) -> bool {
     let range = text(headers, "content-range").and_then(|range| range.trim().strip_prefix("bytes "));
     let Some((range, all)) = range.and_then(|range| range.split_once('/')) else { return false };
@@ -384,7 +389,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A download on its way.
+/// The files of an unfinished download.
 struct Part {
     data: PathBuf,
     begun: PathBuf,
@@ -399,15 +404,15 @@ impl Part {
         self.data.metadata().map_or(0, |meta| meta.len())
     }
 
-    /// How much is here and what is known of it, if `url` could send the rest.
+    /// The number of bytes present and the recorded facts, if `url` can send the rest.
     fn resumable(&self, url: &str) -> Option<(u64, Begun)> {
         let begun: Begun = serde_json::from_slice(&fs::read(&self.begun).ok()?).ok()?;
         let length = self.len();
         (begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total)).then_some((length, begun))
     }
 
-    /// Opens the file to be appended to: what is here if `resumed`, else nothing. Returns it with its length now and in
-    /// the end.
+    /// Opens the part for appending: its present bytes are kept if `resumed`, otherwise dropped. Returns the file, its
+    /// length now and its final length, if known.
     fn open(&self, url: &str, resumed: Option<(u64, Begun)>, headers: &HeaderMap) -> Result<(File, u64, Option<u64>)> {
         let failed = |e: std::io::Error| Error::file(&self.data, format!("cannot be written: {e}"));
         refuse_link(&self.data)?;

@@ -1,7 +1,7 @@
-//! The IDX format of the MNIST files: images and labels as bytes, each file raw or gzipped.
+//! Reader of IDX, the format of the MNIST files: images and labels as bytes, each file raw or gzipped.
 //!
-//! An IDX file is two zero bytes, the element type (8 = unsigned byte, the only one read here), the number of
-//! dimensions, one big-endian u32 per dimension, then the elements.
+//! An IDX file starts with two zero bytes, the element type and the number of dimensions. One big-endian u32 per
+//! dimension and then the elements follow. The only element type read here is 8, the unsigned byte.
 
 use super::read::{open_file, rows_and_features, times};
 use super::{DataSet, Samples};
@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// An IDX file: its name for messages and its bytes as stored, gzipped or not.
+/// An IDX file: its path, for messages, and its bytes as stored, gzipped or not.
 pub struct Source<'a> {
     pub path: PathBuf,
     pub bytes: Box<dyn BufRead + 'a>,
@@ -22,7 +22,7 @@ pub struct Pair<'a> {
     pub labels: Source<'a>,
 }
 
-/// What the names of the training and the test files begin with in MNIST and most of its successors.
+/// The prefixes of the names of training and test files, in MNIST and most data sets modelled on it.
 pub const STEMS: [&str; 2] = ["train", "t10k"];
 
 /// Names of the unpacked files: training images and labels, test images and labels.
@@ -31,7 +31,7 @@ pub fn names([train, test]: [&str; 2]) -> [String; 4] {
     [(train, images), (train, labels), (test, images), (test, labels)].map(|(stem, kind)| format!("{stem}-{kind}"))
 }
 
-/// Reads the files of `directory` whose names begin with `stems`; those of the test set may be absent, both.
+/// Reads the files of `directory` whose names begin with `stems`. The two files of the test set may both be absent.
 pub fn read(directory: &Path, stems: [&str; 2]) -> Result<DataSet> {
     let names = names(stems);
     if !directory.is_dir() {
@@ -53,8 +53,8 @@ pub fn read(directory: &Path, stems: [&str; 2]) -> Result<DataSet> {
     decode(train, test)
 }
 
-/// The file under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. Whether it is gzipped is seen
-/// from its bytes, as browsers and tools unpack files without renaming them.
+/// The path of the file `name` under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. The name
+/// does not decide whether the file is gzipped, because browsers and tools unpack files without renaming them.
 pub fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let names = [name, &dotted].into_iter().flat_map(|name| ["", ".gz"].map(|end| format!("{name}{end}")));
@@ -65,13 +65,14 @@ fn open(path: PathBuf) -> Result<Source<'static>> {
     Ok(Source { bytes: Box::new(open_file(&path)?), path })
 }
 
-/// The sizes that the header of the file at `path` promises.
+/// The sizes in the header of the file at `path`.
 pub fn sizes(path: &Path) -> Result<Vec<u64>> {
     Ok(Decoder::open(open(path.to_owned())?)?.sizes)
 }
 
-/// The unpacked bytes of the file at `path`, header included. A file that is not a whole IDX file is refused, and never
-/// unpacked into more than its header promises.
+/// The unpacked bytes of the file at `path`, header included.
+///
+/// An incomplete IDX file is refused. The file is never unpacked into more bytes than its header promises.
 pub fn unpack(path: &Path) -> Result<Vec<u8>> {
     let decoder = Decoder::open(open(path.to_owned())?)?;
     rows_and_features(&decoder.sizes).map_err(|reason| decoder.error(reason))?;
@@ -81,7 +82,7 @@ pub fn unpack(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes a training set and, where there is one, its test set.
+/// Decodes a training set and, if there is one, its test set.
 pub fn decode(train: Pair, test: Option<Pair>) -> Result<DataSet> {
     let (mut bytes, mut labels) = (vec![], vec![]);
     let features = train.decode(&mut bytes, &mut labels)?;
@@ -100,7 +101,7 @@ pub fn decode(train: Pair, test: Option<Pair>) -> Result<DataSet> {
 }
 
 impl Pair<'_> {
-    /// Appends images and labels to the stores and returns the number of bytes per image.
+    /// Appends images and labels to the two stores and returns the number of bytes per image.
     fn decode(self, image_store: &mut Vec<u8>, label_store: &mut Vec<u8>) -> Result<usize> {
         let images = Decoder::open(self.images)?;
         let labels = Decoder::open(self.labels)?;
@@ -121,7 +122,7 @@ impl Pair<'_> {
     }
 }
 
-/// An IDX file of which the header has been read.
+/// An IDX file whose header has been read.
 struct Decoder<'a> {
     path: PathBuf,
     reader: Box<dyn Read + 'a>,
@@ -166,8 +167,10 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    /// Appends the elements to `store`: exactly as many as the header promises must be there. Never reads further than
-    /// one byte beyond, so a small file cannot unpack into more than it says; that byte also makes gzip check its sum.
+    /// Appends the elements to `store`; the file must hold exactly as many as its header promises.
+    ///
+    /// At most one byte more is read, so that a small gzip file cannot unpack into more than its header says. Reading
+    /// this byte also makes the gzip reader check its CRC.
     fn payload(mut self, store: &mut Vec<u8>) -> Result<()> {
         let promised = self.sizes.iter().product::<u64>();
         let before = store.len();

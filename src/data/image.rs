@@ -1,4 +1,5 @@
-//! PNG images as shades of grey: 8 or 16 bits, grey, colour or palette; what is transparent lies on white.
+//! Reader of PNG images, which are converted to shades of grey: 8 or 16 bits, grey, colour or palette. Transparent
+//! pixels are blended with white.
 
 use super::BYTE_SCALE;
 use super::read::open_file;
@@ -7,33 +8,33 @@ use png::{BitDepth, ColorType, Decoder, Transformations};
 use std::io::{BufRead, Seek, SeekFrom};
 use std::path::Path;
 
-/// Most pixels read; a photograph has fewer, and a damaged header may claim anything.
+/// Largest number of pixels that is read. Photographs have fewer, and a damaged header may claim any number.
 const MOST_PIXELS: u64 = 1 << 26;
 
-/// Bytes that a byte of deflate can stand for at most, rounded up.
+/// Upper bound on the bytes that one byte of deflate unpacks to.
 const DEFLATE_RATIO: u64 = 1100;
 
-/// Shades of grey, 0 = black … 1 = white.
+/// An image in shades of grey, from 0 = black to 1 = white.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// Pixels per row.
+    /// Number of pixels per row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// `[height, width]`.
+    /// The shades, row-major `[height, width]`.
     pub pixels: Vec<f32>,
 }
 
 impl Image {
-    /// Reads a PNG file; of an animated one the first frame.
+    /// Reads a PNG file; only the first frame of an animation.
     ///
     /// # Errors
-    /// If it is missing, damaged, no PNG or larger than 2²⁶ pixels.
+    /// If the file is missing, damaged, not a PNG file, or has more than 2²⁶ pixels.
     pub fn read(path: &Path) -> Result<Self> {
         Self::decode(path, open_file(path)?)
     }
 
-    /// Decodes what the PNG file at `path` holds.
+    /// Decodes `file`, the contents of the PNG file at `path`.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -49,12 +50,12 @@ impl Image {
         if u64::from(width) * u64::from(height) > MOST_PIXELS {
             return Err(Error::file(path, format!("{width} × {height} pixels are more than {MOST_PIXELS}")));
         }
-        // The decoder takes any palette, and panics over those that are not 1 to 256 whole colours (png 0.18.1).
+        // The decoder accepts any palette, but panics unless it has 1 to 256 complete colours (png 0.18.1).
         let colours = |palette: &[u8]| palette.len().is_multiple_of(3) && (3..=768).contains(&palette.len());
         if !reader.info().palette.as_deref().is_none_or(colours) {
             return Err(Error::file(path, "has a damaged palette: 1 to 256 colours of 3 bytes each belong there"));
         }
-        // A header may claim anything: no row of pixels is there that its compressed bytes cannot unpack to.
+        // A damaged header may claim more pixels than the compressed bytes can unpack to, which would allocate in vain.
         let rows = reader.info().raw_bytes() as u64;
         if rows > DEFLATE_RATIO.saturating_mul(length) {
             return Err(Error::file(path, format!("claims {width} × {height} pixels, for which it is too short")));
@@ -64,7 +65,7 @@ impl Image {
         let frame = reader.next_frame(&mut bytes).map_err(refuse)?;
         bytes.truncate(frame.buffer_size());
         let values: Vec<f32> = match frame.bit_depth {
-            // As bytes of a data set are scaled, so that an image saved from one gives the same features.
+            // Bytes are scaled like those of a data set, so that an image saved from a data set has the same features.
             BitDepth::Eight => bytes.iter().map(|&byte| f32::from(byte) * BYTE_SCALE).collect(),
             BitDepth::Sixteen => {
                 let (pairs, _) = bytes.as_chunks::<2>();
@@ -84,9 +85,9 @@ impl Image {
     }
 }
 
-/// Brightness of red, green and blue by ITU-R BT.601, as image libraries convert to grey.
+/// Brightness of red, green and blue by ITU-R BT.601, as image libraries convert colours to grey.
 fn luma(pixel: &[f32]) -> f32 {
-    // Grey stays exactly as it is; the weights would change its last bit.
+    // Grey is returned unchanged, because the weighted sum would change its last bit.
     match *pixel {
         [r, g, b, ..] if r == g && g == b => r,
         [r, g, b, ..] => 0.299 * r + 0.587 * g + 0.114 * b,

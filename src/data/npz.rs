@@ -1,4 +1,4 @@
-//! NPZ, NumPy's zip of arrays: samples and labels under the names of [`NAMES`], stored or deflated.
+//! Reader of NPZ, NumPy's zip archive of arrays: samples and labels under the names in [`NAMES`], stored or deflated.
 
 use super::read::{class, finite, open_file, rows_and_features, times};
 use super::{DataSet, Samples};
@@ -10,11 +10,12 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-/// The arrays of samples and labels, and of the test set's where it may have one. The first row present counts.
+/// The names of the arrays of samples and labels, and of the optional test arrays. The first row with an array in the
+/// file is used.
 const NAMES: [([&str; 2], Option<[&str; 2]>); 3] =
     [(["x_train", "y_train"], Some(["x_test", "y_test"])), (["x", "y"], None), (["data", "target"], None)];
 
-/// Longest array header read, NumPy's own limit.
+/// Longest array header in bytes that is read: NumPy's own limit.
 const MAX_HEADER: usize = 10_000;
 
 /// Reads the file at `path`.
@@ -22,7 +23,7 @@ pub fn read(path: &Path) -> Result<DataSet> {
     decode(path, open_file(path)?)
 }
 
-/// Decodes what the file at `path` holds.
+/// Decodes `file`, the contents of the file at `path`. Errors name the array.
 pub fn decode(path: &Path, file: impl Read + Seek) -> Result<DataSet> {
     let archive =
         ZipArchive::new(file).map_err(|e| Error::file(path, format!("is not an NPZ file, a zip of arrays: {e}")))?;
@@ -39,7 +40,7 @@ pub fn decode(path: &Path, file: impl Read + Seek) -> Result<DataSet> {
         match (&mut samples, test_samples) {
             (Samples::U8(all), Samples::U8(more)) => all.extend(more),
             (Samples::F32(all), Samples::F32(more)) => all.extend(more),
-            // Bytes are scaled by 1/255 and reals are not: together they would not mean the same.
+            // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
             _ => return error(format!("only one of it and {} holds bytes (u1); store both alike", train[0])),
         }
         labels.extend(test_labels);
@@ -61,13 +62,13 @@ impl<F: Read + Seek> Npz<'_, F> {
         names.iter().any(|name| self.archive.index_for_name(&format!("{name}.npy")).is_some())
     }
 
-    /// Features per sample, samples and labels of two arrays that belong together.
+    /// Number of features per sample, samples and labels of two arrays that belong together.
     fn pair(&mut self, [x, y]: [&str; 2]) -> Result<(usize, Samples, Vec<u32>)> {
         let x_array = self.array(x)?;
         let (rows, features) = rows_and_features(&x_array.sizes).map_err(|reason| x_array.error(reason))?;
         let samples = x_array.samples()?;
         let y_array = self.array(y)?;
-        // A column, as Keras ships some labels, is as good as a vector.
+        // A column of labels, as Keras ships some, is accepted like a vector.
         if !matches!(y_array.sizes[..], [_] | [_, 1]) {
             let reason = format!("has the shape {}; labels are one integer per sample", times(&y_array.sizes));
             return Err(y_array.error(reason));
@@ -96,8 +97,10 @@ impl<F: Read + Seek> Npz<'_, F> {
     }
 }
 
-/// Reads and checks the header of an array. npyz multiplies the sizes unchecked, takes for ever over deeply nested
-/// brackets and allocates whatever length the file claims; so what could hurt is refused before it sees the text.
+/// Reads and checks the header of an array, before npyz parses it.
+///
+/// The check is needed because npyz multiplies the sizes unchecked, takes extremely long over deeply nested brackets,
+/// and allocates any length that the file claims.
 fn header(reader: &mut impl Read) -> std::result::Result<NpyHeader, String> {
     let mut bytes = vec![0; 10];
     let truncated = |e| format!("is not an NPY array, or cut off in its header: {e}");
@@ -119,8 +122,11 @@ fn header(reader: &mut impl Read) -> std::result::Result<NpyHeader, String> {
     NpyHeader::from_reader(&bytes[..]).map_err(|e| format!("has a damaged header: {e}"))
 }
 
-/// Whether brackets nest no deeper than a dictionary with tuples, and the product of all numbers (zeros left out, as
-/// products of some of the sizes are formed too) fits. Numbers must be plain decimals, or their value would be another.
+/// Whether npyz can parse `text` safely.
+///
+/// Brackets may nest no deeper than a dictionary with tuples. The product of all numbers must fit into an i64; zeros
+/// are left out, because npyz also multiplies some of the sizes alone. Numbers must be plain decimals, because other
+/// spellings would have another value here.
 fn harmless(text: &[u8]) -> bool {
     let brackets = text.iter().filter(|byte| b"([{".contains(byte)).count();
     let numbers = text.chunk_by(|a, b| a.is_ascii_digit() && !b" ,)]'\"".contains(b));
@@ -131,7 +137,7 @@ fn harmless(text: &[u8]) -> bool {
     brackets <= 4 && product.is_some_and(|product| i64::try_from(product).is_ok())
 }
 
-/// An array of which the header has been read.
+/// An array whose header has been read.
 struct Array<'a, F: Read> {
     path: PathBuf,
     name: String,
@@ -145,7 +151,7 @@ impl<F: Read> Array<'_, F> {
         Error::file(&self.path, format!("array {}: {reason}", self.name))
     }
 
-    /// Kind and bytes of an element.
+    /// Kind of an element and its size in bytes; `None` for structured types.
     fn element(&self) -> Option<(TypeChar, u64)> {
         match self.header.dtype() {
             DType::Plain(plain) => Some((plain.type_char(), plain.size_field())),
@@ -153,7 +159,7 @@ impl<F: Read> Array<'_, F> {
         }
     }
 
-    /// All elements, row-major: unsigned bytes stay bytes, all else becomes f32.
+    /// All elements, row-major. Unsigned bytes stay bytes; all other types become f32.
     fn samples(self) -> Result<Samples> {
         let (order, sizes) = (self.header.order(), self.sizes.clone());
         Ok(match self.element() {
@@ -166,7 +172,7 @@ impl<F: Read> Array<'_, F> {
         })
     }
 
-    /// All elements of an array of integers in the order they are stored, each converted.
+    /// All elements of an array of integers, in the order in which they are stored, each converted by `convert`.
     fn integers<V>(self, convert: impl Fn(i128) -> std::result::Result<V, String>) -> Result<Vec<V>> {
         match self.element() {
             Some((TypeChar::Uint, 1)) => self.values(|v: u8| convert(v.into())),
@@ -184,7 +190,8 @@ impl<F: Read> Array<'_, F> {
         }
     }
 
-    /// All elements in the order they are stored, each converted; there must be as many as the header says.
+    /// All elements in the order in which they are stored, each converted by `convert`. The file must hold exactly as
+    /// many as its header says.
     fn values<T: Deserialize, V>(mut self, convert: impl Fn(T) -> std::result::Result<V, String>) -> Result<Vec<V>> {
         let file = NpyFile::with_header(self.header.clone(), &mut self.reader);
         let elements = match file.data::<T>() {
@@ -213,7 +220,7 @@ impl<F: Read> Array<'_, F> {
         if let Some(reason) = failure {
             return Err(self.error(reason));
         }
-        // Reading on to the end also makes the zip check its sum.
+        // Reading on to the end also makes the zip reader check its CRC.
         match self.reader.read(&mut [0]) {
             Ok(0) => Ok(values),
             Ok(_) => Err(self.error(format!("has more elements than its shape, {}", times(&self.sizes)))),
@@ -222,7 +229,8 @@ impl<F: Read> Array<'_, F> {
     }
 }
 
-/// `values` of an array of `sizes` with the last axis running fastest. In Fortran order the first does.
+/// Reorders the `values` of an array of `sizes` so that the last axis runs fastest. In Fortran order the first axis
+/// does.
 fn row_major<V: Copy>(values: Vec<V>, order: Order, sizes: &[u64]) -> Vec<V> {
     if order == Order::C {
         return values;

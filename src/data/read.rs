@@ -1,14 +1,15 @@
-//! What the readers of all formats share: opening a file, and the checks on sizes, labels and features.
+//! Helpers that the readers of all formats share: opening a file, and checks on sizes, labels and features.
 
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Largest class number. A label beyond it is surely no class, and would ask for an output neuron per number.
+/// Largest class number. A larger label is almost certainly not a class, and the network would need one output neuron
+/// for every number up to it.
 pub const MAX_LABEL: u32 = 65535;
 
-/// Opens a file for reading; a directory, which some systems open without complaint, is refused.
+/// Opens a file for reading. A directory is refused, because some systems open one without an error.
 pub fn open_file(path: &Path) -> Result<BufReader<File>> {
     let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -17,8 +18,8 @@ pub fn open_file(path: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::new(file))
 }
 
-/// Rows and features of an array of `sizes`: the first counts the rows, the product of the others the features.
-/// Row numbers are u32 everywhere, hence the limit.
+/// Rows and features of an array of `sizes`: the first size counts the rows, the product of the others the features.
+/// The number of rows must fit into a u32, because row numbers are u32 everywhere.
 pub fn rows_and_features(sizes: &[u64]) -> std::result::Result<(usize, usize), String> {
     let (&rows, rest) = sizes.split_first().ok_or("is a single number, not one sample after the other")?;
     let features = rest.iter().try_fold(1, |product: u64, &size| product.checked_mul(size));
@@ -31,13 +32,14 @@ pub fn rows_and_features(sizes: &[u64]) -> std::result::Result<(usize, usize), S
     }
 }
 
-/// `[60000, 28, 28]` as `60000 × 28 × 28`; a damaged file may claim hundreds, of which the first say enough.
+/// Formats `[60000, 28, 28]` as `60000 × 28 × 28`. Only the first eight sizes are shown, because a damaged file may
+/// claim hundreds.
 pub fn times(sizes: &[u64]) -> String {
     let shown = sizes.iter().take(8).map(u64::to_string).collect::<Vec<_>>().join(" × ");
     if sizes.len() > 8 { shown + " × …" } else { shown }
 }
 
-/// A label as a class number.
+/// Checks that a label is a class number, 0 … [`MAX_LABEL`].
 pub fn class(label: i128) -> std::result::Result<u32, String> {
     match u32::try_from(label) {
         Ok(class) if class <= MAX_LABEL => Ok(class),
@@ -46,7 +48,7 @@ pub fn class(label: i128) -> std::result::Result<u32, String> {
     }
 }
 
-/// A feature, which must be finite to train on.
+/// Checks that a feature is finite, because training on infinities or NaN fails.
 pub fn finite(value: f32) -> std::result::Result<f32, String> {
     if value.is_finite() { Ok(value) } else { Err(format!("{value} is not a finite number")) }
 }

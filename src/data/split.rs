@@ -1,10 +1,10 @@
-//! Which rows train, which validate and which test, and with which labels a member trains.
+//! The split of a member's rows into training, validation and test, and label noise for the training rows.
 
 use super::DataSet;
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 
-/// Share of the samples that is held out for testing where nothing else is asked for.
+/// Default share of the samples that is held out for testing.
 pub const DEFAULT_TEST_FRACTION: f64 = 0.1;
 
 /// Row numbers of the training, validation and test samples of one member.
@@ -16,20 +16,20 @@ pub struct Split {
     pub validation: Vec<u32>,
     /// Rows to test on, in data-set order; may be empty.
     pub test: Vec<u32>,
-    /// The labels of all rows of the data set where some were replaced, else `None`.
+    /// The labels of all rows of the data set with label noise; `None` without noise.
     pub labels: Option<Vec<u32>>,
 }
 
 impl Split {
-    /// The canonical split where the data has one; else holds out `fraction` (0 … 1, by default
-    /// [`DEFAULT_TEST_FRACTION`], 0 = no test set) of each class.
+    /// Uses the canonical split if the data have one. Otherwise holds out `fraction` of each class for testing, 0 … 1,
+    /// by default [`DEFAULT_TEST_FRACTION`]; 0 means no test set.
     ///
-    /// A class of n samples gives round(`fraction` · n) of them, halves away from zero, so sizes do not depend on
-    /// `seed`; which ones is drawn from the class's own random numbers under `seed`.
+    /// A class of n samples gives round(`fraction` · n) of them, halves rounded away from zero, so the sizes do not
+    /// depend on `seed`. The samples are drawn from the class's own random numbers under `seed`.
     ///
     /// # Errors
-    /// If a fraction is given although the data has a test set, is not in 0 … 1, holds out no sample although it is
-    /// above 0, or leaves none to train on.
+    /// If the data have a test set and a fraction is given. If the fraction is outside 0 … 1, leaves no sample to train
+    /// on, or is above 0 but holds out no sample.
     pub fn new(data: &DataSet, fraction: Option<f64>, seed: u64) -> Result<Self> {
         let rows = data.len() as u32;
         if data.test_rows > 0 {
@@ -63,11 +63,11 @@ impl Split {
         Ok(Self { train, test, ..Self::default() })
     }
 
-    /// Moves `fraction` (0 … 1, 0 = none) of the training rows of each class to the validation rows, drawn from the
-    /// class's own random numbers under `seed`. Sizes do not depend on `seed`, as in [`Self::new`].
+    /// Moves `fraction` (0 … 1, 0 = none) of the training rows of each class to the validation rows. The rows are drawn
+    /// from the class's own random numbers under `seed`. Sizes do not depend on `seed`, as in [`Self::new`].
     ///
     /// # Errors
-    /// If that leaves no row to train on, or holds out none although `fraction` is above 0.
+    /// If no row is left to train on, or if `fraction` is above 0 but holds out no row.
     pub fn hold_out(self, data: &DataSet, fraction: f64, seed: u64) -> Result<Self> {
         if fraction == 0.0 {
             return Ok(self);
@@ -84,12 +84,14 @@ impl Split {
         Ok(Self { train, validation, ..self })
     }
 
-    /// Replaces the labels of `share` (0 … 1, 0 = none) of the training rows of each class, each by another class, all
-    /// of them equally likely. A class of n rows gives round(`share` · n); which ones and what they become is drawn from
-    /// the class's own random numbers under `seed`.
+    /// Replaces the labels of `share` (0 … 1, 0 = none) of the training rows of each class. The new label is one of the
+    /// other classes, all equally likely.
+    ///
+    /// A class of n rows gives round(`share` · n) of them. The rows and their new labels are drawn from the class's own
+    /// random numbers under `seed`.
     ///
     /// # Errors
-    /// If there is only one class.
+    /// If the data have only one class.
     pub fn with_label_noise(mut self, data: &DataSet, share: f64, seed: u64) -> Result<Self> {
         if share == 0.0 {
             return Ok(self);
@@ -129,7 +131,7 @@ fn rounded_share(share: f64, count: usize) -> usize {
     (share * count as f64).round() as usize
 }
 
-/// `rows` as what is kept and what is held out, each in order.
+/// Splits `rows` into kept and held-out rows, each in ascending order; the share `fraction` of each class is held out.
 fn stratified(
     data: &DataSet,
     rows: impl IntoIterator<Item = u32>,

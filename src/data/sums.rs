@@ -1,4 +1,5 @@
-//! SHA-256 of the unpacked files of a set: pinned by the catalogue, or recorded beside the files by the first download.
+//! SHA-256 sums of the unpacked files of a data set: pinned in the catalogue, or recorded beside the files by the first
+//! download.
 
 use super::catalogue::Files;
 use super::idx;
@@ -10,13 +11,13 @@ use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Name of the file of recorded sums, in the format of `sha256sum` and under the names of the unpacked files.
+/// Name of the file with the recorded sums. It has the format of `sha256sum` and lists the unpacked names.
 pub(crate) const SUMS: &str = "SHA256SUMS";
 
-/// SHA-256 of what the IDX file at `path` unpacks to, in hexadecimal.
+/// SHA-256 of the unpacked contents of the IDX file at `path`, in hexadecimal.
 ///
 /// # Errors
-/// If it cannot be read or is not a whole IDX file.
+/// If the file cannot be read or is not a complete IDX file.
 pub fn digest(path: &Path) -> Result<String> {
     Ok(hex(&idx::unpack(path)?))
 }
@@ -30,20 +31,20 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What each file of a set should have as its sum.
+/// The expected sum of each file of a set.
 #[derive(Clone, Debug)]
 pub struct Sums {
     path: PathBuf,
     known: BTreeMap<String, String>,
-    /// Whether the catalogue knows the sums, so that none is ever recorded.
+    /// Whether the sums come from the catalogue. Pinned sums are never recorded.
     pinned: bool,
 }
 
 impl Sums {
-    /// The pinned sums of `files`, else those recorded in `directory`, of which there may be none.
+    /// The pinned sums of `files`. If none are pinned, the sums recorded in `directory`, which may be none.
     ///
     /// # Errors
-    /// If the record is damaged.
+    /// If the record cannot be read or is damaged.
     pub fn of(files: &Files, directory: &Path) -> Result<Self> {
         let path = directory.join(SUMS);
         if let Some(sums) = files.sha256 {
@@ -57,14 +58,14 @@ impl Sums {
         }
     }
 
-    /// Recorded sums, the text of the file at `path`.
+    /// Parses recorded sums: `text` is the contents of the file at `path`.
     ///
     /// # Errors
-    /// Names the first line that is no sum.
+    /// Names the first line that is not a SHA-256 and a file name.
     pub fn parse(path: PathBuf, text: &str) -> Result<Self> {
         let mut known = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            // `*` marks a binary file in the format of sha256sum.
+            // In the format of sha256sum, `*` before a name marks a binary file.
             let (sum, name) = line.split_once([' ', '\t']).unwrap_or_default();
             if sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(Error::file(path, format!("line {number} is not a SHA-256 and a file name")));
@@ -75,16 +76,16 @@ impl Sums {
         Ok(Self { path, known, pinned: false })
     }
 
-    /// The sum that the file of this unpacked name should have, if one is known.
+    /// The expected sum of the file with this unpacked name, if one is known.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.known.get(name).map(String::as_str)
     }
 
-    /// Holds the sum `found` of a file against the one known for it; the reason if they differ.
+    /// Compares the sum `found` of a file with its expected sum. A file without an expected sum passes.
     ///
     /// # Errors
-    /// The reason, for people.
+    /// The reason, for people, if the sums differ.
     pub fn check(&self, name: &str, found: &str) -> std::result::Result<(), String> {
         match self.get(name) {
             Some(known) if known != found => {
@@ -95,7 +96,7 @@ impl Sums {
         }
     }
 
-    /// Records the sum of a file for which none is known yet.
+    /// Records the sum of a file whose sum is not known yet; a known sum is kept.
     ///
     /// # Errors
     /// If the record cannot be written.
@@ -110,16 +111,16 @@ impl Sums {
     }
 }
 
-/// Checks the files of a set in `directory` and returns each with its sum.
+/// Checks the files of a set in `directory` and returns the path and the sum of each.
 ///
 /// # Errors
-/// Names the first file that is missing, damaged or of another sum than it should be, or for which no sum is known.
+/// Names the first file that is missing, is damaged, has another sum than expected, or has no known sum.
 pub fn verify(files: &Files, directory: &Path) -> Result<Vec<(PathBuf, String)>> {
     let sums = Sums::of(files, directory)?;
     let mut verified = vec![];
     for (name, path) in files.names().into_iter().zip(files.find(directory)) {
         let Some(path) = path else {
-            // A local folder may have no test set.
+            // A local folder may lack a test set.
             if files.sha256.is_none() && files.mirrors.is_empty() && sums.get(&name).is_none() {
                 continue;
             }
