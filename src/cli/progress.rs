@@ -2,8 +2,8 @@
 
 use super::print::{say_of, tell};
 use crate::error::Result;
-use crate::text::{percent, thousands};
-use crate::train::metrics::EpochMetrics;
+use crate::text::thousands;
+use crate::train::metrics::{EpochMetrics, METRICS, Metric, Reading, Scored};
 use crate::train::population::Population;
 use crate::train::trainer::Position;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -95,38 +95,75 @@ impl Progress {
     }
 }
 
+/// The metrics that have a column.
+fn shown(columns: Columns) -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().filter(move |metric| {
+        metric.column.is_some()
+            && match metric.scored {
+                None | Some(Scored::Training) => true,
+                Some(Scored::Validation) => columns.validation,
+                Some(Scored::Test) => columns.test,
+            }
+    })
+}
+
+/// A line of the table: `first` in the column of the epoch, then a cell for each value, aligned on the right.
+/// `cell` is told whether it is the first of its layer.
+fn line(columns: Columns, metrics: &EpochMetrics, first: &str, cell: impl Fn(&Reading, bool) -> String) -> String {
+    let mut line = format!("{first:>5}");
+    let mut layer = None;
+    for reading in metrics.readings(shown(columns)) {
+        let Some(column) = reading.metric.column.filter(|_| reading.layer.is_none_or(|layer| layer <= SHOWN_LAYERS))
+        else {
+            continue;
+        };
+        let begins = reading.layer.is_none() || reading.layer != layer;
+        layer = reading.layer;
+        line += &format!("{}{:>2$}", if begins { "  " } else { " " }, cell(&reading, begins), column.width);
+    }
+    line
+}
+
 fn header(columns: Columns, metrics: &EpochMetrics) -> String {
-    let mut line = format!("{:>5}  {:>10}  {:>8}", "epoch", "train loss", "error");
-    for (name, shown) in [("val loss", columns.validation), ("test loss", columns.test)] {
-        if shown {
-            line += &format!("  {name:>10}  {:>8}", "error");
-        }
-    }
-    for layer in 1..=metrics.alpha_mean.len().min(SHOWN_LAYERS) {
-        line += &format!("  {:>8} {:>6}", format!("α{layer}"), "frozen");
-    }
-    line + &format!("  {:>11}  {:>7}", "samples/s", "seconds")
+    line(columns, metrics, "epoch", |reading, begins| {
+        let heading = reading.metric.column.map_or("", |column| column.heading);
+        reading.layer.filter(|_| begins).map_or_else(|| heading.to_owned(), |layer| format!("{heading}{layer}"))
+    })
 }
 
 fn row(columns: Columns, metrics: &EpochMetrics) -> String {
-    let mut line = format!("{:>5}  {:>10.5}  {:>8}", metrics.epoch, metrics.train_loss, percent(metrics.train_error));
-    let validation = metrics.val_loss.zip(metrics.val_error);
-    let test = metrics.test_loss.zip(metrics.test_error);
-    for (score, shown) in [(validation, columns.validation), (test, columns.test)] {
-        let cells = score.map(|(loss, error)| (format!("{loss:.5}"), percent(error))).unwrap_or_default();
-        if shown {
-            line += &format!("  {:>10}  {:>8}", cells.0, cells.1);
-        }
-    }
-    for (alpha, frozen) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).take(SHOWN_LAYERS) {
-        line += &format!("  {alpha:>8.5} {:>4.0} %", 100.0 * frozen);
-    }
-    line + &format!("  {:>11}  {:>7.2}", thousands(metrics.samples_per_second), metrics.seconds)
+    line(columns, metrics, &metrics.epoch.to_string(), |reading, _| {
+        reading.value.map_or_else(String::new, |value| reading.metric.format.text(value))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_is_set() {
+        let metrics = EpochMetrics {
+            epoch: 3,
+            train_loss: 0.25,
+            train_error: 0.5,
+            val_loss: Some(0.125),
+            val_error: Some(0.25),
+            alpha_mean: vec![0.3; 2],
+            frozen_fraction: vec![0.25; 2],
+            samples_per_second: 123_456.0,
+            seconds: 1.5,
+            ..EpochMetrics::default()
+        };
+        let columns = Columns { validation: true, test: false };
+        assert_eq!(
+            [header(columns, &metrics), row(columns, &metrics)],
+            [
+                "epoch  train loss     error    val loss     error        α1 frozen        α2 frozen    samples/s  seconds",
+                "    3     0.25000   50.00 %     0.12500   25.00 %   0.30000   25 %   0.30000   25 %      123 456     1.50",
+            ]
+        );
+    }
 
     #[test]
     fn header_and_row_are_equally_wide() {

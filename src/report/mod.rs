@@ -3,6 +3,7 @@
 //! part of the page.
 
 mod answers;
+mod curves;
 mod forward;
 mod html;
 mod image;

@@ -1,8 +1,9 @@
 //! The sections on learning rates: α over time, α of every neuron at the end, when ψ triggered, and what it observes.
 
+use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
 use super::source::{Onsets, Run};
-use super::svg::{Chart, Scale, colour, open};
+use super::svg::{Chart, colour, open};
 use super::text::{escape, number};
 use super::{forward, image};
 use crate::config::{Basis, Clock, Latch, Rule, Theta};
@@ -11,6 +12,7 @@ use crate::model::file::{Alpha, Model};
 use crate::rule::member::Member;
 use crate::rule::psi::{Slot, psi};
 use crate::rule::schedule;
+use crate::train::metrics::{Format, METRICS};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -32,16 +34,18 @@ fn layer(l: usize) -> String {
 
 fn over_time(page: &mut Page, run: &Run) {
     page.section("alpha", "Learning rates", "α of the step that follows each epoch. A weight whose α is 0 is frozen.");
-    let mut mean = Chart::new("Mean α", "epoch").counting();
-    let mut frozen = Chart::new("Frozen share", "epoch").counting().scaled(Scale::Percent).y_range(0.0, 1.0);
-    for l in 0..run.last().alpha_mean.len() {
-        let over = |of: &dyn Fn(&crate::train::metrics::EpochMetrics) -> Option<f64>| {
-            run.epochs.iter().filter_map(|m| Some((f64::from(m.epoch), of(m)?))).collect::<Vec<_>>()
-        };
-        mean.line(layer(l), colour(l), over(&|m| m.alpha_mean.get(l).copied()));
-        frozen.line(layer(l), colour(l), over(&|m| m.frozen_fraction.get(l).copied()));
+    let mut drawings = vec![];
+    for metric in METRICS.iter().filter(|metric| metric.per_layer) {
+        let Some(titled) = metric.chart else { continue };
+        let mut drawing = chart(titled.title, scale(metric, std::iter::empty()));
+        if matches!(metric.format, Format::Percent(_)) {
+            drawing = drawing.y_range(0.0, 1.0);
+        }
+        for l in 0..run.last().alpha_mean.len() {
+            drawing.line(layer(l), colour(l), over_epochs(run, metric, Some(l + 1)));
+        }
+        drawings.push(drawing.render());
     }
-    let mut drawings = vec![mean.render(), frozen.render()];
     let mut note = String::new();
     match &run.onsets {
         Some(onsets) if run.config.latch == Latch::Latched && (run.config.init.is_none() || run.config.fresh_alpha) => {

@@ -1,11 +1,13 @@
 //! The page of several runs: their curves over each other, their outcomes and the settings they differ in side by side.
 
+use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
-use super::single::{SCORES, loss_scale, over_epochs, settings};
+use super::single::settings;
 use super::source::Run;
-use super::svg::{COLOURS, Chart, Scale, colour};
-use super::text::number;
+use super::svg::{COLOURS, colour};
+use super::text::{capitalised, number};
 use crate::text::percent;
+use crate::train::metrics::{METRICS, Metric, Scored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the page.
@@ -18,17 +20,17 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     outcomes(page, runs);
     page.section("curves", "Learning", "Scores after each epoch.");
     let mut drawings = vec![];
-    for (name, loss, error) in SCORES {
-        let losses = || runs.iter().flat_map(|run| over_epochs(run, loss)).map(|point| point.1);
-        let charts = [("error", error, Scale::Percent), ("loss", loss, loss_scale(losses()))];
-        for (what, of, scale) in charts {
-            let title = format!("{}{} {what}", name[..1].to_uppercase(), &name[1..]);
-            let mut chart = Chart::new(title, "epoch").counting().scaled(scale).sized(520.0, 280.0);
-            for (i, run) in runs.iter().enumerate().filter(|(_, run)| what == "loss" || has_errors(run)) {
-                chart.line(&run.name, colour(i), over_epochs(run, of));
+    let charted = || METRICS.iter().filter(|metric| metric.chart.is_some_and(|chart| chart.compared));
+    for scored in Scored::ALL {
+        // The error first, because it is what counts.
+        for metric in charted().filter(|metric| metric.scored == Some(scored)).rev() {
+            let values = runs.iter().flat_map(|run| over_epochs(run, metric, None)).map(|point| point.1);
+            let mut chart = chart(capitalised(metric.label), scale(metric, values)).sized(520.0, 280.0);
+            for (i, run) in runs.iter().enumerate().filter(|(_, run)| !metric.is_error() || has_errors(run)) {
+                chart.line(&run.name, colour(i), over_epochs(run, metric, None));
             }
             // The test set is usually read at the end alone: that is in the table.
-            if runs.iter().any(|run| over_epochs(run, of).len() > 1) {
+            if runs.iter().any(|run| over_epochs(run, metric, None).len() > 1) {
                 drawings.push(chart.render());
             }
         }
@@ -39,15 +41,17 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     }
     let layers = runs.iter().map(|run| run.last().alpha_mean.len()).max().unwrap_or(0);
     page.section("alpha", "Learning rates", "Mean α of the step that follows each epoch.");
-    let chart = |l: usize| {
-        let mut chart = Chart::new(format!("Mean α, layer {}", l + 1), "epoch").counting().sized(520.0, 280.0);
+    let drawing = |metric: &Metric, layer: usize| {
+        let title = format!("{}, layer {layer}", capitalised(metric.label));
+        let mut chart = chart(title, scale(metric, std::iter::empty())).sized(520.0, 280.0);
         for (i, run) in runs.iter().enumerate() {
-            let points = run.epochs.iter().filter_map(|m| Some((f64::from(m.epoch), *m.alpha_mean.get(l)?)));
-            chart.line(&run.name, colour(i), points.collect());
+            chart.line(&run.name, colour(i), over_epochs(run, metric, Some(layer)));
         }
         chart.render()
     };
-    page.grid("wide", &(0..layers).map(chart).collect::<Vec<_>>());
+    let of_layers = || charted().filter(|metric| metric.per_layer);
+    let drawings = (1..=layers).flat_map(|layer| of_layers().map(move |metric| (metric, layer)));
+    page.grid("wide", &drawings.map(|(metric, layer)| drawing(metric, layer)).collect::<Vec<_>>());
     differences(page, runs);
 }
 

@@ -1,15 +1,16 @@
 //! The page of one run: headline numbers, learning curves and the tables of its settings; its other sections are in
 //! `rates.rs` and `answers.rs`.
 
+use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
 use super::source::Run;
-use super::svg::{Chart, Scale, colour};
+use super::svg::colour;
 use super::text::number;
 use super::{answers, rates};
 use crate::config::{Config, Rule, Theta};
 use crate::model::file::Model;
 use crate::text::percent;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{METRICS, Metric};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -87,28 +88,6 @@ fn headline(run: &Run) -> Vec<(String, String)> {
     cards
 }
 
-/// A value of an epoch that may be missing.
-type Metric = fn(&EpochMetrics) -> Option<f64>;
-
-/// The scores after each epoch: what it is called, its loss and its error.
-pub const SCORES: [(&str, Metric, Metric); 3] = [
-    ("training", |m| Some(m.train_loss), |m| Some(m.train_error)),
-    ("validation", |m| m.val_loss, |m| m.val_error),
-    ("test", |m| m.test_loss, |m| m.test_error),
-];
-
-/// The points of a metric over epochs.
-pub fn over_epochs(run: &Run, of: Metric) -> Vec<(f64, f64)> {
-    run.epochs.iter().filter_map(|metrics| Some((f64::from(metrics.epoch), of(metrics)?))).collect()
-}
-
-/// The scale that shows these losses best: logarithmic where they span more than a decade.
-pub fn loss_scale(values: impl Iterator<Item = f64>) -> Scale {
-    let range = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
-    let (low, high) = values.fold((f64::INFINITY, 0.0), range);
-    if low > 0.0 && high > 10.0 * low { Scale::Log } else { Scale::Linear }
-}
-
 fn curves(page: &mut Page, run: &Run) {
     let running = run.config.train_metrics == crate::config::TrainMetrics::Running;
     let remark = if run.config.rule.is_unsupervised() {
@@ -119,18 +98,28 @@ fn curves(page: &mut Page, run: &Run) {
         "Scores after each epoch, over all samples. The test set is read once, after the last epoch, unless asked for more often."
     };
     page.section("curves", "Learning", remark);
-    let scale = loss_scale(SCORES.iter().flat_map(|(_, loss, _)| over_epochs(run, *loss)).map(|point| point.1));
-    let mut loss = Chart::new("Loss", "epoch").counting().scaled(scale);
-    let mut error = Chart::new("Error", "epoch").counting().scaled(Scale::Percent);
-    for (i, (name, loss_of, error_of)) in SCORES.into_iter().enumerate() {
-        loss.line(name, colour(i), over_epochs(run, loss_of));
-        error.line(name, colour(i), over_epochs(run, error_of));
+    let has_errors = !run.config.rule.is_unsupervised();
+    let charted = METRICS.iter().filter(|metric| !metric.per_layer && (has_errors || !metric.is_error()));
+    let mut charts: Vec<(&str, Vec<&Metric>)> = vec![];
+    for metric in charted {
+        let Some(chart) = metric.chart else { continue };
+        match charts.iter_mut().find(|(title, _)| *title == chart.title) {
+            Some((_, metrics)) => metrics.push(metric),
+            None => charts.push((chart.title, vec![metric])),
+        }
     }
-    let mut speed = Chart::new("Training speed, 1000 samples/s", "epoch").counting();
-    let rates = run.epochs.iter().map(|m| (f64::from(m.epoch), m.samples_per_second / 1000.0)).collect();
-    speed.line("", colour(5), rates);
-    let charts = if run.config.rule.is_unsupervised() { vec![loss, speed] } else { vec![loss, error, speed] };
-    page.grid("", &charts.iter().map(Chart::render).collect::<Vec<_>>());
+    let drawing = |(title, metrics): &(&str, Vec<&Metric>)| {
+        let values = metrics.iter().flat_map(|metric| over_epochs(run, metric, None)).map(|point| point.1);
+        let mut chart = chart(*title, scale(metrics[0], values));
+        for (i, metric) in metrics.iter().enumerate() {
+            match metric.scored {
+                Some(scored) => chart.line(scored.name(), colour(i), over_epochs(run, metric, None)),
+                None => chart.line("", colour(5), over_epochs(run, metric, None)),
+            }
+        }
+        chart.render()
+    };
+    page.grid("", &charts.iter().map(drawing).collect::<Vec<_>>());
 }
 
 /// Settings as texts, in the order of the flags.

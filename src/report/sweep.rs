@@ -1,10 +1,12 @@
 //! The page of a sweep: how its arms end, seed by seed with intervals of the mean, and how they get there.
 
+use super::curves::{chart, scale};
 use super::html::Page;
 use super::svg::{COLOURS, Chart, Scale, colour, open};
-use super::text::{escape, number, shorten};
+use super::text::{capitalised, escape, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
+use crate::train::metrics::Metric;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -17,14 +19,15 @@ const RESAMPLES: (usize, usize) = (10_000, 1000);
 const POINTS: usize = 60;
 /// Arms that one chart can show apart from each other.
 const TOGETHER: usize = 5;
-/// What is shown, where it was recorded, best first; the second says whether it is a share.
-const METRICS: [(&str, bool, &str); 5] = [
-    ("test_error", true, "Test error"),
-    ("val_error", true, "Validation error"),
-    ("train_error", true, "Training error"),
-    ("test_loss", false, "Test loss"),
-    ("train_loss", false, "Training loss"),
-];
+/// What is shown, where it was recorded, best first.
+const OUTCOMES: [&str; 5] = ["test_error", "val_error", "train_error", "test_loss", "train_loss"];
+/// Those of them whose curves are shown.
+const CURVES: [&str; 3] = ["val_error", "test_error", "train_loss"];
+
+/// The metrics of these keys, in the order of [`OUTCOMES`].
+fn metrics(keys: &[&str]) -> Vec<&'static Metric> {
+    OUTCOMES.iter().filter(|key| keys.contains(key)).filter_map(|key| Metric::named(key)).collect()
+}
 
 struct Arm<'a> {
     name: &'a str,
@@ -95,8 +98,7 @@ pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
     for failed in arms.iter().filter_map(failures) {
         page.remark(&failed);
     }
-    let drawings: Vec<String> =
-        METRICS.iter().filter_map(|(key, share, name)| outcome(&arms, key, *share, name)).collect();
+    let drawings: Vec<String> = metrics(&OUTCOMES).into_iter().filter_map(|metric| outcome(&arms, metric)).collect();
     page.grid("wide", &drawings);
     curves(page, &arms);
     table(page, &arms);
@@ -132,7 +134,8 @@ fn decimals(arms: &[Arm<'_>], key: &str, share: bool) -> Option<usize> {
 }
 
 /// The outcomes of every arm on one axis, in the order of the sweep so that charts can be read across.
-fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<String> {
+fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
+    let (key, share, name) = (metric.key, metric.is_error(), capitalised(metric.label));
     let rows: Vec<(usize, &Arm<'_>, Vec<f64>)> =
         arms.iter().enumerate().map(|(i, arm)| (i, arm, arm.outcomes(key))).filter(|row| !row.2.is_empty()).collect();
     let most = rows.iter().flat_map(|row| &row.2).copied().fold(f64::NEG_INFINITY, f64::max);
@@ -149,8 +152,8 @@ fn outcome(arms: &[Arm<'_>], key: &str, share: bool, name: &str) -> Option<Strin
     let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
     let w = width - left - right;
     let x = |value: f64| left + w * (value - low) / (high - low);
-    let mut out = open(width, height, name);
-    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(name));
+    let mut out = open(width, height, &name);
+    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(&name));
     for tick in super::svg::ticks(low, high, 5) {
         let label = if share { format!("{} %", number(100.0 * tick)) } else { number(tick) };
         let _ = write!(
@@ -207,20 +210,20 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
         return;
     }
     page.section("curves", "Learning", remark);
-    let metrics = METRICS.iter().filter(|(key, ..)| ["val_error", "test_error", "train_loss"].contains(key));
-    for (key, share, name) in metrics {
-        let all: Vec<Vec<(f64, f64, Interval)>> = arms.iter().map(|arm| arm.curve(key)).collect();
+    for metric in metrics(&CURVES) {
+        let name = capitalised(metric.label);
+        let all: Vec<Vec<(f64, f64, Interval)>> = arms.iter().map(|arm| arm.curve(metric.key)).collect();
         // The test set is usually read at the end alone: that is no curve.
         if all.iter().all(|curve| curve.len() < 2) {
             continue;
         }
         let means = |i: usize| all[i].iter().map(|(epoch, mean, _)| (*epoch, *mean)).collect::<Vec<_>>();
-        let scale = if *share { Scale::Percent } else { super::single::loss_scale(all.iter().flatten().map(|p| p.1)) };
+        let scale = scale(metric, all.iter().flatten().map(|p| p.1));
         let add = |chart: &mut Chart, i: usize| {
             chart.band(colour(i), 0.2, all[i].iter().map(|(epoch, _, c)| (*epoch, c.low, c.high)).collect());
         };
         if arms.len() <= TOGETHER {
-            let mut chart = Chart::new(*name, "epoch").counting().scaled(scale).sized(760.0, 320.0);
+            let mut chart = chart(&name, scale).sized(760.0, 320.0);
             (0..arms.len()).for_each(|i| add(&mut chart, i));
             (0..arms.len()).for_each(|i| chart.line(arms[i].name, colour(i), means(i)));
             page.grid("wide", &[chart.render()]);
@@ -228,11 +231,11 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
         }
         page.raw(&format!(
             "<h3 style=\"margin-top:22px\">{}: each arm in colour, all others in grey</h3>",
-            escape(name)
+            escape(&name)
         ));
         let range = shared_range(&all, scale);
         let panel = |i: usize| {
-            let mut chart = Chart::new(shorten(arms[i].name, 44), "epoch").counting().scaled(scale);
+            let mut chart = chart(shorten(arms[i].name, 44), scale);
             if let Some((low, high)) = range {
                 chart = chart.y_range(low, high);
             }
@@ -256,16 +259,17 @@ fn shared_range(all: &[Vec<(f64, f64, Interval)>], scale: Scale) -> Option<(f64,
 fn table(page: &mut Page, arms: &[Arm<'_>]) {
     page.section("table", "Means", "Mean ± standard deviation over the seeds.");
     let known: Vec<_> =
-        METRICS.iter().filter(|(key, ..)| arms.iter().any(|arm| !arm.outcomes(key).is_empty())).collect();
-    let head = ["arm".to_owned(), "runs".to_owned()].into_iter().chain(known.iter().map(|m| m.2.to_lowercase()));
+        metrics(&OUTCOMES).into_iter().filter(|m| arms.iter().any(|arm| !arm.outcomes(m.key).is_empty())).collect();
+    let head = ["arm".to_owned(), "runs".to_owned()].into_iter().chain(known.iter().map(|m| m.label.to_owned()));
     let row = |arm: &Arm<'_>| {
-        let cell = |(key, share, _): &&(&str, bool, &str)| {
+        let cell = |metric: &&Metric| {
+            let (key, share) = (metric.key, metric.is_error());
             let values = arm.outcomes(key);
-            let digits = |value: f64| digits(value, *share, decimals(arms, key, *share));
+            let digits = |value: f64| digits(value, share, decimals(arms, key, share));
             match values.len() {
                 0 => "–".into(),
-                1 => digits(values[0]) + unit(*share),
-                _ => format!("{} ± {}{}", digits(stats::mean(&values)), digits(stats::sd(&values)), unit(*share)),
+                1 => digits(values[0]) + unit(share),
+                _ => format!("{} ± {}{}", digits(stats::mean(&values)), digits(stats::sd(&values)), unit(share)),
             }
         };
         [arm.name.to_owned(), arm.records.len().to_string()].into_iter().chain(known.iter().map(cell)).collect()

@@ -35,6 +35,13 @@ pub fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
+/// A label at the beginning of a line.
+#[must_use]
+pub fn capitalised(label: &str) -> String {
+    let mut characters = label.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
 /// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.0001 … 1 000 000 000.
 #[must_use]
 pub fn number(value: f64) -> String {

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::files::{refuse_link, remove_unfinished, to_json, write_atomic};
 use crate::model::file::Model;
 use crate::train::engine::DeviceInfo;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{self, EpochMetrics, Reading};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use crate::train::trainer::Position;
@@ -494,24 +494,12 @@ fn place(path: &Path) -> Option<(u64, u64)> {
 
 /// Header and row of `metrics.csv`, lines ended.
 fn csv_rows(metrics: &EpochMetrics) -> [String; 2] {
-    let cell = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let mut cells = vec![
-        ("epoch".to_owned(), metrics.epoch.to_string()),
-        ("train_loss".into(), cell(Some(metrics.train_loss))),
-        ("train_error".into(), cell(Some(metrics.train_error))),
-        ("val_loss".into(), cell(metrics.val_loss)),
-        ("val_error".into(), cell(metrics.val_error)),
-        ("test_loss".into(), cell(metrics.test_loss)),
-        ("test_error".into(), cell(metrics.test_error)),
-    ];
-    for (l, (alpha, frozen)) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).enumerate() {
-        cells.push((format!("alpha_mean_{}", l + 1), cell(Some(*alpha))));
-        cells.push((format!("frozen_fraction_{}", l + 1), cell(Some(*frozen))));
-    }
-    cells.push(("running_loss".into(), cell(Some(metrics.running_loss))));
-    cells.push(("running_error".into(), cell(Some(metrics.running_error))));
-    cells.push(("samples_per_second".into(), cell(Some(metrics.samples_per_second))));
-    cells.push(("seconds".into(), cell(Some(metrics.seconds))));
-    let (names, values): (Vec<String>, Vec<String>) = cells.into_iter().unzip();
+    let cell = |Reading { metric, layer, value }: Reading| {
+        let name = layer.map_or_else(|| metric.key.to_owned(), |layer| format!("{}_{layer}", metric.key));
+        (name, value.map_or(String::new(), |value| value.to_string()))
+    };
+    let epoch = ("epoch".to_owned(), metrics.epoch.to_string());
+    let (names, values): (Vec<String>, Vec<String>) =
+        std::iter::once(epoch).chain(metrics.readings(metrics::METRICS).into_iter().map(cell)).unzip();
     [names.join(",") + "\n", values.join(",") + "\n"]
 }

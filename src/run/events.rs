@@ -4,7 +4,7 @@
 
 use super::directory::append_to;
 use crate::error::{Error, Result};
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{EpochMetrics, METRICS, Metric, Reading};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,24 +39,13 @@ impl Events {
     /// If they cannot be written.
     pub fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let mut values = vec![];
-        let mut add = |tag: &str, value: Option<f64>| {
-            if let Some(value) = value {
-                // Summary.Value: tag = 1, simple_value = 2.
-                let scalar = [&[0x15][..], &(value as f32).to_le_bytes()].concat();
-                values.extend(bytes(1, &[bytes(1, tag.as_bytes()), scalar].concat()));
-            }
-        };
-        add("loss/train", Some(metrics.train_loss));
-        add("loss/validation", metrics.val_loss);
-        add("loss/test", metrics.test_loss);
-        add("error/train", Some(metrics.train_error));
-        add("error/validation", metrics.val_error);
-        add("error/test", metrics.test_error);
-        for (l, (alpha, frozen)) in metrics.alpha_mean.iter().zip(&metrics.frozen_fraction).enumerate() {
-            add(&format!("alpha_mean/layer_{}", l + 1), Some(*alpha));
-            add(&format!("frozen_fraction/layer_{}", l + 1), Some(*frozen));
+        for Reading { metric, layer, value } in metrics.readings(in_sections()) {
+            let (Some(tag), Some(value)) = (metric.tag, value) else { continue };
+            let tag = layer.map_or_else(|| tag.to_owned(), |layer| format!("{tag}/layer_{layer}"));
+            // Summary.Value: tag = 1, simple_value = 2.
+            let scalar = [&[0x15][..], &(value as f32).to_le_bytes()].concat();
+            values.extend(bytes(1, &[bytes(1, tag.as_bytes()), scalar].concat()));
         }
-        add("samples_per_second", Some(metrics.samples_per_second));
         // Event: wall_time = 1, step = 2, summary = 5.
         let step = [vec![0x10], varint(u64::from(metrics.epoch))].concat();
         self.record(&[time(), step, bytes(5, &values)].concat())
@@ -68,6 +57,17 @@ impl Events {
             [&length[..], &masked_crc(&length).to_le_bytes(), event, &masked_crc(event).to_le_bytes()].concat();
         self.file.write_all(&record).map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
     }
+}
+
+/// The metrics that have a tag. TensorBoard shows a section for what comes before the slash of tags, so the metrics of a
+/// section follow each other.
+fn in_sections() -> Vec<&'static Metric> {
+    fn section(metric: &Metric) -> Option<&str> {
+        metric.tag.map(|tag| tag.split_once('/').map_or(tag, |(section, _)| section))
+    }
+    let mut tagged: Vec<_> = METRICS.iter().filter(|metric| metric.tag.is_some()).collect();
+    tagged.sort_by_key(|metric| METRICS.iter().position(|first| section(first) == section(metric)));
+    tagged
 }
 
 fn now() -> f64 {
@@ -111,6 +111,14 @@ mod tests {
         let unmask = |masked: u32| masked.wrapping_sub(0xA282_EAD8).rotate_left(15);
         assert_eq!(unmask(masked_crc(&[0; 32])), 0x8A91_36AA);
         assert_eq!(unmask(masked_crc(&(0..32).collect::<Vec<u8>>())), 0x46DD_794E);
+    }
+
+    #[test]
+    fn sections_are_whole() {
+        let tags: Vec<_> = in_sections().into_iter().filter_map(|metric| metric.tag).collect();
+        let losses = ["loss/train", "loss/validation", "loss/test"];
+        let errors = ["error/train", "error/validation", "error/test"];
+        assert_eq!(tags, [&losses[..], &errors, &["alpha_mean", "frozen_fraction", "samples_per_second"]].concat());
     }
 
     #[test]

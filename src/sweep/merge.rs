@@ -5,7 +5,7 @@ use super::results::{Results, RunRecord, Sources};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::to_json;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{EpochMetrics, Metric};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -183,7 +183,7 @@ fn line(run: &PlannedRun, record: &RunRecord, epochs: bool) -> Result<String> {
 fn without_times(metrics: &EpochMetrics) -> Result<Map<String, Value>> {
     match serde_json::to_value(metrics) {
         Ok(Value::Object(mut object)) => {
-            object.retain(|key, _| !["seconds", "samples_per_second"].contains(&key.as_str()));
+            object.retain(|key, _| !Metric::named(key).is_some_and(|metric| metric.is_timing));
             Ok(object)
         }
         other => Err(Error::Run(format!("metrics cannot be written as JSON: {other:?}"))),

@@ -1,45 +1,325 @@
-//! What is reported of one member after one epoch.
+//! The table of metrics: what is reported of one member after one epoch, and how every output shows each value.
+//!
+//! `metrics.jsonl`, `metrics.csv`, the event files for TensorBoard, the table that `homeostat train` prints and the curves of
+//! a report all iterate over [`METRICS`]. A new metric is a row of this table; a value that no row could take from the
+//! engine's [`MemberReport`] so far is also a field there.
 
-use super::engine::MemberReport;
+use super::engine::{MemberReport, Score};
+use crate::text;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One line of `metrics.jsonl`: one member after one epoch. JSON has no infinities and no NaN; what is not finite is written
-/// as null and read back as NaN.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochMetrics {
+/// What a member's metrics are made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
     /// From 1.
     pub epoch: u32,
+    /// What the engine says of the member.
+    pub member: &'a MemberReport,
+    /// Training samples of this member per second of training.
+    pub samples_per_second: f64,
+    /// Wall-clock seconds of the epoch.
+    pub seconds: f64,
+}
+
+impl Source<'_> {
+    /// The score of the training samples after the epoch, or of its batches where no other was asked for.
+    fn train(&self) -> Score {
+        self.member.train.unwrap_or(self.member.running)
+    }
+}
+
+/// How a metric is written for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// With this many decimals.
+    Decimals(usize),
+    /// A share, 0 … 1, in per cent with this many decimals.
+    Percent(usize),
+    /// A whole number with its thousands set apart.
+    Count,
+}
+
+impl Format {
+    /// The value as people read it.
+    #[must_use]
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Self::Decimals(decimals) => format!("{value:.decimals$}"),
+            Self::Percent(decimals) => format!("{:.decimals$} %", 100.0 * value),
+            Self::Count => text::thousands(value),
+        }
+    }
+}
+
+/// The samples that a score is the mean over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scored {
+    /// Those that are learnt from.
+    Training,
+    /// Those that are held out to choose by.
+    Validation,
+    /// Those that are held out to the end.
+    Test,
+}
+
+impl Scored {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// Their name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A column of the table that `homeostat train` prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Heading; the first of a layer's columns has the number of the layer behind it.
+    pub heading: &'static str,
+    /// Characters.
+    pub width: usize,
+}
+
+/// A chart of the report, which several metrics may share.
+#[derive(Clone, Copy, Debug)]
+pub struct Chart {
+    /// Its title.
+    pub title: &'static str,
+    /// What values are divided by.
+    pub unit: f64,
+    /// Whether a report on several runs has it, too.
+    pub compared: bool,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Key in JSON and heading in CSV, where `_1`, `_2` … follow if there is one value per layer.
+    pub key: &'static str,
+    /// Name for people.
+    pub label: &'static str,
+    /// Tag in TensorBoard, where `/layer_1` … follow if there is one value per layer.
+    pub tag: Option<&'static str>,
+    /// Column of the progress table.
+    pub column: Option<Column>,
+    /// Chart of the report.
+    pub chart: Option<Chart>,
+    /// How people read it.
+    pub format: Format,
+    /// The samples it scores, if it is a score.
+    pub scored: Option<Scored>,
+    /// Whether it depends on how fast the machine was, so that a repeated run gives another value.
+    pub is_timing: bool,
+    /// Whether there is one value per layer.
+    pub per_layer: bool,
+    get: fn(&EpochMetrics) -> Values<'_>,
+}
+
+/// The values of a metric.
+#[derive(Clone, Copy, Debug)]
+enum Values<'a> {
+    One(Option<f64>),
+    PerLayer(&'a [f64]),
+}
+
+/// A type that metrics have.
+trait Held {
+    const PER_LAYER: bool = false;
+
+    fn values(&self) -> Values<'_>;
+}
+
+impl Held for f64 {
+    fn values(&self) -> Values<'_> {
+        Values::One(Some(*self))
+    }
+}
+
+impl Held for Option<f64> {
+    fn values(&self) -> Values<'_> {
+        Values::One(*self)
+    }
+}
+
+impl Held for Vec<f64> {
+    const PER_LAYER: bool = true;
+
+    fn values(&self) -> Values<'_> {
+        Values::PerLayer(self)
+    }
+}
+
+/// One value, and where it belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The layer, from 1, where there is one value per layer.
+    pub layer: Option<usize>,
+    /// The value; `None` where nothing was measured.
+    pub value: Option<f64>,
+}
+
+/// A row that leaves out all it can; `key`, `per_layer` and `get` come from the macro.
+const PLAIN: Metric = Metric {
+    key: "",
+    label: "",
+    tag: None,
+    column: None,
+    chart: None,
+    format: Format::Decimals(5),
+    scored: None,
+    is_timing: false,
+    per_layer: false,
+    get: |_| Values::One(None),
+};
+
+const LOSS: Chart = Chart { title: "Loss", unit: 1.0, compared: true };
+const ERROR: Chart = Chart { title: "Error", unit: 1.0, compared: true };
+
+/// Makes [`EpochMetrics`] and [`METRICS`] of rows `field: type = value from the source, row of the table`.
+macro_rules! metrics {
+    (|$source:ident| $($(#[$attribute:meta])* $name:ident: $type:ty = $value:expr, $row:expr;)*) => {
+        /// One line of `metrics.jsonl`: one member after one epoch. JSON has no infinities and no NaN; a number that is not
+        /// finite is written as null and read back as NaN.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct EpochMetrics {
+            /// From 1.
+            pub epoch: u32,
+            $($(#[$attribute])* pub $name: $type,)*
+        }
+
+        impl EpochMetrics {
+            pub(super) fn new($source: &Source<'_>) -> Self {
+                Self { epoch: $source.epoch, $($name: $value,)* }
+            }
+        }
+
+        /// Every metric, in the order of `metrics.jsonl` and `metrics.csv`, where the number of the epoch comes first.
+        pub const METRICS: &[Metric] = &[$(Metric {
+            key: stringify!($name),
+            per_layer: <$type as Held>::PER_LAYER,
+            get: |metrics| metrics.$name.values(),
+            ..$row
+        },)*];
+    };
+}
+
+// A metric that old files lack is an `Option` or a `Vec` with `#[serde(default)]`, so that they can still be read.
+metrics! { |source|
     /// Mean loss over the training samples: after the epoch's last update, or running (`--train-metrics`).
     #[serde(deserialize_with = "number")]
-    pub train_loss: f64,
+    train_loss: f64 = source.train().loss, Metric {
+        label: "training loss",
+        tag: Some("loss/train"),
+        column: Some(Column { heading: "train loss", width: 10 }),
+        chart: Some(LOSS),
+        scored: Some(Scored::Training),
+        ..PLAIN
+    };
     /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
-    pub train_error: f64,
+    train_error: f64 = source.train().error, Metric {
+        label: "training error",
+        tag: Some("error/train"),
+        column: Some(Column { heading: "error", width: 8 }),
+        chart: Some(ERROR),
+        format: Format::Percent(2),
+        scored: Some(Scored::Training),
+        ..PLAIN
+    };
     /// Mean loss over the validation samples after the epoch; `None` without any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
-    pub val_loss: Option<f64>,
+    val_loss: Option<f64> = source.member.validation.map(|score| score.loss), Metric {
+        label: "validation loss",
+        tag: Some("loss/validation"),
+        column: Some(Column { heading: "val loss", width: 10 }),
+        chart: Some(LOSS),
+        scored: Some(Scored::Validation),
+        ..PLAIN
+    };
     /// Share of validation samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub val_error: Option<f64>,
+    val_error: Option<f64> = source.member.validation.map(|score| score.error), Metric {
+        label: "validation error",
+        tag: Some("error/validation"),
+        column: Some(Column { heading: "error", width: 8 }),
+        chart: Some(ERROR),
+        format: Format::Percent(2),
+        scored: Some(Scored::Validation),
+        ..PLAIN
+    };
     /// Mean loss over the test samples after the epoch; `None` where they were not read.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
-    pub test_loss: Option<f64>,
+    test_loss: Option<f64> = source.member.test.map(|score| score.loss), Metric {
+        label: "test loss",
+        tag: Some("loss/test"),
+        column: Some(Column { heading: "test loss", width: 10 }),
+        chart: Some(LOSS),
+        scored: Some(Scored::Test),
+        ..PLAIN
+    };
     /// Share of test samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_error: Option<f64>,
+    test_error: Option<f64> = source.member.test.map(|score| score.error), Metric {
+        label: "test error",
+        tag: Some("error/test"),
+        column: Some(Column { heading: "error", width: 8 }),
+        chart: Some(ERROR),
+        format: Format::Percent(2),
+        scored: Some(Scored::Test),
+        ..PLAIN
+    };
     /// Mean α of the next step, one entry per layer.
     #[serde(deserialize_with = "numbers")]
-    pub alpha_mean: Vec<f64>,
+    alpha_mean: Vec<f64> = source.member.alpha.iter().map(|alpha| alpha.mean).collect(), Metric {
+        label: "mean α",
+        tag: Some("alpha_mean"),
+        column: Some(Column { heading: "α", width: 8 }),
+        chart: Some(Chart { title: "Mean α", unit: 1.0, compared: true }),
+        ..PLAIN
+    };
     /// Share of the αs that are exactly 0, one entry per layer.
-    pub frozen_fraction: Vec<f64>,
+    frozen_fraction: Vec<f64> = source.member.alpha.iter().map(|alpha| alpha.frozen).collect(), Metric {
+        label: "frozen share",
+        tag: Some("frozen_fraction"),
+        column: Some(Column { heading: "frozen", width: 6 }),
+        chart: Some(Chart { title: "Frozen share", unit: 1.0, compared: false }),
+        format: Format::Percent(0),
+        ..PLAIN
+    };
     /// Mean loss over the epoch's batches while the weights changed.
     #[serde(deserialize_with = "number")]
-    pub running_loss: f64,
+    running_loss: f64 = source.member.running.loss, Metric { label: "running loss", ..PLAIN };
     /// Share of wrong answers over the epoch's batches while the weights changed.
-    pub running_error: f64,
+    running_error: f64 = source.member.running.error, Metric {
+        label: "running error",
+        format: Format::Percent(2),
+        ..PLAIN
+    };
     /// Training samples of this member per second of training, evaluation not counted.
-    pub samples_per_second: f64,
+    samples_per_second: f64 = source.samples_per_second, Metric {
+        label: "samples/s in training",
+        tag: Some("samples_per_second"),
+        column: Some(Column { heading: "samples/s", width: 11 }),
+        chart: Some(Chart { title: "Training speed, 1000 samples/s", unit: 1000.0, compared: false }),
+        format: Format::Count,
+        is_timing: true,
+        ..PLAIN
+    };
     /// Wall-clock seconds of the epoch, evaluation included.
-    pub seconds: f64,
+    seconds: f64 = source.seconds, Metric {
+        label: "seconds",
+        column: Some(Column { heading: "seconds", width: 7 }),
+        format: Format::Decimals(2),
+        is_timing: true,
+        ..PLAIN
+    };
 }
 
 /// A number, or null.
@@ -58,23 +338,104 @@ fn numbers<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Vec<f64>
     Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
-impl EpochMetrics {
-    pub(super) fn new(epoch: u32, member: &MemberReport, samples_per_second: f64, seconds: f64) -> Self {
-        let train = member.train.unwrap_or(member.running);
-        Self {
-            epoch,
-            train_loss: train.loss,
-            train_error: train.error,
-            val_loss: member.validation.map(|score| score.loss),
-            val_error: member.validation.map(|score| score.error),
-            test_loss: member.test.map(|score| score.loss),
-            test_error: member.test.map(|score| score.error),
-            alpha_mean: member.alpha.iter().map(|alpha| alpha.mean).collect(),
-            frozen_fraction: member.alpha.iter().map(|alpha| alpha.frozen).collect(),
-            running_loss: member.running.loss,
-            running_error: member.running.error,
-            samples_per_second,
-            seconds,
+impl Metric {
+    /// The metric with this key.
+    #[must_use]
+    pub fn named(key: &str) -> Option<&'static Self> {
+        METRICS.iter().find(|metric| metric.key == key)
+    }
+
+    /// Its value in an epoch: of a layer, from 1, where there is one value per layer.
+    #[must_use]
+    pub fn value(&self, metrics: &EpochMetrics, layer: Option<usize>) -> Option<f64> {
+        match ((self.get)(metrics), layer) {
+            (Values::One(value), None) => value,
+            (Values::PerLayer(values), Some(layer)) => values.get(layer.checked_sub(1)?).copied(),
+            _ => None,
         }
+    }
+
+    /// Whether it is a share of wrong answers, which means nothing where there are no targets.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.scored.is_some() && matches!(self.format, Format::Percent(_))
+    }
+
+    fn layers(&self, metrics: &EpochMetrics) -> usize {
+        match (self.get)(metrics) {
+            Values::One(_) => 0,
+            Values::PerLayer(values) => values.len(),
+        }
+    }
+}
+
+impl EpochMetrics {
+    /// The values of these metrics, in this order; neighbours with one value per layer are told layer by layer.
+    #[must_use]
+    pub fn readings(&self, metrics: impl IntoIterator<Item = &'static Metric>) -> Vec<Reading> {
+        let metrics: Vec<_> = metrics.into_iter().collect();
+        let mut readings = vec![];
+        for neighbours in metrics.chunk_by(|one, other| one.per_layer && other.per_layer) {
+            let read = |layer| {
+                neighbours.iter().map(move |metric| Reading { metric, layer, value: metric.value(self, layer) })
+            };
+            if neighbours[0].per_layer {
+                let layers = neighbours.iter().map(|metric| metric.layers(self)).min().unwrap_or(0);
+                readings.extend((1..=layers).flat_map(|layer| read(Some(layer))));
+            } else {
+                readings.extend(read(None));
+            }
+        }
+        readings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics() -> EpochMetrics {
+        EpochMetrics {
+            val_loss: Some(0.5),
+            alpha_mean: vec![0.3, 0.2],
+            frozen_fraction: vec![0.0, 1.0],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_the_file_in_its_order() {
+        let full = EpochMetrics { val_error: Some(0.5), test_loss: Some(0.5), test_error: Some(0.5), ..metrics() };
+        let text = serde_json::to_string(&full).unwrap();
+        let places: Vec<_> = METRICS.iter().map(|metric| text.find(&format!("\"{}\":", metric.key)).unwrap()).collect();
+        assert!(places.is_sorted(), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Map<_, _>>(&text).unwrap().len(), METRICS.len() + 1);
+    }
+
+    #[test]
+    fn readings_go_layer_by_layer() {
+        let rows = METRICS.iter().filter(|metric| metric.per_layer || metric.key.starts_with("val"));
+        let readings = metrics().readings(rows);
+        let told: Vec<_> = readings.iter().map(|r| (r.metric.key, r.layer, r.value)).collect();
+        assert_eq!(
+            told,
+            [
+                ("val_loss", None, Some(0.5)),
+                ("val_error", None, None),
+                ("alpha_mean", Some(1), Some(0.3)),
+                ("frozen_fraction", Some(1), Some(0.0)),
+                ("alpha_mean", Some(2), Some(0.2)),
+                ("frozen_fraction", Some(2), Some(1.0)),
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_come_back() {
+        let diverged = EpochMetrics { train_loss: f64::NAN, alpha_mean: vec![f64::INFINITY], ..metrics() };
+        let text = serde_json::to_string(&diverged).unwrap();
+        assert!(text.contains("\"train_loss\":null") && text.contains("\"alpha_mean\":[null]"), "{text}");
+        let read: EpochMetrics = serde_json::from_str(&text).unwrap();
+        assert!(read.train_loss.is_nan() && read.alpha_mean[0].is_nan() && read.test_loss.is_none());
     }
 }

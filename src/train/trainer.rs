@@ -3,7 +3,7 @@
 //!
 //! While an epoch is reported the next one is already being trained, so a device never waits for the host to print.
 
-use super::metrics::EpochMetrics;
+use super::metrics::{EpochMetrics, Source};
 use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -288,8 +288,8 @@ impl Trainer {
         self.check_finite(pending.epoch, &report, observer)?;
         // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
-        let metrics: Vec<_> =
-            report.members.iter().map(|member| EpochMetrics::new(pending.epoch, member, rate, seconds)).collect();
+        let source = |member| Source { epoch: pending.epoch, member, samples_per_second: rate, seconds };
+        let metrics: Vec<_> = report.members.iter().map(|member| EpochMetrics::new(&source(member))).collect();
         observer.epoch(&metrics)
     }
 
