@@ -1,6 +1,6 @@
-//! The hash that names plans and runs.
+//! The hash in the names of plans and runs.
 
-/// FNV-1a, 128 bits: tells contents apart that nobody made alike on purpose.
+/// FNV-1a, 128 bits. It distinguishes contents, but does not resist collisions made on purpose.
 pub fn fnv(bytes: &[u8]) -> u128 {
     const PRIME: u128 = 0x0100_0000_0000_0000_0000_013b;
     bytes
@@ -10,7 +10,7 @@ pub fn fnv(bytes: &[u8]) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    /// Published test vectors of FNV-1a 128.
+    /// The expected values are published test vectors of FNV-1a 128.
     #[test]
     fn fnv_matches_its_vectors() {
         assert_eq!(super::fnv(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);

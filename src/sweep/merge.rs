@@ -1,4 +1,4 @@
-//! What has become of a plan: counts per arm, and all records in one file.
+//! Summaries of a plan: counts of runs per arm, and all records merged into one text.
 
 use super::plan::{Plan, PlannedRun};
 use super::results::{Results, RunRecord, Sources};
@@ -10,35 +10,35 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Runs of a plan, or of one arm, by what has become of them.
+/// Numbers of runs of a plan, or of one arm, by outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ArmStatus {
-    /// The arm; empty for the whole plan.
+    /// Name of the arm; empty for the whole plan.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub arm: String,
-    /// All of them.
+    /// All runs.
     pub runs: usize,
-    /// Trained to the end.
+    /// Runs that were trained to the end.
     pub finished: usize,
-    /// Ended because the loss was no longer finite.
+    /// Runs that stopped because their loss was no longer finite.
     pub diverged: usize,
-    /// Not to be trained, because they repeat a run that diverged.
+    /// Runs that cannot be trained, because their source run diverged.
     pub skipped: usize,
-    /// Still to be trained.
+    /// Runs that are still to be trained.
     pub missing: usize,
 }
 
-/// What has become of a plan.
+/// The progress of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Of the plan.
+    /// Name of the plan.
     pub name: String,
-    /// Of the plan.
+    /// Hash of the plan.
     pub hash: String,
-    /// The whole.
+    /// The whole plan.
     #[serde(flatten)]
     pub all: ArmStatus,
-    /// Arm by arm.
+    /// The arms, in the order of the plan.
     pub arms: Vec<ArmStatus>,
 }
 
@@ -54,7 +54,7 @@ impl ArmStatus {
     }
 }
 
-/// Counts the runs of a plan.
+/// Counts the runs of a plan by outcome.
 ///
 /// # Errors
 /// If a record is damaged.
@@ -89,7 +89,7 @@ fn each(
     Ok(())
 }
 
-/// One line of the merged file: what a record says of the run, and nothing of the machine or the company it had.
+/// One line of the merged file: the results of a run, without the machine and the population it trained in.
 #[derive(Serialize)]
 struct Line<'a> {
     id: &'a str,
@@ -114,20 +114,20 @@ struct Line<'a> {
 pub struct Merged {
     /// One line per run, in the order of the plan.
     pub text: String,
-    /// Runs in it.
+    /// Number of runs in the text.
     pub runs: usize,
-    /// Runs of the plan that are not.
+    /// Number of runs of the plan that are missing from the text.
     pub missing: usize,
-    /// Every device and version that took part. Only between equal ones are results equal to the last bit.
+    /// Every device and program version in the records. Results are equal to the last bit only between equal ones.
     pub origins: Vec<String>,
 }
 
-/// Puts the records of a plan together. Devices, times and rates are left out, so the text is the same however many
-/// processes made the records; `epochs` includes the metrics of all epochs.
+/// Merges the records of a plan into one text. Devices, times and rates are left out, so that the text does not depend
+/// on the machines and processes that made the records. With `epochs`, the text includes the metrics of all epochs.
 ///
 /// # Errors
-/// If a record is damaged; if some learned from other samples than others; if runs are missing, unless `partial`; or if epochs
-/// are asked for and were not kept.
+/// If a record is damaged. If two records name the same data or initial weights but have different checksums. If runs
+/// are missing and `partial` is not set. If `epochs` is set and a record has no metrics per epoch.
 pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Result<Merged> {
     let mut merged = Merged { text: String::new(), runs: 0, missing: 0, origins: vec![] };
     let mut origins = BTreeSet::new();

@@ -1,9 +1,9 @@
-//! Sweeps: many runs planned in one file, trained in populations, on as many machines as there are, and put together
-//! again.
+//! Sweeps: many runs planned in one file, trained in populations on one or more machines, and merged into one file.
 //!
-//! A [`Sweep`] is what a person writes, a [`Plan`] every run of it with its complete configuration. [`run()`] trains the
-//! runs of one [`Shard`] of a plan and leaves one file per run in a [`Results`] directory; [`merge`] makes of these one
-//! file that does not depend on who trained what, and [`submit`] writes the script that has a cluster do it.
+//! A [`Sweep`] is the file that a person writes. A [`Plan`] lists every run of a sweep with its complete configuration.
+//! [`run()`] trains the runs of one [`Shard`] of a plan and writes one file per run into a [`Results`] directory.
+//! [`merge`] combines these into one file that does not depend on who trained which run. [`submit`] writes the script
+//! that trains a plan on a cluster.
 
 mod hash;
 mod merge;

@@ -1,6 +1,6 @@
-//! Which runs train together, and how many: as many as memory and speed allow.
+//! Packing: which runs of a sweep train together in one population, and how many of them memory and speed allow.
 //!
-//! The figures behind the constants are in `results/packing.md`.
+//! The measurements behind the constants are in `results/packing.md`.
 
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
@@ -9,53 +9,53 @@ use crate::gpu::{Context, Pick};
 use crate::network::topology::Topology;
 use crate::train::population::MAX_MEMBERS;
 
-/// What runs of one population have in common.
+/// The settings that all runs of one population must have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     shared: Config,
-    /// A model file decides weights, and may widen the output layer.
+    /// The file of initial weights, which may also widen the output layer.
     init: Option<std::path::PathBuf>,
-    /// Runs that repeat traces wait for those that make them, and then train together.
+    /// Whether the runs replay traces. Such runs wait for the runs that record the traces, and then train together.
     repeats: bool,
 }
 
 impl Key {
-    /// That of a run.
+    /// The key of a run with this configuration.
     pub fn new(config: &Config, repeats: bool) -> Self {
         Self { shared: config.shared(), init: config.init.clone(), repeats }
     }
 }
 
-/// Arithmetic of one step beyond which further members make a GPU no faster: about a millisecond of a fast one. A larger
-/// population would only put more runs at risk.
+/// Floating-point operations per step beyond which more members do not make a hardware GPU faster: about a millisecond
+/// on a fast one. A larger population would only lose more runs if the device fails.
 const HARDWARE_STEP_FLOPS: f64 = 2e10;
-/// The same for software Vulkan: about 25 ms of it.
+/// The same limit for software Vulkan: about 25 ms.
 const SOFTWARE_STEP_FLOPS: f64 = 5e8;
-/// Members per thread of the CPU engine where it pays to pack: more were no faster, and put more runs at risk.
+/// Largest number of members per CPU thread. More members were not faster, and would lose more runs at a failure.
 const CPU_MEMBERS_PER_THREAD: usize = 8;
-/// Weights of a member, in bytes, up to which members side by side were faster than one after another. Larger ones train
-/// alone, on all threads: side by side they took up to a quarter longer.
+/// Largest weights of one member, in bytes, at which training members side by side was faster than one after another.
+/// Larger members train alone, on all threads, because side by side they took up to a quarter longer.
 const CPU_PACKED_BYTES: usize = 2 << 20;
 
-/// Decides how many runs make a population.
+/// Decides how many runs form a population on one device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Packer {
-    /// On the CPU engine.
+    /// The CPU engine.
     Cpu {
-        /// Threads.
+        /// Number of threads.
         threads: usize,
     },
-    /// On an adapter.
+    /// A GPU adapter.
     Gpu {
         /// Largest array that a kernel can bind, in bytes.
         binding: u64,
-        /// Whether it is a software renderer.
+        /// Whether the adapter is a software renderer.
         software: bool,
     },
 }
 
 impl Packer {
-    /// For the device that `choice` means on this machine.
+    /// The packer for the device that `choice` selects on this machine.
     #[must_use]
     pub fn new(choice: &Choice) -> Self {
         let cpu = Self::Cpu { threads: rayon::current_num_threads() };
@@ -68,19 +68,19 @@ impl Packer {
             }
             Pick::Hardware | Pick::Any => device::automatic().or(Some(0)),
         };
-        // An adapter that does not exist is refused, with the reason, when it is opened.
+        // A missing adapter is not an error here, because opening it reports one with the reason.
         found
             .and_then(|index| list.get(index))
             .map_or(cpu, |adapter| Self::Gpu { binding: adapter.max_binding_bytes, software: !adapter.is_hardware })
     }
 
-    /// Members of a population of runs like this one at most.
+    /// Largest number of members in a population of runs like this one.
     #[must_use]
     pub fn members(&self, config: &Config, data: &DataSet) -> usize {
         let widths = std::iter::once(data.features).chain(config.hidden.0.iter().copied()).chain([data.classes]);
         let topology = Topology::new(widths.collect());
         if topology.check().is_err() {
-            // Refused, with the reason, once it is to be trained.
+            // An invalid topology is not an error here, because training reports one with the reason.
             return 1;
         }
         let batch = config.batch_size.min(data.len().max(1));
@@ -99,8 +99,8 @@ impl Packer {
         most.clamp(1, MAX_MEMBERS)
     }
 
-    /// Members of the next population of `waiting` runs: all populations of them equally large, on the CPU engine in
-    /// whole rounds of its threads.
+    /// Number of members of the next population of `waiting` runs, at most `most`. All populations become equally large;
+    /// on the CPU engine the number is rounded up to a multiple of the threads, because some would idle otherwise.
     #[must_use]
     pub fn share(&self, waiting: usize, most: usize) -> usize {
         let even = waiting.div_ceil(waiting.div_ceil(most));
@@ -112,15 +112,17 @@ impl Packer {
     }
 }
 
-/// Bytes of a member in the arrays that grow with the population: what is kept per weight, activations, row lists. The GPU
-/// engine knows better, and refuses what does not fit; this only spares asking in vain.
+/// Bytes of one member in the arrays that grow with the population: state per weight, activations, and row lists.
+///
+/// The estimate is rough. It only avoids attempts that would fail; the GPU engine computes the exact sizes and refuses
+/// a population that does not fit.
 fn array_bytes(config: &Config, topology: &Topology, data: &DataSet, batch: usize) -> [usize; 3] {
     let padded = |width: usize| width.next_multiple_of(4);
     let weights: usize = topology.shapes().map(|(n_in, n_out)| (n_in + 1) * padded(n_out)).sum();
     let planes = match config.rule {
         _ if config.slots_per_weight() => 6,
         Rule::Psi | Rule::Constant | Rule::Replay => 1,
-        // The memory of the other rules.
+        // All other rules have memory of their own.
         _ => 4,
     };
     let units: usize = topology.widths()[1..].iter().copied().map(padded).sum();

@@ -1,4 +1,4 @@
-//! PLAN.jsonl: every run of a sweep with its complete configuration, one per line after a header.
+//! PLAN.jsonl: a header, then every run of a sweep with its complete configuration, one per line.
 //!
 //! ```json
 //! {"format":1,"name":"rates","hash":"…","version":"0.1.0","runs":40}
@@ -6,7 +6,8 @@
 //! {"id":"control-1-77c0…","arm":"control","seed":1,"group":0,"after":"psi-1-0f3a…","config":{…}}
 //! ```
 //!
-//! Equal sweeps make equal plans, byte for byte. The hash is that of all lines but the first, so an edited plan shows.
+//! Equal sweeps make equal plans, byte for byte. The hash covers all lines but the first, so that edits to a plan are
+//! detected.
 
 use super::hash::fnv;
 use super::pack::{Key, Packer};
@@ -21,36 +22,36 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Version of the format, raised when an older reader would misunderstand a newer plan.
+/// Version of the format. It is raised when an older reader would misunderstand a newer plan.
 const FORMAT: u32 = 1;
 
-/// A plan.
+/// All runs of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Name of the sweep.
     pub name: String,
-    /// Tells this plan from any other.
+    /// Hash of the runs, which identifies the plan.
     pub hash: String,
-    /// Arm after arm, seed after seed.
+    /// The runs, arm after arm and within an arm seed after seed.
     pub runs: Vec<PlannedRun>,
 }
 
-/// One run.
+/// One run of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedRun {
-    /// Unlike that of any other run, and fit for a file name; made of arm, seed and configuration alone.
+    /// Unique in the plan and valid as a file name. Derived from arm, seed and configuration alone.
     pub id: String,
-    /// Its arm.
+    /// Name of the arm.
     pub arm: String,
-    /// Its seed.
+    /// The seed.
     pub seed: u64,
-    /// Runs that depend on each other have the same number and stay in one shard.
+    /// Number of the run's group. Runs that depend on each other are in one group, which stays in one shard.
     pub group: u32,
-    /// The run whose triggers it repeats.
+    /// The id of the run whose triggers this run replays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// In full. With `after`, `trace` is relative to the directory of results.
+    /// The complete configuration. If `after` is set, its `trace` is relative to the results directory.
     pub config: Config,
 }
 
@@ -64,20 +65,21 @@ struct Header {
     runs: usize,
 }
 
-/// What a plan amounts to on this machine.
+/// The size of a plan on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
-    /// Populations, where the data sets of all runs are here to tell.
+    /// Number of populations; `None` if the data set of a run is not available to compute it.
     pub populations: Option<usize>,
-    /// Kinds of runs that cannot be packed together.
+    /// Number of kinds of runs; runs of different kinds cannot share a population.
     pub kinds: usize,
 }
 
 impl Plan {
-    /// Every arm with every seed. An arm that repeats traces comes with the seeds of the runs it repeats.
+    /// Plans every arm with every seed. An arm that replays traces pairs each seed with the source run of the same
+    /// seed.
     ///
     /// # Errors
-    /// If a configuration makes no sense, or there are too many runs.
+    /// If a configuration is invalid, or if there are more runs than [`MAX_RUNS`].
     pub fn new(sweep: &Sweep) -> Result<Self> {
         if sweep.arms.len().saturating_mul(sweep.seeds.len()) > MAX_RUNS {
             let (arms, seeds) = (sweep.arms.len(), sweep.seeds.len());
@@ -97,7 +99,7 @@ impl Plan {
             Ok(format!("{short}-{seed}-{:012x}", fnv(content.as_bytes()) >> 80))
         };
         let mut ids: HashMap<(usize, usize), String> = HashMap::new();
-        // Those that repeat come second, because the name of what they repeat is part of their configuration.
+        // Replaying runs come second, because their configuration contains the id of the run that they replay.
         for repeats in [false, true] {
             for (a, arm) in sweep.arms.iter().enumerate().filter(|(_, arm)| arm.trace_of.is_some() == repeats) {
                 for (s, config) in configs[a].iter_mut().enumerate() {
@@ -124,7 +126,7 @@ impl Plan {
         Self { name: sweep.name.clone(), hash: Self::hash(&lines), runs }.checked()
     }
 
-    /// The file.
+    /// The text of the plan's file.
     ///
     /// # Errors
     /// Never for the types of this crate.
@@ -134,18 +136,19 @@ impl Plan {
         Ok(format!("{}\n{}", to_json(&header)?, lines(&self.runs)?))
     }
 
-    /// Reads a plan.
+    /// Reads and checks a plan.
     ///
     /// # Errors
-    /// If the file is missing, is no plan of a format this program knows, is not whole, or was edited.
+    /// If the file cannot be read, is not a plan, has a format that this program does not know, is incomplete, or was
+    /// edited.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
     }
 
-    /// The same from the text of the file at `path`.
+    /// Parses and checks `text`, the contents of the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read`], except reading the file.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let refuse = |reason: String| Err(Error::file(path, reason));
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
@@ -191,7 +194,7 @@ impl Plan {
         Ok(self)
     }
 
-    /// What a header says of the lines that follow it, so that an edited plan shows.
+    /// The hash of the lines after the header, which stores it so that edits are detected.
     #[must_use]
     pub fn hash(lines: &str) -> String {
         format!("{:032x}", fnv(lines.as_bytes()))
@@ -205,16 +208,16 @@ impl Plan {
         arms
     }
 
-    /// Number of groups: shards beyond it have nothing to do.
+    /// Number of groups, which is the largest useful number of shards.
     #[must_use]
     pub fn groups(&self) -> u32 {
         self.runs.iter().map(|run| run.group + 1).max().unwrap_or(0)
     }
 
-    /// Holds the arms against their data, where that is here, and estimates the populations that this machine would make.
+    /// Checks each arm against its data, if they are available, and estimates the populations on this machine.
     ///
     /// # Errors
-    /// If an arm does not go with its data: a warm-up longer than the run, for instance.
+    /// If an arm does not fit its data, for instance if its warm-up is longer than the run.
     pub fn estimate(&self) -> Result<Estimate> {
         let mut kinds: Vec<(Key, usize, &PlannedRun)> = vec![];
         let mut data: HashMap<&str, Option<Arc<DataSet>>> = HashMap::new();
@@ -227,7 +230,8 @@ impl Plan {
             }
             let name = run.config.data.as_str();
             let data = data.entry(name).or_insert_with(|| DataSet::open(name).ok().map(Arc::new));
-            // Of an arm the first run tells; a replay has its trace only later.
+            // Checking the first run of an arm suffices. A replay cannot be checked, because its trace does not exist
+            // yet.
             let told = arm.replace(&run.arm) == Some(&run.arm);
             if !told
                 && run.config.rule != Rule::Replay
@@ -250,7 +254,7 @@ impl Plan {
     }
 }
 
-/// Where the trace of a run lies in the directory of results.
+/// Path of a run's trace, relative to the results directory.
 pub fn trace(id: &str) -> PathBuf {
     PathBuf::from(format!("traces/{id}.safetensors"))
 }
@@ -259,7 +263,7 @@ fn lines(runs: &[PlannedRun]) -> Result<String> {
     runs.iter().map(|run| Ok(to_json(run)? + "\n")).collect()
 }
 
-/// A name as a part of file names: letters, digits, `.`, `_` and single `-`, not too long.
+/// Turns a name into a part of a file name: letters, digits, `.`, `_` and single `-`, at most 100 characters.
 fn file_safe(name: &str) -> String {
     let mut safe = String::new();
     for c in name.chars() {

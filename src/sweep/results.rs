@@ -1,11 +1,12 @@
-//! The directory of results: one file per finished run, written whole or not at all, so that any number of processes may
-//! share it and any of them may die.
+//! The results directory: one file per finished run.
+//!
+//! Files are written atomically, so that any number of processes may share the directory and any of them may die.
 //!
 //! ```text
-//! plan.id                name and hash of the plan: another plan is refused
+//! plan.id                name and hash of the plan; the results of another plan are refused
 //! runs/ID.json           the record of a finished run
 //! models/ID.safetensors  its network, with --keep-models
-//! traces/ID.safetensors  its trigger times, where another run repeats them
+//! traces/ID.safetensors  its trigger times, if another run replays them
 //! ```
 
 use super::plan::{Plan, PlannedRun, trace};
@@ -20,46 +21,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// No process takes so long to write a file; older ones that are not finished are those of processes that died.
+/// Age after which an unfinished file is deleted. No process takes so long to write a file, so its process has died.
 const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `runs/ID.json`.
+/// The contents of `runs/ID.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Of the plan.
+    /// Id of the run, from the plan.
     pub id: String,
-    /// Of the plan.
+    /// Arm of the run, from the plan.
     pub arm: String,
-    /// Of the plan.
+    /// Seed of the run, from the plan.
     pub seed: u64,
-    /// Whether its loss stopped being finite; `last` is then the last epoch before.
+    /// Whether the loss stopped being finite. `last` then holds the last epoch before that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
-    /// The epoch in which it diverged.
+    /// The epoch in which the run diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
-    /// The step of the run and the layer in which it did, as far as is known.
+    /// The step and the layer in which the run diverged, as far as they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<NonFinite>,
-    /// Why it could not be trained: the run that it repeats diverged.
+    /// Why the run could not be trained: its source run diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
-    /// Metrics of the last epoch; a run that diverged in its first has none.
+    /// Metrics of the last epoch; `None` if the run diverged in its first epoch.
     #[serde(rename = "final", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<EpochMetrics>,
-    /// Of the plan.
+    /// Configuration of the run, from the plan.
     pub config: Config,
-    /// Checksums of what it learned from: the samples and, behind a space, the file of `init`.
+    /// Checksums of the samples and, after a space, of the file of `init`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<String>,
-    /// What it ran on.
+    /// The device that trained the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceInfo>,
-    /// Version of this program.
+    /// Version of the program.
     pub version: String,
-    /// Wall-clock seconds of the population it was trained in.
+    /// Wall-clock seconds of the population in which the run trained.
     pub seconds: f64,
-    /// Runs in that population.
+    /// Number of runs in that population.
     pub members: usize,
     /// Metrics of all epochs, with `--keep-epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,12 +90,12 @@ impl RunRecord {
     }
 }
 
-/// What records say of their sources: the checksum of each data set and of each file of `init`, of which there must be one.
+/// The checksum of each data set and of each file of `init` in the records. All runs of a plan must agree on them.
 #[derive(Debug, Default)]
 pub(super) struct Sources(HashMap<String, String>);
 
 impl Sources {
-    /// Holds what a run learned from against what others of the same names did.
+    /// Checks that the checksums in `sources` equal those of other runs with the same data set or file of `init`.
     pub fn hold(&mut self, results: &Path, config: &Config, sources: &str) -> Result<()> {
         let names = [format!("samples of {}", config.data)].into_iter();
         let names = names.chain(config.init.as_ref().map(|init| format!("weights of {}", init.display())));
@@ -127,7 +128,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// The usual place: beside the plan, named as it without `.jsonl`.
+    /// The default directory: beside the plan, with its name without `.jsonl`.
     #[must_use]
     pub fn beside(plan: &Path) -> PathBuf {
         match plan.extension() {
@@ -136,10 +137,11 @@ impl Results {
         }
     }
 
-    /// Takes `path` for the results of `plan`, creating what is missing.
+    /// Claims `path` for the results of `plan` and creates missing directories. Deletes files that dead processes left
+    /// unfinished.
     ///
     /// # Errors
-    /// If it holds the results of another plan, or the file system refuses.
+    /// If the directory holds the results of another plan, or if the file system refuses.
     pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
         if path.to_str().is_none() {
             return Err(Error::file(
@@ -161,16 +163,16 @@ impl Results {
         Ok(results)
     }
 
-    /// The results of `plan` in `path`; there may be none yet.
+    /// Opens the results of `plan` in `path`, which may not exist yet.
     ///
     /// # Errors
-    /// If it holds the results of another plan.
+    /// If the directory holds the results of another plan.
     pub fn open(path: &Path, plan: &Plan) -> Result<Self> {
         let results = Self { path: path.to_owned() };
         results.belongs_to(plan).map(|_| results)
     }
 
-    /// Whether the directory is known to be the plan's; `false` if it is nobody's.
+    /// Whether the directory belongs to the plan; `false` if it belongs to no plan; an error if it belongs to another.
     fn belongs_to(&self, plan: &Plan) -> Result<bool> {
         let path = self.path.join("plan.id");
         let text = match fs::read_to_string(&path) {
@@ -191,7 +193,7 @@ impl Results {
         ))
     }
 
-    /// The directory.
+    /// Path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -208,15 +210,15 @@ impl Results {
             entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
         };
         let entries = entries.map_err(|e| Error::file(&folder, e))?;
-        // Hidden files are somebody's unfinished writing; no id begins with a dot.
+        // Names that begin with a dot are files that another process is writing. No id begins with a dot.
         let id = |entry: fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned());
         Ok(entries.into_iter().filter_map(id).collect())
     }
 
-    /// The record of a finished run.
+    /// The record of the finished run `id`.
     ///
     /// # Errors
-    /// If it is missing or damaged.
+    /// If the record is missing, damaged, or of another run.
     pub fn record(&self, id: &str) -> Result<RunRecord> {
         let path = self.record_path(id);
         let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;

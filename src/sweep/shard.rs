@@ -1,26 +1,27 @@
-//! Which part of a plan a process trains: `--shard I/N`, or what a job array says.
+//! The part of a plan that one process trains: `--shard I/N`, or a part derived from the variables of a job array.
 
 use super::plan::PlannedRun;
 use crate::error::{Error, Result};
 
-/// Part `index` of `count`, from 0.
+/// Part `index` of `count` parts of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which, from 0.
+    /// Number of this part, from 0.
     pub index: u32,
-    /// Of how many.
+    /// Number of parts.
     pub count: u32,
 }
 
 impl Shard {
-    /// The whole plan.
+    /// The only part of a plan that is not divided.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 
-    /// Reads `I/N`, or for `auto` the variables of a job array through `variable`. With `shards`, the array's index is
-    /// taken as it is, whatever part of the array was submitted.
+    /// Parses `I/N`. For `auto`, reads the variables of a job array through `variable`.
+    ///
+    /// If `shards` is given, the array's index is used unchanged, so that any subset of the array may be submitted.
     ///
     /// # Errors
-    /// If that is no shard, or the environment tells none.
+    /// If `text` is not a shard, or if the variables are missing, invalid or those of an array with gaps.
     pub fn parse(text: &str, shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let (index, count) = if text == "auto" {
             automatic(shards, variable)?
@@ -42,7 +43,7 @@ impl Shard {
         Ok(Self { index, count })
     }
 
-    /// Whether `run` belongs to it: groups are dealt in turn, so that the costly arms spread over all shards.
+    /// Whether `run` belongs to this part. Groups are dealt in turn, so that costly arms spread over all parts.
     #[must_use]
     pub fn holds(&self, run: &PlannedRun) -> bool {
         run.group % self.count == self.index

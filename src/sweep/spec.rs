@@ -1,15 +1,15 @@
-//! What a person writes: SWEEP.toml, and its arms with grids, random draws and traces worked out.
+//! SWEEP.toml, the file that a person writes, and its arms with grids, random draws and traces expanded.
 //!
 //! ```toml
 //! name = "rates"
-//! seeds = 10                  # how many, or a list
+//! seeds = 10                  # number of seeds, or a list of seeds
 //! first-seed = 1
 //!
-//! [base]                      # for every arm: the long flags as keys, and preset
+//! [base]                      # settings of every arm: long flags as keys, and preset
 //! preset = "paper-2025"
 //! epochs = 20
 //!
-//! [random]                    # for the arms that say random = M
+//! [random]                    # ranges for the arms with random = M
 //! alpha0 = { min = 0.01, max = 1.0, log = true }
 //!
 //! [[arm]]
@@ -18,7 +18,7 @@
 //!
 //! [[arm]]
 //! name = "control"
-//! trace-of = "psi"            # rule = "replay", on the settings of psi, theta included
+//! trace-of = "psi"            # rule = "replay" with the settings of psi, theta included
 //! replay = "shuffle"
 //!
 //! [[arm]]
@@ -38,31 +38,31 @@ use std::collections::HashSet;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Most runs of a plan, because a plan is held in memory as a whole.
+/// Largest number of runs in a plan, because the whole plan is held in memory.
 pub const MAX_RUNS: usize = 1_000_000;
 
-/// Arms at most: a few lines can ask for very many.
+/// Largest number of arms, because a few lines of a sweep can expand to very many.
 const MAX_ARMS: usize = 10_000;
 
-/// A sweep with every arm worked out.
+/// A sweep with every arm expanded.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Its name, for people.
+    /// Name of the sweep, for people.
     pub name: String,
-    /// Seeds of every arm, in order.
+    /// The seeds of every arm, in order.
     pub seeds: Vec<u64>,
-    /// In the order of the file; the variants of one arm in the order of its keys.
+    /// The arms in the order of the file. The variants of one arm follow the order of its keys.
     pub arms: Vec<Arm>,
 }
 
-/// One arm: settings that differ from run to run in the seed alone.
+/// One arm: a configuration that is run with every seed.
 #[derive(Clone, Debug)]
 pub struct Arm {
-    /// Unlike that of any other arm of the sweep.
+    /// Unique name in the sweep.
     pub name: String,
-    /// Complete and checked. With `trace_of` the trace is a mere placeholder.
+    /// The complete configuration. If `trace_of` is set, its `trace` is a placeholder.
     pub config: Config,
-    /// Place of the arm whose triggers it repeats.
+    /// Index of the arm whose triggers this arm replays.
     pub trace_of: Option<usize>,
 }
 
@@ -111,13 +111,13 @@ struct Choice {
     choice: Vec<Value>,
 }
 
-/// One point of an arm's grid and draws, before it is laid over anything.
+/// One point of an arm's grid and draws, with only the settings of the arm itself.
 struct Variant {
     suffix: String,
     settings: Table,
 }
 
-/// An arm of the file, and its variants by themselves.
+/// An arm of the file with its own variants, before traces are expanded.
 struct Declared {
     name: String,
     trace_of: Option<String>,
@@ -128,15 +128,15 @@ impl Sweep {
     /// Reads a sweep.
     ///
     /// # Errors
-    /// If the file cannot be read or parsed, or an arm makes no sense; names the arm and the key.
+    /// If the file cannot be read or parsed, or if an arm is invalid; the message names the arm and the key.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
     }
 
-    /// The same from the text of the file at `path`.
+    /// Parses `text`, the contents of the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read`], except reading the file.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let file: File = toml::from_str(text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
@@ -258,7 +258,7 @@ impl Declared {
             Some(_) => return refuse(format!("random: must be a number of draws, at least 1 and at most {MAX_ARMS}")),
         };
         let mut ranges: Vec<(String, Range)> = vec![];
-        // What the arm says itself, as a value or a range, wins over [random].
+        // A value or range of the arm itself overrides [random].
         let of_all = shared.iter().filter(|(key, _)| draws > 0 && !table.contains_key(*key));
         for (key, value) in of_all.chain(table.iter().filter(|(_, value)| value.is_table())) {
             match range(value) {
@@ -283,7 +283,7 @@ impl Declared {
         Ok(Self { name, trace_of, variants })
     }
 
-    /// Name, layers of settings and the arm to repeat, for every variant.
+    /// For every variant: its name, its layers of settings, and the name of the arm that it replays.
     #[allow(clippy::type_complexity)]
     fn expand<'a>(&'a self, all: &'a [Self]) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
         let own = |suffix: &str| format!("{}{suffix}", self.name);
@@ -294,7 +294,8 @@ impl Declared {
             |reason: &str| Err(Error::config(format!("arm `{}`: trace-of = \"{target}\": {reason}", self.name)));
         let matches = |source: &'a Self| {
             let whole = source.name == *target;
-            // One of a grid named in full gives its name only if that is not asked for by the grid's own.
+            // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
+            // target is the whole grid, each suffix tells the new names apart.
             let suffix = move |v: &'a Variant| if whole { v.suffix.as_str() } else { "" };
             let named = |v: &&Variant| whole || format!("{}{}", source.name, v.suffix) == *target;
             source.variants.iter().filter(named).map(|v| (source, v, suffix(v))).collect::<Vec<_>>()
@@ -337,12 +338,12 @@ fn range(value: &Value) -> std::result::Result<Range, String> {
     }
 }
 
-/// All combinations of the values of the keys that have several; the last key varies fastest.
+/// All combinations of the values of the keys with several values; the last key varies fastest.
 fn grid(table: &Table) -> std::result::Result<Vec<Variant>, String> {
     let mut points = vec![Variant { suffix: String::new(), settings: Table::new() }];
     for (key, value) in table {
         let axis = match value {
-            // A list is a single value of `hidden`, so there a grid is a list of lists.
+            // One value of `hidden` is itself a list, so a grid over `hidden` is a list of lists.
             Value::Array(values) if key == "hidden" && !values.iter().any(Value::is_array) => None,
             Value::Array(values) if key == "hidden" && !values.iter().all(Value::is_array) => {
                 return Err("hidden: is a list of widths, or a list of such lists".into());
@@ -371,8 +372,8 @@ impl Variant {
     }
 }
 
-/// The draws at a point of the grid. Draw number m of a key is the same in every arm, at every point: rules are tuned on
-/// equal terms, and a further key moves none of the others.
+/// The draws at one point of the grid. Draw m of a key has the same value in every arm and at every point, so that
+/// rules are tuned on equal terms. Each key has its own random numbers, so that adding a key changes no other.
 fn drawn(point: Variant, ranges: &[(String, Range)], draws: u32, seed: u64) -> Vec<Variant> {
     if draws == 0 {
         return vec![point];
@@ -394,12 +395,12 @@ impl Range {
             false => min + share * (max - min),
         };
         match self {
-            // Each whole number owns the interval of length 1 that begins at it.
+            // Each integer owns the interval of length 1 that begins at it, hence max + 1.
             Self::Whole(Bounds { min, max, log }) => {
                 let value = between(*min as f64, *max as f64 + 1.0, *log, random.uniform());
                 Value::Integer((value.floor() as i64).clamp(*min, *max))
             }
-            // Four digits are more than a search can tell apart, and make names that people can read.
+            // Rounded to four digits: a search cannot distinguish more, and people can read the names.
             Self::Real(Bounds { min, max, log }) => {
                 let value = between(*min, *max, *log, random.uniform());
                 let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
@@ -418,7 +419,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The configuration of an arm: defaults, preset, base, then its own layers, of which a later one wins.
+/// The configuration of an arm: defaults, then preset, then base, then the arm's own layers. Later layers override
+/// earlier ones.
 fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
     let mut layers: Vec<Table> = std::iter::once(base).chain(layers.iter().copied()).cloned().collect();
     let preset = layers.iter_mut().filter_map(|layer| layer.remove("preset")).last();
@@ -441,7 +443,7 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
     }
     let hidden_given = layers.iter().any(|layer| layer.contains_key("hidden"));
     let mut config = Config::overlay(std::iter::once(&preset).chain(&layers))?;
-    // The rest as `train` records it.
+    // `init-scheme` is filled in here, as `train` records it.
     let Some(path) = &config.init else {
         config.init_scheme = Some(config.resolved_init_scheme());
         return Ok(config);

@@ -1,47 +1,48 @@
-//! Scripts that have a cluster train a plan: a Slurm job array or a Kubernetes Indexed Job, one task per shard. Queues,
-//! retries and limits are the cluster's; a task that is started again skips the runs that are finished.
+//! Scripts that train a plan on a cluster, one task per shard: a Slurm job array or a Kubernetes Indexed Job.
+//!
+//! Queues, retries and limits are left to the cluster. A restarted task skips the runs that are finished.
 
 use crate::error::{Result, TRY_AGAIN};
 use crate::files::to_json;
 
-/// What both kinds of script need.
+/// The settings of both kinds of script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The plan as the tasks find it.
+    /// Path of the plan in a task.
     pub plan: String,
     /// Name of the job, for people.
     pub name: String,
-    /// Tasks, and with it shards.
+    /// Number of tasks, which is also the number of shards.
     pub tasks: u32,
-    /// The program as the tasks find it.
+    /// Path of the program in a task.
     pub program: String,
     /// Further arguments of `homeostat sweep run`.
     pub arguments: Vec<String>,
-    /// Processor cores of a task.
+    /// Processor cores per task.
     pub cpus: Option<u32>,
-    /// GPUs of a task.
+    /// GPUs per task.
     pub gpus: Option<u32>,
 }
 
-/// What only Slurm needs.
+/// The settings that only Slurm uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slurm {
-    /// Time limit of a task, as `sbatch --time` takes it.
+    /// Time limit of a task, in the format of `sbatch --time`.
     pub time: Option<String>,
-    /// Partition.
+    /// Name of the partition.
     pub partition: Option<String>,
 }
 
-/// What only Kubernetes needs.
+/// The settings that only Kubernetes uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubernetes {
-    /// Image with the program in it.
+    /// Container image that contains the program.
     pub image: String,
-    /// Name of the volume claim that holds the plan and takes the results.
+    /// Name of the persistent volume claim that holds the plan and receives the results.
     pub claim: String,
 }
 
-/// Where the claim is mounted, which is where a task runs.
+/// Mount point of the claim and working directory of a task.
 const MOUNT: &str = "/sweep";
 
 impl Job {
@@ -85,12 +86,12 @@ impl Job {
     /// The manifest for `kubectl apply -f`.
     ///
     /// # Errors
-    /// Never.
+    /// Only if a string cannot be written as JSON, which does not happen.
     pub fn kubernetes(&self, kubernetes: &Kubernetes) -> Result<String> {
-        // JSON's strings and lists are YAML's too.
+        // JSON strings and lists are valid YAML, so JSON does the quoting.
         let (name, tasks) = (to_json(&job_name(&self.name))?, self.tasks);
         let (image, claim) = (to_json(&kubernetes.image)?, to_json(&kubernetes.claim)?);
-        // It would replace $(NAME), and makes one $ of two.
+        // Kubernetes would expand `$(NAME)`; it turns `$$` into `$`, so every `$` is doubled.
         let command: Vec<String> = self.command().iter().map(|word| word.replace('$', "$$")).collect();
         let command = to_json(&command)?;
         let mut limits = String::new();
@@ -142,7 +143,7 @@ spec:
     }
 }
 
-/// A word for the shell.
+/// Quotes a word for the shell, if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -152,7 +153,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A name that both Slurm and Kubernetes take: lower-case letters, digits and single `-`, beginning with a letter.
+/// Turns `name` into a name that both Slurm and Kubernetes accept: lower-case letters, digits and single `-`, beginning
+/// with a letter, at most 50 characters.
 fn job_name(name: &str) -> String {
     let mut safe = String::new();
     for c in name.chars().map(|c| c.to_ascii_lowercase()) {
