@@ -17,6 +17,9 @@ pub enum Error {
         /// What is wrong, and where in the file.
         reason: String,
     },
+    /// Features or labels that were handed over in memory make no sense.
+    #[error("data: {0}")]
+    Data(String),
     /// No such device, or it cannot take what is asked of it.
     #[error("{0}")]
     Device(String),
@@ -105,7 +108,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
-            Self::File { .. } => 3,
+            Self::File { .. } | Self::Data(_) => 3,
             Self::DeviceFailed { failure, .. } if failure.is_passing() => TRY_AGAIN,
             Self::Device(_) | Self::DeviceFailed { .. } => 4,
             Self::Run(_) => 5,

@@ -5,6 +5,7 @@ use super::workload::Workload;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::stats::median;
+use crate::train::blocking::Blocking;
 use crate::train::engine::{DeviceInfo, Engine, KernelTime, Wanted};
 use crate::train::population::Population;
 use crate::train::trainer;
@@ -15,7 +16,7 @@ use std::time::Duration;
 /// A workload on a device.
 pub struct Session {
     population: Arc<Population>,
-    pub(super) engine: Box<dyn Engine>,
+    pub(super) engine: Blocking<dyn Engine>,
     settings: Settings,
     /// Next batch of the epoch.
     pub(super) batch: u32,
@@ -33,7 +34,7 @@ impl Session {
     pub fn open(workload: &Workload, choice: &device::Choice, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
         device::check(choice, &population)?;
-        let mut engine = device::open(choice, &population, &population.initial_state())?.engine;
+        let mut engine = Blocking(device::open(choice, &population, &population.initial_state())?.engine);
         engine.set_order(&trainer::order(&population, 1))?;
         let stride = trainer::stride(&population);
         Ok(Self { population, engine, settings: settings.clone(), batch: 0, epoch: 1, stride })

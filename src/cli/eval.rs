@@ -10,6 +10,7 @@ use crate::files::to_json;
 use crate::model::confusion::{ClassScore, Confusion};
 use crate::model::file::Model;
 use crate::text::percent;
+use crate::train::blocking::Blocking;
 use crate::train::engine::{DeviceInfo, Engine, Score, Wanted};
 use crate::train::population::Population;
 use serde::Serialize;
@@ -124,7 +125,7 @@ impl Eval {
         if let Some(note) = &opened.note {
             tell(format_args!("note: {note}"));
         }
-        let mut evaluation = self.evaluate(&population, opened.engine)?;
+        let mut evaluation = self.evaluate(&population, Blocking(opened.engine))?;
         if model.is_unsupervised() {
             let rows = &population.splits[0].train;
             evaluation.selectivity = Some(model.selectivity(population.shared(), &population.data, rows));
@@ -158,7 +159,7 @@ impl Eval {
         Ok(())
     }
 
-    fn evaluate(&self, population: &Population, mut engine: Box<dyn Engine>) -> Result<Evaluation> {
+    fn evaluate(&self, population: &Population, mut engine: Blocking<dyn Engine>) -> Result<Evaluation> {
         let rows = &population.splits[0].train;
         engine.set_order(std::slice::from_ref(rows))?;
         engine.request_report(Wanted { train: true, validation: true, test: true })?;

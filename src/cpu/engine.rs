@@ -7,7 +7,10 @@ use super::vectorised::instruction_set;
 use crate::config::Precision;
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::train::engine::{AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Score, Wanted, first_not_finite};
+use crate::train::blocking::yield_now;
+use crate::train::engine::{
+    AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Request, Score, Wanted, first_not_finite,
+};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use rayon::prelude::*;
@@ -16,6 +19,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Floating-point operations of an evaluation after which other work on the same thread gets its turn: a fraction of a
+/// second on two processor cores.
+const PIECE_FLOPS: f64 = 5e9;
 /// Floating-point operations of a step above which spreading the step over the threads saves more time than waking the
 /// threads costs.
 const FORK_FLOPS: f64 = 4e6;
@@ -50,7 +56,7 @@ impl CpuEngine {
             train_seconds: 0.0,
             population,
         };
-        engine.set_state(initial)?;
+        engine.write_state(initial);
         Ok(engine)
     }
 
@@ -81,21 +87,27 @@ impl CpuEngine {
     pub fn planned_bytes(population: &Population) -> u64 {
         crate::memory::total(&memory::kept(population))
     }
+}
 
-    /// Runs `work(network, member, fork)` on every network; `fork` lets one network use all threads. Members run in
-    /// parallel if there are at least as many as threads, or if `samples` samples of one member are too little work to
-    /// fork. Otherwise members run one after another.
-    fn each<T: Send>(&mut self, samples: usize, work: impl Fn(&mut Network, usize, bool) -> T + Sync) -> Vec<T> {
-        let threads = rayon::current_num_threads();
-        let fork = threads > 1 && self.population.topology.flops_per_sample() * samples as f64 >= FORK_FLOPS;
-        let members = self.networks.len();
-        if threads > 1 && members > 1 && (members >= threads || !fork) {
-            return self.networks.par_iter_mut().enumerate().map(|(m, network)| work(network, m, false)).collect();
-        }
-        let mut all = || self.networks.iter_mut().enumerate().map(|(m, network)| work(network, m, fork)).collect();
-        // Inside the pool a fork costs little. From outside, every fork would wake a thread and wait for that thread.
-        if fork { rayon::scope(|_| all()) } else { all() }
+/// Runs `work(network, member, fork)` on every network; `fork` lets one network use all threads. Members run in
+/// parallel if there are at least as many as threads, or if `samples` samples of one member are too little work to
+/// fork. Otherwise members run one after another.
+fn each<N: Send, T: Send>(
+    population: &Population,
+    samples: usize,
+    networks: impl Iterator<Item = N> + Send,
+    work: impl Fn(N, usize, bool) -> T + Sync,
+) -> Vec<T> {
+    let threads = rayon::current_num_threads();
+    let fork = threads > 1 && population.topology.flops_per_sample() * samples as f64 >= FORK_FLOPS;
+    let members = population.len();
+    if threads > 1 && members > 1 && (members >= threads || !fork) {
+        let networks: Vec<N> = networks.collect();
+        return networks.into_par_iter().enumerate().map(|(m, network)| work(network, m, false)).collect();
     }
+    let all = || networks.enumerate().map(|(m, network)| work(network, m, fork)).collect();
+    // Inside the pool a fork costs little. From outside, every fork would wake a thread and wait for that thread.
+    if fork { rayon::scope(|_| all()) } else { all() }
 }
 
 /// The processor's name where the system gives one, and the instruction set and threads that the products use.
@@ -121,19 +133,14 @@ fn score(tally: Tally) -> Score {
     Score { loss: tally.loss / samples, error: tally.wrong as f64 / samples }
 }
 
-impl Engine for CpuEngine {
-    fn device(&self) -> &DeviceInfo {
-        &self.device
-    }
-
-    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+impl CpuEngine {
+    fn write_order(&mut self, order: &[Vec<u32>]) {
         for (network, order) in self.networks.iter_mut().zip(order) {
             network.order.clone_from(order);
         }
-        Ok(())
     }
 
-    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+    fn run_steps(&mut self, batches: Range<u32>, tick: Option<u32>) {
         let started = Instant::now();
         let population = Arc::clone(&self.population);
         let (size, all) = (population.batch_size(), population.train_rows());
@@ -141,7 +148,7 @@ impl Engine for CpuEngine {
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
         let steps = self.steps..;
-        self.each(size, |network, m, fork| {
+        each(&population, size, self.networks.iter_mut(), |network, m, fork| {
             let config = &population.configs[m];
             for (number, batch) in steps.clone().zip(batches.clone()) {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
@@ -161,70 +168,35 @@ impl Engine for CpuEngine {
             self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
         }
         self.train_seconds += started.elapsed().as_secs_f64();
-        Ok(())
     }
 
-    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+    fn means(&self) -> Vec<Vec<Vec<f32>>> {
         let samples = self.samples_at_tick;
         let member = |network: &Network| network.layers.iter().map(|layer| layer.means(samples)).collect();
-        Ok(self.networks.iter().map(member).collect())
+        self.networks.iter().map(member).collect()
     }
 
-    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
+    fn write_theta(&mut self, theta: &[Option<Vec<f32>>]) {
         for (network, theta) in self.networks.iter_mut().zip(theta) {
             for (layer, &theta) in network.layers.iter_mut().zip(theta.iter().flatten()) {
                 layer.set_theta(theta);
             }
         }
-        Ok(())
     }
 
-    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+    fn write_scale(&mut self, scale: &[Vec<f32>]) {
         for (network, scale) in self.networks.iter_mut().zip(scale) {
             for (layer, &scale) in network.layers.iter_mut().zip(scale) {
                 layer.scale = scale;
             }
         }
-        Ok(())
     }
 
-    fn request_report(&mut self, wanted: Wanted) -> Result<()> {
-        let population = Arc::clone(&self.population);
-        let rows = population.train_rows();
-        let steps = self.steps;
-        let members = self.each(rows, |network, m, fork| {
-            let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
-            let over = |rows: &[u32]| score(network.evaluate(config, samples, rows, steps, fork));
-            let Split { validation, test, .. } = &population.splits[m];
-            let train = wanted.train.then(|| over(&network.order));
-            let validation = (wanted.validation && !validation.is_empty()).then(|| over(validation));
-            let test = (wanted.test && !test.is_empty()).then(|| over(test));
-            MemberReport {
-                train,
-                validation,
-                test,
-                not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
-                alpha: network
-                    .layers
-                    .iter()
-                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule).into_iter()))
-                    .collect(),
-                running: score(std::mem::take(&mut network.running)),
-            }
-        });
-        self.reports.push_back(Report { members, train_seconds: std::mem::take(&mut self.train_seconds) });
-        Ok(())
+    fn read_state(&self) -> Vec<MemberState> {
+        self.networks.iter().map(|network| network.state(self.steps, self.samples_since_tick)).collect()
     }
 
-    fn next_report(&mut self) -> Result<Report> {
-        Ok(self.reports.pop_front().expect("a report was requested"))
-    }
-
-    fn state(&mut self) -> Result<Vec<MemberState>> {
-        Ok(self.networks.iter().map(|network| network.state(self.steps, self.samples_since_tick)).collect())
-    }
-
-    fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
+    fn write_state(&mut self, state: &[MemberState]) {
         let population = &self.population;
         let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &Split))| {
             let batch = population.batch_size();
@@ -236,6 +208,104 @@ impl Engine for CpuEngine {
         self.networks = members.zip(state.iter().zip(&population.splits)).map(network).collect();
         self.steps = state.first().map_or(0, |state| state.steps);
         self.samples_since_tick = state.first().map_or(0, |state| state.samples_since_tick);
-        Ok(())
+    }
+
+    /// Loss and error of every member over rows of its own, `None` where there are none. Yields between pieces of
+    /// [`PIECE_FLOPS`].
+    async fn evaluate(&self, rows: impl for<'a> Fn(&'a Network, &'a Split) -> &'a [u32] + Sync) -> Option<Vec<Score>> {
+        let population = &*self.population;
+        let of_member = |m: usize| rows(&self.networks[m], &population.splits[m]);
+        let (all, size) = (of_member(0).len(), Network::evaluation_block(of_member(0).len()));
+        let flops = population.topology.flops_per_sample() * (size * population.len()) as f64;
+        // Whole rounds of the threads, so that none waits at the end of a piece.
+        let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
+        let mut tallies = vec![Tally::default(); population.len()];
+        for first in (0..all).step_by(blocks * size) {
+            if first > 0 {
+                yield_now().await;
+            }
+            let part = first..all.min(first + blocks * size);
+            tallies = each(population, all, self.networks.iter(), |network, m, fork| {
+                let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
+                network.evaluate(config, samples, (&of_member(m)[part.clone()], size), self.steps, fork, tallies[m])
+            });
+        }
+        (all > 0).then(|| tallies.into_iter().map(score).collect())
+    }
+}
+
+impl Engine for CpuEngine {
+    fn device(&self) -> &DeviceInfo {
+        &self.device
+    }
+
+    fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a> {
+        Box::pin(async {
+            self.write_order(order);
+            Ok(())
+        })
+    }
+
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
+        Box::pin(async move {
+            self.run_steps(batches, tick);
+            Ok(())
+        })
+    }
+
+    fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>> {
+        Box::pin(async { Ok(self.means()) })
+    }
+
+    fn set_theta<'a>(&'a mut self, theta: &'a [Option<Vec<f32>>]) -> Request<'a> {
+        Box::pin(async {
+            self.write_theta(theta);
+            Ok(())
+        })
+    }
+
+    fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a> {
+        Box::pin(async {
+            self.write_scale(scale);
+            Ok(())
+        })
+    }
+
+    fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
+        Box::pin(async move {
+            let train = if wanted.train { self.evaluate(|network, _| &network.order).await } else { None };
+            let validation = if wanted.validation { self.evaluate(|_, split| &split.validation).await } else { None };
+            let test = if wanted.test { self.evaluate(|_, split| &split.test).await } else { None };
+            let of = |scores: &Option<Vec<Score>>, m: usize| scores.as_ref().map(|scores| scores[m]);
+            let members = self.networks.iter_mut().zip(&self.population.configs).enumerate();
+            let members = members.map(|(m, (network, config))| MemberReport {
+                running: score(std::mem::take(&mut network.running)),
+                train: of(&train, m),
+                validation: of(&validation, m),
+                test: of(&test, m),
+                alpha: (network.layers.iter())
+                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule).into_iter()))
+                    .collect(),
+                not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
+            });
+            let members = members.collect();
+            self.reports.push_back(Report { members, train_seconds: std::mem::take(&mut self.train_seconds) });
+            Ok(())
+        })
+    }
+
+    fn next_report(&mut self) -> Request<'_, Report> {
+        Box::pin(async { Ok(self.reports.pop_front().expect("a report was requested")) })
+    }
+
+    fn state(&mut self) -> Request<'_, Vec<MemberState>> {
+        Box::pin(async { Ok(self.read_state()) })
+    }
+
+    fn set_state<'a>(&'a mut self, state: &'a [MemberState]) -> Request<'a> {
+        Box::pin(async {
+            self.write_state(state);
+            Ok(())
+        })
     }
 }

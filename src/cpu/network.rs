@@ -115,10 +115,23 @@ impl Network {
         MemberState { steps, samples_since_tick, running: self.running.to_running(), layers }
     }
 
-    /// Scores `rows` with the current weights, after `number` steps.
-    pub fn evaluate(&self, config: &Config, samples: Labelled<'_>, rows: &[u32], number: u32, fork: bool) -> Tally {
+    /// Samples of a block in an evaluation of so many `rows`.
+    pub fn evaluation_block(rows: usize) -> usize {
+        layout::block(rows)
+    }
+
+    /// Scores `rows` in blocks of `size` with the current weights, after `number` steps, and adds the scores to `sum`.
+    pub fn evaluate(
+        &self,
+        config: &Config,
+        samples: Labelled<'_>,
+        (rows, size): (&[u32], usize),
+        number: u32,
+        fork: bool,
+        sum: Tally,
+    ) -> Tally {
         let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, number, training: None };
-        let (size, stride) = (layout::block(rows.len()), self.layout.stride);
+        let stride = self.layout.stride;
         let records = || vec![0.0; size * stride];
         let block = |records: &mut Vec<f32>, rows: &[u32]| {
             with_scratch(|panel| pass.block(&mut records[..rows.len() * stride], rows, 0, panel))
@@ -129,6 +142,6 @@ impl Network {
             let mut records = records();
             rows.chunks(size).map(|rows| block(&mut records, rows)).collect()
         };
-        tallies.into_iter().fold(Tally::default(), |sum, tally| sum + tally)
+        tallies.into_iter().fold(sum, |sum, tally| sum + tally)
     }
 }

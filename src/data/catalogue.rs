@@ -1,6 +1,7 @@
 //! The catalogue of data sets known by name, and the search for their folders and for local folders of IDX files.
 
-use super::{DataSet, Samples, idx};
+use super::idx;
+use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
 use std::env;
 use std::path::{Path, PathBuf};

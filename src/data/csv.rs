@@ -1,7 +1,7 @@
 //! Reader of CSV: one sample per line, the features and then the class number, with an optional header line.
 
-use super::read::{class, finite, open_file};
-use super::{DataSet, Samples};
+use super::read::{class, finite, open_file, row_count};
+use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use std::io::Read;
@@ -57,9 +57,7 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
     if labels.is_empty() {
         return Err(Error::file(path, "holds no samples; a line holds features, then the label, with commas between"));
     }
-    if u32::try_from(labels.len()).is_err() {
-        return Err(Error::file(path, format!("{} samples are more than {}", labels.len(), u32::MAX)));
-    }
+    row_count(labels.len()).map_err(|reason| Error::file(path, reason))?;
     let features = reals.len() / labels.len();
     Ok(DataSet::assemble(features, Samples::F32(reals), labels, 0))
 }

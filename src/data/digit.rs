@@ -4,7 +4,7 @@
 //! MNIST's images show white ink on black. The ink is scaled to fit 20 × 20 pixels with its proportions kept, and its
 //! centre of mass lies at the centre of 28 × 28 pixels.
 
-use super::Image;
+use super::image::Image;
 
 /// Side of the square that the ink is scaled to fit.
 const INK: usize = 20;

@@ -3,8 +3,9 @@
 //! They are decoded on demand by the same code that reads files. Sources and licences: `mnist/README.md` and `iris.md`
 //! beside this file.
 
+use super::csv;
 use super::idx::{self, Pair, Source};
-use super::{DataSet, csv};
+use super::set::DataSet;
 use crate::error::Result;
 use std::path::{Path, PathBuf};
 

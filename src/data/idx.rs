@@ -4,7 +4,7 @@
 //! dimension and then the elements follow. The only element type read here is 8, the unsigned byte.
 
 use super::read::{open_file, rows_and_features, times};
-use super::{DataSet, Samples};
+use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, ErrorKind, Read};

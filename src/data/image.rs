@@ -1,8 +1,8 @@
 //! Reader of PNG images, which are converted to shades of grey: 8 or 16 bits, grey, colour or palette. Transparent
 //! pixels are blended with white.
 
-use super::BYTE_SCALE;
 use super::read::open_file;
+use super::set::BYTE_SCALE;
 use crate::error::{Error, Result};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 use std::io::{BufRead, Seek, SeekFrom};

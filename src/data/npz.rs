@@ -1,7 +1,7 @@
 //! Reader of NPZ, NumPy's zip archive of arrays: samples and labels under the names in [`NAMES`], stored or deflated.
 
 use super::read::{class, finite, open_file, rows_and_features, times};
-use super::{DataSet, Samples};
+use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 use std::io::{BufReader, ErrorKind, Read, Seek};

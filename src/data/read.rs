@@ -39,6 +39,14 @@ pub fn times(sizes: &[u64]) -> String {
     if sizes.len() > 8 { shown + " × …" } else { shown }
 }
 
+/// Refuses more rows than row numbers can count.
+pub fn row_count(rows: usize) -> std::result::Result<(), String> {
+    match u32::try_from(rows) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{rows} samples are more than {}", u32::MAX)),
+    }
+}
+
 /// Checks that a label is a class number, 0 … [`MAX_LABEL`].
 pub fn class(label: i128) -> std::result::Result<u32, String> {
     match u32::try_from(label) {

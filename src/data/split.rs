@@ -1,6 +1,6 @@
 //! The split of a member's rows into training, validation and test, and label noise for the training rows.
 
-use super::DataSet;
+use super::set::DataSet;
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 

@@ -10,7 +10,6 @@ use super::plan::{Plan, Product, Shape, Tile};
 use super::shader::Kernel;
 use crate::error::Result;
 use crate::files::{to_json, write_atomic};
-use crate::train::engine::Engine;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use super::timing::Timer;
 use crate::config::Precision;
 use crate::data::distort::Distortion;
 use crate::error::{Error, Result};
-use crate::train::engine::{DeviceInfo, Engine, KernelTime, Report, Wanted};
+use crate::train::engine::{DeviceInfo, Engine, KernelTime, Report, Request, Wanted};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use std::collections::VecDeque;
@@ -328,7 +328,50 @@ impl Engine for GpuEngine {
         &self.context.info
     }
 
-    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+    fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a> {
+        Box::pin(async { Self::set_order(self, order) })
+    }
+
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
+        Box::pin(async move { Self::train(self, batches, tick) })
+    }
+
+    fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>> {
+        Box::pin(async { Self::observed_means(self) })
+    }
+
+    fn set_theta<'a>(&'a mut self, theta: &'a [Option<Vec<f32>>]) -> Request<'a> {
+        Box::pin(async { Self::set_theta(self, theta) })
+    }
+
+    fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a> {
+        Box::pin(async { Self::set_scale(self, scale) })
+    }
+
+    fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
+        Box::pin(async move { Self::request_report(self, wanted) })
+    }
+
+    fn next_report(&mut self) -> Request<'_, Report> {
+        Box::pin(async { Self::next_report(self) })
+    }
+
+    fn kernel_times(&mut self, batch: u32) -> Request<'_, Vec<KernelTime>> {
+        Box::pin(async move { Self::kernel_times(self, batch) })
+    }
+
+    fn state(&mut self) -> Request<'_, Vec<MemberState>> {
+        Box::pin(async { Self::state(self) })
+    }
+
+    fn set_state<'a>(&'a mut self, state: &'a [MemberState]) -> Request<'a> {
+        Box::pin(async { Self::set_state(self, state) })
+    }
+}
+
+/// The requests of [`Engine`], each waited for.
+impl GpuEngine {
+    pub(super) fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
         // Writes take effect at the next submit, so what is recorded must go first.
         self.queue.submit(&self.context)?;
         for (member, rows) in order.iter().enumerate() {
@@ -338,12 +381,12 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+    pub(super) fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
         self.training_since.get_or_insert_with(Instant::now);
         self.record_steps(batches, tick)
     }
 
-    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+    pub(super) fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
         let arena = if self.layout.slots_per_weight { Arena::Rates } else { Arena::Neurons };
         let Some(buffer) = self.buffers.arena(arena).cloned() else { return Ok(vec![]) };
         let floats = self.read(&buffer)?;
@@ -356,7 +399,7 @@ impl Engine for GpuEngine {
         Ok((0..self.layout.members).map(member).collect())
     }
 
-    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
+    pub(super) fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
         self.queue.submit(&self.context)?;
         for (member, layers) in theta.iter().enumerate() {
             for (layer, &value) in self.layout.layers.iter().zip(layers.iter().flatten()) {
@@ -370,7 +413,7 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+    pub(super) fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
         self.queue.submit(&self.context)?;
         for (member, layers) in scale.iter().enumerate() {
             for (layer, &value) in self.layout.layers.iter().zip(layers) {
@@ -383,7 +426,7 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn request_report(&mut self, wanted: Wanted) -> Result<()> {
+    pub(super) fn request_report(&mut self, wanted: Wanted) -> Result<()> {
         // Waiting here costs one bubble per epoch and makes the training time honest.
         self.queue.finish(&self.context)?;
         let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
@@ -417,7 +460,7 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn next_report(&mut self) -> Result<Report> {
+    pub(super) fn next_report(&mut self) -> Result<Report> {
         let pending = self.reports.pop_front().expect("a report was requested");
         let (report, frozen_prefix, buffer) =
             pending.finish(&self.context, &self.layout, &self.population, &self.alpha0)?;
@@ -427,7 +470,7 @@ impl Engine for GpuEngine {
         Ok(report)
     }
 
-    fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
+    pub(super) fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
         let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
         self.queue.finish(&self.context)?;
         self.queue.timer = Some(timer);
@@ -439,7 +482,7 @@ impl Engine for GpuEngine {
         timer.map_or(Ok(vec![]), |timer| timer.read(&self.context))
     }
 
-    fn state(&mut self) -> Result<Vec<MemberState>> {
+    pub(super) fn state(&mut self) -> Result<Vec<MemberState>> {
         let mut arenas = Arenas::default();
         for arena in Arena::ALL {
             if let Some(buffer) = self.buffers.arena(arena).cloned() {
@@ -455,7 +498,7 @@ impl Engine for GpuEngine {
         Ok(states)
     }
 
-    fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
+    pub(super) fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         self.queue.finish(&self.context)?;
         let arenas = self.layout.pack(state);
         for arena in Arena::ALL {

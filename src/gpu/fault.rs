@@ -78,7 +78,6 @@ mod tests {
     use crate::data::DataSet;
     use crate::error::{Error, Failure};
     use crate::gpu::{GpuEngine, Options, Pick, Plan, Product};
-    use crate::train::engine::Engine;
     use crate::train::population::Population;
     use crate::train::trainer::order;
     use std::path::Path;

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
 use crate::rule::member::Member;
-use crate::train::engine::Engine;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use std::sync::Arc;

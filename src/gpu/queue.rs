@@ -141,7 +141,7 @@ mod tests {
     use crate::config::{Config, Hidden};
     use crate::data::DataSet;
     use crate::gpu::{Context, GpuEngine, Pick};
-    use crate::train::engine::{Engine, Wanted};
+    use crate::train::engine::Wanted;
     use crate::train::population::Population;
     use std::sync::Arc;
 

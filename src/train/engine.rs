@@ -1,10 +1,16 @@
 //! What the trainer asks of a device. An engine owns the state of a whole [`crate::train::population::Population`] and runs
 //! steps on it; it knows nothing of epochs, files or people.
+//!
+//! Every request returns a future, so that a notebook or a browser page can train without blocking its thread. An engine
+//! waits for its device inside `poll` only where [`may_block`] says that the thread has nothing else to do.
+//!
+//! [`may_block`]: crate::train::blocking::may_block
 
 use crate::error::Result;
 use crate::train::state::MemberState;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::pin::Pin;
 
 /// Which device an engine runs on, for people and for the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,8 +142,28 @@ pub struct KernelTime {
     pub microseconds: f64,
 }
 
+/// A request to an engine. Nothing happens before it is polled; dropped before its end, it leaves the engine in no
+/// defined state. It may be polled on any thread, except in a browser, whose GPU objects stay on theirs.
+#[cfg(not(target_family = "wasm"))]
+pub type Request<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+/// A request to an engine. Nothing happens before it is polled; dropped before its end, it leaves the engine in no
+/// defined state.
+#[cfg(target_family = "wasm")]
+pub type Request<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
+/// Engines may move between threads, except in a browser, whose GPU objects stay on theirs.
+#[cfg(not(target_family = "wasm"))]
+pub trait Portable: Send {}
+#[cfg(not(target_family = "wasm"))]
+impl<T: Send + ?Sized> Portable for T {}
+/// Engines may move between threads, except in a browser, whose GPU objects stay on theirs.
+#[cfg(target_family = "wasm")]
+pub trait Portable {}
+#[cfg(target_family = "wasm")]
+impl<T: ?Sized> Portable for T {}
+
 /// A device with a population on it.
-pub trait Engine {
+pub trait Engine: Portable {
     /// The device.
     fn device(&self) -> &DeviceInfo;
 
@@ -146,67 +172,70 @@ pub trait Engine {
     ///
     /// # Errors
     /// If the device fails.
-    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()>;
+    fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a>;
 
     /// Trains on these batches of the current order (batch k is rows k·B … k·B + B − 1 of it; the last may be short).
-    /// With `tick = Some(t)` the last of them ends with clock tick t, counted from 1. May return before the work is done.
+    /// With `tick = Some(t)` the last of them ends with clock tick t, counted from 1. May be ready before the work is done.
     ///
     /// # Errors
     /// If the device fails.
-    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()>;
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_>;
 
     /// The means observed over the samples up to the last tick: per member, per layer, per slot (per neuron; per
     /// weight, bias row last, with the co-activation basis). Only valid directly after a tick.
     ///
     /// # Errors
     /// If the device fails.
-    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>>;
+    fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>>;
 
     /// Sets θ_M of every slot of a layer: `theta[member][layer]`, `None` leaves the member's thresholds alone.
     ///
     /// # Errors
     /// If the device fails.
-    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()>;
+    fn set_theta<'a>(&'a mut self, theta: &'a [Option<Vec<f32>>]) -> Request<'a>;
 
     /// Sets the factor by which ψ is multiplied from the next tick on: `scale[member][layer]`, at first 1.
     ///
     /// # Errors
     /// If the device fails.
-    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()>;
+    fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a>;
 
     /// Asks for a report on the state after all work given so far. Reports come back in order by [`Self::next_report`].
     ///
     /// # Errors
     /// If the device fails.
-    fn request_report(&mut self, wanted: Wanted) -> Result<()>;
+    fn request_report(&mut self, wanted: Wanted) -> Request<'_>;
 
-    /// The oldest report asked for and not yet taken, waiting for it if need be.
+    /// The oldest report asked for and not yet taken.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
     /// If none was requested.
-    fn next_report(&mut self) -> Result<Report>;
+    fn next_report(&mut self) -> Request<'_, Report>;
 
     /// Trains on one batch and returns the time of each kernel in it; empty where the device cannot tell.
     ///
     /// # Errors
     /// If the device fails.
-    fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
-        self.train(batch..batch + 1, None)?;
-        Ok(vec![])
+    fn kernel_times(&mut self, batch: u32) -> Request<'_, Vec<KernelTime>> {
+        let training = self.train(batch..batch + 1, None);
+        Box::pin(async {
+            training.await?;
+            Ok(vec![])
+        })
     }
 
     /// Copies the whole training state back, one entry per member.
     ///
     /// # Errors
     /// If the device fails.
-    fn state(&mut self) -> Result<Vec<MemberState>>;
+    fn state(&mut self) -> Request<'_, Vec<MemberState>>;
 
     /// Replaces the whole training state, which must have the population's shape.
     ///
     /// # Errors
     /// If the device fails.
-    fn set_state(&mut self, state: &[MemberState]) -> Result<()>;
+    fn set_state<'a>(&'a mut self, state: &'a [MemberState]) -> Request<'a>;
 }

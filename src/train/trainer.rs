@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 use crate::rule::member::calibration_tick;
 use crate::rule::psi;
+use crate::train::blocking::block_on;
 use crate::train::engine::{Engine, NonFinite, Report, Value, Wanted};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -118,10 +119,29 @@ pub struct Trainer {
     epochs: u32,
     /// Batches per call of the engine at most.
     stride: u32,
+    stage: Stage,
     pending: Option<Pending>,
-    last_report: Instant,
+    last_report: Option<Instant>,
     /// Members whose loss is no longer finite, and that the others have left behind.
     diverged: Vec<bool>,
+}
+
+/// What the next [step](Trainer::step) does.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Begins an epoch, unless the last one is over or the observer has ended the run.
+    Between { ended: bool },
+    /// Trains further batches of an epoch whose first one here was `first`.
+    Within { first: u32, ended: bool },
+    /// Nothing: a step is under way, was dropped before its end, or has failed.
+    Broken,
+}
+
+/// How a step ended.
+enum Progress {
+    More,
+    Over,
+    Interrupted,
 }
 
 /// A report that has been requested and not yet delivered.
@@ -133,7 +153,7 @@ struct Pending {
 
 impl Trainer {
     /// A trainer for `engine`, which holds the state of `population` before `position`. Setting `interrupt` makes
-    /// [`Self::run`] stop within a fraction of a second.
+    /// [`Self::step`] and [`Self::run`] stop within a fraction of a second.
     #[must_use]
     pub fn new(
         population: Arc<Population>,
@@ -150,8 +170,9 @@ impl Trainer {
             position,
             epochs,
             stride,
+            stage: Stage::Between { ended: false },
             pending: None,
-            last_report: Instant::now(),
+            last_report: None,
             diverged,
         }
     }
@@ -178,71 +199,128 @@ impl Trainer {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn state(&mut self) -> Result<Vec<MemberState>> {
-        self.engine.state()
+    pub async fn read_state(&mut self) -> Result<Vec<MemberState>> {
+        self.engine.state().await
     }
 
-    /// Trains to the last epoch, or until the observer breaks.
+    /// [`Self::read_state`], waited for.
     ///
     /// # Errors
-    /// [`Error::Run`] if a member is no longer finite and the observer does not pass over it, [`Error::Interrupted`] once the
-    /// interrupt flag is set, what the observer returns, or a failure of the device. Finished epochs have been delivered before it returns, where the device
-    /// still answers.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        self.last_report = Instant::now();
-        let mut flow = ControlFlow::Continue(());
-        while self.position.epoch <= self.epochs && flow.is_continue() {
-            flow = self.epoch(observer)?;
-        }
-        self.deliver(observer).map(drop)
+    /// As [`Self::read_state`].
+    pub fn state(&mut self) -> Result<Vec<MemberState>> {
+        block_on(self.read_state())
     }
 
-    /// Trains the rest of the current epoch; `Break` if the observer said so meanwhile.
-    fn epoch(&mut self, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
-        let Position { epoch, batch: first } = self.position;
-        let population = Arc::clone(&self.population);
-        let mut flow = ControlFlow::Continue(());
-        self.engine.set_order(&order(&population, epoch))?;
-        while self.position.batch < population.steps_per_epoch() {
+    /// Trains to the last epoch, or until the observer breaks; waits for it.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        block_on(async {
+            while self.step(observer).await? {}
+            Ok(())
+        })
+    }
+
+    /// Does the next piece of the run, a fraction of a second of work, and says whether there are more. After an error other
+    /// than [`Error::Interrupted`] there are none.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if a member is no longer finite and the observer does not pass over it, or if an earlier step failed
+    /// or its future was dropped; [`Error::Interrupted`] once the interrupt flag is set; what the observer returns; or a
+    /// failure of the device. Finished epochs have been delivered before it returns, where the device still answers.
+    pub async fn step<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<bool> {
+        self.last_report.get_or_insert_with(Instant::now);
+        let stage = std::mem::replace(&mut self.stage, Stage::Broken);
+        let (stage, progress) = self.piece(stage, observer).await?;
+        self.stage = stage;
+        match progress {
+            Progress::More => Ok(true),
+            Progress::Over => Ok(false),
+            Progress::Interrupted => Err(Error::Interrupted),
+        }
+    }
+
+    async fn piece<O: Observer + ?Sized>(&mut self, stage: Stage, observer: &mut O) -> Result<(Stage, Progress)> {
+        let (first, mut ended) = match stage {
+            Stage::Broken => return Err(Error::Run("the training was broken off by an error before".into())),
+            Stage::Between { ended } if ended || self.position.epoch > self.epochs => {
+                let _ = self.deliver(observer).await?;
+                return Ok((stage, Progress::Over));
+            }
+            Stage::Between { ended } => {
+                self.engine.set_order(&order(&self.population, self.position.epoch)).await?;
+                (self.position.batch, ended)
+            }
+            Stage::Within { first, ended } => (first, ended),
+        };
+        let steps = self.population.steps_per_epoch();
+        if self.position.batch < steps {
             if self.interrupt.load(Ordering::Relaxed) {
-                let _ = self.deliver(observer)?;
-                return Err(Error::Interrupted);
+                ended |= self.deliver(observer).await?.is_break();
+                return Ok((Stage::Within { first, ended }, Progress::Interrupted));
             }
-            self.call()?;
-            observer.progress(self.position);
-            if self.pending.as_ref().is_some_and(|pending| pending.since.elapsed() > REPORT_DELAY) {
-                flow = self.deliver(observer)?;
-            }
-            if self.position.batch < population.steps_per_epoch() && observer.wants_state(self.position) {
-                if self.pending.is_some() {
-                    flow = self.deliver(observer)?;
-                }
-                observer.state(self.position, self.engine.state()?)?;
-            }
+            ended |= self.batches(observer).await?.is_break();
         }
+        if self.position.batch < steps {
+            return Ok((Stage::Within { first, ended }, Progress::More));
+        }
+        ended |= self.end_epoch(first, ended, observer).await?.is_break();
+        Ok((Stage::Between { ended }, Progress::More))
+    }
+
+    /// Trains the next batches of the current epoch; `Break` if the observer said so meanwhile.
+    async fn batches<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
+        let mut flow = ControlFlow::Continue(());
+        self.call().await?;
+        observer.progress(self.position);
+        if self.pending.as_ref().is_some_and(|pending| pending.since.elapsed() > REPORT_DELAY) {
+            flow = self.deliver(observer).await?;
+        }
+        if self.position.batch < self.population.steps_per_epoch() && observer.wants_state(self.position) {
+            if self.pending.is_some() {
+                flow = self.deliver(observer).await?;
+            }
+            observer.state(self.position, self.engine.state().await?)?;
+        }
+        Ok(flow)
+    }
+
+    /// Asks for the report of the epoch that has been trained from batch `first` on; `Break` if the observer said so of an
+    /// earlier one.
+    async fn end_epoch<O: Observer + ?Sized>(
+        &mut self,
+        first: u32,
+        ended: bool,
+        observer: &mut O,
+    ) -> Result<ControlFlow<()>> {
+        let mut flow = ControlFlow::Continue(());
         if self.pending.is_some() {
-            flow = self.deliver(observer)?;
+            flow = self.deliver(observer).await?;
         }
+        let epoch = self.position.epoch;
+        let population = &*self.population;
         let shared = population.shared();
         // The last epoch is the one known from the start, or this one after the observer's `Break`.
-        let last = epoch == self.epochs || flow.is_break();
-        self.engine.request_report(Wanted {
+        let last = epoch == self.epochs || ended || flow.is_break();
+        let wanted = Wanted {
             train: shared.train_metrics == TrainMetrics::AfterEpoch,
             validation: population.validation_rows() > 0,
             test: population.test_rows() > 0 && (last || (shared.test_every > 0 && epoch % shared.test_every == 0)),
-        })?;
+        };
+        self.engine.request_report(wanted).await?;
         let skipped = first as usize * population.batch_size();
         let samples = (population.train_rows() - skipped) as u64;
         self.pending = Some(Pending { epoch, samples, since: Instant::now() });
         self.position = Position { epoch: epoch + 1, batch: 0 };
         if observer.wants_state(self.position) {
-            observer.state(self.position, self.engine.state()?)?;
+            observer.state(self.position, self.engine.state().await?)?;
         }
         Ok(flow)
     }
 
     /// Gives the engine its next batches: up to the stride, the next tick or the end of the epoch.
-    fn call(&mut self) -> Result<()> {
+    async fn call(&mut self) -> Result<()> {
         let steps = self.population.steps_per_epoch();
         let first = self.position.batch;
         let (to_tick, number) = next_tick(&self.population, self.position);
@@ -252,15 +330,18 @@ impl Trainer {
         if let Some(tick) = tick
             && self.population.is_scheduled()
         {
-            self.engine.set_scale(&self.population.scale(tick))?;
+            self.engine.set_scale(&self.population.scale(tick)).await?;
         }
-        self.engine.train(first..end, tick)?;
+        self.engine.train(first..end, tick).await?;
         self.position.batch = end;
-        tick.map_or(Ok(()), |tick| self.calibrate(tick))
+        match tick {
+            Some(tick) => self.calibrate(tick).await,
+            None => Ok(()),
+        }
     }
 
     /// Sets θ_M of the members whose quantile threshold is fixed at this tick.
-    fn calibrate(&mut self, tick: u32) -> Result<()> {
+    async fn calibrate(&mut self, tick: u32) -> Result<()> {
         let quantile_now = |config: &Config| match config.threshold() {
             Theta::Quantile(q) if calibration_tick(config) == tick => Some(q),
             _ => None,
@@ -271,20 +352,20 @@ impl Trainer {
         if due.iter().all(Option::is_none) {
             return Ok(());
         }
-        let mut means = self.engine.observed_means()?;
+        let mut means = self.engine.observed_means().await?;
         let of_member = |(q, layers): (&Option<f64>, &mut Vec<Vec<f32>>)| {
             q.map(|q| layers.iter_mut().map(|slots| psi::quantile(slots, q)).collect())
         };
         let theta: Vec<Option<Vec<f32>>> = due.iter().zip(&mut means).map(of_member).collect();
-        self.engine.set_theta(&theta)
+        self.engine.set_theta(&theta).await
     }
 
     /// Takes the report that is due, if one is, and hands it on.
-    fn deliver(&mut self, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
+    async fn deliver<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let Some(pending) = self.pending.take() else { return Ok(ControlFlow::Continue(())) };
-        let report = self.engine.next_report()?;
-        let seconds = self.last_report.elapsed().as_secs_f64();
-        self.last_report = Instant::now();
+        let report = self.engine.next_report().await?;
+        let now = Instant::now();
+        let seconds = self.last_report.replace(now).map_or(0.0, |before| (now - before).as_secs_f64());
         self.check_finite(pending.epoch, &report, observer)?;
         // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
@@ -293,7 +374,7 @@ impl Trainer {
         observer.epoch(&metrics)
     }
 
-    fn check_finite(&mut self, epoch: u32, report: &Report, observer: &mut dyn Observer) -> Result<()> {
+    fn check_finite<O: Observer + ?Sized>(&mut self, epoch: u32, report: &Report, observer: &mut O) -> Result<()> {
         for (index, (member, config)) in report.members.iter().zip(&self.population.configs).enumerate() {
             let scores = [Some(member.running), member.train, member.validation, member.test];
             let finite = scores.iter().flatten().all(|score| score.loss.is_finite());

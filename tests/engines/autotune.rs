@@ -4,7 +4,8 @@ use crate::harness::tiled;
 use homeostat::config::{Config, Hidden};
 use homeostat::data::DataSet;
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
-use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::blocking::Blocking;
+use homeostat::train::engine::Wanted;
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
 use std::path::Path;
@@ -17,14 +18,16 @@ fn population() -> Arc<Population> {
 }
 
 /// An engine on the GPU family's tiles, measured with the cache in `path`.
-fn engine(population: &Arc<Population>, path: &Path) -> GpuEngine {
+fn engine(population: &Arc<Population>, path: &Path) -> Blocking<GpuEngine> {
     let context = Context::open(&Pick::Any).expect("an adapter");
     let options = Options { tune: Some((Product::Tiled, path.to_owned())), ..Options::default() };
-    GpuEngine::with_options(context, Arc::clone(population), &population.initial_state(), options).unwrap()
+    Blocking(Box::new(
+        GpuEngine::with_options(context, Arc::clone(population), &population.initial_state(), options).unwrap(),
+    ))
 }
 
 /// State and running score after two steps.
-fn outcome(mut engine: GpuEngine, population: &Population) -> (Vec<MemberState>, f64) {
+fn outcome(mut engine: Blocking<GpuEngine>, population: &Population) -> (Vec<MemberState>, f64) {
     engine.set_order(&[population.splits[0].train.clone()]).unwrap();
     engine.train(0..2, None).unwrap();
     engine.request_report(Wanted::default()).unwrap();
@@ -42,7 +45,7 @@ fn plans_are_measured_once_and_change_no_bit() {
     let options = Options { plan: Some(tiled(&population)), ..Options::default() };
     let guessed =
         GpuEngine::with_options(context, Arc::clone(&population), &population.initial_state(), options).unwrap();
-    let expected = outcome(guessed, &population);
+    let expected = outcome(Blocking(Box::new(guessed)), &population);
 
     let measured = engine(&population, &path);
     assert!(measured.plan().fits(&population));

@@ -9,6 +9,7 @@ use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{Engine, Report, Wanted};
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
@@ -25,8 +26,16 @@ fn data(bytes: bool) -> Arc<DataSet> {
         true => Samples::U8(values),
         false => Samples::F32(values.iter().map(|&b| f32::from(b) / 100.0 - 1.0).collect()),
     };
-    let labels = (0..ROWS as u32).map(|i| i % 5).collect();
-    Arc::new(DataSet { name: "test".into(), features: FEATURES, classes: 5, samples, labels, test_rows: 6 })
+    let labels = (0..ROWS as u32).map(|i| i % 5);
+    Arc::new(
+        DataSet::new((samples, FEATURES), labels)
+            .unwrap()
+            .named("test")
+            .with_classes(5)
+            .unwrap()
+            .with_test_rows(6)
+            .unwrap(),
+    )
 }
 
 fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
@@ -120,7 +129,7 @@ fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
 
 /// Trains epochs `first..=last` with the ticks where the clock puts them; reports after every epoch, taken, as the trainer
 /// does, only when the next epoch has been trained.
-fn train(engine: &mut dyn Engine, population: &Population, first: u32, last: u32) -> Vec<Report> {
+fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, first: u32, last: u32) -> Vec<Report> {
     let steps = population.steps_per_epoch();
     let period = match population.shared().clock {
         homeostat::config::Clock::Epoch => steps,
@@ -162,7 +171,7 @@ fn layers_without_rates_observe_delta() {
     state[0].layers[1].alpha0[1..4].fill(0.0);
     for (name, make) in ENGINES {
         let mut engine = make(Arc::clone(&population), &state);
-        train(engine.as_mut(), &population, 1, 3);
+        train(&mut engine, &population, 1, 3);
         for (l, layer) in engine.state().unwrap()[0].layers.iter().enumerate() {
             assert!(layer.psi.iter().all(|&psi| psi == 1.0), "{name}, layer {}: {:?}", l + 1, layer.psi);
         }
@@ -185,14 +194,14 @@ fn members_together_equal_members_alone() {
         for (config, bytes) in variants() {
             let together = population(differing_members(&config), bytes);
             let mut engine = make(Arc::clone(&together), &together.initial_state());
-            let reports = train(engine.as_mut(), &together, 1, 4);
+            let reports = train(&mut engine, &together, 1, 4);
             let states = engine.state().unwrap();
             // One from each end; building an engine costs a second of compilation on software Vulkan.
             for m in [0, 3] {
                 let member = &together.configs[m];
                 let alone = population(vec![member.clone()], bytes);
                 let mut engine = make(Arc::clone(&alone), &alone.initial_state());
-                let reports_alone = train(engine.as_mut(), &alone, 1, 4);
+                let reports_alone = train(&mut engine, &alone, 1, 4);
                 assert_eq!(states[m], engine.state().unwrap()[0], "{name}: member {m} of {config:?}");
                 for (one, all) in reports_alone.iter().zip(&reports) {
                     assert_eq!(one.members[0], all.members[m], "{name}: report of member {m} of {config:?}");
@@ -210,7 +219,7 @@ fn resuming_equals_not_stopping() {
         for (config, bytes) in variants() {
             let population = population(differing_members(&config), bytes);
             let mut unbroken = make(Arc::clone(&population), &population.initial_state());
-            let reports = train(unbroken.as_mut(), &population, 1, 4);
+            let reports = train(&mut unbroken, &population, 1, 4);
             if config.decay_ticks == DecayTicks::Ticks(2.0) {
                 for member in &reports[1].members {
                     let frozen: Vec<bool> = member.alpha.iter().map(|alpha| alpha.frozen == 1.0).collect();
@@ -218,11 +227,11 @@ fn resuming_equals_not_stopping() {
                 }
             }
             let mut first = make(Arc::clone(&population), &population.initial_state());
-            train(first.as_mut(), &population, 1, 2);
+            train(&mut first, &population, 1, 2);
             let saved = first.state().unwrap();
             let mut second = make(Arc::clone(&population), &saved);
             assert_eq!(second.state().unwrap(), saved, "{name}: state changes on its way through the engine");
-            train(second.as_mut(), &population, 3, 4);
+            train(&mut second, &population, 3, 4);
             assert_eq!(second.state().unwrap(), unbroken.state().unwrap(), "{name}: {config:?}");
         }
     }
@@ -237,7 +246,7 @@ fn a_big_run_repeats() {
     for (name, make) in ENGINES {
         let run = || {
             let mut engine = make(Arc::clone(&population), &population.initial_state());
-            train(engine.as_mut(), &population, 1, 4);
+            train(&mut engine, &population, 1, 4);
             engine.state().unwrap()
         };
         assert_eq!(run(), run(), "{name}");
@@ -252,7 +261,7 @@ fn train_on_cpu(
 ) -> (Vec<MemberState>, Vec<Report>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let mut engine = CpuEngine::new(Arc::clone(population), state).unwrap();
+        let mut engine = Blocking(Box::new(CpuEngine::new(Arc::clone(population), state).unwrap()));
         let reports = train(&mut engine, population, 1, 2);
         (engine.state().unwrap(), reports)
     })
@@ -283,7 +292,7 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn nothing_reaches_a_frozen_weight() {
     let mut data = (*data(false)).clone();
-    let Samples::F32(values) = &mut data.samples else { unreachable!("the data were asked for as reals") };
+    let Samples::F32(values) = data.samples_mut() else { unreachable!("the data were asked for as reals") };
     values[FEATURES + 3] = f32::INFINITY;
     for (config, _) in variants().into_iter().filter(|(config, _)| !config.coast) {
         for batch_size in [1, 8] {
@@ -330,7 +339,8 @@ fn every_plan_gives_the_same_bits() {
             let context = Context::open(&Pick::Any).expect("an adapter");
             let options = Options { plan: Some(plan), checked, ..Options::default() };
             let state = population.initial_state();
-            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            let engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            let mut engine = Blocking(Box::new(engine));
             engine.train(0..2, Some(1)).unwrap();
             engine.state().unwrap()
         };

@@ -9,7 +9,8 @@ use homeostat::data::{DataSet, Samples};
 use homeostat::error::Result;
 use homeostat::gpu::{BytePlan, Context, GpuEngine, Layout, Options, Pick, Plan, Product, keeps_net};
 use homeostat::rng::{Random, Stream};
-use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::blocking::Blocking;
+use homeostat::train::engine::Wanted;
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
 use std::sync::Arc;
@@ -24,8 +25,16 @@ fn data(bytes: bool, rows: usize, features: usize) -> Arc<DataSet> {
         true => Samples::U8((0..count).map(|_| random.below(256) as u8).collect()),
         false => Samples::F32((0..count).map(|_| random.uniform() as f32).collect()),
     };
-    let labels = (0..rows as u32).map(|row| row % 3).collect();
-    Arc::new(DataSet { name: "made".into(), features, classes: 3, samples, labels, test_rows: rows / 5 })
+    let labels = (0..rows as u32).map(|row| row % 3);
+    Arc::new(
+        DataSet::new((samples, features), labels)
+            .unwrap()
+            .named("made")
+            .with_classes(3)
+            .unwrap()
+            .with_test_rows(rows / 5)
+            .unwrap(),
+    )
 }
 
 fn try_population(config: &Config, members: usize, data: &Arc<DataSet>) -> Result<Arc<Population>> {
@@ -126,7 +135,8 @@ fn the_plan_is_what_the_processor_keeps() {
 fn train(context: Context, population: &Arc<Population>, plan: Plan) -> (Vec<MemberState>, Vec<f64>) {
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let state = population.initial_state();
-    let mut engine = GpuEngine::with_options(context, Arc::clone(population), &state, options).unwrap();
+    let engine = GpuEngine::with_options(context, Arc::clone(population), &state, options).unwrap();
+    let mut engine = Blocking(Box::new(engine));
     let order: Vec<Vec<u32>> = population.splits.iter().map(|split| split.train.clone()).collect();
     let mut losses = vec![];
     for epoch in 1..=2 {

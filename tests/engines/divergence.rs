@@ -5,6 +5,7 @@ use crate::harness::{ENGINES, Make, gpu, small_register};
 use homeostat::config::{Activation, Config, Hidden, Loss, Output, Rule, Scope};
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::Plan;
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{Engine, NonFinite, Value, Wanted};
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
@@ -17,21 +18,18 @@ const ROWS: usize = 24;
 fn engines() -> Vec<(&'static str, Make)> {
     let persistent: Make = |population, state| {
         let plan = small_register(&population);
-        Box::new(gpu(population, state, Plan { persistent: true, ..plan }))
+        Blocking(gpu(population, state, Plan { persistent: true, ..plan }).0)
     };
     ENGINES.into_iter().chain([("gpu, persistent", persistent)]).collect()
 }
 
 /// 24 samples that are all alike, in the order of their rows, and two members that differ only in their state.
 fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
-    let data = DataSet {
-        name: "test".into(),
-        features: FEATURES,
-        classes: 3,
-        samples: Samples::F32(vec![0.5; FEATURES * ROWS]),
-        labels: (0..ROWS as u32).map(|row| row % 3).collect(),
-        test_rows: 0,
-    };
+    let data = DataSet::new((Samples::F32(vec![0.5; FEATURES * ROWS]), FEATURES), (0..ROWS as u32).map(|row| row % 3))
+        .unwrap()
+        .named("test")
+        .with_classes(3)
+        .unwrap();
     let mut config = Config {
         hidden: Hidden(vec![7, 6]),
         activation: Activation::Tanh,
@@ -52,7 +50,7 @@ fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
 fn seen(make: Make, population: &Arc<Population>, state: &[MemberState], batches: u32) -> Vec<Option<NonFinite>> {
     let mut engine = make(Arc::clone(population), state);
     engine.set_order(&order(population, 1)).unwrap();
-    let found = |engine: &mut Box<dyn Engine>| -> Vec<Option<NonFinite>> {
+    let found = |engine: &mut Blocking<dyn Engine>| -> Vec<Option<NonFinite>> {
         engine.request_report(Wanted { train: true, ..Wanted::default() }).unwrap();
         engine.next_report().unwrap().members.iter().map(|member| member.not_finite).collect()
     };
@@ -166,7 +164,7 @@ fn the_step_is_the_one_that_saw_it() {
     for (name, make) in engines() {
         let mut population = Population::clone(&population(|_| ()));
         let mut data = (*population.data).clone();
-        let Samples::F32(values) = &mut data.samples else { unreachable!("the data are reals") };
+        let Samples::F32(values) = data.samples_mut() else { unreachable!("the data are reals") };
         values[FEATURES * 9] = 3e38;
         population.data = Arc::new(data);
         let population = Arc::new(population);

@@ -3,6 +3,7 @@
 use crate::cases::golden;
 use crate::harness::{ENGINES, Make};
 use homeostat::gpu::{Context, GpuEngine, Pick};
+use homeostat::train::blocking::Blocking;
 
 #[test]
 fn the_engines_reproduce_them() {
@@ -21,7 +22,7 @@ fn the_engines_reproduce_them() {
 fn the_default_gpu_engine_reproduces_some() {
     let make: Make = |population, state| {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
-        Box::new(GpuEngine::new(context, population, state).unwrap())
+        Blocking(Box::new(GpuEngine::new(context, population, state).unwrap()))
     };
     let failures: Vec<String> =
         golden().iter().step_by(4).filter_map(|case| case.check(make, 2e-3, 1e-5).err()).collect();

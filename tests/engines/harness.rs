@@ -5,8 +5,9 @@ use crate::close::close;
 use crate::oracle::{Layer, Matrix, Network};
 use homeostat::config::Config;
 use homeostat::cpu::CpuEngine;
-use homeostat::data::{DataSet, Samples};
+use homeostat::data::DataSet;
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Tile};
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Engine;
 use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
@@ -20,15 +21,15 @@ use std::sync::atomic::AtomicBool;
 const MARGIN: f64 = 5e-4;
 
 /// How to make an engine.
-pub type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
+pub type Make = fn(Arc<Population>, &[MemberState]) -> Blocking<dyn Engine>;
 
 /// A GPU engine with poisoned arenas and bounds checks on.
-pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> GpuEngine {
+pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> Blocking<GpuEngine> {
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
     engine.poison();
-    engine
+    Blocking(Box::new(engine))
 }
 
 /// Register tiles that software Vulkan compiles in a fraction of the time; the source is the same.
@@ -46,14 +47,14 @@ pub fn tiled(population: &Population) -> Plan {
 
 /// Every engine, the GPU in both kernel families.
 pub const ENGINES: [(&str, Make); 3] = [
-    ("cpu", |population, state| Box::new(CpuEngine::new(population, state).unwrap())),
+    ("cpu", |population, state| Blocking(Box::new(CpuEngine::new(population, state).unwrap()))),
     ("gpu, register tiles", |population, state| {
         let plan = small_register(&population);
-        Box::new(gpu(population, state, plan))
+        Blocking(gpu(population, state, plan).0)
     }),
     ("gpu, workgroup tiles", |population, state| {
         let plan = tiled(&population);
-        Box::new(gpu(population, state, plan))
+        Blocking(gpu(population, state, plan).0)
     }),
 ];
 
@@ -82,14 +83,7 @@ impl Case {
     }
 
     pub fn population(&self) -> Arc<Population> {
-        let data = DataSet {
-            name: self.name.clone(),
-            features: self.x[0].len(),
-            classes: self.labels.iter().max().unwrap() + 1,
-            samples: Samples::F32(self.x.concat().iter().map(|&v| v as f32).collect()),
-            labels: self.labels.iter().map(|&label| label as u32).collect(),
-            test_rows: 0,
-        };
+        let data = DataSet::new(&self.x, self.labels.iter().copied()).unwrap().named(self.name.clone());
         let classes = self.initial.last().unwrap()[0].len();
         Arc::new(Population::new(vec![self.config.clone()], Arc::new(data), Some(classes)).unwrap())
     }
@@ -108,7 +102,7 @@ impl Case {
         let population = self.population();
         let engine = make(Arc::clone(&population), &self.initial_state(&population));
         let interrupt = Arc::new(AtomicBool::new(false));
-        let mut trainer = Trainer::new(population, engine, Position::START, interrupt);
+        let mut trainer = Trainer::new(population, engine.0, Position::START, interrupt);
         let mut epochs: Vec<EpochMetrics> = vec![];
         let mut keep = |metrics: &[EpochMetrics]| {
             epochs.push(metrics[0].clone());

@@ -12,6 +12,7 @@ use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Plan, Product};
 use homeostat::rng::{Random, Stream};
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Engine;
 use homeostat::train::population::Population;
 use std::sync::Arc;
@@ -71,14 +72,12 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     let value = |byte: u8| if as_bytes { f32::from(byte) / 255.0 } else { f32::from(byte) / 64.0 - 2.0 };
     let values: Vec<f32> = bytes.iter().map(|&byte| value(byte)).collect();
     let labels: Vec<u32> = (0..rows).map(|i| i as u32 % classes as u32).collect();
-    let data = DataSet {
-        name: "random".into(),
-        features,
-        classes,
-        samples: if as_bytes { Samples::U8(bytes) } else { Samples::F32(values.clone()) },
-        labels,
-        test_rows: 0,
-    };
+    let data =
+        DataSet::new((if as_bytes { Samples::U8(bytes) } else { Samples::F32(values.clone()) }, features), labels)
+            .unwrap()
+            .named("random")
+            .with_classes(classes)
+            .unwrap();
     let population = Arc::new(Population::new(configs, Arc::new(data), Some(classes)).unwrap());
     let x = values.chunks(features).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
     Setting { population, x }
@@ -112,7 +111,11 @@ impl Setting {
     }
 
     /// Takes both steps on an engine and lists every difference.
-    fn check<E: Engine>(&self, engine: &mut E, arenas: fn(&mut E, usize) -> Option<Arenas>) -> Vec<String> {
+    fn check<E: Engine>(
+        &self,
+        engine: &mut Blocking<E>,
+        arenas: fn(&mut Blocking<E>, usize) -> Option<Arenas>,
+    ) -> Vec<String> {
         let mut failures = vec![];
         let oracle = self.oracle();
         let all: Vec<u32> = (0..self.x.len() as u32).collect();
@@ -153,7 +156,8 @@ fn cpu_steps_equal_the_oracle() {
     let mut random = Random::new(21, Stream::Order, 0);
     for number in 0..120 {
         let setting = setting(&mut random, number, number >= 60);
-        let mut engine = CpuEngine::new(Arc::clone(&setting.population), &setting.population.initial_state()).unwrap();
+        let engine = CpuEngine::new(Arc::clone(&setting.population), &setting.population.initial_state()).unwrap();
+        let mut engine = Blocking(Box::new(engine));
         let failures = setting.check(&mut engine, |_, _| None);
         assert!(failures.is_empty(), "{:?}\n{}", setting.population.configs[0], failures.join("\n"));
     }

@@ -97,14 +97,7 @@ fn data(classes: usize) -> Arc<DataSet> {
         (if k % classes == row % classes { 1.0 } else { 0.0 }) + 0.3 * random.normal()
     };
     let samples = (0..rows as usize * 11).map(|i| value(i / 11, i % 11, &mut random) as f32).collect();
-    Arc::new(DataSet {
-        name: "blobs".into(),
-        features: 11,
-        classes,
-        samples: Samples::F32(samples),
-        labels,
-        test_rows: 0,
-    })
+    Arc::new(DataSet::new((Samples::F32(samples), 11), labels).unwrap().named("blobs").with_classes(classes).unwrap())
 }
 
 fn base() -> Config {
@@ -130,7 +123,7 @@ fn train(
     position: Position,
 ) -> (Vec<MemberState>, Vec<Vec<EpochMetrics>>) {
     let engine = (ENGINES[engine].1)(Arc::clone(population), state);
-    let mut trainer = Trainer::new(Arc::clone(population), engine, position, Arc::new(AtomicBool::new(false)));
+    let mut trainer = Trainer::new(Arc::clone(population), engine.0, position, Arc::new(AtomicBool::new(false)));
     let mut epochs = vec![];
     let mut keep = |metrics: &[EpochMetrics]| {
         epochs.push(metrics.to_vec());
@@ -147,7 +140,7 @@ fn from_start(engine: usize, population: &Arc<Population>) -> (Vec<MemberState>,
 /// The state after two of four epochs of the same run.
 fn half_way(engine: usize, population: &Arc<Population>) -> Vec<MemberState> {
     let engine = (ENGINES[engine].1)(Arc::clone(population), &population.initial_state());
-    let mut trainer = Trainer::new(Arc::clone(population), engine, Position::START, Arc::new(AtomicBool::new(false)));
+    let mut trainer = Trainer::new(Arc::clone(population), engine.0, Position::START, Arc::new(AtomicBool::new(false)));
     let mut epochs = 0;
     trainer
         .run(&mut |_: &[EpochMetrics]| {
@@ -275,12 +268,10 @@ fn what_a_schedule_has_frozen_observes_no_delta() {
 /// How many rows one dispatch takes depends on the members; in which order their losses are added up must not.
 #[test]
 fn losses_are_the_same_together_as_alone() {
-    let mut data = (*data(4)).clone();
-    let rows = 2_600;
-    let Samples::F32(samples) = &data.samples else { unreachable!() };
-    data.samples = Samples::F32(samples.iter().copied().cycle().take(rows * 11).collect());
-    data.labels = data.labels.iter().copied().cycle().take(rows).collect();
-    let data = Arc::new(data);
+    let (data, rows) = (data(4), 2_600);
+    let Samples::F32(samples) = data.samples() else { unreachable!() };
+    let samples: Vec<f32> = samples.iter().copied().cycle().take(rows * 11).collect();
+    let data = Arc::new(DataSet::new((samples, 11), data.labels().iter().copied().cycle().take(rows)).unwrap());
     let member =
         |seed| Config { seed, hidden: Hidden(vec![400]), epochs: 1, batch_size: 200, val_fraction: 0.5, ..base() };
     let population = |configs: Vec<Config>| Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
@@ -390,9 +381,11 @@ fn hebb_grows_and_bcm_selects() {
         }
     };
     let samples = (0..k * features).map(|at| pattern(at / features, at % features) as f32).collect();
-    let labels = (0..k as u32).collect();
-    let data =
-        DataSet { name: "patterns".into(), features, classes: k, samples: Samples::F32(samples), labels, test_rows: 0 };
+    let data = DataSet::new((Samples::F32(samples), features), 0..k as u32)
+        .unwrap()
+        .named("patterns")
+        .with_classes(k)
+        .unwrap();
     let data = Arc::new(data);
     let run = |engine: usize, config: Config, epochs: u32| {
         let config = Config { epochs, ..config };

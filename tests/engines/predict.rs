@@ -8,7 +8,7 @@ use homeostat::config::{Config, Hidden, Loss, Rule};
 use homeostat::data::DataSet;
 use homeostat::model::file::Model;
 use homeostat::rng::{Random, Stream};
-use homeostat::train::engine::{Engine, Wanted};
+use homeostat::train::engine::Wanted;
 use homeostat::train::population::Population;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn score(config: &Config, model: &Model, data: &DataSet, rows: &[u32]) -> (f64, 
     let predictions = model.predict(config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x)).unwrap();
     let (mut loss, mut wrong) = (0.0, 0);
     for ((y, class), &row) in predictions.rows().zip(&predictions.classes).zip(rows) {
-        let label = data.labels[row as usize];
+        let label = data.labels()[row as usize];
         wrong += usize::from(*class != label);
         for (k, &y) in (0..).zip(y) {
             let (y, d) = (f64::from(y), if k == label { 1.0 } else { 0.0 });
@@ -43,7 +43,7 @@ fn the_host_agrees_with_every_engine() {
         let model = Model::from_state(&config, &population.topology, &state[0]).unwrap();
         let split = &population.splits[0];
         for (engine_name, make) in ENGINES {
-            let mut engine: Box<dyn Engine> = make(Arc::clone(&population), &state);
+            let mut engine = make(Arc::clone(&population), &state);
             engine.set_order(std::slice::from_ref(&split.train)).unwrap();
             engine.request_report(Wanted { train: true, test: true, validation: false }).unwrap();
             let report = engine.next_report().unwrap().members.remove(0);

@@ -11,6 +11,7 @@ use homeostat::data::distort::Distortion;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{Engine, MemberReport, Report, Wanted};
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
@@ -29,8 +30,8 @@ fn data(bytes: bool) -> Arc<DataSet> {
         true => Samples::U8(values),
         false => Samples::F32(values.iter().map(|&b| f32::from(b) / 100.0 - 1.0).collect()),
     };
-    let labels = (0..rows as u32).map(|i| i % 5).collect();
-    Arc::new(DataSet { name: "test".into(), features, classes: 5, samples, labels, test_rows: 0 })
+    let labels = (0..rows as u32).map(|i| i % 5);
+    Arc::new(DataSet::new((samples, features), labels).unwrap().named("test").with_classes(5).unwrap())
 }
 
 fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
@@ -100,7 +101,7 @@ fn differing_members(config: &Config) -> Vec<Config> {
 }
 
 /// Trains the steps `first..end` of the run, with a tick at the end of each epoch.
-fn train(engine: &mut dyn Engine, population: &Population, first: u32, end: u32) {
+fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, first: u32, end: u32) {
     let per_epoch = population.steps_per_epoch();
     for step in first..end {
         let (epoch, batch) = (step / per_epoch + 1, step % per_epoch);
@@ -111,7 +112,7 @@ fn train(engine: &mut dyn Engine, population: &Population, first: u32, end: u32)
     }
 }
 
-fn report(engine: &mut dyn Engine) -> Report {
+fn report<E: Engine + ?Sized>(engine: &mut Blocking<E>) -> Report {
     engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
     engine.next_report().unwrap()
 }
@@ -119,8 +120,8 @@ fn report(engine: &mut dyn Engine) -> Report {
 /// A whole run: the state at its end and the report on it.
 fn run(make: Make, population: &Arc<Population>) -> (Vec<MemberState>, Vec<MemberReport>) {
     let mut engine = make(Arc::clone(population), &population.initial_state());
-    train(engine.as_mut(), population, 0, EPOCHS * population.steps_per_epoch());
-    (engine.state().unwrap(), report(engine.as_mut()).members)
+    train(&mut engine, population, 0, EPOCHS * population.steps_per_epoch());
+    (engine.state().unwrap(), report(&mut engine).members)
 }
 
 #[test]
@@ -149,11 +150,11 @@ fn resuming_equals_not_stopping() {
             // In the middle of the second epoch.
             let (middle, all) = (population.steps_per_epoch() * 3 / 2, EPOCHS * population.steps_per_epoch());
             let mut first = make(Arc::clone(&population), &population.initial_state());
-            train(first.as_mut(), &population, 0, middle);
+            train(&mut first, &population, 0, middle);
             let saved = first.state().unwrap();
             assert!(saved.iter().all(|state| state.steps == middle));
             let mut second = make(Arc::clone(&population), &saved);
-            train(second.as_mut(), &population, middle, all);
+            train(&mut second, &population, middle, all);
             assert!(second.state().unwrap() == end, "{name}: {config:?}");
         }
     }
@@ -190,7 +191,8 @@ fn every_plan_gives_the_same_bits() {
             let context = Context::open(&Pick::Any).expect("an adapter");
             let options = Options { plan: Some(plan), checked, ..Options::default() };
             let state = population.initial_state();
-            let mut engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            let engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
+            let mut engine = Blocking(Box::new(engine));
             train(&mut engine, &population, 0, population.steps_per_epoch() + 2);
             (engine.state().unwrap(), report(&mut engine).members)
         };
@@ -215,7 +217,7 @@ fn evaluation_sees_the_samples_as_they_are() {
                 let population = population(vec![config.clone()], bytes);
                 let mut engine = make(Arc::clone(&population), &population.initial_state());
                 engine.set_order(&order(&population, 1)).unwrap();
-                (report(engine.as_mut()).members.remove(0), population)
+                (report(&mut engine).members.remove(0), population)
             };
             let (with, population) = scores(&config);
             let plain =
@@ -241,8 +243,8 @@ fn evaluation_sees_the_samples_as_they_are() {
             let split = &population.splits[0];
             for (what, score, expected) in [
                 ("train", with.train, over(&split.train, population.labels(0))),
-                ("validation", with.validation, over(&split.validation, &population.data.labels)),
-                ("test", with.test, over(&split.test, &population.data.labels)),
+                ("validation", with.validation, over(&split.validation, population.data.labels())),
+                ("test", with.test, over(&split.test, population.data.labels())),
             ] {
                 let score = score.unwrap();
                 close(what, &[score.loss, score.error], &expected, 1e-4, 1e-6).unwrap();
@@ -252,7 +254,7 @@ fn evaluation_sees_the_samples_as_they_are() {
 }
 
 fn sample(data: &DataSet, row: u32) -> Vec<f64> {
-    let mut x = vec![0.0; data.features];
+    let mut x = vec![0.0; data.features()];
     data.copy_row(row as usize, &mut x);
     x.iter().map(|&v| f64::from(v)).collect()
 }
@@ -274,7 +276,8 @@ fn prepared_images_equal_the_oracle() {
             false => Samples::F32(values.iter().map(|&b| f32::from(b)).collect()),
         };
         let labels = vec![0, 1, 0, 1, 0];
-        let data = Arc::new(DataSet { name: "images".into(), features, classes: 2, samples, labels, test_rows: 0 });
+        let data =
+            Arc::new(DataSet::new((samples, features), labels).unwrap().named("images").with_classes(2).unwrap());
         let config = Config {
             distort,
             dropout_input: 0.1,
@@ -326,7 +329,8 @@ fn distortions_are_drawn_anew_and_repeat() {
 /// Between its limits every drawn share comes close to what was asked for.
 #[test]
 fn dropout_leaves_out_its_share() {
-    let data = DataSet { samples: Samples::F32(vec![1.0; 61 * 25]), ..(*data(false)).clone() };
+    let mut data = (*data(false)).clone();
+    *data.samples_mut() = Samples::F32(vec![1.0; 61 * 25]);
     let config = Config { dropout_input: 0.3, batch_size: 55, val_fraction: 0.0, ..variants().swap_remove(0).0 };
     let population = Arc::new(Population::new(vec![config], Arc::new(data), None).unwrap());
     let mut engine = gpu(Arc::clone(&population), &population.initial_state(), tiled(&population));
@@ -347,14 +351,7 @@ fn what_cannot_be_distorted_is_refused() {
     let config = Config { distort: Distort::Elastic, test_fraction: Some(0.0), ..Config::default() };
     let blank = |features: usize| {
         let samples = Samples::U8(vec![0; 4 * features]);
-        Arc::new(DataSet {
-            name: "blank".into(),
-            features,
-            classes: 2,
-            samples,
-            labels: vec![0, 1, 0, 1],
-            test_rows: 0,
-        })
+        Arc::new(DataSet::new((samples, features), vec![0, 1, 0, 1]).unwrap().named("blank").with_classes(2).unwrap())
     };
     let message = Population::new(vec![config.clone()], blank(24), None).unwrap_err().to_string();
     assert!(message.contains("--distort elastic") && message.contains("24 features"), "{message}");
@@ -375,7 +372,7 @@ fn gpu_memory_stays_within_the_promise() {
         let neurons: usize = population.topology.widths().iter().sum();
         let labels = if population.uses_label_noise() { 4 * population.data.len() } else { 0 };
         let state = 4 * population.topology.parameters() * per_weight + 4 * 40 * neurons * 4 + labels;
-        let data = population.data.len() * population.data.features * if bytes { 1 } else { 4 };
+        let data = population.data.len() * population.data.features() * if bytes { 1 } else { 4 };
         let context = Context::open(&Pick::Any).expect("an adapter");
         let plan = Plan::guess(Product::Tiled, &population);
         let options = Options { plan: Some(plan), ..Options::default() };

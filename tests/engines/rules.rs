@@ -8,6 +8,7 @@ use crate::settings::{pick, random_settings};
 use homeostat::config::{Activation, Basis, Clock, Config, DecayTicks, Hidden, Loss, Output, Rule, Theta};
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Engine;
 use homeostat::train::population::Population;
 use std::sync::Arc;
@@ -86,15 +87,15 @@ fn one_step(
     rows: &[(&[f32], u32)],
     weights: &[Vec<f32>],
     tick: Option<u32>,
-) -> Box<dyn Engine> {
-    let data = DataSet {
-        name: "by hand".into(),
-        features: rows[0].0.len(),
-        classes: 2,
-        samples: Samples::F32(rows.iter().flat_map(|(x, _)| x.iter().copied()).collect()),
-        labels: rows.iter().map(|&(_, label)| label).collect(),
-        test_rows: 0,
-    };
+) -> Blocking<dyn Engine> {
+    let data = DataSet::new(
+        (Samples::F32(rows.iter().flat_map(|(x, _)| x.iter().copied()).collect()), rows[0].0.len()),
+        rows.iter().map(|&(_, label)| label),
+    )
+    .unwrap()
+    .named("by hand")
+    .with_classes(2)
+    .unwrap();
     let population = Arc::new(Population::new(vec![config.clone()], Arc::new(data), None).unwrap());
     let mut state = population.initial_state();
     for (layer, weights) in state[0].layers.iter_mut().zip(weights) {

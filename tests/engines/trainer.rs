@@ -1,10 +1,10 @@
 //! The trainer on an engine that only writes down what it is told: batches, ticks, thresholds, reports, interruption.
 
 use homeostat::config::{Clock, Config};
-use homeostat::data::{DataSet, Samples};
+use homeostat::data::DataSet;
 use homeostat::error::{Error, Result};
 use homeostat::train::engine::{
-    AlphaSummary, DeviceInfo, Engine, MemberReport, NonFinite, Report, Score, Value, Wanted,
+    AlphaSummary, DeviceInfo, Engine, MemberReport, NonFinite, Report, Request, Score, Value, Wanted,
 };
 use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
@@ -41,67 +41,70 @@ impl Recorder {
             flag.store(calls.len() >= *after, Ordering::Relaxed);
         }
     }
+
+    /// A request that is noted when it is polled, as engines do their work.
+    fn request(&self, call: Call) -> Request<'_> {
+        Box::pin(async {
+            self.note(call);
+            Ok(())
+        })
+    }
 }
 
 impl Engine for Recorder {
     fn device(&self) -> &DeviceInfo {
         &self.info
     }
-    fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
-        self.note(Call::Order(order.to_vec()));
-        Ok(())
+    fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a> {
+        self.request(Call::Order(order.to_vec()))
     }
-    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
-        self.note(Call::Train(batches, tick));
-        Ok(())
+    fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
+        self.request(Call::Train(batches, tick))
     }
-    fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
-        Ok(vec![vec![vec![3.0, 1.0, 2.0], vec![10.0, 20.0]]; self.members])
+    fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>> {
+        let members = self.members;
+        Box::pin(async move { Ok(vec![vec![vec![3.0, 1.0, 2.0], vec![10.0, 20.0]]; members]) })
     }
-    fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
-        self.note(Call::Theta(theta.to_vec()));
-        Ok(())
+    fn set_theta<'a>(&'a mut self, theta: &'a [Option<Vec<f32>>]) -> Request<'a> {
+        self.request(Call::Theta(theta.to_vec()))
     }
-    fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
-        self.note(Call::Scale(scale.to_vec()));
-        Ok(())
+    fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a> {
+        self.request(Call::Scale(scale.to_vec()))
     }
-    fn request_report(&mut self, wanted: Wanted) -> Result<()> {
-        self.note(Call::Report(wanted));
-        Ok(())
+    fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
+        self.request(Call::Report(wanted))
     }
-    fn next_report(&mut self) -> Result<Report> {
-        self.note(Call::Take);
-        let score = Score { loss: self.loss, error: 0.5 };
-        let member = MemberReport {
-            running: score,
-            train: Some(score),
-            validation: None,
-            test: None,
-            alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
-            not_finite: self.not_finite,
-        };
-        Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })
+    fn next_report(&mut self) -> Request<'_, Report> {
+        Box::pin(async {
+            self.note(Call::Take);
+            let score = Score { loss: self.loss, error: 0.5 };
+            let member = MemberReport {
+                running: score,
+                train: Some(score),
+                validation: None,
+                test: None,
+                alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
+                not_finite: self.not_finite,
+            };
+            Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })
+        })
     }
-    fn state(&mut self) -> Result<Vec<MemberState>> {
-        Ok(vec![])
+    fn state(&mut self) -> Request<'_, Vec<MemberState>> {
+        Box::pin(async { Ok(vec![]) })
     }
-    fn set_state(&mut self, _: &[MemberState]) -> Result<()> {
-        Ok(())
+    fn set_state<'a>(&'a mut self, _: &'a [MemberState]) -> Request<'a> {
+        Box::pin(async { Ok(()) })
     }
 }
 
 /// 23 samples in batches of 5: five steps an epoch, the last of 3 samples.
 fn population(configs: Vec<Config>) -> Arc<Population> {
     let rows = 23;
-    let data = DataSet {
-        name: "test".into(),
-        features: 2,
-        classes: 2,
-        samples: Samples::F32(vec![0.5; 2 * rows]),
-        labels: (0..rows as u32).map(|i| i % 2).collect(),
-        test_rows: 0,
-    };
+    let data = DataSet::new((vec![0.5; 2 * rows], 2), (0..rows as u32).map(|i| i % 2))
+        .unwrap()
+        .named("test")
+        .with_classes(2)
+        .unwrap();
     Arc::new(Population::new(configs, Arc::new(data), None).unwrap())
 }
 

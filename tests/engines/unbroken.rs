@@ -11,6 +11,7 @@ use homeostat::gpu::Plan;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::trace::Trace;
 use homeostat::run::{Checkpoint, Progress};
+use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Engine;
 use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
@@ -27,8 +28,8 @@ fn data() -> Arc<DataSet> {
     let rows = 898;
     let pixel = |i: usize| (0.4 * random.normal() + if i / 16 % 2 == i % 2 { 0.7 } else { 0.2 }) as f32;
     let samples = Samples::F32((0..rows * 16).map(pixel).collect());
-    let labels = (0..rows as u32).map(|row| row % 2).collect();
-    Arc::new(DataSet { name: "stripes".into(), features: 16, classes: 2, samples, labels, test_rows: 0 })
+    let labels = (0..rows as u32).map(|row| row % 2);
+    Arc::new(DataSet::new((samples, 16), labels).unwrap().named("stripes").with_classes(2).unwrap())
 }
 
 const BASE: &str = "
@@ -73,16 +74,16 @@ fn population(settings: &str, trace: &Path) -> Arc<Population> {
     Arc::new(Population::new(vec![config], data(), None).unwrap_or_else(|e| panic!("{settings}: {e}")))
 }
 
-type Make = fn(Arc<Population>, &[MemberState]) -> Box<dyn Engine>;
+type Make = fn(Arc<Population>, &[MemberState]) -> Blocking<dyn Engine>;
 
-fn cpu(population: Arc<Population>, state: &[MemberState]) -> Box<dyn Engine> {
-    Box::new(CpuEngine::new(population, state).unwrap())
+fn cpu(population: Arc<Population>, state: &[MemberState]) -> Blocking<dyn Engine> {
+    Blocking(Box::new(CpuEngine::new(population, state).unwrap()))
 }
 
 /// Whole steps in one dispatch where the program would do so, and else a dispatch per phase, on tiles that compile quickly.
-fn gpu(population: Arc<Population>, state: &[MemberState]) -> Box<dyn Engine> {
+fn gpu(population: Arc<Population>, state: &[MemberState]) -> Blocking<dyn Engine> {
     let plan = Plan { persistent: Plan::guess_persistent(&population), ..small_register(&population) };
-    Box::new(crate::harness::gpu(population, state, plan))
+    Blocking(crate::harness::gpu(population, state, plan).0)
 }
 
 /// What a run reports, and its states inside epochs.
@@ -112,7 +113,7 @@ impl Observer for Log {
 /// Trains to the end from `state` at `position`; the last state, and what was seen on the way.
 fn train(population: &Arc<Population>, make: Make, state: &MemberState, position: Position) -> (MemberState, Log) {
     let engine = make(Arc::clone(population), std::slice::from_ref(state));
-    let mut trainer = Trainer::new(Arc::clone(population), engine, position, Arc::default());
+    let mut trainer = Trainer::new(Arc::clone(population), engine.0, position, Arc::default());
     let mut log = Log::default();
     trainer.run(&mut log).unwrap();
     (trainer.state().unwrap().remove(0), log)

@@ -44,7 +44,7 @@ pub const TARGETS: [(&str, Target); 16] = [
 /// Six samples of two features and two classes.
 fn data() -> DataSet {
     let samples = Samples::F32((0..12).map(|value| value as f32 / 12.0).collect());
-    DataSet { name: "six".into(), features: 2, classes: 2, samples, labels: vec![0, 1, 0, 1, 0, 1], test_rows: 0 }
+    DataSet::new((samples, 2), vec![0, 1, 0, 1, 0, 1]).unwrap().named("six").with_classes(2).unwrap()
 }
 
 /// The run that checkpoints and traces are read for: 2-3-2, six steps in each of four epochs.
@@ -68,16 +68,16 @@ fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// What every data set promises.
 fn check_data(data: &DataSet) {
-    assert!(!data.is_empty() && data.features > 0 && data.test_rows < data.len());
-    assert!(data.labels.iter().all(|&label| (label as usize) < data.classes));
-    let values = match &data.samples {
+    assert!(!data.is_empty() && data.features() > 0 && data.test_rows() < data.len());
+    assert!(data.labels().iter().all(|&label| (label as usize) < data.classes()));
+    let values = match data.samples() {
         Samples::U8(bytes) => bytes.len(),
         Samples::F32(reals) => {
             assert!(reals.iter().all(|value| value.is_finite()));
             reals.len()
         }
     };
-    assert_eq!(values, data.len() * data.features);
+    assert_eq!(values, data.len() * data.features());
 }
 
 /// Two IDX files: images, labels.

@@ -1,7 +1,7 @@
 //! Readers of checkpoints and traces: what is not of this run, damaged or impossible is refused by tensor or by place.
 
 use homeostat::config::{Config, Hidden};
-use homeostat::data::{DataSet, Samples};
+use homeostat::data::DataSet;
 use homeostat::error::Error;
 use homeostat::rule::trace::Trace;
 use homeostat::run::{Checkpoint, Progress, Refusal};
@@ -14,20 +14,14 @@ use std::sync::Arc;
 
 /// 3-4-2, two steps in each of three epochs.
 fn population(hidden: usize) -> Population {
-    with_data(hidden, |_| ())
+    with_data(hidden, |_, _| ())
 }
 
-/// The same, on data changed somehow.
-fn with_data(hidden: usize, change: impl Fn(&mut DataSet)) -> Population {
-    let mut data = DataSet {
-        name: "test".into(),
-        features: 3,
-        classes: 2,
-        samples: Samples::F32(vec![0.5; 12]),
-        labels: vec![0, 1, 0, 1],
-        test_rows: 0,
-    };
-    change(&mut data);
+/// The same, on features and labels changed somehow.
+fn with_data(hidden: usize, change: impl Fn(&mut [f32], &mut [u32])) -> Population {
+    let (mut features, mut labels) = (vec![0.5; 12], vec![0, 1, 0, 1]);
+    change(&mut features, &mut labels);
+    let data = DataSet::new((features, 3), labels).unwrap().named("test");
     let config = Config {
         hidden: Hidden(vec![hidden]),
         batch_size: 2,
@@ -140,11 +134,8 @@ fn bad_checkpoints_are_refused() {
         other => panic!("{other:?}"),
     };
     of_another(&larger, "hidden");
-    of_another(&with_data(4, |data| data.labels[2] = 1), "other samples");
-    of_another(
-        &with_data(4, |data| data.samples = Samples::F32([vec![0.5; 11], vec![0.25]].concat())),
-        "other samples",
-    );
+    of_another(&with_data(4, |_, labels| labels[2] = 1), "other samples");
+    of_another(&with_data(4, |features, _| features[11] = 0.25), "other samples");
 }
 
 /// A place outside the run would have rows read that are not there.

@@ -10,14 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn population(scope: Scope) -> Population {
-    let data = DataSet {
-        name: "test".into(),
-        features: 3,
-        classes: 2,
-        samples: Samples::F32(vec![0.0; 12]),
-        labels: vec![0, 1, 0, 1],
-        test_rows: 0,
-    };
+    let data = DataSet::new((Samples::F32(vec![0.0; 12]), 3), vec![0, 1, 0, 1])
+        .unwrap()
+        .named("test")
+        .with_classes(2)
+        .unwrap();
     let config = Config { scope, hidden: Hidden(vec![4]), test_fraction: Some(0.0), ..Config::default() };
     Population::new(vec![config], Arc::new(data), None).unwrap()
 }

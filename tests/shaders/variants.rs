@@ -52,7 +52,8 @@ impl Case {
             false => Samples::F32(vec![0.0; ROWS * FEATURES]),
         };
         let (features, classes) = (FEATURES, self.classes);
-        let data = DataSet { name: "test".into(), features, classes, samples, labels: vec![0; ROWS], test_rows: 0 };
+        let data =
+            DataSet::new((samples, features), vec![0; ROWS]).unwrap().named("test").with_classes(classes).unwrap();
         let labels = (config.label_noise > 0.0).then(|| vec![0; ROWS]);
         let split = Split { train: (0..ROWS as u32).collect(), labels, ..Split::default() };
         let mut widths = vec![FEATURES];

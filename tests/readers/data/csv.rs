@@ -14,8 +14,8 @@ fn open(text: &str) -> DataSet {
 #[test]
 fn reads_every_usual_layout() {
     let plain = open("1.5,-2,0\n0.25,1e3,2\n");
-    assert_eq!(plain.samples, Samples::F32(vec![1.5, -2.0, 0.25, 1000.0]));
-    assert_eq!((&plain.labels[..], plain.features, plain.classes, plain.test_rows), (&[0, 2][..], 2, 3, 0));
+    assert_eq!(*plain.samples(), Samples::F32(vec![1.5, -2.0, 0.25, 1000.0]));
+    assert_eq!((plain.labels(), plain.features(), plain.classes(), plain.test_rows()), (&[0, 2][..], 2, 3, 0));
     for same in [
         "a,b,class\n1.5,-2,0\n0.25,1e3,2\n",
         "1.5,-2,0\n0.25,1e3,2",
@@ -26,7 +26,7 @@ fn reads_every_usual_layout() {
         ",b,class\n1.5,-2,0\n0.25,1e3,2\n",
     ] {
         let data = open(same);
-        assert_eq!((&data.samples, &data.labels), (&plain.samples, &plain.labels), "{same:?}");
+        assert_eq!((data.samples(), data.labels()), (plain.samples(), plain.labels()), "{same:?}");
     }
 }
 

@@ -55,9 +55,9 @@ fn reads_raw_and_gzipped_files_under_all_names() {
             }
             let data = open(directory.path());
             let expected = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255, 20, 21, 22, 23];
-            assert_eq!(data.samples, Samples::U8(expected));
-            assert_eq!(data.labels, [0, 2, 1, 4]);
-            assert_eq!((data.features, data.classes, data.test_rows), (4, 5, 1));
+            assert_eq!(*data.samples(), Samples::U8(expected));
+            assert_eq!(data.labels(), [0, 2, 1, 4]);
+            assert_eq!((data.features(), data.classes(), data.test_rows()), (4, 5, 1));
         }
     }
 }
@@ -69,8 +69,8 @@ fn takes_any_dimensionality_and_no_test_set() {
         let elements: Vec<u8> = (0..12).collect();
         write(directory.path(), TRAIN, &[idx(sizes, &elements), idx(&[2], &[1, 0])]);
         let data = open(directory.path());
-        assert_eq!(data.samples, Samples::U8(elements));
-        assert_eq!((data.features, data.classes, data.test_rows), (6, 2, 0));
+        assert_eq!(*data.samples(), Samples::U8(elements));
+        assert_eq!((data.features(), data.classes(), data.test_rows()), (6, 2, 0));
     }
 }
 

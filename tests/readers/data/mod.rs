@@ -3,6 +3,7 @@
 mod csv;
 mod embedded;
 mod idx;
+mod memory;
 mod npz;
 mod split;
 
@@ -41,10 +42,10 @@ fn mutate(bytes: &[u8], mut attempt: impl FnMut(&[u8])) {
 
 /// What every data set promises, however it came to be.
 fn assert_consistent(data: &DataSet) {
-    let mut row = vec![f32::NAN; data.features];
-    assert!(!data.is_empty() && data.features > 0 && data.test_rows < data.len());
-    for (number, &label) in data.labels.iter().enumerate() {
-        assert!((label as usize) < data.classes);
+    let mut row = vec![f32::NAN; data.features()];
+    assert!(!data.is_empty() && data.features() > 0 && data.test_rows() < data.len());
+    for (number, &label) in data.labels().iter().enumerate() {
+        assert!((label as usize) < data.classes());
         data.copy_row(number, &mut row);
         assert!(row.iter().all(|value| value.is_finite()));
     }

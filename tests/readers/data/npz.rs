@@ -55,9 +55,9 @@ fn reads_keras_mnist_layout() {
             ],
             method,
         ));
-        assert_eq!(data.samples, Samples::U8([&images[..], &[90, 91, 92, 93]].concat()));
-        assert_eq!(data.labels, [0, 1, 2, 3]);
-        assert_eq!((data.features, data.classes, data.test_rows), (4, 4, 1));
+        assert_eq!(*data.samples(), Samples::U8([&images[..], &[90, 91, 92, 93]].concat()));
+        assert_eq!(data.labels(), [0, 1, 2, 3]);
+        assert_eq!((data.features(), data.classes(), data.test_rows()), (4, 4, 1));
     }
 }
 
@@ -86,13 +86,13 @@ fn reads_every_type_and_name() {
     for (x, y) in xs.into_iter().zip(ys) {
         for [x_name, y_name] in [["x", "y"], ["x_train", "y_train"], ["data", "target"]] {
             let data = open(&stored(&[(x_name, x.clone()), (y_name, y.clone()), ("other", vec![1, 2, 3])]));
-            assert_eq!(data.samples, Samples::F32(reals.to_vec()));
-            assert_eq!((&data.labels[..], data.features, data.classes, data.test_rows), (&[1, 0][..], 2, 2, 0));
+            assert_eq!(*data.samples(), Samples::F32(reals.to_vec()));
+            assert_eq!((data.labels(), data.features(), data.classes(), data.test_rows()), (&[1, 0][..], 2, 2, 0));
         }
     }
     let one_feature =
         open(&stored(&[("x", npy("<u2", false, "(2,)", &[1, 0, 0, 1])), ("y", npy("|u1", false, "(2,)", &[1, 0]))]));
-    assert_eq!((one_feature.samples, one_feature.features), (Samples::F32(vec![1.0, 256.0]), 1));
+    assert_eq!((one_feature.samples(), one_feature.features()), (&Samples::F32(vec![1.0, 256.0]), 1));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn fortran_order_means_the_same_array() {
     (0..2).for_each(|i| (0..3).for_each(|j| (0..4).for_each(|k| row_major.push(element(i, j, k)))));
     let y = npy("|u1", false, "(2,)", &[0, 1]);
     let data = open(&stored(&[("x", npy("|u1", true, "(2, 3, 4)", &fortran)), ("y", y)]));
-    assert_eq!((data.features, data.samples), (12, Samples::U8(row_major)));
+    assert_eq!((data.features(), data.samples()), (12, &Samples::U8(row_major)));
 }
 
 #[test]

@@ -8,19 +8,18 @@ fn data(counts: &[usize], test_rows: usize) -> DataSet {
     let longest = counts.iter().copied().max().unwrap_or(0);
     let classes = |turn| (0..).zip(counts).filter(move |&(_, &count)| turn < count).map(|(class, _)| class);
     let labels: Vec<u32> = (0..longest).flat_map(classes).collect();
-    DataSet {
-        name: "toy".into(),
-        features: 1,
-        classes: counts.len(),
-        samples: Samples::F32((0..labels.len()).map(|row| row as f32).collect()),
-        labels,
-        test_rows,
-    }
+    DataSet::new((Samples::F32((0..labels.len()).map(|row| row as f32).collect()), 1), labels)
+        .unwrap()
+        .named("toy")
+        .with_classes(counts.len())
+        .unwrap()
+        .with_test_rows(test_rows)
+        .unwrap()
 }
 
 fn per_class(data: &DataSet, rows: &[u32]) -> Vec<usize> {
-    let mut counts = vec![0; data.classes];
-    rows.iter().for_each(|&row| counts[data.labels[row as usize] as usize] += 1);
+    let mut counts = vec![0; data.classes()];
+    rows.iter().for_each(|&row| counts[data.labels()[row as usize] as usize] += 1);
     counts
 }
 
@@ -126,7 +125,7 @@ fn label_noise_replaces_its_share_of_training_labels_evenly() {
     let split = clean.clone().with_label_noise(&data, 0.3, 3).unwrap();
     let labels = split.labels.clone().unwrap();
     let wrong = |rows: &[u32]| -> Vec<u32> {
-        rows.iter().copied().filter(|&row| labels[row as usize] != data.labels[row as usize]).collect()
+        rows.iter().copied().filter(|&row| labels[row as usize] != data.labels()[row as usize]).collect()
     };
     assert!(wrong(&split.validation).is_empty() && wrong(&split.test).is_empty());
     let replaced = wrong(&split.train);
@@ -135,7 +134,7 @@ fn label_noise_replaces_its_share_of_training_labels_evenly() {
     assert_eq!(per_class(&data, &replaced), expected);
     // Of the first class about 97 labels went to four others: 24 each, five sd is 21.
     let mut towards = [0u32; 5];
-    for &row in replaced.iter().filter(|&&row| data.labels[row as usize] == 0) {
+    for &row in replaced.iter().filter(|&&row| data.labels()[row as usize] == 0) {
         towards[labels[row as usize] as usize] += 1;
     }
     assert!(towards[0] == 0 && towards[1..].iter().all(|n| n.abs_diff(24) < 21), "{towards:?}");

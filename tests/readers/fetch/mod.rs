@@ -130,7 +130,7 @@ fn a_set_is_fetched_once_and_opened_by_its_name() {
     assert!(server.requests().iter().all(|request| request.from.is_none()));
     let search = Search::only(vec![fetched.root.path().to_owned()]);
     let data = DataSet::open_in("tiny", &search).unwrap();
-    assert_eq!((data.name.as_str(), data.len(), data.test_rows, data.features, data.classes), ("tiny", 50, 10, 64, 3));
+    assert_eq!((data.name(), data.len(), data.test_rows(), data.features(), data.classes()), ("tiny", 50, 10, 64, 3));
     assert_eq!(search.local(), [("tiny".into(), fetched.directory())]);
 
     let again = Fetched::into(fetched.root, &pinned(&contents), &options(&[&server]));
@@ -344,7 +344,7 @@ fn emnist_is_turned_upright() {
         std::fs::write(folder.join(format!("emnist-balanced-{stem}-{rest}")), bytes).unwrap();
     }
     let data = DataSet::open_in("emnist-balanced", &Search::only(vec![root.path().to_owned()])).unwrap();
-    let Samples::U8(turned) = data.samples else { panic!("bytes expected") };
+    let Samples::U8(turned) = data.samples() else { panic!("bytes expected") };
     let stored = &contents(15)[0].1[16..];
     for (place, &byte) in turned[..64].iter().enumerate() {
         assert_eq!(byte, stored[place % 8 * 8 + place / 8]);

@@ -1,0 +1,403 @@
+//! A labelled data set: one resident store of rows with labels, checked when it is made.
+
+use super::read::{MAX_LABEL, row_count};
+use crate::error::{Error, Result};
+use crate::memory::Array;
+
+/// The features of all samples, row-major `[samples, features]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Samples {
+    /// Bytes; feature = byte · (1/255).
+    U8(Vec<u8>),
+    /// Real features as they are.
+    F32(Vec<f32>),
+}
+
+/// 1/255 in f32: bytes are scaled by this product on every engine.
+pub const BYTE_SCALE: f32 = 1.0 / 255.0;
+
+/// Name of a set that was made of features and labels in memory.
+pub const UNNAMED: &str = "memory";
+
+impl Samples {
+    fn len(&self) -> usize {
+        match self {
+            Self::U8(bytes) => bytes.len(),
+            Self::F32(reals) => reals.len(),
+        }
+    }
+
+    /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has a place for each.
+    pub(crate) fn copy_row(&self, row: usize, out: &mut [f32]) {
+        let range = row * out.len()..(row + 1) * out.len();
+        match self {
+            Self::U8(bytes) => out.iter_mut().zip(&bytes[range]).for_each(|(o, &b)| *o = f32::from(b) * BYTE_SCALE),
+            Self::F32(reals) => out.copy_from_slice(&reals[range]),
+        }
+    }
+}
+
+/// The features of some samples, row by row: made of rows of `f32` or `f64`, or of one flat array and the number of features
+/// per row. Flat arrays may also hold bytes, which stand for 0 … 1. They are checked where they are used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    samples: Samples,
+    width: usize,
+    /// The first row of another width, and that width.
+    ragged: Option<(usize, usize)>,
+}
+
+impl Features {
+    fn flat(samples: Samples, width: usize) -> Self {
+        let rest = if width == 0 { 0 } else { samples.len() % width };
+        let ragged = (rest > 0).then(|| (samples.len() / width, rest));
+        Self { samples, width, ragged }
+    }
+
+    fn rows<'a, T: Copy + Into<f64> + 'a>(rows: impl Iterator<Item = &'a [T]>) -> Self {
+        let (mut reals, mut width, mut ragged) = (vec![], None, None);
+        for (number, row) in rows.enumerate() {
+            if *width.get_or_insert(row.len()) != row.len() {
+                ragged = ragged.or(Some((number, row.len())));
+            }
+            // Exact for an f32, and rounded once for an f64.
+            reals.extend(row.iter().map(|&value| value.into() as f32));
+        }
+        Self { samples: Samples::F32(reals), width: width.unwrap_or(0), ragged }
+    }
+
+    /// Features per row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.width == 0 { 0 } else { self.samples.len() / self.width }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows, where all are equally wide, there are not too many, and every feature is finite.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the number of the row, from 0.
+    pub(crate) fn checked(self) -> Result<Samples> {
+        let refuse = |reason: String| Err(Error::Data(reason));
+        if let Some((row, width)) = self.ragged {
+            return refuse(format!("row {row} has {width} features, but row 0 has {}", self.width));
+        }
+        match (self.width, self.samples.len()) {
+            (_, 0) => return refuse("there are no samples, or samples without features".into()),
+            (0, all) => return refuse(format!("{all} values in rows of 0 features")),
+            _ => {}
+        }
+        row_count(self.len()).map_err(Error::Data)?;
+        if let Samples::F32(reals) = &self.samples
+            && let Some(place) = reals.iter().position(|value| !value.is_finite())
+        {
+            let (row, column) = (place / self.width, place % self.width);
+            return refuse(format!("row {row}: feature {column} is {}, not a finite number", reals[place]));
+        }
+        Ok(self.samples)
+    }
+}
+
+impl From<(Samples, usize)> for Features {
+    fn from((samples, width): (Samples, usize)) -> Self {
+        Self::flat(samples, width)
+    }
+}
+
+impl From<(Vec<f32>, usize)> for Features {
+    fn from((reals, width): (Vec<f32>, usize)) -> Self {
+        Self::flat(Samples::F32(reals), width)
+    }
+}
+
+impl From<(&[f32], usize)> for Features {
+    fn from((reals, width): (&[f32], usize)) -> Self {
+        Self::flat(Samples::F32(reals.to_vec()), width)
+    }
+}
+
+impl From<(Vec<u8>, usize)> for Features {
+    fn from((bytes, width): (Vec<u8>, usize)) -> Self {
+        Self::flat(Samples::U8(bytes), width)
+    }
+}
+
+impl From<(&[u8], usize)> for Features {
+    fn from((bytes, width): (&[u8], usize)) -> Self {
+        Self::flat(Samples::U8(bytes.to_vec()), width)
+    }
+}
+
+macro_rules! from_rows {
+    ($($real:ty),*) => {$(
+        impl From<Vec<Vec<$real>>> for Features {
+            fn from(rows: Vec<Vec<$real>>) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+
+        impl From<&Vec<Vec<$real>>> for Features {
+            fn from(rows: &Vec<Vec<$real>>) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+
+        impl From<&[Vec<$real>]> for Features {
+            fn from(rows: &[Vec<$real>]) -> Self {
+                Self::rows(rows.iter().map(Vec::as_slice))
+            }
+        }
+
+        impl<const N: usize> From<Vec<[$real; N]>> for Features {
+            fn from(rows: Vec<[$real; N]>) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+
+        impl<const N: usize> From<&Vec<[$real; N]>> for Features {
+            fn from(rows: &Vec<[$real; N]>) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+
+        impl<const N: usize> From<&[[$real; N]]> for Features {
+            fn from(rows: &[[$real; N]]) -> Self {
+                Self::rows(rows.iter().map(<[$real; N]>::as_slice))
+            }
+        }
+
+        impl<const R: usize, const N: usize> From<[[$real; N]; R]> for Features {
+            fn from(rows: [[$real; N]; R]) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+
+        impl<const R: usize, const N: usize> From<&[[$real; N]; R]> for Features {
+            fn from(rows: &[[$real; N]; R]) -> Self {
+                Self::from(&rows[..])
+            }
+        }
+    )*};
+}
+
+from_rows!(f32, f64);
+
+/// The features of all rows, those of the test set included.
+impl From<&DataSet> for Features {
+    fn from(data: &DataSet) -> Self {
+        Self::flat(data.samples.clone(), data.features)
+    }
+}
+
+/// A labelled data set, checked: every label is below `classes`, every real feature is finite, no row is ragged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSet {
+    pub(crate) name: String,
+    pub(crate) features: usize,
+    pub(crate) classes: usize,
+    pub(crate) samples: Samples,
+    pub(crate) labels: Vec<u32>,
+    pub(crate) test_rows: usize,
+}
+
+impl DataSet {
+    /// A set of your own: features as [`Features`] are made, and the class of each row, numbered from 0. There are as many
+    /// classes as the largest label says, and no test set: training draws one, or [`Self::with_test`] adds it.
+    ///
+    /// ```
+    /// # use homeostat::prelude::*;
+    /// let data = DataSet::new([[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0])?;
+    /// assert_eq!((data.len(), data.features(), data.classes()), (4, 2, 2));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the number of the row, from 0: rows of several widths, features that are not finite, labels that
+    /// are no class, more or fewer labels than rows; or nothing at all.
+    pub fn new<L>(features: impl Into<Features>, labels: L) -> Result<Self>
+    where
+        L: IntoIterator,
+        L::Item: TryInto<u32> + std::fmt::Display + Copy,
+    {
+        let features = features.into();
+        let (rows, width) = (features.len(), features.width());
+        let samples = features.checked()?;
+        let class = |(row, label): (usize, L::Item)| {
+            let class = label.try_into().ok().filter(|&class| class <= MAX_LABEL);
+            class.ok_or_else(|| {
+                Error::Data(format!("row {row}: label {label} is no class; number the classes 0, 1, 2, … {MAX_LABEL}"))
+            })
+        };
+        let labels = labels.into_iter().enumerate().map(class).collect::<Result<Vec<u32>>>()?;
+        if labels.len() != rows {
+            return Err(Error::Data(format!("{} labels for {rows} rows; give one per row", labels.len())));
+        }
+        Ok(Self { name: UNNAMED.to_owned(), ..Self::assemble(width, samples, labels, 0) })
+    }
+
+    /// Gives the set a name for records and messages.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Adds a test set.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; if the samples are not as wide, or not of the same kind, bytes or reals; or if there is one already.
+    pub fn with_test<L>(mut self, features: impl Into<Features>, labels: L) -> Result<Self>
+    where
+        L: IntoIterator,
+        L::Item: TryInto<u32> + std::fmt::Display + Copy,
+    {
+        let test = Self::new(features, labels).map_err(|error| Error::Data(format!("test set: {error}")))?;
+        let refuse = |reason: String| Err(Error::Data(format!("test set: {reason}")));
+        if self.test_rows > 0 {
+            return refuse(format!("there is one already, of {} samples", self.test_rows));
+        }
+        if test.features != self.features {
+            return refuse(format!("its samples have {} features, not {}", test.features, self.features));
+        }
+        match (&mut self.samples, test.samples) {
+            (Samples::U8(all), Samples::U8(more)) => all.extend(more),
+            (Samples::F32(all), Samples::F32(more)) => all.extend(more),
+            // Bytes are scaled by 1/255 and reals are not: together they would not mean the same.
+            _ => return refuse("either it or the training samples are bytes; give both alike".into()),
+        }
+        self.test_rows = test.labels.len();
+        self.classes = self.classes.max(test.classes);
+        self.labels.extend(test.labels);
+        row_count(self.labels.len()).map_err(Error::Data)?;
+        Ok(self)
+    }
+
+    /// Makes the last `rows` rows the test set.
+    ///
+    /// # Errors
+    /// If there are not more rows than that.
+    pub fn with_test_rows(self, rows: usize) -> Result<Self> {
+        if rows >= self.len() {
+            return Err(Error::Data(format!("{rows} of {} samples are to test: none is left to train on", self.len())));
+        }
+        Ok(Self { test_rows: rows, ..self })
+    }
+
+    /// Says how many classes there are, where the labels do not have the last of them.
+    ///
+    /// # Errors
+    /// If a label is beyond them.
+    pub fn with_classes(self, classes: usize) -> Result<Self> {
+        if classes < self.classes || classes > MAX_LABEL as usize + 1 {
+            return Err(Error::Data(format!(
+                "{classes} classes: the labels go up to {}, and no class is above {MAX_LABEL}",
+                self.classes - 1
+            )));
+        }
+        Ok(Self { classes, ..self })
+    }
+
+    /// Puts together what a reader has checked: one label per sample and at least one of them.
+    pub(super) fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
+        let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+        Self { name: String::new(), features, classes, samples, labels, test_rows }
+    }
+
+    /// The name it was asked for by (`mnist`, `csv:FILE`, …).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Features of a sample, n_0.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Number of classes, n_L.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// All rows: the training samples, then those of the canonical test set.
+    #[must_use]
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// The samples, to make features that [`Self::new`] refuses; for tests.
+    #[doc(hidden)]
+    pub fn samples_mut(&mut self) -> &mut Samples {
+        &mut self.samples
+    }
+
+    /// The class of each row, 0 … `classes` − 1.
+    #[must_use]
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Rows in the canonical test set (the last ones); 0 where the data has none.
+    #[must_use]
+    pub fn test_rows(&self) -> usize {
+        self.test_rows
+    }
+
+    /// Number of rows, those of the canonical test set included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no row at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// CRC-32 of shape, samples and labels: tells whether a run goes on with what it began with.
+    #[must_use]
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        for number in [self.features, self.classes, self.test_rows] {
+            checksum.update(&(number as u64).to_le_bytes());
+        }
+        match &self.samples {
+            Samples::U8(bytes) => checksum.update(bytes),
+            Samples::F32(values) => checksum.update(bytemuck::cast_slice(values)),
+        }
+        checksum.update(bytemuck::cast_slice(&self.labels));
+        checksum.finalize()
+    }
+
+    /// The array of its features.
+    #[must_use]
+    pub fn array(&self) -> Array {
+        let element = match self.samples {
+            Samples::U8(_) => size_of::<u8>(),
+            Samples::F32(_) => size_of::<f32>(),
+        };
+        Array::new("data set", element, &[("rows", self.len()), ("features", self.features)])
+    }
+
+    /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has `features` places.
+    ///
+    /// # Panics
+    /// If there is no such row, or `out` is of another length.
+    pub fn copy_row(&self, row: usize, out: &mut [f32]) {
+        assert_eq!(out.len(), self.features, "a row needs one place per feature");
+        self.samples.copy_row(row, out);
+    }
+}
