@@ -1,4 +1,4 @@
-//! `homeostat bench`: how fast this program trains on this machine.
+//! `homeostat bench`: measures how fast this program trains on this machine.
 
 use super::print::{say, tell};
 use super::signals::interrupt_flag;
@@ -12,40 +12,40 @@ use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Measure training speed: samples and operations per second against what the device can do at best.
+/// Measure training speed: samples and operations per second, compared with the device's peak.
 ///
-/// Networks have logistic units and squared error and train on MNIST where they have its shape, else on noise. First the
-/// device's peaks are measured: arithmetic without memory, and a copy larger than its caches. Then each workload trains in
-/// windows of about half a second, of which the median counts; where the device has timestamps, the kernels of a step are
-/// timed one by one afterwards.
+/// Networks have logistic units and squared error. They train on MNIST if they have its shape, otherwise on noise.
+/// First the device's peaks are measured: arithmetic without memory, and a copy larger than its caches. Then each
+/// workload trains in windows of about half a second, and the median window is reported. If the device has timestamps,
+/// the kernels of a step are then timed one by one.
 #[derive(clap::Args)]
 pub struct Bench {
     /// small (784-256-10, B 128), mid (784-1024-1024-10, B 128), big (784-2500-2000-1500-1000-500-10, B 512),
     /// online (784-100-10, B 1) or LAYERS:BATCH, for example 784,100,10:32 [default: all four]
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
-    /// Device, as for train; give it several times to compare [default: the GPU if there is one, and the CPU]
+    /// Device, as for train; repeat it to compare devices [default: the GPU if there is one, and the CPU]
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
     /// Learning rule
     #[arg(long, value_enum, default_value_t = Config::default().rule)]
     rule: Rule,
-    /// What shares one α
+    /// Which weights share one α
     #[arg(long, value_enum, default_value_t = Config::default().scope)]
     scope: Scope,
-    /// Networks trained together
+    /// Number of networks trained together
     #[arg(long, value_name = "P", default_value_t = 1)]
     members: usize,
-    /// Type of the products' factors, as for train
+    /// Number type of the factors of matrix products, as for train
     #[arg(long, value_enum, default_value_t = Config::default().precision)]
     precision: Precision,
-    /// Take the GPU tiles that usually fit instead of measuring which are fastest
+    /// Use the default GPU tiles instead of measuring which are fastest
     #[arg(long)]
     no_autotune: bool,
-    /// Windows of about half a second that are thrown away
+    /// Number of windows to discard at the start
     #[arg(long, value_name = "N", default_value_t = 1)]
     warmup: u32,
-    /// Windows that count
+    /// Number of windows to measure
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Print one JSON object per measurement on stdout
@@ -56,13 +56,13 @@ pub struct Bench {
     export_markdown: Option<PathBuf>,
 }
 
-/// Length of a window.
+/// Length of a window in seconds.
 const WINDOW_SECONDS: f64 = 0.5;
 
 const HEADER: [&str; 9] = ["workload", "B", "device", "samples/s", "min", "max", "updates/s", "GFLOP/s", "of peak"];
 
 impl Bench {
-    /// Measures and prints.
+    /// Measures every workload on every device and prints the results.
     pub fn run(&self) -> Result<()> {
         let workloads = match self.workloads.is_empty() {
             true => Workload::named(),
@@ -150,7 +150,8 @@ fn line(cells: &[String; 9]) -> String {
     rest.iter().fold(format!("{workload:<14} {batch:>5} {device:<6}"), |line, cell| line + &format!(" {cell:>11}"))
 }
 
-/// The table as Markdown, with the ratio to the CPU engine where both were measured, then the kernels and the devices.
+/// Formats the table as Markdown, with the ratio to the CPU engine if both were measured, followed by the kernels and
+/// the devices.
 fn markdown(rows: &[Measurement]) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let mut text = format!(

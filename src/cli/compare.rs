@@ -1,4 +1,4 @@
-//! `homeostat compare`: the statistics that decide between training rules, for people.
+//! `homeostat compare`: prints the statistics that decide between training rules.
 
 use super::outputs::refuse_source;
 use super::print::{say, tell};
@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 /// Compare training rules by the results of a sweep.
 ///
-/// Every arm is held against the baseline over the seeds that both have. Mean difference with a bootstrap interval (BCa,
-/// 10 000 resamples), Wilcoxon's signed-rank test, p also corrected for the number of arms (Holm), and the chance that a
-/// run of the arm is the better one. With --margin also whether the two are equivalent (paired TOST). Verdicts are at 5 %.
+/// Every arm is compared with the baseline over the seeds that both have. The table shows the mean difference with a
+/// bootstrap interval (BCa, 10 000 resamples) and Wilcoxon's signed-rank test, whose p is also corrected for the number
+/// of arms (Holm). It also shows the probability that a run of the arm is better than a run of the baseline. With
+/// --margin, a paired TOST tests whether the two are equivalent. Verdicts use the 5 % level.
 #[derive(clap::Args)]
 pub struct Compare {
     /// Merged results *.jsonl, or a directory with the records of a sweep, DIR/*.json or DIR/runs/*.json
@@ -21,7 +22,7 @@ pub struct Compare {
     /// Metric to compare, as in `final` of the records
     #[arg(long, value_name = "NAME", default_value = "test_error")]
     metric: String,
-    /// Arm that all others are held against
+    /// Arm that all others are compared with
     #[arg(long, value_name = "ARM")]
     baseline: Option<String>,
     /// Compare only these arms
@@ -33,7 +34,7 @@ pub struct Compare {
     /// Coverage of the interval
     #[arg(long, value_name = "F", default_value_t = 0.95)]
     confidence: f64,
-    /// Largest mean difference that does not matter; tests for equivalence
+    /// Largest mean difference that does not matter, for the test of equivalence
     #[arg(long, value_name = "F")]
     margin: Option<f64>,
     /// Print one JSON object on stdout
@@ -45,7 +46,7 @@ pub struct Compare {
 }
 
 impl Compare {
-    /// Compares and prints.
+    /// Compares the arms and prints the result.
     pub fn run(&self) -> Result<()> {
         if let Some(path) = &self.export_markdown {
             refuse_source(path, &self.results)?;
@@ -79,7 +80,7 @@ impl Compare {
     }
 }
 
-/// Cuts lists at their commas, but not a name that has one.
+/// Splits lists at commas, except a list that is the name of a known arm.
 fn split(lists: &[String], known: &[&str]) -> Vec<String> {
     let cut = |list: &String| match known.contains(&list.as_str()) {
         true => vec![list.clone()],
@@ -88,7 +89,7 @@ fn split(lists: &[String], known: &[&str]) -> Vec<String> {
     lists.iter().flat_map(cut).collect()
 }
 
-/// A header and rows of cells.
+/// The cells of a table, row by row; the first row is the header.
 type Table = Vec<Vec<String>>;
 
 fn arms(report: &Report) -> Table {
@@ -121,13 +122,14 @@ fn comparisons(report: &Report) -> Table {
     [header].into_iter().chain(report.comparisons.iter().map(row)).collect()
 }
 
-/// Prints numbers with one count of decimals, so that the largest of `values` has `digits` significant ones.
+/// Returns a formatter that gives all numbers the same number of decimals: as many as give the largest of `values`
+/// `digits` significant digits.
 fn printer(values: impl Iterator<Item = f64>, digits: i32) -> impl Fn(f64) -> String {
     let largest = values.filter(|value| value.is_finite()).fold(0.0f64, |most, value| most.max(value.abs()));
     let decimals = if largest > 0.0 { digits - 1 - largest.log10().floor() as i32 } else { 0 };
     move |value| match decimals {
         _ if !value.is_finite() => "–".to_owned(),
-        // Neither a row of zeros nor a row of digits that mean nothing.
+        // Tiny numbers use exponents, because 13 or more decimals would be rows of zeros or of meaningless digits.
         13.. => format!("{value:.*e}", digits as usize - 1),
         _ => format!("{value:.*}", decimals.max(0) as usize),
     }
@@ -214,7 +216,7 @@ fn verdict(report: &Report, comparison: &Comparison) -> String {
     };
     let size = printer([*difference].into_iter(), 4)(difference.abs());
     let side = if *difference < 0.0 { "lower" } else { "higher" };
-    // Ranks decide, and a few large differences can pull the mean to the other side.
+    // The test uses ranks, so a few large differences can pull the mean to the other side.
     let contrary = (*difference > 0.0) != ((outcome == "better") == report.higher_is_better);
     let mean = if contrary { "by ranks, although in the mean" } else { "in the mean" };
     let within = if comparison.equivalent == Some(true) { format!(", yet within {margin}") } else { String::new() };

@@ -1,4 +1,5 @@
-//! `homeostat completions` and `homeostat man`: what shells and man know of the command line, made from its definition.
+//! `homeostat completions` and `homeostat man`: shell completions and man pages, generated from the definition of the
+//! command line.
 
 use super::print::say;
 use crate::error::{Error, Result};
@@ -6,7 +7,7 @@ use crate::files::write_atomic;
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// Print the completions of a shell.
+/// Print the completion script of a shell.
 #[derive(clap::Args)]
 pub struct Completions {
     /// Shell; for bash: homeostat completions bash > ~/.local/share/bash-completion/completions/homeostat
@@ -15,7 +16,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Prints the completions of `command`, the whole command line.
+    /// Prints the completion script of `command`, the whole command line.
     pub fn run(&self, mut command: clap::Command) -> Result<()> {
         let mut text = vec![];
         clap_complete::generate(self.shell, &mut command, "homeostat", &mut text);
@@ -26,7 +27,7 @@ impl Completions {
 /// Write man pages, one per command.
 #[derive(clap::Args)]
 pub struct Man {
-    /// Directory for them, for example ~/.local/share/man/man1
+    /// Directory for the pages, for example ~/.local/share/man/man1
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `homeostat data`: which data sets there are, and fetching, checking and finding their files.
+//! `homeostat data`: lists the known data sets, and downloads, checks and locates their files.
 
 use super::print::{say, tell};
 use crate::data::catalogue::{CATALOGUE, LOCAL, Search, Set};
@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// List, fetch, check and find data sets.
+/// List, download, check and locate data sets.
 ///
-/// Sets are looked for, each in a folder of its own name, in --data-dir, in the environment's HOMEOSTAT_DATA, in
-/// /usr/share/datasets and in the user's data folder; `--data NAME` of train and eval takes what is found there, other
-/// folders of IDX files included.
+/// Each set has a folder of its own name. The folders are searched for in --data-dir, in the environment variable
+/// HOMEOSTAT_DATA, in /usr/share/datasets and in the user's data folder. `--data NAME` of train and eval accepts every
+/// set found there, including other folders of IDX files.
 #[derive(clap::Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -29,7 +29,7 @@ enum Action {
     Path(Path),
 }
 
-/// List the data sets that --data takes by name, and where they are.
+/// List the data sets that --data accepts by name, and their folders.
 #[derive(clap::Args)]
 struct List {
     #[command(flatten)]
@@ -39,25 +39,25 @@ struct List {
     json: bool,
 }
 
-/// Download a data set; its folder goes to stdout.
+/// Download a data set and print its folder on stdout.
 ///
-/// Files that are here and right are kept, downloads that were cut off go on where they were. A proxy is taken from
-/// ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, the first that is set, with exceptions in NO_PROXY.
+/// Files that are present and right are kept, and interrupted downloads are resumed. The proxy is the first that is set
+/// of ALL_PROXY, HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists exceptions.
 #[derive(clap::Args)]
 struct Fetch {
-    /// Name of the set, as `homeostat data list` has it
+    /// Name of the set, as in `homeostat data list`
     name: String,
-    /// Address of a folder that holds the gzipped files, instead of the usual ones; repeat it for more, tried in order
+    /// Address of a folder with the gzipped files, which replaces the set's own; repeat it for more, tried in order
     #[arg(long = "mirror", value_name = "URL")]
     mirrors: Vec<String>,
     #[command(flatten)]
     place: Place,
-    /// Download anew what is here already
+    /// Download files again even if they are present and right
     #[arg(long)]
     force: bool,
 }
 
-/// Hold the unpacked contents of a set's files against their SHA-256; exit code 3 where one is wrong.
+/// Check the unpacked files of a set against their SHA-256; exit code 3 if one is wrong.
 #[derive(clap::Args)]
 struct Verify {
     /// Name of the set
@@ -75,10 +75,10 @@ struct Path {
     place: Place,
 }
 
-/// Where data sets are looked for.
+/// The folders in which data sets are searched for.
 #[derive(clap::Args)]
 pub struct Place {
-    /// Folder that holds data sets by name, searched before HOMEOSTAT_DATA and the usual places
+    /// Folder that holds data sets by name, searched before HOMEOSTAT_DATA and the default folders
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
 }
@@ -90,18 +90,18 @@ impl Place {
     }
 }
 
-/// A set in a list.
+/// One data set in the list.
 #[derive(Serialize)]
 struct Listed {
     name: String,
-    /// Size of a sample; `None` where the file that says so is damaged.
+    /// Size of a sample; `None` if the file with the size is damaged.
     shape: Option<Vec<u64>>,
     classes: Option<usize>,
     train: Option<usize>,
     test: Option<usize>,
     built_in: bool,
     path: Option<PathBuf>,
-    /// Whether the program knows what the files must contain.
+    /// Whether the program knows the SHA-256 of the files.
     pinned: bool,
     licence: Option<&'static str>,
     source: Option<&'static str>,
@@ -109,7 +109,7 @@ struct Listed {
 }
 
 impl Data {
-    /// Does what was asked for.
+    /// Runs the subcommand.
     pub fn run(&self) -> Result<()> {
         match &self.action {
             Action::List(list) => list.run(),
@@ -196,7 +196,7 @@ impl Fetch {
         let root = search.target()?;
         let elsewhere = search.find(set.name).filter(|found| *found != root.join(set.name));
         if let Some(found) = elsewhere.filter(|_| !self.force && self.place.data_dir.is_none()) {
-            // Files that someone put there need not have sums.
+            // A set that someone put there by hand may have no sums to check.
             if files.sha256.is_some() || found.join(sums::SUMS).exists() {
                 sums::verify(files, &found)?;
             }

@@ -1,4 +1,4 @@
-//! `homeostat devices`: what `--device` can name.
+//! `homeostat devices`: lists the devices that `--device` can name.
 
 use super::print::say;
 use crate::cpu;
@@ -8,7 +8,7 @@ use crate::files::to_json;
 use crate::gpu::{AdapterSummary, Context};
 use serde::Serialize;
 
-/// List the devices that --device can name, and the one that auto takes.
+/// List the devices that --device can name, and the one that auto selects.
 #[derive(clap::Args)]
 pub struct Devices {
     /// Print a JSON array on stdout
@@ -16,7 +16,7 @@ pub struct Devices {
     json: bool,
 }
 
-/// One device as JSON: what `--device` takes, whether it is what `auto` takes, and its description.
+/// One device as JSON: its value for `--device`, whether `auto` selects it, and its description.
 #[derive(Serialize)]
 struct Listed<T> {
     device: String,

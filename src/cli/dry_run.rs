@@ -1,4 +1,4 @@
-//! `homeostat train --dry-run`: what a run would be, take and leave, and whether it fits, without training anything.
+//! `homeostat train --dry-run`: prints the size, memory and files of a run, and whether the run fits, without training.
 
 use super::print::{say, tell};
 use crate::device::{self, Choice, Needs};
@@ -16,16 +16,16 @@ use std::path::{Path, PathBuf};
 struct Layer {
     n_in: usize,
     n_out: usize,
-    /// Weights, biases included.
+    /// Number of weights, biases included.
     parameters: usize,
 }
 
-/// All that is told.
+/// The output of a dry run, printed as JSON or as tables.
 #[derive(Serialize)]
 struct DryRun {
     fits: bool,
     data: String,
-    /// Training, validation and test samples.
+    /// Numbers of training, validation and test samples.
     samples: [usize; 3],
     layers: Vec<Layer>,
     parameters: usize,
@@ -33,23 +33,24 @@ struct DryRun {
     epochs: u32,
     steps_per_epoch: u32,
     ticks: u32,
-    /// Floating-point operations of the products of one step.
+    /// Floating-point operations of the matrix products of one step.
     flops_per_step: f64,
     device_bytes: u64,
     host_bytes: u64,
-    /// Memory of this machine, where it tells.
+    /// Memory of this machine in bytes, if the system reports it.
     machine_bytes: Option<u64>,
     #[serde(flatten)]
     needs: Needs,
-    /// Where the run would be kept, and the files there; nowhere with `--no-save`.
+    /// The directory and the files that the run would write; none with `--no-save`.
     directory: Option<PathBuf>,
     files: Vec<String>,
 }
 
-/// Tells what training `population` on the device of `choice` takes; `directory` is where it would be kept.
+/// Prints the needs of training `population` on the device of `choice`. `directory` is the directory that the run would
+/// write.
 ///
 /// # Errors
-/// [`Error::Device`] with what does not fit, after all is told.
+/// [`Error::Device`] if the run does not fit, after all output is printed.
 pub fn show(population: &Population, choice: &Choice, directory: Option<&Path>, json: bool) -> Result<()> {
     let needs = device::needs(choice, population)?;
     let topology = &population.topology;
@@ -106,7 +107,7 @@ impl DryRun {
             say(format_args!("\n{:<40} {:>12} {:>12}  used", "limit of the adapter", "needed", "offered"))?;
         }
         for limit in &self.needs.limits {
-            // Counts are small numbers, sizes are not.
+            // Sizes are shown with a unit; counts are small numbers.
             let show = |value| if limit.name.contains("size") { human(value) } else { value.to_string() };
             let used = 100.0 * limit.needed as f64 / limit.offered.max(1) as f64;
             say(format_args!(
@@ -127,7 +128,7 @@ impl DryRun {
         say(if self.fits { "it fits; nothing was trained" } else { "it does not fit" })
     }
 
-    /// Arrays with a heading and their sum.
+    /// Prints a table of arrays under a heading, with their sum and the bytes `there` are, if known.
     fn table(&self, heading: &str, arrays: &[Array], there: Option<u64>) -> Result<()> {
         if arrays.is_empty() {
             return Ok(());

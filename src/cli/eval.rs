@@ -1,4 +1,4 @@
-//! `homeostat eval`: loss and error of a saved model.
+//! `homeostat eval`: loss and error of a saved model on a data set.
 
 use super::data::Place;
 use super::print::{say, tell};
@@ -17,23 +17,23 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Largest table of classes: its size is their square.
+/// Largest number of classes for the confusion matrix, because its size is the square of this number.
 const MOST_CLASSES: usize = 4096;
 
 /// Report loss and error of a saved model on its training and test samples.
 ///
-/// Settings come from the model's metadata; flags given here win. The result goes to stdout.
+/// Settings come from the model's metadata; flags override them. The result goes to stdout.
 #[derive(clap::Args)]
 pub struct Eval {
-    /// A model.safetensors
+    /// The model.safetensors to evaluate
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE [default: the one it was trained on]
+    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE [default: the training data]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// Share of the samples taken as test set where the data has none; 0 = none [default: as in training]
+    /// Share of the samples to use as test set if the data have none; 0 = none [default: as in training]
     #[arg(long, value_name = "F")]
     test_fraction: Option<f64>,
     /// Seed of the split [default: as in training]
@@ -51,7 +51,7 @@ pub struct Eval {
     /// Loss to report
     #[arg(long, value_enum)]
     loss: Option<Loss>,
-    /// Add a table of classes: of the test samples, where there are none of the validation, else of the training samples
+    /// Add a table of classes of the test samples, or else of the validation samples, or else of the training samples
     #[arg(long)]
     per_class: bool,
     /// Print one JSON object on stdout
@@ -75,7 +75,7 @@ struct Evaluation {
     validation: Option<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Part>,
-    /// Of each neuron of an unsupervised layer over the training samples, see [`Model::selectivity`].
+    /// Selectivity of each neuron of an unsupervised layer over the training samples, see [`Model::selectivity`].
     #[serde(skip_serializing_if = "Option::is_none")]
     selectivity: Option<Vec<f64>>,
     #[serde(flatten)]
@@ -83,18 +83,18 @@ struct Evaluation {
     device: DeviceInfo,
 }
 
-/// Which classes are taken for which.
+/// The scores of each class and the confusion matrix.
 #[derive(Serialize)]
 struct PerClass {
-    /// The samples it is about.
+    /// Name of the samples that were counted: `test`, `validation` or `train`.
     classes_of: &'static str,
     classes: Vec<ClassScore>,
-    /// How often each class was answered, by label.
+    /// Number of samples per `[label][answer]`.
     confusion: Vec<Vec<u64>>,
 }
 
 impl Eval {
-    /// Evaluates and prints.
+    /// Evaluates the model and prints the result.
     pub fn run(&self) -> Result<()> {
         let choice: device::Choice = self.device.parse()?;
         let model = Model::read(&self.model)?;
@@ -141,7 +141,7 @@ impl Eval {
         let Evaluation { train, validation, test, .. } = &evaluation;
         for (name, part) in [("train", Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())] {
             if let Some(Part { samples, loss, error }) = part {
-                // Without targets there are no errors to count.
+                // Without targets there is no error.
                 let error = if evaluation.selectivity.is_some() { "–".into() } else { percent(*error) };
                 say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {error:>8}"))?;
             }
@@ -179,7 +179,8 @@ impl Eval {
         })
     }
 
-    /// The settings that matter for an evaluation; those of training are put out of the way.
+    /// The settings of an evaluation. Settings that only training uses are reset, because they must not restrict the
+    /// evaluation.
     fn config(&self, model: &Model) -> Result<Config> {
         let stored = model.config()?;
         if stored.is_none() {
@@ -195,7 +196,7 @@ impl Eval {
         let stored = stored.unwrap_or_default();
         let data = self.data.clone().unwrap_or(stored.data.clone());
         Ok(Config {
-            // How other data was split says nothing about this.
+            // A validation split made for other data does not apply.
             val_fraction: if data == stored.data { stored.val_fraction } else { 0.0 },
             data,
             test_fraction: self.test_fraction.or(stored.test_fraction),
@@ -209,14 +210,14 @@ impl Eval {
             momentum: 0.0,
             coast: false,
             nesterov: false,
-            // The weights are f32 however they were trained.
+            // The weights are f32, whatever precision they were trained with.
             precision: Precision::F32,
             ..stored.without_training()
         })
     }
 }
 
-/// Counts the answers of the host's own forward pass, as engines keep theirs to themselves.
+/// Counts answers of the forward pass on the host, because engines report only sums.
 fn per_class(model: &Model, population: &Population) -> Result<PerClass> {
     let split = &population.splits[0];
     let parts = [("test", &split.test), ("validation", &split.validation), ("train", &split.train)];

@@ -1,4 +1,4 @@
-//! `homeostat export`: a saved model in the format of another program.
+//! `homeostat export`: converts a saved model to the format of another program.
 
 use super::functions::Functions;
 use super::outputs::{check_free, refuse_source};
@@ -14,16 +14,16 @@ use std::path::PathBuf;
 /// `.bias` and `.alpha` as NumPy arrays. Safetensors is the model file without its learning rates.
 #[derive(clap::Args)]
 pub struct Export {
-    /// A model.safetensors
+    /// The model.safetensors to export
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Format of the new file
     #[arg(long, value_enum)]
     format: Format,
-    /// The new file [default: beside MODEL, as .onnx, .npz or .weights.safetensors]
+    /// File to write [default: beside MODEL, as .onnx, .npz or .weights.safetensors]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace a file that is already there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
     /// Keep the learning rates in safetensors
@@ -34,7 +34,7 @@ pub struct Export {
 }
 
 impl Export {
-    /// Writes the file and says where it is.
+    /// Writes the file and prints its path.
     pub fn run(&self) -> Result<()> {
         if self.keep_alpha && self.format != Format::Safetensors {
             return Err(Error::config(format!(
@@ -52,7 +52,7 @@ impl Export {
         check_free(&out, self.force)?;
         refuse_source(&out, &[&self.model])?;
         let model = Model::read(&self.model)?;
-        // Only a graph needs more than the weights, so only there a model without metadata deserves a note.
+        // Only an ONNX graph needs the activations, so other formats need no note about missing metadata.
         let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };
         export::write(&model, &config, self.format, self.keep_alpha, &out)?;
         say(format_args!("wrote {}", out.display()))

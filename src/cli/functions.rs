@@ -1,11 +1,11 @@
-//! The activations of a model: from its metadata, or from flags where it has none.
+//! The activations of a model: from the model's metadata, or from flags if the model has none.
 
 use super::print::tell;
 use crate::config::{Activation, Config, Output};
 use crate::error::Result;
 use crate::model::file::Model;
 
-/// What a model computes beside its weights, where its metadata do not say so.
+/// The functions that a model needs besides its weights, for a model whose metadata lack them.
 #[derive(clap::Args)]
 pub struct Functions {
     /// Activation of the hidden layers, for a model without metadata
@@ -17,7 +17,7 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// The settings the model was trained with, under the flags given here.
+    /// The settings that the model was trained with, overridden by the flags.
     pub fn of(&self, model: &Model) -> Result<Config> {
         let stored = model.config()?;
         let known = stored.is_some();

@@ -1,5 +1,5 @@
-//! The command line: one file per command. Text for people goes to stderr or stdout as each command says; machines read
-//! `--json` on stdout.
+//! The command line, one file per command. Machines read `--json` on stdout; each command says where text for people
+//! goes.
 
 mod bench;
 mod compare;

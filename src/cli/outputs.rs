@@ -1,9 +1,10 @@
-//! Where a command may write: never over its own input, and over another file only with `--force`.
+//! Checks on output files: a command never overwrites its input, and overwrites other files only with `--force`.
 
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Refuses to write over what is read to make it: one of `sources`, or what is in a directory among them and is no page.
+/// Refuses to overwrite an input: a file in `sources`, or any file in a directory of `sources` except pages (`.html`,
+/// `.md`, `.txt`).
 pub fn refuse_source(out: &Path, sources: &[impl AsRef<Path>]) -> Result<()> {
     let Ok(place) = out.canonicalize() else { return Ok(()) };
     let is_page =
@@ -15,7 +16,7 @@ pub fn refuse_source(out: &Path, sources: &[impl AsRef<Path>]) -> Result<()> {
     }
 }
 
-/// Refuses to write over a file, unless `force`.
+/// Refuses to overwrite a file unless `force` is set, and refuses a directory.
 pub fn check_free(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "is a directory; give the name of a file"));

@@ -1,4 +1,4 @@
-//! `homeostat plot`: the curves of the model as SVG.
+//! `homeostat plot`: draws the curves of the model as SVG.
 
 use super::outputs::check_free;
 use super::print::say;
@@ -35,7 +35,7 @@ enum What {
         #[command(flatten)]
         to: To,
     },
-    /// BCM's φ(y) = y (y − θ_M) as its threshold slides (the paper's Fig. 1)
+    /// BCM's φ(y) = y (y − θ_M) for several thresholds (the paper's Fig. 1)
     Bcm {
         /// Thresholds θ_M
         #[arg(long, value_name = "F,…", value_delimiter = ',', default_values_t = [0.4, 0.7, 1.0])]
@@ -47,16 +47,16 @@ enum What {
 
 #[derive(clap::Args)]
 struct To {
-    /// File to write [default: standard output]
+    /// File to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace the file if it exists
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
 
 impl Plot {
-    /// Draws and writes.
+    /// Draws the curves and writes the SVG.
     pub fn run(self) -> Result<()> {
         let positive = |flag: &str, values: &[f64], above: f64| match values
             .iter()

@@ -1,4 +1,4 @@
-//! `homeostat predict`: what a saved model answers to samples or images, one by one.
+//! `homeostat predict`: prints the answers of a saved model to samples or images, one by one.
 
 use super::data::Place;
 use super::functions::Functions;
@@ -16,26 +16,28 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Print what a saved model answers to each sample of a data set, or to images.
+/// Print the answers of a saved model to the samples of a data set, or to images.
 ///
-/// Images are PNG files, taken in the order of their names. For a net of 784 inputs each is made like those of MNIST:
-/// grey, white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the class with the largest
-/// output. Answers go to stdout; where labels are known the error goes to stderr. It computes on the processor.
+/// Images are PNG files, in the order of their names. For a network of 784 inputs, each image is converted to the
+/// format of MNIST: grey, white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the
+/// class with the largest output. Answers go to stdout; if labels are known, the error goes to stderr. Predictions are
+/// computed on the processor.
 #[derive(clap::Args)]
 pub struct Predict {
-    /// A model.safetensors
+    /// The model.safetensors to use
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE; or a PNG file or a directory of PNG files
-    /// [default: what it was trained on]
+    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE; or a PNG file or a directory of PNG
+    /// files [default: the training data]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// Samples of the data set [default: the test samples; all where there are none, or where the data is not what it was trained on and has no test set of its own]
+    /// Samples of the data set [default: the test samples; all samples if there are none, or if other data than in
+    /// training have no test set of their own]
     #[arg(long, value_enum)]
     split: Option<Part>,
-    /// Take images as they are, without centring; they must have as many pixels as the net has inputs
+    /// Use images unchanged, without centring; they must have as many pixels as the network has inputs
     #[arg(long, visible_alias = "no-center")]
     no_centre: bool,
     /// Show the K classes with the largest outputs
@@ -47,35 +49,35 @@ pub struct Predict {
     /// Print CSV with a header
     #[arg(long)]
     csv: bool,
-    /// Device, as for train; one forward pass needs none but the processor, so auto and cpu are the same
+    /// Device, as for train; prediction always runs on the processor, so auto and cpu are the same
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     #[command(flatten)]
     functions: Functions,
 }
 
-/// Which samples of a data set.
+/// The part of a data set to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// those it was trained on
+    /// the samples that the model was trained on
     Train,
-    /// those held out of training by --val-fraction
+    /// the samples held out of training by --val-fraction
     Validation,
-    /// the test set, its own or as drawn in training
+    /// the test set, the data's own or as drawn in training
     Test,
-    /// every one, in the order of the data set
+    /// all samples, in the order of the data set
     All,
 }
 
-/// Where the samples come from.
+/// The samples to predict.
 enum Source {
-    /// Rows of a data set.
+    /// A data set, and the numbers of the rows to predict.
     Rows(DataSet, Vec<u32>),
-    /// Features of images.
+    /// The paths of images, and the features of each.
     Images(Vec<PathBuf>, Vec<Vec<f32>>),
 }
 
-/// One line of output.
+/// One line of output: the answer to one sample.
 #[derive(Serialize)]
 struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +101,8 @@ impl Answer<'_> {
         }
     }
 
-    /// The `k` classes with the largest outputs and these; the answer first, which may share its output with others.
+    /// The `k` classes with the largest outputs, and these outputs. The answer comes first even if other classes have
+    /// the same output.
     fn top(&self, k: usize) -> Vec<(u32, f32)> {
         let mut classes: Vec<(u32, f32)> = (0..).zip(self.outputs.iter().copied()).collect();
         classes.sort_by(|a, b| (b.0 == self.class).cmp(&(a.0 == self.class)).then(b.1.total_cmp(&a.1)));
@@ -109,7 +112,7 @@ impl Answer<'_> {
 }
 
 impl Predict {
-    /// Predicts and prints.
+    /// Predicts the samples and prints the answers.
     pub fn run(&self) -> Result<()> {
         if !matches!(self.device.parse()?, Choice::Auto | Choice::Cpu) {
             return Err(Error::Device(format!(
@@ -129,7 +132,7 @@ impl Predict {
             }
             Source::Images(_, images) => model.predict(&config, images.len(), |i, x| x.copy_from_slice(&images[i]))?,
         };
-        // The neurons of an unsupervised layer are no classes, so nothing is right or wrong.
+        // The neurons of an unsupervised layer are not classes, so no answer is right or wrong.
         let labelled = !config.rule.is_unsupervised();
         self.print(&answers(&source, &predictions, labelled))
     }
@@ -165,7 +168,7 @@ impl Predict {
         Ok(Source::Rows(data, rows))
     }
 
-    /// The rows asked for, split as in training.
+    /// The numbers of the rows that were asked for, split as in training.
     fn rows(&self, data: &DataSet, config: &Config) -> Result<Vec<u32>> {
         let all = || (0..data.len() as u32).collect();
         let is_new = self.data.as_ref().is_some_and(|name| *name != config.data);
@@ -175,7 +178,7 @@ impl Predict {
             _ => {}
         }
         let fraction = config.test_fraction.filter(|_| data.test_rows == 0);
-        // How other data was split says nothing about this.
+        // A validation split made for other data does not apply.
         let val_fraction = if is_new { 0.0 } else { config.val_fraction };
         let split = Split::new(data, fraction, config.seed)?.hold_out(data, val_fraction, config.seed)?;
         let (rows, what, remedy) = match self.split {
@@ -190,7 +193,7 @@ impl Predict {
         }
     }
 
-    /// The features of an image.
+    /// The features of an image, in the format that the network takes.
     fn features(&self, path: &Path, n_in: usize) -> Result<Vec<f32>> {
         let image = Image::read(path)?;
         if n_in == 784 && !self.no_centre {
@@ -280,7 +283,7 @@ fn is_png(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
 }
 
-/// The PNG files of a directory by name.
+/// The PNG files of a directory, sorted by name.
 fn png_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |e: std::io::Error| Error::file(directory, format!("cannot be read: {e}"));
     let mut files = vec![];

@@ -1,15 +1,16 @@
-//! How lines are printed: on stdout for the result, on stderr for people.
+//! Printing of lines: results on stdout, messages for people on stderr.
 
 use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
-/// Prints a line on stdout. Nobody reading any more is no error: the program ends as if it had been done.
+/// Prints a line on stdout. If stdout is closed, the program ends with success, as if the reader had seen everything.
 pub fn say(line: impl Display) -> Result<()> {
     say_of(false, line)
 }
 
-/// Prints a line about work whose outcome may be `kept` in files: then that nobody reads it any more is no reason to stop.
+/// Prints a line on stdout about work that is `kept` in files or not. If it is kept, a closed stdout is not an error,
+/// because the files still hold the result.
 pub fn say_of(kept: bool, line: impl Display) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()) {
@@ -20,12 +21,12 @@ pub fn say_of(kept: bool, line: impl Display) -> Result<()> {
     }
 }
 
-/// Prints a line on stderr; if that fails there is nobody left to tell.
+/// Prints a line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
-/// Text without the characters that steer a terminal: names in it may come from somebody's file.
+/// Replaces control characters, because names from foreign files could otherwise steer the terminal.
 fn printable(text: impl Display) -> String {
     text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! The command line as a whole: its commands, and which of them the arguments call.
+//! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
 use super::{bench, compare, completions, data, devices, eval, export, plot, predict, report, signals, sweep, train};
 use crate::error::{Error, Result};
@@ -51,11 +51,13 @@ enum Command {
     Man(completions::Man),
 }
 
-/// Runs the command line `arguments`, the program's name first. Help, version and usage errors end the process, as does
-/// a reader of stdout that has gone away, where nothing is kept in files (quietly, with success).
+/// Runs the command line `arguments`, whose first element is the program's name.
+///
+/// Help, version and usage errors end the process. A closed stdout ends the process with success, unless the command
+/// keeps its results in files.
 ///
 /// # Errors
-/// Whatever the command fails with; [`Error::exit_code`] has the exit code.
+/// The error of the command; [`Error::exit_code`] gives its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
@@ -79,15 +81,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     outcome.map_err(signals::attributed)
 }
 
-/// The whole command line, for parsing and for what is generated from it.
+/// The whole command line, for parsing and for the completions and man pages generated from it.
 #[must_use]
 pub fn command() -> clap::Command {
-    // A negative number is a value to be refused by name, not an unknown flag.
+    // A negative number is parsed as a value, so that the error names the flag instead of reporting an unknown one.
     let with_numbers = |argument: clap::Arg| {
         let takes_value = argument.get_action().takes_values();
         argument.allow_negative_numbers(takes_value)
     };
-    // Of a flag given twice the later wins, as scripts expect that append to a command.
+    // The last of repeated flags wins, because scripts append flags to a command.
     let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);
     Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible)))
 }

@@ -1,4 +1,4 @@
-//! What a person sees of a run: a table with one line per epoch, and a bar on stderr where that is a terminal.
+//! The progress of a run for people: a table with one line per epoch, and a progress bar if stderr is a terminal.
 
 use super::print::{say_of, tell};
 use crate::error::Result;
@@ -9,16 +9,16 @@ use crate::train::trainer::Position;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
-/// Layers whose α fits into the table; of deeper nets the first ones are shown.
+/// Number of layers whose α the table shows, counted from the first, because more columns would not fit.
 const SHOWN_LAYERS: usize = 4;
 
-/// The table and the bar.
+/// The table and the progress bar of one run.
 pub struct Progress {
     bar: ProgressBar,
     quiet: bool,
-    /// The table goes to stderr, because stdout carries JSON.
+    /// Whether the table goes to stderr, because stdout carries JSON.
     to_stderr: bool,
-    /// The run is kept in files, so that it goes on also where nobody reads the table.
+    /// Whether the run is kept in files, so that it continues even if stdout is closed.
     kept: bool,
     steps_per_epoch: u32,
     epochs: u32,
@@ -26,16 +26,18 @@ pub struct Progress {
     headed: bool,
 }
 
-/// Which held-out samples the table has columns for.
+/// The optional columns of the table.
 #[derive(Clone, Copy)]
 struct Columns {
     validation: bool,
-    /// Where the test samples are read on the way; what they say after the last epoch is the outcome, told below the table.
+    /// With test samples, only if they are read during training. The test result after the last epoch is printed below
+    /// the table.
     test: bool,
 }
 
 impl Progress {
-    /// Nothing is shown if `quiet`; `to_stderr` keeps stdout clean; a run that is `kept` in files goes on where nobody reads.
+    /// `quiet` hides table and bar. `to_stderr` keeps stdout free for JSON. A run that is `kept` in files continues
+    /// after stdout is closed.
     pub fn new(population: &Population, quiet: bool, to_stderr: bool, kept: bool) -> Self {
         let (steps_per_epoch, epochs) = (population.steps_per_epoch(), population.shared().epochs);
         let bar = if quiet || !std::io::stderr().is_terminal() {
@@ -56,7 +58,7 @@ impl Progress {
         Self { bar, quiet, to_stderr, kept, steps_per_epoch, epochs, columns, headed: false }
     }
 
-    /// Moves the bar.
+    /// Moves the progress bar to `position`.
     pub fn steps(&self, position: Position) {
         if let Some(samples) = self.bar.length() {
             let steps = u64::from(self.steps_per_epoch);
@@ -67,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Adds a line to the table.
+    /// Prints the line of one epoch, and the header before the first line.
     pub fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         if self.quiet {
             return Ok(());
@@ -79,7 +81,7 @@ impl Progress {
         self.line(&row(self.columns, metrics))
     }
 
-    /// Removes the bar.
+    /// Removes the progress bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -95,7 +97,7 @@ impl Progress {
     }
 }
 
-/// The metrics that have a column.
+/// The metrics that have a column in the table.
 fn shown(columns: Columns) -> impl Iterator<Item = &'static Metric> {
     METRICS.iter().filter(move |metric| {
         metric.column.is_some()
@@ -107,8 +109,8 @@ fn shown(columns: Columns) -> impl Iterator<Item = &'static Metric> {
     })
 }
 
-/// A line of the table: `first` in the column of the epoch, then a cell for each value, aligned on the right.
-/// `cell` is told whether it is the first of its layer.
+/// Formats one line: `first` in the column of the epoch, then one right-aligned cell per value. `cell(reading, begins)`
+/// returns the text of a cell; `begins` marks the first cell of a layer.
 fn line(columns: Columns, metrics: &EpochMetrics, first: &str, cell: impl Fn(&Reading, bool) -> String) -> String {
     let mut line = format!("{first:>5}");
     let mut layer = None;

@@ -1,4 +1,4 @@
-//! `homeostat report`: runs and sweeps as a page.
+//! `homeostat report`: writes an HTML page about runs and sweeps.
 
 use super::outputs::{check_free, refuse_source};
 use super::print::say;
@@ -9,24 +9,24 @@ use std::path::PathBuf;
 
 /// Write a report on runs as one HTML file that needs no network.
 ///
-/// Of one run: learning curves, learning rates, triggers, what ψ observes, first weights, confusions, the most wrong
-/// answers, settings. Of several runs: their curves over each other and a table. Of a sweep: the outcomes of its arms with
-/// 95 % intervals over the seeds, and mean curves where it was run with --keep-epochs.
+/// For one run: learning curves, learning rates, triggers, ψ's observations, first weights, confusion matrix, the most
+/// wrong answers, settings. For several runs: their curves in one plot and a table. For a sweep: the results of its
+/// arms with 95 % intervals over the seeds, and mean curves if it ran with --keep-epochs.
 #[derive(clap::Args)]
 pub struct Report {
-    /// Run directories, merged results *.jsonl, or directories with the results of a sweep
+    /// Run directories, merged results *.jsonl, or results directories of sweeps
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// File to write
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
-    /// Replace the file if it exists
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
 
 impl Report {
-    /// Reads, draws and writes.
+    /// Reads the runs, draws the page and writes it.
     pub fn run(&self) -> Result<()> {
         check_free(&self.out, self.force)?;
         refuse_source(&self.out, &self.runs)?;

@@ -1,26 +1,28 @@
-//! Signals that ask a command to stop. The first lets it finish what the device is doing and keep its state; the second ends
-//! the program at once.
+//! Signals that stop a command.
+//!
+//! After the first signal the command finishes the work on the device and saves its state. A second signal ends the
+//! program at once.
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-/// Number of the last signal that asked to stop; 0 = none.
+/// Number of the last signal that asked the program to stop; 0 = none.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 fn refuse(e: impl std::fmt::Display) -> Error {
     Error::Run(format!("cannot listen for signals: {e}"))
 }
 
-/// A flag that the first SIGINT (Ctrl-C) or SIGTERM sets; the second ends the program.
+/// Returns a flag that the first SIGINT (Ctrl-C) or SIGTERM sets. The second signal ends the program.
 #[cfg(unix)]
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag;
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // Run in this order: only a second signal finds the flag set. It ends the program inside the handler, so nothing that
-        // the first one waits for can hold it up.
+        // The actions run in this order, so only a second signal finds the flag set. The shutdown happens inside the
+        // handler, because the program may be waiting for something that the first signal did not end.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&interrupt)).map_err(refuse)?;
         flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize).map_err(refuse)?;
         flag::register(signal, Arc::clone(&interrupt)).map_err(refuse)?;
@@ -28,13 +30,14 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(interrupt)
 }
 
-/// A file that may not grow further is an error that names it, and not the end of the program.
+/// Makes a write beyond the file size limit return an error that names the file. By default SIGXFSZ would end the
+/// program.
 pub fn outlive_limits() {
     #[cfg(unix)]
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
-/// A flag that the first Ctrl-C or Ctrl-Break sets; the second ends the program.
+/// Returns a flag that the first Ctrl-C or Ctrl-Break sets. The second ends the program.
 #[cfg(not(unix))]
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
@@ -48,7 +51,7 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(interrupt)
 }
 
-/// An interruption by the name of the signal that caused it.
+/// Turns an interruption into [`Error::Terminated`] if SIGTERM caused it, because the exit codes differ.
 pub fn attributed(error: Error) -> Error {
     const SIGTERM: usize = 15;
     match (&error, SIGNAL.load(Ordering::Relaxed)) {

@@ -1,4 +1,4 @@
-//! `homeostat sweep`: many runs planned, trained, counted and put together.
+//! `homeostat sweep`: plans, trains, counts and merges many runs.
 
 use super::outputs::refuse_source;
 use super::print::{say, say_of, tell};
@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// Train many runs: settings × seeds, packed into populations, on one machine or many.
 ///
-/// SWEEP.toml says what to compare: `seeds`, the settings of all in [base], and per [[arm]] those in which it differs, as
-/// values, as lists to combine, or drawn at random. `plan` works it out, `run` trains it, `merge` puts the records
-/// together for `homeostat compare`.
+/// SWEEP.toml lists the runs to compare: `seeds`, the settings of all arms in [base], and one [[arm]] per arm with the
+/// settings in which it differs. A setting is a value, a list of values to combine, or a range to draw from. `plan`
+/// expands the sweep into runs, `run` trains them, and `merge` collects the records for `homeostat compare`.
 #[derive(clap::Args)]
 pub struct Sweep {
     #[command(subcommand)]
@@ -32,43 +32,43 @@ enum Command {
     Submit(SubmitCommand),
 }
 
-/// Work out every run of a sweep and check its settings.
+/// Expand a sweep into its runs and check their settings.
 #[derive(clap::Args)]
 struct PlanCommand {
-    /// The sweep
+    /// The sweep to expand
     #[arg(value_name = "SWEEP.toml")]
     sweep: PathBuf,
-    /// Where to write the plan [default: stdout]
+    /// File for the plan [default: stdout]
     #[arg(long, short, value_name = "PLAN.jsonl")]
     out: Option<PathBuf>,
-    /// Only check, and say how many runs there are
+    /// Check the sweep and print the number of runs, without writing a plan
     #[arg(long)]
     dry: bool,
 }
 
-/// Train the runs of a plan that are not finished.
+/// Train the unfinished runs of a plan.
 ///
-/// Runs that agree in network, data and whatever is compiled in train together, in populations sized by the device.
-/// Each leaves RESULTS/runs/ID.json, the same to the last bit as if it had been trained alone. Ctrl-C, a crash or a lost
-/// machine costs the runs in flight; the same command goes on from there.
+/// Runs with the same network, data and compiled-in settings train together, in populations sized for the device. Each
+/// run writes RESULTS/runs/ID.json, the same to the last bit as if it had trained alone. Ctrl-C, a crash or a lost
+/// machine costs only the runs in progress; the same command resumes the plan.
 #[derive(clap::Args)]
 struct RunCommand {
-    /// The plan
+    /// The plan to train
     #[arg(value_name = "PLAN.jsonl")]
     plan: PathBuf,
-    /// Directory of results [default: the plan's name without .jsonl]
+    /// Results directory [default: the plan's name without .jsonl]
     #[arg(long, short = 'o', visible_alias = "out", value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Train part I of N, I from 0, or the part that a job array says: auto
+    /// Train part I of N, I from 0; auto takes the part from the job array
     #[arg(long, value_name = "I/N|auto")]
     shard: Option<String>,
-    /// Parts in all, with --shard auto
+    /// Number of parts, with --shard auto
     #[arg(long, value_name = "N", requires = "shard")]
     shards: Option<u32>,
-    /// Device in the place of the one in the settings, as for train
+    /// Device that overrides the one in the settings, as for train
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Runs trained together at most [default: as many as pays]
+    /// Largest number of runs to train together [default: as many as speed training up]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_members: Option<u16>,
     /// Keep the trained networks in RESULTS/models
@@ -82,13 +82,13 @@ struct RunCommand {
     json: bool,
 }
 
-/// Count the finished, diverged and missing runs of each arm; exit code 5 while runs are missing.
+/// Count the finished, diverged, skipped and missing runs of each arm; exit code 5 while runs are missing.
 #[derive(clap::Args)]
 struct StatusCommand {
     /// The plan
     #[arg(value_name = "PLAN.jsonl")]
     plan: PathBuf,
-    /// Directory of results [default: the plan's name without .jsonl]
+    /// Results directory [default: the plan's name without .jsonl]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
     /// Print one JSON object on stdout
@@ -96,21 +96,22 @@ struct StatusCommand {
     json: bool,
 }
 
-/// Put all records into one file, one per line in the order of the plan.
+/// Merge all records into one file, one per line in the order of the plan.
 ///
-/// Devices, seconds and rates are left out, so that the file is the same byte for byte however many processes trained it.
+/// Devices, seconds and rates are left out, so that the file is the same byte for byte, however many processes trained
+/// the runs.
 #[derive(clap::Args)]
 struct MergeCommand {
     /// The plan
     #[arg(value_name = "PLAN.jsonl")]
     plan: PathBuf,
-    /// Directory of results [default: the plan's name without .jsonl]
+    /// Results directory [default: the plan's name without .jsonl]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Where to write the records [default: stdout]
+    /// File for the records [default: stdout]
     #[arg(long, short, value_name = "RESULTS.jsonl")]
     out: Option<PathBuf>,
-    /// Take what there is, even if runs are missing
+    /// Merge the existing records even if runs are missing
     #[arg(long)]
     partial: bool,
     /// Include the metrics of every epoch
@@ -118,53 +119,53 @@ struct MergeCommand {
     epochs: bool,
 }
 
-/// Write the script that has a cluster train a plan: one task per shard.
+/// Write a script that trains a plan on a cluster, one task per shard.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("cluster").required(true))]
 struct SubmitCommand {
     /// The plan
     #[arg(value_name = "PLAN.jsonl")]
     plan: PathBuf,
-    /// A job array for sbatch
+    /// Write a job array for sbatch
     #[arg(long, group = "cluster")]
     slurm: bool,
-    /// An Indexed Job for kubectl; the plan must lie in the volume
+    /// Write an Indexed Job for kubectl; the plan must be in the volume
     #[arg(long, group = "cluster", requires = "image")]
     k8s: bool,
-    /// Where to write it [default: stdout]
+    /// File for the script [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Tasks [default: 8, or as many as there are runs to share]
+    /// Number of tasks [default: 8, or fewer if the plan has fewer groups of runs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     tasks: Option<u32>,
-    /// The program as the tasks find it
+    /// Path of the program in a task
     #[arg(long, value_name = "PATH", default_value = "homeostat")]
     program: String,
-    /// Device of the runs
+    /// Device that overrides the one in the settings
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Processor cores of a task
+    /// Processor cores per task
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
-    /// GPUs of a task
+    /// GPUs per task
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     gpus: Option<u32>,
-    /// Time limit of a task, as sbatch takes it
+    /// Time limit of a task, in the format of sbatch --time
     #[arg(long, value_name = "TIME", conflicts_with = "k8s")]
     time: Option<String>,
-    /// Partition
+    /// Slurm partition
     #[arg(long, value_name = "NAME", conflicts_with = "k8s")]
     partition: Option<String>,
-    /// Image with the program in it
+    /// Container image that contains the program
     #[arg(long, value_name = "IMAGE", conflicts_with = "slurm")]
     image: Option<String>,
-    /// Volume claim that holds the plan and takes the results
+    /// Volume claim that holds the plan and receives the results
     #[arg(long, value_name = "NAME", default_value = "sweep", conflicts_with = "slurm")]
     claim: String,
 }
 
 impl Sweep {
-    /// Does what was asked.
+    /// Runs the subcommand.
     pub fn run(&self) -> Result<()> {
         match &self.command {
             Command::Plan(plan) => plan.run(),
@@ -176,7 +177,7 @@ impl Sweep {
     }
 }
 
-/// Writes what was made of `sources` to a file, or to stdout.
+/// Writes `text`, made from `sources`, to the file `out` or to stdout. Refuses to overwrite a source.
 fn deliver(out: Option<&Path>, sources: &[PathBuf], text: &str) -> Result<()> {
     match out {
         Some(path) => {
@@ -187,7 +188,7 @@ fn deliver(out: Option<&Path>, sources: &[PathBuf], text: &str) -> Result<()> {
     }
 }
 
-/// The file that a plan comes from, and what its runs will read.
+/// The files that an output must not overwrite: `file`, which the plan comes from, and the inputs of the plan's runs.
 fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
     let of_run = |run: &sweep::PlannedRun| {
         let config = &run.config;
@@ -195,7 +196,7 @@ fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
         [data, config.init.clone(), config.trace.clone()].into_iter().flatten()
     };
     let paths: BTreeSet<PathBuf> = plan.runs.iter().flat_map(of_run).chain([file.to_owned()]).collect();
-    // Of a folder of IDX files these alone; other files may lie there.
+    // In a folder of IDX files only these are inputs; the folder may hold other files.
     let is_idx = |path: &PathBuf| path.to_string_lossy().contains("ubyte");
     let inside = |folder: &PathBuf| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -204,7 +205,7 @@ fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
     paths.iter().flat_map(|path| if path.is_dir() { inside(path) } else { vec![path.clone()] }).collect()
 }
 
-/// A plan and the results that belong to it.
+/// Reads a plan and determines the directory of its results.
 fn open(plan: &Path, results: Option<&Path>) -> Result<(Plan, PathBuf)> {
     Ok((Plan::read(plan)?, results.map_or_else(|| Results::beside(plan), Path::to_owned)))
 }
