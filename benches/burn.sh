@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The GPU engine against burn's wgpu backend on the same adapter in alternating rounds: one line per round and workload,
-# then medians.
+# Compares the GPU engine with burn's wgpu backend on the same adapter, in alternating rounds. Prints one line per round
+# and workload, then medians.
 #
-#   benches/burn.sh BURN_PEER [ROUNDS]      (BURN_PEER BACKEND LAYERS BATCH STEPS prints a line with "samples_per_s";
-#                                            HOMEOSTAT=path of a built program)
+#   benches/burn.sh BURN_PEER [ROUNDS]
+#
+# BURN_PEER is a program: `BURN_PEER BACKEND LAYERS BATCH STEPS` prints a line with "samples_per_s".
+# Environment: HOMEOSTAT, path of a built program (else the script builds one).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 peer=${1:?path of burn-peer}

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Everything there is to measure on a machine with a GPU: tests, every workload by rule and scope, a population, and the
-# same step in PyTorch, all in one call on one GPU. Leaves results/gpu-NAME.md and results/gpu-NAME.jsonl.
+# Runs all measurements on a machine with a GPU: the tests, every workload by rule and scope, a population, and the same
+# step in PyTorch. Writes results/gpu-NAME.md and results/gpu-NAME.jsonl.
 #
-#   benches/gpu.sh NAME [TORCH_MLP.PY]      (DEVICE=gpu, PYTHON=python3, TORCH_MLP=path in the environment)
+#   benches/gpu.sh NAME [TORCH_MLP.PY]
+#
+# Environment, with defaults: DEVICE=gpu, PYTHON=python3, TORCH_MLP=path of torch_mlp.py (none), SKIP_TESTS= (empty: run
+# the tests).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:?name of the GPU, for the file names}
@@ -19,7 +22,7 @@ printf '# %s\n\n`benches/gpu.sh %s`, %s, commit %s.\n' \
     "$name" "$name" "$(date +%F)" "$(git rev-parse --short HEAD)" >"$markdown"
 : >"$rows"
 
-# Measures and appends; what cannot run is said and does not end the rest.
+# Runs one benchmark and appends its figures. A failure is noted, and the script continues.
 measure() {
     printf '\n## `homeostat bench %s`\n\n' "$*" >>"$markdown"
     if target/release/homeostat bench "$@" --json --export-markdown "$table" >>"$rows"; then

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The CPU engine against PyTorch eager on the same machine in alternating rounds: one line of ratios per round and
-# workload, then their medians.
+# Compares the CPU engine with eager PyTorch on the same machine, in alternating rounds. Prints one ratio per round,
+# workload and rule, then their medians.
 #
-#   benches/peers.sh TORCH_MLP.PY [ROUNDS]      (PYTHON=python3, MNIST=folder of unpacked IDX files,
-#                                               HOMEOSTAT=path of a built program)
+#   benches/peers.sh TORCH_MLP.PY [ROUNDS]
+#
+# Environment: PYTHON (default python3), MNIST (folder of unpacked IDX files), HOMEOSTAT (path of a built program, else
+# the script builds one).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 peer=${1:?path of torch_mlp.py}

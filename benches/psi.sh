@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# What ψ costs: its scopes against constant rates in alternating rounds. One line per round, then for each scope the median
-# ratio of samples/s to `constant` in the same round.
+# Measures the cost of ψ: both scopes against constant rates, in alternating rounds. Prints one line per round, then the
+# median ratio of samples/s to `constant` in the same round, for each scope.
 #
-#   benches/psi.sh "WORKLOAD..." DEVICE [ROUNDS]      (HOMEOSTAT=path of a built program)
+#   benches/psi.sh "WORKLOAD..." DEVICE [ROUNDS]
+#
+# Environment: HOMEOSTAT, path of a built program (else the script builds one).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workloads=${1:?workloads, for instance \"small mid\"}

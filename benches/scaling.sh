@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Cost against width, batch size and members: a JSON line of `homeostat bench` per point on stdout.
+# Measures speed against width, batch size and members. Prints one JSON line of `homeostat bench` per point.
 #
-#   benches/scaling.sh DEVICE [MOST] > FILE      (MOST: widest hidden layer, default 2048)
+#   benches/scaling.sh DEVICE [MOST] > FILE
+#
+# MOST is the widest hidden layer (default 2048).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 device=${1:?device}

@@ -1,7 +1,7 @@
-//! The workloads of `homeostat bench` under criterion, which keeps history and compares with it: time per training step and
-//! samples per second, on the CPU engine and on the first GPU if there is any adapter.
+//! The workloads of `homeostat bench` under criterion, which keeps past results and compares with them. Measures time
+//! per training step and samples per second, on the CPU engine and, if there is any adapter, on the first GPU.
 //!
-//! `cargo bench -- small` takes the benchmarks whose name contains `small`.
+//! `cargo bench -- small` runs the benchmarks whose name contains `small`.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use homeostat::bench::{Session, Settings, Workload};
@@ -11,7 +11,7 @@ use homeostat::gpu::{Context, Pick};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rules and what they are called; the dear and the plain.
+/// The rules with their names: the constant rate as the baseline, and ψ in both scopes.
 const RULES: [(&str, Rule, Scope); 3] = [
     ("constant", Rule::Constant, Scope::Neuron),
     ("psi-neuron", Rule::Psi, Scope::Neuron),
@@ -41,7 +41,7 @@ fn workloads(criterion: &mut Criterion) {
                     window_seconds: 0.0,
                     interrupt: Arc::default(),
                 };
-                // Opened by the first step, so that a filter on names spares what it leaves out.
+                // The first step opens the session, so benchmarks that a name filter skips never allocate.
                 let mut session = None;
                 group.bench_function(format!("{device}/{name}"), |bencher| {
                     bencher.iter_custom(|steps| {

@@ -1,12 +1,12 @@
-//! The one error type. Every message names the flag, file or layer at fault and, where there is one, the fix;
-//! [`Error::exit_code`] is the only place that knows the process exit codes.
+//! The crate's one error type. Every message names the setting, file or layer at fault and, where there is one, the
+//! fix. [`Error::exit_code`] is the only place that knows the process exit codes.
 
 use std::path::PathBuf;
 
-/// What can go wrong, by who can mend it.
+/// Everything that can go wrong, grouped by who can fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A flag, a TOML key or a combination of them makes no sense.
+    /// A setting, or a combination of settings, makes no sense.
     #[error("{0}")]
     Config(String),
     /// A data or model file is missing, damaged or does not fit.
@@ -17,10 +17,10 @@ pub enum Error {
         /// What is wrong, and where in the file.
         reason: String,
     },
-    /// Features or labels that were handed over in memory make no sense.
+    /// Features or labels passed in memory make no sense.
     #[error("data: {0}")]
     Data(String),
-    /// No such device, or it cannot take what is asked of it.
+    /// The device does not exist, or cannot do what the run asks of it.
     #[error("{0}")]
     Device(String),
     /// A device failed while it was in use.
@@ -28,18 +28,18 @@ pub enum Error {
     DeviceFailed {
         /// Name of the adapter.
         adapter: String,
-        /// How it failed.
+        /// How the device failed.
         failure: Failure,
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
-    /// The run itself failed: a loss that is not finite, for instance.
+    /// The run itself failed, for example because its loss is not finite.
     #[error("{0}")]
     Run(String),
-    /// Asked to stop, by Ctrl-C where no other signal is known.
+    /// The run was asked to stop: by Ctrl-C, or by a request without a known signal.
     #[error("interrupted")]
     Interrupted,
-    /// Asked to stop by SIGTERM.
+    /// The run was asked to stop by SIGTERM.
     #[error("terminated")]
     Terminated,
 }
@@ -47,20 +47,20 @@ pub enum Error {
 /// How a device failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It has no memory left.
+    /// The device has no memory left.
     OutOfMemory,
-    /// Driver or wgpu refused a call: a mistake in this program, or in the driver.
+    /// The driver or wgpu refused a call, because of a mistake in this program or in the driver.
     Refused,
-    /// It is gone: reset by the driver, unplugged, taken away.
+    /// The device is gone: reset by the driver, unplugged, taken away.
     Lost,
-    /// It did not answer in time.
+    /// The device did not answer in time.
     TimedOut,
     /// The driver reported work as finished that was not done.
     Incomplete,
 }
 
 impl Failure {
-    /// Whether the same work may succeed when it is tried again.
+    /// Whether the same work may succeed on a second try.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Lost | Self::TimedOut | Self::Incomplete)
@@ -79,10 +79,10 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Exit code of what may do better elsewhere or later.
+/// Exit code of failures that may not recur elsewhere or later.
 pub const TRY_AGAIN: u8 = 6;
 
-/// Shorthand used throughout the crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -96,14 +96,24 @@ impl Error {
         Self::File { path: path.into(), reason: reason.to_string() }
     }
 
-    /// Whether a run has stopped because it was asked to.
+    /// Whether the run stopped on request.
     #[must_use]
     pub const fn is_interrupt(&self) -> bool {
         matches!(self, Self::Interrupted | Self::Terminated)
     }
 
-    /// The process exit code: 2 usage, 3 files, 4 device, 5 run, 6 a device that failed on the way and that may do better
-    /// next time, 130 and 143 asked to stop by SIGINT and SIGTERM (0 is success, 1 is never used deliberately, 101 would be a panic).
+    /// The exit code of the process.
+    ///
+    /// | code | meaning |
+    /// |---|---|
+    /// | 2 | usage or settings |
+    /// | 3 | a file |
+    /// | 4 | a device |
+    /// | 5 | the run |
+    /// | 6 | a device failed during the run; another try may succeed |
+    /// | 130, 143 | stopped by SIGINT, by SIGTERM |
+    ///
+    /// Besides, 0 is success, 1 is never used deliberately, and 101 is a panic.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! How files are written: whole or not at all, and never through a link that somebody else laid.
+//! How files are written: whole or not at all, and never through a symbolic link that someone else created.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// One line of JSON.
+/// `value` as one line of JSON.
 ///
 /// # Errors
 /// Never for the types of this crate.
@@ -15,26 +15,29 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
 }
 
-/// Writes a file so that under its name there is the old content or the new, never a part of it. A symbolic link of that
-/// name is replaced, what it leads to stays; a device or a pipe is no file and simply written to, and so is what the system
-/// has in /dev, /dev/fd and /proc: there `/dev/stdout` may lead to a file.
+/// Writes a file atomically: `path` holds the old content or the new, never a part of it.
+///
+/// A symbolic link at `path` is replaced; its target is left alone. Devices and pipes are written directly, because
+/// they cannot be renamed over. So are names directly in /dev and /dev/fd and everything in /proc, because
+/// `/dev/stdout` may lead to a regular file.
 ///
 /// # Errors
-/// If it cannot be written; the old file is then still there.
+/// If the file cannot be written. The old file, if any, then still has its content.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let failed = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
-    // Not what lies deeper in /dev: /dev/shm is for files.
+    // Only names directly in /dev, because /dev/shm holds regular files.
     let is_device = ["/dev", "/dev/fd"].iter().any(|place| path.parent() == Some(Path::new(place)));
     let is_system = cfg!(unix) && (is_device || path.starts_with("/proc"));
     if is_system || fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
         return fs::write(path, bytes).map_err(failed);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two machines may share a directory, and in containers every program is process 1: the time tells them apart.
+    // Two machines may share a directory, and in a container every program may be process 1. The time keeps names
+    // apart.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let temporary = directory.join(format!(".{name}.{}.{:x}.tmp", std::process::id(), now.as_nanos()));
     let write = || -> std::io::Result<()> {
@@ -42,7 +45,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        // The new name is durable once the directory is; only Unix lets a directory be opened for that.
+        // The rename is durable only once the directory is synced. Only Unix lets a program open a directory for that.
         #[cfg(unix)]
         File::open(directory)?.sync_all()?;
         Ok(())
@@ -53,7 +56,8 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// For what is written in place: a file elsewhere, to which a name leads, is nobody's to change.
+/// Refuses a symbolic link at `path`, for files that are written in place: writing would change the file that the link
+/// leads to.
 pub(crate) fn refuse_link(path: &Path) -> Result<()> {
     match path.is_symlink() {
         true => Err(Error::file(path, "is a symbolic link, where a file of its own is written; remove it")),
@@ -61,7 +65,7 @@ pub(crate) fn refuse_link(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether [`write_atomic`] gives such names: `.NAME.PROCESS.TIME.tmp`.
+/// Whether `name` has the form of the temporary names of [`write_atomic`]: `.NAME.PROCESS.TIME.tmp`.
 fn is_temporary(name: &str) -> bool {
     let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
     let Some((name, time)) = parts.and_then(|name| name.rsplit_once('.')) else { return false };
@@ -69,8 +73,8 @@ fn is_temporary(name: &str) -> bool {
     !name.is_empty() && process.parse::<u32>().is_ok() && u128::from_str_radix(time, 16).is_ok()
 }
 
-/// Removes what processes that were killed left half written in `directory` before `age` ago; none that lives may be writing
-/// there for so long.
+/// Removes the temporary files that killed processes left in `directory` longer than `age` ago. No live process may
+/// still be writing a file that old.
 pub(crate) fn remove_unfinished(directory: &Path, age: Duration) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if !is_temporary(&entry.file_name().to_string_lossy()) {

@@ -1,24 +1,27 @@
-//! What memory a run takes, array by array, before any of it is allocated, and how much this machine has. The engines list
-//! their arrays in these terms – `gpu/bytes.rs`, `cpu/bytes.rs` – and a population the state that it starts from.
+//! Memory plans: every array of a run with its shape and bytes, before any is allocated, and the memory of this
+//! machine.
+//!
+//! Each engine lists its arrays in these terms (`cpu/memory.rs` for the CPU), and a population lists its initial state.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
 
-/// One array.
+/// One array of a memory plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Array {
-    /// What it holds.
+    /// The name of the array, for messages.
     pub name: String,
-    /// Its dimensions, the slowest first, each with its name.
+    /// The dimensions, slowest first, each with its name.
     pub shape: Vec<(&'static str, usize)>,
-    /// Bytes of an element.
+    /// Bytes of one element.
     pub element: usize,
-    /// Bytes of all.
+    /// Bytes of all elements.
     pub bytes: u64,
 }
 
 impl Array {
-    /// An array of this shape. What exceeds 2⁶⁴ bytes counts as 2⁶⁴ − 1, and exceeds every limit.
+    /// An array of `shape` with elements of `element` bytes. A size beyond 2⁶⁴ − 1 bytes counts as 2⁶⁴ − 1, so it
+    /// exceeds every limit.
     #[must_use]
     pub fn new(name: impl Into<String>, element: usize, shape: &[(&'static str, usize)]) -> Self {
         let mut array = Self { name: name.into(), shape: shape.to_vec(), element, bytes: 0 };
@@ -26,25 +29,25 @@ impl Array {
         array
     }
 
-    /// Number of its elements.
+    /// Number of elements; at most 2⁶⁴ − 1.
     #[must_use]
     pub fn elements(&self) -> u64 {
         self.shape.iter().fold(1, |product: u64, &(_, size)| product.saturating_mul(size as u64))
     }
 
-    /// The shape for people: `[P 1][weights4 51200]`.
+    /// The shape for messages, for example `[P 1][weights4 51200]`.
     #[must_use]
     pub fn dimensions(&self) -> String {
         self.shape.iter().map(|(name, size)| format!("[{name} {size}]")).collect()
     }
 }
 
-/// Bytes of all `arrays` together.
+/// Bytes of all `arrays` together; at most 2⁶⁴ − 1.
 pub fn total<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> u64 {
     arrays.into_iter().fold(0, |sum, array| sum.saturating_add(array.bytes))
 }
 
-/// A number of bytes for people, in powers of 1024.
+/// A number of bytes as text, in powers of 1024: `1023 B`, `1.0 KiB`.
 #[must_use]
 pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -60,8 +63,8 @@ pub fn human(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Memory of this machine, or of the control group that the process is confined to, in bytes; `None` where the system does
-/// not say so in the way of Linux.
+/// Bytes of memory that this process may use: the machine's memory, or the limit of its control group if that is
+/// smaller. `None` on systems without Linux's `/proc/meminfo`.
 #[must_use]
 pub fn of_machine() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -72,12 +75,13 @@ pub fn of_machine() -> Option<u64> {
     Some(limits.fold(installed, u64::min))
 }
 
-/// Refuses what this machine cannot hold: asked for it, the allocator would end the process. `remedy` is what to change.
+/// Refuses `arrays` that exceed the memory of this machine, because a failed allocation would end the process. `what`
+/// names the user of the memory; `remedy` says what to change.
 ///
 /// # Errors
-/// [`Error::Device`] with the largest array, the sum and the memory there is.
+/// [`Error::Device`] with the largest array, the sum and the memory of the machine.
 pub fn check_machine(what: &str, arrays: &[Array], remedy: &str) -> Result<()> {
-    // An address space has 2^47 bytes or so, whatever the system says of its memory.
+    // Without a known size the limit is 2^46 bytes, because an address space has about 2^47.
     let memory = of_machine().unwrap_or(1 << 46);
     let (needed, largest) = (total(arrays), arrays.iter().max_by_key(|array| array.bytes));
     match largest {

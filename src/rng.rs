@@ -1,8 +1,11 @@
-//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as
-//! 1, 2, 3*, SC 2011). A draw is a pure function of (seed, stream, substream, index), so initial weights, sample order
-//! and splits are the same on every engine and device.
+//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2,
+//! 3*, SC 2011).
+//!
+//! A draw is a pure function of (seed, stream, substream, index). Initial weights, sample order and splits are
+//! therefore the same on every engine and device.
 
-/// What random numbers are drawn for; each purpose is a stream of its own under its seed.
+/// The purpose of a draw. Every purpose has its own stream under a seed, so draws for one never shift those for
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
@@ -12,32 +15,32 @@ pub enum Stream {
     Order = 2,
     /// The split into training and test samples; the substream is the class.
     Split = 3,
-    /// The training samples that are held out for validation; the substream is the class.
+    /// The training samples held out for validation; the substream is the class.
     Validation = 4,
-    /// The labels that are replaced; the substream is the class.
+    /// The labels that label noise replaces; the substream is the class.
     LabelNoise = 5,
-    /// The neurons that a sample leaves out, drawn by the kernels; see [`Self::tag`].
+    /// The neurons that dropout drops, drawn by the kernels; see [`Self::tag`].
     Dropout = 6,
-    /// How a sample is distorted, drawn by the kernels.
+    /// The distortion of a sample, drawn by the kernels; see [`Self::tag`].
     Distortion = 7,
-    /// Trigger times that a replayed run deals out; the substream is the layer.
+    /// The trigger times that a replay shuffles; the substream is the layer, or `u32::MAX` for all layers.
     Replay = 10,
-    /// Resamples of a bootstrap; one substream, 0.
+    /// Bootstrap resamples; the only substream is 0.
     Bootstrap = 9,
-    /// Settings of a sweep drawn at random; the substream is the draw, from 1, the seed belongs to sweep and key.
+    /// Randomly drawn settings of a sweep; the substream is the draw, from 1. The seed is specific to sweep and key.
     Sweep = 16,
 }
 
 impl Stream {
-    /// What the kernels put into the last word of their counters for this stream, plus a layer: larger than the substreams
-    /// that [`Random`] has there, so that no counter serves twice.
+    /// The last word of the kernels' counters for this stream; kernels add the layer. The tag exceeds the substreams
+    /// that [`Random`] puts into that word, so that no counter serves twice.
     #[must_use]
     pub const fn tag(self) -> u32 {
         (self as u32) << 16
     }
 }
 
-/// One Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.
+/// Computes one Philox4x32-10 block: 128 random bits for a 128-bit counter under a 64-bit key.
 #[must_use]
 pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for round in 0..10 {
@@ -53,7 +56,7 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Sequential reader of one substream.
+/// Reads one substream sequentially.
 #[derive(Clone, Debug)]
 pub struct Random {
     key: [u32; 2],
@@ -76,7 +79,7 @@ impl Random {
         }
     }
 
-    /// The next 32 random bits.
+    /// Draws the next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
             let counter = [self.block as u32, (self.block >> 32) as u32, self.stream[0], self.stream[1]];
@@ -89,18 +92,18 @@ impl Random {
         word
     }
 
-    /// Uniform in (0, 1): the centre of one of 2³² equal cells, so neither end is ever drawn.
+    /// Draws uniformly from (0, 1). The value is the centre of one of 2³² equal cells, so neither end is ever drawn.
     pub fn uniform(&mut self) -> f64 {
         (f64::from(self.next_u32()) + 0.5) * 2f64.powi(-32)
     }
 
-    /// Standard normal by Box–Muller (the cosine branch alone, two words a draw).
+    /// Draws from the standard normal distribution by Box–Muller: only the cosine branch, two words per draw.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Uniform in 0..bound without bias (Lemire, *Fast random integer generation in an interval*, 2019).
+    /// Draws uniformly from 0..bound without bias (Lemire, *Fast random integer generation in an interval*, 2019).
     ///
     /// # Panics
     /// If `bound` is 0.
@@ -115,7 +118,7 @@ impl Random {
         }
     }
 
-    /// Shuffles in place (Fisher–Yates from the end, Durstenfeld 1964).
+    /// Shuffles `items` in place (Fisher–Yates from the end, Durstenfeld 1964).
     pub fn shuffle(&mut self, items: &mut [u32]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u32 + 1) as usize);
@@ -151,7 +154,7 @@ mod tests {
                 counts[place][item as usize] += 1;
             }
         }
-        // 20 000 draws, p = 1/5: sd 57; five sd is far beyond chance for 25 cells.
+        // 20 000 draws at p = 1/5 have a standard deviation of 57. Five of those are far beyond chance for 25 cells.
         for count in counts.iter().flatten() {
             assert!(count.abs_diff(4000) < 285, "{counts:?}");
         }

@@ -1,4 +1,4 @@
-//! The measurement of one workload on one device, and its figures.
+//! Measures one workload on one device: timed windows of training, and the figures that follow from them.
 
 use super::roofline::Roofline;
 use super::session::Session;
@@ -11,7 +11,7 @@ use crate::stats::median;
 use crate::train::engine::{DeviceInfo, KernelTime};
 use serde::Serialize;
 
-/// One measured workload: a line of `--json`.
+/// The figures of one workload: a line of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
     /// Name of the workload.
@@ -22,35 +22,35 @@ pub struct Measurement {
     pub batch_size: usize,
     /// P.
     pub members: usize,
-    /// What it ran on.
+    /// The device that trained the workload.
     pub device: DeviceInfo,
     /// Rule of all members.
     pub rule: Rule,
     /// Scope of α.
     pub scope: Scope,
-    /// Median over the windows, samples of all members together.
+    /// Median over the windows; counts the samples of all members.
     pub samples_per_second: f64,
-    /// Slowest window.
+    /// `samples_per_second` of the slowest window.
     pub samples_per_second_min: f64,
-    /// Fastest window.
+    /// `samples_per_second` of the fastest window.
     pub samples_per_second_max: f64,
-    /// Weights written per second, biases and the weights of all members counted.
+    /// Weights written per second; counts biases, and the weights of all members.
     pub weight_updates_per_second: f64,
-    /// Operations per second of the matrix products, in 10⁹. Every product counts in full, also where an engine leaves out
-    /// the zeros of its input, as the CPU engine does with single samples; `fraction_of_peak` can then exceed 1.
+    /// Operations per second of the matrix products, in 10⁹. Every product counts in full, even where an engine skips
+    /// zeros of its input. The CPU engine skips them for single samples, so `fraction_of_peak` can exceed 1.
     pub gflops: f64,
-    /// What the device reaches without memory, in 10⁹ operations per second.
+    /// Peak of the device without memory traffic, in 10⁹ operations per second.
     pub peak_gflops: f64,
     /// `gflops / peak_gflops`.
     pub fraction_of_peak: f64,
-    /// What a copy larger than the caches reaches, read and written, in 10⁹ bytes per second.
+    /// Peak of a copy larger than the caches, in 10⁹ bytes read and written per second.
     pub peak_gigabytes_per_second: f64,
-    /// Training steps of one window.
+    /// Training steps in one window.
     pub window_steps: u64,
-    /// Windows that count.
+    /// Measured windows, without the warm-up.
     pub windows: u32,
-    /// Time per kernel in one training step, median over several, by the device's own timestamps; absent where the
-    /// device has none.
+    /// Time per kernel in one training step, the median over several steps, by the device's own timestamps. Absent if
+    /// the device has no timestamps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelTime>,
 }
@@ -63,7 +63,7 @@ impl Measurement {
     }
 }
 
-/// Training that is long enough to size the windows by, in seconds.
+/// Seconds of training that suffice to size the windows.
 const LOOK_SECONDS: f64 = 0.05;
 /// Steps whose kernels are timed.
 const TIMED_STEPS: usize = 7;
@@ -71,7 +71,7 @@ const TIMED_STEPS: usize = 7;
 /// Measures one workload on one device, whose peaks are `roofline`.
 ///
 /// # Errors
-/// If the device cannot hold or run it, or once the interrupt flag is set.
+/// If `settings` ask for no window, if the device cannot hold or train the workload, or once the interrupt flag is set.
 pub fn measure(
     workload: &Workload,
     choice: &device::Choice,
@@ -85,7 +85,7 @@ pub fn measure(
     let steps = window_steps(&mut session, settings.window_seconds)?;
     let per_step = session.samples_per_step() as f64;
     let mut window = || -> Result<f64> {
-        // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
+        // A clock too coarse to see the training must not make the rate infinite, because JSON has no infinity.
         Ok(steps as f64 * per_step / session.train(steps)?.as_secs_f64().max(1e-9))
     };
     for _ in 0..settings.warmup {
@@ -119,9 +119,9 @@ pub fn measure(
     })
 }
 
-/// Steps that take about `seconds`.
+/// The number of steps that take about `seconds`.
 fn window_steps(session: &mut Session, seconds: f64) -> Result<u64> {
-    // The first step pays for late compilation and page faults.
+    // The first step also pays for late compilation and page faults.
     session.train(1)?;
     let mut steps = 1;
     loop {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn epochs_follow_one_another_and_nothing_freezes() {
-        // Sigmoids of 784 bytes saturate at once, so ψ triggers in the first epoch.
+        // Sigmoids saturate at once on 784 bytes, so ψ triggers in the first epoch.
         let workload: Workload = "784,4,10:6000".parse().unwrap();
         let mut session = Session::open(&workload, &device::Choice::Cpu, &settings()).unwrap();
         assert_eq!(session.population().steps_per_epoch(), 10);

@@ -1,5 +1,5 @@
-//! Measuring training: fixed workloads, trained by the engines as any network is, and a device's practical peaks to hold
-//! the figures against. Every figure is a median over windows of training; nothing else is in the time.
+//! Benchmarks of training: fixed workloads on the engines that every run uses, and the practical peaks of a device to
+//! compare with. Every figure is a median over windows that contain nothing but training.
 
 mod measure;
 mod roofline;

@@ -1,4 +1,4 @@
-//! The practical peaks of a device: arithmetic without memory, and memory without arithmetic.
+//! The practical peaks of a device: arithmetic without memory traffic, and memory traffic without arithmetic.
 
 use crate::cpu;
 use crate::device::Choice;
@@ -7,20 +7,20 @@ use crate::gpu::Context;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
-/// What a device does at best, measured.
+/// The measured peaks of a device.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Roofline {
-    /// f32 operations per second, in 10⁹: a kernel of fused multiply-adds on a GPU, the GEMM crate on a processor.
+    /// f32 operations per second, in 10⁹: fused multiply-adds in a kernel on a GPU, the GEMM crate on a CPU.
     pub gflops: f64,
     /// Bytes read and written per second by a copy larger than the caches, in 10⁹.
     pub gigabytes_per_second: f64,
 }
 
 impl Roofline {
-    /// Measures the device that `choice` means; takes a second or two.
+    /// Measures the device that `choice` selects, in a second or two.
     ///
     /// # Errors
-    /// If there is no such device or it fails, or once `interrupt` is set.
+    /// If the device does not exist or fails, or once `interrupt` is set.
     pub fn measure(choice: &Choice, interrupt: &AtomicBool) -> Result<Self> {
         let (gflops, gigabytes_per_second) = match choice.pick() {
             Some(pick) => Context::open(&pick)?.peaks(interrupt)?,

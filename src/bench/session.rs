@@ -1,4 +1,5 @@
-//! A workload on a device, trained for as many steps as one likes: what `homeostat bench` and the criterion benches time.
+//! [`Session`]: a workload on a device that trains any number of steps. `homeostat bench` and the criterion benches
+//! time it.
 
 use super::settings::Settings;
 use super::workload::Workload;
@@ -18,19 +19,19 @@ pub struct Session {
     population: Arc<Population>,
     pub(super) engine: Blocking<dyn Engine>,
     settings: Settings,
-    /// Next batch of the epoch.
+    /// The next batch of the epoch.
     pub(super) batch: u32,
-    /// Epoch, from 1, which is also the number of its tick.
+    /// The epoch, from 1. Its last step ends with the tick of the same number.
     pub(super) epoch: u32,
-    /// Steps per call of the engine at most.
+    /// Most steps per call of the engine.
     stride: u32,
 }
 
 impl Session {
-    /// Puts `workload` on the device of `choice`.
+    /// Opens the device of `choice` and allocates `workload` there.
     ///
     /// # Errors
-    /// If there is no such device or it cannot hold the workload.
+    /// If the device does not exist or cannot hold the workload.
     pub fn open(workload: &Workload, choice: &device::Choice, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
         device::check(choice, &population)?;
@@ -40,29 +41,29 @@ impl Session {
         Ok(Self { population, engine, settings: settings.clone(), batch: 0, epoch: 1, stride })
     }
 
-    /// What it runs on.
+    /// The device that trains.
     #[must_use]
     pub fn device(&self) -> &DeviceInfo {
         self.engine.device()
     }
 
-    /// What it trains.
+    /// The population that is trained.
     #[must_use]
     pub fn population(&self) -> &Population {
         &self.population
     }
 
-    /// Samples of one step, those of all members together.
+    /// Samples of one step; counts all members.
     #[must_use]
     pub fn samples_per_step(&self) -> usize {
         self.population.batch_size() * self.population.len()
     }
 
-    /// Trains `steps` steps, epoch after epoch of the same order with a clock tick at the end of each, and waits for the
-    /// device. Returns the time that took, without the report at the end.
+    /// Trains `steps` steps and waits for the device. Every epoch has the same order and ends with a clock tick.
+    /// Returns the training time, without the report at the end.
     ///
     /// # Errors
-    /// If the device fails, a loss is not finite, or [`Error::Interrupted`] once the interrupt flag is set.
+    /// If the device fails or a loss is not finite; [`Error::Interrupted`] once the interrupt flag is set.
     pub fn train(&mut self, mut steps: u64) -> Result<Duration> {
         let in_epoch = self.population.steps_per_epoch();
         while steps > 0 {
@@ -84,10 +85,10 @@ impl Session {
         Ok(Duration::from_secs_f64(report.train_seconds))
     }
 
-    /// The kernels of one step and the median time of each over `steps` steps; empty where the device cannot tell.
+    /// The kernels of one step, each with its median time over `steps` steps. Empty if the device has no timestamps.
     ///
     /// # Errors
-    /// As [`Self::train`].
+    /// The errors of [`Self::train`], except that the loss is not checked.
     pub fn kernel_times(&mut self, steps: usize) -> Result<Vec<KernelTime>> {
         let mut all = vec![];
         for _ in 0..steps {

@@ -1,28 +1,28 @@
-//! How to run the workloads.
+//! The settings that all workloads of a benchmark share.
 
 use crate::config::{Precision, Rule, Scope};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// How to run the workloads.
+/// The settings that all workloads of a benchmark share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// α0 of `constant`, or the whole of ψ.
+    /// Learning rule of all members.
     pub rule: Rule,
-    /// What shares one α.
+    /// The weights that share one α.
     pub scope: Scope,
     /// P.
     pub members: usize,
-    /// Type of the products' factors.
+    /// Number type of the products' factors.
     pub precision: Precision,
-    /// Take the usual tiles instead of measuring which are fastest.
+    /// Takes the default tiles instead of measuring which tiles are fastest.
     pub no_autotune: bool,
-    /// Windows that are thrown away.
+    /// Windows of warm-up, whose times are dropped.
     pub warmup: u32,
-    /// Windows that count.
+    /// Windows that are measured.
     pub runs: u32,
-    /// Aim for the length of a window.
+    /// Target length of a window, in seconds.
     pub window_seconds: f64,
-    /// Ends a measurement within a fraction of a second.
+    /// Once set, a measurement ends within a fraction of a second.
     pub interrupt: Arc<AtomicBool>,
 }

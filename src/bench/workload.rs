@@ -1,4 +1,4 @@
-//! What is measured: a network and a batch size, by name or by shape, and the data it trains on.
+//! [`Workload`]: a network and a batch size, by name or by shape, and the data they train on.
 
 use super::settings::Settings;
 use crate::config::{Activation, Config, Hidden, Loss, Output, TrainMetrics};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// A network and a batch size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// What it is called.
+    /// The name, or the shape as the user wrote it.
     pub name: String,
     /// n_0 … n_L.
     pub widths: Vec<usize>,
@@ -29,12 +29,12 @@ const NAMED: [(&str, &[usize], usize); 4] = [
     ("online", &[784, 100, 10], 1),
 ];
 
-/// Rows of data at most.
+/// Most rows of data.
 const MAX_ROWS: usize = 60_000;
-/// Features of all rows at most; a row of noise is as good as another.
+/// Most features of all rows together. Fewer rows of noise measure the same.
 const MAX_FEATURES: usize = 60_000 * 784;
-/// Epochs of the nominal run, unless it had too many steps. So many that α, which may fall to the run's end, stays near α0:
-/// frozen weights would let an engine skip work that is to be measured.
+/// Epochs of the nominal run, unless they make too many steps. With so many epochs α stays near α0 even if it falls
+/// until the end. Frozen weights would let an engine skip the work that the benchmark measures.
 const EPOCHS: u32 = 1_000_000;
 
 impl Workload {
@@ -49,14 +49,14 @@ impl Workload {
         NAMED.iter().map(workload).collect()
     }
 
-    /// The layers as one word.
+    /// The widths, comma-separated.
     #[must_use]
     pub fn layers(&self) -> String {
         let words: Vec<String> = self.widths.iter().map(ToString::to_string).collect();
         words.join(",")
     }
 
-    /// The workload as a population on whole batches of MNIST, or of noise where its shape is another.
+    /// The workload as a population. Trains on whole batches of MNIST, or of noise if MNIST does not fit the shape.
     pub(super) fn population(&self, settings: &Settings) -> Result<Population> {
         let (features, classes) = (self.widths[0], self.widths[self.widths.len() - 1]);
         let most = MAX_ROWS.min(MAX_FEATURES / features).max(1);
@@ -76,7 +76,7 @@ impl Workload {
             data: data.name.clone(),
             test_fraction: Some(0.0),
             hidden: Hidden(self.widths[1..self.widths.len() - 1].to_vec()),
-            // The units of the paper, which are also the dearest.
+            // The paper's activations, which are also the most expensive.
             activation: Activation::Logistic,
             output: Output::Logistic,
             loss: Loss::Mse,

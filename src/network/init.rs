@@ -3,9 +3,9 @@
 use crate::config::InitScheme;
 use crate::rng::{Random, Stream};
 
-/// W of layer `layer` (from 0) as a row-major `[n_in + 1, n_out]` array, the bias row last.
+/// W of layer `layer` (from 0): row-major `[n_in + 1, n_out]`, the bias row last.
 ///
-/// Draws follow the rows, the bias row included where the scheme covers it.
+/// Values are drawn row by row. `normal` and `uniform` draw the bias row too; `glorot` and `he` leave it at 0.
 #[must_use]
 pub fn weights(scheme: InitScheme, seed: u64, layer: usize, n_in: usize, n_out: usize) -> Vec<f32> {
     let mut random = Random::new(seed, Stream::Weights, layer as u32);

@@ -1,4 +1,4 @@
-//! The network itself: its shape and its initial weights.
+//! The network: its shape and its initial weights.
 
 pub mod init;
 pub mod topology;

@@ -1,10 +1,10 @@
-//! The shape of the network: widths, matrix shapes and what follows from them. How an engine lays its arrays out in
-//! memory is the engine's own affair (`gpu::layout` is the GPU's).
+//! The shape of the network: widths, matrix shapes and the counts that follow from them. Memory layouts belong to the
+//! engines (`gpu::layout`, `cpu::layout`).
 
 use crate::error::{Error, Result};
 
-/// Values that an array of a run may have per member: so many that a byte each would fill a thousand machines, so few
-/// that every product of sizes stays below 2⁶³.
+/// Most values that an array may have per member. A byte for each would already fill 1 TiB. Up to this limit every
+/// product of sizes stays below 2⁶³.
 pub const MOST_VALUES: u128 = 1 << 40;
 
 /// The widths of all layers, input first: `[n_0, n_1, …, n_L]`, L ≥ 1.
@@ -17,7 +17,7 @@ impl Topology {
     /// A network with these widths.
     ///
     /// # Panics
-    /// If there are fewer than two widths or one of them is 0; the configuration is checked before.
+    /// If there are fewer than two widths or one of them is 0. The checks of the configuration exclude both.
     #[must_use]
     pub fn new(widths: Vec<usize>) -> Self {
         assert!(widths.len() >= 2 && widths.iter().all(|&n| n > 0), "bad widths {widths:?}");
@@ -53,11 +53,11 @@ impl Topology {
         self.shapes().map(|(n_in, n_out)| (n_in + 1) * n_out).sum()
     }
 
-    /// Refuses what no machine could hold, so that all arithmetic on sizes stays within its integers.
+    /// Refuses a network that no machine could hold. Arithmetic on sizes therefore never overflows.
     ///
     /// # Errors
-    /// [`Error::Device`] if a layer has more than [`MOST_VALUES`] weights, or all of them together; the message names the
-    /// layer.
+    /// [`Error::Device`] if the network has more than [`MOST_VALUES`] weights; the message names the layer that exceeds
+    /// the limit.
     pub fn check(&self) -> Result<()> {
         let mut all = 0;
         for (l, (n_in, n_out)) in self.shapes().enumerate() {
@@ -74,15 +74,15 @@ impl Topology {
         Ok(())
     }
 
-    /// The layer with most weights, for messages: `layer 2 (800 → 1000)`.
+    /// The layer with the most weights, for messages: `layer 2 (800 → 1000)`.
     #[must_use]
     pub fn largest_layer(&self) -> String {
         let largest = self.shapes().enumerate().max_by_key(|(_, (n_in, n_out))| (n_in + 1) * n_out);
         largest.map_or(String::new(), |(l, (n_in, n_out))| format!("layer {} ({n_in} → {n_out})", l + 1))
     }
 
-    /// Floating-point operations of one training step per sample: three products of two operations per weight, less
-    /// the backward product of the first layer, which is not needed.
+    /// Floating-point operations of one training step per sample. Every layer has three products of two operations per
+    /// weight, except that the first layer needs no backward product.
     #[must_use]
     pub fn flops_per_sample(&self) -> f64 {
         let product = |(l, (i, o))| i as f64 * o as f64 * if l == 0 { 4.0 } else { 6.0 };

@@ -1,13 +1,14 @@
-//! A bootstrap interval of a mean: bias-corrected and accelerated (Efron, *Better bootstrap confidence intervals*, JASA 82,
-//! 1987; Efron & Tibshirani, *An introduction to the bootstrap*, 1993, section 14.3), as `scipy.stats.bootstrap` does by
-//! default.
+//! Bootstrap interval of a mean, bias-corrected and accelerated, as `scipy.stats.bootstrap` computes by default.
+//!
+//! Sources: Efron, *Better bootstrap confidence intervals*, JASA 82, 1987; Efron & Tibshirani, *An introduction to the
+//! bootstrap*, 1993, section 14.3.
 
 use super::distributions::{normal_cdf, normal_quantile};
 use super::summary::mean;
 use crate::rng::{Random, Stream};
 use serde::Serialize;
 
-/// An interval, its ends included.
+/// A closed interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower end.
@@ -16,9 +17,11 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The interval that covers the mean with probability `confidence`, from `resamples` draws of as many values with
-/// replacement. Draws follow from the seed and the number of values alone. Equal values give an interval without width;
-/// fewer than two say nothing of their spread, and the ends are not numbers.
+/// The interval that covers the mean with probability `confidence`, from `resamples` resamples drawn with replacement.
+/// Each resample has as many values as `values`. The draws depend only on `seed` and the number of values.
+///
+/// Equal values give an interval of width 0. Fewer than two values say nothing about their spread, so both ends are
+/// NaN.
 #[must_use]
 pub fn bootstrap_mean(values: &[f64], confidence: f64, resamples: usize, seed: u64) -> Interval {
     let n = values.len();
@@ -35,7 +38,7 @@ pub fn bootstrap_mean(values: &[f64], confidence: f64, resamples: usize, seed: u
     means.sort_by(f64::total_cmp);
 
     let centre = mean(values);
-    // Resamples with the mean of the sample have it to rounding only, as they sum in another order.
+    // A resample whose mean equals the sample's mean may differ from it by rounding, because it sums in another order.
     let tolerance = 1e-12 * values.iter().fold(0.0f64, |most, value| most.max(value.abs()));
     let below = means.partition_point(|&mean| mean < centre - tolerance);
     let not_above = means.partition_point(|&mean| mean <= centre + tolerance);
@@ -50,13 +53,14 @@ pub fn bootstrap_mean(values: &[f64], confidence: f64, resamples: usize, seed: u
     Interval { low: end(-z), high: end(z) }
 }
 
-/// How fast the spread of the mean changes with the mean, from the jackknife; for a mean, skewness/(6 √n).
+/// The acceleration: how fast the spread of the mean changes with the mean, from the jackknife. For a mean this is
+/// skewness/(6 √n).
 fn acceleration(values: &[f64], centre: f64) -> f64 {
     let sum = |power| values.iter().map(|value| (value - centre).powi(power)).sum::<f64>();
     sum(3) / (6.0 * sum(2).powf(1.5))
 }
 
-/// The value below which the share `q` of the sorted values lies, interpolated linearly.
+/// The `q`-quantile of the sorted values, by linear interpolation.
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let place = q * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;

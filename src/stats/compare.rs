@@ -1,6 +1,7 @@
-//! Deciding between training rules: runs of several arms over the same seeds, each arm held against one baseline. Pairing
-//! by seed takes out what initial weights, sample order and split do to both runs of a pair. What is computed is in
-//! [`stats`]; here are pairs, failed runs and verdicts.
+//! Compares training rules: several arms over the same seeds, each against one baseline.
+//!
+//! Pairing by seed removes the effects that initial weights, sample order and split have on both runs of a pair. The
+//! statistics are in [`stats`]; this file owns pairs, failed runs and verdicts.
 
 use crate::error::{Error, Result};
 use crate::run::Record;
@@ -8,27 +9,27 @@ use crate::stats::{self, Interval, Summary};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Level of all verdicts.
+/// Significance level of all verdicts.
 pub const LEVEL: f64 = 0.05;
 /// Resamples of the bootstrap.
 pub const RESAMPLES: usize = 10_000;
-/// Seed of the bootstrap: the same records give the same report.
+/// Seed of the bootstrap. The seed is fixed so that the same records give the same report.
 const SEED: u64 = 0;
 
-/// What to compare.
+/// The question that [`compare`] answers.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Metric of the last epoch.
     pub metric: String,
-    /// The arm that all others are held against.
+    /// The arm that every other arm is compared with.
     pub baseline: String,
-    /// The other arms; empty = all.
+    /// The other arms; empty means all.
     pub arms: Vec<String>,
-    /// Whether a higher metric is better; an error or a loss is better lower.
+    /// Whether a higher metric is better. For errors and losses, lower is better.
     pub higher_is_better: bool,
     /// Coverage of the interval, 0 … 1.
     pub confidence: f64,
-    /// Mean differences below this one do not matter; `None` = no test of equivalence.
+    /// The mean difference below which arms count as equivalent; `None` leaves out the test of equivalence.
     pub margin: Option<f64>,
 }
 
@@ -37,7 +38,7 @@ pub struct Settings {
 pub struct Arm {
     /// Name of the arm.
     pub arm: String,
-    /// Over the runs that did not fail.
+    /// Summary of the runs that did not fail.
     #[serde(flatten)]
     pub summary: Summary,
     /// Runs that diverged or have no finite value.
@@ -49,7 +50,7 @@ pub struct Arm {
 pub struct Comparison {
     /// Name of the arm.
     pub arm: String,
-    /// Seeds with a run in both that did not fail; everything here is over those.
+    /// Seeds whose runs failed in neither arm. All figures here are over these seeds.
     pub pairs: usize,
     /// Mean of the paired differences, arm − baseline.
     pub difference: f64,
@@ -59,42 +60,41 @@ pub struct Comparison {
     pub p: f64,
     /// Whether `p` is exact.
     pub exact: bool,
-    /// `p` corrected for the number of comparisons.
+    /// `p` after Holm's correction for the number of comparisons.
     pub holm_p: f64,
-    /// Chance that a run of the arm is better than one of the baseline, ties counted half.
+    /// Probability that a run of the arm is better than a run of the baseline; ties count half.
     pub probability_of_improvement: f64,
-    /// p of the test of equivalence, not corrected.
+    /// p of the test of equivalence, without correction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tost_p: Option<f64>,
     /// Whether the mean difference lies within the margin, at [`LEVEL`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub equivalent: Option<bool>,
-    /// The outcome.
     pub verdict: Verdict,
 }
 
-/// What a comparison comes to.
+/// The outcome of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Corrected p below [`LEVEL`] and the larger ranks on the arm's side.
+    /// Corrected p below [`LEVEL`], and the larger rank sum favours the arm.
     Better,
-    /// Corrected p below [`LEVEL`] and the larger ranks on the baseline's side.
+    /// Corrected p below [`LEVEL`], and the larger rank sum favours the baseline.
     Worse,
-    /// Neither, and the mean difference lies within the margin.
+    /// Corrected p not below [`LEVEL`], and the mean difference lies within the margin.
     Equivalent,
-    /// None of these.
+    /// None of the other outcomes.
     NotDistinguishable,
 }
 
-/// All of a comparison: the object of `--json`.
+/// A whole comparison: the object of `--json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The metric.
+    /// Metric of the last epoch.
     pub metric: String,
     /// Whether a higher metric is better.
     pub higher_is_better: bool,
-    /// The arm that all others are held against.
+    /// The arm that every other arm is compared with.
     pub baseline: String,
     /// Coverage of the intervals, 0 … 1.
     pub confidence: f64,
@@ -103,21 +103,22 @@ pub struct Report {
     /// Margin of equivalence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// The baseline first.
+    /// All arms, the baseline first.
     pub arms: Vec<Arm>,
-    /// One per arm but the baseline.
+    /// One comparison per arm except the baseline.
     pub comparisons: Vec<Comparison>,
-    /// What a reader of the numbers must know: failed runs, seeds left out, too few seeds.
+    /// Remarks that the figures need: failed runs, seeds left out, too few seeds.
     pub notes: Vec<String>,
 }
 
-/// Values of an arm by seed; `None` where the run failed.
+/// Values of an arm by seed; `None` for a failed run.
 type Runs = BTreeMap<u64, Option<f64>>;
 
-/// Compares the arms.
+/// Compares every arm with the baseline.
 ///
 /// # Errors
-/// If an arm or the metric is unknown, a seed comes twice, or two arms share fewer than two seeds.
+/// [`Error::Config`] if the confidence or margin is out of range, an arm or the metric is unknown, every run failed, a
+/// seed comes twice, or an arm shares fewer than two seeds with the baseline.
 pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     let Settings { metric, baseline, higher_is_better, confidence, margin, .. } = settings;
     if !(*confidence > 0.0 && *confidence < 1.0) {
@@ -169,7 +170,8 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     })
 }
 
-/// The baseline, then the other arms in the order asked for, or else of the records.
+/// The baseline, then the other arms in the order of the settings, or in the order of the records if the settings name
+/// none.
 fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a str>> {
     let mut known: Vec<&str> = vec![];
     for record in records {
@@ -205,7 +207,7 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Refuses a metric that no run has, which is a slip of the pen and no failure of the runs.
+/// Refuses a metric that no record has: a misspelt name must not look like failed runs.
 fn check_metric(records: &[Record], arms: &[&str], metric: &str) -> Result<()> {
     let names: BTreeSet<&str> =
         records.iter().filter(|record| arms.contains(&record.arm.as_str())).flat_map(Record::metrics).collect();
@@ -235,7 +237,7 @@ fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
     Ok(runs)
 }
 
-/// (arm, baseline) of every seed with a value in both.
+/// (arm, baseline) of every seed that has a value in both.
 fn pairs(baseline: &Runs, arm: &Runs) -> BTreeMap<u64, (f64, f64)> {
     let value = |seed| baseline.get(seed).copied().flatten();
     arm.iter().filter_map(|(seed, arm)| Some((*seed, ((*arm)?, value(seed)?)))).collect()
@@ -245,7 +247,7 @@ fn against_baseline(arm: &str, pairs: &BTreeMap<u64, (f64, f64)>, settings: &Set
     let (own, base): (Vec<f64>, Vec<f64>) = pairs.values().copied().unzip();
     let differences: Vec<f64> = own.iter().zip(&base).map(|(a, b)| a - b).collect();
     let largest = own.iter().chain(&base).fold(0.0f64, |most, value| most.max(value.abs()));
-    // Far above the rounding of a difference, far below any difference there is.
+    // Far above the rounding error of a difference, far below any real difference.
     let signed_rank = stats::signed_rank(&differences, 1e-12 * largest);
     let lower = stats::probability_of_improvement(&own, &base);
     let tost_p = settings.margin.map(|margin| stats::tost(&differences, margin));
@@ -266,7 +268,7 @@ fn against_baseline(arm: &str, pairs: &BTreeMap<u64, (f64, f64)>, settings: &Set
 }
 
 impl Comparison {
-    /// Takes the corrected p; a side is only taken where that is low enough.
+    /// Stores the corrected p. Without significance the verdict becomes `Equivalent` or `NotDistinguishable`.
     fn settle(&mut self, holm_p: f64) {
         self.holm_p = holm_p;
         if holm_p >= LEVEL {
@@ -300,7 +302,7 @@ fn seeds(seeds: &[u64]) -> String {
     format!("{} {list}", if seeds.len() == 1 { "seed" } else { "seeds" })
 }
 
-/// Says so where not even differences that all point one way could reach the level.
+/// A note if p could not fall below [`LEVEL`] even with all differences of one sign.
 fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
     let least = |pairs: usize| 0.5f64.powi(pairs as i32 - 1) * comparisons as f64;
     let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;

@@ -1,9 +1,10 @@
-//! The normal and Student's distribution.
+//! The standard normal distribution and Student's t distribution.
 
 use statrs::function::{beta::beta_reg, erf};
 use std::f64::consts::SQRT_2;
 
-/// P(T ≤ t) of Student's distribution, by the incomplete beta function.
+/// P(T ≤ t) of Student's t distribution with `freedom` degrees of freedom, by the incomplete beta function. NaN for
+/// NaN.
 pub fn student_t_cdf(t: f64, freedom: f64) -> f64 {
     if t.is_nan() {
         return f64::NAN;
@@ -17,7 +18,7 @@ pub fn normal_cdf(z: f64) -> f64 {
     0.5 * erf::erfc(-z / SQRT_2)
 }
 
-/// The z below which the standard normal distribution has `p`.
+/// The z with P(Z ≤ z) = `p` for the standard normal distribution.
 pub fn normal_quantile(p: f64) -> f64 {
     -SQRT_2 * erf::erfc_inv(2.0 * p)
 }

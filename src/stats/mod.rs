@@ -1,6 +1,7 @@
-//! Statistics of paired runs: pure functions on slices, in double precision. Each names the definition it follows; where
-//! SciPy has the same test, the two agree (tests/definition/stats.rs). Values are finite; what a failed run is worth is decided by
-//! the caller.
+//! Statistics of paired runs: pure functions on slices of finite f64 values.
+//!
+//! Every function names the definition it follows. Where SciPy has the same test, the two agree
+//! (tests/definition/stats.rs). How a failed run counts is the caller's decision.
 
 mod bootstrap;
 pub mod compare;

@@ -1,33 +1,33 @@
-//! What describes one sample: mean, standard deviation and median.
+//! Summary statistics of one sample: mean, standard deviation and median.
 
 use serde::Serialize;
 
-/// What describes one sample.
+/// Summary statistics of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Number of values.
     pub n: usize,
-    /// Arithmetic mean; not a number without values.
+    /// Arithmetic mean; NaN without values.
     pub mean: f64,
-    /// Standard deviation with n − 1; not a number below two values.
+    /// Standard deviation with n − 1; NaN below two values.
     pub sd: f64,
-    /// The middle value, the mean of the two middle ones where n is even.
+    /// The middle value, or the mean of the two middle values if n is even.
     pub median: f64,
 }
 
-/// Describes a sample.
+/// Computes the summary of a sample.
 #[must_use]
 pub fn summary(values: &[f64]) -> Summary {
     Summary { n: values.len(), mean: mean(values), sd: sd(values), median: median(values) }
 }
 
-/// Arithmetic mean; not a number without values.
+/// Arithmetic mean; NaN without values.
 #[must_use]
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Standard deviation with n − 1; not a number below two values.
+/// Standard deviation with n − 1; NaN below two values.
 #[must_use]
 pub fn sd(values: &[f64]) -> f64 {
     let mean = mean(values);
@@ -35,7 +35,7 @@ pub fn sd(values: &[f64]) -> f64 {
     if values.len() < 2 { f64::NAN } else { (squares / (values.len() - 1) as f64).sqrt() }
 }
 
-/// The middle of sorted or unsorted values; not a number without values.
+/// Median of values in any order; NaN without values.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

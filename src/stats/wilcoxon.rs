@@ -1,5 +1,7 @@
-//! Wilcoxon's signed-rank test of paired differences (*Individual comparisons by ranking methods*, Biometrics Bulletin 1,
-//! 1945), two-sided, with the choices of `scipy.stats.wilcoxon(zero_method="wilcox", correction=False, method="auto")`.
+//! Wilcoxon's signed-rank test of paired differences, two-sided.
+//!
+//! Source: *Individual comparisons by ranking methods*, Biometrics Bulletin 1, 1945. The choices are those of
+//! `scipy.stats.wilcoxon(zero_method="wilcox", correction=False, method="auto")`.
 
 use super::distributions::normal_cdf;
 
@@ -12,27 +14,29 @@ pub struct SignedRank {
     pub minus: f64,
     /// Two-sided p.
     pub p: f64,
-    /// Whether p comes from the distribution itself rather than from its normal approximation.
+    /// Whether p comes from the exact distribution instead of its normal approximation.
     pub exact: bool,
 }
 
-/// Up to here the distribution is counted out where neither zeros nor ties disturb it.
+/// Most differences for which p is exact, if there are neither zeros nor ties.
 const EXACT: usize = 50;
-/// Up to here it is counted out over the ranks as they are, ties included.
+/// Most differences for which p is exact with zeros or ties. The distribution then covers the ranks as they are.
 const EXACT_WITH_TIES: usize = 13;
 
-/// Ranks the differences by size and tests whether positive and negative ones share the ranks evenly. Differences up to
-/// `tolerance` are zero and left out; such that differ in size by no more are tied and share their mean rank. Rates of
-/// errors need it: 0.0172 − 0.0170 and 0.0171 − 0.0169 are equal in truth and unequal in binary.
+/// Ranks the differences by size, and tests whether positive and negative differences share the ranks evenly.
 ///
-/// p is exact for up to 50 differences without zeros and ties and for up to 13 with, else from the normal approximation
-/// with the variance corrected for ties. Without any difference left it is 1.
+/// Differences up to `tolerance` count as zero and are left out. Differences whose sizes differ by at most `tolerance`
+/// are tied and share their mean rank. Error rates need the tolerance: 0.0172 − 0.0170 and 0.0171 − 0.0169 are equal,
+/// but not in binary.
+///
+/// p is exact for up to 50 differences without zeros and ties, and for up to 13 with them. Beyond, p comes from the
+/// normal approximation with the variance corrected for ties. If no difference is left, p is 1.
 #[must_use]
 pub fn signed_rank(differences: &[f64], tolerance: f64) -> SignedRank {
     let mut sorted: Vec<f64> = differences.iter().copied().filter(|d| d.abs() > tolerance).collect();
     sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let n = sorted.len();
-    // Twice the rank, so that mean ranks stay whole.
+    // Ranks are doubled, so that mean ranks are whole numbers.
     let mut ranks = Vec::with_capacity(n);
     let mut tied = 0.0;
     while let Some(first) = sorted.get(ranks.len()) {
@@ -59,7 +63,7 @@ pub fn signed_rank(differences: &[f64], tolerance: f64) -> SignedRank {
     SignedRank { plus: 0.5 * plus as f64, minus: 0.5 * (total - plus) as f64, p, exact }
 }
 
-/// Share of all 2ⁿ choices of signs whose positive ranks sum to `limit` at most.
+/// Share of the 2ⁿ assignments of signs whose positive ranks sum to at most `limit`.
 fn share_up_to(ranks: &[usize], limit: usize) -> f64 {
     let mut ways = vec![0.0; limit + 1];
     ways[0] = 1.0;
