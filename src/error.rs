@@ -107,7 +107,7 @@ impl Error {
     /// | code | meaning |
     /// |---|---|
     /// | 2 | usage or settings |
-    /// | 3 | a file |
+    /// | 3 | a file, or data in memory |
     /// | 4 | a device |
     /// | 5 | the run |
     /// | 6 | a device failed during the run; another try may succeed |
