@@ -1,5 +1,4 @@
-//! The sections on what a network has learnt: its first weights as pictures, which classes it confuses, and what it gets
-//! most wrong.
+//! The sections on what a network has learnt: its first weights as pictures, its confusions, and its worst answers.
 
 use super::forward::{self, Answer};
 use super::html::Page;
@@ -14,16 +13,16 @@ use crate::model::file::Model;
 use crate::text::percent;
 use std::fmt::Write;
 
-/// Neurons whose weights are shown.
+/// Most neurons whose weights are drawn.
 const NEURONS: usize = 64;
-/// Wrong answers that are shown.
+/// Most wrong answers that are listed.
 const WRONG: usize = 24;
-/// Largest side of a picture.
+/// Largest side of a picture of weights, in pixels; twice as much for pictures of samples.
 const SIDE: usize = 40;
-/// Classes up to which a matrix of confusions can be read.
+/// Most classes of a confusion matrix that can still be read.
 const CLASSES: usize = 30;
 
-/// Writes the sections.
+/// Writes the sections about `run`.
 pub fn write(page: &mut Page, run: &Run) {
     let Some(model) = &run.model else { return };
     weights(page, model);
@@ -52,7 +51,7 @@ pub fn write(page: &mut Page, run: &Run) {
     page.raw("</div>");
 }
 
-/// The side of square inputs that are large enough to be pictures.
+/// The side of a square of `features` inputs; `None` if they form no square or one too small for a picture.
 fn side(features: usize) -> Option<usize> {
     let side = features.isqrt();
     (side * side == features && side >= 5).then_some(side)
@@ -70,7 +69,7 @@ fn weights(page: &mut Page, model: &Model) {
     let column = |j: usize| (0..layer.n_in).map(|i| layer.weights[i * layer.n_out + j]).collect::<Vec<f32>>();
     let mut sizes: Vec<f32> = (0..shown).flat_map(column).map(f32::abs).collect();
     sizes.sort_by(f32::total_cmp);
-    // A few large weights must not leave all others pale.
+    // A few large weights must not make all others pale.
     let full = sizes[(sizes.len() - 1) * 199 / 200].max(f32::MIN_POSITIVE);
     let remark = format!(
         "{of}: weights from each input, blue above and orange below zero, full colour from ±{}.",
@@ -131,7 +130,7 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize) {
         );
         for (k, &count) in row.iter().enumerate() {
             let x = left + cell * k as f64;
-            // What is right would drown the rest; it only marks the diagonal.
+            // Right answers outnumber all others, so their counts would drown the rest. They only mark the diagonal.
             let (colour, opacity) =
                 if k == label { ("var(--c0)", 0.16) } else { ("var(--c4)", 0.85 * (count as f64 / most).sqrt()) };
             let _ = write!(

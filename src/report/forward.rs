@@ -1,4 +1,4 @@
-//! What a report takes from the host's forward pass over a trained network: its answers one by one, and what ψ observes.
+//! Forward passes of a report over a trained network: its answer to each row, and the means that ψ observes.
 
 use crate::config::{Basis, Config, Loss, Output};
 use crate::data::DataSet;
@@ -6,10 +6,10 @@ use crate::model::file::Model;
 use crate::model::predict::{BLOCK, first_largest};
 use rayon::prelude::*;
 
-/// Multiplications that a report may spend on one pass: some seconds on a small machine.
+/// Most multiplications of one pass: some seconds on a small machine.
 const BUDGET: usize = 20_000_000_000;
 
-/// At most `most` of these rows, evenly spread, and no more than the network can answer soon.
+/// At most `most` of `rows`, evenly spread, and no more than the network can answer within [`BUDGET`].
 #[must_use]
 pub fn sample(model: &Model, rows: &[u32], most: usize) -> Vec<u32> {
     let weights: usize = model.layers.iter().map(|layer| layer.weights.len()).sum();
@@ -20,17 +20,17 @@ pub fn sample(model: &Model, rows: &[u32], most: usize) -> Vec<u32> {
 /// The answer to one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
-    /// Of the data set.
+    /// Row of the data set.
     pub row: u32,
-    /// What is right.
+    /// The right answer.
     pub label: u32,
-    /// The largest output, the first of equal ones.
+    /// The class with the largest output; the first of equal ones.
     pub predicted: u32,
-    /// Of this row alone.
+    /// Loss of this row alone.
     pub loss: f64,
 }
 
-/// The answers to these rows, in order.
+/// The answers to `rows`, in order.
 #[must_use]
 pub fn answers(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<Answer> {
     let last = model.layers.len() - 1;
@@ -49,8 +49,8 @@ pub fn answers(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> 
     rows.par_chunks(BLOCK).flat_map_iter(block).collect()
 }
 
-/// The mean over these rows of what `basis` observes of each neuron, per layer; `None` where that takes more than a forward
-/// pass.
+/// The mean over `rows` of the variable that the basis observes, per layer and neuron. `None` for a basis that needs
+/// more than a forward pass.
 #[must_use]
 pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> Option<Vec<Vec<f64>>> {
     let of: fn(f32, f32) -> f32 = match config.observed() {
@@ -71,7 +71,7 @@ pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) ->
         });
         sums
     };
-    // Blocks are added in order, so that the same run gives the same page.
+    // Blocks are added in order, so that the same run always gives the same page.
     let parts: Vec<Vec<Vec<f64>>> = rows.par_chunks(BLOCK).map(block).collect();
     let mut means = zeros();
     for part in &parts {
@@ -86,7 +86,7 @@ fn answer(config: &Config, row: u32, label: u32, (net, y): (&[f32], &[f32])) -> 
     let targets = (0..).map(|k| f64::from(u8::from(k == label)));
     let loss = match (config.loss, config.output) {
         (Loss::Mse, _) => 0.5 * targets.zip(y).map(|(d, y)| (d - f64::from(*y)).powi(2)).sum::<f64>(),
-        // ln Σ e^net − net_d and ln(1 + e^net) − d net say the same as −Σ d ln y and lose nothing to rounding.
+        // Both forms, ln Σ e^net − net_d and ln(1 + e^net) − d net, equal −Σ d ln y but do not cancel.
         (Loss::CrossEntropy, Output::Logistic) => targets
             .zip(net)
             .map(|(d, net)| (f64::from(*net), d))

@@ -1,22 +1,22 @@
-//! The parts of a page: its frame, sections, cards, tables and grids of figures. Every text that comes from outside passes
-//! through `escape` here or in the charts.
+//! The parts of a page: frame, sections, cards, tables and grids of figures. `escape`, here or in the charts, escapes
+//! every text from outside.
 
 use super::text;
 use std::fmt::Write;
 
-/// Text made safe, the M of θ_M set low.
+/// Escapes text and sets the M of θ_M as a subscript.
 fn escape(text: &str) -> String {
     text::escape(text).replace("θ_M", "θ<sub>M</sub>")
 }
 
-/// A page being written.
+/// A page under construction.
 #[derive(Debug, Default)]
 pub struct Page {
     body: String,
 }
 
 impl Page {
-    /// The head line, and what stands below it.
+    /// Writes the title and the lines below it; empty lines are left out.
     pub fn heading(&mut self, title: &str, below: &[String]) {
         let _ = write!(self.body, "<h1>{}</h1>", escape(title));
         for line in below.iter().filter(|line| !line.is_empty()) {
@@ -24,7 +24,7 @@ impl Page {
         }
     }
 
-    /// Starts a section with what its readers need to know; the former one ends.
+    /// Ends the last section and starts the next, with a remark for its readers.
     pub fn section(&mut self, id: &str, title: &str, remark: &str) {
         self.close();
         let _ = write!(self.body, "<section id=\"{id}\"><h2>{}</h2>", escape(title));
@@ -37,14 +37,14 @@ impl Page {
         }
     }
 
-    /// A small paragraph; none for no text.
+    /// Writes a small paragraph; nothing for an empty text.
     pub fn remark(&mut self, text: &str) {
         if !text.is_empty() {
             let _ = write!(self.body, "<p class=\"remark\">{}</p>", escape(text));
         }
     }
 
-    /// Headline numbers, (name, value), the first one standing out.
+    /// Writes headline numbers, (name, value). The first card stands out.
     pub fn cards(&mut self, cards: &[(String, String)]) {
         self.body.push_str("<div class=\"cards\">");
         for (i, (name, value)) in cards.iter().enumerate() {
@@ -55,7 +55,7 @@ impl Page {
         self.body.push_str("</div>");
     }
 
-    /// Drawings side by side, of a `kind` of grid that the style knows; nothing for none.
+    /// Writes drawings side by side, in a grid of a `kind` that `page.css` defines; nothing without drawings.
     pub fn grid(&mut self, kind: &str, drawings: &[String]) {
         if !drawings.is_empty() {
             let _ = write!(self.body, "<div class=\"grid {kind}\">");
@@ -66,12 +66,13 @@ impl Page {
         }
     }
 
-    /// Markup as it is.
+    /// Writes `markup` without escaping it.
     pub fn raw(&mut self, markup: &str) {
         self.body.push_str(markup);
     }
 
-    /// A table, without a head one of names and values. Cells of columns but the first are numbers where `numbers`.
+    /// Writes a table. With an empty `head`, the table is a list of names and values. With `numbers`, all columns but
+    /// the first are aligned as numbers.
     pub fn table(&mut self, head: &[String], rows: &[Vec<String>], numbers: bool) {
         let class = |column: usize| if numbers && column > 0 { " class=\"n\"" } else { "" };
         let kind = if head.is_empty() { " class=\"facts\"" } else { "" };
@@ -95,14 +96,14 @@ impl Page {
         self.body.push_str("</tbody></table></div>");
     }
 
-    /// A table that is shown when asked for.
+    /// Writes a table that is hidden until the reader unfolds it.
     pub fn folded(&mut self, summary: &str, rows: &[Vec<String>]) {
         let _ = write!(self.body, "<details><summary>{}</summary>", escape(summary));
         self.table(&[], rows, false);
         self.body.push_str("</details>");
     }
 
-    /// The whole page.
+    /// Finishes the page and returns its HTML.
     #[must_use]
     pub fn finish(mut self, title: &str) -> String {
         self.close();

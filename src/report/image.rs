@@ -1,14 +1,14 @@
-//! Pictures in a page: PNG files in data addresses.
+//! Pictures in a page: PNG files in `data:` addresses.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use png::{BitDepth, ColorType, Compression, Encoder};
 
-/// Red, green and blue of values above and below zero; they are seen on white as on black.
+/// Red, green and blue of values above and below zero. Both colours are visible on white and on black.
 const ABOVE: [u8; 3] = [47, 125, 224];
 const BELOW: [u8; 3] = [226, 104, 22];
 
-/// Values −1 … 1, `width` in a row, as blue above and orange below zero, the nearer to it the more transparent.
+/// Draws values in −1 … 1, `width` per row: blue above zero, orange below. A value nearer to zero is more transparent.
 #[must_use]
 pub fn diverging(values: &[f32], width: usize) -> String {
     let pixel = |value: &f32| {
@@ -18,7 +18,7 @@ pub fn diverging(values: &[f32], width: usize) -> String {
     png(&values.iter().flat_map(pixel).collect::<Vec<u8>>(), width, ColorType::Rgba)
 }
 
-/// Values 0 … 1, `width` in a row, from black to white.
+/// Draws values in 0 … 1, `width` per row, from black to white.
 #[must_use]
 pub fn grey(values: &[f32], width: usize) -> String {
     let pixels: Vec<u8> = values.iter().map(|value| (255.0 * value.clamp(0.0, 1.0)) as u8).collect();
@@ -37,8 +37,8 @@ fn png(pixels: &[u8], width: usize, colour: ColorType) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(file))
 }
 
-/// A row-major picture of `width` made smaller by means over its cells, to at most these `columns` and `rows`; its values
-/// and its new width.
+/// Shrinks a row-major picture of `width` columns to at most `columns` × `rows` by averaging cells. Returns the values
+/// and their width.
 #[must_use]
 pub fn shrunk(values: &[f32], width: usize, (columns, rows): (usize, usize)) -> (Vec<f32>, usize) {
     let height = values.len() / width;

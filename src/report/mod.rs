@@ -1,6 +1,8 @@
-//! `homeostat report` and `homeostat plot`: what runs came to, as a page that needs nothing but itself – no network, no
-//! script, no font – and the curves of the model as drawings. [`page`] reads runs and sweeps; the files below it each own a
-//! part of the page.
+//! `homeostat report` and `homeostat plot`: the outcome of runs as one HTML page, and the curves of the model as
+//! drawings.
+//!
+//! The page is self-contained: it loads no script or font and needs no network. [`page()`] reads runs and sweeps; every
+//! file below owns a part of the page.
 
 mod answers;
 mod curves;

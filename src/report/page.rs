@@ -1,4 +1,4 @@
-//! The page as a whole: which sections the runs and sweeps given to it make.
+//! The whole page: which sections the given runs and sweeps produce.
 
 use super::html::Page;
 use super::source::Sources;
@@ -6,11 +6,12 @@ use super::{several, single, sweep};
 use crate::error::Result;
 use std::path::PathBuf;
 
-/// The report on these run directories, result files and result directories of sweeps, as one HTML file.
+/// The report on `paths` as one HTML file. A path is a run directory, a result file, or the result directory of a
+/// sweep.
 ///
 /// # Errors
-/// If one of them holds neither a run nor results, or is damaged. Data sets and networks that cannot be read leave a note
-/// on the page instead.
+/// If a path holds neither a run nor results, or is damaged. An unreadable data set or network is no error: the page
+/// notes its absence.
 pub fn page(paths: &[PathBuf]) -> Result<String> {
     let sources = Sources::read(paths)?;
     let mut page = Page::default();

@@ -6,21 +6,21 @@ use crate::config::{Config, Decay, DecayTicks};
 use crate::rule::member::Member;
 use crate::rule::psi::{Slot, psi as psi_of};
 
-/// Which curves of ψ are drawn.
+/// The curves of ψ to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curves {
-    /// N.
+    /// N, in ticks.
     pub ticks: u32,
-    /// Decays, in order.
+    /// The decays, in the order of the curves.
     pub decays: Vec<Decay>,
-    /// Exponents of the hyperbolic one.
+    /// Exponents p of the hyperbolic decay; one curve each.
     pub powers: Vec<f64>,
-    /// Bases of the log one.
+    /// Bases b of the log decay; one curve each.
     pub bases: Vec<f64>,
 }
 
 impl Curves {
-    /// Label and points (n/N, α(n)/α0) of each curve, by the ψ that training uses.
+    /// Label and points (n/N, α(n)/α0) of each curve, computed by the ψ that training uses.
     #[must_use]
     pub fn points(&self) -> Vec<(String, Vec<(f64, f64)>)> {
         let mut curves = vec![];
@@ -56,7 +56,7 @@ impl Curves {
     }
 }
 
-/// ψ as an SVG file.
+/// The curves of ψ as an SVG file.
 #[must_use]
 pub fn psi(curves: &Curves) -> String {
     let title = "ψ: how a learning rate falls once its neuron is saturated";
@@ -71,7 +71,7 @@ pub fn psi(curves: &Curves) -> String {
     standalone(&chart.render(), 720.0)
 }
 
-/// φ(y) = y (y − θ_M) for these θ_M as an SVG file.
+/// φ(y) = y (y − θ_M) for each of `thetas` as an SVG file.
 #[must_use]
 pub fn bcm(thetas: &[f64]) -> String {
     let most = 1.2 * thetas.iter().copied().fold(0.0, f64::max);
@@ -80,7 +80,7 @@ pub fn bcm(thetas: &[f64]) -> String {
         .sized(720.0, 400.0)
         .named_y("φ: below 0 depression, above it potentiation")
         .x_range(0.0, most);
-    // The largest θ_M gives the deepest curve, the smallest the highest.
+    // The largest θ_M gives the lowest minimum; the smallest gives the highest value.
     let values = || thetas.iter().flat_map(|&theta| [phi(theta, 0.5 * theta), phi(theta, most)]);
     let (low, high) = values().fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
     chart = chart.y_range(1.15 * low, 1.04 * high);

@@ -1,4 +1,5 @@
-//! The sections on learning rates: α over time, α of every neuron at the end, when ψ triggered, and what it observes.
+//! The sections on learning rates: α over time, α of every neuron at the end, the triggers of ψ, and the variable that
+//! ψ observes.
 
 use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
@@ -16,12 +17,12 @@ use crate::train::metrics::{Format, METRICS};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Most training samples that the observed variable is averaged over.
+/// Most training samples in the mean of the observed variable.
 const SAMPLES: usize = 10_000;
-/// Most neurons that a map draws as cells of their own.
+/// Most neurons of a map that draws each neuron as a cell.
 const CELLS: usize = 1200;
 
-/// Writes the sections.
+/// Writes the sections about `run`.
 pub fn write(page: &mut Page, run: &Run) {
     over_time(page, run);
     triggers(page, run);
@@ -75,11 +76,11 @@ fn over_time(page: &mut Page, run: &Run) {
     page.grid("", &maps);
 }
 
-/// α of a layer's slots over ticks as nested bands between deciles.
+/// Draws α of a layer's slots over ticks: nested bands between deciles.
 fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String {
     let config = &run.config;
     let member = Member::new(config, config, onsets.ticks);
-    // Slots that triggered together have the same α, so one look per tick is enough.
+    // Slots that triggered at the same tick share their α, so one evaluation per trigger tick suffices.
     let mut by_tick: BTreeMap<u32, usize> = BTreeMap::new();
     layer_onsets.iter().for_each(|&onset| *by_tick.entry(onset).or_default() += 1);
     let (label, last) = match config.clock {
@@ -116,7 +117,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     chart.render()
 }
 
-/// α of each neuron of a layer, row by row, or of each weight made smaller.
+/// Draws α of a layer at the end: of each neuron, row by row, or of all weights as a picture, shrunk to fit.
 fn map(model: &Model, l: usize, most: f32) -> Option<String> {
     let shape = &model.layers[l];
     let title = |what: String| format!("<h3>Layer {}: {}</h3>", l + 1, escape(&what));
@@ -233,7 +234,7 @@ fn observed(page: &mut Page, run: &Run) {
     page.grid("", &means.iter().enumerate().map(chart).collect::<Vec<_>>());
 }
 
-/// What a basis observes, as it is written.
+/// The formula of the variable that a basis observes.
 pub fn symbol(basis: Basis) -> &'static str {
     match basis {
         Basis::Act => "|y|",
@@ -245,7 +246,7 @@ pub fn symbol(basis: Basis) -> &'static str {
     }
 }
 
-/// The data set of a run and its split, or why there is none.
+/// The data set of a run and its split, or the reason why there is none.
 pub fn samples(run: &Run, model: &Model) -> Result<(DataSet, Split), String> {
     let open = || {
         let data = DataSet::open(&run.config.data)?;

@@ -1,4 +1,4 @@
-//! The page of several runs: their curves over each other, their outcomes and the settings they differ in side by side.
+//! The page of several runs: their curves in shared charts, and their outcomes and differing settings side by side.
 
 use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
@@ -10,7 +10,7 @@ use crate::text::percent;
 use crate::train::metrics::{METRICS, Metric, Scored};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes the page.
+/// Writes the page of `runs`.
 pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     page.heading(title, &[names.join(" · "), same_device(runs).unwrap_or_default()]);
@@ -22,14 +22,14 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     let mut drawings = vec![];
     let charted = || METRICS.iter().filter(|metric| metric.chart.is_some_and(|chart| chart.compared));
     for scored in Scored::ALL {
-        // The error first, because it is what counts.
+        // The error comes first, because it matters most.
         for metric in charted().filter(|metric| metric.scored == Some(scored)).rev() {
             let values = runs.iter().flat_map(|run| over_epochs(run, metric, None)).map(|point| point.1);
             let mut chart = chart(capitalised(metric.label), scale(metric, values)).sized(520.0, 280.0);
             for (i, run) in runs.iter().enumerate().filter(|(_, run)| !metric.is_error() || has_errors(run)) {
                 chart.line(&run.name, colour(i), over_epochs(run, metric, None));
             }
-            // The test set is usually read at the end alone: that is in the table.
+            // The test set is usually read only at the end. The table shows that value.
             if runs.iter().any(|run| over_epochs(run, metric, None).len() > 1) {
                 drawings.push(chart.render());
             }
@@ -55,12 +55,12 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
     differences(page, runs);
 }
 
-/// Whether its answers can be wrong: not where there are no targets.
+/// Whether answers can be wrong. Without targets they cannot.
 fn has_errors(run: &Run) -> bool {
     !run.config.rule.is_unsupervised()
 }
 
-/// What all of them ran on, if that is one device.
+/// The device of all runs, if they share one.
 fn same_device(runs: &[Run]) -> Option<String> {
     let device = runs[0].device();
     device.filter(|device| runs.iter().all(|run| run.device().as_ref() == Some(device)))

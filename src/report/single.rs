@@ -1,5 +1,5 @@
-//! The page of one run: headline numbers, learning curves and the tables of its settings; its other sections are in
-//! `rates.rs` and `answers.rs`.
+//! The page of one run: headline numbers, learning curves and the tables of settings. `rates.rs` and `answers.rs` write
+//! its other sections.
 
 use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
@@ -14,7 +14,7 @@ use crate::train::metrics::{METRICS, Metric};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Writes the page.
+/// Writes the page of `run`.
 pub fn write(page: &mut Page, run: &Run) {
     page.heading(&run.name, &[description(run), run.device().unwrap_or_default()]);
     for note in &run.notes {
@@ -27,7 +27,7 @@ pub fn write(page: &mut Page, run: &Run) {
     tables(page, run);
 }
 
-/// What was trained, in a line.
+/// The network, its rule and its main settings in one line.
 fn description(run: &Run) -> String {
     let config = &run.config;
     let hidden = || format!("hidden widths {}", config.hidden);
@@ -122,7 +122,7 @@ fn curves(page: &mut Page, run: &Run) {
     page.grid("", &charts.iter().map(drawing).collect::<Vec<_>>());
 }
 
-/// Settings as texts, in the order of the flags.
+/// The settings as text, in the order of the flags.
 pub fn settings(config: &Config) -> Vec<(String, String)> {
     config.to_table().iter().map(|(key, value)| (key.clone(), setting(value))).collect()
 }
@@ -137,7 +137,7 @@ fn setting(value: &toml::Value) -> String {
     }
 }
 
-/// Settings that every reader asks for, whether or not they are the defaults.
+/// The settings that every reader asks for; shown even at their defaults.
 const ALWAYS: [&str; 12] = [
     "data",
     "hidden",
@@ -152,7 +152,7 @@ const ALWAYS: [&str; 12] = [
     "val-fraction",
     "momentum",
 ];
-/// The same for runs of ψ.
+/// More such settings, for runs of ψ.
 const OF_PSI: [&str; 7] = ["basis", "scope", "theta", "decay", "decay-ticks", "clock", "latch"];
 
 fn tables(page: &mut Page, run: &Run) {
@@ -181,7 +181,7 @@ fn tables(page: &mut Page, run: &Run) {
     }
 }
 
-/// The leaves of a JSON value with their paths.
+/// Collects the leaves of a JSON value with their paths.
 fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
         Value::Object(object) => {

@@ -1,5 +1,5 @@
-//! What a report is made of: run directories and the records of sweeps, read leniently, so that a run that is still going
-//! on, or was stopped, can be looked at too.
+//! Reads the input of a report: run directories and the records of sweeps. A run that is unfinished or was stopped can
+//! be read too.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -14,39 +14,37 @@ use std::path::{Path, PathBuf};
 /// A run directory.
 #[derive(Debug)]
 pub struct Run {
-    /// What the user called it, or the last part of that.
+    /// The last part of the path; the whole path if several runs share the last part.
     pub name: String,
-    /// The settings.
     pub config: Config,
     /// One entry per epoch, at least one.
     pub epochs: Vec<EpochMetrics>,
-    /// `result.json`; null where the run did not come to its end.
+    /// `result.json`; null if the run is unfinished.
     pub result: Value,
-    /// `environment.json`; null where there is none.
+    /// `environment.json`; null if there is none.
     pub environment: Value,
-    /// The network, where it was saved.
+    /// The network, if it was saved.
     pub model: Option<Model>,
-    /// When ψ triggered, where that was kept.
+    /// The trigger times of ψ, if they were saved.
     pub onsets: Option<Onsets>,
-    /// What could not be read, and why.
+    /// Remarks for the reader: whether the run is unfinished, and which files are unreadable and why.
     pub notes: Vec<String>,
 }
 
 /// The trigger times of a run.
 #[derive(Clone, Debug)]
 pub struct Onsets {
-    /// T of the run.
+    /// T, the ticks of the run.
     pub ticks: u32,
-    /// Per layer; 0 = never.
+    /// The tick at which each slot triggered, per layer; 0 = never.
     pub layers: Vec<Vec<u32>>,
 }
 
-/// What was given: runs, and records of sweeps.
+/// Everything that a report covers.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// Run directories.
     pub runs: Vec<Run>,
-    /// Records of all sweeps given.
+    /// Records of all sweeps.
     pub records: Vec<Record>,
 }
 
@@ -54,7 +52,7 @@ impl Sources {
     /// Reads all `paths`.
     ///
     /// # Errors
-    /// If one is neither a run directory nor the results of a sweep, or is damaged.
+    /// If a path is neither a run directory nor the results of a sweep, or is damaged.
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut sources = Self::default();
         for path in paths {
@@ -95,7 +93,7 @@ impl Run {
         for (i, line) in text.lines().enumerate() {
             match serde_json::from_str(line) {
                 Ok(metrics) => epochs.push(metrics),
-                // The end of the process may have cut off the last line.
+                // If the process ended in the middle of a write, the last line is incomplete.
                 Err(_) if i + 1 == text.lines().count() => {}
                 Err(e) => return Err(Error::file(&file, format!("line {}: {e}", i + 1))),
             }
@@ -148,21 +146,21 @@ impl Run {
         crate::stats::median(&self.epochs.iter().map(|metrics| metrics.samples_per_second).collect::<Vec<_>>())
     }
 
-    /// What it ran on.
+    /// The device that trained the run.
     #[must_use]
     pub fn device(&self) -> Option<String> {
         let device = self.result.get("device").or_else(|| self.environment.get("device"))?;
         serde_json::from_value::<crate::train::engine::DeviceInfo>(device.clone()).ok().map(|device| device.to_string())
     }
 
-    /// Epochs done, and of how many where that is fewer than were asked for.
+    /// The number of epochs trained, followed by the number asked for if that is larger.
     #[must_use]
     pub fn progress(&self) -> String {
         let (done, asked) = (self.last().epoch, self.config.epochs);
         if done < asked { format!("{done} of {asked}") } else { done.to_string() }
     }
 
-    /// Wall-clock seconds of the run.
+    /// Wall-clock seconds of the run, or of its epochs while there is no result.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         let epochs = || self.epochs.iter().map(|metrics| metrics.seconds).sum();
@@ -170,7 +168,7 @@ impl Run {
     }
 }
 
-/// The JSON of a file; null where there is none.
+/// The JSON in a file; null if there is no such file.
 fn json(path: &Path) -> Result<Value> {
     match fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not JSON: {e}"))),

@@ -1,31 +1,31 @@
-//! Charts as inline SVG: axes with round ticks, lines and bands with labels at their ends, bars, dots with intervals, and
-//! grids of cells. Colours are custom properties of the page, so that one drawing serves light and dark.
+//! Charts as inline SVG: axes with round ticks, labelled lines and bands, bars, marks and levels. Colours are custom
+//! properties of the page, so one drawing serves light and dark.
 
 use super::text::{escape, number, shorten, typeset};
 use std::fmt::Write;
 
-/// Colours of series, of which `style.css` defines as many.
+/// Colours of series. `style.css` defines as many.
 pub const COLOURS: usize = 8;
 
-/// The name of the n-th colour.
+/// The CSS value of the n-th colour; colours repeat after [`COLOURS`].
 #[must_use]
 pub fn colour(n: usize) -> String {
     format!("var(--c{})", n % COLOURS)
 }
 
-/// How the values of an axis are placed and written.
+/// How an axis places and writes values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
-    /// Evenly.
+    /// Places values evenly.
     #[default]
     Linear,
-    /// Evenly, shares of 1 written in per cent.
+    /// Places values evenly and writes them in per cent of 1.
     Percent,
-    /// By their logarithms.
+    /// Places the logarithms of values evenly.
     Log,
 }
 
-/// One direction of a chart.
+/// One axis of a chart.
 #[derive(Clone, Debug)]
 struct Axis {
     scale: Scale,
@@ -54,7 +54,7 @@ impl Axis {
                 let first = (low / step - 1e-9).ceil() as i64;
                 let ticks = (first..).map(|k| k as f64 * step).take_while(|t| *t <= high + 1e-9 * step);
                 let mut ticks: Vec<f64> = ticks.take(50).collect();
-                // What counts from 1 says so, where there is room.
+                // An axis that counts from 1 shows the 1 if there is room.
                 if whole && low.fract() == 0.0 && ticks.first().is_some_and(|tick| tick - low >= 0.5 * step) {
                     ticks.insert(0, low);
                 }
@@ -71,19 +71,19 @@ impl Axis {
     }
 
     fn text(&self, value: f64) -> String {
-        // Ticks are multiples of a round step; what rounding has left is not to be read.
+        // Ticks are multiples of a round step, so digits beyond 1e-9 are rounding errors.
         let value = (value * 1e9).round() / 1e9;
         if self.scale == Scale::Percent { format!("{} %", number(100.0 * value)) } else { number(value) }
     }
 }
 
-/// About `wanted` round values between two.
+/// About `wanted` round values between `low` and `high`.
 #[must_use]
 pub fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     Axis::new(Scale::Linear, (low, high), wanted, false).ticks
 }
 
-/// 1, 2 or 5 times a power of ten, not below `rough`.
+/// The smallest step of 1, 2 or 5 times a power of ten that is not below `rough`.
 fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * power).find(|step| *step >= rough * 0.999).unwrap_or(rough)
@@ -106,7 +106,7 @@ pub struct Chart {
     title: String,
     x_label: String,
     y_label: String,
-    /// Outer size.
+    /// Outer width and height in pixels.
     size: (f64, f64),
     x_range: Option<(f64, f64)>,
     y_range: Option<(f64, f64)>,
@@ -140,54 +140,54 @@ impl Chart {
         }
     }
 
-    /// Width and height in pixels.
+    /// Sets width and height in pixels.
     #[must_use]
     pub const fn sized(mut self, width: f64, height: f64) -> Self {
         self.size = (width, height);
         self
     }
 
-    /// What y is, where the title does not say it.
+    /// Names y, for titles that do not.
     #[must_use]
     pub fn named_y(mut self, label: impl Into<String>) -> Self {
         self.y_label = label.into();
         self
     }
 
-    /// How y is placed and written.
+    /// Sets how y is placed and written.
     #[must_use]
     pub const fn scaled(mut self, scale: Scale) -> Self {
         self.scale = scale;
         self
     }
 
-    /// x counts something: no ticks between whole numbers.
+    /// Marks x as a count, which has no ticks between whole numbers.
     #[must_use]
     pub const fn counting(mut self) -> Self {
         self.whole_x = true;
         self
     }
 
-    /// The range of y, instead of that of the values.
+    /// Sets the range of y; the default is the range of the values.
     #[must_use]
     pub const fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y_range = Some((low, high));
         self
     }
 
-    /// The range of x, instead of that of the values.
+    /// Sets the range of x; the default is the range of the values.
     #[must_use]
     pub const fn x_range(mut self, low: f64, high: f64) -> Self {
         self.x_range = Some((low, high));
         self
     }
 
-    /// Adds a line; its label stands at its end. A single point is a dot.
+    /// Adds a line with its label at the end. A single point becomes a dot.
     pub fn line(&mut self, label: impl Into<String>, colour: impl Into<String>, points: Vec<(f64, f64)>) {
         self.styled(label, colour, "line", points);
     }
 
-    /// Adds a line of a class of `style.css`: `line`, `thin`, `dashed` or `faint`.
+    /// Adds a line with a class of `style.css`: `line`, `thin`, `dashed` or `faint`.
     pub fn styled(
         &mut self,
         label: impl Into<String>,
@@ -201,7 +201,7 @@ impl Chart {
         }
     }
 
-    /// Adds the area between (x, low, high), as dense as `opacity` says.
+    /// Adds the area between the edges (x, low, high), filled with `opacity`.
     pub fn band(&mut self, colour: impl Into<String>, opacity: f64, mut edges: Vec<(f64, f64, f64)>) {
         edges.retain(|(x, low, high)| x.is_finite() && low.is_finite() && high.is_finite());
         self.bands.push((colour.into(), opacity, edges));
@@ -217,7 +217,7 @@ impl Chart {
         self.marks.push((x, label.into()));
     }
 
-    /// Adds a horizontal line at y that is part of the axes.
+    /// Adds a horizontal line at y in the style of the axes.
     pub fn level(&mut self, y: f64) {
         self.levels.push(y);
     }
@@ -238,25 +238,25 @@ impl Chart {
         };
         let finite = |(low, high): (f64, f64)| if low.is_finite() { (low, high) } else { (0.0, 1.0) };
         let (x, y) = (finite(range(|p| p.0)), finite(range(|p| p.1)));
-        // A single reading stands in the middle.
+        // A single value stands in the middle.
         let x = if x.0 < x.1 { x } else { (x.0 - 0.5, x.1 + 0.5) };
-        // Counts and shares are read from 0; only logarithms have none.
+        // Counts and shares start at 0. A logarithmic axis cannot.
         let high = if y.1 > 0.0 { 1.04 * y.1 } else { f64::from(u8::from(y.0 >= 0.0)) };
         let y = if self.scale == Scale::Log { y } else { (y.0.min(0.0), high) };
         (self.x_range.unwrap_or(x), self.y_range.unwrap_or(y))
     }
 
-    /// The drawing.
+    /// The chart as SVG.
     #[must_use]
     pub fn render(&self) -> String {
         let (width, height) = self.size;
         let longest = self.lines.iter().map(|line| shorten(&line.label, 26).chars().count()).max().unwrap_or(0);
         let right = if longest == 0 { 12.0 } else { 14.0 + 6.4 * longest as f64 };
         let (x_range, y_range) = self.ranges();
-        // The name of y stands above it, between title and axis.
+        // The name of y stands above the axis, below the title.
         let (top, bottom) = (if self.y_label.is_empty() { 34.0 } else { 56.0 }, 36.0);
         let h = height - top - bottom;
-        // Bars are counts.
+        // The heights of bars are counts.
         let y_axis = Axis::new(self.scale, y_range, (h / 42.0).round().max(2.0) as usize, !self.bars.is_empty());
         let widest = y_axis.ticks.iter().map(|t| y_axis.text(*t).chars().count()).max().unwrap_or(1);
         let left = 12.0 + 6.4 * widest as f64;
@@ -334,7 +334,7 @@ impl Chart {
         }
         for (at, label) in &self.marks {
             let at = x(*at);
-            // The label stands on the side that has room for it.
+            // The label stands on the side that has room.
             let room = left + w - at > 6.6 * label.chars().count() as f64 + 4.0;
             let (class, shift) = if room { ("note", 4.0) } else { ("note end", -4.0) };
             let _ = write!(
@@ -351,7 +351,7 @@ impl Chart {
         out + "</svg>"
     }
 
-    /// Labels at the ends of the lines, pushed apart where they would meet.
+    /// Writes the labels at the ends of the lines, moved apart where they would overlap.
     fn end_labels(
         &self,
         out: &mut String,
@@ -367,7 +367,7 @@ impl Chart {
         for i in 1..labels.len() {
             labels[i].0 = labels[i].0.max(labels[i - 1].0 + LEADING);
         }
-        // Those pushed out at the bottom push the others up again.
+        // Labels that were pushed below the bottom edge move up and push the others up.
         let mut limit = lowest;
         for label in labels.iter_mut().rev() {
             label.0 = label.0.min(limit);
@@ -398,20 +398,21 @@ impl Chart {
     }
 }
 
-/// The start of a drawing that scales with its place.
+/// The opening tag of a drawing that scales to the width of its place.
 #[must_use]
 pub fn open(width: f64, height: f64, title: &str) -> String {
     format!("<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">", escape(title))
 }
 
-/// A drawing of this width as a file of its own: with its name space, which nothing fetches, its size, style and background.
+/// Turns a drawing into an SVG file `width` pixels wide: adds the name space (an identifier that no viewer fetches),
+/// style and background.
 #[must_use]
 pub fn standalone(drawing: &str, width: f64) -> String {
     let style = include_str!("style.css");
     let head =
         format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" style=\"background:var(--bg)\" ");
     let body = drawing.replacen('>', &format!("><style>{style}</style>"), 1);
-    // A page has margins, a file needs its own.
+    // A page has margins. A file needs its own.
     let sizes = body.split('"').nth(1).and_then(|b| b.strip_prefix("0 0 ")?.split_once(' '));
     let (w, h) =
         sizes.and_then(|(w, h)| Some((w.parse::<f64>().ok()?, h.parse::<f64>().ok()?))).unwrap_or((width, width));

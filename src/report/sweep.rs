@@ -1,4 +1,4 @@
-//! The page of a sweep: how its arms end, seed by seed with intervals of the mean, and how they get there.
+//! The page of a sweep: the outcomes of its arms, seed by seed with intervals of the mean, and their curves.
 
 use super::curves::{chart, scale};
 use super::html::Page;
@@ -13,18 +13,18 @@ use std::path::PathBuf;
 
 /// Coverage of the intervals.
 const CONFIDENCE: f64 = 0.95;
-/// Resamples behind an interval of outcomes, and of a point of a curve.
+/// Resamples of the intervals: for an outcome, and for a point of a curve.
 const RESAMPLES: (usize, usize) = (10_000, 1000);
 /// Most points of a curve.
 const POINTS: usize = 60;
-/// Arms that one chart can show apart from each other.
+/// Most arms that a reader can tell apart in one chart.
 const TOGETHER: usize = 5;
-/// What is shown, where it was recorded, best first.
+/// The metrics whose outcomes are shown if they were recorded; the most important first.
 const OUTCOMES: [&str; 5] = ["test_error", "val_error", "train_error", "test_loss", "train_loss"];
-/// Those of them whose curves are shown.
+/// The metrics whose curves are shown too.
 const CURVES: [&str; 3] = ["val_error", "test_error", "train_loss"];
 
-/// The metrics of these keys, in the order of [`OUTCOMES`].
+/// The metrics with these keys, in the order of [`OUTCOMES`].
 fn metrics(keys: &[&str]) -> Vec<&'static Metric> {
     OUTCOMES.iter().filter(|key| keys.contains(key)).filter_map(|key| Metric::named(key)).collect()
 }
@@ -35,17 +35,17 @@ struct Arm<'a> {
 }
 
 impl Arm<'_> {
-    /// Seeds and outcomes of the runs that have one.
+    /// Outcomes of the runs that have one.
     fn outcomes(&self, metric: &str) -> Vec<f64> {
         self.records.iter().filter_map(|record| record.metric(metric)).collect()
     }
 
-    /// Epoch, mean over the seeds and its interval.
+    /// Epoch, mean over the seeds, and interval of the mean.
     fn curve(&self, metric: &str) -> Vec<(f64, f64, Interval)> {
         let whole = || self.records.iter().filter(|record| !record.diverged);
         let last = whole().map(|record| record.epochs.len()).max().unwrap_or(0);
         let every = last.div_ceil(POINTS).max(1);
-        // Counted from the end, so that the last epoch, which the outcomes are of, is among them.
+        // Counted from the end, so that the curve includes the last epoch, which the outcomes come from.
         let places = (0..last).filter(|place| (last - 1 - place).is_multiple_of(every));
         let point = |place: usize| {
             let values: Vec<f64> = whole()
@@ -71,7 +71,7 @@ fn arms(records: &[Record]) -> Vec<Arm<'_>> {
     arms
 }
 
-/// What to call the page of these records.
+/// The title of a page about these records.
 pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
     let names: Vec<String> =
         paths.iter().filter_map(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned()).collect();
@@ -81,7 +81,7 @@ pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
     format!("{}: {} × {}", names.join(", "), several(arms.len(), "arm"), several(seeds, "seed"))
 }
 
-/// Writes the sections, under a headline of their own where `title` is given.
+/// Writes the sections, below a heading if there is a `title`.
 pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
     let arms = arms(records);
     let data = records.iter().find_map(|record| record.config.get("data")?.as_str()).unwrap_or("unknown data");
@@ -112,7 +112,7 @@ fn failures(arm: &Arm<'_>) -> Option<String> {
     })
 }
 
-/// Digits of a share in per cent, or of another value, with these decimals where they fit it.
+/// A value as text, in per cent if it is a `share`. Uses `decimals` unless the value is too large for them.
 fn digits(value: f64, share: bool, decimals: Option<usize>) -> String {
     let value = if share { 100.0 * value } else { value };
     match decimals {
@@ -126,14 +126,15 @@ const fn unit(share: bool) -> &'static str {
     if share { " %" } else { "" }
 }
 
-/// Decimals that show a metric of all arms to two digits of its largest standard deviation; `None` where nothing varies.
+/// Decimals that show a metric to two digits of the largest standard deviation of any arm. `None` if nothing varies.
 fn decimals(arms: &[Arm<'_>], key: &str, share: bool) -> Option<usize> {
     let spread = |arm: &Arm<'_>| stats::sd(&arm.outcomes(key)) * if share { 100.0 } else { 1.0 };
     let largest = arms.iter().map(spread).filter(|sd| sd.is_finite()).fold(0.0, f64::max);
     (largest > 0.0).then(|| (1 - largest.log10().floor() as i32).clamp(0, 7) as usize)
 }
 
-/// The outcomes of every arm on one axis, in the order of the sweep so that charts can be read across.
+/// Draws the outcomes of every arm on one axis. All charts keep the order of the sweep, so they can be read side by
+/// side.
 fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
     let (key, share, name) = (metric.key, metric.is_error(), capitalised(metric.label));
     let rows: Vec<(usize, &Arm<'_>, Vec<f64>)> =
@@ -143,7 +144,7 @@ fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
-    // Far from 0 the differences are what counts.
+    // Far from 0 only the differences matter.
     let low = if least > 0.5 * most { least - 0.1 * (most - least) } else { least.min(0.0) };
     let high = if most > low { most + 0.04 * (most - low) } else { low + 1.0 };
     let longest = rows.iter().map(|row| shorten(row.1.name, 28).chars().count()).max().unwrap_or(0);
@@ -177,7 +178,7 @@ fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
             escape(&shorten(arm.name, 28))
         );
         for (j, value) in values.iter().enumerate() {
-            // Equal outcomes are common where test sets are small; a little height keeps them apart.
+            // With small test sets equal outcomes are common. A little vertical shift keeps their dots apart.
             let shift = ((j * 7) % 5) as f64 * 1.6 - 3.2;
             let _ = write!(
                 out,
@@ -213,7 +214,7 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
     for metric in metrics(&CURVES) {
         let name = capitalised(metric.label);
         let all: Vec<Vec<(f64, f64, Interval)>> = arms.iter().map(|arm| arm.curve(metric.key)).collect();
-        // The test set is usually read at the end alone: that is no curve.
+        // The test set is usually read only at the end, and one point is no curve.
         if all.iter().all(|curve| curve.len() < 2) {
             continue;
         }
@@ -248,7 +249,7 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
     }
 }
 
-/// What makes panels comparable: the range of all curves and their intervals.
+/// The range of all curves and their intervals. A shared range makes panels comparable.
 fn shared_range(all: &[Vec<(f64, f64, Interval)>], scale: Scale) -> Option<(f64, f64)> {
     let ends = |&(_, mean, c): &(f64, f64, Interval)| [mean, c.low, c.high];
     let values = || all.iter().flatten().flat_map(ends).filter(|v| v.is_finite() && (scale != Scale::Log || *v > 0.0));
@@ -280,7 +281,7 @@ fn table(page: &mut Page, arms: &[Arm<'_>]) {
     }
 }
 
-/// The settings in which arms differ, and those they share.
+/// Writes the settings in which arms differ, and folds away those that all arms share.
 fn settings(page: &mut Page, arms: &[Arm<'_>]) {
     let configs: Vec<&Value> = arms.iter().map(|arm| &arm.records[0].config).collect();
     let cell = |value: Option<&Value>| match value {
@@ -292,7 +293,7 @@ fn settings(page: &mut Page, arms: &[Arm<'_>]) {
     let mut keys: Vec<&String> = configs.iter().filter_map(|c| c.as_object()).flat_map(|c| c.keys()).collect();
     keys.sort();
     keys.dedup();
-    // Both are each run's own.
+    // These two differ between the runs of one arm.
     keys.retain(|key| !["seed", "trace"].contains(&key.as_str()));
     let (same, differ): (Vec<&String>, Vec<&String>) =
         keys.into_iter().partition(|key| configs.iter().all(|config| config.get(*key) == configs[0].get(*key)));

@@ -1,6 +1,6 @@
-//! Texts and numbers of a page as its readers get them: escaped, cut, set, and with few digits.
+//! Texts and numbers of a page: escaped, shortened, typeset, and with few digits.
 
-/// Text made safe between tags and in attributes.
+/// Escapes text for use between tags and in attributes.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -11,7 +11,7 @@ pub fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // Neither HTML nor XML has them, escaped or not.
+            // Neither HTML nor XML allows control characters, escaped or not.
             c if c.is_control() && !"\n\t".contains(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -19,14 +19,14 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Text of a drawing, escaped, the M of θ_M set low.
+/// Escapes text for a drawing and sets the M of θ_M as a subscript.
 #[must_use]
 pub fn typeset(text: &str) -> String {
-    // The zero-width space brings the baseline back for what follows.
+    // The zero-width space restores the baseline for the text that follows.
     escape(text).replace("θ_M", "θ<tspan dy=\"3\" font-size=\"75%\">M</tspan><tspan dy=\"-3\">\u{200b}</tspan>")
 }
 
-/// `text` cut to `most` characters.
+/// Shortens `text` to `most` characters, the last of them an ellipsis.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -35,14 +35,15 @@ pub fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// A label at the beginning of a line.
+/// The label with a capital first letter.
 #[must_use]
 pub fn capitalised(label: &str) -> String {
     let mut characters = label.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// A number with as many digits as tell it apart: 4 significant ones, powers of ten beyond 0.0001 … 1 000 000 000.
+/// A number with 4 significant digits, or with all digits of its integer part; thousands are grouped from 10 000 on.
+/// Sizes outside 0.0001 … 1 000 000 000 have 3 digits and a power of ten.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
@@ -59,7 +60,7 @@ pub fn number(value: f64) -> String {
     if size < 10_000.0 { trimmed(&text).to_owned() } else { grouped(&text) }
 }
 
-/// Thousands apart by thin spaces.
+/// Separates thousands with thin spaces.
 fn grouped(digits: &str) -> String {
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
