@@ -1,8 +1,8 @@
-//! Data sets: one resident store of rows with labels, and the splits of its row numbers.
+//! Data sets: rows of features with labels, in memory or read from files, and the splits of their row numbers.
 //!
-//! A [`DataSet`] is made of features and labels in memory, or opened by name. Each format has its reader. Readers trust
-//! nothing: sizes are checked against the bytes that really follow, and memory grows with these, not with what a header
-//! claims.
+//! A [`DataSet`] is made from features and labels in memory, or opened by name. Each format has its own reader. Readers
+//! check the sizes in a header against the bytes that follow, because files may be damaged or malicious. They allocate
+//! memory for bytes that exist, not for the sizes that a header claims.
 
 pub mod catalogue;
 mod csv;

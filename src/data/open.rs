@@ -1,4 +1,4 @@
-//! Opening a data set by its name, or from the bytes of a file.
+//! Opens data sets by name, and decodes them from the bytes of a file.
 
 use super::catalogue::Search;
 use super::set::DataSet;
@@ -7,16 +7,18 @@ use crate::error::{Error, Result};
 use std::path::Path;
 
 impl DataSet {
-    /// Opens a set by name – of the [`catalogue`](super::catalogue), or of a folder of IDX files – or `idx:DIR`, `csv:FILE`, `npz:FILE`.
-    /// Folders are searched for where [`Search::new`] says.
+    /// Opens a set by name, or a file as `idx:DIR`, `csv:FILE` or `npz:FILE`. A name is one of the
+    /// [`catalogue`](super::catalogue) or that of a folder of IDX files. Folders are searched for as [`Search::new`]
+    /// describes.
     ///
     /// # Errors
-    /// If the name is unknown, or a file is missing, damaged or inconsistent; the message names file and place.
+    /// If the name is unknown, or if a file is missing, damaged or inconsistent; the message names the file and the
+    /// place.
     pub fn open(name: &str) -> Result<Self> {
         Self::open_in(name, &Search::new(None))
     }
 
-    /// [`Self::open`], with folders searched for in `search`.
+    /// Like [`Self::open`], but searches for folders with `search`.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -36,11 +38,11 @@ impl DataSet {
         Ok(data)
     }
 
-    /// Decodes an IDX file of images and the one of their labels, each raw or gzipped, under the names that messages give
-    /// them. There is no test set.
+    /// Decodes an IDX file of images and one of labels, each raw or gzipped. Messages call them by the given paths. The
+    /// set has no test set.
     ///
     /// # Errors
-    /// If one is damaged or they do not go together; the message names file and place.
+    /// If a file is damaged or the two do not match; the message names the file and the place.
     pub fn from_idx(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Self> {
         fn source<'a>((path, bytes): (&Path, &'a [u8])) -> idx::Source<'a> {
             idx::Source { path: path.to_owned(), bytes: Box::new(bytes) }
@@ -48,18 +50,18 @@ impl DataSet {
         idx::decode(idx::Pair { images: source(images), labels: source(labels) }, None)
     }
 
-    /// Decodes CSV, one sample per line, features and then the class, under the name that messages give it.
+    /// Decodes CSV: one sample per line, features and then the class. Messages call it by `path`.
     ///
     /// # Errors
-    /// If it is damaged; the message names file and line.
+    /// If the text is damaged; the message names the file and the line.
     pub fn from_csv(path: &Path, bytes: &[u8]) -> Result<Self> {
         csv::decode(path, bytes)
     }
 
-    /// Decodes NPZ, NumPy's zip of arrays, under the name that messages give it.
+    /// Decodes NPZ, NumPy's zip of arrays. Messages call it by `path`.
     ///
     /// # Errors
-    /// If it is damaged or lacks an array; the message names file and array.
+    /// If the file is damaged or lacks an array; the message names the file and the array.
     pub fn from_npz(path: &Path, bytes: &[u8]) -> Result<Self> {
         npz::decode(path, std::io::Cursor::new(bytes))
     }

@@ -1,4 +1,4 @@
-//! A labelled data set: one resident store of rows with labels, checked when it is made.
+//! A labelled data set: rows of features with labels, held in memory and checked when the set is made.
 
 use super::read::{MAX_LABEL, row_count};
 use crate::error::{Error, Result};
@@ -7,16 +7,16 @@ use crate::memory::Array;
 /// The features of all samples, row-major `[samples, features]`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Samples {
-    /// Bytes; feature = byte · (1/255).
+    /// Bytes; the feature is byte · (1/255).
     U8(Vec<u8>),
-    /// Real features as they are.
+    /// Real features, used unchanged.
     F32(Vec<f32>),
 }
 
-/// 1/255 in f32: bytes are scaled by this product on every engine.
+/// 1/255 in f32. Every engine multiplies bytes by this constant, because a division could round differently.
 pub const BYTE_SCALE: f32 = 1.0 / 255.0;
 
-/// Name of a set that was made of features and labels in memory.
+/// Name of a set that was made from features and labels in memory.
 pub const UNNAMED: &str = "memory";
 
 impl Samples {
@@ -27,7 +27,7 @@ impl Samples {
         }
     }
 
-    /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has a place for each.
+    /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has one place per feature.
     pub(crate) fn copy_row(&self, row: usize, out: &mut [f32]) {
         let range = row * out.len()..(row + 1) * out.len();
         match self {
@@ -37,13 +37,15 @@ impl Samples {
     }
 }
 
-/// The features of some samples, row by row: made of rows of `f32` or `f64`, or of one flat array and the number of features
-/// per row. Flat arrays may also hold bytes, which stand for 0 … 1. They are checked where they are used.
+/// The features of some samples, made from rows of `f32` or `f64`, or from one flat array and the number of features
+/// per row.
+///
+/// Flat arrays may also hold bytes, which stand for 0 … 1. Features are not checked here but in [`DataSet::new`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
     samples: Samples,
     width: usize,
-    /// The first row of another width, and that width.
+    /// The number of the first row of another width, and that width.
     ragged: Option<(usize, usize)>,
 }
 
@@ -60,13 +62,13 @@ impl Features {
             if *width.get_or_insert(row.len()) != row.len() {
                 ragged = ragged.or(Some((number, row.len())));
             }
-            // Exact for an f32, and rounded once for an f64.
+            // The conversion is exact for an f32 and rounds once for an f64.
             reals.extend(row.iter().map(|&value| value.into() as f32));
         }
         Self { samples: Samples::F32(reals), width: width.unwrap_or(0), ragged }
     }
 
-    /// Features per row.
+    /// Number of features per row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
@@ -84,10 +86,11 @@ impl Features {
         self.len() == 0
     }
 
-    /// The rows, where all are equally wide, there are not too many, and every feature is finite.
+    /// Checks the rows and returns their features: all rows are equally wide, there are not too many, and every feature
+    /// is finite.
     ///
     /// # Errors
-    /// [`Error::Data`] with the number of the row, from 0.
+    /// [`Error::Data`]; if a single row is to blame, with its number, from 0.
     pub(crate) fn checked(self) -> Result<Samples> {
         let refuse = |reason: String| Err(Error::Data(reason));
         if let Some((row, width)) = self.ragged {
@@ -193,14 +196,14 @@ macro_rules! from_rows {
 
 from_rows!(f32, f64);
 
-/// The features of all rows, those of the test set included.
+/// The features of all rows, including those of the test set.
 impl From<&DataSet> for Features {
     fn from(data: &DataSet) -> Self {
         Self::flat(data.samples.clone(), data.features)
     }
 }
 
-/// A labelled data set, checked: every label is below `classes`, every real feature is finite, no row is ragged.
+/// A labelled data set. Every label is below [`Self::classes`], every feature is finite, and all rows are equally wide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSet {
     pub(crate) name: String,
@@ -212,8 +215,10 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// A set of your own: features as [`Features`] are made, and the class of each row, numbered from 0. There are as many
-    /// classes as the largest label says, and no test set: training draws one, or [`Self::with_test`] adds it.
+    /// Makes a set from `features`, see [`Features`], and `labels`, the class of each row, numbered from 0.
+    ///
+    /// The number of classes is the largest label plus 1. There is no test set: training holds out samples, or
+    /// [`Self::with_test`] adds one.
     ///
     /// ```
     /// # use homeostat::prelude::*;
@@ -222,9 +227,9 @@ impl DataSet {
     /// # Ok::<(), Error>(())
     /// ```
     ///
-    /// # Errors
-    /// [`Error::Data`] with the number of the row, from 0: rows of several widths, features that are not finite, labels that
-    /// are no class, more or fewer labels than rows; or nothing at all.
+    /// [`Error::Data`], with the number of the row from 0 if one row is to blame. If rows differ in width or a feature
+    /// is not finite. If a label is not a class, or the number of labels is not that of the rows. If there are no
+    /// samples or no features.
     pub fn new<L>(features: impl Into<Features>, labels: L) -> Result<Self>
     where
         L: IntoIterator,
@@ -246,7 +251,7 @@ impl DataSet {
         Ok(Self { name: UNNAMED.to_owned(), ..Self::assemble(width, samples, labels, 0) })
     }
 
-    /// Gives the set a name for records and messages.
+    /// Sets the name that records and messages use.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
@@ -255,7 +260,8 @@ impl DataSet {
     /// Adds a test set.
     ///
     /// # Errors
-    /// As [`Self::new`]; if the samples are not as wide, or not of the same kind, bytes or reals; or if there is one already.
+    /// As [`Self::new`]. If there is a test set already. If the number of features differs from the training samples,
+    /// or if only one of the two holds bytes.
     pub fn with_test<L>(mut self, features: impl Into<Features>, labels: L) -> Result<Self>
     where
         L: IntoIterator,
@@ -272,7 +278,7 @@ impl DataSet {
         match (&mut self.samples, test.samples) {
             (Samples::U8(all), Samples::U8(more)) => all.extend(more),
             (Samples::F32(all), Samples::F32(more)) => all.extend(more),
-            // Bytes are scaled by 1/255 and reals are not: together they would not mean the same.
+            // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
             _ => return refuse("either it or the training samples are bytes; give both alike".into()),
         }
         self.test_rows = test.labels.len();
@@ -285,7 +291,7 @@ impl DataSet {
     /// Makes the last `rows` rows the test set.
     ///
     /// # Errors
-    /// If there are not more rows than that.
+    /// If no row is left to train on.
     pub fn with_test_rows(self, rows: usize) -> Result<Self> {
         if rows >= self.len() {
             return Err(Error::Data(format!("{rows} of {} samples are to test: none is left to train on", self.len())));
@@ -293,10 +299,10 @@ impl DataSet {
         Ok(Self { test_rows: rows, ..self })
     }
 
-    /// Says how many classes there are, where the labels do not have the last of them.
+    /// Sets the number of classes, for labels that do not include the last class.
     ///
     /// # Errors
-    /// If a label is beyond them.
+    /// If a label is not below `classes`, or if there are more classes than labels can name.
     pub fn with_classes(self, classes: usize) -> Result<Self> {
         if classes < self.classes || classes > MAX_LABEL as usize + 1 {
             return Err(Error::Data(format!(
@@ -307,19 +313,19 @@ impl DataSet {
         Ok(Self { classes, ..self })
     }
 
-    /// Puts together what a reader has checked: one label per sample and at least one of them.
+    /// Assembles a set from parts that a reader has checked: one label per sample, and at least one sample.
     pub(super) fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
         let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
         Self { name: String::new(), features, classes, samples, labels, test_rows }
     }
 
-    /// The name it was asked for by (`mnist`, `csv:FILE`, …).
+    /// The name under which the set was opened (`mnist`, `csv:FILE`, …) or that [`Self::named`] set.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Features of a sample, n_0.
+    /// Number of features of a sample, n_0.
     #[must_use]
     pub fn features(&self) -> usize {
         self.features
@@ -331,13 +337,13 @@ impl DataSet {
         self.classes
     }
 
-    /// All rows: the training samples, then those of the canonical test set.
+    /// The features of all rows: the training samples, then the test set.
     #[must_use]
     pub fn samples(&self) -> &Samples {
         &self.samples
     }
 
-    /// The samples, to make features that [`Self::new`] refuses; for tests.
+    /// The samples, for tests that need features that [`Self::new`] refuses.
     #[doc(hidden)]
     pub fn samples_mut(&mut self) -> &mut Samples {
         &mut self.samples
@@ -349,25 +355,25 @@ impl DataSet {
         &self.labels
     }
 
-    /// Rows in the canonical test set (the last ones); 0 where the data has none.
+    /// Number of rows in the canonical test set, which are the last ones; 0 if there is none.
     #[must_use]
     pub fn test_rows(&self) -> usize {
         self.test_rows
     }
 
-    /// Number of rows, those of the canonical test set included.
+    /// Number of rows, including those of the test set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no row at all.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// CRC-32 of shape, samples and labels: tells whether a run goes on with what it began with.
+    /// CRC-32 of sizes, samples and labels. It detects a resumed run whose data have changed.
     #[must_use]
     pub fn checksum(&self) -> u32 {
         let mut checksum = crc32fast::Hasher::new();
@@ -382,7 +388,7 @@ impl DataSet {
         checksum.finalize()
     }
 
-    /// The array of its features.
+    /// Name, element size and dimensions of the array of features, for memory estimates.
     #[must_use]
     pub fn array(&self) -> Array {
         let element = match self.samples {
@@ -395,7 +401,7 @@ impl DataSet {
     /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has `features` places.
     ///
     /// # Panics
-    /// If there is no such row, or `out` is of another length.
+    /// If there is no such row, or if `out` has another length.
     pub fn copy_row(&self, row: usize, out: &mut [f32]) {
         assert_eq!(out.len(), self.features, "a row needs one place per feature");
         self.samples.copy_row(row, out);

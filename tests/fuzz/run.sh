@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes every target for SECONDS_EACH (120) and prints one line of a table for each: executions, coverage, time. Needs
-# nightly Rust, a C++ compiler and `cargo install cargo-fuzz`. Names given as arguments choose targets.
+# Fuzzes every target for SECONDS_EACH seconds (default 120) and prints a table: executions, coverage, corpus and time
+# per target. Arguments select targets by name. Needs nightly Rust, a C++ compiler and `cargo install cargo-fuzz`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${SECONDS_EACH:-120}
 here=tests/fuzz
-# Reports are made of files.
+# The target `report` writes files for every input, so temporary files go to memory.
 [ ! -d /dev/shm ] || export TMPDIR=/dev/shm
-# The versions that the program is built with.
+# Fuzz the dependency versions that the program is built with.
 cp Cargo.lock $here/Cargo.lock
 HOMEOSTAT_SEEDS=$PWD/$here/corpus cargo test --locked --quiet --test readers damage:: >/dev/null
 cargo +nightly fuzz build --fuzz-dir $here
@@ -20,7 +20,7 @@ echo "| target | executions | per second | coverage (edges) | corpus | seconds |
 echo "|---|---|---|---|---|---|"
 for target in "$@"; do
     log=$here/corpus/$target.log
-    # No input may take 10 s, 1 GiB in all or 256 MiB at once.
+    # Limits for one input: 10 s, 1 GiB of memory in all, 256 MiB in one allocation.
     if ! cargo +nightly fuzz run --fuzz-dir $here "$target" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 \
         -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=1 >"$log" 2>&1; then
         echo "$target: found something, see $log" >&2

@@ -1,6 +1,8 @@
-//! What fuzzing hands to the readers of files and values from outside: one function per kind, which must neither panic nor
-//! run out of time or memory, whatever the bytes are, and where something was read holds it against its promises.
-//! `fuzz_targets` give them to libFuzzer, `tests/readers/damage.rs` runs them over small mutations on every change.
+//! The fuzz targets: one function per kind of file or value from outside, which reads arbitrary bytes.
+//!
+//! A target must not panic or exceed its time and memory, whatever the bytes are. If the bytes are accepted, the target
+//! checks the promises about the result. `fuzz_targets` pass the functions to libFuzzer; `tests/readers/damage.rs` runs
+//! them over small mutations on every change.
 
 use homeostat::bench::Workload;
 use homeostat::config::{CheckpointEvery, Clock, Config, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
@@ -18,7 +20,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-/// What one reader is driven by.
+/// A function that reads arbitrary bytes.
 type Target = fn(&[u8]);
 
 /// Every target by its name.
@@ -47,7 +49,7 @@ fn data() -> DataSet {
     DataSet::new((samples, 2), vec![0, 1, 0, 1, 0, 1]).unwrap().named("six").with_classes(2).unwrap()
 }
 
-/// The run that checkpoints and traces are read for: 2-3-2, six steps in each of four epochs.
+/// The run to which checkpoints and traces must belong: network 2-3-2, six steps in each of four epochs.
 pub static RUN: LazyLock<Population> = LazyLock::new(|| {
     let config = Config {
         hidden: Hidden(vec![3]),
@@ -60,13 +62,13 @@ pub static RUN: LazyLock<Population> = LazyLock::new(|| {
     Population::new(vec![config], Arc::new(data()), None).expect("a sound configuration")
 });
 
-/// The first part of the bytes, whose length the first two say, and the rest.
+/// Splits the bytes into two parts. The first two bytes are the length of the first part.
 fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return (&[], &[]) };
     rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()))
 }
 
-/// What every data set promises.
+/// Checks the promises of every data set.
 fn check_data(data: &DataSet) {
     assert!(!data.is_empty() && data.features() > 0 && data.test_rows() < data.len());
     assert!(data.labels().iter().all(|&label| (label as usize) < data.classes()));
@@ -80,7 +82,7 @@ fn check_data(data: &DataSet) {
     assert_eq!(values, data.len() * data.features());
 }
 
-/// Two IDX files: images, labels.
+/// Two IDX files: images and labels.
 pub fn idx(bytes: &[u8]) {
     let (images, labels) = two_parts(bytes);
     if let Ok(data) = DataSet::from_idx((Path::new("images"), images), (Path::new("labels"), labels)) {
@@ -88,7 +90,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// A gzipped IDX file of images; the labels are sound and two.
+/// A gzipped IDX file of images. Its labels are valid: two classes, one sample each.
 pub fn gz(bytes: &[u8]) {
     let labels = [0, 0, 8, 1, 0, 0, 0, 2, 0, 1];
     if let Ok(data) = DataSet::from_idx((Path::new("images.gz"), bytes), (Path::new("labels"), &labels)) {
@@ -110,7 +112,8 @@ pub fn npz(bytes: &[u8]) {
     }
 }
 
-/// Two arrays, samples and labels, in a sound zip, whose checksums would stop most changes of an NPZ file.
+/// Two NPY arrays, samples and labels, inside a valid zip. The target `npz` rarely gets this far, because the zip's
+/// checksums reject most changes.
 pub fn npy(bytes: &[u8]) {
     let (x, y) = two_parts(bytes);
     let mut zip = zip::ZipWriter::new(Cursor::new(vec![]));
@@ -122,12 +125,12 @@ pub fn npy(bytes: &[u8]) {
     npz(zip.finish().expect("memory takes it").get_ref());
 }
 
-/// A PNG file, and the digit in it.
+/// A PNG file and the digit in it.
 pub fn png(bytes: &[u8]) {
     let Ok(image) = Image::decode(Path::new("f.png"), Cursor::new(bytes)) else { return };
     assert_eq!(image.pixels.len(), image.width * image.height);
     assert!(image.pixels.iter().all(|shade| (0.0..=1.001).contains(shade)));
-    // Large ones take a second.
+    // Finding the digit in a large image takes a second.
     if image.pixels.len() <= 1 << 12
         && let Some(digit) = image.as_digit()
     {
@@ -135,7 +138,7 @@ pub fn png(bytes: &[u8]) {
     }
 }
 
-/// A model, and what it answers to zeros.
+/// A model file and the model's prediction for zeros.
 pub fn model(bytes: &[u8]) {
     let Ok(model) = Model::decode(Path::new("model.safetensors"), bytes) else { return };
     assert_eq!(model.hidden().len() + usize::from(!model.is_unsupervised()), model.layers.len());
@@ -145,7 +148,7 @@ pub fn model(bytes: &[u8]) {
     }
 }
 
-/// A checkpoint of [`RUN`]. One that is accepted lies within the run.
+/// A checkpoint of [`RUN`]. The position of an accepted checkpoint lies within the run.
 pub fn checkpoint(bytes: &[u8]) {
     let Ok(checkpoint) = Checkpoint::decode(Path::new("c.safetensors"), bytes, &RUN) else { return };
     let position = checkpoint.progress.position;
@@ -163,7 +166,8 @@ pub fn trace(bytes: &[u8]) {
     }
 }
 
-/// Settings: TOML, or after a `{` JSON. What is accepted survives its own record, and makes a population or an error.
+/// Settings as TOML, or as JSON if the text starts with `{`. Accepted settings survive being recorded as JSON, and give
+/// a population or an error.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = if text.starts_with('{') { "result.json" } else { "config.toml" };
@@ -171,7 +175,7 @@ pub fn config(bytes: &[u8]) {
     let Ok(config) = Config::overlay([&table]) else { return };
     let record = serde_json::to_string(&config).expect("settings are JSON");
     assert_eq!(Config::from_json(&record).expect("its own record"), config, "{record}");
-    // A trace would be read from wherever the bytes say.
+    // A trace is skipped, because it would be read from a path that the bytes choose.
     if config.trace.is_none()
         && let Ok(population) = Population::new(vec![config], Arc::new(data()), None)
         && population.topology.parameters() < 1 << 16
@@ -180,7 +184,7 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
-/// A sweep, and the plan made of it, which is read back the same.
+/// A sweep, and the plan made from it, which must be read back unchanged.
 pub fn sweep(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(sweep) = Sweep::parse(Path::new("s.toml"), text) else { return };
@@ -192,7 +196,7 @@ pub fn sweep(bytes: &[u8]) {
     }
 }
 
-/// A plan as it is, and its lines under a header that fits them.
+/// A plan as it is, and the lines of the plan below a header with the right hash.
 pub fn plan(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = Path::new("p.jsonl");
@@ -208,7 +212,7 @@ pub fn plan(bytes: &[u8]) {
     }
 }
 
-/// Records of sweeps, one by one and merged, and lines of metrics.
+/// Records of sweeps, single and merged, and lines of metrics.
 pub fn records(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(records) = Record::parse(Path::new("r.json"), text) {
@@ -224,8 +228,8 @@ pub fn records(bytes: &[u8]) {
     }
 }
 
-/// The report on a run with these metrics and this trace; the rest of its directory is sound. It has no control character
-/// and no script.
+/// The report on a run with these metrics and this trace, in an otherwise valid directory. The page must contain
+/// neither control characters nor scripts.
 pub fn report(bytes: &[u8]) {
     let (metrics, trace) = two_parts(bytes);
     let folder = std::env::temp_dir().join(format!("homeostat-report-{}", std::process::id()));
@@ -248,7 +252,7 @@ pub fn sums(bytes: &[u8]) {
     }
 }
 
-/// The spelled values of flags; what is accepted is written so that it is read back the same.
+/// Values of flags as text. An accepted value must be read back unchanged from its own text.
 pub fn values(bytes: &[u8]) {
     fn check<T: FromStr + Display + PartialEq + Debug>(text: &str) {
         if let Ok(value) = text.parse::<T>() {

@@ -1,4 +1,4 @@
-//! The faults, how each is injected, and how often that was done.
+//! The faults of a soak test, their injection, and the count of each.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// `kill -9`, at any moment.
+    /// `kill -9` at a random moment.
     Kill,
-    /// SIGTERM: finish the submit, keep a checkpoint, exit.
+    /// SIGTERM: the process finishes the submit, writes a checkpoint and exits.
     Terminate,
-    /// SIGINT likewise.
+    /// SIGINT, with the same effect.
     Interrupt,
-    /// No byte is left on the disk for a while.
+    /// A disk without free space for a while.
     FullDisk,
-    /// Killed, and then a byte of the newest checkpoint flips.
+    /// `kill -9`, after which a bit of the newest checkpoint is flipped.
     FlippedByte,
-    /// Killed, and then the newest checkpoint is cut short.
+    /// `kill -9`, after which the newest checkpoint is cut short.
     Truncated,
-    /// Killed, and the last line of the metrics is torn.
+    /// `kill -9`, after which the metrics end in a torn line.
     TornLine,
 }
 
@@ -49,16 +49,16 @@ impl Fault {
     }
 }
 
-/// Sends a signal.
+/// Sends the signal `name` to the process.
 pub fn signal(child: &Child, name: &str) {
     Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().expect("kill");
 }
 
-/// A small file system in memory, unmounted at the end.
+/// A small file system in memory, unmounted when dropped.
 pub struct Disk(pub PathBuf);
 
 impl Disk {
-    /// Mounts it; `None` without the right to.
+    /// Mounts the file system; `None` if this process may not mount.
     pub fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         std::fs::create_dir_all(path).ok()?;
         let size = format!("size={mebibytes}m");
@@ -66,7 +66,7 @@ impl Disk {
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(path.to_owned()))
     }
 
-    /// Leaves no byte on it until [`Self::empty`].
+    /// Fills the file system to its last byte, until [`Self::empty`].
     pub fn fill(&self) {
         let mut file = File::create(self.ballast()).expect("a ballast file");
         for block in [1 << 16, 1 << 10, 1] {
@@ -89,7 +89,7 @@ impl Drop for Disk {
     }
 }
 
-/// Waits for a process, up to a time.
+/// Waits for a process, at most `time`; `None` if the process is still running.
 pub fn wait_for(child: &mut Child, time: Duration) -> Option<std::process::ExitStatus> {
     let started = std::time::Instant::now();
     loop {
@@ -103,19 +103,19 @@ pub fn wait_for(child: &mut Child, time: Duration) -> Option<std::process::ExitS
     }
 }
 
-/// How often what happened.
+/// Counts of faults, runs and processes.
 #[derive(Default)]
 pub struct Tally {
     faults: BTreeMap<String, (u32, String)>,
     pub runs: u32,
     pub sweeps: u32,
     pub processes: u32,
-    /// Peak memory of each finished process by case, in kB, in order.
+    /// Peak memory of each finished process in kB, per case, in the order of the processes.
     pub memory: BTreeMap<String, Vec<u64>>,
 }
 
 impl Tally {
-    /// Counts a fault that was injected, and says once how it is answered.
+    /// Counts an injected fault. The first `answer` for a fault is printed in the table.
     pub fn fault(&mut self, name: &str, answer: &str) {
         let entry = self.faults.entry(name.to_owned()).or_insert_with(|| (0, answer.to_owned()));
         entry.0 += 1;

@@ -1,4 +1,4 @@
-//! Memory of processes: of one that trains for long, and of many that do the same.
+//! Memory of processes: one process that trains for long, and many processes that train the same.
 
 use super::Soak;
 use super::faults::wait_for;
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a process holds now and held at most, in kB; `None` where /proc does not say, or no longer.
+/// Current and peak memory of a process in kB; `None` without /proc, or after the process has ended.
 pub fn of(child: &Child) -> Option<(u64, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let field =
@@ -14,10 +14,10 @@ pub fn of(child: &Child) -> Option<(u64, u64)> {
     Some((field("VmRSS:")?, field("VmHWM:")?))
 }
 
-/// Growth between the first and the last quarter that is still noise.
+/// Growth in kB that counts as noise.
 const NOISE_KB: u64 = 4096;
 
-/// One process trains without end for `time`, with checkpoints all the while; it must not grow.
+/// Lets one process train for `time` while it writes checkpoints. Its memory must not grow.
 pub fn endure(soak: &mut Soak, device: &str, time: Duration) {
     let out = soak.folder.name(&format!("endurance-{device}"));
     let options = [
@@ -65,12 +65,13 @@ pub fn endure(soak: &mut Soak, device: &str, time: Duration) {
     std::fs::remove_dir_all(out).expect("the directory of the endurance run");
 }
 
-/// Later processes of a case must not need more than earlier ones.
+/// Checks that later processes of a case need no more memory than earlier ones.
 pub fn compare(soak: &mut Soak) {
     for (case, peaks) in soak.tally.memory.clone() {
         let part = peaks.len().div_ceil(4);
         let (first, last) = (peaks[..part].iter().max(), peaks[peaks.len() - part..].iter().max());
-        // A process may be in the middle of its start, and one that goes on reads the metrics so far, the more the later it is.
+        // The margin is wide, because a process may be measured during its start. A resumed process also reads the
+        // metrics so far, which grow with the run.
         if peaks.len() >= 16 && last > first.map(|kb| kb + kb / 4 + NOISE_KB).as_ref() {
             soak.wrong(format!("{case}: peak memory grew from {first:?} to {last:?} kB"));
         }

@@ -1,13 +1,16 @@
-//! Hours of training under faults: runs and sweeps are killed, stopped, starved of disk and corrupted at random moments,
-//! and gone on with. Whatever happened to it, a run must end with the bytes of one that was left alone, and no process may
-//! panic, grow from case to case, or lose what was already written.
+//! A soak test: hours of training under faults. Runs and sweeps are killed, stopped, starved of disk space and
+//! corrupted at random moments, and then resumed.
+//!
+//! A run must end with the same bytes as one left alone, whatever happened to it. No process may panic, need more
+//! memory from case to case, or lose what was already written.
 //!
 //! ```sh
 //! SOAK_MINUTES=120 cargo test --release --test program soak:: -- --ignored --nocapture
 //! ```
 //!
-//! `SOAK_SEED` draws other moments. One JSON object per run goes to `SOAK_LOG`, where given, and a table of faults to stdout.
-//! Disks are filled on a tmpfs, which needs root: elsewhere that fault is not injected, and the table says so.
+//! `SOAK_SEED` draws other moments. If `SOAK_LOG` is set, one JSON object per run goes to that file. A table of faults
+//! goes to stdout. Disks are filled on a tmpfs, which needs root. Without root that fault is not injected, and the
+//! table says so.
 
 mod faults;
 mod memory;
@@ -22,17 +25,17 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What a soak knows and finds.
+/// The state of a soak test.
 pub struct Soak {
-    /// Where everything is written.
+    /// Folder for all files of the test.
     pub folder: Folder,
-    /// What draws the moments.
+    /// Draws the faults and their moments.
     pub random: Random,
-    /// What has been counted.
+    /// Counts for the table.
     pub tally: Tally,
     started: Instant,
     log: Option<std::fs::File>,
-    /// What was lost or wrong.
+    /// Descriptions of everything that was lost or wrong.
     pub failures: Vec<String>,
 }
 
@@ -50,32 +53,32 @@ impl Soak {
         }
     }
 
-    /// Writes an event to the log.
+    /// Writes an event to the log, if there is one.
     pub fn note(&mut self, event: &Value) {
         if let Some(log) = &mut self.log {
             writeln!(log, "{event}").expect("SOAK_LOG");
         }
     }
 
-    /// Records that something was lost or wrong, and goes on.
+    /// Records that something was lost or wrong, and continues the test.
     pub fn wrong(&mut self, what: String) {
         println!("WRONG: {what}");
         self.note(&serde_json::json!({ "wrong": what }));
         self.failures.push(what);
     }
 
-    /// One of `count` choices.
+    /// A random number below `count`.
     pub fn choose(&mut self, count: usize) -> usize {
         self.random.below(count as u32) as usize
     }
 
-    /// Some of a time.
+    /// A random part of `time`.
     pub fn part_of(&mut self, time: Duration) -> Duration {
         time.mul_f64(self.random.uniform())
     }
 }
 
-/// What remains in a directory of a write that did not come to its end.
+/// The unfinished files that interrupted writes left in a directory.
 pub fn leftovers(directory: &Path) -> Vec<String> {
     let mut found = vec![];
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

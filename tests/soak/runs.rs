@@ -1,4 +1,4 @@
-//! Runs that are broken and gone on with, each held against the same run left alone.
+//! Runs that are broken and resumed; each must end like the same run left alone.
 
 use super::faults::{Disk, Fault, signal, wait_for};
 use super::{Soak, leftovers, memory};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A run, and how it ends when left alone.
+/// A run, and its results when left alone.
 pub struct Case {
     name: &'static str,
     options: Vec<&'static str>,
     model: Vec<u8>,
     metrics: Vec<Value>,
     time: Duration,
-    /// Where its stderr goes: on a disk that is never full.
+    /// File for stderr, on a disk that is never full.
     errors: PathBuf,
 }
 
@@ -104,7 +104,7 @@ const CASES: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// Every case, trained once without a fault.
+/// Trains every case once without a fault.
 pub fn cases(soak: &mut Soak) -> Vec<Case> {
     let mut cases = vec![];
     for (index, (name, options)) in CASES.into_iter().enumerate() {
@@ -130,7 +130,7 @@ pub fn cases(soak: &mut Soak) -> Vec<Case> {
     cases
 }
 
-/// The lines of metrics without their times.
+/// The lines of metrics without their times, which differ from run to run.
 fn metrics(out: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
     let line = |line: &str| {
@@ -144,14 +144,14 @@ fn metrics(out: &Path) -> Vec<Value> {
 }
 
 impl Case {
-    /// Starts it, or goes on with it.
+    /// Starts the run, or resumes it.
     fn start(&self, out: &Path, threads: usize, resume: bool) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
         command.arg("train").args(["--checkpoint-every", "steps:50", "--keep", "3", "--quiet", "--no-autotune"]);
         if resume {
             command.arg("--resume").arg(out);
         } else {
-            // Where a start was cut off before its settings were written, there is nothing to go on with.
+            // A start that was cut off before it wrote its settings cannot be resumed, so it is repeated with --force.
             command.args(&self.options).args(["--force", "--out"]).arg(out);
         }
         command.env("LP_NUM_THREADS", threads.to_string());
@@ -160,7 +160,7 @@ impl Case {
     }
 }
 
-/// Waits for a process as [`wait_for`], and records its memory if it ends by itself.
+/// Waits for a process like [`wait_for`], and records its peak memory if it succeeds.
 fn watch(soak: &mut Soak, case: &Case, child: &mut Child, time: Duration) -> Option<ExitStatus> {
     let started = Instant::now();
     let mut peak = 0;
@@ -180,13 +180,13 @@ fn watch(soak: &mut Soak, case: &Case, child: &mut Child, time: Duration) -> Opt
     }
 }
 
-/// The newest file in a directory of checkpoints.
+/// The newest file in the directory of checkpoints.
 fn newest(out: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(out.join("checkpoints")).ok()?.flatten().map(|entry| entry.path());
     files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).max()
 }
 
-/// Damages a file.
+/// Flips a bit of the file, or cuts the file short.
 fn damage(soak: &mut Soak, path: &Path, fault: Fault) {
     let mut bytes = std::fs::read(path).expect("a file to damage");
     let place = soak.choose(bytes.len());
@@ -198,7 +198,7 @@ fn damage(soak: &mut Soak, path: &Path, fault: Fault) {
     std::fs::write(path, bytes).expect("a file to damage");
 }
 
-/// Breaks one run up to four times, goes on each time, and holds the outcome against the run left alone.
+/// Breaks one run up to four times, resumes it each time, and compares the outcome with the run left alone.
 pub fn break_one(soak: &mut Soak, case: &Case) {
     let disk = Disk::mount(&soak.folder.path("disk"), 64);
     let root = disk.as_ref().map_or_else(|| soak.folder.path("plain"), |disk| disk.0.clone());
@@ -259,7 +259,7 @@ fn check_words(soak: &mut Soak, case: &Case) {
     }
 }
 
-/// Does it, and waits until the process is gone.
+/// Injects the fault and waits until the process has ended.
 fn inject(soak: &mut Soak, case: &Case, (child, fault): (&mut Child, Fault), (out, disk): (&Path, Option<&Disk>)) {
     let minute = Duration::from_secs(60);
     match fault {
@@ -267,7 +267,7 @@ fn inject(soak: &mut Soak, case: &Case, (child, fault): (&mut Child, Fault), (ou
             let (name, code) = if fault == Fault::Terminate { ("TERM", 143) } else { ("INT", 130) };
             signal(child, name);
             let status = watch(soak, case, child, minute);
-            // It may have ended just before, or not have begun to listen.
+            // The process may have ended just before the signal, or not yet have installed its handler.
             if status.is_none_or(|status| ![None, Some(0), Some(code)].contains(&status.code())) {
                 soak.wrong(format!("{}: SIG{name} was answered with {status:?}: {}", case.name, said(case)));
                 let _ = child.kill();

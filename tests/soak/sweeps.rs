@@ -1,4 +1,4 @@
-//! Sweeps that are killed and run again, held against the same sweep left alone.
+//! Sweeps that are killed and run again; each must end like the same sweep left alone.
 
 use super::Soak;
 use super::faults::{signal, wait_for};
@@ -32,7 +32,7 @@ rule = "rprop"
 alpha0 = 0.001
 "#;
 
-/// A planned sweep and what it comes to.
+/// A planned sweep, and its results when left alone.
 struct Sweep {
     device: &'static str,
     plan: String,
@@ -40,7 +40,7 @@ struct Sweep {
     time: Duration,
 }
 
-/// One for each device.
+/// One sweep for each device.
 pub struct Sweeps(Vec<Sweep>);
 
 impl Sweeps {
@@ -61,7 +61,7 @@ impl Sweeps {
         Self(vec![sweep(("cpu", "400")), sweep(("gpu", "20"))])
     }
 
-    /// Breaks one of them.
+    /// Breaks one of the sweeps.
     pub fn break_one(&self, soak: &mut Soak) {
         self.0[soak.choose(self.0.len())].broken(soak);
     }
@@ -81,7 +81,8 @@ impl Sweep {
         std::fs::read(merged).expect("merged results")
     }
 
-    /// Kills or stops it up to five times, once damages a result, and holds the outcome against the sweep left alone.
+    /// Kills or stops the sweep up to five times, damages one result, and compares the outcome with the sweep left
+    /// alone.
     fn broken(&self, soak: &mut Soak) {
         let device = self.device;
         let out = soak.folder.path("broken-sweep");
@@ -114,13 +115,14 @@ impl Sweep {
         } else {
             soak.wrong(format!("sweep on {device}: {story:?} ended with {finished}"));
         }
-        // A killed process may leave the file that it was writing, hidden: others share the directory, so nobody may tell.
+        // Leftover files are not checked here: a killed process may leave a hidden unfinished file. Another process
+        // cannot tell whether its writer still lives, because processes share the directory.
         soak.tally.sweeps += 1;
         soak.note(&json!({ "sweep": device, "story": story }));
         std::fs::remove_dir_all(&out).expect("the results of a sweep");
     }
 
-    /// Cuts a result short, as a machine without power may.
+    /// Cuts a result short, as a power failure may do.
     fn damage(&self, soak: &mut Soak, out: &Path) {
         let files: Vec<_> = std::fs::read_dir(out.join("runs")).into_iter().flatten().flatten().collect();
         if files.is_empty() {
