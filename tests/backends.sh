@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests that use a GPU on other drivers than the one at hand, and prints a line per group of tests. No part of the
-# ordinary tests: it takes up to an hour, and Debian's packages that it names must be there.
+# Runs the GPU tests on drivers other than the default one, and prints one line per group of tests. Not part of the
+# ordinary tests, because it takes up to an hour and needs the Debian packages in parentheses.
 #
 #   tests/backends.sh BACKEND...    validation    the default Vulkan driver, under Khronos's validation layer with
 #                                                 synchronisation validation; its messages count as failures
@@ -8,7 +8,9 @@
 #                                   gl            wgpu's GL backend on EGL (libegl1 libgles2 libgl1-mesa-dri)
 #                                   swiftshader   Chromium's software Vulkan (chromium)
 #                                   lavapipe:N    Mesa's software Vulkan in N threads
-#   GPU_TESTS="lib/gpu engines/golden"   only these: a test binary, then what its tests' names begin with
+#
+# Environment: GPU_TESTS selects groups, for example "lib/gpu engines/golden": a test binary, then a prefix of test names.
+# LOGS is the directory of the logs (default: a new one), LIMIT the seconds per group (default 3600).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 engines=(kernels golden rules bits learning regularisers divergence unbroken bytes autotune)
@@ -28,7 +30,7 @@ khronos_validation.log_filename = $logs/messages
 khronos_validation.report_flags = error,warn
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 END
-            # No debug information: the layer of Debian 12 does not know the number of WGSL as a source language.
+            # Without debug information, because Debian 12's layer does not know WGSL's number as a source language.
             settings=(WGPU_VALIDATION=1 WGPU_DEBUG=0 "VK_LAYER_SETTINGS_PATH=$logs/vk_layer_settings.txt") ;;
         gl) settings=(WGPU_BACKEND=gl EGL_PLATFORM=surfaceless) ;;
         swiftshader) settings=(VK_DRIVER_FILES="${SWIFTSHADER:-/usr/lib/chromium/vk_swiftshader_icd.json}") ;;

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Holds exported models against the programs they are for: ONNX Runtime, PyTorch and NumPy must answer as `homeostat
-# predict` does, within 1e-5. No part of the ordinary tests, as it installs those programs.
+# Checks exported models in the programs that read them: ONNX Runtime, PyTorch and NumPy must give the outputs of
+# `homeostat predict` within 1e-5. Not part of the ordinary tests, because it installs those programs.
 #
-#   tests/interchange.sh      (VENV=directory of a Python environment with numpy, safetensors, torch and onnxruntime;
-#                              by default one is made and thrown away. pip's own variables name another index, such as
-#                              one with PyTorch for processors alone.)
+#   tests/interchange.sh
+#
+# Environment: VENV, the directory of a Python environment with numpy, safetensors, torch and onnxruntime. By default the
+# script creates one and deletes it afterwards. pip's own variables can select another index, for example one with a
+# CPU-only PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +20,7 @@ fi
 cargo build --release --locked --quiet
 homeostat=${CARGO_TARGET_DIR:-target}/release/homeostat
 
-# Trains NAME with the options that follow and exports it in every format.
+# Trains model NAME with the remaining arguments, then exports it in every format.
 model() {
     local name=$1 format
     shift
@@ -74,7 +76,7 @@ def check(name, program, got, answers, classes):
     off = float(numpy.abs(got - answers).max())
     same = int((got.argmax(1) == classes).sum())
     print(f"{name:<14} {program:<12} {len(got):>6} samples, outputs off by at most {off:.1e}, {same} equal classes")
-    # Where the two largest outputs are within the rounding of each other, either is a fair answer.
+    # If the two largest outputs differ by less than the tolerance, either class is a correct answer.
     best = numpy.sort(answers, 1)[:, -2:]
     close = best[:, 1] - best[:, 0] < 1e-5
     assert got.shape == answers.shape and off < 1e-5, f"{name}: {program} disagrees"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every test. First installs what is missing of what they need (Debian, Ubuntu): Mesa's software Vulkan where there is
-# no adapter, and Khronos's SPIR-V validator, because the tests fail without these and never skip.
+# Runs every test. First installs missing prerequisites (on Debian or Ubuntu), because tests without them fail and never
+# skip: Mesa's software Vulkan on machines without an adapter, and Khronos's SPIR-V validator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 have_adapter() {
-    # A driver manifest is what the Vulkan loader looks for; the loader itself must be there too.
+    # Vulkan needs its loader and a driver manifest, which the loader searches for.
     ldconfig -p | grep -q 'libvulkan\.so\.1' &&
         { [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] ||
             compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null ||
@@ -26,6 +26,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# Mesa's device-select layer complains on machines without a desktop; it has nothing to select here.
+# Mesa's device-select layer prints warnings on machines without a desktop, and has nothing to select here.
 export NODEVICE_SELECT=1
 exec cargo test --locked "$@"

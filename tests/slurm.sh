@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Trains a small sweep as a job array of a real Slurm on this machine, requeues one task in the middle, and holds the
-# merged records against those of one process. Needs root on Debian or Ubuntu; installs Slurm, configures it in a temporary
-# directory and leaves no process behind. Not part of the ordinary tests.
+# Trains a small sweep as a job array of a real Slurm on this machine and requeues one task midway. The merged records must
+# equal those of a single process.
 #
-# Usage: tests/slurm.sh [PATH OF homeostat]    (default: builds it)
+# Needs root on Debian or Ubuntu. Installs Slurm, configures it in a temporary directory, and stops every process it
+# started. Not part of the ordinary tests.
+#
+#   tests/slurm.sh [PATH OF homeostat]
+#
+# Without a path the script builds the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +19,7 @@ fi
 program=$(realpath "$program")
 
 if ! command -v slurmctld slurmd srun >/dev/null; then
-    # The packages would start their services; this script starts its own.
+    # Keeps the packages from starting their services, because this script starts its own.
     policy=/usr/sbin/policy-rc.d
     [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && trap 'rm -f $policy' EXIT; }
     apt-get update -qq
@@ -100,7 +104,7 @@ TOML
 cat job.sh
 job=$(sbatch --parsable job.sh)
 echo "job $job"
-# Requeues the first task that has begun to leave records.
+# Requeues the first running task as soon as records exist.
 for _ in $(seq 600); do
     [ -n "$(ls plan/runs 2>/dev/null)" ] && break
     sleep 0.1
