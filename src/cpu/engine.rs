@@ -90,8 +90,8 @@ impl CpuEngine {
 }
 
 /// Runs `work(network, member, fork)` on every network; `fork` lets one network use all threads. Members run in
-/// parallel if there are at least as many as threads, or if `samples` samples of one member are too little work to
-/// fork. Otherwise members run one after another.
+/// parallel if they keep all threads busy, or if `samples` samples of one member are too little work to fork. Otherwise
+/// members run one after another.
 fn each<N: Send, T: Send>(
     population: &Population,
     samples: usize,

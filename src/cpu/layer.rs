@@ -25,8 +25,8 @@ enum Way {
     Skip,
     /// α belongs to the column and is folded into δ. The product is added straight to W, and no gradient is stored.
     Direct,
-    /// The gradient of a strip is computed first, then applied. Needed for a rule with memory, a penalty, an α per
-    /// weight, or a span with some frozen columns, because not even a NaN may reach a frozen weight.
+    /// The gradient of a strip is computed first, then applied. Needed for a rule with memory, a penalty or an α per
+    /// weight. Also needed for a span with some frozen columns, because not even a NaN may reach a frozen weight.
     Gradient,
 }
 

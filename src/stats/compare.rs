@@ -117,8 +117,8 @@ type Runs = BTreeMap<u64, Option<f64>>;
 /// Compares every arm with the baseline.
 ///
 /// # Errors
-/// [`Error::Config`] if the confidence or margin is out of range, an arm or the metric is unknown, every run failed, a
-/// seed comes twice, or an arm shares fewer than two seeds with the baseline.
+/// [`Error::Config`] if the confidence or the margin is out of range, or if an arm or the metric is unknown. The same
+/// if every run failed, a seed comes twice, or an arm shares fewer than two seeds with the baseline.
 pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     let Settings { metric, baseline, higher_is_better, confidence, margin, .. } = settings;
     if !(*confidence > 0.0 && *confidence < 1.0) {
