@@ -19,8 +19,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Floating-point operations of an evaluation after which other work on the same thread gets its turn: a fraction of a
-/// second on two processor cores.
+/// Floating-point operations of one piece of an evaluation: a fraction of a second on two processor cores. Between
+/// pieces the thread can do other work.
 const PIECE_FLOPS: f64 = 5e9;
 /// Floating-point operations of a step above which spreading the step over the threads saves more time than waking the
 /// threads costs.
@@ -210,14 +210,13 @@ impl CpuEngine {
         self.samples_since_tick = state.first().map_or(0, |state| state.samples_since_tick);
     }
 
-    /// Loss and error of every member over rows of its own, `None` where there are none. Yields between pieces of
-    /// [`PIECE_FLOPS`].
+    /// Scores every member over its own rows; `None` without rows. Yields between pieces of [`PIECE_FLOPS`].
     async fn evaluate(&self, rows: impl for<'a> Fn(&'a Network, &'a Split) -> &'a [u32] + Sync) -> Option<Vec<Score>> {
         let population = &*self.population;
         let of_member = |m: usize| rows(&self.networks[m], &population.splits[m]);
         let (all, size) = (of_member(0).len(), Network::evaluation_block(of_member(0).len()));
         let flops = population.topology.flops_per_sample() * (size * population.len()) as f64;
-        // Whole rounds of the threads, so that none waits at the end of a piece.
+        // A multiple of the threads, so that no thread idles at the end of a piece.
         let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
         let mut tallies = vec![Tally::default(); population.len()];
         for first in (0..all).step_by(blocks * size) {

@@ -115,7 +115,7 @@ impl Network {
         MemberState { steps, samples_since_tick, running: self.running.to_running(), layers }
     }
 
-    /// Samples of a block in an evaluation of so many `rows`.
+    /// Samples per block of an evaluation over `rows` samples.
     pub fn evaluation_block(rows: usize) -> usize {
         layout::block(rows)
     }

@@ -83,9 +83,9 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
     Tally { loss, wrong: u64::from(wrong), samples: 1 }
 }
 
-/// Writes the signal that takes the place of δ in rules without a target. Without `slots` the signal is y (Hebb, eq.
-/// 1). With θ_M in `slots` it is φ = y (y − θ_M) (BCM, eq. 2), and 0 before θ_M is known. The "loss" is −½ Σ y², which
-/// Hebb's rule descends. Twin of `shaders/unsupervised.wgsl`.
+/// Writes the signal that takes the place of δ in rules without a target. Without `slots` the signal is y (eq. 1,
+/// Hebb). With θ_M in `slots` it is φ = y (y − θ_M) (eq. 2, BCM), and 0 before θ_M is known. The "loss" is −½ Σ y²,
+/// which Hebb's rule descends. Twin of `shaders/unsupervised.wgsl`.
 pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tally {
     for (k, (delta, &y)) in delta.iter_mut().zip(y).enumerate() {
         *delta = match slots.map(|slots| slots[k].theta) {

@@ -33,8 +33,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// Computes `out = keep · out + a b`. `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. With `keep =
-/// 0` the old values of `out` are not read.
+/// Computes `out = keep · out + a b`. `out` is row-major `[a.rows, b.columns]` with rows `stride` apart. If `keep` is
+/// 0, the old values of `out` are not read.
 #[allow(unsafe_code)]
 pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
@@ -144,8 +144,8 @@ vectorised! {
 }
 
 vectorised! { avx2
-    /// Adds x dᵀ: `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart. Rows with x =
-    /// 0 are skipped.
+    /// Adds x dᵀ: `w[i] += x[i] · d` over the rows of `w`, `[x.len(), d.len()]` with rows `stride` apart. Zeros of `x`
+    /// are skipped.
     pub fn add_outer(w: &mut [f32], stride: usize, x: &[f32], d: &[f32]) {
         for (&x, row) in x.iter().zip(w.chunks_mut(stride)) {
             if x != 0.0 {
