@@ -11,9 +11,9 @@ use std::path::PathBuf;
 /// Compare training rules by the results of a sweep.
 ///
 /// Every arm is compared with the baseline over the seeds that both have. The table shows the mean difference with a
-/// bootstrap interval (BCa, 10 000 resamples) and Wilcoxon's signed-rank test, whose p is also corrected for the number
-/// of arms (Holm). It also shows the probability that a run of the arm is better than a run of the baseline. With
-/// --margin, a paired TOST tests whether the two are equivalent. Verdicts use the 5 % level.
+/// bootstrap interval (BCa, 10 000 resamples) and p of Wilcoxon's signed-rank test, also corrected for the number of arms
+/// (Holm). P(better) is the probability that a run of the arm is better than a run of the baseline. With --margin, a
+/// paired TOST tests whether the two are equivalent. Verdicts use the 5 % level.
 #[derive(clap::Args)]
 pub struct Compare {
     /// Merged results *.jsonl, or a directory with the records of a sweep, DIR/*.json or DIR/runs/*.json

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 /// Print the answers of a saved model to the samples of a data set, or to images.
 ///
-/// Images are PNG files, in the order of their names. For a network of 784 inputs, each image is converted to the
-/// format of MNIST: grey, white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the
-/// class with the largest output. Answers go to stdout; if labels are known, the error goes to stderr. Predictions are
-/// computed on the processor.
+/// Images are PNG files, in the order of their names. For a network of 784 inputs, each image is converted to MNIST's
+/// format: white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the class with the
+/// largest output. Answers go to stdout; if labels are known, the error goes to stderr. Predictions are computed on the
+/// processor.
 #[derive(clap::Args)]
 pub struct Predict {
     /// The model.safetensors to use

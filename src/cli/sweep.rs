@@ -68,7 +68,7 @@ struct RunCommand {
     /// Device that overrides the one in the settings, as for train
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Largest number of runs to train together [default: as many as speed training up]
+    /// Largest number of runs to train together [default: sized for the device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_members: Option<u16>,
     /// Keep the trained networks in RESULTS/models

@@ -197,8 +197,8 @@ impl Model {
 
     /// The selectivity of each neuron of a one-layer network: 1 − mean/max of its response over `rows` of `data`.
     ///
-    /// Selectivity is 0 for a neuron that responds to all rows alike, near 1 for a neuron that responds to a single
-    /// row, and 0 for a neuron that never responds.
+    /// Selectivity is near 1 for a neuron that responds to a single row. It is 0 for a neuron that responds to all rows
+    /// alike, and for one that never responds.
     #[must_use]
     pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
         let width = self.classes();
