@@ -227,6 +227,7 @@ impl DataSet {
     /// # Ok::<(), Error>(())
     /// ```
     ///
+    /// # Errors
     /// [`Error::Data`], with the number of the row from 0 if one row is to blame. If rows differ in width or a feature
     /// is not finite. If a label is not a class, or the number of labels is not that of the rows. If there are no
     /// samples or no features.

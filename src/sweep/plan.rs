@@ -79,7 +79,7 @@ impl Plan {
     /// seed.
     ///
     /// # Errors
-    /// If a configuration is invalid, or if there are more runs than [`MAX_RUNS`].
+    /// If a configuration is invalid, or if there are more than 1 000 000 runs.
     pub fn new(sweep: &Sweep) -> Result<Self> {
         if sweep.arms.len().saturating_mul(sweep.seeds.len()) > MAX_RUNS {
             let (arms, seeds) = (sweep.arms.len(), sweep.seeds.len());
