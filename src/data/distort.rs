@@ -208,7 +208,7 @@ fn draw_field(seed: [u32; 2], [place, number]: [u32; 2], axis: u32, pixels: usiz
     raw.truncate(pixels);
 }
 
-/// Fills every pixel of `target` from its source place in `source`. `displacement(i)` is the displacement [x, y] of
+/// Fills every pixel of `target` from its source place in `source`. `displacement(i)` is the displacement `[x, y]` of
 /// pixel `i`, in pixels.
 pub(crate) fn resample(
     side: usize,
