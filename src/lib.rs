@@ -1,14 +1,14 @@
-//! homeostat trains multilayer perceptrons in which every connection has its own learning rate, which falls once its
-//! neuron is saturated: the model of Malinovská & Jakubove, *Homeostatic learning for classical artificial neural
-//! networks*.
+//! homeostat trains multilayer perceptrons whose learning rates fall by themselves. Each neuron, or each connection, has its
+//! own learning rate α. Once a neuron saturates, α falls along a curve, ψ. The model is that of Malinovská & Jakubove,
+//! *Homeostatic learning for classical artificial neural networks*.
 //!
 //! # Notation
 //!
-//! The names are those of the paper; every file uses them.
+//! The symbols are those of the paper, and every file uses them.
 //!
 //! | symbol | in code | shape | meaning |
 //! |---|---|---|---|
-//! | P | `members` | | networks of one topology trained together, a [`population`]; a plain run is P = 1 |
+//! | P | `members` | | networks of one topology trained together, a [`population`](train::population); a plain run is P = 1 |
 //! | B | `batch_size` | | samples per step |
 //! | n_l | `width` | | neurons of layer l; l = 0 is the input |
 //! | W_l | `weights` | `[P, n_(l-1) + 1, n_l]` | last row is the bias, fed with the constant input −1 |
@@ -17,30 +17,12 @@
 //! | δ_l | `delta` | `[P, B, n_l]` | error term per sample, before any division by B |
 //! | α | `alpha0 · psi` | per [`config::Scope`] | local learning rate |
 //! | θ_M | `theta` | | threshold at which α starts to fall |
-//! | ψ | `psi` | | α/α0 as a function of the ticks since its trigger, see [`psi`] |
-//!
-//! # One step
-//!
-//! ```text
-//! rows of the data set ─ forward, layer by layer ─→ y_1 … y_L          one kernel per layer: product, bias, f
-//!                                                   │ output_delta     with the last forward pass; loss and error stay
-//!                        δ_L ←──────────────────────┘
-//! δ_1 … δ_(L−1) ←─ backward_delta, from the top ─── δ_L, W             reads W before any update of this step
-//! W, m, observed sums ←─ update: gradient x̃ᵀδ/B, α, momentum           one kernel for all layers; the gradient
-//!                                                                      never reaches memory
-//! α ←─ tick: ψ(observed means, θ_M)                                    only where the clock ticks
-//!
-//! prepare: images distorted, inputs left out, before all that          only with --distort or --dropout-input
-//! persistent: all of it for many steps in one dispatch                 only where a step is shorter than its launches
-//! ```
+//! | ψ | `psi` | | α/α0 as a function of the ticks since its trigger, see [`rule::psi`] |
 //!
 //! # Map
 //!
-//! [`config`] is what the user wants, [`data`] the samples; a [`population`] brings both together, and [`bytes`] is what that takes. An [`engine`] trains it:
-//! [`gpu`] or [`cpu`], opened by [`device`]. The [`trainer`] makes epochs, ticks and metrics of an engine's steps, [`run`]
-//! makes files of those, [`export`] writes them for other programs, and [`cli`] is the program. [`distort`] is what training does to images, [`rules`] what a weight
-//! does with its gradient, [`schedule`] the curves that all αs follow. A [`sweep`] trains many runs, packed into
-//! populations; [`compare`] decides between their rules by the [`stats`]; a [`report`] shows what came of runs.
+//! `docs/architecture.md` has the map of the source, the data flow of a step, and a table of the files in which ψ, the gradient, the
+//! loss and all else are computed.
 //!
 //! # As a library
 //!
