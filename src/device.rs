@@ -62,7 +62,7 @@ pub struct Opened {
 /// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine, unless asked
 /// for a precision which that does not have.
 pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
-    let precision = population.shared().precision;
+    let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Opened> {
         let engine = GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?;
         let note = engine.note().map(str::to_owned);
@@ -106,7 +106,7 @@ pub struct Needs {
 /// # Errors
 /// If there is no such device, or it cannot train this at any size.
 pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
-    let precision = population.shared().precision;
+    let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Needs> {
         let context = Context::open_for(pick, precision)?;
         let plan = GpuEngine::byte_plan(&context, population)?;

@@ -34,7 +34,7 @@
 //! # fn main() -> homeostat::error::Result<()> {
 //! let settings = "data = 'iris'\nhidden = [9]\nepochs = 30\nalpha0 = 0.1\nbatch-size = 4".parse().expect("TOML");
 //! let config = Config::overlay([&settings])?;
-//! let data = Arc::new(DataSet::open(&config.data)?);
+//! let data = Arc::new(DataSet::open(&config.data.source)?);
 //! let population = Arc::new(Population::new(vec![config], data, None)?);
 //! let engine = CpuEngine::new(Arc::clone(&population), &population.initial_state())?;
 //! let mut trainer = Trainer::new(population, Box::new(engine), Position::START, Arc::default());

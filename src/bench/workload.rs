@@ -1,7 +1,7 @@
 //! [`Workload`]: a network and a batch size, by name or by shape, and the data they train on.
 
 use super::settings::Settings;
-use crate::config::{Activation, Config, Hidden, Loss, Output, TrainMetrics};
+use crate::config::{Activation, Config, Loss, Output, TrainMetrics};
 use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
@@ -72,26 +72,24 @@ impl Workload {
         }
         data.labels.truncate(rows);
         data.test_rows = 0;
-        let config = Config {
-            data: data.name.clone(),
-            test_fraction: Some(0.0),
-            hidden: Hidden(self.widths[1..self.widths.len() - 1].to_vec()),
+        let config = Config::default()
+            .data(data.name.clone())
+            .test_fraction(0.0)
+            .hidden(self.widths[1..self.widths.len() - 1].to_vec())
             // The paper's activations, which are also the most expensive.
-            activation: Activation::Logistic,
-            output: Output::Logistic,
-            loss: Loss::Mse,
-            rule: settings.rule,
-            scope: settings.scope,
-            precision: settings.precision,
-            no_autotune: settings.no_autotune,
-            alpha0: 0.1,
-            theta: Some(0.6),
-            epochs: EPOCHS.min(u32::MAX / (rows / self.batch_size) as u32),
-            batch_size: self.batch_size,
-            train_metrics: TrainMetrics::Running,
-            ..Config::default()
-        };
-        let member = |seed: usize| Config { seed: seed as u64, ..config.clone() };
+            .activation(Activation::Logistic)
+            .output(Output::Logistic)
+            .loss(Loss::Mse)
+            .rule(settings.rule)
+            .scope(settings.scope)
+            .precision(settings.precision)
+            .no_autotune(settings.no_autotune)
+            .alpha0(0.1)
+            .theta(0.6)
+            .epochs(EPOCHS.min(u32::MAX / (rows / self.batch_size) as u32))
+            .batch_size(self.batch_size)
+            .train_metrics(TrainMetrics::Running);
+        let member = |seed: usize| config.clone().seed(seed as u64);
         Population::new((0..settings.members).map(member).collect(), Arc::new(data), Some(classes))
     }
 }

@@ -28,16 +28,16 @@ pub struct Bench {
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
     /// Learning rule
-    #[arg(long, value_enum, default_value_t = Config::default().rule)]
+    #[arg(long, value_enum, default_value_t = Config::default().rule.kind)]
     rule: Rule,
     /// Which weights share one α
-    #[arg(long, value_enum, default_value_t = Config::default().scope)]
+    #[arg(long, value_enum, default_value_t = Config::default().rule.scope)]
     scope: Scope,
     /// Number of networks trained together
     #[arg(long, value_name = "P", default_value_t = 1)]
     members: usize,
     /// Number type of the factors of matrix products, as for train
-    #[arg(long, value_enum, default_value_t = Config::default().precision)]
+    #[arg(long, value_enum, default_value_t = Config::default().run.precision)]
     precision: Precision,
     /// Use the default GPU tiles instead of measuring which are fastest
     #[arg(long)]

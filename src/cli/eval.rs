@@ -2,7 +2,7 @@
 
 use super::data::Place;
 use super::print::{say, tell};
-use crate::config::{Activation, Clock, Config, Hidden, Loss, Output, Precision};
+use crate::config::{Activation, Clock, Config, Loss, Output, Precision};
 use crate::data::DataSet;
 use crate::device;
 use crate::error::{Error, Result};
@@ -99,16 +99,16 @@ impl Eval {
         let choice: device::Choice = self.device.parse()?;
         let model = Model::read(&self.model)?;
         let mut config = self.config(&model)?;
-        let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
+        let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
         model.check_data(&data)?;
         if data.test_rows > 0 && self.test_fraction.is_none() {
-            config.test_fraction = None;
+            config.data.test_fraction = None;
         }
         config.check()?;
-        if self.per_class && config.rule.is_unsupervised() {
+        if self.per_class && config.rule.kind.is_unsupervised() {
             return Err(Error::config(format!(
                 "--per-class: the neurons of --rule {} are no classes; leave it out",
-                config.rule
+                config.rule.kind
             )));
         }
         if self.per_class && model.classes() > MOST_CLASSES {
@@ -184,36 +184,36 @@ impl Eval {
     fn config(&self, model: &Model) -> Result<Config> {
         let stored = model.config()?;
         if stored.is_none() {
-            let Config { activation, output, loss, .. } = Config::default();
+            let default = Config::default().network;
             tell(format_args!(
                 "note: {} does not say how it was trained; taking --activation {} --output {} --loss {}",
                 self.model.display(),
-                self.activation.unwrap_or(activation),
-                self.output.unwrap_or(output),
-                self.loss.unwrap_or(loss)
+                self.activation.unwrap_or(default.activation),
+                self.output.unwrap_or(default.output),
+                self.loss.unwrap_or(default.loss)
             ));
         }
         let stored = stored.unwrap_or_default();
-        let data = self.data.clone().unwrap_or(stored.data.clone());
-        Ok(Config {
-            // A validation split made for other data does not apply.
-            val_fraction: if data == stored.data { stored.val_fraction } else { 0.0 },
-            data,
-            test_fraction: self.test_fraction.or(stored.test_fraction),
-            seed: self.seed.unwrap_or(stored.seed),
-            device: self.device.clone(),
-            activation: self.activation.unwrap_or(stored.activation),
-            output: self.output.unwrap_or(stored.output),
-            loss: self.loss.unwrap_or(stored.loss),
-            hidden: Hidden(model.hidden()),
-            clock: Clock::Epoch,
-            momentum: 0.0,
-            coast: false,
-            nesterov: false,
+        let data = self.data.clone().unwrap_or(stored.data.source.clone());
+        // A validation split made for other data does not apply.
+        let val_fraction = if data == stored.data.source { stored.data.val_fraction } else { 0.0 };
+        Ok(stored
+            .without_training()
+            .data(data)
+            .test_fraction(self.test_fraction.or(stored.data.test_fraction))
+            .val_fraction(val_fraction)
+            .seed(self.seed.unwrap_or(stored.run.seed))
+            .device(self.device.clone())
+            .activation(self.activation.unwrap_or(stored.network.activation))
+            .output(self.output.unwrap_or(stored.network.output))
+            .loss(self.loss.unwrap_or(stored.network.loss))
+            .hidden(model.hidden())
+            .clock(Clock::Epoch)
+            .momentum(0.0)
+            .coast(false)
+            .nesterov(false)
             // The weights are f32, whatever precision they were trained with.
-            precision: Precision::F32,
-            ..stored.without_training()
-        })
+            .precision(Precision::F32))
     }
 }
 

@@ -22,14 +22,14 @@ impl Functions {
         let stored = model.config()?;
         let known = stored.is_some();
         let mut config = stored.unwrap_or_default();
-        config.activation = self.activation.unwrap_or(config.activation);
-        config.output = self.output.unwrap_or(config.output);
+        config.network.activation = self.activation.unwrap_or(config.network.activation);
+        config.network.output = self.output.unwrap_or(config.network.output);
         if !known {
             tell(format_args!(
                 "note: {} does not say how it was trained; taking --activation {} --output {}",
                 model.path.display(),
-                config.activation,
-                config.output
+                config.network.activation,
+                config.network.output
             ));
         }
         Ok(config)

@@ -133,12 +133,12 @@ impl Predict {
             Source::Images(_, images) => model.predict(&config, images.len(), |i, x| x.copy_from_slice(&images[i]))?,
         };
         // The neurons of an unsupervised layer are not classes, so no answer is right or wrong.
-        let labelled = !config.rule.is_unsupervised();
+        let labelled = !config.rule.kind.is_unsupervised();
         self.print(&answers(&source, &predictions, labelled))
     }
 
     fn source(&self, model: &Model, config: &Config) -> Result<Source> {
-        let name = self.data.as_deref().unwrap_or(&config.data);
+        let name = self.data.as_deref().unwrap_or(&config.data.source);
         let path = Path::new(name);
         let is_set = matches!(name, "mnist" | "iris")
             || Set::named(name).is_some()
@@ -171,16 +171,16 @@ impl Predict {
     /// The numbers of the rows that were asked for, split as in training.
     fn rows(&self, data: &DataSet, config: &Config) -> Result<Vec<u32>> {
         let all = || (0..data.len() as u32).collect();
-        let is_new = self.data.as_ref().is_some_and(|name| *name != config.data);
+        let is_new = self.data.as_ref().is_some_and(|name| *name != config.data.source);
         match self.split {
             Some(Part::All) => return Ok(all()),
             None if is_new && data.test_rows == 0 => return Ok(all()),
             _ => {}
         }
-        let fraction = config.test_fraction.filter(|_| data.test_rows == 0);
+        let fraction = config.data.test_fraction.filter(|_| data.test_rows == 0);
         // A validation split made for other data does not apply.
-        let val_fraction = if is_new { 0.0 } else { config.val_fraction };
-        let split = Split::new(data, fraction, config.seed)?.hold_out(data, val_fraction, config.seed)?;
+        let val_fraction = if is_new { 0.0 } else { config.data.val_fraction };
+        let split = Split::new(data, fraction, config.run.seed)?.hold_out(data, val_fraction, config.run.seed)?;
         let (rows, what, remedy) = match self.split {
             Some(Part::Train) => return Ok(split.train),
             Some(Part::Validation) => (split.validation, "validation", "--val-fraction"),

@@ -39,7 +39,7 @@ impl Progress {
     /// `quiet` hides table and bar. `to_stderr` keeps stdout free for JSON. A run that is `kept` in files continues
     /// after stdout is closed.
     pub fn new(population: &Population, quiet: bool, to_stderr: bool, kept: bool) -> Self {
-        let (steps_per_epoch, epochs) = (population.steps_per_epoch(), population.shared().epochs);
+        let (steps_per_epoch, epochs) = (population.steps_per_epoch(), population.shared().run.epochs);
         let bar = if quiet || !std::io::stderr().is_terminal() {
             ProgressBar::hidden()
         } else {
@@ -53,7 +53,7 @@ impl Progress {
         };
         let columns = Columns {
             validation: population.validation_rows() > 0,
-            test: population.test_rows() > 0 && population.shared().test_every > 0,
+            test: population.test_rows() > 0 && population.shared().run.test_every > 0,
         };
         Self { bar, quiet, to_stderr, kept, steps_per_epoch, epochs, columns, headed: false }
     }

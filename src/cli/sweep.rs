@@ -192,8 +192,8 @@ fn deliver(out: Option<&Path>, sources: &[PathBuf], text: &str) -> Result<()> {
 fn read_by(plan: &Plan, file: &Path) -> Vec<PathBuf> {
     let of_run = |run: &sweep::PlannedRun| {
         let config = &run.config;
-        let data = config.data.split_once(':').map(|(_, path)| PathBuf::from(path));
-        [data, config.init.clone(), config.trace.clone()].into_iter().flatten()
+        let data = config.data.source.split_once(':').map(|(_, path)| PathBuf::from(path));
+        [data, config.network.init.clone(), config.rule.trace.clone()].into_iter().flatten()
     };
     let paths: BTreeSet<PathBuf> = plan.runs.iter().flat_map(of_run).chain([file.to_owned()]).collect();
     // In a folder of IDX files only these are inputs; the folder may hold other files.

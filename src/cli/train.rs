@@ -105,12 +105,12 @@ impl Train {
             Some(directory) => (self.resumed_config(directory, matches)?, true),
             None => self.resolve(matches)?,
         };
-        let choice: device::Choice = config.device.parse()?;
+        let choice: device::Choice = config.run.device.parse()?;
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
         }
-        let data = Arc::new(DataSet::open_in(&config.data, &self.place.search())?);
-        let sources = [config.init.as_ref(), config.trace.as_ref()];
+        let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
+        let sources = [config.network.init.as_ref(), config.rule.trace.as_ref()];
         for source in sources.into_iter().flatten() {
             if self.resume.is_some() && !source.exists() {
                 return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
@@ -122,12 +122,12 @@ impl Train {
                 ));
             }
         }
-        let model = config.init.as_deref().map(Model::read).transpose()?;
+        let model = config.network.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(&data)?;
             model.adopt_hidden(&mut config, hidden_given)?;
         } else {
-            config.init_scheme = Some(config.resolved_init_scheme());
+            config.network.init_scheme = Some(config.resolved_init_scheme());
         }
         let classes = model.as_ref().and_then(Model::least_outputs);
         let population = Arc::new(Population::new(vec![config.clone()], data, classes)?);
@@ -201,7 +201,7 @@ impl Train {
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, interrupt);
         // The end was decided before the run was stopped, while one more epoch was under way.
         let end = progress.as_ref().and_then(|progress| progress.end).or_else(|| {
-            let ((_, best), patience) = (progress.as_ref()?.best?, config.early_stopping?);
+            let ((_, best), patience) = (progress.as_ref()?.best?, config.run.early_stopping?);
             let end = best.saturating_add(patience);
             (position.epoch > end).then_some(end.saturating_add(1))
         });
@@ -259,7 +259,7 @@ impl Train {
             directory.finish(&result)?;
         }
         let error = match result.last.test_error {
-            _ if result.config.rule.is_unsupervised() => format!("mean ½ Σ y² {:.4}", -result.last.train_loss),
+            _ if result.config.rule.kind.is_unsupervised() => format!("mean ½ Σ y² {:.4}", -result.last.train_loss),
             None => format!("training error {} (no test set)", percent(result.last.train_error)),
             Some(error) => format!("test error {}", percent(error)),
         };
@@ -311,9 +311,9 @@ impl Train {
             )));
         }
         if typed.contains_key("device") {
-            config.device.clone_from(&self.settings.device);
+            config.run.device.clone_from(&self.settings.run.device);
         }
-        config.no_autotune |= self.settings.no_autotune;
+        config.run.no_autotune |= self.settings.run.no_autotune;
         Ok(config)
     }
 
@@ -458,7 +458,7 @@ impl Follower {
                 (false, None) => ", again from the beginning, as what is not finite is not kept".to_owned(),
             };
             tell(format_args!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}{on}{from}"));
-        } else if config.rule == Rule::Psi {
+        } else if config.rule.kind == Rule::Psi {
             let trace = Trace::new(config.clone(), &self.population.topology, state.onsets(), self.population.ticks());
             trace.write(&self.population.topology, &directory.path().join(TRACE))?;
         }
@@ -520,7 +520,7 @@ impl Observer for Follower {
         }
         self.last = Some(metrics.clone());
         let held = self.held.take();
-        let is_judged = !self.population.shared().rule.is_unsupervised();
+        let is_judged = !self.population.shared().rule.kind.is_unsupervised();
         if let Some(error) = metrics.val_error.filter(|_| is_judged)
             && self.best.is_none_or(|(lowest, _)| error < lowest)
         {
@@ -531,7 +531,7 @@ impl Observer for Follower {
                 directory.save_best(&self.population, state)?;
             }
         }
-        let patience = self.population.shared().early_stopping;
+        let patience = self.population.shared().run.early_stopping;
         let idle = self.best.map_or(0, |(_, epoch)| metrics.epoch - epoch);
         let is_over = patience.is_some_and(|patience| idle >= patience);
         if is_over && self.end.is_none() {

@@ -16,6 +16,8 @@ macro_rules! choices {
                 f.write_str(self.to_possible_value().expect("no variant is hidden").get_name())
             }
         }
+
+        $crate::config::setting::values! { $name {} }
     };
 }
 pub(crate) use choices;

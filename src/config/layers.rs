@@ -1,6 +1,7 @@
 //! How settings are laid over each other: defaults, preset, file, flags.
 
-use super::{Config, Preset};
+use super::choices::Preset;
+use super::settings::Config;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -59,23 +60,14 @@ impl Config {
     }
 
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
-        let mut all = Self::default().to_table();
+        let mut all = toml::Table::new();
         for layer in layers {
-            if layer.keys().any(|key| Self::THRESHOLD_KEYS.contains(&key.as_str())) {
-                Self::THRESHOLD_KEYS.iter().for_each(|key| drop(all.remove(*key)));
+            if Self::THRESHOLD.iter().any(|key| layer.contains_key(*key)) {
+                Self::THRESHOLD.iter().for_each(|key| drop(all.remove(*key)));
             }
-            all.extend(layer.iter().map(|(k, v)| (k.clone(), v.clone())));
+            all.extend(layer.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
-        let read = |table: toml::Table| table.try_into::<Self>().map_err(|e| e.message().to_owned());
-        read(all.clone()).map_err(|message| {
-            // The parser does not say which key it choked on, so each is tried alone on top of the defaults.
-            let alone = |(key, value): (&String, &toml::Value)| {
-                let mut table = Self::default().to_table();
-                table.insert(key.clone(), value.clone());
-                read(table).err().map(|message| Error::config(format!("{key}: {message}")))
-            };
-            all.iter().find_map(alone).unwrap_or(Error::Config(message))
-        })
+        Self::from_table(&all)
     }
 
     /// A complete record of settings, as runs and models keep it; settings that are newer than the record keep their
@@ -86,31 +78,6 @@ impl Config {
     pub fn from_json(text: &str) -> Result<Self> {
         let table: toml::Table = serde_json::from_str(text).map_err(|e| Error::Config(e.to_string()))?;
         Self::overlay([&table])
-    }
-
-    /// Of the settings as parsed from a command line, those that the user really typed.
-    ///
-    /// # Errors
-    /// If a number is too large for a record, or a path is not UTF-8.
-    pub fn typed(&self, matches: &clap::ArgMatches) -> Result<toml::Table> {
-        self.check_integers()?;
-        let mut table = toml::Table::try_from(self)
-            .map_err(|e| Error::config(format!("a number is too large, or a path not UTF-8: {e}")))?;
-        let source = |key: &str| matches.value_source(&key.replace('-', "_"));
-        table.retain(|key, _| source(key) == Some(clap::parser::ValueSource::CommandLine));
-        Ok(table)
-    }
-
-    const THRESHOLD_KEYS: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
-
-    /// The settings as a TOML table, keys as on the command line.
-    ///
-    /// # Panics
-    /// If a number is above `i64::MAX` or a path is not UTF-8, which TOML cannot say; [`Self::overlay`] and the command line
-    /// let neither through.
-    #[must_use]
-    pub fn to_table(&self) -> toml::Table {
-        toml::Table::try_from(self).expect("a configuration is a flat table")
     }
 
     /// Reads a file of settings, any subset of the keys: TOML, or for a name ending in `.json` a JSON object of them or

@@ -25,8 +25,8 @@ fn presets_are_complete_and_differ_from_the_default() {
         assert_eq!(Config::overlay([&config.to_table()]).unwrap(), config);
     }
     let author = Config::overlay([&Config::preset(Preset::Author2026)]).unwrap();
-    assert_eq!(author.decay_ticks, DecayTicks::Ticks(0.4 / 0.0075));
-    assert_eq!(author.init_scheme, Some(InitScheme::Normal(0.02)));
+    assert_eq!(author.rule.decay_ticks, DecayTicks::Ticks(0.4 / 0.0075));
+    assert_eq!(author.network.init_scheme, Some(InitScheme::Normal(0.02)));
 }
 
 #[test]

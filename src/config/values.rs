@@ -12,9 +12,42 @@ fn number(text: &str, what: &str) -> Result<f64, String> {
 }
 
 /// Widths of the hidden layers; empty means a single layer of weights.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Hidden(pub Vec<usize>);
+
+impl From<Vec<usize>> for Hidden {
+    fn from(widths: Vec<usize>) -> Self {
+        Self(widths)
+    }
+}
+
+impl<const LAYERS: usize> From<[usize; LAYERS]> for Hidden {
+    fn from(widths: [usize; LAYERS]) -> Self {
+        Self(widths.to_vec())
+    }
+}
+
+impl From<&[usize]> for Hidden {
+    fn from(widths: &[usize]) -> Self {
+        Self(widths.to_vec())
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a list of widths such as [800, 800], or the width of a single layer")]
+        enum Spelling {
+            Single(usize),
+            List(Vec<usize>),
+        }
+        Ok(match Spelling::deserialize(deserializer)? {
+            Spelling::Single(width) => Self(vec![width]),
+            Spelling::List(widths) => Self(widths),
+        })
+    }
+}
 
 impl FromStr for Hidden {
     type Err = String;
@@ -277,3 +310,21 @@ macro_rules! spelled_as_string {
     )+};
 }
 spelled_as_string!(Clock, FreezeOut, InitScheme, Sliding);
+
+super::setting::values! {
+    Clock { const VALUE_NAME: &'static str = "CLOCK"; }
+    DecayTicks {
+        const VALUE_NAME: &'static str = "N";
+
+        fn number(&self) -> Option<f64> {
+            match self {
+                Self::Ticks(ticks) => Some(*ticks),
+                Self::ToEnd => None,
+            }
+        }
+    }
+    FreezeOut { const VALUE_NAME: &'static str = "T0"; }
+    Hidden { const VALUE_NAME: &'static str = "WIDTHS"; }
+    InitScheme { const VALUE_NAME: &'static str = "SCHEME"; }
+    Sliding { const VALUE_NAME: &'static str = "LAMBDA:TAU"; }
+}

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn factors_follow_the_counter() {
-        let config = Config { dropout: 0.3, seed: 7 << 40 | 5, ..Config::default() };
+        let config = Config::default().dropout(0.3).seed(7 << 40 | 5);
         let settings = Member::new(&config, &config, 1);
         let (number, place, layer) = (1234, 17, 2);
         let dropout = Dropout::new(&settings, number, layer);

@@ -66,7 +66,7 @@ impl CpuEngine {
     /// [`Error::Device`] for half precision, which this engine does not have, and for a run that needs more memory than
     /// this machine has.
     pub fn check(population: &Population) -> Result<()> {
-        if population.shared().precision == Precision::F16 {
+        if population.shared().run.precision == Precision::F16 {
             return Err(Error::Device(
                 "--precision f16: the CPU engine computes in f32 alone; use --precision f32, or a --device that \
                  `homeostat devices` lists with f16"
@@ -283,7 +283,7 @@ impl Engine for CpuEngine {
                 validation: of(&validation, m),
                 test: of(&test, m),
                 alpha: (network.layers.iter())
-                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule).into_iter()))
+                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule.kind).into_iter()))
                     .collect(),
                 not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
             });

@@ -90,7 +90,7 @@ impl Layer {
             ways: vec![],
             step_rate: vec![0.0; place.n_out],
             scale: 1.0,
-            norms: vec![0.0; if config.max_norm.is_some() { place.n_out } else { 0 }],
+            norms: vec![0.0; if config.regularisation.max_norm.is_some() { place.n_out } else { 0 }],
             frozen: vec![false; place.n_out],
             canary: Canary::default(),
             state: state.clone(),
@@ -109,7 +109,7 @@ impl Layer {
 
     /// Bytes of the arrays per neuron, without [`Self::state`], [`Self::sums`] and [`Self::carries`].
     pub fn column_bytes(config: &Config, n_out: usize) -> usize {
-        let floats = if config.max_norm.is_some() { 2 } else { 1 };
+        let floats = if config.regularisation.max_norm.is_some() { 2 } else { 1 };
         n_out * (4 * floats + size_of::<bool>()) + n_out.div_ceil(SPAN) * size_of::<Way>()
     }
 
@@ -135,7 +135,7 @@ impl Layer {
             *sum = 0.0;
         }
         let mut means = self.means(samples);
-        if config.scope == Scope::Layer {
+        if config.rule.scope == Scope::Layer {
             let mean = means.iter().sum::<f32>() / means.len() as f32;
             means.fill(mean);
         }
@@ -160,14 +160,14 @@ impl Layer {
 
     fn choose_ways(&mut self, config: &Config) {
         let n_out = self.place.n_out;
-        let needs_gradient = !self.state.memory.is_empty() || config.weight_decay > 0.0;
+        let needs_gradient = !self.state.memory.is_empty() || config.regularisation.weight_decay > 0.0;
         let per_weight = self.state.alpha0.len() != n_out;
         let is_frozen = |column| match self.shared_rate(column) {
             Some(rate) => rate == 0.0,
             None => self.state.psi.iter().skip(column).step_by(n_out).all(|&psi| psi == 0.0),
         };
         // With `coast` the velocities move weights even where α is 0, so no column is frozen.
-        self.frozen = (0..n_out).map(|column| !config.coast && is_frozen(column)).collect();
+        self.frozen = (0..n_out).map(|column| !config.rule.coast && is_frozen(column)).collect();
         let way = |columns: Range<usize>| {
             let all = columns.len();
             let frozen = self.frozen[columns].iter().filter(|&&frozen| frozen).count();
@@ -218,7 +218,7 @@ impl Layer {
             rows();
             columns();
         }
-        if let Some(most) = step.config.max_norm {
+        if let Some(most) = step.config.regularisation.max_norm {
             limit_norms(matrix, n_out, most as f32, frozen, norms);
         }
     }
@@ -274,7 +274,7 @@ impl<'a> Update<'a> {
         let memory = self.memory(memory, columns.start);
         let Step { config, settings, .. } = self.step;
         let decay = if rows.start < self.place.n_in { settings.weight_decay } else { 0.0 };
-        with_own_memory!(config.rule, Kind, N => {
+        with_own_memory!(config.rule.kind, Kind, N => {
             let environment = Environment { constants: settings.rule, t: self.step.t as f32 };
             let mut x2 = [1.0; STRIP];
             if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
@@ -287,7 +287,7 @@ impl<'a> Update<'a> {
 
     fn motion<'m>(&self, m: &'m mut [f32], decay: f32) -> Motion<'m> {
         let Step { config, settings, .. } = self.step;
-        let form = match (config.coast, config.nesterov) {
+        let form = match (config.rule.coast, config.rule.nesterov) {
             (true, _) => Form::Coast,
             (false, true) => Form::Nesterov,
             (false, false) => Form::Heavy,
@@ -308,7 +308,7 @@ impl<'a> Update<'a> {
     fn strips(&self, strips: Strips<'_>) {
         let Strips { rows, weights, memory, sums } = strips;
         // The gradient of a single sample is never stored, so all rows can be updated at once.
-        let whole = self.samples() == 1 && !self.step.fork && !self.step.config.rule.has_own_memory();
+        let whole = self.samples() == 1 && !self.step.fork && !self.step.config.rule.kind.has_own_memory();
         if rows.len() <= STRIP || whole {
             return with_scratch(|scratch| self.strip(Strips { rows, weights, memory, sums }, scratch));
         }
@@ -349,7 +349,7 @@ impl<'a> Update<'a> {
                     let (x, d) = products();
                     multiply(target, n_out, 1.0, x, d);
                 }
-                Way::Gradient if single && !self.step.config.rule.has_own_memory() => {
+                Way::Gradient if single && !self.step.config.rule.kind.has_own_memory() => {
                     let motion = self.motion(self.memory(memory, columns.start), self.step.settings.weight_decay);
                     apply_outer(target, n_out, (x, d), self.rates(&rows, &columns), motion);
                 }

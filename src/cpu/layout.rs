@@ -62,12 +62,13 @@ impl Layout {
             start
         };
         let y: Vec<usize> = widths.iter().map(&mut place).collect();
-        let keeps_net = config.observes() && config.basis == Basis::Net2;
+        let keeps_net = config.observes() && config.rule.basis == Basis::Net2;
         let net: Vec<usize> = widths[1..].iter().filter(|_| keeps_net).map(&mut place).collect();
         let squares: Vec<usize> = widths.iter().filter(|_| config.slots_per_weight()).map(&mut place).collect();
         let hidden = &widths[1..widths.len() - 1];
-        let mut per_hidden =
-            || -> Vec<usize> { hidden.iter().filter(|_| config.dropout > 0.0).map(&mut place).collect() };
+        let mut per_hidden = || -> Vec<usize> {
+            hidden.iter().filter(|_| config.regularisation.dropout > 0.0).map(&mut place).collect()
+        };
         let (undropped, factors) = (per_hidden(), per_hidden());
         let delta: Vec<usize> = widths[1..].iter().map(&mut place).collect();
         let step: Vec<usize> = widths[1..].iter().map(&mut place).collect();

@@ -199,13 +199,20 @@ impl Pass<'_> {
     fn keep_net(&self, l: usize, records: &mut [f32], first: usize, columns: Range<usize>, panel: &[f32]) {
         let Place { n_in, n_out, y, net, squares, dropout, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
-        let hidden = l + 1 < self.layers.len() || self.config.rule.is_unsupervised();
+        let hidden = l + 1 < self.layers.len() || self.config.rule.kind.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
         // net exists only inside `activate`, so its operands are checked instead: the product and the bias.
         self.layers[l].canary.watch_net(panel, self.number);
         self.layers[l].canary.watch_net(bias, self.number);
         let net = net.map(|net| net + columns.start);
-        activate(records, stride, (y + columns.start, net), panel, bias, hidden.then_some(self.config.activation));
+        activate(
+            records,
+            stride,
+            (y + columns.start, net),
+            panel,
+            bias,
+            hidden.then_some(self.config.network.activation),
+        );
         if let (Some(training), Some(places)) = (&self.training, dropout) {
             let dropout = Dropout::new(training.settings, self.number, l + 1);
             for (i, record) in records.chunks_exact_mut(stride).enumerate() {
@@ -228,20 +235,26 @@ impl Pass<'_> {
         let (stride, layer) = (self.layout.stride, self.layers.len() - 1);
         let Place { n_out, y, squares, delta, .. } = self.layout.layers[layer];
         let mut tally = Tally::default();
-        if self.config.rule.is_unsupervised() {
-            let thetas = (self.config.rule == Rule::Bcm).then_some(&*self.layers[layer].state.slots);
+        if self.config.rule.kind.is_unsupervised() {
+            let thetas = (self.config.rule.kind == Rule::Bcm).then_some(&*self.layers[layer].state.slots);
             for record in records.chunks_exact_mut(stride) {
                 let (forward, deltas) = record.split_at_mut(self.layout.deltas);
                 let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
                 tally = tally + unsupervised(&forward[y..y + n_out], delta, thetas);
             }
         }
-        let supervised = if self.config.rule.is_unsupervised() { &[] } else { rows };
+        let supervised = if self.config.rule.kind.is_unsupervised() { &[] } else { rows };
         for (record, &row) in records.chunks_exact_mut(stride).zip(supervised) {
             let (forward, deltas) = record.split_at_mut(self.layout.deltas);
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
             let label = self.samples.1[row as usize] as usize;
-            tally = tally + output(&mut forward[y..y + n_out], delta, label, (self.config.output, self.config.loss));
+            tally = tally
+                + output(
+                    &mut forward[y..y + n_out],
+                    delta,
+                    label,
+                    (self.config.network.output, self.config.network.loss),
+                );
         }
         if !tally.loss.is_finite() {
             self.layers[layer].canary.note_delta(self.number);
@@ -275,7 +288,7 @@ impl Pass<'_> {
         let stride = self.layout.stride;
         let y = dropout.map_or(y, |(undropped, _)| undropped);
         let places = (y + inputs.start, delta + inputs.start);
-        transposed_slope(records, stride, places, panel, inputs.len(), self.config.activation);
+        transposed_slope(records, stride, places, panel, inputs.len(), self.config.network.activation);
         if let Some((_, factors)) = dropout {
             for record in records.chunks_exact_mut(stride) {
                 let (before, deltas) = record.split_at_mut(delta + inputs.start);

@@ -48,11 +48,11 @@ impl Amounts {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            seed: [config.seed as u32, (config.seed >> 32) as u32],
-            rotation: config.distort_rotation.to_radians() as f32,
-            scale: (0.01 * config.distort_scale) as f32,
-            shear: config.distort_shear.to_radians() as f32,
-            elastic_alpha: config.elastic_alpha as f32,
+            seed: [config.run.seed as u32, (config.run.seed >> 32) as u32],
+            rotation: config.regularisation.distort_rotation.to_radians() as f32,
+            scale: (0.01 * config.regularisation.distort_scale) as f32,
+            shear: config.regularisation.distort_shear.to_radians() as f32,
+            elastic_alpha: config.regularisation.elastic_alpha as f32,
         }
     }
 }
@@ -118,14 +118,18 @@ impl Distortion {
     /// [`crate::train::population::Population::new`] has checked that the images are square.
     #[must_use]
     pub fn new(config: &Config, features: usize) -> Option<Self> {
-        let (affine, elastic) = match config.distort {
+        let (affine, elastic) = match config.regularisation.distort {
             Distort::None => return None,
             Distort::Affine => (true, false),
             Distort::Elastic => (false, true),
             Distort::Both => (true, true),
         };
         let side = side(features)?;
-        Some(Self { side, affine, taps: if elastic { taps(config.elastic_sigma, side) } else { vec![] } })
+        Some(Self {
+            side,
+            affine,
+            taps: if elastic { taps(config.regularisation.elastic_sigma, side) } else { vec![] },
+        })
     }
 
     /// Width of the images in pixels, which is also their height.

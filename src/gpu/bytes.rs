@@ -129,7 +129,7 @@ impl BytePlan {
     pub fn new(adapter: &str, limits: &wgpu::Limits, population: &Population, layout: &Layout, plan: &Plan) -> Self {
         let buffers = buffers(population, layout);
         let bytes = |role| buffers.iter().find(|(other, _)| *other == role).map_or(0, |(_, array)| array.bytes);
-        let spans: usize = alpha_spans(layout, population.shared().rule).map(|(.., floats)| floats).sum();
+        let spans: usize = alpha_spans(layout, population.shared().rule.kind).map(|(.., floats)| floats).sum();
         let canary = 4 * layout.canary_words();
         let report = canary + bytes(Role::Scores) as usize + 4 * spans;
         let arenas = [Role::Weights, Role::Memory, Role::Neurons, Role::Rates];

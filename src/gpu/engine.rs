@@ -100,7 +100,7 @@ fn check_distortion(population: &Population) -> Result<()> {
             Err(Error::config(format!(
                 "--distort {}: a GPU bends images of up to {WIDEST_ELASTIC} × {WIDEST_ELASTIC} pixels, not {side} × {side}; \
                  use --distort affine, or --device cpu",
-                shared.distort
+                shared.regularisation.distort
             )))
         }
         _ => Ok(()),
@@ -126,7 +126,7 @@ impl GpuEngine {
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         let engine = |context: &Context| -> Result<Self> {
             let engine = Self::with_options(context.clone(), Arc::clone(&population), initial, Options::default())?;
-            if population.shared().precision == Precision::F16 {
+            if population.shared().run.precision == Precision::F16 {
                 half::self_check(&engine.context, &population, &engine.plan)?;
             }
             Ok(engine)
@@ -156,10 +156,10 @@ impl GpuEngine {
         initial: &[MemberState],
         options: Options,
     ) -> Result<Self> {
-        let precision = population.shared().precision;
+        let precision = population.shared().run.precision;
         context.require(precision)?;
         // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save.
-        let tunes = options.tune.is_some() || !(context.software || population.shared().no_autotune);
+        let tunes = options.tune.is_some() || !(context.software || population.shared().run.no_autotune);
         let (product, cache) = match options.tune {
             Some((product, path)) => (product, Some(Cache::at(path))),
             None => match product(&context, precision) {
@@ -233,9 +233,9 @@ impl GpuEngine {
     /// # Errors
     /// If the adapter was not opened for the precision, or images are too large to be bent.
     pub fn byte_plan(context: &Context, population: &Population) -> Result<BytePlan> {
-        context.require(population.shared().precision)?;
+        context.require(population.shared().run.precision)?;
         check_distortion(population)?;
-        let plan = Plan::guess(product(context, population.shared().precision), population);
+        let plan = Plan::guess(product(context, population.shared().run.precision), population);
         Ok(context.byte_plan(population, &layout(context, population, &plan), &plan))
     }
 
@@ -441,7 +441,7 @@ impl GpuEngine {
         if wanted.test {
             self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test)?;
         }
-        let rule = self.population.shared().rule;
+        let rule = self.population.shared().rule.kind;
         let scores = self.buffers.scores.clone();
         let score_bytes = (report::score_floats(&self.layout, wanted) * size_of::<f32>()) as u64;
         let span = |(arena, first, floats): (Arena, usize, usize)| {

@@ -74,7 +74,7 @@ pub fn strike(context: &Context, mut encoder: wgpu::CommandEncoder) -> wgpu::Com
 mod tests {
     use super::*;
     use crate::cli;
-    use crate::config::{Config, Hidden};
+    use crate::config::Config;
     use crate::data::DataSet;
     use crate::error::{Error, Failure};
     use crate::gpu::{GpuEngine, Options, Pick, Plan, Product};
@@ -160,9 +160,9 @@ mod tests {
     /// Work that was never done is noticed at the next readback, whatever kernels do it and in a population too.
     #[test]
     fn no_kernel_loses_work_in_silence() {
-        let config = Config { hidden: Hidden(vec![9, 6]), batch_size: 4, ..Config::default() };
+        let config = Config::default().hidden([9, 6]).batch_size(4);
         let data = Arc::new(DataSet::open("iris").unwrap());
-        let members = vec![config.clone(), Config { seed: 7, ..config }];
+        let members = vec![config.clone(), config.seed(7)];
         let population = Arc::new(Population::new(members, data, None).unwrap());
         let state = population.initial_state();
         let plans = [Product::Tiled, Product::Register].map(|product| Plan::guess(product, &population));

@@ -9,7 +9,7 @@
 use super::context::Context;
 use super::engine::{GpuEngine, Options};
 use super::plan::{Plan, Product};
-use crate::config::{Activation, Config, Hidden, InitScheme, Precision, Rule};
+use crate::config::{Activation, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
 use crate::error::{Error, Result};
 use crate::network::topology::Topology;
@@ -104,20 +104,23 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
     // The last forward pass covers whole rows of the output if it does in the model.
     let classes = model.topology.widths()[model.topology.layers()].min(37);
     let shared = model.shared();
-    let config = Config {
-        hidden: Hidden(HIDDEN[..layers - 1].to_vec()),
+    // The products are to be compared, not what training makes of them or their factors.
+    let config = shared
+        .without_training()
+        .hidden(&HIDDEN[..layers - 1])
         // relu has a corner, where a rounding turns f′ from 0 to 1.
-        activation: if shared.activation == Activation::Relu { Activation::Tanh } else { shared.activation },
-        init_scheme: Some(InitScheme::Glorot),
+        .activation(if shared.network.activation == Activation::Relu {
+            Activation::Tanh
+        } else {
+            shared.network.activation
+        })
+        .init_scheme(InitScheme::Glorot)
         // So large that ΔW is not lost in the last bits of W.
-        alpha0: 1.0,
+        .alpha0(1.0)
         // Unsupervised layers have no outputs, but the same products.
-        rule: Rule::Constant,
-        batch_size: SAMPLES,
-        precision,
-        // The products are to be compared, not what training makes of them or their factors.
-        ..shared.without_training()
-    };
+        .rule(Rule::Constant)
+        .batch_size(SAMPLES)
+        .precision(precision);
     let mut random = Random::new(0, Stream::Order, 0);
     let count = SAMPLES * FEATURES;
     let samples = match model.data.samples {
@@ -132,7 +135,7 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         labels: (0..SAMPLES).map(|_| random.below(classes as u32)).collect(),
         test_rows: 0,
     };
-    let widths = [&[FEATURES], config.hidden.0.as_slice(), &[classes]].concat();
+    let widths = [&[FEATURES], config.network.hidden.0.as_slice(), &[classes]].concat();
     let population = Population {
         members: vec![Member::new(&config, &config, 1)],
         traces: vec![None],
@@ -170,6 +173,7 @@ fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::gpu::{Cooperative, Pick, Shapes};
 
     fn model(widths: &[usize], bytes: bool, config: Config) -> Population {
@@ -184,7 +188,7 @@ mod tests {
             labels: vec![0; rows],
             test_rows: 0,
         };
-        let config = Config { hidden: Hidden(widths[1..widths.len() - 1].to_vec()), ..config };
+        let config = config.hidden(widths[1..widths.len() - 1].to_vec());
         Population::new(vec![config], Arc::new(data), Some(classes)).unwrap()
     }
 
@@ -233,7 +237,7 @@ mod tests {
         };
         let product = Product::Cooperative(matrices);
         for (widths, bytes) in [(vec![8, 3], false), (vec![20, 600, 400, 300, 10], true)] {
-            let population = model(&widths, bytes, Config { precision: Precision::F16, ..Config::default() });
+            let population = model(&widths, bytes, Config::default().precision(Precision::F16));
             let single = Plan::guess(Product::Tiled, &population);
             let [reference, _] = probe(&context, &population, &single, Precision::F32).unwrap();
             let mut known = None;
@@ -261,7 +265,7 @@ mod tests {
             return;
         }
         context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32 });
-        let config = Config { precision: Precision::F16, ..Config::default() };
+        let config = Config::default().precision(Precision::F16);
         let population = Arc::new(model(&[8, 3], false, config));
         let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
         assert_eq!(engine.plan().product, Product::Tiled);
@@ -358,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_f16_cannot_hold_is_refused() {
-        let config = Config { precision: Precision::F16, ..Config::default() };
+        let config = Config::default().precision(Precision::F16);
         let mut population = model(&[8, 3], false, config);
         let plan = Plan::guess(Product::Tiled, &population);
         assert!(check_inputs(&population, &plan).is_ok());

@@ -247,7 +247,7 @@ impl Layout {
         let config = population.shared();
         Self {
             members,
-            weight_scope: config.scope == Scope::Weight,
+            weight_scope: config.rule.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
             observes_delta: population.configs.iter().any(|c| c.observes() && c.observed().triggers_below()),
             rate_planes: if config.slots_per_weight() { RATE_PLANES } else { 1 },

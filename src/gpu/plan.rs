@@ -254,7 +254,7 @@ impl Shapes {
     pub fn new(population: &Population) -> Self {
         let (topology, batch) = (&population.topology, population.batch_size());
         let shared = population.shared();
-        let squares = shared.slots_per_weight() || shared.rule.reads_input();
+        let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
         let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
         let shape = |m, n, depth| Shape {
             m,
@@ -385,17 +385,17 @@ impl Plan {
         let shared = population.shared();
         population.topology.layers() <= MAX_PERSISTENT_LAYERS
             && !shared.slots_per_weight()
-            && !shared.rule.reads_input()
-            && !shared.rule.is_unsupervised()
-            && shared.max_norm.is_none()
+            && !shared.rule.kind.reads_input()
+            && !shared.rule.kind.is_unsupervised()
+            && shared.regularisation.max_norm.is_none()
             && !population.prepares_inputs()
-            && shared.precision == Precision::F32
+            && shared.run.precision == Precision::F32
     }
 
     /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
     #[must_use]
     pub fn storage_buffers(population: &Population) -> u32 {
-        let weight_scope = population.shared().scope == Scope::Weight;
+        let weight_scope = population.shared().rule.scope == Scope::Weight;
         8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
     }
 }

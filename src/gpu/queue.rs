@@ -138,7 +138,7 @@ pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Hidden};
+    use crate::config::Config;
     use crate::data::DataSet;
     use crate::gpu::{Context, GpuEngine, Pick};
     use crate::train::engine::Wanted;
@@ -148,7 +148,7 @@ mod tests {
     /// Copies and empty reports are no work: they must not make the queue believe that work takes for ever.
     #[test]
     fn copies_leave_the_speed_alone() {
-        let config = Config { hidden: Hidden(vec![9]), batch_size: 4, ..Config::default() };
+        let config = Config::default().hidden([9]).batch_size(4);
         let data = Arc::new(DataSet::open("iris").unwrap());
         let population = Arc::new(Population::new(vec![config], data, None).unwrap());
         let state = population.initial_state();

@@ -172,7 +172,7 @@ impl Pending {
             Score { loss: loss / samples as f64, error: wrong / samples as f64 }
         };
         let mut next = score_floats(layout, self.wanted);
-        let rule = population.shared().rule;
+        let rule = population.shared().rule.kind;
         let mut members = Vec::with_capacity(layout.members);
         let mut prefix = layout.layers.len();
         for ((member, alpha0), not_finite) in alpha0.iter().enumerate().zip(not_finite) {

@@ -68,8 +68,10 @@ impl Model {
             n_in,
             n_out,
             weights: layer.weights.clone(),
-            alpha: Some(match layer.alpha(config.rule) {
-                alpha if config.scope == Scope::Weight || alpha.len() == layer.weights.len() => Alpha::PerWeight(alpha),
+            alpha: Some(match layer.alpha(config.rule.kind) {
+                alpha if config.rule.scope == Scope::Weight || alpha.len() == layer.weights.len() => {
+                    Alpha::PerWeight(alpha)
+                }
                 alpha => Alpha::PerNeuron(alpha),
             }),
         };
@@ -192,7 +194,7 @@ impl Model {
     /// Whether the network was trained by a rule without targets.
     #[must_use]
     pub fn is_unsupervised(&self) -> bool {
-        matches!(self.config(), Ok(Some(config)) if config.rule.is_unsupervised())
+        matches!(self.config(), Ok(Some(config)) if config.rule.kind.is_unsupervised())
     }
 
     /// The selectivity of each neuron of a one-layer network: 1 − mean/max of its response over `rows` of `data`.
@@ -264,14 +266,14 @@ impl Model {
     /// If the widths that the user has set differ from the network's.
     pub fn adopt_hidden(&self, config: &mut Config, given: bool) -> Result<()> {
         let hidden = Hidden(self.hidden());
-        if given && config.hidden != hidden {
+        if given && config.network.hidden != hidden {
             return Err(Error::config(format!(
                 "--hidden {}: {} has {hidden}; leave --hidden out to take the file's",
-                config.hidden,
+                config.network.hidden,
                 self.path.display()
             )));
         }
-        config.hidden = hidden;
+        config.network.hidden = hidden;
         Ok(())
     }
 
@@ -293,7 +295,7 @@ impl Model {
         if !self.gives_rates(config) {
             return Ok(());
         }
-        let scope = config.scope;
+        let scope = config.rule.scope;
         for (l, (layer, target)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             match (&layer.alpha, scope) {
                 (None, _) => {}
@@ -317,7 +319,7 @@ impl Model {
     #[must_use]
     pub fn gives_rates(&self, config: &Config) -> bool {
         let has_rates = self.layers.iter().any(|layer| layer.alpha.is_some());
-        has_rates && !config.fresh_alpha && !config.rule.has_own_memory()
+        has_rates && !config.network.fresh_alpha && !config.rule.kind.has_own_memory()
     }
 
     /// Whether the file has learning rates and all of them are 0, so that training from this file changes nothing.

@@ -75,7 +75,7 @@ impl Model {
         self.pass(config, classes.len(), input, |l, net, y| {
             if l == last {
                 outputs.copy_from_slice(y);
-                let decides = if config.rule.is_unsupervised() { y } else { net };
+                let decides = if config.rule.kind.is_unsupervised() { y } else { net };
                 let rows = decides.chunks_exact(self.classes());
                 classes.iter_mut().zip(rows).for_each(|(class, row)| *class = first_largest(row));
             }
@@ -109,13 +109,13 @@ impl Model {
                 row.iter_mut().zip(bias).for_each(|(net, bias)| *net -= bias);
             }
             let mut y = net.clone();
-            if l + 1 < self.layers.len() || config.rule.is_unsupervised() {
+            if l + 1 < self.layers.len() || config.rule.kind.is_unsupervised() {
                 // `of` may turn NaN into a number, which would hide an overflow.
-                let f = |net: f32| if net.is_nan() { net } else { config.activation.of(f64::from(net)) as f32 };
+                let f = |net: f32| if net.is_nan() { net } else { config.network.activation.of(f64::from(net)) as f32 };
                 y.iter_mut().for_each(|y| *y = f(*y));
             } else {
                 let rows = net.chunks_exact(n_out).zip(y.chunks_exact_mut(n_out));
-                rows.for_each(|(net, y)| output(config.output, net, y));
+                rows.for_each(|(net, y)| output(config.network.output, net, y));
             }
             visit(l, &net[..samples * n_out], &y[..samples * n_out]);
             x = y;

@@ -26,7 +26,7 @@ const CLASSES: usize = 30;
 pub fn write(page: &mut Page, run: &Run) {
     let Some(model) = &run.model else { return };
     weights(page, model);
-    if run.config.rule.is_unsupervised() {
+    if run.config.rule.kind.is_unsupervised() {
         return;
     }
     page.section("answers", "Answers", "");

@@ -84,7 +84,7 @@ pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) ->
 
 fn answer(config: &Config, row: u32, label: u32, (net, y): (&[f32], &[f32])) -> Answer {
     let targets = (0..).map(|k| f64::from(u8::from(k == label)));
-    let loss = match (config.loss, config.output) {
+    let loss = match (config.network.loss, config.network.output) {
         (Loss::Mse, _) => 0.5 * targets.zip(y).map(|(d, y)| (d - f64::from(*y)).powi(2)).sum::<f64>(),
         // Both forms, ln Σ e^net − net_d and ln(1 + e^net) − d net, equal −Σ d ln y but do not cancel.
         (Loss::CrossEntropy, Output::Logistic) => targets

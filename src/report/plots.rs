@@ -28,24 +28,19 @@ impl Curves {
             let settings: Vec<(String, Config)> = match decay {
                 Decay::Log => {
                     let name = |base: f64| if base == std::f64::consts::E { "e".into() } else { number(base) };
-                    let config = |&base: &f64| {
-                        (format!("log, b = {}", name(base)), Config { decay_base: base, ..Config::default() })
-                    };
+                    let config = |&base: &f64| (format!("log, b = {}", name(base)), Config::default().decay_base(base));
                     self.bases.iter().map(config).collect()
                 }
                 Decay::Hyperbolic => {
                     let config = |&power: &f64| {
-                        (
-                            format!("hyperbolic, p = {}", number(power)),
-                            Config { decay_power: power, ..Config::default() },
-                        )
+                        (format!("hyperbolic, p = {}", number(power)), Config::default().decay_power(power))
                     };
                     self.powers.iter().map(config).collect()
                 }
                 decay => vec![(decay.to_string(), Config::default())],
             };
             for (label, config) in settings {
-                let config = Config { decay, decay_ticks: DecayTicks::Ticks(f64::from(self.ticks)), ..config };
+                let config = config.decay(decay).decay_ticks(DecayTicks::Ticks(f64::from(self.ticks)));
                 let member = Member::new(&config, &config, self.ticks);
                 let value = |n: u32| f64::from(psi_of(&member, &Slot { n: n as f32, onset: 1.0, ..Slot::default() }));
                 let points = (0..=self.ticks).map(|n| (f64::from(n) / f64::from(self.ticks), value(n)));

@@ -49,7 +49,7 @@ fn over_time(page: &mut Page, run: &Run) {
     }
     let mut note = String::new();
     match &run.onsets {
-        Some(onsets) if run.config.latch == Latch::Latched && (run.config.init.is_none() || run.config.fresh_alpha) => {
+        Some(onsets) if run.config.rule.latch == Latch::Latched && (run.config.network.init.is_none() || run.config.network.fresh_alpha) => {
             drawings.extend(onsets.layers.iter().enumerate().map(|(l, layer)| deciles(run, onsets, l, layer)));
             note = "Deciles of α follow from the trigger times and ψ: each band within a band leaves out another tenth of the αs at either end; the line is the median.".into();
         }
@@ -83,7 +83,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     // Slots that triggered at the same tick share their α, so one evaluation per trigger tick suffices.
     let mut by_tick: BTreeMap<u32, usize> = BTreeMap::new();
     layer_onsets.iter().for_each(|&onset| *by_tick.entry(onset).or_default() += 1);
-    let (label, last) = match config.clock {
+    let (label, last) = match config.rule.clock {
         Clock::Epoch => ("epoch", onsets.ticks.min(run.last().epoch)),
         Clock::Steps(_) => ("tick", onsets.ticks),
     };
@@ -92,7 +92,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
     let mut bands = vec![vec![]; 5];
     let mut median = vec![];
     for t in times {
-        let factor = config.alpha0 * schedule::scale(config, None, (l, onsets.layers.len()), t, onsets.ticks);
+        let factor = config.rule.alpha0 * schedule::scale(config, None, (l, onsets.layers.len()), t, onsets.ticks);
         let alpha = |onset: u32| factor * f64::from(psi(&member, &Slot::latched(onset, t)));
         let mut values: Vec<(f64, usize)> = by_tick.iter().map(|(&onset, &count)| (alpha(onset), count)).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -111,7 +111,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
         median.push((f64::from(t), quantile(0.5)));
     }
     let mut chart =
-        Chart::new(format!("Deciles of α, {}", layer(l)), label).counting().y_range(0.0, 1.04 * config.alpha0);
+        Chart::new(format!("Deciles of α, {}", layer(l)), label).counting().y_range(0.0, 1.04 * config.rule.alpha0);
     bands.into_iter().for_each(|band| chart.band(colour(l), 0.14, band));
     chart.line("", colour(l), median);
     chart.render()
@@ -190,7 +190,7 @@ fn triggers(page: &mut Page, run: &Run) {
 }
 
 fn observed(page: &mut Page, run: &Run) {
-    if run.config.rule != Rule::Psi {
+    if run.config.rule.kind != Rule::Psi {
         return;
     }
     page.section("observed", "What ψ observes", "");
@@ -201,8 +201,10 @@ fn observed(page: &mut Page, run: &Run) {
     };
     let rows = forward::sample(model, &split.train, SAMPLES);
     let Some(means) = forward::observed(model, &run.config, &data, &rows) else {
-        return page
-            .remark(&format!("Left out: {} takes more than the forward pass that a report makes.", run.config.basis));
+        return page.remark(&format!(
+            "Left out: {} takes more than the forward pass that a report makes.",
+            run.config.rule.basis
+        ));
     };
     let theta = match run.config.threshold() {
         Theta::Absolute(theta) => Some(theta),
@@ -211,7 +213,7 @@ fn observed(page: &mut Page, run: &Run) {
     let derived = if theta.is_none() { " The threshold came from the data and was not kept." } else { "" };
     page.remark(&format!(
         "How many neurons have which mean of {} over {} training samples, with the weights as they are at the end.{derived}",
-        symbol(run.config.basis),
+        symbol(run.config.rule.basis),
         number(rows.len() as f64)
     ));
     let chart = |(l, values): (usize, &Vec<f64>)| {
@@ -222,8 +224,9 @@ fn observed(page: &mut Page, run: &Run) {
         values.iter().for_each(|value| counts[((value / most * bins as f64) as usize).min(bins - 1)] += 1.0);
         let above = theta.map(|theta| values.iter().filter(|value| **value > theta).count());
         let share = above.map_or(String::new(), |above| format!(": {above} of {} above θ", values.len()));
-        let mut chart = Chart::new(format!("Layer {}{share}", l + 1), format!("mean {}", symbol(run.config.basis)))
-            .x_range(0.0, most);
+        let mut chart =
+            Chart::new(format!("Layer {}{share}", l + 1), format!("mean {}", symbol(run.config.rule.basis)))
+                .x_range(0.0, most);
         let edge = |i: usize| most * i as f64 / bins as f64;
         chart.bars(colour(l), counts.iter().enumerate().map(|(i, count)| (edge(i), edge(i + 1), *count)).collect());
         if let Some(theta) = theta {
@@ -249,10 +252,10 @@ pub fn symbol(basis: Basis) -> &'static str {
 /// The data set of a run and its split, or the reason why there is none.
 pub fn samples(run: &Run, model: &Model) -> Result<(DataSet, Split), String> {
     let open = || {
-        let data = DataSet::open(&run.config.data)?;
+        let data = DataSet::open(&run.config.data.source)?;
         model.check_data(&data)?;
-        let (seed, fraction) = (run.config.seed, run.config.val_fraction);
-        let split = Split::new(&data, run.config.test_fraction, seed)?.hold_out(&data, fraction, seed)?;
+        let (seed, fraction) = (run.config.run.seed, run.config.data.val_fraction);
+        let split = Split::new(&data, run.config.data.test_fraction, seed)?.hold_out(&data, fraction, seed)?;
         Ok((data, split))
     };
     open().map_err(|e: crate::error::Error| format!("the data set cannot be used ({e})"))

@@ -30,34 +30,37 @@ pub fn write(page: &mut Page, run: &Run) {
 /// The network, its rule and its main settings in one line.
 fn description(run: &Run) -> String {
     let config = &run.config;
-    let hidden = || format!("hidden widths {}", config.hidden);
+    let hidden = || format!("hidden widths {}", config.network.hidden);
     let widths = run.model.as_ref().map_or_else(hidden, |model| widths(model).join("-"));
-    let units = match config.rule.is_unsupervised() {
-        true => format!("{} units", config.activation),
-        false => format!("{} hidden and {} output units, {}", config.activation, config.output, config.loss),
+    let units = match config.rule.kind.is_unsupervised() {
+        true => format!("{} units", config.network.activation),
+        false => format!(
+            "{} hidden and {} output units, {}",
+            config.network.activation, config.network.output, config.network.loss
+        ),
     };
-    let rule = match (config.rule, config.threshold()) {
+    let rule = match (config.rule.kind, config.threshold()) {
         (Rule::Psi, threshold) => {
-            let side = if config.basis.triggers_below() { "below" } else { "above" };
+            let side = if config.rule.basis.triggers_below() { "below" } else { "above" };
             let theta = match threshold {
                 Theta::Absolute(theta) => number(theta),
                 Theta::Quantile(q) => format!("the {q} quantile"),
                 Theta::Sliding(sliding) => format!("sliding {sliding}"),
             };
-            let (decay, latch, scope) = (config.decay, config.latch, config.scope);
+            let (decay, latch, scope) = (config.rule.decay, config.rule.latch, config.rule.scope);
             format!(
                 "ψ on {} {side} θ_M = {theta}, {decay} fall, {latch}, one α per {scope}",
-                rates::symbol(config.basis)
+                rates::symbol(config.rule.basis)
             )
         }
         (rule, _) => format!("rule {rule}"),
     };
     format!(
         "{widths} on {}, {units} · {rule} · α0 = {}, batch {}, seed {}",
-        config.data,
-        number(config.alpha0),
-        config.batch_size,
-        config.seed
+        config.data.source,
+        number(config.rule.alpha0),
+        config.run.batch_size,
+        config.run.seed
     )
 }
 
@@ -68,7 +71,7 @@ fn widths(model: &Model) -> Vec<String> {
 
 fn headline(run: &Run) -> Vec<(String, String)> {
     let last = run.last();
-    let unsupervised = run.config.rule.is_unsupervised();
+    let unsupervised = run.config.rule.kind.is_unsupervised();
     let mut cards = vec![];
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -82,15 +85,15 @@ fn headline(run: &Run) -> Vec<(String, String)> {
     }
     add("test loss", last.test_loss.map(number));
     add("training loss", Some(number(last.train_loss)));
-    add(if run.config.epochs == 1 { "epoch" } else { "epochs" }, Some(run.progress()));
+    add(if run.config.run.epochs == 1 { "epoch" } else { "epochs" }, Some(run.progress()));
     add("samples/s in training", Some(number(run.speed().round())));
     add("seconds", Some(format!("{:.1}", run.seconds())));
     cards
 }
 
 fn curves(page: &mut Page, run: &Run) {
-    let running = run.config.train_metrics == crate::config::TrainMetrics::Running;
-    let remark = if run.config.rule.is_unsupervised() {
+    let running = run.config.run.train_metrics == crate::config::TrainMetrics::Running;
+    let remark = if run.config.rule.kind.is_unsupervised() {
         "The loss is the mean of −½ Σ y²; without targets nothing counts as an error."
     } else if running {
         "Training scores are means over the batches of the epoch; the others are taken after it."
@@ -98,7 +101,7 @@ fn curves(page: &mut Page, run: &Run) {
         "Scores after each epoch, over all samples. The test set is read once, after the last epoch, unless asked for more often."
     };
     page.section("curves", "Learning", remark);
-    let has_errors = !run.config.rule.is_unsupervised();
+    let has_errors = !run.config.rule.kind.is_unsupervised();
     let charted = METRICS.iter().filter(|metric| !metric.per_layer && (has_errors || !metric.is_error()));
     let mut charts: Vec<(&str, Vec<&Metric>)> = vec![];
     for metric in charted {
@@ -159,7 +162,7 @@ fn tables(page: &mut Page, run: &Run) {
     page.section("settings", "Settings", "Those that matter most, and all that are not the defaults.");
     let usual: BTreeMap<String, String> = settings(&Config::default()).into_iter().collect();
     let matters = |key: &str, value: &String| {
-        let psi = run.config.rule == Rule::Psi && OF_PSI.contains(&key);
+        let psi = run.config.rule.kind == Rule::Psi && OF_PSI.contains(&key);
         ALWAYS.contains(&key) || psi || usual.get(key) != Some(value)
     };
     let (shown, others): (Vec<_>, Vec<_>) =

@@ -156,7 +156,7 @@ impl Run {
     /// The number of epochs trained, followed by the number asked for if that is larger.
     #[must_use]
     pub fn progress(&self) -> String {
-        let (done, asked) = (self.last().epoch, self.config.epochs);
+        let (done, asked) = (self.last().epoch, self.config.run.epochs);
         if done < asked { format!("{done} of {asked}") } else { done.to_string() }
     }
 

@@ -31,7 +31,7 @@ impl Learn<2> for Adam {
     fn constants(config: &Config) -> [f32; 4] {
         // β = 0 has no logarithm; e^−80 stands for it, because 1 − e^−80 rounds to 1.
         let log = |beta: f64| beta.ln().max(-80.0) as f32;
-        [log(config.adam_beta1), log(config.adam_beta2), config.adam_epsilon as f32, 0.0]
+        [log(config.constants.adam_beta1), log(config.constants.adam_beta2), config.constants.adam_epsilon as f32, 0.0]
     }
 
     fn initial(_: &Config) -> [f32; 2] {

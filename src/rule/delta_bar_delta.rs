@@ -18,11 +18,11 @@ impl Learn<2> for DeltaBarDelta {
     const SHADER: &'static str = include_str!("../../shaders/rules/delta_bar_delta.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
-        [config.dbd_kappa as f32, config.dbd_phi as f32, config.dbd_theta as f32, 0.0]
+        [config.constants.dbd_kappa as f32, config.constants.dbd_phi as f32, config.constants.dbd_theta as f32, 0.0]
     }
 
     fn initial(config: &Config) -> [f32; 2] {
-        [config.alpha0 as f32, 0.0]
+        [config.rule.alpha0 as f32, 0.0]
     }
 
     fn rate(first: f32) -> Option<f32> {

@@ -24,11 +24,11 @@ impl Learn<2> for Idbd {
     const READS_INPUT: bool = true;
 
     fn constants(config: &Config) -> [f32; 4] {
-        [config.idbd_rate as f32, 0.0, 0.0, 0.0]
+        [config.constants.idbd_rate as f32, 0.0, 0.0, 0.0]
     }
 
     fn initial(config: &Config) -> [f32; 2] {
-        [config.alpha0.ln() as f32, 0.0]
+        [config.rule.alpha0.ln() as f32, 0.0]
     }
 
     fn rate(first: f32) -> Option<f32> {

@@ -22,7 +22,7 @@ impl Learn<2> for IrpropMinus {
     }
 
     fn initial(config: &Config) -> [f32; 2] {
-        [config.alpha0 as f32, 0.0]
+        [config.rule.alpha0 as f32, 0.0]
     }
 
     fn rate(first: f32) -> Option<f32> {

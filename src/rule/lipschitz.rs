@@ -19,11 +19,11 @@ impl Learn<3> for Lipschitz {
     const SHADER: &'static str = include_str!("../../shaders/rules/lipschitz.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
-        [config.lipschitz_max as f32, 0.0, 0.0, 0.0]
+        [config.constants.lipschitz_max as f32, 0.0, 0.0, 0.0]
     }
 
     fn initial(config: &Config) -> [f32; 3] {
-        [config.alpha0 as f32, 0.0, 0.0]
+        [config.rule.alpha0 as f32, 0.0, 0.0]
     }
 
     fn rate(first: f32) -> Option<f32> {

@@ -79,41 +79,43 @@ impl Member {
     #[must_use]
     pub fn new(config: &Config, curve: &Config, ticks: u32) -> Self {
         let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
-            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.warmup.saturating_add(1)),
+            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.rule.warmup.saturating_add(1)),
             // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
             Theta::Quantile(_) => (f64::from(f32::MAX), 0.0, 0.0, calibration_tick(config) + 1),
-            Theta::Sliding(s) => (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.warmup.max(1).saturating_add(1)),
+            Theta::Sliding(s) => {
+                (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.rule.warmup.max(1).saturating_add(1))
+            }
         };
         let amounts = Amounts::new(config);
         Self {
-            alpha0: config.alpha0 as f32,
-            theta: if config.rule == Rule::Replay { NEVER } else { theta as f32 },
+            alpha0: config.rule.alpha0 as f32,
+            theta: if config.rule.kind == Rule::Replay { NEVER } else { theta as f32 },
             theta_lambda: theta_lambda as f32,
             theta_rate: if config.observes() { theta_rate as f32 } else { 0.0 },
-            decay_ticks: match curve.decay_ticks {
+            decay_ticks: match curve.rule.decay_ticks {
                 DecayTicks::Ticks(ticks) => ticks as f32,
                 DecayTicks::ToEnd => 0.0,
             },
-            decay_power: curve.decay_power as f32,
-            decay_span: (curve.decay_base * curve.decay_base - 1.0) as f32,
-            decay_scale: (0.5 / curve.decay_base.ln()) as f32,
-            momentum: config.momentum as f32,
-            first_tick: match config.rule {
+            decay_power: curve.rule.decay_power as f32,
+            decay_span: (curve.rule.decay_base * curve.rule.decay_base - 1.0) as f32,
+            decay_scale: (0.5 / curve.rule.decay_base.ln()) as f32,
+            momentum: config.rule.momentum as f32,
+            first_tick: match config.rule.kind {
                 Rule::Psi => first_tick as f32,
                 Rule::Replay => 0.0,
                 _ => NEVER,
             },
             last_tick: ticks as f32,
-            basis: if config.rule == Rule::Replay { REPLAYED } else { config.observed() as u32 },
-            decay: curve.decay as u32,
-            gated: u32::from(config.latch == Latch::Gated && config.rule == Rule::Psi),
-            arm: u32::from(config.arm && config.rule == Rule::Psi),
+            basis: if config.rule.kind == Rule::Replay { REPLAYED } else { config.observed() as u32 },
+            decay: curve.rule.decay as u32,
+            gated: u32::from(config.rule.latch == Latch::Gated && config.rule.kind == Rule::Psi),
+            arm: u32::from(config.rule.arm && config.rule.kind == Rule::Psi),
             reserved: 0,
             rule: rule::constants(config),
-            weight_decay: config.weight_decay as f32,
-            max_norm: config.max_norm.map_or(f32::MAX, |norm| norm as f32),
-            dropout: config.dropout as f32,
-            dropout_input: config.dropout_input as f32,
+            weight_decay: config.regularisation.weight_decay as f32,
+            max_norm: config.regularisation.max_norm.map_or(f32::MAX, |norm| norm as f32),
+            dropout: config.regularisation.dropout as f32,
+            dropout_input: config.regularisation.dropout_input as f32,
             seed: amounts.seed,
             elastic_alpha: amounts.elastic_alpha,
             reserved1: 0,
@@ -151,5 +153,5 @@ impl Member {
 /// Comparisons start at the next tick, so a threshold always comes from the past.
 #[must_use]
 pub(crate) fn calibration_tick(config: &Config) -> u32 {
-    config.warmup.max(1)
+    config.rule.warmup.max(1)
 }

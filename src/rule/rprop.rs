@@ -33,12 +33,17 @@ impl Learn<3> for Rprop {
     const SHADER: &'static str = include_str!("../../shaders/rules/rprop.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
-        let pair = [config.rprop_eta_minus, config.rprop_eta_plus, config.rprop_min, config.rprop_max];
+        let pair = [
+            config.constants.rprop_eta_minus,
+            config.constants.rprop_eta_plus,
+            config.constants.rprop_min,
+            config.constants.rprop_max,
+        ];
         pair.map(|value| value as f32)
     }
 
     fn initial(config: &Config) -> [f32; 3] {
-        [config.alpha0 as f32, 0.0, 0.0]
+        [config.rule.alpha0 as f32, 0.0, 0.0]
     }
 
     fn rate(first: f32) -> Option<f32> {

@@ -11,10 +11,10 @@ use std::f64::consts::PI;
 /// The factor on layer `l` of `layers` after tick `t` of `ticks`; t = 0 before the first tick.
 #[must_use]
 pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
-    let freeze = config.freeze_out.map_or(1.0, |freeze| freeze_out(freeze, (l, layers), t, ticks));
-    let replayed = match (trace, config.replay) {
-        (Some(trace), Some(Replay::Global)) if config.rule == Rule::Replay => trace.mean_psi(None, t),
-        (Some(trace), Some(Replay::Layer)) if config.rule == Rule::Replay => trace.mean_psi(Some(l), t),
+    let freeze = config.schedule.freeze_out.map_or(1.0, |freeze| freeze_out(freeze, (l, layers), t, ticks));
+    let replayed = match (trace, config.rule.replay) {
+        (Some(trace), Some(Replay::Global)) if config.rule.kind == Rule::Replay => trace.mean_psi(None, t),
+        (Some(trace), Some(Replay::Layer)) if config.rule.kind == Rule::Replay => trace.mean_psi(Some(l), t),
         _ => 1.0,
     };
     schedule(config, t, ticks) * freeze * replayed
@@ -23,23 +23,23 @@ pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize)
 /// The global schedule, with n ticks since `schedule-start` and N from `schedule-ticks`. Linear, log, hyperbolic and
 /// cosine are ψ's decays of the same names.
 fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
-    let n = f64::from(t.saturating_sub(config.schedule_start));
-    let total = match config.schedule_ticks {
+    let n = f64::from(t.saturating_sub(config.schedule.start));
+    let total = match config.schedule.ticks {
         DecayTicks::Ticks(ticks) => ticks,
-        DecayTicks::ToEnd => f64::from(ticks.saturating_sub(config.schedule_start)),
+        DecayTicks::ToEnd => f64::from(ticks.saturating_sub(config.schedule.start)),
     };
     // A curve that starts at the last tick has N = 0, so n = 0 must not divide by N.
-    let (progress, low) = (if n == 0.0 { 0.0 } else { n / total }, config.schedule_low);
-    match config.schedule {
+    let (progress, low) = (if n == 0.0 { 0.0 } else { n / total }, config.schedule.low);
+    match config.schedule.curve {
         Schedule::Constant => 1.0,
         Schedule::Linear => (1.0 - progress).max(0.0),
         Schedule::Log => {
-            let base = config.schedule_base;
+            let base = config.schedule.base;
             (1.0 - 0.5 * (1.0 + (base * base - 1.0) * progress).ln() / base.ln()).max(0.0)
         }
-        Schedule::Hyperbolic => (n + 1.0).powf(-config.schedule_power),
+        Schedule::Hyperbolic => (n + 1.0).powf(-config.schedule.power),
         Schedule::Cosine => 0.5 * (1.0 + (PI * progress.min(1.0)).cos()),
-        Schedule::Step => config.schedule_gamma.powf(progress.floor()),
+        Schedule::Step => config.schedule.gamma.powf(progress.floor()),
         Schedule::Cyclical => {
             // Distance to the nearest peak of the triangle, in half cycles; n = 0 is at the bottom.
             let distance = (progress.rem_euclid(2.0) - 1.0).abs();

@@ -60,27 +60,27 @@ impl Rule {
 /// Number of floats that every weight keeps between steps.
 #[must_use]
 pub(crate) fn memory_per_weight(config: &Config) -> usize {
-    with_own_memory!(config.rule, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.momentum > 0.0))
+    with_own_memory!(config.rule.kind, Kind, N => { let _: Option<Kind> = None; N }, usize::from(config.rule.momentum > 0.0))
 }
 
 /// The memory of one weight before the first step.
 #[must_use]
 pub(crate) fn initial_memory(config: &Config) -> Vec<f32> {
     let momentum = vec![0.0; memory_per_weight(config)];
-    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
+    with_own_memory!(config.rule.kind, Kind, N => <Kind as Learn<N>>::initial(config).to_vec(), momentum)
 }
 
 /// The initial value of α.
 #[must_use]
 pub(crate) fn initial_alpha(config: &Config) -> f32 {
-    let alpha0 = config.alpha0 as f32;
-    with_own_memory!(config.rule, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
+    let alpha0 = config.rule.alpha0 as f32;
+    with_own_memory!(config.rule.kind, Kind, N => if <Kind as Learn<N>>::TAKES_ALPHA0 { alpha0 } else { 1.0 }, alpha0)
 }
 
 /// The rule's constants, in the order in which the kernels read them.
 #[must_use]
 pub(crate) fn constants(config: &Config) -> [f32; 4] {
-    with_own_memory!(config.rule, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
+    with_own_memory!(config.rule.kind, Kind, N => <Kind as Learn<N>>::constants(config), [0.0; 4])
 }
 
 /// The rate that a weight keeps in the first float of its memory; `None` if the rule keeps no such rate.

@@ -100,10 +100,10 @@ impl Trace {
     pub fn decode(path: &Path, content: &[u8], config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
         let wrong = |reason: String| refusal(path, &reason);
         let (file, source, traced) = header(path, content)?;
-        if source.rule != Rule::Psi {
-            return Err(wrong(format!("is of a run of --rule {}; only --rule psi triggers", source.rule)));
+        if source.rule.kind != Rule::Psi {
+            return Err(wrong(format!("is of a run of --rule {}; only --rule psi triggers", source.rule.kind)));
         }
-        if source.latch == Latch::Gated {
+        if source.rule.latch == Latch::Gated {
             return Err(wrong(
                 "is of a run with --latch gated, whose falls pause; give one with --latch latched".into(),
             ));
@@ -155,16 +155,16 @@ impl Trace {
     /// uses mean curves.
     #[must_use]
     pub fn dealt(&self, config: &Config, l: usize) -> Option<Vec<u32>> {
-        match config.replay.filter(|_| config.rule == Rule::Replay)? {
+        match config.rule.replay.filter(|_| config.rule.kind == Rule::Replay)? {
             Replay::Global | Replay::Layer => None,
             Replay::Shuffle => {
                 let mut onsets = self.onsets[l].clone();
-                Random::new(config.seed, Stream::Replay, l as u32).shuffle(&mut onsets);
+                Random::new(config.run.seed, Stream::Replay, l as u32).shuffle(&mut onsets);
                 Some(onsets)
             }
             Replay::Random => {
                 let mut all = self.onsets.concat();
-                Random::new(config.seed, Stream::Replay, u32::MAX).shuffle(&mut all);
+                Random::new(config.run.seed, Stream::Replay, u32::MAX).shuffle(&mut all);
                 let first: usize = self.onsets[..l].iter().map(Vec::len).sum();
                 Some(all[first..first + self.onsets[l].len()].to_vec())
             }

@@ -77,7 +77,7 @@ impl Progress {
     /// Whether a run of this population can stand here. Rows and ticks are counted from it, on a GPU unchecked.
     fn lies_in(&self, population: &Population) -> bool {
         let Position { epoch, batch } = self.position;
-        let (epochs, per_epoch) = (population.shared().epochs, population.steps_per_epoch());
+        let (epochs, per_epoch) = (population.shared().run.epochs, population.steps_per_epoch());
         let begun = u64::from(epoch.saturating_sub(1));
         let last = if begun == u64::from(epochs) { 1 } else { per_epoch };
         (1..=u64::from(epochs) + 1).contains(&u64::from(epoch))
@@ -133,11 +133,14 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
     }
     if data != format!("{:08x}", population.checksum()) {
         let config = population.shared();
-        let trace =
-            config.trace.as_ref().map_or(String::new(), |path| format!(", or another trace than {},", path.display()));
+        let trace = config
+            .rule
+            .trace
+            .as_ref()
+            .map_or(String::new(), |path| format!(", or another trace than {},", path.display()));
         return Err(format!(
             "was trained on other samples than {}{trace} holds now; put back what there was, or train anew with another --out",
-            config.data
+            config.data.source
         ));
     }
     Ok(())

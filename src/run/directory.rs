@@ -65,12 +65,12 @@ pub struct RunDirectory {
 /// `NAME-HASH`, with the hash of the settings. Without a name it is the data set's, which for `csv:some/digits.csv` is
 /// `digits`.
 fn default_name(name: Option<&str>, config: &Config) -> String {
-    let source = config.data.split_once(':').map_or(config.data.as_str(), |(_, path)| path);
+    let source = config.data.source.split_once(':').map_or(config.data.source.as_str(), |(_, path)| path);
     let stem = Path::new(source).file_stem().map(|stem| stem.to_string_lossy());
     let word: String = (name.or(stem.as_deref()).filter(|name| !name.is_empty()).unwrap_or("run").chars())
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
         .collect();
-    let settings = Config { device: String::new(), ..config.clone() }.to_table().to_string();
+    let settings = config.clone().device("").to_table().to_string();
     format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
 }
 
@@ -254,7 +254,7 @@ impl RunDirectory {
     /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
     #[must_use]
     pub fn files(population: &Population) -> Vec<String> {
-        let rule = population.shared().rule;
+        let rule = population.shared().rule.kind;
         let best = (population.validation_rows() > 0 && !rule.is_unsupervised()).then_some(BEST);
         let trace = (rule == Rule::Psi).then_some(TRACE);
         let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, MODEL].into_iter().chain(best).chain(trace);

@@ -51,7 +51,7 @@ impl Record {
         let in_full = serde_json::to_value(result).and_then(|mut value| {
             value["id"] = id.into().into();
             value["arm"] = arm.into().into();
-            value["seed"] = result.config.seed.into();
+            value["seed"] = result.config.run.seed.into();
             serde_json::from_value(value)
         });
         in_full.map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))

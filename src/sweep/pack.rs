@@ -22,7 +22,7 @@ pub struct Key {
 impl Key {
     /// The key of a run with this configuration.
     pub fn new(config: &Config, repeats: bool) -> Self {
-        Self { shared: config.shared(), init: config.init.clone(), repeats }
+        Self { shared: config.shared(), init: config.network.init.clone(), repeats }
     }
 }
 
@@ -77,13 +77,14 @@ impl Packer {
     /// Largest number of members in a population of runs like this one.
     #[must_use]
     pub fn members(&self, config: &Config, data: &DataSet) -> usize {
-        let widths = std::iter::once(data.features).chain(config.hidden.0.iter().copied()).chain([data.classes]);
+        let widths =
+            std::iter::once(data.features).chain(config.network.hidden.0.iter().copied()).chain([data.classes]);
         let topology = Topology::new(widths.collect());
         if topology.check().is_err() {
             // An invalid topology is not an error here, because training reports one with the reason.
             return 1;
         }
-        let batch = config.batch_size.min(data.len().max(1));
+        let batch = config.run.batch_size.min(data.len().max(1));
         let step = topology.flops_per_sample() * batch as f64;
         let most = match *self {
             Self::Cpu { threads } => {
@@ -119,7 +120,7 @@ impl Packer {
 fn array_bytes(config: &Config, topology: &Topology, data: &DataSet, batch: usize) -> [usize; 3] {
     let padded = |width: usize| width.next_multiple_of(4);
     let weights: usize = topology.shapes().map(|(n_in, n_out)| (n_in + 1) * padded(n_out)).sum();
-    let planes = match config.rule {
+    let planes = match config.rule.kind {
         _ if config.slots_per_weight() => 6,
         Rule::Psi | Rule::Constant | Rule::Replay => 1,
         // All other rules have memory of their own.

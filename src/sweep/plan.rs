@@ -88,7 +88,7 @@ impl Plan {
         let mut configs: Vec<Vec<Config>> = sweep
             .arms
             .iter()
-            .map(|arm| sweep.seeds.iter().map(|&seed| Config { seed, ..arm.config.clone() }).collect())
+            .map(|arm| sweep.seeds.iter().map(|&seed| arm.config.clone().seed(seed)).collect())
             .collect();
         let id = |arm: usize, place: usize, config: &Config| -> Result<String> {
             let (name, seed) = (&sweep.arms[arm].name, sweep.seeds[place]);
@@ -104,7 +104,7 @@ impl Plan {
             for (a, arm) in sweep.arms.iter().enumerate().filter(|(_, arm)| arm.trace_of.is_some() == repeats) {
                 for (s, config) in configs[a].iter_mut().enumerate() {
                     if let Some(source) = arm.trace_of {
-                        config.trace = Some(trace(&ids[&(source, s)]));
+                        config.rule.trace = Some(trace(&ids[&(source, s)]));
                     }
                     config.check().map_err(|e| Error::config(format!("arm `{}`: {e}", arm.name)))?;
                     ids.insert((a, s), id(a, s, config)?);
@@ -118,7 +118,7 @@ impl Plan {
                 let next = groups.len() as u32;
                 let group = *groups.entry((arm.trace_of.unwrap_or(a), s)).or_insert(next);
                 let after = arm.trace_of.map(|source| ids[&(source, s)].clone());
-                let (id, arm, seed) = (ids[&(a, s)].clone(), arm.name.clone(), config.seed);
+                let (id, arm, seed) = (ids[&(a, s)].clone(), arm.name.clone(), config.run.seed);
                 runs.push(PlannedRun { id, arm, seed, group, after, config });
             }
         }
@@ -228,14 +228,14 @@ impl Plan {
                 Some((_, count, _)) => *count += 1,
                 None => kinds.push((key, 1, run)),
             }
-            let name = run.config.data.as_str();
+            let name = run.config.data.source.as_str();
             let data = data.entry(name).or_insert_with(|| DataSet::open(name).ok().map(Arc::new));
             // Checking the first run of an arm suffices. A replay cannot be checked, because its trace does not exist
             // yet.
             let told = arm.replace(&run.arm) == Some(&run.arm);
             if !told
-                && run.config.rule != Rule::Replay
-                && run.config.init.is_none()
+                && run.config.rule.kind != Rule::Replay
+                && run.config.network.init.is_none()
                 && let Some(data) = data
             {
                 Population::new(vec![run.config.clone()], Arc::clone(data), None)
@@ -244,8 +244,8 @@ impl Plan {
         }
         let mut populations = Some(0);
         for (_, count, run) in &kinds {
-            let members = match &data[run.config.data.as_str()] {
-                Some(data) => Some(Packer::new(&run.config.device.parse()?).members(&run.config, data)),
+            let members = match &data[run.config.data.source.as_str()] {
+                Some(data) => Some(Packer::new(&run.config.run.device.parse()?).members(&run.config, data)),
                 None => None,
             };
             populations = populations.zip(members).map(|(sum, members)| sum + count.div_ceil(members));

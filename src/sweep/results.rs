@@ -97,8 +97,8 @@ pub(super) struct Sources(HashMap<String, String>);
 impl Sources {
     /// Checks that the checksums in `sources` equal those of other runs with the same data set or file of `init`.
     pub fn hold(&mut self, results: &Path, config: &Config, sources: &str) -> Result<()> {
-        let names = [format!("samples of {}", config.data)].into_iter();
-        let names = names.chain(config.init.as_ref().map(|init| format!("weights of {}", init.display())));
+        let names = [format!("samples of {}", config.data.source)].into_iter();
+        let names = names.chain(config.network.init.as_ref().map(|init| format!("weights of {}", init.display())));
         for (name, checksum) in names.zip(sources.split(' ')) {
             let known = self.0.entry(name.clone()).or_insert_with(|| checksum.to_owned());
             if known != checksum {

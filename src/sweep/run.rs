@@ -194,11 +194,11 @@ fn is_complete(
 /// A measure of the time that runs take, good enough to say how much is left.
 fn work(runs: &[&PlannedRun]) -> f64 {
     let weights = |config: &Config| {
-        let widths: Vec<f64> = config.hidden.0.iter().map(|&width| width as f64).collect();
+        let widths: Vec<f64> = config.network.hidden.0.iter().map(|&width| width as f64).collect();
         let inner: f64 = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
         inner + 100.0 * widths.iter().sum::<f64>() + 1000.0
     };
-    runs.iter().map(|run| f64::from(run.config.epochs) * weights(&run.config)).sum()
+    runs.iter().map(|run| f64::from(run.config.run.epochs) * weights(&run.config)).sum()
 }
 
 struct Sweep<'a> {
@@ -232,8 +232,8 @@ impl Sweep<'_> {
         let alike: Vec<&PlannedRun> =
             todo[next..].iter().copied().filter(|run| key_of(run) == key && !lost(run)).collect();
         let first = &alike[0].config;
-        let data = self.data(&first.data)?;
-        let device = self.options.device.as_deref().unwrap_or(&first.device).to_owned();
+        let data = self.data(&first.data.source)?;
+        let device = self.options.device.as_deref().unwrap_or(&first.run.device).to_owned();
         let choice: Choice = device.parse()?;
         let packer = *self.packers.entry(device.clone()).or_insert_with(|| Packer::new(&choice));
         let ceiling = self.ceilings.iter().find(|(other, _)| *other == key).map_or(usize::MAX, |(_, most)| *most);
@@ -273,10 +273,10 @@ impl Sweep<'_> {
         let started = Instant::now();
         let config = |run: &&PlannedRun| {
             let trace = run.after.as_ref().map(|id| self.results.trace_path(id));
-            Config { device: device.to_owned(), trace: trace.or(run.config.trace.clone()), ..run.config.clone() }
+            run.config.clone().device(device.to_owned()).trace(trace.or(run.config.rule.trace.clone()))
         };
         let configs: Vec<Config> = runs.iter().map(config).collect();
-        let model = configs[0].init.as_deref().map(Model::read).transpose()?;
+        let model = configs[0].network.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(data)?;
             // It may be another file than when the sweep was planned.
@@ -287,7 +287,7 @@ impl Sweep<'_> {
             Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
             other => other,
         })?);
-        let sources = sources(data, population.shared().init.as_deref())?;
+        let sources = sources(data, population.shared().network.init.as_deref())?;
         self.sources.hold(self.results.path(), &runs[0].config, &sources)?;
         population.check_memory().map_err(Trouble::Opening)?;
         let mut state = population.initial_state();
@@ -320,12 +320,12 @@ impl Sweep<'_> {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let samples = population.train_rows() as f64 * f64::from(population.shared().epochs) * runs.len() as f64;
+        let samples = population.train_rows() as f64 * f64::from(population.shared().run.epochs) * runs.len() as f64;
         let done = PopulationDone {
             members: runs.len(),
             diverged: follower.diverged.iter().flatten().count(),
             widths: population.topology.widths().to_vec(),
-            epochs: population.shared().epochs,
+            epochs: population.shared().run.epochs,
             device: info.clone(),
             seconds,
             samples_per_second: samples / seconds.max(1e-9),

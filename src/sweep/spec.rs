@@ -177,7 +177,7 @@ impl Sweep {
         for (place, target) in wanted.into_iter().enumerate() {
             let Some(target) = target else { continue };
             let source = arms.iter().position(|arm| arm.name == target).expect("expanded from it");
-            if arms[source].config.rule != Rule::Psi {
+            if arms[source].config.rule.kind != Rule::Psi {
                 return Err(Error::config(format!(
                     "arm `{}`: trace-of: arm `{target}` is not of rule psi and leaves no trace",
                     arms[place].name
@@ -185,16 +185,16 @@ impl Sweep {
             }
             let (run, of) = (&arms[place].config, &arms[source].config);
             let refuse = |why: String| Err(Error::config(format!("arm `{}`: trace-of: {why}", arms[place].name)));
-            if of.latch == Latch::Gated {
+            if of.rule.latch == Latch::Gated {
                 return refuse(format!(
                     "arm `{target}` has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
                      latch = \"latched\""
                 ));
             }
-            if run.clock == Clock::Epoch && of.clock == Clock::Epoch && run.epochs != of.epochs {
+            if run.rule.clock == Clock::Epoch && of.rule.clock == Clock::Epoch && run.run.epochs != of.run.epochs {
                 return refuse(format!(
                     "arm `{target}` has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
-                    of.epochs, run.epochs
+                    of.run.epochs, run.run.epochs
                 ));
             }
             arms[place].trace_of = Some(source);
@@ -444,8 +444,8 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
     let hidden_given = layers.iter().any(|layer| layer.contains_key("hidden"));
     let mut config = Config::overlay(std::iter::once(&preset).chain(&layers))?;
     // `init-scheme` is filled in here, as `train` records it.
-    let Some(path) = &config.init else {
-        config.init_scheme = Some(config.resolved_init_scheme());
+    let Some(path) = &config.network.init else {
+        config.network.init_scheme = Some(config.resolved_init_scheme());
         return Ok(config);
     };
     let model = Model::read(path)?;

@@ -57,19 +57,19 @@ impl Population {
                 ));
             }
         }
-        if first.distort != Distort::None && distort::side(data.features).is_none() {
+        if first.regularisation.distort != Distort::None && distort::side(data.features).is_none() {
             return Err(Error::config(format!(
                 "--distort {}: the {} features of {} are no square image; leave it out",
-                first.distort, data.features, data.name
+                first.regularisation.distort, data.features, data.name
             )));
         }
-        let outputs = (!first.rule.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
+        let outputs = (!first.rule.kind.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
         let widths: Vec<usize> =
-            std::iter::once(data.features).chain(first.hidden.0.iter().copied()).chain(outputs).collect();
+            std::iter::once(data.features).chain(first.network.hidden.0.iter().copied()).chain(outputs).collect();
         let split = |config: &Config| {
-            Split::new(&data, config.test_fraction, config.seed)?
-                .hold_out(&data, config.val_fraction, config.seed)?
-                .with_label_noise(&data, config.label_noise, config.seed)
+            Split::new(&data, config.data.test_fraction, config.run.seed)?
+                .hold_out(&data, config.data.val_fraction, config.run.seed)?
+                .with_label_noise(&data, config.regularisation.label_noise, config.run.seed)
         };
         let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         let topology = Topology::new(widths);
@@ -78,7 +78,7 @@ impl Population {
         let ticks = population.ticks();
         for config in &population.configs {
             check_clock(config, ticks)?;
-            let trace = config.trace.as_deref().map(|path| Trace::read(path, config, &population.topology, ticks));
+            let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &population.topology, ticks));
             let trace = trace.transpose()?.map(Arc::new);
             // What is replayed falls as it fell in its own run.
             let curve = trace.as_ref().map_or(config, |trace| &trace.config);
@@ -108,7 +108,7 @@ impl Population {
                 fitting.max(1)
             )));
         }
-        let (epochs, per_epoch) = (self.shared().epochs, self.steps_per_epoch());
+        let (epochs, per_epoch) = (self.shared().run.epochs, self.steps_per_epoch());
         if u64::from(epochs) * u64::from(per_epoch) > u64::from(u32::MAX) {
             return Err(Error::config(format!(
                 "--epochs {epochs}: of {per_epoch} steps each, and no run can have more than {} steps; use --epochs {} or less",
@@ -134,7 +134,7 @@ impl Population {
     pub fn state_arrays(&self) -> Vec<Array> {
         let shared = self.shared();
         let (weights, neurons) = (self.topology.parameters(), self.topology.widths()[1..].iter().sum());
-        let rates = if shared.scope == Scope::Weight { weights } else { neurons };
+        let rates = if shared.rule.scope == Scope::Weight { weights } else { neurons };
         let slots = if shared.slots_per_weight() { weights } else { neurons };
         let p = ("P", self.len());
         let mut arrays = vec![
@@ -194,7 +194,7 @@ impl Population {
     /// B, no larger than the training set.
     #[must_use]
     pub fn batch_size(&self) -> usize {
-        self.shared().batch_size.min(self.train_rows())
+        self.shared().run.batch_size.min(self.train_rows())
     }
 
     /// Steps per epoch; the last may be a short batch.
@@ -207,9 +207,9 @@ impl Population {
     #[must_use]
     pub fn ticks(&self) -> u32 {
         let config = self.shared();
-        match config.clock {
-            Clock::Epoch => config.epochs,
-            Clock::Steps(k) => (u64::from(config.epochs) * u64::from(self.steps_per_epoch()) / u64::from(k))
+        match config.rule.clock {
+            Clock::Epoch => config.run.epochs,
+            Clock::Steps(k) => (u64::from(config.run.epochs) * u64::from(self.steps_per_epoch()) / u64::from(k))
                 .min(u64::from(u32::MAX)) as u32,
         }
     }
@@ -224,7 +224,7 @@ impl Population {
     #[must_use]
     pub fn prepares_inputs(&self) -> bool {
         let shared = self.shared();
-        shared.distort != Distort::None || shared.dropout_input > 0.0
+        shared.regularisation.distort != Distort::None || shared.regularisation.dropout_input > 0.0
     }
 
     /// Whether members train on labels of their own.
@@ -287,22 +287,22 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
     if ticks == 0 {
         return Err(Error::config(format!(
             "--clock {}: the run is shorter than one tick; use a smaller K or more --epochs",
-            config.clock
+            config.rule.clock
         )));
     }
     if ticks > MAX_TICKS {
         return Err(Error::config(format!(
             "--clock {}: {ticks} ticks are more than {MAX_TICKS}; use a larger K",
-            config.clock
+            config.rule.clock
         )));
     }
-    if config.rule == Rule::Psi && config.warmup >= ticks {
+    if config.rule.kind == Rule::Psi && config.rule.warmup >= ticks {
         return Err(Error::config(format!(
             "--warmup {}: the run has only {ticks} ticks, so nothing could trigger; use fewer, or --rule constant",
-            config.warmup
+            config.rule.warmup
         )));
     }
-    if config.rule == Rule::Psi
+    if config.rule.kind == Rule::Psi
         && matches!(config.threshold(), Theta::Quantile(_) | Theta::Sliding(_))
         && calibration_tick(config) >= ticks
     {

@@ -76,12 +76,12 @@ impl MemberState {
         let memory = rule::initial_memory(config);
         let layers = topology.shapes().enumerate().map(|(l, (n_in, n_out))| {
             let per_weight = (n_in + 1) * n_out;
-            let alphas = if config.scope == Scope::Weight { per_weight } else { n_out };
+            let alphas = if config.rule.scope == Scope::Weight { per_weight } else { n_out };
             let slots = if config.slots_per_weight() { per_weight } else { n_out };
             let row: Vec<f32> = memory.iter().flat_map(|&value| vec![value; n_out]).collect();
             let onsets = trace.and_then(|trace| trace.dealt(config, l));
             LayerState {
-                weights: init::weights(scheme, config.seed, l, n_in, n_out),
+                weights: init::weights(scheme, config.run.seed, l, n_in, n_out),
                 memory: row.repeat(n_in + 1),
                 alpha0: vec![rule::initial_alpha(config); alphas],
                 psi: vec![scale[l]; slots],

@@ -161,7 +161,7 @@ impl Trainer {
         position: Position,
         interrupt: Arc<AtomicBool>,
     ) -> Self {
-        let (stride, epochs) = (stride(&population), population.shared().epochs);
+        let (stride, epochs) = (stride(&population), population.shared().run.epochs);
         let diverged = vec![false; population.len()];
         Self {
             population,
@@ -304,9 +304,10 @@ impl Trainer {
         // The last epoch is the one known from the start, or this one after the observer's `Break`.
         let last = epoch == self.epochs || ended || flow.is_break();
         let wanted = Wanted {
-            train: shared.train_metrics == TrainMetrics::AfterEpoch,
+            train: shared.run.train_metrics == TrainMetrics::AfterEpoch,
             validation: population.validation_rows() > 0,
-            test: population.test_rows() > 0 && (last || (shared.test_every > 0 && epoch % shared.test_every == 0)),
+            test: population.test_rows() > 0
+                && (last || (shared.run.test_every > 0 && epoch % shared.run.test_every == 0)),
         };
         self.engine.request_report(wanted).await?;
         let skipped = first as usize * population.batch_size();
@@ -347,8 +348,11 @@ impl Trainer {
             _ => None,
         };
         let population = Arc::clone(&self.population);
-        let due: Vec<Option<f64>> =
-            population.configs.iter().map(|config| quantile_now(config).filter(|_| config.rule == Rule::Psi)).collect();
+        let due: Vec<Option<f64>> = population
+            .configs
+            .iter()
+            .map(|config| quantile_now(config).filter(|_| config.rule.kind == Rule::Psi))
+            .collect();
         if due.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -392,7 +396,7 @@ impl Trainer {
             let untrained = member.not_finite.is_some_and(|first| first.step == 1 && first.value == Value::Net);
             let remedy = match untrained {
                 true => "the initial weights or the data are too large (--init-scheme, --init)".to_owned(),
-                false => format!("use a smaller --alpha0 (it was {})", config.alpha0),
+                false => format!("use a smaller --alpha0 (it was {})", config.rule.alpha0),
             };
             return Err(Error::Run(format!("{who}{divergence}; {remedy}")));
         }
@@ -413,8 +417,8 @@ pub fn stride(population: &Population) -> u32 {
 pub fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     let of_member = |(config, split): (&Config, &Split)| {
         let mut rows = split.train.clone();
-        if !config.no_shuffle {
-            Random::new(config.seed, Stream::Order, epoch).shuffle(&mut rows);
+        if !config.data.no_shuffle {
+            Random::new(config.run.seed, Stream::Order, epoch).shuffle(&mut rows);
         }
         rows
     };
@@ -426,7 +430,7 @@ pub fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
 fn next_tick(population: &Population, position: Position) -> (u64, u64) {
     let steps = u64::from(population.steps_per_epoch());
     let batch = u64::from(position.batch);
-    match population.shared().clock {
+    match population.shared().rule.clock {
         Clock::Epoch => (steps - batch, u64::from(position.epoch)),
         Clock::Steps(k) => {
             let (done, k) = (u64::from(position.epoch - 1) * steps + batch, u64::from(k));

@@ -1,7 +1,7 @@
 //! Runs with a known outcome: the golden cases.
 
 use crate::oracle::{After, Matrix};
-use homeostat::config::{Clock, Config, DecayTicks, Hidden};
+use homeostat::config::{Clock, Config, DecayTicks};
 
 /// A run whose outcome is known.
 pub struct Case {
@@ -36,33 +36,31 @@ fn golden_case(text: &str) -> Case {
     let word = |key: &str| serde_json::from_value(settings[key].clone());
     let number = |key: &str| settings[key].as_f64().unwrap();
     let layers: Vec<usize> = serde_json::from_value(json["layers"].clone()).unwrap();
-    let config = Config {
-        data: "golden".into(),
-        test_fraction: Some(0.0),
-        no_shuffle: true,
-        hidden: Hidden(layers[1..layers.len() - 1].to_vec()),
-        activation: serde_json::from_value(settings["hidden"].clone()).unwrap(),
-        output: serde_json::from_value(settings["output"].clone()).unwrap(),
-        loss: serde_json::from_value(settings["loss"].clone()).unwrap(),
-        rule: serde_json::from_value(settings["rule"].clone()).unwrap(),
-        basis: serde_json::from_value(settings["basis"].clone()).unwrap(),
-        scope: serde_json::from_value(settings["scope"].clone()).unwrap(),
-        decay: serde_json::from_value(settings["shape"].clone()).unwrap(),
-        latch: serde_json::from_value(settings["latch"].clone()).unwrap(),
-        alpha0: number("alpha0"),
-        theta: Some(number("theta")),
-        decay_ticks: settings["duration"].as_f64().map_or(DecayTicks::ToEnd, DecayTicks::Ticks),
-        decay_power: number("power"),
-        decay_base: number("base"),
-        clock: settings["clock"].as_u64().map_or(Clock::Epoch, |k| Clock::Steps(k as u32)),
-        momentum: number("momentum"),
-        batch_size: number("batch") as usize,
-        arm: word("arm").unwrap(),
-        coast: settings["coast"].as_bool().unwrap(),
-        warmup: number("warmup") as u32,
-        epochs: json["epochs"].as_u64().unwrap() as u32,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .data("golden")
+        .test_fraction(0.0)
+        .no_shuffle(true)
+        .hidden(layers[1..layers.len() - 1].to_vec())
+        .activation(serde_json::from_value(settings["hidden"].clone()).unwrap())
+        .output(serde_json::from_value(settings["output"].clone()).unwrap())
+        .loss(serde_json::from_value(settings["loss"].clone()).unwrap())
+        .rule(serde_json::from_value(settings["rule"].clone()).unwrap())
+        .basis(serde_json::from_value(settings["basis"].clone()).unwrap())
+        .scope(serde_json::from_value(settings["scope"].clone()).unwrap())
+        .decay(serde_json::from_value(settings["shape"].clone()).unwrap())
+        .latch(serde_json::from_value(settings["latch"].clone()).unwrap())
+        .alpha0(number("alpha0"))
+        .theta(number("theta"))
+        .decay_ticks(settings["duration"].as_f64().map_or(DecayTicks::ToEnd, DecayTicks::Ticks))
+        .decay_power(number("power"))
+        .decay_base(number("base"))
+        .clock(settings["clock"].as_u64().map_or(Clock::Epoch, |k| Clock::Steps(k as u32)))
+        .momentum(number("momentum"))
+        .batch_size(number("batch") as usize)
+        .arm(word("arm").unwrap())
+        .coast(settings["coast"].as_bool().unwrap())
+        .warmup(number("warmup") as u32)
+        .epochs(json["epochs"].as_u64().unwrap() as u32);
     config.check().unwrap();
     let after = |entry: &serde_json::Value| After {
         loss: entry["loss"].as_f64().unwrap(),

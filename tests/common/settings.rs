@@ -35,22 +35,20 @@ pub fn random_settings(random: &mut Random) -> Config {
     };
     let momentum = pick(random, &[0.0, 0.5]);
     let form = if momentum > 0.0 { random.below(3) } else { 0 };
-    Config {
-        activation,
-        output,
-        loss,
-        basis,
-        scope,
-        theta: Some(theta * (0.7 + 0.6 * random.uniform())),
-        alpha0: 0.02 + 0.1 * random.uniform(),
-        momentum,
-        coast: form == 1,
-        nesterov: form == 2,
-        weight_decay: pick(random, &[0.0, 0.0, 0.05]),
-        max_norm: pick(random, &[None, None, Some(0.9)]).filter(|_| basis != Basis::Coactivation),
-        arm: basis.triggers_below() && random.below(2) == 0,
-        latch: pick(random, Latch::value_variants()),
-        decay: pick(random, Decay::value_variants()),
-        ..Config::default()
-    }
+    Config::default()
+        .activation(activation)
+        .output(output)
+        .loss(loss)
+        .basis(basis)
+        .scope(scope)
+        .theta(theta * (0.7 + 0.6 * random.uniform()))
+        .alpha0(0.02 + 0.1 * random.uniform())
+        .momentum(momentum)
+        .coast(form == 1)
+        .nesterov(form == 2)
+        .weight_decay(pick(random, &[0.0, 0.0, 0.05]))
+        .max_norm(pick(random, &[None, None, Some(0.9)]).filter(|_| basis != Basis::Coactivation))
+        .arm(basis.triggers_below() && random.below(2) == 0)
+        .latch(pick(random, Latch::value_variants()))
+        .decay(pick(random, Decay::value_variants()))
 }

@@ -5,7 +5,7 @@ use crate::close::close;
 use crate::oracle::{Matrix, Network, activation, output_delta, psi as oracle_psi};
 use crate::settings::{pick, random_settings};
 use clap::ValueEnum;
-use homeostat::config::{Activation, Clock, Config, Decay, DecayTicks, Hidden, Loss, Output, Rule, Theta};
+use homeostat::config::{Activation, Clock, Config, Decay, DecayTicks, Loss, Output, Rule, Theta};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
 use homeostat::rule::psi::{self, Slot};
@@ -28,17 +28,15 @@ fn steps_follow_the_gradient_of_the_loss() {
     let mut failures = vec![];
     for &activation in Activation::value_variants() {
         for (output, loss) in outputs {
-            let config = Config {
-                activation,
-                output,
-                loss,
-                rule: Rule::Constant,
-                alpha0: 1.0,
-                batch_size: 5,
-                epochs: 1,
-                hidden: Hidden(vec![6, 4]),
-                ..Config::default()
-            };
+            let config = Config::default()
+                .activation(activation)
+                .output(output)
+                .loss(loss)
+                .rule(Rule::Constant)
+                .alpha0(1.0)
+                .batch_size(5)
+                .epochs(1)
+                .hidden([6, 4]);
             let weights: Vec<Matrix> = [(7, 6), (7, 4), (5, 3)]
                 .iter()
                 .map(|&(rows, columns)| random_matrix(&mut random, rows, columns, 0.6))
@@ -104,11 +102,11 @@ fn activations_have_published_values() {
 #[test]
 fn decays_have_published_values() {
     let e2 = std::f64::consts::E.powi(2);
-    let log = Config { decay: Decay::Log, ..Config::default() };
-    let ten = Config { decay_base: 10.0, ..log.clone() };
-    let hyperbolic = Config { decay: Decay::Hyperbolic, ..Config::default() };
-    let linear = Config { decay: Decay::Linear, ..Config::default() };
-    let cosine = Config { decay: Decay::Cosine, ..Config::default() };
+    let log = Config::default().decay(Decay::Log);
+    let ten = log.clone().decay_base(10.0);
+    let hyperbolic = Config::default().decay(Decay::Hyperbolic);
+    let linear = Config::default().decay(Decay::Linear);
+    let cosine = Config::default().decay(Decay::Cosine);
     let author = 0.4 / 0.0075;
     let cases = [
         // The paper's α = −ln(x) + 2, normalised by its 2, at x = 1 + n.
@@ -128,7 +126,7 @@ fn decays_have_published_values() {
     ];
     for (config, n, ticks, want) in cases {
         let got = oracle_psi::decay(config, n, ticks);
-        assert!((got - want).abs() < 1e-12, "{} at {n} of {ticks}: {got} instead of {want}", config.decay);
+        assert!((got - want).abs() < 1e-12, "{} at {n} of {ticks}: {got} instead of {want}", config.rule.decay);
     }
 }
 
@@ -137,7 +135,7 @@ fn decays_have_published_values() {
 fn to_end_reaches_zero_at_the_last_tick() {
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
         for base in [std::f64::consts::E, 10.0] {
-            let config = Config { decay, decay_base: base, ..Config::default() };
+            let config = Config::default().decay(decay).decay_base(base);
             let member = Member::new(&config, &config, 15);
             for onset in 1..=15_u16 {
                 for t in onset..=15 {
@@ -154,7 +152,7 @@ fn to_end_reaches_zero_at_the_last_tick() {
 fn a_long_fall_keeps_its_last_ticks() {
     let ticks = 100_000;
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
-        let config = Config { decay, ..Config::default() };
+        let config = Config::default().decay(decay);
         let member = Member::new(&config, &config, ticks);
         for n in [1, 50_000, 99_000, 99_990, 99_999] {
             let (got, want) =
@@ -172,21 +170,21 @@ fn host_psi_follows_the_oracle() {
     let mut triggered = 0;
     for _ in 0..3000 {
         let ticks = 3 + random.below(30);
-        let mut config = Config { epochs: ticks, clock: Clock::Epoch, ..random_settings(&mut random) };
-        config.warmup = random.below(3);
-        config.decay_ticks = match random.below(2) {
+        let mut config = random_settings(&mut random).epochs(ticks).clock(Clock::Epoch);
+        config.rule.warmup = random.below(3);
+        config.rule.decay_ticks = match random.below(2) {
             0 => DecayTicks::ToEnd,
             _ => DecayTicks::Ticks(0.5 + 20.0 * random.uniform()),
         };
-        config.decay_base = pick(&mut random, &[std::f64::consts::E, 10.0]);
+        config.rule.decay_base = pick(&mut random, &[std::f64::consts::E, 10.0]);
         if random.below(3) == 0 {
-            config.theta = None;
-            config.theta_sliding =
+            config.rule.theta = None;
+            config.rule.theta_sliding =
                 Some(format!("{}:{}", 0.8 + 0.4 * random.uniform(), 1 + random.below(5)).parse().unwrap());
         }
         let member = Member::new(&config, &config, ticks);
         let (mut slot, mut oracle) = (Slot::new(&member), oracle_psi::Slot::default());
-        let middle = config.theta.unwrap_or(0.5);
+        let middle = config.rule.theta.unwrap_or(0.5);
         for t in 1..=ticks {
             let mean = (middle * (0.5 + random.uniform())) as f32;
             if oracle_psi::tick(&config, &mut oracle, f64::from(mean), t) < 1e-5 {
@@ -211,8 +209,5 @@ fn quantiles_equal_numpys() {
         let wide: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
         assert!((oracle_psi::quantile(&wide, q) - want).abs() < 1e-12);
     }
-    assert!(matches!(
-        Config { theta: None, theta_quantile: Some(0.5), ..Config::default() }.threshold(),
-        Theta::Quantile(_)
-    ));
+    assert!(matches!(Config::default().theta(None).theta_quantile(0.5).threshold(), Theta::Quantile(_)));
 }

@@ -1,7 +1,7 @@
 //! Measured tiles: what is found is kept and found again, a damaged cache is no obstacle, and nothing of it changes a bit.
 
 use crate::harness::tiled;
-use homeostat::config::{Config, Hidden};
+use homeostat::config::Config;
 use homeostat::data::DataSet;
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::train::blocking::Blocking;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn population() -> Arc<Population> {
-    let config = Config { hidden: Hidden(vec![9]), batch_size: 16, epochs: 1, ..Config::default() };
+    let config = Config::default().hidden([9]).batch_size(16).epochs(1);
     let data = Arc::new(DataSet::open("iris").unwrap());
     Arc::new(Population::new(vec![config], data, None).unwrap())
 }

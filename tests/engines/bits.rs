@@ -42,7 +42,7 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     let data = data(bytes);
     let split = Split { train: (0..31).collect(), test: (31..37).collect(), ..Split::default() };
     let mut widths = vec![FEATURES];
-    widths.extend(&configs[0].hidden.0);
+    widths.extend(&configs[0].network.hidden.0);
     widths.push(5);
     let splits = vec![split; configs.len()];
     let mut population = Population {
@@ -60,68 +60,30 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
 
 /// Settings that reach every branch of the kernels between them.
 fn variants() -> Vec<(Config, bool)> {
-    let base = Config {
-        hidden: Hidden(vec![19, 10]),
-        batch_size: 8,
-        epochs: 4,
-        alpha0: 0.2,
-        theta: Some(0.3),
-        test_fraction: None,
-        ..Config::default()
-    };
+    let base = Config::default().hidden([19, 10]).batch_size(8).epochs(4).alpha0(0.2).theta(0.3).test_fraction(None);
     vec![
-        (Config { clock: "steps:3".parse().unwrap(), ..base.clone() }, true),
-        (Config { scope: Scope::Weight, basis: Basis::Net2, momentum: 0.5, ..base.clone() }, false),
-        (
-            Config {
-                scope: Scope::Weight,
-                basis: Basis::Coactivation,
-                theta: Some(0.02),
-                momentum: 0.5,
-                coast: true,
-                ..base.clone()
-            },
-            true,
-        ),
-        (
-            Config {
-                scope: Scope::Layer,
-                basis: Basis::Delta,
-                output: Output::Logistic,
-                loss: Loss::Mse,
-                ..base.clone()
-            },
-            false,
-        ),
+        (base.clone().clock("steps:3".parse().unwrap()), true),
+        (base.clone().scope(Scope::Weight).basis(Basis::Net2).momentum(0.5), false),
+        (base.clone().scope(Scope::Weight).basis(Basis::Coactivation).theta(0.02).momentum(0.5).coast(true), true),
+        (base.clone().scope(Scope::Layer).basis(Basis::Delta).output(Output::Logistic).loss(Loss::Mse), false),
         // The hidden layers freeze after the second tick, so no δ is computed for them from then on.
         (
-            Config {
-                scope: Scope::Layer,
-                basis: Basis::Delta,
-                theta: Some(0.2),
-                decay_ticks: "2".parse().unwrap(),
-                momentum: 0.5,
-                ..base.clone()
-            },
+            base.clone()
+                .scope(Scope::Layer)
+                .basis(Basis::Delta)
+                .theta(0.2)
+                .decay_ticks("2".parse().unwrap())
+                .momentum(0.5),
             true,
         ),
-        (
-            Config {
-                batch_size: 1,
-                hidden: Hidden(vec![]),
-                theta: None,
-                theta_sliding: Some("1.1:2".parse().unwrap()),
-                ..base
-            },
-            true,
-        ),
+        (base.batch_size(1).hidden([]).theta(None).theta_sliding(Some("1.1:2".parse().unwrap())), true),
     ]
 }
 
 fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     let shuffled = |(config, split): (&Config, &Split)| {
         let mut rows = split.train.clone();
-        Random::new(config.seed, Stream::Order, epoch).shuffle(&mut rows);
+        Random::new(config.run.seed, Stream::Order, epoch).shuffle(&mut rows);
         rows
     };
     population.configs.iter().zip(&population.splits).map(shuffled).collect()
@@ -131,7 +93,7 @@ fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
 /// does, only when the next epoch has been trained.
 fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, first: u32, last: u32) -> Vec<Report> {
     let steps = population.steps_per_epoch();
-    let period = match population.shared().clock {
+    let period = match population.shared().rule.clock {
         homeostat::config::Clock::Epoch => steps,
         homeostat::config::Clock::Steps(k) => k,
     };
@@ -155,16 +117,14 @@ fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, 
 /// Layers without rates learn nothing, but their ψ observes δ like any other, on every engine.
 #[test]
 fn layers_without_rates_observe_delta() {
-    let config = Config {
-        hidden: Hidden(vec![9, 6]),
-        batch_size: 8,
-        epochs: 3,
-        scope: Scope::Layer,
-        basis: Basis::Delta,
-        theta: Some(1e-7),
-        test_fraction: None,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .hidden([9, 6])
+        .batch_size(8)
+        .epochs(3)
+        .scope(Scope::Layer)
+        .basis(Basis::Delta)
+        .theta(1e-7)
+        .test_fraction(None);
     let population = population(vec![config], false);
     let mut state = population.initial_state();
     state[0].layers[0].alpha0.fill(0.0);
@@ -181,8 +141,8 @@ fn layers_without_rates_observe_delta() {
 fn differing_members(config: &Config) -> Vec<Config> {
     (0..5)
         .map(|i| {
-            let mut member = Config { seed: i, alpha0: 0.1 + 0.1 * i as f64, ..config.clone() };
-            member.theta = config.theta.map(|theta| theta * (0.8 + 0.1 * i as f64));
+            let mut member = config.clone().seed(i).alpha0(0.1 + 0.1 * i as f64);
+            member.rule.theta = config.rule.theta.map(|theta| theta * (0.8 + 0.1 * i as f64));
             member
         })
         .collect()
@@ -220,7 +180,7 @@ fn resuming_equals_not_stopping() {
             let population = population(differing_members(&config), bytes);
             let mut unbroken = make(Arc::clone(&population), &population.initial_state());
             let reports = train(&mut unbroken, &population, 1, 4);
-            if config.decay_ticks == DecayTicks::Ticks(2.0) {
+            if config.rule.decay_ticks == DecayTicks::Ticks(2.0) {
                 for member in &reports[1].members {
                     let frozen: Vec<bool> = member.alpha.iter().map(|alpha| alpha.frozen == 1.0).collect();
                     assert_eq!(frozen, [true, true, false], "{name}: the case is not the one that it should be");
@@ -241,7 +201,7 @@ fn resuming_equals_not_stopping() {
 #[test]
 fn a_big_run_repeats() {
     let hidden = Hidden(vec![150, 90]);
-    let config = Config { hidden, batch_size: 31, epochs: 4, ..variants().swap_remove(0).0 };
+    let config = variants().swap_remove(0).0.hidden(hidden).batch_size(31).epochs(4);
     let population = population(differing_members(&config), true);
     for (name, make) in ENGINES {
         let run = || {
@@ -272,8 +232,8 @@ fn train_on_cpu(
 #[test]
 fn threads_do_not_change_a_bit() {
     for (config, bytes) in variants() {
-        let batch_size = if config.batch_size == 1 { 1 } else { 31 };
-        let config = Config { hidden: Hidden(vec![850, 900]), batch_size, epochs: 2, ..config };
+        let batch_size = if config.run.batch_size == 1 { 1 } else { 31 };
+        let config = config.hidden([850, 900]).batch_size(batch_size).epochs(2);
         let together = population(differing_members(&config)[..3].to_vec(), bytes);
         let (states, reports) = train_on_cpu(2, &together, &together.initial_state());
         for threads in 1..=3 {
@@ -294,10 +254,9 @@ fn nothing_reaches_a_frozen_weight() {
     let mut data = (*data(false)).clone();
     let Samples::F32(values) = data.samples_mut() else { unreachable!("the data were asked for as reals") };
     values[FEATURES + 3] = f32::INFINITY;
-    for (config, _) in variants().into_iter().filter(|(config, _)| !config.coast) {
+    for (config, _) in variants().into_iter().filter(|(config, _)| !config.rule.coast) {
         for batch_size in [1, 8] {
-            let config =
-                Config { batch_size, hidden: Hidden(vec![300]), no_shuffle: true, epochs: 1, ..config.clone() };
+            let config = config.clone().batch_size(batch_size).hidden([300]).no_shuffle(true).epochs(1);
             let mut population = Population::clone(&population(vec![config.clone()], false));
             population.data = Arc::new(data.clone());
             let population = Arc::new(population);
@@ -333,8 +292,8 @@ fn nothing_reaches_a_frozen_weight() {
 fn every_plan_gives_the_same_bits() {
     for (place, (config, bytes)) in variants().into_iter().enumerate() {
         // Wide enough that the sums of the next layer come in strands: eight forward, two backward.
-        let hidden = Hidden(if config.hidden.0.is_empty() { vec![] } else { vec![520, 130] });
-        let population = population(vec![Config { hidden, epochs: 1, ..config.clone() }], bytes);
+        let hidden = Hidden(if config.network.hidden.0.is_empty() { vec![] } else { vec![520, 130] });
+        let population = population(vec![config.clone().hidden(hidden).epochs(1)], bytes);
         let run = |plan, checked| {
             let context = Context::open(&Pick::Any).expect("an adapter");
             let options = Options { plan: Some(plan), checked, ..Options::default() };
@@ -372,9 +331,10 @@ fn gpu_memory_stays_within_the_promise() {
         for members in [1, 5] {
             let population = population(vec![config.clone(); members], bytes);
             let weights = population.topology.parameters();
-            let per_weight = 1 + usize::from(config.scope == Scope::Weight) + usize::from(config.momentum > 0.0);
+            let per_weight =
+                1 + usize::from(config.rule.scope == Scope::Weight) + usize::from(config.rule.momentum > 0.0);
             let neurons: usize = population.topology.widths().iter().sum();
-            let state = 4 * weights * per_weight + 4 * config.batch_size * neurons * 4;
+            let state = 4 * weights * per_weight + 4 * config.run.batch_size * neurons * 4;
             let data = population.data.len() * FEATURES * if bytes { 1 } else { 4 };
             let context = Context::open(&Pick::Any).expect("an adapter");
             let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();

@@ -3,7 +3,7 @@
 
 use crate::harness::{small_register, tiled};
 use crate::settings::{pick, random_settings};
-use homeostat::config::{Config, Distort, Hidden, Precision, Rule};
+use homeostat::config::{Config, Distort, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::error::Result;
@@ -38,7 +38,7 @@ fn data(bytes: bool, rows: usize, features: usize) -> Arc<DataSet> {
 }
 
 fn try_population(config: &Config, members: usize, data: &Arc<DataSet>) -> Result<Arc<Population>> {
-    let member = |seed| Config { seed, ..config.clone() };
+    let member = |seed| config.clone().seed(seed);
     Population::new((0..members as u64).map(member).collect(), Arc::clone(data), None).map(Arc::new)
 }
 
@@ -49,24 +49,21 @@ fn population(config: &Config, members: usize, data: &Arc<DataSet>) -> Arc<Popul
 /// Settings of every kind: rules, scopes, bases, momentum, regularisers, widths, batches.
 fn random_config(random: &mut Random) -> Config {
     let any = random_settings(random);
-    let theta = Config { theta: Some(0.1), theta_quantile: None, theta_sliding: None, ..any };
+    let theta = any.theta(0.1).theta_quantile(None).theta_sliding(None);
     let rules = [Rule::Psi, Rule::Psi, Rule::Constant, Rule::Adam, Rule::Lipschitz, Rule::DeltaBarDelta];
     let rule = pick(random, &rules);
-    let base = if rule == Rule::Psi { theta } else { Config { activation: theta.activation, ..Config::default() } };
-    let widths = (0..random.below(3)).map(|_| 1 + random.below(40) as usize).collect();
-    Config {
-        rule,
-        hidden: Hidden(widths),
-        batch_size: pick(random, &[1, 3, 16, 100]),
-        dropout: pick(random, &[0.0, 0.3]),
-        dropout_input: pick(random, &[0.0, 0.2]),
-        distort: pick(random, &[Distort::None, Distort::None, Distort::Affine]),
-        label_noise: pick(random, &[0.0, 0.1]),
-        max_norm: pick(random, &[None, Some(2.0)]),
-        val_fraction: pick(random, &[0.0, 0.2]),
-        epochs: 3,
-        ..base
-    }
+    let base = if rule == Rule::Psi { theta } else { Config::default().activation(theta.network.activation) };
+    let widths: Vec<usize> = (0..random.below(3)).map(|_| 1 + random.below(40) as usize).collect();
+    base.rule(rule)
+        .hidden(widths)
+        .batch_size(pick(random, &[1, 3, 16, 100]))
+        .dropout(pick(random, &[0.0, 0.3]))
+        .dropout_input(pick(random, &[0.0, 0.2]))
+        .distort(pick(random, &[Distort::None, Distort::None, Distort::Affine]))
+        .label_noise(pick(random, &[0.0, 0.1]))
+        .max_norm(pick(random, &[None, Some(2.0)]))
+        .val_fraction(pick(random, &[0.0, 0.2]))
+        .epochs(3)
 }
 
 /// The adapter, with limits lowered.
@@ -157,10 +154,10 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
         let set = data(bytes, 400, 40 * 40);
         let most = if bytes { 200_000 } else { 700_000 };
         for config in [
-            Config { hidden: Hidden(vec![9]), batch_size: 8, ..Config::default() },
-            Config { hidden: Hidden(vec![]), batch_size: 7, distort: Distort::Affine, ..Config::default() },
+            Config::default().hidden([9]).batch_size(8),
+            Config::default().hidden([]).batch_size(7).distort(Distort::Affine),
         ] {
-            let population = population(&Config { epochs: 2, ..config }, 2, &set);
+            let population = population(&config.epochs(2), 2, &set);
             let small = binding(most);
             let pieces = GpuEngine::byte_plan(&small, &population).unwrap();
             pieces.check().unwrap();
@@ -191,8 +188,8 @@ struct Excess {
 fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
     let few = data(true, 60, SIDE * SIDE);
     let many = data(true, 6000, SIDE * SIDE);
-    let plain = Config { batch_size: 4, hidden: Hidden(vec![10]), ..toml("theta = 0.1") };
-    let with_hidden = |config: &Config, hidden: &[usize]| Config { hidden: Hidden(hidden.to_vec()), ..config.clone() };
+    let plain = toml("theta = 0.1").batch_size(4).hidden([10]);
+    let with_hidden = |config: &Config, hidden: &[usize]| config.clone().hidden(hidden.to_vec());
     let squared = toml("scope = 'weight'\nbasis = 'coactivation'");
     let cases = [
         (
@@ -238,11 +235,11 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
         (
             &many,
             Excess {
-                config: Config { batch_size: 4800, ..plain.clone() },
+                config: plain.clone().batch_size(4800),
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 250_000,
                 says: &["the activations", "use --batch-size 3906 or less", "layer 1 (36 → 10)"],
-                mended: (Config { batch_size: 3906, ..plain.clone() }, 1),
+                mended: (plain.clone().batch_size(3906), 1),
             },
         ),
         (
@@ -302,7 +299,7 @@ fn kernels_count_in_u32_and_start_so_many_workgroups() {
         ..wgpu::Limits::defaults()
     };
     let problems = |width: usize| {
-        let config = Config { hidden: Hidden(vec![width]), batch_size: 4, ..toml("theta = 0.1") };
+        let config = toml("theta = 0.1").hidden([width]).batch_size(4);
         let population = population(&config, 1, &data(true, 60, SIDE * SIDE));
         let plan = Plan::guess(Product::Register, &population);
         let layout = Layout::new(&population, &plan, keeps_net(&population));

@@ -2,7 +2,7 @@
 //! the networks are made. Every kernel family, the persistent kernel and the CPU; members of a population apart.
 
 use crate::harness::{ENGINES, Make, gpu, small_register};
-use homeostat::config::{Activation, Config, Hidden, Loss, Output, Rule, Scope};
+use homeostat::config::{Activation, Config, Loss, Output, Rule, Scope};
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::Plan;
 use homeostat::train::blocking::Blocking;
@@ -30,18 +30,16 @@ fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
         .named("test")
         .with_classes(3)
         .unwrap();
-    let mut config = Config {
-        hidden: Hidden(vec![7, 6]),
-        activation: Activation::Tanh,
-        output: Output::Softmax,
-        loss: Loss::CrossEntropy,
-        rule: Rule::Constant,
-        alpha0: 0.01,
-        batch_size: 4,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..Config::default()
-    };
+    let mut config = Config::default()
+        .hidden([7, 6])
+        .activation(Activation::Tanh)
+        .output(Output::Softmax)
+        .loss(Loss::CrossEntropy)
+        .rule(Rule::Constant)
+        .alpha0(0.01)
+        .batch_size(4)
+        .no_shuffle(true)
+        .test_fraction(0.0);
     change(&mut config);
     Arc::new(Population::new(vec![config; 2], Arc::new(data), None).unwrap())
 }
@@ -77,7 +75,7 @@ fn at(step: u32, layer: usize, value: Value) -> Option<NonFinite> {
 fn a_broken_weight_shows_in_the_net_of_its_layer() {
     for (name, make) in engines() {
         for scope in [Scope::Neuron, Scope::Weight] {
-            let population = population(|config| config.scope = scope);
+            let population = population(|config| config.rule.scope = scope);
             for (layer, broken) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
                 for place in [0, population.initial_state()[1].layers[layer].weights.len() - 1] {
                     let mut state = population.initial_state();
@@ -96,7 +94,7 @@ fn a_broken_weight_shows_in_the_net_of_its_layer() {
 #[test]
 fn an_overflow_counts_like_a_broken_weight() {
     for (name, make) in engines() {
-        let population = population(|config| config.activation = Activation::Relu);
+        let population = population(|config| config.network.activation = Activation::Relu);
         let mut state = population.initial_state();
         for (layer, size) in [(0, 1e19), (1, 1e25)] {
             state[1].layers[layer].weights.fill(size);
@@ -111,8 +109,8 @@ fn an_overflow_counts_like_a_broken_weight() {
 fn a_delta_is_seen_in_the_layer_it_belongs_to() {
     for (name, make) in engines() {
         let population = population(|config| {
-            config.activation = Activation::Relu;
-            config.alpha0 = 1e-30;
+            config.network.activation = Activation::Relu;
+            config.rule.alpha0 = 1e-30;
         });
         let mut state = population.initial_state();
         for (layer, size) in [(0, 1e-20), (1, 1e20), (2, 1e20)] {
@@ -148,8 +146,8 @@ fn sizes(layer: usize) -> (usize, usize) {
 fn a_loss_counts_as_the_output_layers() {
     for (name, make) in engines() {
         let population = population(|config| {
-            (config.output, config.loss) = (Output::Linear, Loss::Mse);
-            config.alpha0 = 1e-30;
+            (config.network.output, config.network.loss) = (Output::Linear, Loss::Mse);
+            config.rule.alpha0 = 1e-30;
         });
         let mut state = population.initial_state();
         let (inputs, outputs) = sizes(2);

@@ -116,7 +116,7 @@ impl Case {
         };
         let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
         for (l, layer) in state[0].layers.iter().enumerate() {
-            compare(format!("α of layer {l}"), wide(&layer.alpha(self.config.rule)), self.alpha[l].concat());
+            compare(format!("α of layer {l}"), wide(&layer.alpha(self.config.rule.kind)), self.alpha[l].concat());
             compare(format!("weights of layer {l}"), wide(&layer.weights), self.weights[l].concat());
         }
         for (got, want) in epochs.iter().zip(&self.after) {

@@ -7,7 +7,7 @@ use crate::harness::{gpu, memory_in_rows, small_register, tiled};
 use crate::oracle::{Matrix, Network, Trace};
 use crate::settings::{pick, random_settings};
 use clap::ValueEnum;
-use homeostat::config::{Config, Distort, Hidden, Scope};
+use homeostat::config::{Config, Distort, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Plan, Product};
@@ -28,18 +28,16 @@ struct Setting {
 
 /// With some of the regularisers, on square images.
 fn regularised(random: &mut Random, config: Config) -> Config {
-    Config {
-        dropout: pick(random, &[0.0, 0.2, 0.5]),
-        dropout_input: pick(random, &[0.0, 0.3]),
-        label_noise: pick(random, &[0.0, 0.4]),
-        distort: pick(random, Distort::value_variants()),
-        distort_rotation: pick(random, &[0.0, 20.0, 180.0]),
-        distort_scale: pick(random, &[0.0, 30.0]),
-        distort_shear: pick(random, &[0.0, 25.0]),
-        elastic_sigma: pick(random, &[0.7, 2.0, 9.0]),
-        elastic_alpha: pick(random, &[3.0, 20.0]),
-        ..config
-    }
+    config
+        .dropout(pick(random, &[0.0, 0.2, 0.5]))
+        .dropout_input(pick(random, &[0.0, 0.3]))
+        .label_noise(pick(random, &[0.0, 0.4]))
+        .distort(pick(random, Distort::value_variants()))
+        .distort_rotation(pick(random, &[0.0, 20.0, 180.0]))
+        .distort_scale(pick(random, &[0.0, 30.0]))
+        .distort_shear(pick(random, &[0.0, 25.0]))
+        .elastic_sigma(pick(random, &[0.7, 2.0, 9.0]))
+        .elastic_alpha(pick(random, &[3.0, 20.0]))
 }
 
 fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
@@ -49,22 +47,16 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     // Every fourth batch is large enough that the gradient's sums come in strands.
     let (batch_size, short) = (width(70) + if number % 4 == 3 { 128 } else { 0 }, width(20));
     let rows = batch_size + short.min(batch_size);
-    let base = Config {
-        hidden: Hidden(hidden),
-        batch_size,
-        epochs: 1,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..random_settings(random)
-    };
+    let base =
+        random_settings(random).hidden(hidden).batch_size(batch_size).epochs(1).no_shuffle(true).test_fraction(0.0);
     let base = if regularise { regularised(random, base) } else { base };
     let members = if number.is_multiple_of(2) { 1 } else { 3 };
     let configs = (0..members)
-        .map(|m| Config {
-            seed: u64::from(number * 10 + m),
-            alpha0: base.alpha0 * f64::from(1 + m),
-            momentum: base.momentum / f64::from(1 + m),
-            ..base.clone()
+        .map(|m| {
+            base.clone()
+                .seed(u64::from(number * 10 + m))
+                .alpha0(base.rule.alpha0 * f64::from(1 + m))
+                .momentum(base.rule.momentum / f64::from(1 + m))
         })
         .collect();
     let bytes: Vec<u8> = (0..rows * features).map(|_| random.below(256) as u8).collect();
@@ -105,7 +97,7 @@ impl Setting {
                 let trace = network.step(batch, false);
                 (network.clone(), trace)
             };
-            samples.chunks(config.batch_size).map(step).collect()
+            samples.chunks(config.run.batch_size).map(step).collect()
         };
         self.population.configs.iter().zip(&states).enumerate().map(member).collect()
     }
@@ -142,7 +134,10 @@ impl Setting {
                     compare("memory", &layer.memory, memory_in_rows(&network.layers[l]));
                     let sums: Vec<f32> = layer.observed.iter().map(|pair| pair[0]).collect();
                     let rows = network.layers[l].sums.len();
-                    assert_eq!(rows > 1, network.config.scope == Scope::Weight && network.config.slots_per_weight());
+                    assert_eq!(
+                        rows > 1,
+                        network.config.rule.scope == Scope::Weight && network.config.slots_per_weight()
+                    );
                     compare("observed sums", &sums, network.layers[l].sums.concat());
                 }
             }

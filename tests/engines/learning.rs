@@ -6,7 +6,7 @@ use crate::close::close;
 use crate::harness::ENGINES;
 use crate::oracle::Matrix;
 use homeostat::config::{
-    Activation, Basis, Config, Decay, DecayTicks, Hidden, InitScheme, Loss, Output, Replay, Rule, Schedule, Scope,
+    Activation, Basis, Config, Decay, DecayTicks, InitScheme, Loss, Output, Replay, Rule, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
@@ -38,17 +38,15 @@ fn case(random: &mut Random, config: Config) -> Option<Case> {
     let mut width = |limit: u32| 1 + random.below(limit) as usize;
     let widths = [width(14), width(9), 1 + width(4)];
     let rows = 6 + width(12);
-    let config = Config {
-        hidden: Hidden(vec![widths[1]]),
-        activation: Activation::Tanh,
-        output: Output::Softmax,
-        loss: Loss::CrossEntropy,
-        batch_size: width(6),
-        epochs: 2,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..config
-    };
+    let config = config
+        .hidden([widths[1]])
+        .activation(Activation::Tanh)
+        .output(Output::Softmax)
+        .loss(Loss::CrossEntropy)
+        .batch_size(width(6))
+        .epochs(2)
+        .no_shuffle(true)
+        .test_fraction(0.0);
     config.check().unwrap();
     let x = matrix(random, rows, widths[0], 0.8);
     let initial = widths.windows(2).map(|w| matrix(random, w[0] + 1, w[1], 1.0 / (w[0] as f64).sqrt())).collect();
@@ -61,14 +59,12 @@ fn runs_equal_the_oracle(engines: &[usize], count: usize) {
         let mut random = Random::new(7, Stream::Order, rule as u32);
         let mut done = 0;
         while done < count {
-            let config = Config {
-                rule,
-                alpha0,
-                weight_decay: if done % 2 == 1 { 0.02 } else { 0.0 },
-                max_norm: (done % 3 == 2).then_some(0.8),
-                idbd_rate: 0.05,
-                ..Config::default()
-            };
+            let config = Config::default()
+                .rule(rule)
+                .alpha0(alpha0)
+                .weight_decay(if done % 2 == 1 { 0.02 } else { 0.0 })
+                .max_norm((done % 3 == 2).then_some(0.8))
+                .idbd_rate(0.05);
             let Some(case) = case(&mut random, config) else { continue };
             done += 1;
             for &engine in engines {
@@ -101,14 +97,7 @@ fn data(classes: usize) -> Arc<DataSet> {
 }
 
 fn base() -> Config {
-    Config {
-        hidden: Hidden(vec![13]),
-        batch_size: 8,
-        epochs: 4,
-        alpha0: 0.1,
-        test_fraction: Some(0.0),
-        ..Config::default()
-    }
+    Config::default().hidden([13]).batch_size(8).epochs(4).alpha0(0.1).test_fraction(0.0)
 }
 
 fn population(configs: Vec<Config>) -> Arc<Population> {
@@ -154,42 +143,35 @@ fn half_way(engine: usize, population: &Arc<Population>) -> Vec<MemberState> {
 
 /// Settings beyond ψ's that reach every branch of the kernels between them.
 fn variants() -> Vec<Config> {
-    let own = |&(rule, alpha0): &(Rule, f64)| Config { rule, alpha0, ..base() };
+    let own = |&(rule, alpha0): &(Rule, f64)| base().rule(rule).alpha0(alpha0);
     let mut all: Vec<Config> = OWN.iter().map(own).collect();
-    all[0].freeze_out = Some("0.5:cubed:scaled".parse().unwrap());
-    all[4].max_norm = Some(0.7);
-    all[5].schedule = Schedule::OneCycle;
-    all.push(Config {
-        rule: Rule::Constant,
-        momentum: 0.8,
-        nesterov: true,
-        weight_decay: 0.01,
-        max_norm: Some(0.9),
-        schedule: Schedule::Cyclical,
-        schedule_ticks: DecayTicks::Ticks(3.0),
-        clock: "steps:2".parse().unwrap(),
-        ..base()
-    });
+    all[0].schedule.freeze_out = Some("0.5:cubed:scaled".parse().unwrap());
+    all[4].regularisation.max_norm = Some(0.7);
+    all[5].schedule.curve = Schedule::OneCycle;
+    all.push(
+        base()
+            .rule(Rule::Constant)
+            .momentum(0.8)
+            .nesterov(true)
+            .weight_decay(0.01)
+            .max_norm(0.9)
+            .schedule(Schedule::Cyclical)
+            .schedule_ticks(DecayTicks::Ticks(3.0))
+            .clock("steps:2".parse().unwrap()),
+    );
     let sliding = Some("1.2:3".parse().unwrap());
     let steps = "steps:1".parse().unwrap();
-    let unsupervised = Config { theta: None, theta_sliding: sliding, clock: steps, alpha0: 0.01, ..base() };
-    all.push(Config { rule: Rule::Bcm, ..unsupervised.clone() });
-    all.push(Config {
-        rule: Rule::Hebb,
-        activation: Activation::Logistic,
-        theta: Some(1.0),
-        theta_sliding: None,
-        ..unsupervised
-    });
+    let unsupervised = base().theta(None).theta_sliding(sliding).clock(steps).alpha0(0.01);
+    all.push(unsupervised.clone().rule(Rule::Bcm));
+    all.push(unsupervised.rule(Rule::Hebb).activation(Activation::Logistic).theta(1.0).theta_sliding(None));
     all
 }
 
 #[test]
 fn together_equals_alone_and_resuming_equals_not_stopping() {
     for config in variants() {
-        let members: Vec<Config> = (0..3)
-            .map(|i| Config { seed: i, alpha0: config.alpha0 * (1.0 + 0.2 * i as f64), ..config.clone() })
-            .collect();
+        let members: Vec<Config> =
+            (0..3).map(|i| config.clone().seed(i).alpha0(config.rule.alpha0 * (1.0 + 0.2 * i as f64))).collect();
         let together = population(members.clone());
         for (engine, (name, _)) in ENGINES.iter().enumerate() {
             let what = format!("{name}: {config:?}");
@@ -219,8 +201,8 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
         (Schedule::Cosine, Decay::Cosine),
     ];
     for (schedule, decay) in decays {
-        let psi = Config { rule: Rule::Psi, basis: Basis::Net2, theta: Some(0.0), decay, ..base() };
-        let scheduled = Config { rule: Rule::Constant, schedule, ..base() };
+        let psi = base().rule(Rule::Psi).basis(Basis::Net2).theta(0.0).decay(decay);
+        let scheduled = base().rule(Rule::Constant).schedule(schedule);
         for (engine, _) in ENGINES.iter().enumerate() {
             let (states, epochs) = from_start(engine, &population(vec![psi.clone(), scheduled.clone()]));
             for metrics in &epochs {
@@ -239,17 +221,15 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
 /// A δ that is no longer computed, as nothing below a frozen layer needs it, is none that falls below θ.
 #[test]
 fn what_a_schedule_has_frozen_observes_no_delta() {
-    let config = Config {
-        rule: Rule::Psi,
-        basis: Basis::Delta,
-        freeze_out: Some("0.5".parse().unwrap()),
-        epochs: 8,
-        decay_ticks: DecayTicks::Ticks(20.0),
-        ..base()
-    };
-    let members: Vec<Config> = [1e-9, 10.0].map(|theta| Config { theta: Some(theta), ..config.clone() }).to_vec();
+    let config = base()
+        .rule(Rule::Psi)
+        .basis(Basis::Delta)
+        .freeze_out(Some("0.5".parse().unwrap()))
+        .epochs(8)
+        .decay_ticks(DecayTicks::Ticks(20.0));
+    let members: Vec<Config> = [1e-9, 10.0].map(|theta| config.clone().theta(theta)).to_vec();
     for scope in [Scope::Neuron, Scope::Layer] {
-        let members = members.iter().map(|member| Config { scope, ..member.clone() }).collect();
+        let members = members.iter().map(|member| member.clone().scope(scope)).collect();
         let population = population(members);
         for (engine, (name, _)) in ENGINES.iter().enumerate() {
             let (states, _) = from_start(engine, &population);
@@ -272,12 +252,11 @@ fn losses_are_the_same_together_as_alone() {
     let Samples::F32(samples) = data.samples() else { unreachable!() };
     let samples: Vec<f32> = samples.iter().copied().cycle().take(rows * 11).collect();
     let data = Arc::new(DataSet::new((samples, 11), data.labels().iter().copied().cycle().take(rows)).unwrap());
-    let member =
-        |seed| Config { seed, hidden: Hidden(vec![400]), epochs: 1, batch_size: 200, val_fraction: 0.5, ..base() };
+    let member = |seed| base().seed(seed).hidden([400]).epochs(1).batch_size(200).val_fraction(0.5);
     let population = |configs: Vec<Config>| Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
     for (engine, rule) in (0..ENGINES.len()).flat_map(|engine| [(engine, Rule::Psi), (engine, Rule::Hebb)]) {
         let name = ENGINES[engine].0;
-        let member = |seed| Config { rule, alpha0: 1e-4, ..member(seed) };
+        let member = |seed| member(seed).rule(rule).alpha0(1e-4);
         let together = population((0..12).map(member).collect());
         let alone = population(vec![member(3)]);
         let (_, epochs) = from_start(engine, &together);
@@ -299,15 +278,14 @@ fn traced(
     trace.write(&source.topology, &path).unwrap();
     assert_eq!(Trace::read(&path, config, &source.topology, source.ticks()).unwrap(), trace);
     let config = config.clone();
-    let replay =
-        move |replay| Config { rule: Rule::Replay, replay: Some(replay), trace: Some(path.clone()), ..config.clone() };
+    let replay = move |replay| config.clone().rule(Rule::Replay).replay(replay).trace(path.clone());
     (folder, trace, states[0].clone(), epochs, replay)
 }
 
 /// When all neurons of a layer trigger together nothing distinguishes ψ from its layer-wise controls.
 #[test]
 fn replay_of_a_layer_wise_psi_is_that_psi() {
-    let config = Config { scope: Scope::Layer, theta: Some(0.4), decay: Decay::Cosine, alpha0: 0.3, ..base() };
+    let config = base().scope(Scope::Layer).theta(0.4).decay(Decay::Cosine).alpha0(0.3);
     let (_folder, trace, state, epochs, replay) = traced(&config);
     assert!(trace.onsets.iter().all(|layer| layer.iter().all(|&onset| onset == layer[0])));
     assert!(epochs.last().unwrap()[0].alpha_mean.iter().any(|&alpha| alpha < 0.3), "nothing triggered");
@@ -323,7 +301,7 @@ fn replay_of_a_layer_wise_psi_is_that_psi() {
 #[test]
 fn replays_keep_what_they_promise() {
     for (scope, basis, theta) in [(Scope::Neuron, Basis::Act, 0.35), (Scope::Weight, Basis::Coactivation, 0.2)] {
-        let config = Config { scope, basis, theta: Some(theta), alpha0: 0.3, epochs: 6, ..base() };
+        let config = base().scope(scope).basis(basis).theta(theta).alpha0(0.3).epochs(6);
         let (_folder, trace, _, epochs, replay) = traced(&config);
         let triggered = trace.onsets.concat().iter().filter(|&&onset| onset > 0).count();
         assert!(
@@ -388,25 +366,23 @@ fn hebb_grows_and_bcm_selects() {
         .unwrap();
     let data = Arc::new(data);
     let run = |engine: usize, config: Config, epochs: u32| {
-        let config = Config { epochs, ..config };
+        let config = config.epochs(epochs);
         let population = Arc::new(Population::new(vec![config], Arc::clone(&data), None).unwrap());
         from_start(engine, &population).0.swap_remove(0).layers.swap_remove(0).weights
     };
     let norm = |w: &[f32]| w.iter().map(|w| f64::from(w * w)).sum::<f64>().sqrt();
-    let bcm = Config {
-        rule: Rule::Bcm,
-        hidden: Hidden(vec![10]),
-        activation: Activation::Relu,
-        init_scheme: Some(InitScheme::Uniform(0.5)),
-        alpha0: 0.02,
-        theta: None,
-        theta_sliding: Some("1:10".parse().unwrap()),
-        clock: "steps:1".parse().unwrap(),
-        batch_size: 1,
-        test_fraction: Some(0.0),
-        ..Config::default()
-    };
-    let hebb = Config { rule: Rule::Hebb, theta: Some(1.0), theta_sliding: None, ..bcm.clone() };
+    let bcm = Config::default()
+        .rule(Rule::Bcm)
+        .hidden([10])
+        .activation(Activation::Relu)
+        .init_scheme(InitScheme::Uniform(0.5))
+        .alpha0(0.02)
+        .theta(None)
+        .theta_sliding(Some("1:10".parse().unwrap()))
+        .clock("steps:1".parse().unwrap())
+        .batch_size(1)
+        .test_fraction(0.0);
+    let hebb = bcm.clone().rule(Rule::Hebb).theta(1.0).theta_sliding(None);
     for engine in [0, 1] {
         let name = ENGINES[engine].0;
         let hebb = [10, 20, 30].map(|epochs| norm(&run(engine, hebb.clone(), epochs)));

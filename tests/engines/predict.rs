@@ -4,7 +4,7 @@ use crate::close::close;
 use crate::data::mnist;
 use crate::harness::ENGINES;
 use crate::settings::random_settings;
-use homeostat::config::{Config, Hidden, Loss, Rule};
+use homeostat::config::{Config, Loss, Rule};
 use homeostat::data::DataSet;
 use homeostat::model::file::Model;
 use homeostat::rng::{Random, Stream};
@@ -33,8 +33,8 @@ fn the_host_agrees_with_every_engine() {
     let digits = Arc::new(mnist(300));
     let mut random = Random::new(7, Stream::Weights, 0);
     for (data, hidden) in [(&iris, vec![9]), (&iris, vec![]), (&iris, vec![7, 5]), (&digits, vec![33])] {
-        let config = Config { hidden: Hidden(hidden), rule: Rule::Constant, ..random_settings(&mut random) };
-        let config = Config { loss: Loss::Mse, weight_decay: 0.0, max_norm: None, ..config };
+        let config = random_settings(&mut random).hidden(hidden).rule(Rule::Constant);
+        let config = config.loss(Loss::Mse).weight_decay(0.0).max_norm(None);
         let population = Arc::new(Population::new(vec![config.clone()], Arc::clone(data), None).unwrap());
         let mut state = population.initial_state();
         for layer in &mut state[0].layers {

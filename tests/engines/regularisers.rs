@@ -5,7 +5,7 @@
 use crate::close::close;
 use crate::harness::{ENGINES, Make, gpu, small_register, tiled};
 use crate::oracle::{Matrix, Network, prepare};
-use homeostat::config::{Activation, Basis, Config, Distort, Hidden, Loss, Output, Rule, Scope};
+use homeostat::config::{Activation, Basis, Config, Distort, Loss, Output, Rule, Scope};
 use homeostat::data::distort::Amounts;
 use homeostat::data::distort::Distortion;
 use homeostat::data::{DataSet, Samples};
@@ -40,44 +40,33 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
 
 /// Each regulariser alone and all of them together, with settings that reach the branches around them.
 fn variants() -> Vec<(Config, bool)> {
-    let base = Config {
-        hidden: Hidden(vec![19, 10]),
-        batch_size: 8,
-        epochs: EPOCHS,
-        alpha0: 0.1,
-        theta: Some(0.3),
-        test_fraction: Some(0.1),
-        val_fraction: 0.15,
-        ..Config::default()
-    };
-    let images = Config { distort_rotation: 30.0, elastic_sigma: 1.0, elastic_alpha: 2.0, ..base.clone() };
+    let base = Config::default()
+        .hidden([19, 10])
+        .batch_size(8)
+        .epochs(EPOCHS)
+        .alpha0(0.1)
+        .theta(0.3)
+        .test_fraction(0.1)
+        .val_fraction(0.15);
+    let images = base.clone().distort_rotation(30.0).elastic_sigma(1.0).elastic_alpha(2.0);
     vec![
-        (Config { dropout: 0.4, momentum: 0.5, ..base.clone() }, true),
+        (base.clone().dropout(0.4).momentum(0.5), true),
         (
-            Config {
-                dropout: 0.2,
-                dropout_input: 0.3,
-                scope: Scope::Weight,
-                basis: Basis::Coactivation,
-                theta: Some(0.02),
-                ..base.clone()
-            },
+            base.clone().dropout(0.2).dropout_input(0.3).scope(Scope::Weight).basis(Basis::Coactivation).theta(0.02),
             false,
         ),
-        (Config { distort: Distort::Affine, activation: Activation::Tanh, basis: Basis::Net2, ..images.clone() }, true),
-        (Config { distort: Distort::Elastic, rule: Rule::Constant, hidden: Hidden(vec![]), ..images.clone() }, false),
-        (Config { label_noise: 0.4, batch_size: 1, basis: Basis::Delta, ..base }, true),
+        (images.clone().distort(Distort::Affine).activation(Activation::Tanh).basis(Basis::Net2), true),
+        (images.clone().distort(Distort::Elastic).rule(Rule::Constant).hidden([]), false),
+        (base.label_noise(0.4).batch_size(1).basis(Basis::Delta), true),
         (
-            Config {
-                distort: Distort::Both,
-                dropout: 0.5,
-                dropout_input: 0.2,
-                label_noise: 0.2,
-                output: Output::Logistic,
-                loss: Loss::Mse,
-                batch_size: 13,
-                ..images
-            },
+            images
+                .distort(Distort::Both)
+                .dropout(0.5)
+                .dropout_input(0.2)
+                .label_noise(0.2)
+                .output(Output::Logistic)
+                .loss(Loss::Mse)
+                .batch_size(13),
             true,
         ),
     ]
@@ -87,15 +76,14 @@ fn variants() -> Vec<(Config, bool)> {
 fn differing_members(config: &Config) -> Vec<Config> {
     let member = |i: u32| {
         let more = 1.0 + 0.2 * f64::from(i);
-        Config {
-            seed: u64::from(i) << 33 | 5,
-            dropout: config.dropout * more,
-            dropout_input: config.dropout_input * more,
-            label_noise: config.label_noise * more,
-            distort_rotation: config.distort_rotation * more,
-            elastic_alpha: config.elastic_alpha * more,
-            ..config.clone()
-        }
+        config
+            .clone()
+            .seed(u64::from(i) << 33 | 5)
+            .dropout(config.regularisation.dropout * more)
+            .dropout_input(config.regularisation.dropout_input * more)
+            .label_noise(config.regularisation.label_noise * more)
+            .distort_rotation(config.regularisation.distort_rotation * more)
+            .elastic_alpha(config.regularisation.elastic_alpha * more)
     };
     (0..3).map(member).collect()
 }
@@ -164,7 +152,7 @@ fn resuming_equals_not_stopping() {
 fn engines_agree() {
     for (config, bytes) in variants() {
         // No comparison with θ that rounding could decide.
-        let population = population(differing_members(&Config { rule: Rule::Constant, ..config }), bytes);
+        let population = population(differing_members(&config.rule(Rule::Constant)), bytes);
         let (reference, expected) = run(ENGINES[0].1, &population);
         for (name, make) in &ENGINES[1..] {
             let (states, reports) = run(*make, &population);
@@ -220,11 +208,10 @@ fn evaluation_sees_the_samples_as_they_are() {
                 (report(&mut engine).members.remove(0), population)
             };
             let (with, population) = scores(&config);
-            let plain =
-                Config { dropout: 0.0, dropout_input: 0.0, label_noise: 0.0, distort: Distort::None, ..config.clone() };
+            let plain = config.clone().dropout(0.0).dropout_input(0.0).label_noise(0.0).distort(Distort::None);
             let (without, _) = scores(&plain);
             assert_eq!((with.validation, with.test), (without.validation, without.test), "{name}: {config:?}");
-            assert_eq!(with.train == without.train, config.label_noise == 0.0, "{name}: {config:?}");
+            assert_eq!(with.train == without.train, config.regularisation.label_noise == 0.0, "{name}: {config:?}");
             let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
             let initial = population.initial_state();
             let weights: Vec<Matrix> = population
@@ -278,16 +265,14 @@ fn prepared_images_equal_the_oracle() {
         let labels = vec![0, 1, 0, 1, 0];
         let data =
             Arc::new(DataSet::new((samples, features), labels).unwrap().named("images").with_classes(2).unwrap());
-        let config = Config {
-            distort,
-            dropout_input: 0.1,
-            hidden: Hidden(vec![]),
-            batch_size: 3,
-            test_fraction: Some(0.0),
-            rule: Rule::Constant,
-            ..Config::default()
-        };
-        let configs = vec![config.clone(), Config { seed: 9, distort_rotation: 90.0, ..config }];
+        let config = Config::default()
+            .distort(distort)
+            .dropout_input(0.1)
+            .hidden([])
+            .batch_size(3)
+            .test_fraction(0.0)
+            .rule(Rule::Constant);
+        let configs = vec![config.clone(), config.seed(9).distort_rotation(90.0)];
         let population = Arc::new(Population::new(configs, Arc::clone(&data), None).unwrap());
         let mut engine = gpu(Arc::clone(&population), &population.initial_state(), small_register(&population));
         engine.set_order(&vec![(0..5).collect(); 2]).unwrap();
@@ -310,9 +295,8 @@ fn prepared_images_equal_the_oracle() {
 
 #[test]
 fn distortions_are_drawn_anew_and_repeat() {
-    let config = Config { distort: Distort::Both, ..Config::default() };
-    let still =
-        Config { distort_rotation: 0.0, distort_scale: 0.0, distort_shear: 0.0, elastic_alpha: 0.0, ..config.clone() };
+    let config = Config::default().distort(Distort::Both);
+    let still = config.clone().distort_rotation(0.0).distort_scale(0.0).distort_shear(0.0).elastic_alpha(0.0);
     let image: Vec<f32> = (0..784).map(|i| (i as f32 * 0.37).sin()).collect();
     let make = |config: &Config, number, place| {
         let mut out = image.clone();
@@ -322,7 +306,7 @@ fn distortions_are_drawn_anew_and_repeat() {
     assert_eq!(make(&still, 3, 4), image, "limits of 0 change nothing");
     assert_eq!(make(&config, 3, 4), make(&config, 3, 4));
     for (number, place, seed) in [(4, 4, 0), (3, 5, 0), (3, 4, 1)] {
-        assert_ne!(make(&config, 3, 4), make(&Config { seed, ..config.clone() }, number, place));
+        assert_ne!(make(&config, 3, 4), make(&config.clone().seed(seed), number, place));
     }
 }
 
@@ -331,7 +315,7 @@ fn distortions_are_drawn_anew_and_repeat() {
 fn dropout_leaves_out_its_share() {
     let mut data = (*data(false)).clone();
     *data.samples_mut() = Samples::F32(vec![1.0; 61 * 25]);
-    let config = Config { dropout_input: 0.3, batch_size: 55, val_fraction: 0.0, ..variants().swap_remove(0).0 };
+    let config = variants().swap_remove(0).0.dropout_input(0.3).batch_size(55).val_fraction(0.0);
     let population = Arc::new(Population::new(vec![config], Arc::new(data), None).unwrap());
     let mut engine = gpu(Arc::clone(&population), &population.initial_state(), tiled(&population));
     engine.set_order(&order(&population, 1)).unwrap();
@@ -348,7 +332,7 @@ fn dropout_leaves_out_its_share() {
 
 #[test]
 fn what_cannot_be_distorted_is_refused() {
-    let config = Config { distort: Distort::Elastic, test_fraction: Some(0.0), ..Config::default() };
+    let config = Config::default().distort(Distort::Elastic).test_fraction(0.0);
     let blank = |features: usize| {
         let samples = Samples::U8(vec![0; 4 * features]);
         Arc::new(DataSet::new((samples, features), vec![0, 1, 0, 1]).unwrap().named("blank").with_classes(2).unwrap())
@@ -366,9 +350,9 @@ fn what_cannot_be_distorted_is_refused() {
 #[test]
 fn gpu_memory_stays_within_the_promise() {
     for (config, bytes) in variants().into_iter().filter(|(config, _)| !config.slots_per_weight()) {
-        let population = population(differing_members(&Config { batch_size: 40, ..config }), bytes);
+        let population = population(differing_members(&config.batch_size(40)), bytes);
         let shared = population.shared();
-        let per_weight = 1 + usize::from(shared.scope == Scope::Weight) + population.memory_per_weight();
+        let per_weight = 1 + usize::from(shared.rule.scope == Scope::Weight) + population.memory_per_weight();
         let neurons: usize = population.topology.widths().iter().sum();
         let labels = if population.uses_label_noise() { 4 * population.data.len() } else { 0 };
         let state = 4 * population.topology.parameters() * per_weight + 4 * 40 * neurons * 4 + labels;

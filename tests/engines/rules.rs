@@ -5,7 +5,7 @@ use crate::cases::Case;
 use crate::harness::{ENGINES, Make};
 use crate::oracle::Matrix;
 use crate::settings::{pick, random_settings};
-use homeostat::config::{Activation, Basis, Clock, Config, DecayTicks, Hidden, Loss, Output, Rule, Theta};
+use homeostat::config::{Activation, Basis, Clock, Config, DecayTicks, Loss, Output, Rule, Theta};
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
@@ -18,20 +18,21 @@ fn random_case(random: &mut Random) -> Option<Case> {
     let (features, classes, rows) = (width(20), 1 + width(4), 8 + width(40));
     let hidden: Vec<usize> = (0..width(3) - 1).map(|_| width(24)).collect();
     let batch_size = width(12);
-    let mut config = Config {
-        hidden: Hidden(hidden.clone()),
-        batch_size,
-        epochs: 6,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..random_settings(random)
-    };
-    config.warmup = random.below(2);
-    config.clock = pick(random, &[Clock::Epoch, Clock::Steps(3)]);
-    config.decay_ticks = pick(random, &[DecayTicks::ToEnd, DecayTicks::Ticks(2.5), DecayTicks::Ticks(40.0)]);
+    let mut config = random_settings(random)
+        .hidden(hidden.clone())
+        .batch_size(batch_size)
+        .epochs(6)
+        .no_shuffle(true)
+        .test_fraction(0.0);
+    config.rule.warmup = random.below(2);
+    config.rule.clock = pick(random, &[Clock::Epoch, Clock::Steps(3)]);
+    config.rule.decay_ticks = pick(random, &[DecayTicks::ToEnd, DecayTicks::Ticks(2.5), DecayTicks::Ticks(40.0)]);
     match random.below(4) {
-        0 => (config.theta, config.theta_quantile) = (None, Some(pick(random, &[0.3, 0.5, 0.8]))),
-        1 => (config.theta, config.theta_sliding) = (None, Some(pick(random, &["1.05:2", "0.9:4"]).parse().unwrap())),
+        0 => (config.rule.theta, config.rule.theta_quantile) = (None, Some(pick(random, &[0.3, 0.5, 0.8]))),
+        1 => {
+            (config.rule.theta, config.rule.theta_sliding) =
+                (None, Some(pick(random, &["1.05:2", "0.9:4"]).parse().unwrap()))
+        }
         _ => {}
     }
     config.check().ok()?;
@@ -55,7 +56,7 @@ fn random_runs(engines: &[usize], count: usize, seed: u64) {
     while done < count {
         let Some(case) = random_case(&mut random) else { continue };
         done += 1;
-        fell += u32::from(case.alpha.iter().any(|alpha| alpha.concat().iter().any(|&a| a < case.config.alpha0)));
+        fell += u32::from(case.alpha.iter().any(|alpha| alpha.concat().iter().any(|&a| a < case.config.rule.alpha0)));
         forms[match case.config.threshold() {
             Theta::Absolute(_) => 0,
             Theta::Quantile(_) => 1,
@@ -111,22 +112,20 @@ fn one_step(
 /// wrongly lets α fall.
 #[test]
 fn psi_observes_before_the_division_by_the_batch_size() {
-    let base = Config {
-        hidden: Hidden(vec![]),
-        output: Output::Linear,
-        loss: Loss::Mse,
-        basis: Basis::Delta,
-        batch_size: 8,
-        epochs: 2,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..Config::default()
-    };
+    let base = Config::default()
+        .hidden([])
+        .output(Output::Linear)
+        .loss(Loss::Mse)
+        .basis(Basis::Delta)
+        .batch_size(8)
+        .epochs(2)
+        .no_shuffle(true)
+        .test_fraction(0.0);
     // Weights 0: y = 0, so |δ| is 1 at the label and 0 elsewhere; four of eight samples have each label: mean ½.
     let rows: Vec<(&[f32], u32)> = (0..8).map(|i| (&[1.0_f32, 2.0][..], i % 2)).collect();
     for (name, make) in ENGINES {
         for (theta, falls) in [(0.49, false), (0.51, true)] {
-            let config = Config { theta: Some(theta), ..base.clone() };
+            let config = base.clone().theta(theta);
             let mut engine = one_step(make, &config, &rows, &[vec![0.0; 6]], Some(1));
             let slots = &engine.state().unwrap()[0].layers[0].slots;
             for slot in slots {
@@ -139,19 +138,17 @@ fn psi_observes_before_the_division_by_the_batch_size() {
 /// δ_1 reads the W_2 that the forward pass used. With an α this large the difference to the updated W_2 is plain.
 #[test]
 fn an_update_does_not_leak_into_the_step_that_makes_it() {
-    let config = Config {
-        hidden: Hidden(vec![2]),
-        activation: Activation::Relu,
-        output: Output::Linear,
-        loss: Loss::Mse,
-        rule: Rule::Constant,
-        alpha0: 0.5,
-        batch_size: 1,
-        epochs: 1,
-        no_shuffle: true,
-        test_fraction: Some(0.0),
-        ..Config::default()
-    };
+    let config = Config::default()
+        .hidden([2])
+        .activation(Activation::Relu)
+        .output(Output::Linear)
+        .loss(Loss::Mse)
+        .rule(Rule::Constant)
+        .alpha0(0.5)
+        .batch_size(1)
+        .epochs(1)
+        .no_shuffle(true)
+        .test_fraction(0.0);
     // x = (1, 2), W_1 = ½ everywhere and no bias: both hidden neurons answer 1.5. W_2 = ((1, 2), (3, 4)): y = (6, 9), the
     // label is 0: δ_2 = (−5, −9). δ_1 = W_2 δ_2 = (−23, −51), ΔW_1 = ½ x δ_1. After the update W_2 would be
     // ((−2.75, −4.75), (−0.75, −2.75)) and δ_1 positive.

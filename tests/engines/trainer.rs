@@ -109,7 +109,7 @@ fn population(configs: Vec<Config>) -> Arc<Population> {
 }
 
 fn config(epochs: u32) -> Config {
-    Config { hidden: "3".parse().unwrap(), batch_size: 5, epochs, test_fraction: Some(0.0), ..Config::default() }
+    Config::default().hidden([3]).batch_size(5).epochs(epochs).test_fraction(0.0)
 }
 
 struct Outcome {
@@ -184,7 +184,7 @@ fn every_batch_is_trained_once_in_order() {
 #[test]
 fn ticks_fall_where_the_clock_puts_them() {
     let of = |clock, epochs, start| {
-        let outcome = run(vec![Config { clock, ..config(epochs) }], start, |_, _| (), 0);
+        let outcome = run(vec![config(epochs).clock(clock)], start, |_, _| (), 0);
         outcome.end.unwrap();
         ticks(&outcome.calls)
     };
@@ -199,7 +199,7 @@ fn ticks_fall_where_the_clock_puts_them() {
 
 #[test]
 fn quantile_thresholds_are_set_once_at_the_calibration_tick() {
-    let quantile = |q, warmup| Config { theta: None, theta_quantile: Some(q), warmup, ..config(4) };
+    let quantile = |q, warmup| config(4).theta(None).theta_quantile(q).warmup(warmup);
     let outcome = run(vec![quantile(0.5, 0), quantile(1.0, 2), config(4)], Position::START, |_, _| (), 0);
     outcome.end.unwrap();
     let set: Vec<_> = outcome
@@ -216,11 +216,11 @@ fn quantile_thresholds_are_set_once_at_the_calibration_tick() {
 
 #[test]
 fn the_order_depends_on_seed_and_epoch_only() {
-    let shuffled = population(vec![config(9), Config { seed: 1, ..config(9) }]);
+    let shuffled = population(vec![config(9), config(9).seed(1)]);
     assert_eq!(order(&shuffled, 2), order(&shuffled, 2));
     assert_ne!(order(&shuffled, 2), order(&shuffled, 3));
     assert_ne!(order(&shuffled, 2)[0], order(&shuffled, 2)[1]);
-    let kept = population(vec![Config { no_shuffle: true, ..config(9) }]);
+    let kept = population(vec![config(9).no_shuffle(true)]);
     assert_eq!(order(&kept, 2), [(0..23).collect::<Vec<u32>>()]);
 }
 
@@ -264,7 +264,7 @@ fn a_divergence_is_reported_with_epoch_step_and_layer() {
 
 #[test]
 fn running_metrics_need_no_pass_over_the_training_samples() {
-    let config = Config { train_metrics: homeostat::config::TrainMetrics::Running, ..config(1) };
+    let config = config(1).train_metrics(homeostat::config::TrainMetrics::Running);
     let outcome = run(vec![config], Position::START, |_, _| (), 0);
     assert!(outcome.calls.contains(&Call::Report(Wanted::default())));
 }
@@ -282,13 +282,13 @@ fn readings(config: &Config, breaks_at: u32) -> Vec<(bool, bool)> {
 
 #[test]
 fn the_test_samples_are_read_last_and_where_asked_for() {
-    let tested = |test_every| Config { test_fraction: Some(0.2), test_every, ..config(5) };
+    let tested = |test_every| config(5).test_fraction(0.2).test_every(test_every);
     assert_eq!(readings(&tested(0), 0), [false, false, false, false, true].map(|test| (false, test)));
     assert_eq!(readings(&tested(2), 0), [false, true, false, true, true].map(|test| (false, test)));
     assert_eq!(readings(&tested(1), 0), [(false, true); 5]);
     // A run that its observer ends early reads them, too.
     assert_eq!(readings(&tested(0), 2), [false, false, true].map(|test| (false, test)));
-    let validated = Config { val_fraction: 0.2, ..tested(0) };
+    let validated = tested(0).val_fraction(0.2);
     assert_eq!(readings(&validated, 0), [false, false, false, false, true].map(|test| (true, test)));
     assert_eq!(readings(&config(2), 0), [(false, false); 2]);
 }

@@ -159,7 +159,7 @@ fn every_rule_goes_on(make: Make) {
     let mut rules = vec![];
     for settings in SETTINGS {
         let population = population(settings, &trace);
-        rules.push(population.shared().rule);
+        rules.push(population.shared().rule.kind);
         let (end, log) = whole(&population, make);
         assert_eq!(log.metrics.len(), 2, "{settings}");
         let (position, state) = &log.states[(log.states.len() - 1) / 2];
@@ -169,7 +169,7 @@ fn every_rule_goes_on(make: Make) {
         );
         let weights = |state: &MemberState| state.layers.iter().map(|layer| layer.weights.clone()).collect::<Vec<_>>();
         // From batch to batch as small as these g changes by more than itself, so that Lipschitz's rates shrink to nothing.
-        let learns = population.shared().rule != Rule::Lipschitz;
+        let learns = population.shared().rule.kind != Rule::Lipschitz;
         assert!(!learns || weights(state) != weights(&end), "{settings}: nothing was learnt after {position:?}");
         let state = through_a_file(folder.path(), &population, *position, state);
         let (resumed, rest) = train(&population, make, &state, *position);

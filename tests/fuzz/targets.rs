@@ -51,14 +51,7 @@ fn data() -> DataSet {
 
 /// The run to which checkpoints and traces must belong: network 2-3-2, six steps in each of four epochs.
 pub static RUN: LazyLock<Population> = LazyLock::new(|| {
-    let config = Config {
-        hidden: Hidden(vec![3]),
-        batch_size: 1,
-        epochs: 4,
-        test_fraction: Some(0.0),
-        theta: Some(0.1),
-        ..Config::default()
-    };
+    let config = Config::default().hidden([3]).batch_size(1).epochs(4).test_fraction(0.0).theta(0.1);
     Population::new(vec![config], Arc::new(data()), None).expect("a sound configuration")
 });
 
@@ -176,7 +169,7 @@ pub fn config(bytes: &[u8]) {
     let record = serde_json::to_string(&config).expect("settings are JSON");
     assert_eq!(Config::from_json(&record).expect("its own record"), config, "{record}");
     // A trace is skipped, because it would be read from a path that the bytes choose.
-    if config.trace.is_none()
+    if config.rule.trace.is_none()
         && let Ok(population) = Population::new(vec![config], Arc::new(data()), None)
         && population.topology.parameters() < 1 << 16
     {

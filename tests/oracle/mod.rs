@@ -61,10 +61,10 @@ pub struct Network {
 impl Network {
     /// For `samples` training samples.
     pub fn new(config: &Config, weights: &[Matrix], samples: usize) -> Self {
-        let steps = samples.div_ceil(config.batch_size) as u32;
-        let ticks = match config.clock {
-            Clock::Epoch => config.epochs,
-            Clock::Steps(k) => config.epochs * steps / k,
+        let steps = samples.div_ceil(config.run.batch_size) as u32;
+        let ticks = match config.rule.clock {
+            Clock::Epoch => config.run.epochs,
+            Clock::Steps(k) => config.run.epochs * steps / k,
         };
         let layer = |w: &Matrix| {
             let rows = if config.slots_per_weight() { w.len() } else { 1 };
@@ -95,11 +95,12 @@ impl Network {
         let (mut ys, mut nets) = (vec![x.to_vec()], vec![]);
         for (l, layer) in self.layers.iter().enumerate() {
             let net = forward::net(&layer.w, &ys[ys.len() - 1]);
-            let y = |(j, &v): (usize, &f64)| activation::f(self.config.activation, v) * factor(l + 1, j);
+            let y = |(j, &v): (usize, &f64)| activation::f(self.config.network.activation, v) * factor(l + 1, j);
             ys.push(net.iter().enumerate().map(y).collect());
             nets.push(net);
         }
-        let outcome = output_delta::output(&nets[nets.len() - 1], label, self.config.output, self.config.loss);
+        let outcome =
+            output_delta::output(&nets[nets.len() - 1], label, self.config.network.output, self.config.network.loss);
         *ys.last_mut().expect("a layer") = outcome.y.clone();
         (ys, nets, outcome)
     }
@@ -108,7 +109,7 @@ impl Network {
     pub fn alpha(&self, l: usize, i: usize, j: usize) -> f64 {
         let slots = &self.layers[l].slots;
         let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
-        psi * update::own_rate(&self.config, &self.layers[l].memory[i][j]).unwrap_or(self.config.alpha0)
+        psi * update::own_rate(&self.config, &self.layers[l].memory[i][j]).unwrap_or(self.config.rule.alpha0)
     }
 
     /// One step on a batch of (x, label); a tick follows if the clock says so.
@@ -118,7 +119,7 @@ impl Network {
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
         let mut trace = Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
         for (place, &(x, label)) in batch.iter().enumerate() {
-            let (seed, step, share) = (self.config.seed, self.steps, self.config.dropout);
+            let (seed, step, share) = (self.config.run.seed, self.steps, self.config.regularisation.dropout);
             let factor = move |layer: usize, unit: usize| dropout::factor(seed, step, place, layer, unit, share);
             let x = prepare::inputs(&self.config, step, place, x);
             let (ys, nets, outcome) = self.forward_in_training(&x, label, factor);
@@ -137,13 +138,13 @@ impl Network {
                 trace.delta[l].push(delta.clone());
                 if l > 0 {
                     let back = backward_delta::back(&self.layers[l].w, &delta);
-                    let slope = |(d, &net): (f64, &f64)| d * activation::slope(self.config.activation, net);
+                    let slope = |(d, &net): (f64, &f64)| d * activation::slope(self.config.network.activation, net);
                     delta = back.into_iter().zip(&nets[l - 1]).map(slope).collect();
                     delta.iter_mut().enumerate().for_each(|(unit, d)| *d *= factor(l, unit));
                 }
             }
         }
-        let follows_signs = matches!(self.config.rule, Rule::Rprop | Rule::IrpropMinus | Rule::DeltaBarDelta);
+        let follows_signs = matches!(self.config.rule.kind, Rule::Rprop | Rule::IrpropMinus | Rule::DeltaBarDelta);
         for (l, gradient) in gradients.iter().enumerate() {
             let largest = gradient.iter().flatten().fold(0.0, |most: f64, g| most.max(g.abs()));
             for (i, row) in gradient.iter().enumerate() {
@@ -151,11 +152,11 @@ impl Network {
                     let slots = &self.layers[l].slots;
                     let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
                     let Layer { w, memory, .. } = &mut self.layers[l];
-                    if self.config.rule == Rule::Lipschitz && memory[i][j][2] != 0.0 {
+                    if self.config.rule.kind == Rule::Lipschitz && memory[i][j][2] != 0.0 {
                         self.margin = self.margin.min(5.0 * (g - memory[i][j][1]).abs() / largest);
                     }
                     let bias = i + 1 == w.len();
-                    let g = if bias { g } else { g - self.config.weight_decay * w[i][j] };
+                    let g = if bias { g } else { g - self.config.regularisation.weight_decay * w[i][j] };
                     let t = f64::from(self.steps + 1);
                     if follows_signs && g != 0.0 {
                         // Relative to what the sum is made of, and so that a rounding is far from the usual margin.
@@ -164,13 +165,13 @@ impl Network {
                     update::update(&self.config, &mut w[i][j], &mut memory[i][j], psi, g, squares[l][i], t);
                 }
             }
-            if let Some(most) = self.config.max_norm {
+            if let Some(most) = self.config.regularisation.max_norm {
                 update::limit(&mut self.layers[l].w, most);
             }
         }
         self.samples += batch.len();
         self.steps += 1;
-        let tick = match self.config.clock {
+        let tick = match self.config.rule.clock {
             Clock::Epoch => end_of_epoch,
             Clock::Steps(k) => self.steps.is_multiple_of(k),
         };
@@ -181,7 +182,7 @@ impl Network {
     }
 
     fn observe(&mut self, l: usize, input: &[f64], y: &[f64], net: &[f64], delta: &[f64]) {
-        let basis = self.config.basis;
+        let basis = self.config.rule.basis;
         for (i, sums) in self.layers[l].sums.iter_mut().enumerate() {
             for (j, sum) in sums.iter_mut().enumerate() {
                 let own = observe::observed(basis, y[j], net[j], delta[j]);
@@ -193,7 +194,7 @@ impl Network {
     fn end_tick(&mut self) {
         self.tick += 1;
         let t = self.tick;
-        if t > self.ticks || self.config.rule != Rule::Psi {
+        if t > self.ticks || self.config.rule.kind != Rule::Psi {
             return;
         }
         let samples = std::mem::take(&mut self.samples) as f64;
@@ -201,7 +202,7 @@ impl Network {
             let mut means: Matrix =
                 layer.sums.iter().map(|row| row.iter().map(|sum| sum / samples).collect()).collect();
             let own: Vec<f64> = means.concat();
-            if self.config.scope == Scope::Layer {
+            if self.config.rule.scope == Scope::Layer {
                 let mean = own.iter().sum::<f64>() / own.len() as f64;
                 means.iter_mut().flatten().for_each(|value| *value = mean);
             }
@@ -211,7 +212,7 @@ impl Network {
                 }
             }
             if let Theta::Quantile(q) = self.config.threshold()
-                && t == self.config.warmup.max(1)
+                && t == self.config.rule.warmup.max(1)
             {
                 let theta = psi::quantile(&own, q);
                 layer.slots.iter_mut().flatten().for_each(|slot| slot.quantile = Some(theta));
@@ -223,9 +224,9 @@ impl Network {
     /// Trains all epochs in data-set order.
     pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize]) -> Vec<After> {
         let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels.iter().copied()).collect();
-        (0..self.config.epochs)
+        (0..self.config.run.epochs)
             .map(|_| {
-                let batches: Vec<_> = samples.chunks(self.config.batch_size).collect();
+                let batches: Vec<_> = samples.chunks(self.config.run.batch_size).collect();
                 for (i, batch) in batches.iter().enumerate() {
                     self.step(batch, i + 1 == batches.len());
                 }
@@ -252,7 +253,7 @@ impl Network {
     /// All αs of a layer: `[n_in + 1][n_out]` in weight scope, else one row.
     pub fn alphas(&self, l: usize) -> Matrix {
         let own = update::own_rate(&self.config, &self.layers[l].memory[0][0]).is_some();
-        let rows = if own || self.config.scope == Scope::Weight { self.layers[l].w.len() } else { 1 };
+        let rows = if own || self.config.rule.scope == Scope::Weight { self.layers[l].w.len() } else { 1 };
         let columns = self.layers[l].w[0].len();
         (0..rows).map(|i| (0..columns).map(|j| self.alpha(l, i, j)).collect()).collect()
     }

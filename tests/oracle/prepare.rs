@@ -14,24 +14,27 @@ fn times(a: Map, b: Map) -> Map {
 /// The `index`-th number in −1 … 1 of a kind: 0 = the map, 1 and 2 = the fields.
 fn draw(config: &Config, step: u32, place: usize, kind: u32, index: usize) -> f64 {
     let counter = [index as u32 / 4, place as u32, step, 7 * 65_536 + kind];
-    let word = philox4x32(counter, [config.seed as u32, (config.seed >> 32) as u32])[index % 4];
+    let word = philox4x32(counter, [config.run.seed as u32, (config.run.seed >> 32) as u32])[index % 4];
     (f64::from(word >> 9) + 0.5) / 2f64.powi(22) - 1.0
 }
 
 /// The map from target to source: rotation · shear · scale.
 fn map(config: &Config, step: u32, place: usize) -> Map {
     let u = |index| draw(config, step, place, 0, index);
-    let turn = config.distort_rotation.to_radians() * u(0);
-    let (x, y) = (1.0 + 0.01 * config.distort_scale * u(1), 1.0 + 0.01 * config.distort_scale * u(2));
-    let slant = (config.distort_shear.to_radians() * u(3)).tan();
+    let turn = config.regularisation.distort_rotation.to_radians() * u(0);
+    let (x, y) = (
+        1.0 + 0.01 * config.regularisation.distort_scale * u(1),
+        1.0 + 0.01 * config.regularisation.distort_scale * u(2),
+    );
+    let slant = (config.regularisation.distort_shear.to_radians() * u(3)).tan();
     let rotation = [[turn.cos(), -turn.sin()], [turn.sin(), turn.cos()]];
     times(times(rotation, [[1.0, slant], [0.0, 1.0]]), [[x, 0.0], [0.0, y]])
 }
 
 /// The displacement of pixel (x, y) along one axis: the whole two-dimensional Gaussian over the field.
 fn displacement(config: &Config, field: &[f64], side: i64, x: i64, y: i64) -> f64 {
-    let reach = (3.0 * config.elastic_sigma).ceil() as i64;
-    let height = |d: i64| (-0.5 * (d as f64 / config.elastic_sigma).powi(2)).exp();
+    let reach = (3.0 * config.regularisation.elastic_sigma).ceil() as i64;
+    let height = |d: i64| (-0.5 * (d as f64 / config.regularisation.elastic_sigma).powi(2)).exp();
     let total: f64 = (-reach..=reach).map(height).sum();
     let mut sum = 0.0;
     for j in (y - reach).max(0)..=(y + reach).min(side - 1) {
@@ -39,7 +42,7 @@ fn displacement(config: &Config, field: &[f64], side: i64, x: i64, y: i64) -> f6
             sum += height(i - x) / total * height(j - y) / total * field[(j * side + i) as usize];
         }
     }
-    config.elastic_alpha * sum
+    config.regularisation.elastic_alpha * sum
 }
 
 fn distorted(config: &Config, step: u32, place: usize, image: &[f64]) -> Vec<f64> {
@@ -47,8 +50,8 @@ fn distorted(config: &Config, step: u32, place: usize, image: &[f64]) -> Vec<f64
     let pixel = |x: i64, y: i64| {
         if x < 0 || y < 0 || x >= side || y >= side { 0.0 } else { image[(y * side + x) as usize] }
     };
-    let affine = matches!(config.distort, Distort::Affine | Distort::Both);
-    let elastic = matches!(config.distort, Distort::Elastic | Distort::Both);
+    let affine = matches!(config.regularisation.distort, Distort::Affine | Distort::Both);
+    let elastic = matches!(config.regularisation.distort, Distort::Elastic | Distort::Both);
     let map = if affine { map(config, step, place) } else { [[1.0, 0.0], [0.0, 1.0]] };
     let fields = [1, 2].map(|axis| (0..image.len()).map(|i| draw(config, step, place, axis, i)).collect::<Vec<_>>());
     let centre = (side as f64 - 1.0) / 2.0;
@@ -73,7 +76,7 @@ fn distorted(config: &Config, step: u32, place: usize, image: &[f64]) -> Vec<f64
 
 /// The inputs of the sample at `place` of the batch of step `step`.
 pub fn inputs(config: &Config, step: u32, place: usize, x: &[f64]) -> Vec<f64> {
-    let x = if config.distort == Distort::None { x.to_vec() } else { distorted(config, step, place, x) };
-    let factor = |unit| dropout::factor(config.seed, step, place, 0, unit, config.dropout_input);
+    let x = if config.regularisation.distort == Distort::None { x.to_vec() } else { distorted(config, step, place, x) };
+    let factor = |unit| dropout::factor(config.run.seed, step, place, 0, unit, config.regularisation.dropout_input);
     x.iter().enumerate().map(|(unit, x)| if factor(unit) == 0.0 { 0.0 } else { x * factor(unit) }).collect()
 }

@@ -18,11 +18,11 @@ pub struct Slot {
 
 /// α(n)/α0 for N ticks.
 pub fn decay(config: &Config, n: u32, ticks: f64) -> f64 {
-    let (n, b) = (f64::from(n), config.decay_base);
-    match config.decay {
+    let (n, b) = (f64::from(n), config.rule.decay_base);
+    match config.rule.decay {
         Decay::Linear => (1.0 - n / ticks).max(0.0),
         Decay::Log => (1.0 - 0.5 * (1.0 + (b * b - 1.0) * n / ticks).ln() / b.ln()).max(0.0),
-        Decay::Hyperbolic => (n + 1.0).powf(-config.decay_power),
+        Decay::Hyperbolic => (n + 1.0).powf(-config.rule.decay_power),
         Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * (n / ticks).min(1.0)).cos()),
         Decay::Step => 0.0,
     }
@@ -33,7 +33,7 @@ pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
     if slot.n == 0 {
         return 1.0;
     }
-    let ticks = match config.decay_ticks {
+    let ticks = match config.rule.decay_ticks {
         DecayTicks::Ticks(ticks) => ticks,
         DecayTicks::ToEnd => f64::from(last - slot.onset + 1),
     };
@@ -42,7 +42,7 @@ pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
 
 /// Tick `t` observes `mean`. Returns how close the comparison with θ was, relative to θ.
 pub fn tick(config: &Config, slot: &mut Slot, mean: f64, t: u32) -> f64 {
-    if config.rule == Rule::Constant {
+    if config.rule.kind == Rule::Constant {
         return 1.0;
     }
     let theta = match config.threshold() {
@@ -53,10 +53,10 @@ pub fn tick(config: &Config, slot: &mut Slot, mean: f64, t: u32) -> f64 {
     let mut margin = 1.0;
     if let Some(theta) = theta {
         margin = ((mean - theta) / theta).abs();
-        let holds = if config.basis.triggers_below() { mean < theta } else { mean > theta };
-        let ready = t > config.warmup && (!config.arm || slot.armed);
+        let holds = if config.rule.basis.triggers_below() { mean < theta } else { mean > theta };
+        let ready = t > config.rule.warmup && (!config.rule.arm || slot.armed);
         if slot.n > 0 {
-            if config.latch == Latch::Latched || holds {
+            if config.rule.latch == Latch::Latched || holds {
                 slot.n += 1;
             }
         } else if holds && ready {

@@ -6,21 +6,21 @@ use homeostat::config::{Config, Rule};
 
 /// What the rule remembers of a weight before the first step.
 pub fn initial(config: &Config) -> Vec<f64> {
-    let a = config.alpha0;
-    match config.rule {
+    let a = config.rule.alpha0;
+    match config.rule.kind {
         Rule::DeltaBarDelta => vec![a, 0.0],
         Rule::Rprop | Rule::Lipschitz => vec![a, 0.0, 0.0],
         Rule::IrpropMinus => vec![a, 0.0],
         Rule::Idbd => vec![a.ln(), 0.0],
         Rule::Adam => vec![0.0, 0.0],
-        _ if config.momentum > 0.0 => vec![0.0],
+        _ if config.rule.momentum > 0.0 => vec![0.0],
         _ => vec![],
     }
 }
 
 /// The rate the rule keeps for the weight, where it does.
 pub fn own_rate(config: &Config, memory: &[f64]) -> Option<f64> {
-    match config.rule {
+    match config.rule.kind {
         Rule::DeltaBarDelta | Rule::Rprop | Rule::IrpropMinus | Rule::Lipschitz => Some(memory[0]),
         Rule::Idbd => Some(memory[0].exp()),
         _ => None,
@@ -29,9 +29,9 @@ pub fn own_rate(config: &Config, memory: &[f64]) -> Option<f64> {
 
 /// Step t, from 1; `psi` is the factor on the rate, `x2` the mean square of the weight's input.
 pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64, x2: f64, t: f64) {
-    let (alpha, mu) = (config.alpha0 * psi, config.momentum);
-    match (config.rule, memory) {
-        (_, [m]) if config.coast => {
+    let (alpha, mu) = (config.rule.alpha0 * psi, config.rule.momentum);
+    match (config.rule.kind, memory) {
+        (_, [m]) if config.rule.coast => {
             *m = mu * *m + alpha * g;
             *w += *m;
         }
@@ -39,25 +39,25 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
         (_, []) => *w += alpha * g,
         (_, [m]) => {
             *m = mu * *m + g;
-            *w += alpha * if config.nesterov { g + mu * *m } else { *m };
+            *w += alpha * if config.rule.nesterov { g + mu * *m } else { *m };
         }
         (Rule::DeltaBarDelta, [rate, mean]) => {
             if *mean * g > 0.0 {
-                *rate += config.dbd_kappa;
+                *rate += config.constants.dbd_kappa;
             } else if *mean * g < 0.0 {
-                *rate -= config.dbd_phi * *rate;
+                *rate -= config.constants.dbd_phi * *rate;
             }
             *w += psi * *rate * g;
-            *mean = (1.0 - config.dbd_theta) * g + config.dbd_theta * *mean;
+            *mean = (1.0 - config.constants.dbd_theta) * g + config.constants.dbd_theta * *mean;
         }
         (Rule::Rprop, [size, last, step]) => {
             if *last * g < 0.0 {
-                *size = config.rprop_min.max(config.rprop_eta_minus * *size);
+                *size = config.constants.rprop_min.max(config.constants.rprop_eta_minus * *size);
                 *w -= *step;
                 (*last, *step) = (0.0, 0.0);
             } else {
                 if *last * g > 0.0 {
-                    *size = config.rprop_max.min(config.rprop_eta_plus * *size);
+                    *size = config.constants.rprop_max.min(config.constants.rprop_eta_plus * *size);
                 }
                 *step = if g == 0.0 { 0.0 } else { psi * g.signum() * *size };
                 *w += *step;
@@ -67,9 +67,9 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
         (Rule::IrpropMinus, [size, last]) => {
             let mut g = g;
             if *last * g > 0.0 {
-                *size = config.rprop_max.min(config.rprop_eta_plus * *size);
+                *size = config.constants.rprop_max.min(config.constants.rprop_eta_plus * *size);
             } else if *last * g < 0.0 {
-                *size = config.rprop_min.max(config.rprop_eta_minus * *size);
+                *size = config.constants.rprop_min.max(config.constants.rprop_eta_minus * *size);
                 g = 0.0;
             }
             if g != 0.0 {
@@ -80,24 +80,24 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
         (Rule::Lipschitz, [rate, last, step]) => {
             let lipschitz = (g - *last).abs() / step.abs();
             if *step != 0.0 && lipschitz > 0.0 {
-                *rate = (0.5 / lipschitz).min(config.lipschitz_max);
+                *rate = (0.5 / lipschitz).min(config.constants.lipschitz_max);
             }
             *step = psi * *rate * g;
             *w += *step;
             *last = g;
         }
         (Rule::Idbd, [beta, h]) => {
-            *beta += config.idbd_rate * g * *h;
+            *beta += config.constants.idbd_rate * g * *h;
             let rate = psi * beta.exp();
             *w += rate * g;
             *h = *h * (1.0 - rate * x2).max(0.0) + rate * g;
         }
         (Rule::Adam, [m, v]) => {
-            let (b1, b2) = (config.adam_beta1, config.adam_beta2);
+            let (b1, b2) = (config.constants.adam_beta1, config.constants.adam_beta2);
             *m = b1 * *m + (1.0 - b1) * g;
             *v = b2 * *v + (1.0 - b2) * g * g;
             let (m, v) = (*m / (1.0 - b1.powf(t)), *v / (1.0 - b2.powf(t)));
-            *w += alpha * m / (v.sqrt() + config.adam_epsilon);
+            *w += alpha * m / (v.sqrt() + config.constants.adam_epsilon);
         }
         (rule, memory) => unreachable!("{rule} with {memory:?}"),
     }

@@ -287,7 +287,7 @@ fn a_record_is_a_result_with_a_name() {
     let result = RunResult {
         last: serde_json::from_value(last.clone()).unwrap(),
         divergence: None,
-        config: Config { seed: 7, alpha0: 0.3, ..Config::default() },
+        config: Config::default().seed(7).alpha0(0.3),
         device: DeviceInfo::default(),
         version: "0.1.0",
         seconds: 1.5,

@@ -15,7 +15,7 @@ fn model(config: &Config) -> Model {
         ModelLayer { n_in, n_out, weights, alpha }
     };
     let mut layers = vec![layer(3, 4, Some(Alpha::PerNeuron(vec![0.1, 0.2, 0.3, 0.4])))];
-    if !config.rule.is_unsupervised() {
+    if !config.rule.kind.is_unsupervised() {
         layers.push(layer(4, 2, Some(Alpha::PerWeight((0..10).map(|i| i as f32).collect()))));
     }
     Model { layers, config: Some(homeostat::files::to_json(config).unwrap()), path: "test".into() }
@@ -139,7 +139,7 @@ fn onnx_graphs_compute_what_predict_does() {
     for &activation in Activation::value_variants() {
         for &output in Output::value_variants() {
             for rule in [Rule::Constant, Rule::Hebb] {
-                let config = Config { activation, output, rule, ..Config::default() };
+                let config = Config::default().activation(activation).output(output).rule(rule);
                 let model = model(&config);
                 export::write(&model, &config, Format::Onnx, false, &path).unwrap();
                 let file = Message::parse(&std::fs::read(&path).unwrap());

@@ -3,7 +3,7 @@
 use crate::close::close;
 use crate::data::mnist;
 use crate::program::{both, refused, succeed};
-use homeostat::config::{Config, Hidden, Output};
+use homeostat::config::{Config, Output};
 use homeostat::data::Image;
 use homeostat::model::confusion::Confusion;
 use homeostat::model::file::Model;
@@ -32,7 +32,7 @@ fn write_png(path: &Path, (width, height): (usize, usize), color: ColorType, dep
 fn outputs_that_overflow_are_refused() {
     let layer = homeostat::model::file::ModelLayer { n_in: 1, n_out: 1, weights: vec![f32::MAX, 0.0], alpha: None };
     let model = Model { layers: vec![layer], config: None, path: "big.safetensors".into() };
-    let config = Config { output: Output::Linear, ..Config::default() };
+    let config = Config::default().output(Output::Linear);
     let message = model.predict(&config, 2, |i, x| x[0] = 4.0 * i as f32).unwrap_err().to_string();
     assert!(message.contains("sample 1") && message.contains("big.safetensors"), "{message}");
     assert!(model.predict(&config, 0, |_, _| {}).unwrap().outputs.is_empty());
@@ -115,7 +115,7 @@ fn predict_and_eval_agree_on_iris() {
 
 /// A net of 784 inputs with random weights, which is all that images need.
 fn digit_model(path: &Path) {
-    let config = Config { hidden: Hidden(vec![5]), ..Config::default() };
+    let config = Config::default().hidden([5]);
     let population = Population::new(vec![config.clone()], Arc::new(mnist(100)), None).unwrap();
     let state = population.initial_state();
     Model::from_state(&config, &population.topology, &state[0]).unwrap().write(path).unwrap();

@@ -275,7 +275,7 @@ fn a_decided_end_is_kept() {
     let kept: Vec<_> = kept.iter().map(|name| folder.path("run/checkpoints").join(name)).collect();
     kept[3..].iter().for_each(|path| std::fs::remove_file(path).unwrap());
     let config = RunDirectory::config(&folder.path("run")).unwrap();
-    let data = DataSet::open(&config.data).unwrap().into();
+    let data = DataSet::open(&config.data.source).unwrap().into();
     let population = Population::new(vec![config.clone()], data, None).unwrap();
     let mut checkpoint = Checkpoint::read(&kept[2], &population).unwrap();
     checkpoint.progress.end = Some(5);

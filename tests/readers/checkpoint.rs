@@ -1,6 +1,6 @@
 //! Readers of checkpoints and traces: what is not of this run, damaged or impossible is refused by tensor or by place.
 
-use homeostat::config::{Config, Hidden};
+use homeostat::config::Config;
 use homeostat::data::DataSet;
 use homeostat::error::Error;
 use homeostat::rule::trace::Trace;
@@ -22,14 +22,7 @@ fn with_data(hidden: usize, change: impl Fn(&mut [f32], &mut [u32])) -> Populati
     let (mut features, mut labels) = (vec![0.5; 12], vec![0, 1, 0, 1]);
     change(&mut features, &mut labels);
     let data = DataSet::new((features, 3), labels).unwrap().named("test");
-    let config = Config {
-        hidden: Hidden(vec![hidden]),
-        batch_size: 2,
-        epochs: 3,
-        test_fraction: Some(0.0),
-        theta: Some(0.1),
-        ..Config::default()
-    };
+    let config = Config::default().hidden([hidden]).batch_size(2).epochs(3).test_fraction(0.0).theta(0.1);
     Population::new(vec![config], Arc::new(data), None).unwrap()
 }
 

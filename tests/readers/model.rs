@@ -1,6 +1,6 @@
 //! `model.safetensors`: the convention of the file, and what the reader says of files that are not it.
 
-use homeostat::config::{Config, Hidden, Scope};
+use homeostat::config::{Config, Scope};
 use homeostat::data::{DataSet, Samples};
 use homeostat::model::file::{Alpha, Model};
 use homeostat::train::population::Population;
@@ -15,7 +15,7 @@ fn population(scope: Scope) -> Population {
         .named("test")
         .with_classes(2)
         .unwrap();
-    let config = Config { scope, hidden: Hidden(vec![4]), test_fraction: Some(0.0), ..Config::default() };
+    let config = Config::default().scope(scope).hidden([4]).test_fraction(0.0);
     Population::new(vec![config], Arc::new(data), None).unwrap()
 }
 
@@ -63,12 +63,12 @@ fn tensors_follow_pytorchs_linear_layer() {
                     for i in 0..=n_in {
                         assert_eq!(
                             alpha[j * (n_in + 1) + i],
-                            state.layers[l].alpha(population.configs[0].rule)[i * n_out + j]
+                            state.layers[l].alpha(population.configs[0].rule.kind)[i * n_out + j]
                         );
                     }
                 }
             } else {
-                assert_eq!(alpha, state.layers[l].alpha(population.configs[0].rule));
+                assert_eq!(alpha, state.layers[l].alpha(population.configs[0].rule.kind));
             }
         }
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();

@@ -8,12 +8,12 @@
 
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Config, Distort, Hidden, Loss, Output, Precision, Replay, Rule, Schedule, Scope,
+    Activation, Basis, Config, Distort, Loss, Members, Output, Precision, Replay, Rule, SETTINGS, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
 use homeostat::network::topology::Topology;
-use homeostat::rng::Random;
+use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
 use homeostat::train::population::Population;
 use rayon::prelude::*;
@@ -41,7 +41,7 @@ pub struct Case {
 
 impl Case {
     fn new(hidden: &[usize]) -> Self {
-        let config = Config { hidden: Hidden(hidden.to_vec()), batch_size: 16, ..Config::default() };
+        let config = Config::default().hidden(hidden.to_vec()).batch_size(16);
         Self { config, bytes: true, classes: CLASSES[0] }
     }
 
@@ -54,11 +54,11 @@ impl Case {
         let (features, classes) = (FEATURES, self.classes);
         let data =
             DataSet::new((samples, features), vec![0; ROWS]).unwrap().named("test").with_classes(classes).unwrap();
-        let labels = (config.label_noise > 0.0).then(|| vec![0; ROWS]);
+        let labels = (config.regularisation.label_noise > 0.0).then(|| vec![0; ROWS]);
         let split = Split { train: (0..ROWS as u32).collect(), labels, ..Split::default() };
         let mut widths = vec![FEATURES];
-        widths.extend(&config.hidden.0);
-        widths.extend((!config.rule.is_unsupervised()).then_some(classes));
+        widths.extend(&config.network.hidden.0);
+        widths.extend((!config.rule.kind.is_unsupervised()).then_some(classes));
         Population {
             configs: vec![config.clone(); 2],
             members: vec![Member::new(config, config, 3); 2],
@@ -98,12 +98,12 @@ fn topologies(layers: &[&[usize]]) -> Vec<Case> {
 const SWITCH: [bool; 2] = [false, true];
 
 fn activations(cases: &[Case]) -> Vec<Case> {
-    vary(cases, Activation::value_variants(), |case, value| case.config.activation = value)
+    vary(cases, Activation::value_variants(), |case, value| case.config.network.activation = value)
 }
 
 fn outputs(cases: &[Case]) -> Vec<Case> {
-    let outputs = vary(cases, Output::value_variants(), |case, value| case.config.output = value);
-    vary(&outputs, Loss::value_variants(), |case, value| case.config.loss = value)
+    let outputs = vary(cases, Output::value_variants(), |case, value| case.config.network.output = value);
+    vary(&outputs, Loss::value_variants(), |case, value| case.config.network.loss = value)
 }
 
 fn classes(cases: &[Case]) -> Vec<Case> {
@@ -111,59 +111,59 @@ fn classes(cases: &[Case]) -> Vec<Case> {
 }
 
 fn batches(cases: &[Case], sizes: &[usize]) -> Vec<Case> {
-    vary(cases, sizes, |case, value| case.config.batch_size = value)
+    vary(cases, sizes, |case, value| case.config.run.batch_size = value)
 }
 
 fn bases(cases: &[Case]) -> Vec<Case> {
-    vary(cases, Basis::value_variants(), |case, value| case.config.basis = value)
+    vary(cases, Basis::value_variants(), |case, value| case.config.rule.basis = value)
 }
 
 fn dropout(cases: &[Case]) -> Vec<Case> {
-    vary(cases, &[0.0, 0.5], |case, value| case.config.dropout = value)
+    vary(cases, &[0.0, 0.5], |case, value| case.config.regularisation.dropout = value)
 }
 
 fn label_noise(cases: &[Case]) -> Vec<Case> {
-    vary(cases, &[0.0, 0.5], |case, value| case.config.label_noise = value)
+    vary(cases, &[0.0, 0.5], |case, value| case.config.regularisation.label_noise = value)
 }
 
 /// Bytes and reals, and whether training has inputs of its own.
 fn inputs(cases: &[Case]) -> Vec<Case> {
     let bytes = vary(cases, &SWITCH, |case, value| case.bytes = value);
-    vary(&bytes, &[0.0, 0.5], |case, value| case.config.dropout_input = value)
+    vary(&bytes, &[0.0, 0.5], |case, value| case.config.regularisation.dropout_input = value)
 }
 
 fn distortions(cases: &[Case]) -> Vec<Case> {
-    vary(cases, Distort::value_variants(), |case, value| case.config.distort = value)
+    vary(cases, Distort::value_variants(), |case, value| case.config.regularisation.distort = value)
 }
 
 fn rules(cases: &[Case]) -> Vec<Case> {
     let rules = vary(cases, Rule::value_variants(), |case, value| set_rule(&mut case.config, value));
-    let scopes = vary(&rules, Scope::value_variants(), |case, value| case.config.scope = value);
+    let scopes = vary(&rules, Scope::value_variants(), |case, value| case.config.rule.scope = value);
     let forms = [(0.0, false, false), (0.5, false, false), (0.5, true, false), (0.5, false, true)];
     let forms = vary(&scopes, &forms, |case, (momentum, coast, nesterov)| {
-        case.config = Config { momentum, coast, nesterov, ..case.config.clone() };
+        case.config = case.config.clone().momentum(momentum).coast(coast).nesterov(nesterov);
     });
-    let decays = vary(&forms, &[0.0, 0.1], |case, value| case.config.weight_decay = value);
+    let decays = vary(&forms, &[0.0, 0.1], |case, value| case.config.regularisation.weight_decay = value);
     // An α can be 0 by a rule, a schedule, or what a file says.
-    let files = vary(&decays, &SWITCH, |case, value| case.config.init = value.then(|| "model".into()));
-    vary(&files, &[Schedule::Constant, Schedule::Linear], |case, value| case.config.schedule = value)
+    let files = vary(&decays, &SWITCH, |case, value| case.config.network.init = value.then(|| "model".into()));
+    vary(&files, &[Schedule::Constant, Schedule::Linear], |case, value| case.config.schedule.curve = value)
 }
 
 /// Whether a product asks first if anything will come of it.
 fn frozen_or_not(cases: &[Case]) -> Vec<Case> {
-    vary(cases, &[Rule::Psi, Rule::Constant], |case, rule| case.config.rule = rule)
+    vary(cases, &[Rule::Psi, Rule::Constant], |case, rule| case.config.rule.kind = rule)
 }
 
 /// A rule with what it cannot do without.
 fn set_rule(config: &mut Config, rule: Rule) {
-    config.rule = rule;
+    config.rule.kind = rule;
     match rule {
-        Rule::Replay => (config.trace, config.replay) = (Some("trace".into()), Some(Replay::Shuffle)),
-        Rule::Bcm => (config.theta, config.theta_sliding) = (None, Some("1:10".parse().expect("λ:τ"))),
+        Rule::Replay => (config.rule.trace, config.rule.replay) = (Some("trace".into()), Some(Replay::Shuffle)),
+        Rule::Bcm => (config.rule.theta, config.rule.theta_sliding) = (None, Some("1:10".parse().expect("λ:τ"))),
         _ => {}
     }
     if rule.is_unsupervised() {
-        config.hidden.0 = vec![5];
+        config.network.hidden.0 = vec![5];
     }
 }
 
@@ -182,7 +182,7 @@ fn grid(stem: &str) -> Vec<Case> {
         }
         "backward_delta" => dropout(&activations(&deep)),
         "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
-        "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.max_norm = value),
+        "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.regularisation.max_norm = value),
         "tick" => rules(&deep),
         // Its parts are those of the others, but for the names and tiles of its passes.
         "persistent" => {
@@ -249,10 +249,13 @@ fn cases_of(what: Use, product: Product) -> Vec<Case> {
         Use::Output => shallow,
         Use::Update => unrolled(frozen_or_not(&deep)),
         Use::UpdateWithSquares => {
-            let squared = vary(&deep, &[Rule::Idbd], |case, rule| case.config.rule = rule);
-            let skips = vary(&squared, &[Schedule::Constant, Schedule::Linear], |case, s| case.config.schedule = s);
-            let weights = vary(&deep, &[Scope::Weight], |case, scope| case.config.scope = scope);
-            unrolled([skips, vary(&weights, &[Basis::Coactivation], |case, basis| case.config.basis = basis)].concat())
+            let squared = vary(&deep, &[Rule::Idbd], |case, rule| case.config.rule.kind = rule);
+            let skips =
+                vary(&squared, &[Schedule::Constant, Schedule::Linear], |case, s| case.config.schedule.curve = s);
+            let weights = vary(&deep, &[Scope::Weight], |case, scope| case.config.rule.scope = scope);
+            unrolled(
+                [skips, vary(&weights, &[Basis::Coactivation], |case, basis| case.config.rule.basis = basis)].concat(),
+            )
         }
     }
 }
@@ -304,7 +307,8 @@ fn products(precision: Precision) -> &'static [Product] {
 fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), String)> {
     let tiles = tiles(product);
     let render = |(what, tile): &(Use, Tile)| {
-        let cases = vary(&cases_of(*what, product), &[precision], |case, precision| case.config.precision = precision);
+        let cases =
+            vary(&cases_of(*what, product), &[precision], |case, precision| case.config.run.precision = precision);
         let one = |case: &Case| {
             let renderer = Renderer::new(case, product);
             let kernel = match what {
@@ -344,7 +348,7 @@ pub fn texts(precision: Precision) -> Texts {
         for stem in STEMS {
             // Equal settings of a template give equal texts.
             let mut known = HashSet::new();
-            let cases = vary(&grid(stem), &[precision], |case, precision| case.config.precision = precision);
+            let cases = vary(&grid(stem), &[precision], |case, precision| case.config.run.precision = precision);
             let renderers: Vec<Renderer> = cases
                 .iter()
                 .filter(|case| case.is_valid())
@@ -370,86 +374,30 @@ fn one_of<T: Copy>(random: &mut Random, values: &[T]) -> T {
     values[random.below(values.len() as u32) as usize]
 }
 
-/// A run with everything drawn at once, valid or not. All fields are listed, so that a new setting does not compile before
-/// someone has said here which of its values change a kernel.
+/// A run with everything drawn at once, valid or not.
 fn draw_case(random: &mut Random) -> Case {
-    let any = Config::default();
     let momentum = one_of(random, &[0.0, 0.5]);
-    let mut config = Config {
-        hidden: Hidden(one_of(random, &TOPOLOGIES).to_vec()),
-        activation: one_of(random, Activation::value_variants()),
-        output: one_of(random, Output::value_variants()),
-        loss: one_of(random, Loss::value_variants()),
-        init: one_of(random, &SWITCH).then(|| "model".into()),
-        rule: any.rule,
-        basis: one_of(random, Basis::value_variants()),
-        scope: one_of(random, Scope::value_variants()),
-        momentum,
-        coast: momentum > 0.0 && one_of(random, &SWITCH),
-        nesterov: momentum > 0.0 && one_of(random, &SWITCH),
-        schedule: one_of(random, &[Schedule::Constant, Schedule::Linear]),
-        weight_decay: one_of(random, &[0.0, 0.1]),
-        max_norm: one_of(random, &[None, Some(1.0)]),
-        dropout: one_of(random, &[0.0, 0.5]),
-        dropout_input: one_of(random, &[0.0, 0.0, 0.5]),
-        label_noise: one_of(random, &[0.0, 0.5]),
-        distort: one_of(random, &[&[Distort::None; 3], Distort::value_variants()].concat()),
-        batch_size: one_of(random, &BATCHES),
-        precision: one_of(random, Precision::value_variants()),
-        // Data, files and what the host does.
-        data: any.data,
-        test_fraction: None,
-        no_shuffle: false,
-        fresh_alpha: false,
-        init_scheme: None,
-        seed: 0,
-        epochs: 3,
-        clock: any.clock,
-        test_every: 0,
-        early_stopping: None,
-        train_metrics: any.train_metrics,
-        val_fraction: 0.0,
-        device: any.device,
-        no_autotune: false,
-        freeze_out: None,
-        // Numbers in buffers, the same for every kernel.
-        alpha0: any.alpha0,
-        theta: any.theta,
-        theta_quantile: None,
-        theta_sliding: None,
-        decay: any.decay,
-        decay_ticks: any.decay_ticks,
-        decay_power: any.decay_power,
-        decay_base: any.decay_base,
-        latch: any.latch,
-        warmup: 0,
-        arm: false,
-        trace: None,
-        replay: None,
-        dbd_kappa: any.dbd_kappa,
-        dbd_phi: any.dbd_phi,
-        dbd_theta: any.dbd_theta,
-        rprop_eta_minus: any.rprop_eta_minus,
-        rprop_eta_plus: any.rprop_eta_plus,
-        rprop_min: any.rprop_min,
-        rprop_max: any.rprop_max,
-        lipschitz_max: any.lipschitz_max,
-        idbd_rate: any.idbd_rate,
-        adam_beta1: any.adam_beta1,
-        adam_beta2: any.adam_beta2,
-        adam_epsilon: any.adam_epsilon,
-        schedule_ticks: any.schedule_ticks,
-        schedule_power: any.schedule_power,
-        schedule_base: any.schedule_base,
-        schedule_gamma: any.schedule_gamma,
-        schedule_low: any.schedule_low,
-        schedule_start: 0,
-        distort_rotation: any.distort_rotation,
-        distort_scale: any.distort_scale,
-        distort_shear: any.distort_shear,
-        elastic_sigma: any.elastic_sigma,
-        elastic_alpha: any.elastic_alpha,
-    };
+    let mut config = Config::default()
+        .hidden(one_of(random, &TOPOLOGIES))
+        .activation(one_of(random, Activation::value_variants()))
+        .output(one_of(random, Output::value_variants()))
+        .loss(one_of(random, Loss::value_variants()))
+        .init(one_of(random, &SWITCH).then(|| "model".into()))
+        .basis(one_of(random, Basis::value_variants()))
+        .scope(one_of(random, Scope::value_variants()))
+        .momentum(momentum)
+        .coast(momentum > 0.0 && one_of(random, &SWITCH))
+        .nesterov(momentum > 0.0 && one_of(random, &SWITCH))
+        .schedule(one_of(random, &[Schedule::Constant, Schedule::Linear]))
+        .weight_decay(one_of(random, &[0.0, 0.1]))
+        .max_norm(one_of(random, &[None, Some(1.0)]))
+        .dropout(one_of(random, &[0.0, 0.5]))
+        .dropout_input(one_of(random, &[0.0, 0.0, 0.5]))
+        .label_noise(one_of(random, &[0.0, 0.5]))
+        .distort(one_of(random, &[&[Distort::None; 3], Distort::value_variants()].concat()))
+        .batch_size(one_of(random, &BATCHES))
+        .precision(one_of(random, Precision::value_variants()))
+        .epochs(3);
     set_rule(&mut config, one_of(random, Rule::value_variants()));
     Case { config, bytes: one_of(random, &SWITCH), classes: one_of(random, &CLASSES) }
 }
@@ -459,12 +407,12 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
     let (mut texts, mut rules) = (vec![], HashSet::new());
     let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled));
     for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
-        rules.insert(case.config.rule);
-        for &product in products(case.config.precision) {
+        rules.insert(case.config.rule.kind);
+        for &product in products(case.config.run.precision) {
             let renderer = Renderer::new(&case, product);
             let tiles = if product == Product::Register { &register } else { &tiled };
             let shared = renderer.population.shared();
-            let squares = shared.slots_per_weight() || shared.rule.reads_input();
+            let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
             for kernel in renderer.kernels() {
                 let what = match kernel {
                     Kernel::Forward(l) if l + 1 == renderer.population.topology.layers() => Some(Use::Output),
@@ -482,4 +430,32 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
         }
     }
     (texts, rules)
+}
+
+/// Shared settings that no kernel is compiled for: data, files, what the host does, and numbers in buffers.
+const NOT_COMPILED: [&str; 11] = [
+    "data",
+    "test-fraction",
+    "val-fraction",
+    "no-shuffle",
+    "clock",
+    "test-every",
+    "early-stopping",
+    "train-metrics",
+    "device",
+    "no-autotune",
+    "elastic-sigma",
+];
+
+/// Settings that members share may be compiled into kernels. Each is drawn above or listed as not compiled, so that a new one
+/// fails here before someone has said whether its values change a kernel.
+#[test]
+fn every_shared_setting_is_drawn_or_not_compiled() {
+    let mut random = Random::new(11, Stream::Order, 0);
+    let cases: Vec<_> = std::iter::repeat_with(|| draw_case(&mut random).config.to_table()).take(500).collect();
+    let default = Config::default().to_table();
+    for setting in SETTINGS.iter().filter(|setting| setting.members != Members::Differ) {
+        let is_drawn = cases.iter().any(|case| case.get(setting.key) != default.get(setting.key));
+        assert_ne!(is_drawn, NOT_COMPILED.contains(&setting.key), "{}", setting.key);
+    }
 }

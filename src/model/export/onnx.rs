@@ -28,11 +28,11 @@ pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
     }
     let mut y = "x".to_owned();
     for l in 0..model.layers.len() {
-        let hidden = l + 1 < model.layers.len() || config.rule.is_unsupervised();
+        let hidden = l + 1 < model.layers.len() || config.rule.kind.is_unsupervised();
         graph.layer = l;
         let inputs = [y, format!("layers.{l}.weight"), format!("layers.{l}.bias")];
         y = graph.node("Gemm", &inputs, Some(("transB", 1)));
-        y = if hidden { graph.hidden(config.activation, y) } else { graph.output(config.output, y) };
+        y = if hidden { graph.hidden(config.network.activation, y) } else { graph.output(config.network.output, y) };
     }
     graph.rename_last("y");
     let graph = Message::default()

@@ -221,5 +221,5 @@ fn the_settings_file_is_understood() {
     let settings = page.blocks().find(|block| block.language == "toml").expect("a config file").text;
     let config = Config::overlay([&settings.parse().unwrap()]).unwrap();
     config.check().unwrap();
-    assert_eq!(config.hidden.0, [800, 800]);
+    assert_eq!(config.network.hidden.0, [800, 800]);
 }

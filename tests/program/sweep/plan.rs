@@ -14,7 +14,7 @@ fn a_plan_is_deterministic_and_complete() {
     assert!(ids.iter().all(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))));
     for run in &plan.runs {
         run.config.check().unwrap();
-        assert_eq!(run.config.seed, run.seed);
+        assert_eq!(run.config.run.seed, run.seed);
     }
     // Another seed or one arm more leaves the ids of the others as they were.
     let more = folder.plan(&iris("4", &format!("{MIXED}\n[[arm]]\nname = \"more\"\n")));
@@ -32,18 +32,18 @@ fn seeds_are_paired_and_arms_differ_in_nothing_else() {
         let runs: Vec<_> = plan.runs.iter().filter(|run| run.arm == arm).collect();
         assert_eq!(runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [7, 3]);
         // Seeds and what follows from them aside, the runs of an arm have one configuration: draws belong to the arm.
-        let bare = |config: &Config| Config { seed: 0, trace: None, ..config.clone() };
+        let bare = |config: &Config| config.clone().seed(0).trace(None);
         assert_eq!(bare(&runs[0].config), bare(&runs[1].config));
     }
     let of = |prefix: &'static str| plan.runs.iter().filter(move |run| run.arm.starts_with(prefix));
     for run in of("tuned") {
-        assert!((0.01..=1.0).contains(&run.config.alpha0) && run.config.warmup <= 3);
-        assert!(run.arm.contains(&format!("alpha0={}", run.config.alpha0)), "{}", run.arm);
+        assert!((0.01..=1.0).contains(&run.config.rule.alpha0) && run.config.rule.warmup <= 3);
+        assert!(run.arm.contains(&format!("alpha0={}", run.config.rule.alpha0)), "{}", run.arm);
     }
-    let draws: BTreeSet<String> = of("tuned hidden=9").map(|run| run.config.alpha0.to_string()).collect();
+    let draws: BTreeSet<String> = of("tuned hidden=9").map(|run| run.config.rule.alpha0.to_string()).collect();
     assert_eq!(draws.len(), 3);
-    assert_eq!(draws, of("tuned hidden=5,4").map(|run| run.config.alpha0.to_string()).collect());
-    assert!(of("chosen").all(|run| run.config.alpha0 == 0.25 && [0.5, 0.9].contains(&run.config.momentum)));
+    assert_eq!(draws, of("tuned hidden=5,4").map(|run| run.config.rule.alpha0.to_string()).collect());
+    assert!(of("chosen").all(|run| run.config.rule.alpha0 == 0.25 && [0.5, 0.9].contains(&run.config.rule.momentum)));
 }
 
 #[test]
@@ -53,10 +53,13 @@ fn a_replay_follows_the_run_with_its_seed() {
     for run in plan.runs.iter().filter(|run| run.arm.contains("control")) {
         let source = plan.runs.iter().find(|other| Some(&other.id) == run.after.as_ref()).unwrap();
         assert_eq!((run.seed, run.group), (source.seed, source.group));
-        assert_eq!((run.config.theta, run.config.decay), (source.config.theta, source.config.decay));
+        assert_eq!(
+            (run.config.rule.theta, run.config.rule.decay),
+            (source.config.rule.theta, source.config.rule.decay)
+        );
         let suffix = source.arm.strip_prefix("psi").unwrap();
         assert!(run.arm == "one control" || run.arm.ends_with(suffix), "{} of {}", run.arm, source.arm);
-        assert_eq!(run.config.trace, Some(format!("traces/{}.safetensors", source.id).into()));
+        assert_eq!(run.config.rule.trace, Some(format!("traces/{}.safetensors", source.id).into()));
         replays += 1;
     }
     assert_eq!(replays, 2 * (8 + 1));

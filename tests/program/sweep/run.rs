@@ -132,7 +132,7 @@ fn replays_wait_for_their_traces() {
     }
     // A trace that is gone is made again when a replay needs it.
     let replay = plan.runs.iter().find(|run| run.after.is_some()).unwrap();
-    let trace = folder.path("s").join(replay.config.trace.as_ref().unwrap());
+    let trace = folder.path("s").join(replay.config.rule.trace.as_ref().unwrap());
     std::fs::remove_file(&trace).unwrap();
     std::fs::remove_file(folder.path(&format!("s/runs/{}.json", replay.id))).unwrap();
     let again = folder.succeed(&["sweep", "run", "s.jsonl", "--json"]);

@@ -1,0 +1,80 @@
+//! The settings as a flat table: in TOML files, and in the JSON that runs and models record.
+
+use super::setting::{Edit, Setting, Value, Visit};
+use super::settings::{Config, SETTINGS};
+use crate::error::{Error, Result};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        struct Write<M: SerializeMap> {
+            map: M,
+            outcome: std::result::Result<(), M::Error>,
+        }
+        impl<M: SerializeMap> Visit for Write<M> {
+            fn setting<T: Value>(&mut self, setting: &'static Setting, value: &T) {
+                if self.outcome.is_ok() && !value.is_absent() && !(setting.is_recorded_if_set && value.is_off()) {
+                    self.outcome = self.map.serialize_entry(setting.key, value);
+                }
+            }
+        }
+        let mut write = Write { map: serializer.serialize_map(None)?, outcome: Ok(()) };
+        self.visit(&mut write);
+        write.outcome?;
+        write.map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    /// Reads a record; settings that are newer than the record keep their defaults.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        Self::from_table(&table).map_err(D::Error::custom)
+    }
+}
+
+impl Config {
+    /// The three forms of θ_M, of which a configuration has one.
+    pub(super) const THRESHOLD: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
+
+    /// Defaults overlaid with `table`; where the table has θ_M in some form, that form replaces the default.
+    ///
+    /// # Errors
+    /// Names the unknown key or the bad value.
+    pub(super) fn from_table(table: &toml::Table) -> Result<Self> {
+        struct Read<'a> {
+            table: &'a toml::Table,
+            outcome: Result<()>,
+        }
+        impl Edit for Read<'_> {
+            fn setting<T: Value>(&mut self, setting: &'static Setting, place: &mut T, _: T) {
+                let Some(value) = self.table.get(setting.key).filter(|_| self.outcome.is_ok()) else { return };
+                match value.clone().try_into() {
+                    Ok(value) => *place = value,
+                    Err(e) => self.outcome = Err(Error::config(format!("{}: {}", setting.key, e.message()))),
+                }
+            }
+        }
+        if let Some(key) = table.keys().find(|key| SETTINGS.iter().all(|setting| setting.key != key.as_str())) {
+            return Err(Error::config(format!("{key}: there is no such setting")));
+        }
+        let mut config = Self::default();
+        if Self::THRESHOLD.iter().any(|key| table.contains_key(*key)) {
+            config.rule.theta = None;
+        }
+        let mut read = Read { table, outcome: Ok(()) };
+        config.edit(&mut read);
+        read.outcome.map(|()| config)
+    }
+
+    /// The settings as a TOML table, keys as on the command line.
+    ///
+    /// # Panics
+    /// If a number is above `i64::MAX` or a path is not UTF-8, which TOML cannot say; [`Self::overlay`] and the command line
+    /// let neither through.
+    #[must_use]
+    pub fn to_table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("a configuration is a flat table")
+    }
+}

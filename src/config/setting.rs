@@ -1,0 +1,385 @@
+//! What a setting is: its facts ([`Setting`]), the types it can have ([`Value`]), and the macro that turns the table in
+//! `settings.rs` into the groups of `Config`.
+
+use clap::builder::ValueParser;
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
+
+/// The facts about one setting that do not depend on its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The name in TOML, in records and, after `--`, on the command line.
+    pub key: &'static str,
+    /// The title under which `--help` lists the setting.
+    pub heading: &'static str,
+    /// The text of `--help`.
+    pub help: &'static str,
+    /// What stands for the value in `--help`, where the type of the setting does not say it.
+    pub value_name: Option<&'static str>,
+    /// Which values make sense, whatever the other settings are.
+    pub range: Range,
+    /// How far the members of one population may differ in the setting.
+    pub members: Members,
+    /// Whether only training needs the setting, so that evaluation and prediction ignore it.
+    pub is_training_only: bool,
+    /// Whether a record leaves the setting out while it is `false`.
+    pub is_recorded_if_set: bool,
+}
+
+/// Which numbers make sense.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    /// Every finite number.
+    Finite,
+    /// Above 0, also in f32.
+    Positive,
+    /// At least 0.
+    NotNegative,
+    /// At least 0 and at most this.
+    UpTo(f64),
+    /// At least 0 and below 1, also in f32, because kernels divide by the rest.
+    Share,
+    /// At least 1.
+    AtLeastOne,
+    /// A base of a logarithm whose square is neither 1 nor infinite in f32.
+    LogBase,
+}
+
+/// How far the members of one population may differ in a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// All have the same value.
+    Share,
+    /// Each has its own value.
+    Differ,
+    /// Each has its own amount, but either all have some or none has, because kernels are compiled with or without it.
+    DifferInAmount,
+}
+
+impl Setting {
+    /// A setting that all members share, that every command needs and that can have any finite value.
+    pub(super) const fn new(key: &'static str, heading: &'static str, help: &'static str) -> Self {
+        Self {
+            key,
+            heading,
+            help: help.trim_ascii_start(),
+            value_name: None,
+            range: Range::Finite,
+            members: Members::Share,
+            is_training_only: false,
+            is_recorded_if_set: false,
+        }
+    }
+
+    pub(super) const fn value(self, name: &'static str) -> Self {
+        Self { value_name: Some(name), ..self }
+    }
+
+    pub(super) const fn range(self, range: Range) -> Self {
+        Self { range, ..self }
+    }
+
+    pub(super) const fn per_member(self) -> Self {
+        Self { members: Members::Differ, ..self }
+    }
+
+    pub(super) const fn amount_per_member(self) -> Self {
+        Self { members: Members::DifferInAmount, ..self }
+    }
+
+    pub(super) const fn training_only(self) -> Self {
+        Self { is_training_only: true, ..self }
+    }
+
+    pub(super) const fn recorded_if_set(self) -> Self {
+        Self { is_recorded_if_set: true, ..self }
+    }
+}
+
+/// A type that settings can have.
+pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
+    /// What the command line reads: the type itself, or what is inside an `Option`.
+    type Word: Clone + Send + Sync + 'static;
+    /// What stands for the value in `--help`; empty for the name of the setting.
+    const VALUE_NAME: &'static str = "";
+    /// Whether the flag alone means `true`.
+    const IS_SWITCH: bool = false;
+
+    /// Reads the value on the command line.
+    fn parser() -> ValueParser;
+
+    /// The value that the command line gave.
+    fn from_word(word: Self::Word) -> Self;
+
+    /// The value as the command line spells it as a default; an `Option` has no default.
+    fn spelled(&self) -> Option<String>;
+
+    /// Whether there is no value, so that records leave the setting out.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
+    /// Whether the value is `false`.
+    fn is_off(&self) -> bool {
+        false
+    }
+
+    /// The number whose range is checked.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
+    /// The same value for every amount above zero.
+    #[must_use]
+    fn without_amount(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl<T: Value<Word = T> + Send + Sync + 'static> Value for Option<T> {
+    type Word = T;
+    const VALUE_NAME: &'static str = T::VALUE_NAME;
+
+    fn parser() -> ValueParser {
+        T::parser()
+    }
+
+    fn from_word(word: T) -> Self {
+        Some(word)
+    }
+
+    fn spelled(&self) -> Option<String> {
+        None
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+
+    fn number(&self) -> Option<f64> {
+        self.as_ref().and_then(T::number)
+    }
+
+    fn without_amount(&self) -> Self {
+        self.as_ref().map(T::without_amount)
+    }
+}
+
+/// Makes settings of types that the command line can read and print.
+macro_rules! values {
+    ($($type:ty { $($more:tt)* })+) => {$(
+        impl $crate::config::setting::Value for $type {
+            type Word = Self;
+            $($more)*
+
+            fn parser() -> clap::builder::ValueParser {
+                clap::value_parser!($type).into()
+            }
+
+            fn from_word(word: Self) -> Self {
+                word
+            }
+
+            fn spelled(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        }
+    )+};
+}
+pub(crate) use values;
+
+values! {
+    bool {
+        const IS_SWITCH: bool = true;
+
+        fn is_off(&self) -> bool {
+            !self
+        }
+    }
+    f64 {
+        const VALUE_NAME: &'static str = "F";
+
+        fn number(&self) -> Option<f64> {
+            Some(*self)
+        }
+
+        fn without_amount(&self) -> Self {
+            if *self > 0.0 { 0.5 } else { 0.0 }
+        }
+    }
+    u32 {
+        const VALUE_NAME: &'static str = "N";
+
+        fn number(&self) -> Option<f64> {
+            Some(f64::from(*self))
+        }
+    }
+    u64 { const VALUE_NAME: &'static str = "N"; }
+    usize {
+        const VALUE_NAME: &'static str = "N";
+
+        fn number(&self) -> Option<f64> {
+            Some(*self as f64)
+        }
+    }
+    String {}
+}
+
+impl Value for PathBuf {
+    type Word = Self;
+    const VALUE_NAME: &'static str = "FILE";
+
+    fn parser() -> ValueParser {
+        clap::value_parser!(PathBuf).into()
+    }
+
+    fn from_word(word: Self) -> Self {
+        word
+    }
+
+    fn spelled(&self) -> Option<String> {
+        Some(self.display().to_string())
+    }
+}
+
+/// Looks at every setting of a configuration in turn.
+pub(super) trait Visit {
+    /// One setting and its value.
+    fn setting<T: Value>(&mut self, setting: &'static Setting, value: &T);
+}
+
+/// Changes settings of a configuration in turn.
+pub(super) trait Edit {
+    /// One setting, its value and its default.
+    fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T);
+}
+
+/// Text in `snake_case` as `kebab-case`, while compiling.
+pub(super) const fn kebab<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
+    let mut bytes = [b'-'; LENGTH];
+    let mut place = 0;
+    while place < LENGTH {
+        if snake.as_bytes()[place] != b'_' {
+            bytes[place] = snake.as_bytes()[place];
+        }
+        place += 1;
+    }
+    bytes
+}
+
+/// The key of a setting from its name in Rust, or from the name after `as`.
+macro_rules! key {
+    ($field:ident as $key:ident) => {
+        key!($key)
+    };
+    ($key:ident) => {{
+        const BYTES: [u8; stringify!($key).len()] = $crate::config::setting::kebab(stringify!($key));
+        match str::from_utf8(&BYTES) {
+            Ok(key) => key,
+            Err(_) => unreachable!(),
+        }
+    }};
+}
+
+/// The method that sets a setting: an `Option` also takes the bare value, a text or a list of widths whatever becomes one.
+macro_rules! setter {
+    ($(#[doc = $help:literal])+ $group:ident $field:ident: $($type:tt)+) => {
+        setter! { $(#[doc = $help])+ $group $field as $field: $($type)+ }
+    };
+    ($(#[doc = $help:literal])+ $group:ident $field:ident as $key:ident: Option<$inner:ty>) => {
+        setter! { @ $(#[doc = $help])+ $group $field $key impl Into<Option<$inner>> }
+    };
+    ($(#[doc = $help:literal])+ $group:ident $field:ident as $key:ident: String) => {
+        setter! { @ $(#[doc = $help])+ $group $field $key impl Into<String> }
+    };
+    ($(#[doc = $help:literal])+ $group:ident $field:ident as $key:ident: Hidden) => {
+        setter! { @ $(#[doc = $help])+ $group $field $key impl Into<Hidden> }
+    };
+    ($(#[doc = $help:literal])+ $group:ident $field:ident as $key:ident: $type:ty) => {
+        setter! { @ $(#[doc = $help])+ $group $field $key $type }
+    };
+    (@ $(#[doc = $help:literal])+ $group:ident $field:ident $key:ident $type:ty) => {
+        $(#[doc = $help])+
+        #[must_use]
+        #[allow(clippy::useless_conversion, reason = "only some types need the conversion")]
+        pub fn $key(mut self, $key: $type) -> Self {
+            self.$group.$field = $key.into();
+            self
+        }
+    };
+}
+
+/// Makes of a table of settings: one struct per group and its defaults, the struct of all groups and its setters, and the
+/// list [`Setting`]s. A line of the table reads
+///
+/// ```text
+/// /// text of --help
+/// name [as key]: Type = default [=> [fact, fact(argument), …]];
+/// ```
+///
+/// where `name` is the field, `key` the flag and the setter where they are called otherwise, and each fact a method of
+/// [`Setting`].
+macro_rules! settings {
+    (
+        $(#[$config_attribute:meta])*
+        $config:ident;
+        $(
+            $(#[doc = $about:literal])+
+            $group:ident: $Group:ident = $heading:literal {
+                $(
+                    $(#[doc = $help:literal])+
+                    $field:ident $(as $key:ident)?: $type:ident $(<$inner:ty>)? = $default:expr
+                    $(=> [$($fact:ident $(($($argument:tt)*))?),+])?;
+                )+
+            }
+        )+
+    ) => {
+        $(#[$config_attribute])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $config {
+            $($(#[doc = $about])+ pub $group: $Group,)+
+        }
+
+        $(
+            $(#[doc = $about])+
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $Group {
+                $($(#[doc = $help])+ pub $field: $type $(<$inner>)?,)+
+            }
+
+            impl Default for $Group {
+                fn default() -> Self {
+                    Self { $($field: $default,)+ }
+                }
+            }
+        )+
+
+        /// All settings, in the order of records and of `--help`.
+        pub static SETTINGS: &[Setting] = &[
+            $($(
+                Setting::new(key!($field $(as $key)?), $heading, concat!($($help),+))
+                    $($(.$fact($($($argument)*)?))+)?,
+            )+)+
+        ];
+
+        /// Setters, one per setting: `Config::default().hidden([256]).epochs(15)`.
+        impl $config {
+            $($( setter! { $(#[doc = $help])+ $group $field $(as $key)?: $type $(<$inner>)? } )+)+
+        }
+
+        impl $config {
+            /// Shows every setting to `visitor`, in the order of [`SETTINGS`].
+            pub(super) fn visit(&self, visitor: &mut impl Visit) {
+                let mut settings = SETTINGS.iter();
+                $($( visitor.setting(settings.next().expect("one per field"), &self.$group.$field); )+)+
+            }
+
+            /// Lets `editor` change every setting, in the order of [`SETTINGS`].
+            pub(super) fn edit(&mut self, editor: &mut impl Edit) {
+                let mut settings = SETTINGS.iter();
+                $($( editor.setting(settings.next().expect("one per field"), &mut self.$group.$field, $default); )+)+
+            }
+        }
+    };
+}
+pub(super) use {key, setter, settings};

@@ -1,0 +1,285 @@
+//! The table of all settings: [`Config`] and its groups, and what follows from several settings together.
+
+use super::choices::{
+    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Replay, Rule, Schedule, Scope, TrainMetrics,
+};
+use super::setting::Range::{AtLeastOne, LogBase, NotNegative, Positive, Share, UpTo};
+use super::setting::{Edit, Members, Setting, Value, Visit, key, setter, settings};
+use super::values::{Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
+use std::path::PathBuf;
+
+settings! {
+    /// Everything that decides the result of a run, and the device it runs on. The defaults are a good first run on MNIST.
+    Config;
+
+    /// The samples, and the order in which training presents them.
+    data: DataSettings = "Data" {
+        /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE
+        source as data: String = "mnist".to_owned();
+        /// Share of the samples held out as test set where the data has none, stratified and drawn from the seed; 0 = none
+        /// [default: 0.1]
+        test_fraction: Option<f64> = None => [range(Share)];
+        /// Share of the training samples held out for validation, stratified and drawn from the seed
+        val_fraction: f64 = 0.0 => [range(Share)];
+        /// Present the samples in data-set order instead of a new random order each epoch
+        no_shuffle: bool = false;
+    }
+    /// The network, and the weights that training starts from.
+    network: NetworkSettings = "Network" {
+        /// Widths of the hidden layers, or none
+        hidden: Hidden = Hidden(vec![256]);
+        /// Activation of the hidden layers
+        activation: Activation = Activation::Relu;
+        /// Activation of the output layer
+        output: Output = Output::Softmax;
+        /// Error to descend
+        loss: Loss = Loss::CrossEntropy;
+        /// Start from the weights (and α, where there) of this safetensors file
+        init: Option<PathBuf> = None => [per_member, training_only];
+        /// Take only the weights of --init, and let every α begin at --alpha0
+        fresh_alpha: bool = false => [per_member, training_only, recorded_if_set];
+        /// Initial weights: normal:SD, uniform:A, glorot or he [default: he for relu, else glorot]
+        init_scheme: Option<InitScheme> = None => [per_member];
+    }
+    /// The learning rule, ψ and momentum.
+    rule: RuleSettings = "Rule" {
+        /// Learning rule
+        kind as rule: Rule = Rule::Psi => [per_member, training_only];
+        /// Initial learning rate α0
+        alpha0: f64 = 0.3 => [range(Positive), per_member];
+        /// Variable that ψ observes
+        basis: Basis = Basis::Act => [per_member];
+        /// What shares one α
+        scope: Scope = Scope::Neuron;
+        /// Threshold θ_M as an absolute value [default: 0.1]
+        theta: Option<f64> = Some(0.1) => [per_member];
+        /// Threshold as a quantile of each layer's observed means, fixed when the warm-up ends (after tick 1 at the earliest)
+        theta_quantile: Option<f64> = None => [value("Q"), per_member];
+        /// Sliding threshold θ_M = λ · EMA_τ(observed) per neuron, τ in ticks (BCM, eq. 3)
+        theta_sliding: Option<Sliding> = None => [per_member];
+        /// Curve along which α falls
+        decay: Decay = Decay::Linear => [per_member];
+        /// Ticks N until α is 0, or to-end: 0 at the last tick of the run
+        decay_ticks: DecayTicks = DecayTicks::ToEnd => [range(Positive), per_member];
+        /// Exponent p of the hyperbolic decay
+        decay_power: f64 = 0.4 => [range(Positive), per_member];
+        /// Base b of the log decay
+        decay_base: f64 = std::f64::consts::E => [range(LogBase), per_member];
+        /// What a tick is: epoch, or steps:K
+        clock: Clock = Clock::Epoch;
+        /// Whether a fall, once triggered, can pause
+        latch: Latch = Latch::Latched => [per_member];
+        /// Ticks at the start in which nothing triggers
+        warmup: u32 = 0 => [value("W"), per_member];
+        /// With a δ basis: trigger only after the mean has first exceeded θ
+        arm: bool = false => [per_member];
+        /// Momentum μ
+        momentum: f64 = 0.0 => [range(Share), amount_per_member];
+        /// Momentum over α·gradient, so that a frozen weight coasts to its stop
+        coast: bool = false;
+        /// Momentum in Nesterov's form: ΔW = α (g + μ m)
+        nesterov: bool = false;
+        /// Trigger times to repeat with --rule replay: the trace.safetensors of a run of --rule psi
+        trace: Option<PathBuf> = None => [per_member, training_only];
+        /// What to keep of the trace
+        replay: Option<Replay> = None => [per_member, training_only];
+    }
+    /// Constants of the rules that have their own.
+    constants: RuleConstants = "Rule constants" {
+        /// κ of delta-bar-delta, which α gains where the gradient keeps its sign
+        dbd_kappa: f64 = 0.035 => [range(Positive), per_member];
+        /// φ of delta-bar-delta, the share of α lost where it turns
+        dbd_phi: f64 = 0.333 => [range(Share), per_member];
+        /// θ of delta-bar-delta, the memory of the mean gradient
+        dbd_theta: f64 = 0.7 => [range(Share), per_member];
+        /// η− of rprop and irprop-, the factor of the step where the gradient turns
+        rprop_eta_minus: f64 = 0.5 => [per_member];
+        /// η+ of rprop and irprop-, the factor where it keeps its sign
+        rprop_eta_plus: f64 = 1.2 => [per_member];
+        /// Smallest step of rprop and irprop-
+        rprop_min: f64 = 1e-6 => [range(Positive), per_member];
+        /// Largest step of rprop and irprop-
+        rprop_max: f64 = 50.0 => [range(Positive), per_member];
+        /// Largest α of lipschitz
+        lipschitz_max: f64 = 10.0 => [range(Positive), per_member];
+        /// θ of idbd, the rate at which log α learns
+        idbd_rate: f64 = 0.001 => [range(Positive), per_member];
+        /// β1 of adam, the memory of the mean gradient
+        adam_beta1: f64 = 0.9 => [range(Share), per_member];
+        /// β2 of adam, the memory of the mean squared gradient
+        adam_beta2: f64 = 0.999 => [range(Share), per_member];
+        /// ε of adam
+        adam_epsilon: f64 = 1e-8 => [range(Positive), per_member];
+    }
+    /// The curve that every α follows beside its rule.
+    schedule: ScheduleSettings = "Schedule" {
+        /// Curve that every α follows beside its rule, from tick to tick of --clock
+        curve as schedule: Schedule = Schedule::Constant => [per_member, training_only];
+        /// Ticks N of the curve, or to-end: 0 at the last tick of the run
+        ticks as schedule_ticks: DecayTicks = DecayTicks::ToEnd => [range(Positive), per_member];
+        /// Exponent p of the hyperbolic curve
+        power as schedule_power: f64 = 0.4 => [range(Positive), per_member];
+        /// Base b of the log curve
+        base as schedule_base: f64 = std::f64::consts::E => [range(LogBase), per_member];
+        /// Factor γ of the step curve
+        gamma as schedule_gamma: f64 = 0.1 => [range(Share), per_member];
+        /// Low rate of cyclical and one-cycle as a share of α0
+        low as schedule_low: f64 = 0.1 => [range(Share), per_member];
+        /// Ticks at the start before the curve begins
+        start as schedule_start: u32 = 0 => [value("W"), per_member];
+        /// Freeze layer after layer, the first at this share of the run: T0, with :cubed or :scaled or both (Brock et al. 2017)
+        freeze_out: Option<FreezeOut> = None => [per_member, training_only];
+    }
+    /// Penalties, dropout, label noise and distorted images.
+    regularisation: Regularisation = "Regularisation" {
+        /// λ of the penalty ½ λ w² on every weight but the biases
+        weight_decay: f64 = 0.0 => [range(NotNegative), amount_per_member, training_only];
+        /// Largest Euclidean norm of the weights into a neuron, the bias left out
+        max_norm: Option<f64> = None => [range(Positive), amount_per_member, training_only];
+        /// Share of the hidden neurons left out of each training sample
+        dropout: f64 = 0.0 => [range(Share), amount_per_member, training_only];
+        /// Share of the inputs left out of each training sample
+        dropout_input: f64 = 0.0 => [range(Share), amount_per_member, training_only];
+        /// Share of the training labels replaced by another class, drawn from the seed
+        label_noise: f64 = 0.0 => [range(Share), amount_per_member, training_only];
+        /// Bend the training images, anew in each epoch
+        distort: Distort = Distort::None => [training_only];
+        /// Largest rotation in degrees
+        distort_rotation: f64 = 15.0 => [range(UpTo(180.0)), per_member];
+        /// Largest change of either scale in per cent
+        distort_scale: f64 = 15.0 => [range(UpTo(99.0)), per_member];
+        /// Largest shear in degrees
+        distort_shear: f64 = 15.0 => [range(UpTo(89.0)), per_member];
+        /// σ of the elastic field in pixels
+        elastic_sigma: f64 = 4.0 => [range(Positive)];
+        /// α of the elastic field in pixels
+        elastic_alpha: f64 = 34.0 => [range(NotNegative), per_member];
+    }
+    /// Length, seed, evaluation and device of the run.
+    run: RunSettings = "Run" {
+        /// Passes over the training samples
+        epochs: u32 = 15 => [range(AtLeastOne), training_only];
+        /// Samples per step, B
+        batch_size: usize = 32 => [range(AtLeastOne)];
+        /// Seed of initial weights, sample order and split
+        seed: u64 = 0 => [per_member];
+        /// Epochs from one look at the test set to the next; 0 = once, after the last
+        test_every: u32 = 0;
+        /// Stop once the validation error has not fallen for this many epochs
+        early_stopping: Option<u32> = None => [training_only];
+        /// What the reported training loss and error are
+        train_metrics: TrainMetrics = TrainMetrics::AfterEpoch;
+        /// Precision of the factors in the matrix products; f16 needs a GPU that has it
+        precision: Precision = Precision::F32;
+        /// Device: auto, cpu, gpu, an index or part of a name from `homeostat devices`
+        device: String = "auto".to_owned();
+        /// Take the GPU tiles that usually fit instead of measuring which are fastest; results are the same to the last bit
+        no_autotune: bool = false;
+    }
+}
+
+/// The three ways to say θ_M; exactly one is set in a checked [`Config`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Theta {
+    /// A fixed value.
+    Absolute(f64),
+    /// A quantile of each layer's observed means at the calibration tick.
+    Quantile(f64),
+    /// λ times a running mean over about τ ticks.
+    Sliding(Sliding),
+}
+
+impl Config {
+    /// The threshold in the form the user gave it.
+    #[must_use]
+    pub fn threshold(&self) -> Theta {
+        match (self.rule.theta_quantile, self.rule.theta_sliding) {
+            (Some(q), _) => Theta::Quantile(q),
+            (None, Some(sliding)) => Theta::Sliding(sliding),
+            (None, None) => Theta::Absolute(self.rule.theta.unwrap_or(f64::NAN)),
+        }
+    }
+
+    /// The initialisation: the one asked for, else the usual one for the activation.
+    #[must_use]
+    pub fn resolved_init_scheme(&self) -> InitScheme {
+        self.network.init_scheme.unwrap_or(match self.network.activation {
+            Activation::Relu => InitScheme::He,
+            _ => InitScheme::Glorot,
+        })
+    }
+
+    /// Whether ψ has one slot per weight, and not one per neuron.
+    #[must_use]
+    pub fn slots_per_weight(&self) -> bool {
+        self.rule.basis == Basis::Coactivation && matches!(self.rule.kind, Rule::Psi | Rule::Replay)
+    }
+
+    /// Whether ticks look at an observed variable.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        matches!(self.rule.kind, Rule::Psi | Rule::Bcm)
+    }
+
+    /// What they look at: the setting, but BCM's θ_M always follows y².
+    #[must_use]
+    pub fn observed(&self) -> Basis {
+        if self.rule.kind == Rule::Bcm { Basis::Act2 } else { self.rule.basis }
+    }
+
+    /// Whether anything happens at ticks: α moves, or the threshold does.
+    #[must_use]
+    pub fn moves_alpha(&self) -> bool {
+        self.observes() || self.rule.kind == Rule::Replay || self.is_scheduled()
+    }
+
+    /// Whether α follows a curve of ticks beside its rule.
+    #[must_use]
+    pub fn is_scheduled(&self) -> bool {
+        let mean = matches!(self.rule.replay, Some(Replay::Global | Replay::Layer));
+        self.schedule.curve != Schedule::Constant
+            || self.schedule.freeze_out.is_some()
+            || (self.rule.kind == Rule::Replay && mean)
+    }
+
+    /// The same network with the defaults of all settings that only training needs, for evaluation and prediction.
+    #[must_use]
+    pub fn without_training(&self) -> Self {
+        struct Forget;
+        impl Edit for Forget {
+            fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T) {
+                if setting.is_training_only {
+                    *value = default;
+                }
+            }
+        }
+        let mut config = self.clone();
+        config.edit(&mut Forget);
+        // An unsupervised rule also decides what the layer computes.
+        config.rule.kind = if self.rule.kind.is_unsupervised() { self.rule.kind } else { Rule::Constant };
+        config.run.epochs = 1;
+        config
+    }
+
+    /// The settings that all members of a population must share; the others have a common value.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        struct Unify;
+        impl Edit for Unify {
+            fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T) {
+                match setting.members {
+                    Members::Share => {}
+                    Members::Differ => *value = default,
+                    Members::DifferInAmount => *value = value.without_amount(),
+                }
+            }
+        }
+        let mut config = self.clone();
+        config.edit(&mut Unify);
+        config.rule.kind = self.rule.kind.kernel();
+        if self.slots_per_weight() {
+            config.rule.basis = self.rule.basis;
+        }
+        config
+    }
+}
