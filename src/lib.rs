@@ -49,6 +49,7 @@
 //! ```
 
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 pub mod cpu;
@@ -60,6 +61,7 @@ pub mod gpu;
 pub mod memory;
 pub mod model;
 pub mod network;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod rng;
 pub mod rule;

@@ -1,6 +1,7 @@
 //! How shares and counts are written for people.
 
 /// A share of all, such as an error rate.
+#[cfg(any(feature = "cli", feature = "report"))]
 #[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)

@@ -1,12 +1,12 @@
 //! `homeostat data`: lists the known data sets, and downloads, checks and locates their files.
 
-use super::print::{say, tell};
-use crate::data::catalogue::{CATALOGUE, LOCAL, Search, Set};
-use crate::data::fetch::{self, Event, Options};
-use crate::data::sums;
-use crate::error::{Error, Result};
+#[cfg(feature = "fetch")]
+use super::fetch::{Fetch, Verify};
+use super::place::Place;
+use super::print::say;
+use crate::data::catalogue::{CATALOGUE, LOCAL};
+use crate::error::Result;
 use crate::files::to_json;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -24,7 +24,9 @@ pub struct Data {
 #[derive(clap::Subcommand)]
 enum Action {
     List(List),
+    #[cfg(feature = "fetch")]
     Fetch(Fetch),
+    #[cfg(feature = "fetch")]
     Verify(Verify),
     Path(Path),
 }
@@ -39,33 +41,6 @@ struct List {
     json: bool,
 }
 
-/// Download a data set and print its folder on stdout.
-///
-/// Files that are present and right are kept, and interrupted downloads are resumed. The proxy is the first that is set
-/// of ALL_PROXY, HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists exceptions.
-#[derive(clap::Args)]
-struct Fetch {
-    /// Name of the set, as in `homeostat data list`
-    name: String,
-    /// Address of a folder with the gzipped files, which replaces the set's own; repeat it for more, tried in order
-    #[arg(long = "mirror", value_name = "URL")]
-    mirrors: Vec<String>,
-    #[command(flatten)]
-    place: Place,
-    /// Download files again even if they are present and right
-    #[arg(long)]
-    force: bool,
-}
-
-/// Check the unpacked files of a set against their SHA-256; exit code 3 if one is wrong.
-#[derive(clap::Args)]
-struct Verify {
-    /// Name of the set
-    name: String,
-    #[command(flatten)]
-    place: Place,
-}
-
 /// Print the folder of a set.
 #[derive(clap::Args)]
 struct Path {
@@ -73,21 +48,6 @@ struct Path {
     name: String,
     #[command(flatten)]
     place: Place,
-}
-
-/// The folders in which data sets are searched for.
-#[derive(clap::Args)]
-pub struct Place {
-    /// Folder that holds data sets by name, searched before HOMEOSTAT_DATA and the default folders
-    #[arg(long, value_name = "DIR", help_heading = "Data")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Place {
-    /// The folders to search.
-    pub fn search(&self) -> Search {
-        Search::new(self.data_dir.as_deref())
-    }
 }
 
 /// One data set in the list.
@@ -113,7 +73,9 @@ impl Data {
     pub fn run(&self) -> Result<()> {
         match &self.action {
             Action::List(list) => list.run(),
+            #[cfg(feature = "fetch")]
             Action::Fetch(fetch) => fetch.run(),
+            #[cfg(feature = "fetch")]
             Action::Verify(verify) => verify.run(),
             Action::Path(path) => say(path.place.search().locate(&path.name)?.0.display()),
         }
@@ -177,66 +139,6 @@ impl List {
             if let Some(note) = set.note {
                 say(format_args!("    {note}"))?;
             }
-        }
-        Ok(())
-    }
-}
-
-impl Fetch {
-    fn run(&self) -> Result<()> {
-        let names = || CATALOGUE.iter().filter(|set| set.files.is_some()).map(|set| set.name).collect::<Vec<_>>();
-        let set = Set::named(&self.name).ok_or_else(|| {
-            Error::config(format!("{}: unknown data set; those to fetch are {}", self.name, names().join(", ")))
-        })?;
-        let Some(files) = &set.files else {
-            tell(format_args!("{} is built into the program; nothing to fetch", set.name));
-            return Ok(());
-        };
-        let search = self.place.search();
-        let root = search.target()?;
-        let elsewhere = search.find(set.name).filter(|found| *found != root.join(set.name));
-        if let Some(found) = elsewhere.filter(|_| !self.force && self.place.data_dir.is_none()) {
-            // A set that someone put there by hand may have no sums to check.
-            if files.sha256.is_some() || found.join(sums::SUMS).exists() {
-                sums::verify(files, &found)?;
-            }
-            tell(format_args!("{} is here already; --force fetches another copy", set.name));
-            return say(found.display());
-        }
-        let no_source = files.mirrors.is_empty() && self.mirrors.is_empty() && search.find(set.name).is_none();
-        if let (true, Some(note)) = (no_source, set.note) {
-            tell(format_args!("note: {}: {note}", set.name));
-        }
-        let bar = ProgressBar::no_length();
-        bar.set_style(
-            ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let options = Options { mirrors: self.mirrors.clone(), force: self.force, ..Options::default() };
-        let outcome = fetch::fetch(set.name, files, root, &options, &mut |event| match event {
-            Event::Note(line) => bar.suspend(|| tell(format_args!("note: {line}"))),
-            Event::Progress { file, done, total } => {
-                if bar.message() != file {
-                    bar.set_message(file.to_owned());
-                    bar.reset();
-                }
-                total.into_iter().for_each(|total| bar.set_length(total));
-                bar.set_position(done);
-            }
-        });
-        bar.finish_and_clear();
-        say(outcome?.display())
-    }
-}
-
-impl Verify {
-    fn run(&self) -> Result<()> {
-        if Set::named(&self.name).is_some_and(|set| set.files.is_none()) {
-            return say(format_args!("{}: built in", self.name));
-        }
-        let (directory, files) = self.place.search().locate(&self.name)?;
-        for (path, sum) in sums::verify(files, &directory)? {
-            say(format_args!("{sum}  {}", path.display()))?;
         }
         Ok(())
     }

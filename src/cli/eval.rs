@@ -1,6 +1,6 @@
 //! `homeostat eval`: loss and error of a saved model on a data set.
 
-use super::data::Place;
+use super::place::Place;
 use super::print::{say, tell};
 use crate::config::{Activation, Clock, Config, Loss, Output, Precision};
 use crate::data::DataSet;

@@ -2,6 +2,7 @@
 //! goes.
 
 mod bench;
+#[cfg(feature = "report")]
 mod compare;
 mod completions;
 mod data;
@@ -9,13 +10,18 @@ mod devices;
 mod dry_run;
 mod eval;
 mod export;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod functions;
 mod outputs;
+mod place;
+#[cfg(feature = "report")]
 mod plot;
 mod predict;
 mod print;
 mod program;
 mod progress;
+#[cfg(feature = "report")]
 mod report;
 mod signals;
 mod sweep;

@@ -1,7 +1,7 @@
 //! `homeostat predict`: prints the answers of a saved model to samples or images, one by one.
 
-use super::data::Place;
 use super::functions::Functions;
+use super::place::Place;
 use super::print::{say, tell};
 use crate::config::Config;
 use crate::data::catalogue::Set;

@@ -1,6 +1,8 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
-use super::{bench, compare, completions, data, devices, eval, export, plot, predict, report, signals, sweep, train};
+use super::{bench, completions, data, devices, eval, export, predict, signals, sweep, train};
+#[cfg(feature = "report")]
+use super::{compare, plot, report};
 use crate::error::{Error, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -37,14 +39,17 @@ enum Command {
     Devices(devices::Devices),
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Bench),
+    #[cfg(feature = "report")]
     #[command(after_help = EXIT_CODES)]
     Compare(compare::Compare),
     #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
     #[command(after_help = EXIT_CODES)]
     Data(data::Data),
+    #[cfg(feature = "report")]
     #[command(after_help = EXIT_CODES)]
     Report(report::Report),
+    #[cfg(feature = "report")]
     #[command(after_help = EXIT_CODES)]
     Plot(plot::Plot),
     Completions(completions::Completions),
@@ -70,9 +75,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Export(export) => export.run(),
         Command::Devices(devices) => devices.run(),
         Command::Bench(bench) => bench.run(),
+        #[cfg(feature = "report")]
         Command::Compare(compare) => compare.run(),
         Command::Sweep(sweep) => sweep.run(),
+        #[cfg(feature = "report")]
         Command::Report(report) => report.run(),
+        #[cfg(feature = "report")]
         Command::Plot(plot) => plot.run(),
         Command::Completions(completions) => completions.run(command()),
         Command::Man(man) => man.run(command()),

@@ -1,7 +1,7 @@
 //! `homeostat train`: settings, data, device and run directory brought together.
 
-use super::data::Place;
 use super::dry_run;
+use super::place::Place;
 use super::print::{say, say_of, tell};
 use super::progress::Progress;
 use super::signals::interrupt_flag;

@@ -73,6 +73,7 @@ pub fn sizes(path: &Path) -> Result<Vec<u64>> {
 /// The unpacked bytes of the file at `path`, header included.
 ///
 /// An incomplete IDX file is refused. The file is never unpacked into more bytes than its header promises.
+#[cfg(feature = "fetch")]
 pub fn unpack(path: &Path) -> Result<Vec<u8>> {
     let decoder = Decoder::open(open(path.to_owned())?)?;
     rows_and_features(&decoder.sizes).map_err(|reason| decoder.error(reason))?;

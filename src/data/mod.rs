@@ -9,14 +9,19 @@ mod csv;
 mod digit;
 pub mod distort;
 mod embedded;
+#[cfg(feature = "fetch")]
 pub mod fetch;
 mod idx;
 pub mod image;
+#[cfg(feature = "npz")]
 mod npz;
 mod open;
+#[cfg(feature = "png")]
+mod png;
 mod read;
 pub mod set;
 pub mod split;
+#[cfg(feature = "fetch")]
 pub mod sums;
 
 pub use catalogue::Search;

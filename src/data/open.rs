@@ -1,8 +1,10 @@
 //! Opens data sets by name, and decodes them from the bytes of a file.
 
 use super::catalogue::Search;
+#[cfg(feature = "npz")]
+use super::npz;
 use super::set::DataSet;
-use super::{csv, embedded, idx, npz};
+use super::{csv, embedded, idx};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -31,7 +33,12 @@ impl DataSet {
             None if name == "iris" => embedded::iris()?,
             Some(("idx", path)) => idx::read(Path::new(path), idx::STEMS)?,
             Some(("csv", path)) => csv::read(Path::new(path))?,
+            #[cfg(feature = "npz")]
             Some(("npz", path)) => npz::read(Path::new(path))?,
+            #[cfg(not(feature = "npz"))]
+            Some(("npz", path)) => {
+                return Err(Error::file(path, "cannot be read: this build of homeostat lacks the Cargo feature `npz`"));
+            }
             _ => search.open(name)?,
         };
         name.clone_into(&mut data.name);
@@ -62,6 +69,7 @@ impl DataSet {
     ///
     /// # Errors
     /// If the file is damaged or lacks an array; the message names the file and the array.
+    #[cfg(feature = "npz")]
     pub fn from_npz(path: &Path, bytes: &[u8]) -> Result<Self> {
         npz::decode(path, std::io::Cursor::new(bytes))
     }

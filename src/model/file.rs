@@ -11,7 +11,6 @@ use crate::files::{to_json, write_atomic};
 use crate::network::topology::Topology;
 use crate::train::state::MemberState;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The learning rates of one layer.
@@ -116,7 +115,7 @@ impl Model {
             .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let metadata = self.config.clone().map(|json| HashMap::from([("config".to_owned(), json)]));
+        let metadata = self.config.clone().map(|json| [("config".to_owned(), json)].into_iter().collect());
         write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
     }
 

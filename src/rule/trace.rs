@@ -15,7 +15,6 @@ use crate::rng::{Random, Stream};
 use crate::rule::member::Member;
 use crate::rule::psi::{self, Slot};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// The trigger times of one member.
@@ -67,11 +66,9 @@ impl Trace {
             .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::U32, shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let metadata = HashMap::from([
-            ("config".to_owned(), to_json(&self.config)?),
-            ("ticks".to_owned(), self.ticks.to_string()),
-        ]);
-        write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
+        let metadata = [("config".to_owned(), to_json(&self.config)?), ("ticks".to_owned(), self.ticks.to_string())];
+        let metadata = Some(metadata.into_iter().collect());
+        write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
     }
 
     /// The settings of the run that the whole trace at `path` records.

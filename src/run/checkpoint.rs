@@ -15,7 +15,7 @@ use crate::train::state::{LayerState, MemberState, RunningScore};
 use crate::train::trainer::{Divergence, Position};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Name of the tensor of running sums.
@@ -100,8 +100,13 @@ fn arrays(layer: &LayerState) -> [(&'static str, &[f32]); 6] {
 }
 
 /// The checksum of a checkpoint with this metadata and these tensors, in whatever order they come.
-fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, &[u8])>) -> String {
+fn checksum<'a>(
+    metadata: impl IntoIterator<Item = (&'a String, &'a String)>,
+    mut tensors: Vec<(&str, &[u8])>,
+) -> String {
     tensors.sort_unstable();
+    let metadata: BTreeMap<&str, &str> =
+        metadata.into_iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let mut checksum = crc32fast::Hasher::new();
     [CONFIG, DATA, PROGRESS]
         .iter()
@@ -168,14 +173,14 @@ impl Checkpoint {
             .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let mut metadata = HashMap::from([
+        let mut metadata = BTreeMap::from([
             (CONFIG.to_owned(), to_json(config)?),
             (DATA.to_owned(), format!("{data:08x}")),
             (PROGRESS.to_owned(), to_json(&self.progress)?),
         ]);
         let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
         metadata.insert(CHECKSUM.to_owned(), checksum);
-        write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(refuse)?)
+        write_atomic(path, &safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(refuse)?)
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.

@@ -70,6 +70,7 @@ pub struct Comparison {
     /// Whether the mean difference lies within the margin, at [`LEVEL`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub equivalent: Option<bool>,
+    /// What these figures say.
     pub verdict: Verdict,
 }
 

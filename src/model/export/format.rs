@@ -1,7 +1,11 @@
 //! The formats of exported models, and the function that writes a model in one of them.
 
-use super::{npz, onnx};
+#[cfg(feature = "npz")]
+use super::npz;
+use super::onnx;
 use crate::config::{Config, choices};
+#[cfg(not(feature = "npz"))]
+use crate::error::Error;
 use crate::error::Result;
 use crate::files::write_atomic;
 use crate::model::file::Model;
@@ -29,7 +33,12 @@ choices! {
 pub fn write(model: &Model, config: &Config, format: Format, keep_alpha: bool, path: &Path) -> Result<()> {
     match format {
         Format::Onnx => write_atomic(path, &onnx::encode(model, config, path)?),
+        #[cfg(feature = "npz")]
         Format::Npz => write_atomic(path, &npz::encode(model, path)?),
+        #[cfg(not(feature = "npz"))]
+        Format::Npz => {
+            Err(Error::file(path, "cannot be written: this build of homeostat lacks the Cargo feature `npz`"))
+        }
         Format::Safetensors if keep_alpha => model.write(path),
         Format::Safetensors => {
             let mut model = model.clone();

@@ -2,6 +2,7 @@
 //! which only training needs.
 
 mod format;
+#[cfg(feature = "npz")]
 mod npz;
 mod onnx;
 mod protobuf;
