@@ -1,4 +1,4 @@
-//! `homeostat data`: lists the known data sets, and downloads, checks and locates their files.
+//! `homeostat data`: lists the known data sets, and locates their files. `fetch.rs` downloads and checks them.
 
 #[cfg(feature = "fetch")]
 use super::fetch::{Fetch, Verify};

@@ -1,4 +1,4 @@
-//! `homeostat data fetch` and `verify`: downloading the files of a data set, and checking them.
+//! `homeostat data fetch` and `homeostat data verify`: download the files of a data set, and check them.
 
 use super::place::Place;
 use super::print::{say, tell};

@@ -1,4 +1,4 @@
-//! An image in shades of grey, whatever file it comes from.
+//! The grey image that readers of image files produce.
 
 /// An image in shades of grey, from 0 = black to 1 = white.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,5 @@
-//! Training the runs of a shard: which are due, in which populations, and what becomes of them.
+//! Training of a shard's runs: selects the unfinished ones, packs them into populations, trains these, and writes the
+//! records.
 
 use super::pack::{Key, Packer};
 use super::plan::{Plan, PlannedRun};
@@ -26,78 +27,78 @@ use std::time::Instant;
 /// How to train a plan.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which part of it.
+    /// The part of the plan to train.
     pub shard: Shard,
-    /// Device in the place of the one that each run names.
+    /// Device that overrides the one in each run's settings.
     pub device: Option<String>,
-    /// Members of a population at most.
+    /// Largest number of members in a population.
     pub max_members: Option<usize>,
-    /// Keep the trained networks.
+    /// Whether to keep the trained networks.
     pub keep_models: bool,
-    /// Keep the metrics of every epoch.
+    /// Whether to keep the metrics of every epoch.
     pub keep_epochs: bool,
-    /// Setting it stops the sweep within a fraction of a second.
+    /// Set by the caller to stop the sweep within a fraction of a second.
     pub interrupt: Arc<AtomicBool>,
 }
 
-/// A population that has been trained.
+/// The outcome of training one population.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PopulationDone {
-    /// Its runs.
+    /// Number of its runs.
     pub members: usize,
-    /// How many of them diverged.
+    /// Number of its runs that diverged.
     pub diverged: usize,
-    /// n_0 … n_L.
+    /// Widths of the network's layers, n_0 … n_L.
     pub widths: Vec<usize>,
-    /// Epochs of each.
+    /// Number of epochs of each run.
     pub epochs: u32,
-    /// What it ran on.
+    /// The device that trained the population.
     pub device: DeviceInfo,
     /// Wall-clock seconds, set-up included.
     pub seconds: f64,
-    /// Training samples of all members over these seconds.
+    /// Training samples of all members and epochs, divided by these seconds.
     pub samples_per_second: f64,
-    /// Runs of the shard that are finished.
+    /// Number of the shard's runs that are finished so far.
     pub finished: usize,
-    /// Runs of the shard.
+    /// Number of the shard's runs.
     pub runs: usize,
-    /// Estimate of the seconds that the others take.
+    /// Estimated seconds until the shard is finished.
     pub seconds_left: f64,
 }
 
-/// Who follows a sweep.
+/// Receives the events of a running sweep.
 pub trait Watcher {
-    /// Something that is not as one would expect.
+    /// Reports something unexpected that does not stop the sweep.
     fn note(&mut self, text: &str);
 
-    /// A population has been trained and its records are written.
+    /// Reports that a population has been trained and its records are written.
     fn population(&mut self, done: &PopulationDone);
 
-    /// The record of a run is written.
+    /// Reports that the record of a run is written.
     ///
     /// # Errors
-    /// Stops the sweep with this error.
+    /// Any error stops the sweep and is returned by [`run()`].
     fn finished(&mut self, record: &RunRecord) -> Result<()>;
 }
 
-/// What a call of [`run()`] did.
+/// Counts of the runs in one call of [`run()`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Runs of the shard.
+    /// Number of the shard's runs.
     pub runs: usize,
-    /// Those that were finished before.
+    /// Number of runs that were finished before the call.
     pub before: usize,
-    /// Those that diverged now, or repeat one that did.
+    /// Number of runs that diverged during the call, or were skipped because their source run diverged.
     pub failed: usize,
-    /// Populations trained.
+    /// Number of populations that were trained.
     pub populations: usize,
 }
 
-/// Trains what is not yet finished of a shard.
+/// Trains the unfinished runs of a shard.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once the interrupt flag is set, or what a population failed with; runs finished before are
-/// kept, and the next call goes on from there.
+/// [`Error::Interrupted`] once the interrupt flag is set, or the error of a population. Records written before are
+/// kept, and the next call resumes the shard.
 pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn Watcher) -> Result<Summary> {
     let mine: Vec<&PlannedRun> = plan.runs.iter().filter(|run| options.shard.holds(run)).collect();
     let finished = results.finished()?;
@@ -126,7 +127,7 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
             diverged.extend(record.diverged.then(|| run.id.clone()));
         }
     }
-    // What was skipped for a run that has not diverged after all is to be trained.
+    // A skipped run must be trained after all if its source run was trained again and did not diverge.
     let is_done = |run: &PlannedRun| {
         let lost = || run.after.as_ref().is_some_and(|after| diverged.contains(after));
         kept.contains(run.id.as_str()) || (skipped.contains(run.id.as_str()) && lost())
@@ -148,7 +149,7 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         if options.interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        // Those that nobody waits for come last: then all that repeat anything can be packed together.
+        // Replaying runs come last, because all of them can then be packed together.
         let next = todo.iter().position(|run| run.after.is_none()).unwrap_or(0);
         if let Some(after) = todo[next].after.as_ref().filter(|after| diverged.contains(*after)) {
             let reason = format!("run {after}, which it repeats, diverged");
@@ -176,7 +177,7 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
     Ok(summary)
 }
 
-/// Whether there is everything that is wanted beside the record of a run that was trained.
+/// Whether all files and metrics that are asked for exist besides the record of a trained run.
 fn is_complete(
     results: &Results,
     options: &Options,
@@ -191,7 +192,7 @@ fn is_complete(
     has_epochs && has_model && has_trace
 }
 
-/// A measure of the time that runs take, good enough to say how much is left.
+/// Estimated work of the runs in arbitrary units, accurate enough to estimate the time left.
 fn work(runs: &[&PlannedRun]) -> f64 {
     let weights = |config: &Config| {
         let widths: Vec<f64> = config.network.hidden.0.iter().map(|&width| width as f64).collect();
@@ -204,21 +205,22 @@ fn work(runs: &[&PlannedRun]) -> f64 {
 struct Sweep<'a> {
     results: &'a Results,
     options: &'a Options,
-    /// Ids of the runs that others repeat.
+    /// Ids of the runs that other runs replay.
     repeated: HashSet<&'a str>,
-    /// Ids of the runs whose metrics of all epochs were kept before.
+    /// Ids of the runs whose existing records have the metrics of all epochs, which must not be lost.
     with_epochs: HashSet<&'a str>,
-    /// What the finished runs learned from.
+    /// Checksums of the data and initial weights of the runs so far.
     sources: Sources,
-    /// The last data set used, by name.
+    /// The last data set that was used.
     data: Option<Arc<DataSet>>,
     packers: HashMap<String, Packer>,
-    /// Members that a kind of run turned out to have memory for, where that was less than estimated.
+    /// Largest number of members per kind of run that fit into memory, for kinds whose estimate was too large.
     ceilings: Vec<(Key, usize)>,
 }
 
 impl Sweep<'_> {
-    /// Trains the population that `todo[next]` belongs to.
+    /// Trains the population that contains `todo[next]`. If the device has not enough memory, tries half as many
+    /// members.
     fn population(
         &mut self,
         todo: &[&PlannedRun],
@@ -257,7 +259,7 @@ impl Sweep<'_> {
         if let Some(data) = self.data.as_ref().filter(|data| data.name == name) {
             return Ok(Arc::clone(data));
         }
-        // The one before is let go first: two large ones need not fit into memory together.
+        // The previous set is dropped first, because two large ones may not fit into memory together.
         self.data = None;
         Ok(Arc::clone(self.data.insert(Arc::new(DataSet::open(name)?))))
     }
@@ -279,7 +281,7 @@ impl Sweep<'_> {
         let model = configs[0].network.init.as_deref().map(Model::read).transpose()?;
         if let Some(model) = &model {
             model.check_data(data)?;
-            // It may be another file than when the sweep was planned.
+            // The file may have changed since the sweep was planned.
             model.adopt_hidden(&mut configs[0].clone(), true)?;
         }
         let population = Population::new(configs, Arc::clone(data), model.as_ref().and_then(Model::least_outputs));
@@ -297,7 +299,8 @@ impl Sweep<'_> {
                 model.apply_rates(config, state)?;
             }
         }
-        // `auto` would answer a population too large for the adapter with the CPU engine.
+        // A population too large for the adapter must fail here, so that a smaller one is tried. With `auto` the CPU
+        // engine would train it instead.
         let strict = Choice::Gpu(Pick::Hardware);
         let alone = population.len() == 1 || !(*choice == Choice::Auto && device::automatic().is_some());
         let opened = device::open(if alone { choice } else { &strict }, &population, &state);
@@ -336,7 +339,7 @@ impl Sweep<'_> {
         Ok((follower.records(runs, &sources, &info, seconds), done))
     }
 
-    /// Writes the files of a run that must be there before its record is.
+    /// Writes the files of a run that must exist before its record does.
     fn keep(&self, run: &PlannedRun, population: &Population, state: &MemberState) -> Result<()> {
         let topology = &population.topology;
         if self.options.keep_models {
@@ -350,7 +353,7 @@ impl Sweep<'_> {
     }
 }
 
-/// [`RunRecord::sources`]: of the samples and of the file whose weights a run begins with.
+/// The checksums for [`RunRecord::sources`]: of the samples and, if there is one, of the file of initial weights.
 fn sources(data: &DataSet, init: Option<&Path>) -> Result<String> {
     let mut text = format!("{:08x}", data.checksum());
     if let Some(init) = init {
@@ -360,11 +363,11 @@ fn sources(data: &DataSet, init: Option<&Path>) -> Result<String> {
     Ok(text)
 }
 
-/// Why a population was not trained.
+/// The cause of a failure to train a population.
 enum Trouble {
-    /// The device could not take it; a smaller one may fit.
+    /// The device refused the population; a smaller one may fit.
     Opening(Error),
-    /// Anything else.
+    /// Any other failure.
     Training(Error),
 }
 
@@ -375,7 +378,7 @@ impl Trouble {
         }
     }
 
-    /// Whether a smaller population may fit where this one did not.
+    /// Whether a smaller population may succeed, because this one was too large for the device.
     const fn is_size(&self) -> bool {
         let refused = matches!(self, Self::Opening(Error::Device(_)));
         refused || matches!(self.error(), Error::DeviceFailed { failure: Failure::OutOfMemory, .. })
@@ -388,7 +391,7 @@ impl From<Error> for Trouble {
     }
 }
 
-/// Keeps what the trainer reports of every member until it diverges.
+/// Collects the metrics of every member, up to the epoch in which the member diverges.
 struct Follower {
     last: Vec<Option<EpochMetrics>>,
     diverged: Vec<Option<Divergence>>,
