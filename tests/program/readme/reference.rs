@@ -39,7 +39,8 @@ fn table<'a>(page: &mut String, arguments: impl Iterator<Item = &'a clap::Arg>) 
     page.push_str("| option | default | meaning |\n|---|---|---|\n");
     for argument in arguments {
         let defaults: Vec<&str> = argument.get_default_values().iter().filter_map(|value| value.to_str()).collect();
-        let default = if defaults.is_empty() || !argument.get_action().takes_values() {
+        // A switch is off unless given, whether or not it takes a value.
+        let default = if defaults.is_empty() || defaults == ["false"] || !argument.get_action().takes_values() {
             String::new()
         } else {
             format!("`{}`", defaults.join(","))
