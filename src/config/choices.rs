@@ -1,19 +1,19 @@
 //! Settings that are one word out of a few.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
         #[serde(rename_all = "kebab-case")]
         #[repr(u32)]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.to_possible_value().expect("no variant is hidden").get_name())
+                f.write_str(&$crate::config::setting::word(self))
             }
         }
 
@@ -186,7 +186,7 @@ choices! {
         /// steps of a size of their own along the gradient's sign, taken back when it turns (Riedmiller & Braun 1993)
         Rprop,
         /// the same without taking back (Igel & Hüsken 2000)
-        #[value(name = "irprop-")]
+        #[cfg_attr(feature = "cli", value(name = "irprop-"))]
         #[serde(rename = "irprop-")]
         IrpropMinus,
         /// α = ½ |Δw| / |Δg|, from the local Lipschitz constant (Magoulas et al. 1999)
@@ -205,10 +205,12 @@ choices! {
     /// Named starting points, overridden by whatever else is given.
     Preset {
         /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
-        #[value(name = "paper-2025")]
+        #[cfg_attr(feature = "cli", value(name = "paper-2025"))]
+        #[serde(rename = "paper-2025")]
         Paper2025,
         /// the authors' Iris experiment: 4-9-3, softmax output, ψ on net², linear fall
-        #[value(name = "author-2026")]
+        #[cfg_attr(feature = "cli", value(name = "author-2026"))]
+        #[serde(rename = "author-2026")]
         Author2026,
     }
 }

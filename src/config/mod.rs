@@ -6,6 +6,7 @@
 
 mod check;
 mod choices;
+#[cfg(feature = "cli")]
 mod flags;
 mod layers;
 mod record;
@@ -25,5 +26,5 @@ pub use settings::{
 };
 pub use values::{CheckpointEvery, Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests;

@@ -1,7 +1,6 @@
 //! What a setting is: its facts ([`Setting`]), the types it can have ([`Value`]), and the macro that turns the table in
 //! `settings.rs` into the groups of `Config`.
 
-use clap::builder::ValueParser;
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 
@@ -96,7 +95,16 @@ impl Setting {
     }
 }
 
+/// The word that stands for a variant in TOML, in records and on the command line.
+pub(crate) fn word(variant: &impl Serialize) -> String {
+    match serde_json::to_value(variant) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => unreachable!("a variant without fields is one word, and not {other:?}"),
+    }
+}
+
 /// A type that settings can have.
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the command line alone reads and spells values"))]
 pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
     /// What the command line reads: the type itself, or what is inside an `Option`.
     type Word: Clone + Send + Sync + 'static;
@@ -106,7 +114,8 @@ pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
     const IS_SWITCH: bool = false;
 
     /// Reads the value on the command line.
-    fn parser() -> ValueParser;
+    #[cfg(feature = "cli")]
+    fn parser() -> clap::builder::ValueParser;
 
     /// The value that the command line gave.
     fn from_word(word: Self::Word) -> Self;
@@ -140,7 +149,8 @@ impl<T: Value<Word = T> + Send + Sync + 'static> Value for Option<T> {
     type Word = T;
     const VALUE_NAME: &'static str = T::VALUE_NAME;
 
-    fn parser() -> ValueParser {
+    #[cfg(feature = "cli")]
+    fn parser() -> clap::builder::ValueParser {
         T::parser()
     }
 
@@ -172,6 +182,7 @@ macro_rules! values {
             type Word = Self;
             $($more)*
 
+            #[cfg(feature = "cli")]
             fn parser() -> clap::builder::ValueParser {
                 clap::value_parser!($type).into()
             }
@@ -229,7 +240,8 @@ impl Value for PathBuf {
     type Word = Self;
     const VALUE_NAME: &'static str = "FILE";
 
-    fn parser() -> ValueParser {
+    #[cfg(feature = "cli")]
+    fn parser() -> clap::builder::ValueParser {
         clap::value_parser!(PathBuf).into()
     }
 

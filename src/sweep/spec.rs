@@ -32,7 +32,6 @@ use crate::config::{Clock, Config, Latch, Preset, Rule};
 use crate::error::{Error, Result};
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
-use clap::ValueEnum;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
@@ -427,7 +426,8 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
     let preset = match preset {
         None => Table::new(),
         Some(Value::String(name)) => Config::preset(
-            Preset::from_str(&name, false).map_err(|_| Error::config(format!("preset: there is no `{name}`")))?,
+            Preset::deserialize(Value::String(name.clone()))
+                .map_err(|_| Error::config(format!("preset: there is no `{name}`")))?,
         ),
         Some(_) => return Err(Error::config("preset: must be a name")),
     };

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::files::write_atomic;
 use crate::model::file::Model;
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
