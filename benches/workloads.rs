@@ -6,7 +6,7 @@
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use homeostat::bench::{Session, Settings, Workload};
 use homeostat::config::{Precision, Rule, Scope};
-use homeostat::device::Choice;
+use homeostat::device::Device;
 use homeostat::gpu::{Context, Pick};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ const RULES: [(&str, Rule, Scope); 3] = [
 ];
 
 fn workloads(criterion: &mut Criterion) {
-    let mut devices = vec![("cpu", Choice::Cpu)];
+    let mut devices = vec![("cpu", Device::Cpu)];
     if !Context::list().is_empty() {
-        devices.push(("gpu", Choice::Gpu(Pick::Any)));
+        devices.push(("gpu", Device::Gpu(Pick::Any)));
     }
     for workload in Workload::named() {
         let mut group = criterion.benchmark_group(&workload.name);

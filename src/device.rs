@@ -12,10 +12,12 @@ use serde::Serialize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What the user asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Choice {
+/// Where to train: `auto`, `cpu`, `gpu`, the number of an adapter or a part of its name, as `parse` understands them and
+/// `Display` writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Device {
     /// The first hardware adapter, else the CPU engine.
+    #[default]
     Auto,
     /// The CPU engine.
     Cpu,
@@ -23,7 +25,7 @@ pub enum Choice {
     Gpu(Pick),
 }
 
-impl FromStr for Choice {
+impl FromStr for Device {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.trim() {
@@ -36,7 +38,19 @@ impl FromStr for Choice {
     }
 }
 
-impl Choice {
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu(Pick::Hardware | Pick::Any) => f.write_str("gpu"),
+            Self::Gpu(Pick::Index(index)) => write!(f, "{index}"),
+            Self::Gpu(Pick::Name(name)) => f.write_str(name),
+        }
+    }
+}
+
+impl Device {
     /// The adapter it means on this machine; `None` is the CPU engine.
     #[must_use]
     pub fn pick(&self) -> Option<Pick> {
@@ -61,7 +75,7 @@ pub struct Opened {
 /// # Errors
 /// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine, unless asked
 /// for a precision which that does not have.
-pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
+pub async fn open(choice: &Device, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
     let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Opened> {
         let engine = GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?;
@@ -72,10 +86,10 @@ pub fn open(choice: &Choice, population: &Arc<Population>, state: &[MemberState]
         Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
     };
     match choice {
-        Choice::Cpu => cpu(None),
-        Choice::Gpu(pick) => gpu(pick),
-        Choice::Auto if automatic().is_none() => cpu(None),
-        Choice::Auto => match gpu(&Pick::Hardware) {
+        Device::Cpu => cpu(None),
+        Device::Gpu(pick) => gpu(pick),
+        Device::Auto if automatic().is_none() => cpu(None),
+        Device::Auto => match gpu(&Pick::Hardware) {
             Ok(opened) => Ok(opened),
             Err(error) if precision == Precision::F16 => Err(error),
             Err(error) => cpu(Some(passed_over(error))),
@@ -105,7 +119,7 @@ pub struct Needs {
 ///
 /// # Errors
 /// If there is no such device, or it cannot train this at any size.
-pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
+pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
     let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Needs> {
         let context = Context::open_for(pick, precision)?;
@@ -130,10 +144,10 @@ pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
         problems: CpuEngine::check(population).err().iter().map(ToString::to_string).collect(),
     };
     match choice {
-        Choice::Cpu => Ok(cpu(None)),
-        Choice::Gpu(pick) => gpu(pick),
-        Choice::Auto if automatic().is_none() => Ok(cpu(None)),
-        Choice::Auto => match gpu(&Pick::Hardware) {
+        Device::Cpu => Ok(cpu(None)),
+        Device::Gpu(pick) => gpu(pick),
+        Device::Auto if automatic().is_none() => Ok(cpu(None)),
+        Device::Auto => match gpu(&Pick::Hardware) {
             Ok(needs) if needs.problems.is_empty() || precision == Precision::F16 => Ok(needs),
             Err(error) if precision == Precision::F16 => Err(error),
             Ok(needs) => Ok(cpu(Some(passed_over(&needs.problems[0])))),
@@ -146,12 +160,12 @@ pub fn needs(choice: &Choice, population: &Population) -> Result<Needs> {
 ///
 /// # Errors
 /// [`Error::Device`] with the bytes and the fix.
-pub fn check(choice: &Choice, population: &Population) -> Result<()> {
+pub fn check(choice: &Device, population: &Population) -> Result<()> {
     population.check_memory()?;
     match choice {
-        Choice::Cpu => CpuEngine::check(population),
-        Choice::Auto if automatic().is_none() => CpuEngine::check(population),
-        Choice::Auto | Choice::Gpu(_) => Ok(()),
+        Device::Cpu => CpuEngine::check(population),
+        Device::Auto if automatic().is_none() => CpuEngine::check(population),
+        Device::Auto | Device::Gpu(_) => Ok(()),
     }
 }
 
@@ -178,14 +192,15 @@ mod tests {
     #[test]
     fn every_spelling_is_understood() {
         for (text, expected) in [
-            ("auto", Choice::Auto),
-            ("cpu", Choice::Cpu),
-            ("gpu", Choice::Gpu(Pick::Any)),
-            ("1", Choice::Gpu(Pick::Index(1))),
-            ("RTX 4090", Choice::Gpu(Pick::Name("RTX 4090".into()))),
+            ("auto", Device::Auto),
+            ("cpu", Device::Cpu),
+            ("gpu", Device::Gpu(Pick::Any)),
+            ("1", Device::Gpu(Pick::Index(1))),
+            ("RTX 4090", Device::Gpu(Pick::Name("RTX 4090".into()))),
         ] {
-            assert_eq!(text.parse::<Choice>().unwrap(), expected);
+            assert_eq!(text.parse::<Device>().unwrap(), expected);
+            assert_eq!(expected.to_string(), text);
         }
-        assert!("".parse::<Choice>().is_err());
+        assert!("".parse::<Device>().is_err());
     }
 }

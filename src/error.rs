@@ -83,7 +83,7 @@ impl std::fmt::Display for Failure {
 pub const TRY_AGAIN: u8 = 6;
 
 /// The result type of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A configuration error.

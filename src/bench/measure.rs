@@ -74,7 +74,7 @@ const TIMED_STEPS: usize = 7;
 /// If `settings` ask for no window, if the device cannot hold or train the workload, or once the interrupt flag is set.
 pub fn measure(
     workload: &Workload,
-    choice: &device::Choice,
+    choice: &device::Device,
     settings: &Settings,
     roofline: &Roofline,
 ) -> Result<Measurement> {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_tiny_workload_is_measured() {
-        let row = measure(&"20,5,3:7".parse().unwrap(), &device::Choice::Cpu, &settings(), &ROOFLINE).unwrap();
+        let row = measure(&"20,5,3:7".parse().unwrap(), &device::Device::Cpu, &settings(), &ROOFLINE).unwrap();
         assert!(row.samples_per_second_min <= row.samples_per_second);
         assert!(row.samples_per_second <= row.samples_per_second_max);
         assert!((row.gflops - row.samples_per_second * (20.0 * 5.0 * 4.0 + 5.0 * 3.0 * 6.0) / 1e9).abs() < 1e-9);
@@ -168,7 +168,7 @@ mod tests {
     fn epochs_follow_one_another_and_nothing_freezes() {
         // Sigmoids saturate at once on 784 bytes, so ψ triggers in the first epoch.
         let workload: Workload = "784,4,10:6000".parse().unwrap();
-        let mut session = Session::open(&workload, &device::Choice::Cpu, &settings()).unwrap();
+        let mut session = Session::open(&workload, &device::Device::Cpu, &settings()).unwrap();
         assert_eq!(session.population().steps_per_epoch(), 10);
         for steps in [1, 8, 23, 11] {
             session.train(steps).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     fn an_interrupt_ends_it() {
         let settings = settings();
         settings.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
-        let outcome = measure(&"20,5,3:7".parse().unwrap(), &device::Choice::Cpu, &settings, &ROOFLINE);
+        let outcome = measure(&"20,5,3:7".parse().unwrap(), &device::Device::Cpu, &settings, &ROOFLINE);
         assert!(matches!(outcome, Err(Error::Interrupted)));
     }
 }

@@ -1,7 +1,7 @@
 //! The practical peaks of a device: arithmetic without memory traffic, and memory traffic without arithmetic.
 
 use crate::cpu;
-use crate::device::Choice;
+use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::Context;
 use serde::Serialize;
@@ -21,7 +21,7 @@ impl Roofline {
     ///
     /// # Errors
     /// If the device does not exist or fails, or once `interrupt` is set.
-    pub fn measure(choice: &Choice, interrupt: &AtomicBool) -> Result<Self> {
+    pub fn measure(choice: &Device, interrupt: &AtomicBool) -> Result<Self> {
         let (gflops, gigabytes_per_second) = match choice.pick() {
             Some(pick) => Context::open(&pick)?.peaks(interrupt)?,
             None => cpu::peaks(),

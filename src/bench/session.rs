@@ -6,7 +6,7 @@ use super::workload::Workload;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::stats::median;
-use crate::train::blocking::Blocking;
+use crate::train::blocking::{Blocking, block_on};
 use crate::train::engine::{DeviceInfo, Engine, KernelTime, Wanted};
 use crate::train::population::Population;
 use crate::train::trainer;
@@ -32,10 +32,11 @@ impl Session {
     ///
     /// # Errors
     /// If the device does not exist or cannot hold the workload.
-    pub fn open(workload: &Workload, choice: &device::Choice, settings: &Settings) -> Result<Self> {
+    pub fn open(workload: &Workload, choice: &device::Device, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
         device::check(choice, &population)?;
-        let mut engine = Blocking(device::open(choice, &population, &population.initial_state())?.engine);
+        let opened = block_on(device::open(choice, &population, &population.initial_state()))?;
+        let mut engine = Blocking(opened.engine);
         engine.set_order(&trainer::order(&population, 1))?;
         let stride = trainer::stride(&population);
         Ok(Self { population, engine, settings: settings.clone(), batch: 0, epoch: 1, stride })

@@ -63,15 +63,11 @@ impl Workload {
         let rows = (most / self.batch_size).max(1) * self.batch_size;
         let noise_bytes = Array::new("data set", 1, &[("rows", rows), ("features", features)]);
         memory::check_machine(&self.name, &[noise_bytes], "use a smaller batch, or fewer inputs")?;
-        let mut data = match (features, classes) {
+        let data = match (features, classes) {
             (784, 10) if rows <= MAX_ROWS => DataSet::open("mnist")?,
-            _ => noise(features, classes, rows),
+            _ => noise(features, classes, rows)?,
         };
-        if let Samples::U8(bytes) = &mut data.samples {
-            bytes.truncate(rows * features);
-        }
-        data.labels.truncate(rows);
-        data.test_rows = 0;
+        let data = data.head(rows);
         let config = Config::default()
             .data(data.name.clone())
             .test_fraction(0.0)
@@ -116,11 +112,11 @@ impl FromStr for Workload {
     }
 }
 
-fn noise(features: usize, classes: usize, rows: usize) -> DataSet {
+fn noise(features: usize, classes: usize, rows: usize) -> Result<DataSet> {
     let mut random = Random::new(0, Stream::Order, 0);
     let bytes = (0..rows * features).map(|_| random.below(256) as u8).collect();
     let labels = (0..rows).map(|row| (row % classes) as u32).collect();
-    DataSet { name: "noise".into(), features, classes, samples: Samples::U8(bytes), labels, test_rows: 0 }
+    DataSet::assemble(features, Samples::U8(bytes), labels, 0).named("noise").with_classes(classes)
 }
 
 #[cfg(test)]

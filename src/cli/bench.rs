@@ -4,7 +4,7 @@ use super::print::{say, tell};
 use super::signals::interrupt_flag;
 use crate::bench::{Measurement, Roofline, Settings, Workload, measure};
 use crate::config::{Config, Precision, Rule, Scope};
-use crate::device::{self, Choice};
+use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::text::{percent, thousands};
@@ -122,12 +122,12 @@ impl Bench {
         }
     }
 
-    fn choices(&self) -> Result<Vec<Choice>> {
+    fn choices(&self) -> Result<Vec<Device>> {
         if !self.device.is_empty() {
             return self.device.iter().map(|text| text.parse()).collect();
         }
-        let gpu = device::automatic().map(|_| Choice::Auto);
-        Ok(gpu.into_iter().chain([Choice::Cpu]).collect())
+        let gpu = device::automatic().map(|_| Device::Auto);
+        Ok(gpu.into_iter().chain([Device::Cpu]).collect())
     }
 }
 

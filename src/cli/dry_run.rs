@@ -1,7 +1,7 @@
 //! `homeostat train --dry-run`: prints the size, memory and files of a run, and whether the run fits, without training.
 
 use super::print::{say, tell};
-use crate::device::{self, Choice, Needs};
+use crate::device::{self, Device, Needs};
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::memory::{Array, human, total};
@@ -51,7 +51,7 @@ struct DryRun {
 ///
 /// # Errors
 /// [`Error::Device`] if the run does not fit, after all output is printed.
-pub fn show(population: &Population, choice: &Choice, directory: Option<&Path>, json: bool) -> Result<()> {
+pub fn show(population: &Population, choice: &Device, directory: Option<&Path>, json: bool) -> Result<()> {
     let needs = device::needs(choice, population)?;
     let topology = &population.topology;
     let layer = |(n_in, n_out)| Layer { n_in, n_out, parameters: (n_in + 1) * n_out };

@@ -10,7 +10,7 @@ use crate::files::to_json;
 use crate::model::confusion::{ClassScore, Confusion};
 use crate::model::file::Model;
 use crate::text::percent;
-use crate::train::blocking::Blocking;
+use crate::train::blocking::{Blocking, block_on};
 use crate::train::engine::{DeviceInfo, Engine, Score, Wanted};
 use crate::train::population::Population;
 use serde::Serialize;
@@ -96,8 +96,8 @@ struct PerClass {
 impl Eval {
     /// Evaluates the model and prints the result.
     pub fn run(&self) -> Result<()> {
-        let choice: device::Choice = self.device.parse()?;
-        let model = Model::read(&self.model)?;
+        let choice: device::Device = self.device.parse()?;
+        let model = Model::open(&self.model)?;
         let mut config = self.config(&model)?;
         let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
         model.check_data(&data)?;
@@ -121,7 +121,7 @@ impl Eval {
         device::check(&choice, &population)?;
         let mut state = population.initial_state();
         model.apply_weights(&mut state[0]);
-        let opened = device::open(&choice, &population, &state)?;
+        let opened = block_on(device::open(&choice, &population, &state))?;
         if let Some(note) = &opened.note {
             tell(format_args!("note: {note}"));
         }
@@ -223,7 +223,8 @@ fn per_class(model: &Model, population: &Population) -> Result<PerClass> {
     let parts = [("test", &split.test), ("validation", &split.validation), ("train", &split.train)];
     let (classes_of, rows) = parts.into_iter().find(|(_, rows)| !rows.is_empty()).unwrap_or(parts[2]);
     let data = &population.data;
-    let answers = model.predict(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?.classes;
+    let answers =
+        model.predict_with(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?.classes;
     let labels = rows.iter().map(|&row| data.labels[row as usize]);
     let confusion = Confusion::new(model.classes(), labels.zip(answers));
     let counts = confusion.rows().into_iter().map(<[u64]>::to_vec).collect();

@@ -51,7 +51,7 @@ impl Export {
         });
         check_free(&out, self.force)?;
         refuse_source(&out, &[&self.model])?;
-        let model = Model::read(&self.model)?;
+        let model = Model::open(&self.model)?;
         // Only an ONNX graph needs the activations, so other formats need no note about missing metadata.
         let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };
         export::write(&model, &config, self.format, self.keep_alpha, &out)?;

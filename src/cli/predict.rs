@@ -6,7 +6,7 @@ use super::print::{say, tell};
 use crate::config::Config;
 use crate::data::catalogue::Set;
 use crate::data::{DataSet, Image, Split};
-use crate::device::Choice;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::model::file::Model;
@@ -114,13 +114,13 @@ impl Answer<'_> {
 impl Predict {
     /// Predicts the samples and prints the answers.
     pub fn run(&self) -> Result<()> {
-        if !matches!(self.device.parse()?, Choice::Auto | Choice::Cpu) {
+        if !matches!(self.device.parse()?, Device::Auto | Device::Cpu) {
             return Err(Error::Device(format!(
                 "--device {}: predict computes on the processor alone; leave it out",
                 self.device
             )));
         }
-        let model = Model::read(&self.model)?;
+        let model = Model::open(&self.model)?;
         if self.top == 0 || self.top > model.classes() {
             return Err(Error::config(format!("--top {}: must be 1 … {}, the outputs", self.top, model.classes())));
         }
@@ -128,9 +128,11 @@ impl Predict {
         let source = self.source(&model, &config)?;
         let predictions = match &source {
             Source::Rows(data, rows) => {
-                model.predict(&config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?
+                model.predict_with(&config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?
             }
-            Source::Images(_, images) => model.predict(&config, images.len(), |i, x| x.copy_from_slice(&images[i]))?,
+            Source::Images(_, images) => {
+                model.predict_with(&config, images.len(), |i, x| x.copy_from_slice(&images[i]))?
+            }
         };
         // The neurons of an unsupervised layer are not classes, so no answer is right or wrong.
         let labelled = !config.rule.kind.is_unsupervised();

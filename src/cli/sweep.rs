@@ -243,7 +243,7 @@ impl RunCommand {
         let shard = self.shard.as_deref().map(|text| Shard::parse(text, self.shards, environment)).transpose()?;
         let shard = shard.unwrap_or(Shard::WHOLE);
         if let Some(device) = &self.device {
-            device.parse::<device::Choice>()?;
+            device.parse::<device::Device>()?;
         }
         let results = Results::create(&path, &plan)?;
         let options = Options {

@@ -3,6 +3,7 @@
 use super::read::{MAX_LABEL, row_count};
 use crate::error::{Error, Result};
 use crate::memory::Array;
+use std::sync::OnceLock;
 
 /// The features of all samples, row-major `[samples, features]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,6 +213,17 @@ pub struct DataSet {
     pub(crate) samples: Samples,
     pub(crate) labels: Vec<u32>,
     pub(crate) test_rows: usize,
+    checksum: Checksum,
+}
+
+/// [`DataSet::checksum`], once somebody has asked for it. It follows from the rest, so it tells no sets apart.
+#[derive(Clone, Debug, Default)]
+struct Checksum(OnceLock<u32>);
+
+impl PartialEq for Checksum {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl DataSet {
@@ -282,6 +294,7 @@ impl DataSet {
             // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
             _ => return refuse("either it or the training samples are bytes; give both alike".into()),
         }
+        self.checksum = Checksum::default();
         self.test_rows = test.labels.len();
         self.classes = self.classes.max(test.classes);
         self.labels.extend(test.labels);
@@ -297,7 +310,7 @@ impl DataSet {
         if rows >= self.len() {
             return Err(Error::Data(format!("{rows} of {} samples are to test: none is left to train on", self.len())));
         }
-        Ok(Self { test_rows: rows, ..self })
+        Ok(Self { test_rows: rows, checksum: Checksum::default(), ..self })
     }
 
     /// Sets the number of classes, for labels that do not include the last class.
@@ -311,13 +324,24 @@ impl DataSet {
                 self.classes - 1
             )));
         }
-        Ok(Self { classes, ..self })
+        Ok(Self { classes, checksum: Checksum::default(), ..self })
+    }
+
+    /// The first `rows` rows, all of them to train on.
+    #[must_use]
+    pub(crate) fn head(mut self, rows: usize) -> Self {
+        match &mut self.samples {
+            Samples::U8(bytes) => bytes.truncate(rows * self.features),
+            Samples::F32(reals) => reals.truncate(rows * self.features),
+        }
+        self.labels.truncate(rows);
+        Self { test_rows: 0, checksum: Checksum::default(), ..self }
     }
 
     /// Assembles a set from parts that a reader has checked: one label per sample, and at least one sample.
-    pub(super) fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
+    pub(crate) fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
         let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
-        Self { name: String::new(), features, classes, samples, labels, test_rows }
+        Self { name: String::new(), features, classes, samples, labels, test_rows, checksum: Checksum::default() }
     }
 
     /// The name under which the set was opened (`mnist`, `csv:FILE`, …) or that [`Self::named`] set.
@@ -347,6 +371,7 @@ impl DataSet {
     /// The samples, for tests that need features that [`Self::new`] refuses.
     #[doc(hidden)]
     pub fn samples_mut(&mut self) -> &mut Samples {
+        self.checksum = Checksum::default();
         &mut self.samples
     }
 
@@ -377,6 +402,10 @@ impl DataSet {
     /// CRC-32 of sizes, samples and labels. It detects a resumed run whose data have changed.
     #[must_use]
     pub fn checksum(&self) -> u32 {
+        *self.checksum.0.get_or_init(|| self.compute_checksum())
+    }
+
+    fn compute_checksum(&self) -> u32 {
         let mut checksum = crc32fast::Hasher::new();
         for number in [self.features, self.classes, self.test_rows] {
             checksum.update(&(number as u64).to_le_bytes());

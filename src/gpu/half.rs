@@ -127,14 +127,9 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         Samples::U8(_) => Samples::U8((0..count).map(|_| random.below(256) as u8).collect()),
         Samples::F32(_) => Samples::F32((0..count).map(|_| random.normal() as f32).collect()),
     };
-    let data = DataSet {
-        name: "self-check".into(),
-        features: FEATURES,
-        classes,
-        samples,
-        labels: (0..SAMPLES).map(|_| random.below(classes as u32)).collect(),
-        test_rows: 0,
-    };
+    let labels = (0..SAMPLES).map(|_| random.below(classes as u32)).collect();
+    let data = DataSet::assemble(FEATURES, samples, labels, 0).named("self-check");
+    let data = data.with_classes(classes).expect("every label is below the number of classes");
     let widths = [&[FEATURES], config.network.hidden.0.as_slice(), &[classes]].concat();
     let population = Population {
         members: vec![Member::new(&config, &config, 1)],
@@ -180,14 +175,7 @@ mod tests {
         let (classes, rows) = (*widths.last().unwrap(), 20);
         let count = rows * widths[0];
         let samples = if bytes { Samples::U8(vec![3; count]) } else { Samples::F32(vec![0.5; count]) };
-        let data = DataSet {
-            name: "model".into(),
-            features: widths[0],
-            classes,
-            samples,
-            labels: vec![0; rows],
-            test_rows: 0,
-        };
+        let data = DataSet::new((samples, widths[0]), vec![0; rows]).unwrap().with_classes(classes).unwrap();
         let config = config.hidden(widths[1..widths.len() - 1].to_vec());
         Population::new(vec![config], Arc::new(data), Some(classes)).unwrap()
     }

@@ -3,7 +3,6 @@
 //!
 //! The reader checks every name, type, shape and value, because such files also come from other programs.
 
-use super::predict::BLOCK;
 use crate::config::{Config, Hidden, Scope};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -105,7 +104,8 @@ impl Model {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
         let tensors = self.tensors();
         let contents: Vec<Vec<u8>> = tensors.iter().map(|tensor| bytes(&tensor.values)).collect();
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
@@ -124,7 +124,8 @@ impl Model {
     /// # Errors
     /// If the file is not a safetensors file. If a tensor is missing, foreign, of a wrong type or shape, or holds a
     /// value that is not finite or a negative α. The message names file and tensor.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         if path.is_dir() {
             return Err(Error::file(path, "is a directory; give the model.safetensors in it"));
         }
@@ -137,7 +138,7 @@ impl Model {
     /// Checks and decodes `content`, the bytes of the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::read`], except reading the file.
+    /// As [`Self::open`], except reading the file.
     pub fn decode(path: &Path, content: &[u8]) -> Result<Self> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
         let file = SafeTensors::deserialize(content).map_err(refuse)?;
@@ -194,27 +195,6 @@ impl Model {
     #[must_use]
     pub fn is_unsupervised(&self) -> bool {
         matches!(self.config(), Ok(Some(config)) if config.rule.kind.is_unsupervised())
-    }
-
-    /// The selectivity of each neuron of a one-layer network: 1 − mean/max of its response over `rows` of `data`.
-    ///
-    /// Selectivity is near 1 for a neuron that responds to a single row. It is 0 for a neuron that responds to all rows
-    /// alike, and for one that never responds.
-    #[must_use]
-    pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
-        let width = self.classes();
-        let (mut sum, mut most) = (vec![0.0; width], vec![0.0_f64; width]);
-        for rows in rows.chunks(BLOCK) {
-            let input = |i: usize, x: &mut [f32]| data.copy_row(rows[i] as usize, x);
-            self.pass(config, rows.len(), input, |_, _, y| {
-                for (place, y) in y.iter().enumerate() {
-                    sum[place % width] += f64::from(*y);
-                    most[place % width] = most[place % width].max(f64::from(*y));
-                }
-            });
-        }
-        let of = |(sum, most): (&f64, &f64)| if *most > 0.0 { 1.0 - sum / rows.len() as f64 / most } else { 0.0 };
-        sum.iter().zip(&most).map(of).collect()
     }
 
     /// Number of outputs of the last layer.

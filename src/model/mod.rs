@@ -4,3 +4,7 @@ pub mod confusion;
 pub mod export;
 pub mod file;
 pub mod predict;
+
+pub use export::Format;
+pub use file::{Alpha, Model, ModelLayer};
+pub use predict::Predictions;

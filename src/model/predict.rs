@@ -6,6 +6,7 @@
 use super::file::Model;
 use crate::config::{Config, Output};
 use crate::cpu::{View, multiply};
+use crate::data::{DataSet, Features};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
 use rayon::prelude::*;
@@ -33,12 +34,58 @@ impl Predictions {
 }
 
 impl Model {
+    /// The answers to samples as [`Features`] are made: rows, a flat array, or a whole [`DataSet`]. An
+    /// unsupervised net answers with the activations of its one layer.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the features are not as wide as the network's inputs, ragged or not finite; if the model's file does
+    /// not say which functions the network computes; or as [`Self::predict_with`].
+    pub fn predict(&self, features: impl Into<Features>) -> Result<Predictions> {
+        let config = self.functions()?;
+        let features = features.into();
+        let (rows, width) = (features.len(), features.width());
+        let samples = features.checked()?;
+        let n_in = self.layers.first().map_or(0, |layer| layer.n_in);
+        if width != n_in {
+            return Err(Error::Data(format!("{width} features per row, but the network has {n_in} inputs")));
+        }
+        self.predict_with(&config, rows, |row, x| samples.copy_row(row, x))
+    }
+
+    /// The settings in the model's metadata, which name its activation and output.
+    pub(crate) fn functions(&self) -> Result<Config> {
+        self.config()?.ok_or_else(|| {
+            Error::file(&self.path, "has no metadata `config`, so nothing says which activation and output it computes")
+        })
+    }
+
+    /// The selectivity of each neuron of a one-layer network: 1 − mean/max of its response over `rows` of `data`.
+    ///
+    /// Selectivity is near 1 for a neuron that responds to a single row. It is 0 for a neuron that responds to all rows
+    /// alike, and for one that never responds.
+    #[must_use]
+    pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
+        let width = self.classes();
+        let (mut sum, mut most) = (vec![0.0; width], vec![0.0_f64; width]);
+        for rows in rows.chunks(BLOCK) {
+            let input = |i: usize, x: &mut [f32]| data.copy_row(rows[i] as usize, x);
+            self.pass(config, rows.len(), input, |_, _, y| {
+                for (place, y) in y.iter().enumerate() {
+                    sum[place % width] += f64::from(*y);
+                    most[place % width] = most[place % width].max(f64::from(*y));
+                }
+            });
+        }
+        let of = |(sum, most): (&f64, &f64)| if *most > 0.0 { 1.0 - sum / rows.len() as f64 / most } else { 0.0 };
+        sum.iter().zip(&most).map(of).collect()
+    }
+
     /// Answers `samples` inputs. `input(i, x)` writes the features of sample `i` into `x`, which has one place per
     /// input of layer 1. An unsupervised network answers with the activations of its one layer.
     ///
     /// # Errors
     /// If an output is not finite, because inputs or weights were too large. If the outputs do not fit into memory.
-    pub fn predict(
+    pub fn predict_with(
         &self,
         config: &Config,
         samples: usize,

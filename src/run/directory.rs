@@ -1,54 +1,35 @@
-//! The directory of a run:
-//!
-//! ```text
-//! config.toml           settings in full; `train --config` accepts it
-//! environment.json      device, version, system, the source's commit
-//! metrics.jsonl, .csv   one line per epoch
-//! events.out.tfevents…  the same for TensorBoard
-//! train.log             what was said, with times
-//! checkpoints/          states to go on from, the newest last
-//! best.safetensors      the network with the lowest validation error
-//! model.safetensors     the trained network
-//! trace.safetensors     trigger times of ψ
-//! result.json           the outcome; written last
-//! .lock                 locked while a process writes here
-//! ```
+//! The directory of a run, whose files are listed in `names.rs`.
 //!
 //! Metrics, events and the log grow line by line while the run goes on; all else appears whole or not at all. A process
 //! that dies may leave a part of a last line, which a resumption drops.
 
-use super::RunResult;
 use super::checkpoint::{Checkpoint, Progress, Refusal};
-use super::events::{EVENTS, Events};
-use super::{METRICS, MODEL, RESULT, TRACE};
-use crate::config::{Config, Rule};
+use super::events::Events;
+use super::lines::{append_to, cut, shorten};
+use super::lock::Lock;
+use super::names::{self, BEST, CHECKPOINTS, CONFIG, ENVIRONMENT, LOCK, LOG, METRICS, MODEL, RESULT, TABLE};
+use super::result::RunResult;
+use super::start::save_model;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{refuse_link, remove_unfinished, to_json, write_atomic};
-use crate::model::file::Model;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::{self, EpochMetrics, Reading};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use crate::train::trainer::Position;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const CONFIG: &str = "config.toml";
 /// Where runs are kept that were given no directory.
 const RUNS: &str = "runs";
-const ENVIRONMENT: &str = "environment.json";
 /// What the log says before the error that ended a run.
 const STOPPED: &str = "stopped: ";
 /// What it says before the place where a run begins, or goes on.
 const STARTED: &str = "from epoch ";
-const TABLE: &str = "metrics.csv";
-const LOG: &str = "train.log";
-const CHECKPOINTS: &str = "checkpoints";
-const LOCK: &str = ".lock";
-const BEST: &str = "best.safetensors";
 
 /// A directory that one run writes to.
 #[derive(Debug)]
@@ -80,50 +61,6 @@ fn numbered(name: &str, number: u64) -> PathBuf {
     Path::new(RUNS).join(name)
 }
 
-/// Opens a file of the run to be added to, and creates it where there is none.
-pub(super) fn append_to(path: &Path) -> Result<File> {
-    refuse_link(path)?;
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(|e| Error::file(path, format!("cannot be opened: {e}")))
-}
-
-/// The right to write to a run's directory, for as long as it is kept.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-    /// Why there is no lock, where the file system has none: a run there goes on all the same.
-    missing: Option<String>,
-}
-
-impl Lock {
-    /// Takes it, in a file of its own: on Windows a locked file cannot be read, and one that is open for appending not locked.
-    ///
-    /// # Errors
-    /// If another process has it, or the file system refuses.
-    pub fn take(path: &Path) -> Result<Self> {
-        let name = path.join(LOCK);
-        refuse_link(&name)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
-        let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file, missing: None }),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
-            }
-            Err(fs::TryLockError::Error(e)) => Ok(Self { _file: file, missing: Some(e.to_string()) }),
-        }
-    }
-}
-
-/// Cuts a file off behind `length` bytes. Through a handle of its own: on Windows one for appending cannot.
-fn shorten(path: &Path, length: u64) -> Result<()> {
-    let file = OpenOptions::new().write(true).open(path);
-    file.and_then(|file| file.set_len(length)).map_err(|e| Error::file(path, e))
-}
-
 impl RunDirectory {
     /// Refuses a directory that holds another run, unless `force`; changes nothing, so that it can be asked before the
     /// costly parts of starting a run.
@@ -134,7 +71,7 @@ impl RunDirectory {
         if path.exists() && !path.is_dir() {
             return Err(Error::file(path, "--out needs a directory, and this is a file"));
         }
-        let mut taken: Vec<String> = names(path).into_iter().filter(|name| name != LOCK).collect();
+        let mut taken: Vec<String> = names::present(path).into_iter().filter(|name| name != LOCK).collect();
         if taken.is_empty() || force {
             return Ok(());
         }
@@ -231,7 +168,7 @@ impl RunDirectory {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(file, e)),
             _ => Ok(()),
         };
-        for name in names(path) {
+        for name in names::present(path) {
             let file = path.join(&name);
             match name.as_str() {
                 // It is held.
@@ -248,17 +185,13 @@ impl RunDirectory {
     pub fn holds(path: &Path, file: &Path) -> bool {
         let (Ok(path), Ok(file)) = (path.canonicalize(), file.canonicalize()) else { return false };
         let first = file.strip_prefix(&path).ok().and_then(|rest| rest.iter().next());
-        first.is_some_and(|first| names(&path).iter().any(|name| first == name.as_str()))
+        first.is_some_and(|first| names::present(&path).iter().any(|name| first == name.as_str()))
     }
 
     /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
     #[must_use]
     pub fn files(population: &Population) -> Vec<String> {
-        let rule = population.shared().rule.kind;
-        let best = (population.validation_rows() > 0 && !rule.is_unsupervised()).then_some(BEST);
-        let trace = (rule == Rule::Psi).then_some(TRACE);
-        let names = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, MODEL].into_iter().chain(best).chain(trace);
-        names.map(str::to_owned).chain([format!("{EVENTS}*"), format!("{CHECKPOINTS}/"), RESULT.to_owned()]).collect()
+        names::expected(population)
     }
 
     /// The settings of the run in `path`.
@@ -282,7 +215,7 @@ impl RunDirectory {
     /// Why no other process is kept from writing here, where that is so.
     #[must_use]
     pub fn missing_lock(&self) -> Option<&str> {
-        self.lock.missing.as_deref()
+        self.lock.missing()
     }
 
     /// The directory.
@@ -384,12 +317,13 @@ impl RunDirectory {
     ///
     /// # Errors
     /// If it cannot be written; the earlier ones are then still there.
-    pub fn save_checkpoint(&self, config: &Config, data: u32, progress: Progress, state: &MemberState) -> Result<()> {
+    pub fn save_checkpoint(&self, population: &Population, progress: Progress, state: &MemberState) -> Result<()> {
         // The metrics that it goes on from are to outlive a failure of power as well.
         self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         let folder = self.path.join(CHECKPOINTS);
         let position = progress.position;
         let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
+        let (config, data) = (population.shared(), population.checksum());
         Checkpoint { progress, state: state.clone() }.write(config, data, &folder.join(name))?;
         let old = checkpoints(&self.path);
         for path in &old[..old.len().saturating_sub(self.keep)] {
@@ -437,7 +371,7 @@ impl RunDirectory {
     }
 
     fn save_network(&self, name: &str, population: &Population, state: &MemberState) -> Result<()> {
-        Model::from_state(population.shared(), &population.topology, state)?.write(&self.path.join(name))
+        save_model(population, population.shared(), state, &self.path.join(name))
     }
 
     /// Writes `result.json`, which says that the run is complete.
@@ -448,34 +382,6 @@ impl RunDirectory {
         self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         write_atomic(&self.path.join(RESULT), (to_json(result)? + "\n").as_bytes())
     }
-}
-
-/// Removes the lines of a file that are torn or that `keep` has nothing for; what it has for the others. A file is cut where
-/// that does, else written anew.
-fn cut<T>(path: &Path, keep: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    let content = fs::read(path).map_err(|e| Error::file(path, e))?;
-    let (mut text, mut kept) = (vec![], vec![]);
-    for line in content.split_inclusive(|&byte| byte == b'\n') {
-        let value = line.strip_suffix(b"\n").and_then(|line| keep(std::str::from_utf8(line).ok()?));
-        if let Some(value) = value {
-            text.extend_from_slice(line);
-            kept.push(value);
-        }
-    }
-    if content.starts_with(&text) {
-        shorten(path, text.len() as u64)?;
-    } else {
-        write_atomic(path, &text)?;
-    }
-    Ok(kept)
-}
-
-/// What in `path` bears the name of a file of a run.
-fn names(path: &Path) -> Vec<String> {
-    const NAMES: [&str; 11] = [CONFIG, ENVIRONMENT, METRICS, TABLE, LOG, LOCK, CHECKPOINTS, BEST, MODEL, TRACE, RESULT];
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| NAMES.contains(&name.as_str()) || name.starts_with(EVENTS)).collect()
 }
 
 /// The checkpoints of a run, the oldest first.

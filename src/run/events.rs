@@ -2,16 +2,14 @@
 //! length, an `Event` protocol buffer, masked CRC-32C of that – and of `Event` and `Summary` only the few fields that
 //! scalars need are written here, which is less than a protocol-buffer library would ask for.
 
-use super::directory::append_to;
+use super::lines::append_to;
+use super::names::EVENTS;
 use crate::error::{Error, Result};
 use crate::train::metrics::{EpochMetrics, METRICS, Metric, Reading};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// How the names of these files begin.
-pub const EVENTS: &str = "events.out.tfevents.";
 
 /// An event file being written.
 #[derive(Debug)]

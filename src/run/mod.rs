@@ -1,22 +1,31 @@
-//! The files of a run: `metrics.jsonl` as it goes, `model.safetensors` and `result.json` at the end, or one record among
-//! many. Other programs rely on their contents; a file that exists under its final name is complete.
+//! Runs: the training of one network, what it tells, and its files.
+//!
+//! [`Training`] is what programs drive. Other programs rely on the contents of a run's files; a file that exists under its
+//! final name is complete.
 
 mod checkpoint;
 mod directory;
+mod environment;
+mod event;
 mod events;
+mod keeper;
+mod lines;
+mod lock;
+mod names;
 mod record;
 mod result;
+mod start;
+mod stop;
+mod training;
 
 pub use checkpoint::{Checkpoint, Progress, Refusal};
-pub use directory::{Lock, RunDirectory};
+pub use directory::RunDirectory;
+pub use event::{Event, Failed, Kept, Note};
+pub use keeper::OnDivergence;
+pub use lock::Lock;
+pub use names::{METRICS, MODEL, RESULT, TRACE};
 pub use record::Record;
 pub use result::RunResult;
-
-/// Name of the metrics file.
-pub const METRICS: &str = "metrics.jsonl";
-/// Name of the trained model.
-pub const MODEL: &str = "model.safetensors";
-/// Name of the record written last.
-pub const RESULT: &str = "result.json";
-/// Name of the trigger trace of a run of ψ.
-pub const TRACE: &str = "trace.safetensors";
+pub use start::{Start, save_model, save_trace};
+pub use stop::StopHandle;
+pub use training::Training;

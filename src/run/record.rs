@@ -1,7 +1,7 @@
 //! The record of one run among many: what `homeostat sweep` writes per run and `homeostat compare` reads, as a file of its
 //! own or as lines of a merged one.
 
-use super::RunResult;
+use super::result::RunResult;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

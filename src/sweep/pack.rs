@@ -4,7 +4,7 @@
 
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
-use crate::device::{self, Choice};
+use crate::device::{self, Device};
 use crate::gpu::{Context, Pick};
 use crate::network::topology::Topology;
 use crate::train::population::MAX_MEMBERS;
@@ -57,7 +57,7 @@ pub enum Packer {
 impl Packer {
     /// The packer for the device that `choice` selects on this machine.
     #[must_use]
-    pub fn new(choice: &Choice) -> Self {
+    pub fn new(choice: &Device) -> Self {
         let cpu = Self::Cpu { threads: rayon::current_num_threads() };
         let Some(pick) = choice.pick() else { return cpu };
         let list = Context::list();

@@ -7,11 +7,12 @@ use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
 use crate::config::Config;
 use crate::data::DataSet;
-use crate::device::{self, Choice};
+use crate::device::{self, Device};
 use crate::error::{Error, Failure, Result};
 use crate::gpu::Pick;
-use crate::model::file::Model;
 use crate::rule::trace::Trace;
+use crate::run::{Start, save_model, save_trace};
+use crate::train::blocking::block_on;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
 use crate::train::population::Population;
@@ -236,7 +237,7 @@ impl Sweep<'_> {
         let first = &alike[0].config;
         let data = self.data(&first.data.source)?;
         let device = self.options.device.as_deref().unwrap_or(&first.run.device).to_owned();
-        let choice: Choice = device.parse()?;
+        let choice: Device = device.parse()?;
         let packer = *self.packers.entry(device.clone()).or_insert_with(|| Packer::new(&choice));
         let ceiling = self.ceilings.iter().find(|(other, _)| *other == key).map_or(usize::MAX, |(_, most)| *most);
         let most = packer.members(first, &data).min(ceiling).min(self.options.max_members.unwrap_or(usize::MAX)).max(1);
@@ -268,7 +269,7 @@ impl Sweep<'_> {
         &mut self,
         runs: &[&PlannedRun],
         device: &str,
-        choice: &Choice,
+        choice: &Device,
         data: &Arc<DataSet>,
         watcher: &mut dyn Watcher,
     ) -> std::result::Result<(Vec<RunRecord>, PopulationDone), Trouble> {
@@ -278,33 +279,21 @@ impl Sweep<'_> {
             run.config.clone().device(device.to_owned()).trace(trace.or(run.config.rule.trace.clone()))
         };
         let configs: Vec<Config> = runs.iter().map(config).collect();
-        let model = configs[0].network.init.as_deref().map(Model::read).transpose()?;
-        if let Some(model) = &model {
-            model.check_data(data)?;
-            // The file may have changed since the sweep was planned.
-            model.adopt_hidden(&mut configs[0].clone(), true)?;
-        }
-        let population = Population::new(configs, Arc::clone(data), model.as_ref().and_then(Model::least_outputs));
-        let population = Arc::new(population.map_err(|e| match e {
+        // The model file may have changed since the sweep was planned.
+        let start = Start::new(configs, Arc::clone(data), true).map_err(|e| match e {
             Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
             other => other,
-        })?);
+        })?;
+        let population = Arc::clone(&start.population);
         let sources = sources(data, population.shared().network.init.as_deref())?;
         self.sources.hold(self.results.path(), &runs[0].config, &sources)?;
         population.check_memory().map_err(Trouble::Opening)?;
-        let mut state = population.initial_state();
-        if let Some(model) = &model {
-            for (state, config) in state.iter_mut().zip(&population.configs) {
-                model.apply_weights(state);
-                model.apply_rates(config, state)?;
-            }
-        }
+        let state = start.initial_state()?;
         // A population too large for the adapter must fail here, so that a smaller one is tried. With `auto` the CPU
         // engine would train it instead.
-        let strict = Choice::Gpu(Pick::Hardware);
-        let alone = population.len() == 1 || !(*choice == Choice::Auto && device::automatic().is_some());
-        let opened = device::open(if alone { choice } else { &strict }, &population, &state);
-        let opened = opened.map_err(Trouble::Opening)?;
+        let strict = Device::Gpu(Pick::Hardware);
+        let alone = population.len() == 1 || !(*choice == Device::Auto && device::automatic().is_some());
+        let opened = block_on(start.open(if alone { choice } else { &strict }, &state)).map_err(Trouble::Opening)?;
         drop(state);
         if let Some(note) = &opened.note {
             watcher.note(note);
@@ -341,13 +330,11 @@ impl Sweep<'_> {
 
     /// Writes the files of a run that must exist before its record does.
     fn keep(&self, run: &PlannedRun, population: &Population, state: &MemberState) -> Result<()> {
-        let topology = &population.topology;
         if self.options.keep_models {
-            Model::from_state(&run.config, topology, state)?.write(&self.results.model_path(&run.id))?;
+            save_model(population, &run.config, state, &self.results.model_path(&run.id))?;
         }
         if self.repeated.contains(run.id.as_str()) {
-            let trace = Trace::new(run.config.clone(), topology, state.onsets(), population.ticks());
-            trace.write(topology, &self.results.trace_path(&run.id))?;
+            save_trace(population, &run.config, state, &self.results.trace_path(&run.id))?;
         }
         Ok(())
     }

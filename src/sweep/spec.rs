@@ -448,7 +448,7 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
         config.network.init_scheme = Some(config.resolved_init_scheme());
         return Ok(config);
     };
-    let model = Model::read(path)?;
+    let model = Model::open(path)?;
     model.adopt_hidden(&mut config, hidden_given)?;
     Ok(config)
 }

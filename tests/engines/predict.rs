@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Mean squared error and share of wrong answers as the host has them.
 fn score(config: &Config, model: &Model, data: &DataSet, rows: &[u32]) -> (f64, f64) {
-    let predictions = model.predict(config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x)).unwrap();
+    let predictions = model.predict_with(config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x)).unwrap();
     let (mut loss, mut wrong) = (0.0, 0);
     for ((y, class), &row) in predictions.rows().zip(&predictions.classes).zip(rows) {
         let label = data.labels()[row as usize];

@@ -137,7 +137,7 @@ pub fn model(bytes: &[u8]) {
     assert_eq!(model.hidden().len() + usize::from(!model.is_unsupervised()), model.layers.len());
     assert!(model.tensors().iter().all(|tensor| tensor.shape.iter().product::<usize>() == tensor.values.len()));
     if let Ok(config) = model.config() {
-        let _ = model.predict(&config.unwrap_or_default(), 1, |_, x| x.fill(0.0));
+        let _ = model.predict_with(&config.unwrap_or_default(), 1, |_, x| x.fill(0.0));
     }
 }
 
@@ -261,6 +261,6 @@ pub fn values(bytes: &[u8]) {
     check::<InitScheme>(text);
     let _ = text.parse::<CheckpointEvery>();
     let _ = text.parse::<Workload>();
-    let _ = text.parse::<homeostat::device::Choice>();
+    let _ = text.parse::<homeostat::device::Device>();
     let _ = Shard::parse(text, None, |_| Some(text.to_owned()));
 }

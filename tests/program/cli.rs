@@ -343,7 +343,7 @@ fn a_net_goes_on_from_an_unsupervised_layer() {
     let model = format!("{out}/model.safetensors");
     let (_, told) = both(&[&common[..], &["--init", &model, "--fresh-alpha", "--out", &next]].concat());
     assert!(told.contains("1 layers of weights, where 2 are trained"), "{told}");
-    let read = |path: &str| homeostat::model::file::Model::read(Path::new(path)).unwrap();
+    let read = |path: &str| homeostat::model::file::Model::open(Path::new(path)).unwrap();
     let next = read(&format!("{next}/model.safetensors"));
     assert_eq!((next.hidden(), next.classes()), (vec![5], 3));
 }

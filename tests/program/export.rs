@@ -154,7 +154,7 @@ fn onnx_graphs_compute_what_predict_does() {
                 assert_eq!(y, ("y".into(), "N".into(), model.classes() as u64));
                 for x in [[0.0, 0.0, 0.0], [0.5, -1.0, 2.0], [0.1, 0.9, 0.4]] {
                     let got = compute(&graph, &x.map(f64::from));
-                    let want = model.predict(&config, 1, |_, out| out.copy_from_slice(&x)).unwrap().outputs;
+                    let want = model.predict_with(&config, 1, |_, out| out.copy_from_slice(&x)).unwrap().outputs;
                     assert_eq!(got.len(), want.len());
                     for (got, want) in got.iter().zip(&want) {
                         assert!((got - f64::from(*want)).abs() < 1e-5, "{activation} {output} {rule}: {got} {want}");
@@ -190,10 +190,10 @@ fn safetensors_lose_their_rates_unless_kept() {
     let mut model = model(&Config::default());
     model.path.clone_from(&path);
     export::write(&model, &Config::default(), Format::Safetensors, true, &path).unwrap();
-    assert_eq!(Model::read(&path).unwrap(), model);
+    assert_eq!(Model::open(&path).unwrap(), model);
     export::write(&model, &Config::default(), Format::Safetensors, false, &path).unwrap();
     model.layers.iter_mut().for_each(|layer| layer.alpha = None);
-    assert_eq!(Model::read(&path).unwrap(), model);
+    assert_eq!(Model::open(&path).unwrap(), model);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn the_command_names_its_file_and_replaces_none() {
     }
     let out = name("kept.safetensors");
     succeed(&["export", &source, "--format", "safetensors", "--keep-alpha", "-o", &out]);
-    assert_eq!(Model::read(Path::new(&out)).unwrap().layers, Model::read(Path::new(&source)).unwrap().layers);
+    assert_eq!(Model::open(Path::new(&out)).unwrap().layers, Model::open(Path::new(&source)).unwrap().layers);
     // No half-written file is left behind.
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 5);

@@ -20,3 +20,4 @@ mod resume;
 #[path = "../soak/mod.rs"]
 mod soak;
 mod sweep;
+mod training;

@@ -150,7 +150,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("png", png(png::ColorType::Grayscale, png::BitDepth::Eight, &[255, 0, 255, 255, 20, 255])),
         ("png", png(png::ColorType::Rgba, png::BitDepth::Sixteen, &(0..48).collect::<Vec<u8>>())),
         ("png", png(png::ColorType::Indexed, png::BitDepth::Two, &[0b0001_1000, 0b1101_0000])),
-        ("model", written(|path| model.write(path))),
+        ("model", written(|path| model.save(path))),
         (
             "checkpoint",
             written(|path| {

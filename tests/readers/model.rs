@@ -38,7 +38,7 @@ fn tensors_follow_pytorchs_linear_layer() {
     for scope in [Scope::Neuron, Scope::Weight, Scope::Layer] {
         let path = folder.path().join("model.safetensors");
         let (population, state) = (population(scope), state(scope));
-        Model::from_state(&population.configs[0], &population.topology, &state).unwrap().write(&path).unwrap();
+        Model::from_state(&population.configs[0], &population.topology, &state).unwrap().save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let floats = |name: &str| -> Vec<f32> {
@@ -75,7 +75,7 @@ fn tensors_follow_pytorchs_linear_layer() {
         let json = &header.metadata().as_ref().unwrap()["config"];
         assert_eq!(serde_json::from_str::<Config>(json).unwrap(), population.configs[0]);
 
-        let model = Model::read(&path).unwrap();
+        let model = Model::open(&path).unwrap();
         let mut read = population.initial_state().swap_remove(0);
         model.apply_weights(&mut read);
         model.apply_rates(&population.configs[0], &mut read).unwrap();
@@ -104,14 +104,14 @@ fn a_file_from_elsewhere_needs_weights_and_biases_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("torch.safetensors");
     write(&path, &[f32s("layers.0.weight", &[2, 3], 0.5), f32s("layers.0.bias", &[2], 0.25)]);
-    let model = Model::read(&path).unwrap();
+    let model = Model::open(&path).unwrap();
     assert_eq!(model.layers[0].weights, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, -0.25, -0.25]);
     assert_eq!((model.layers[0].alpha.clone(), model.config().unwrap()), (None, None));
     write(
         &path,
         &[f32s("layers.0.weight", &[2, 3], 0.5), f32s("layers.0.bias", &[2], 0.25), f32s("layers.0.alpha", &[2], 0.1)],
     );
-    assert_eq!(Model::read(&path).unwrap().layers[0].alpha, Some(Alpha::PerNeuron(vec![0.1, 0.1])));
+    assert_eq!(Model::open(&path).unwrap().layers[0].alpha, Some(Alpha::PerNeuron(vec![0.1, 0.1])));
 }
 
 #[test]
@@ -142,14 +142,14 @@ fn bad_files_are_refused_by_tensor() {
     let path = folder.path().join("bad.safetensors");
     for (tensors, parts) in cases {
         write(&path, &tensors);
-        let message = Model::read(&path).unwrap_err().to_string();
+        let message = Model::open(&path).unwrap_err().to_string();
         for part in parts.iter().chain(&["bad.safetensors"]) {
             assert!(message.contains(part), "`{part}` is not in `{message}`");
         }
     }
     for bytes in [&b""[..], b"short", &[0xFF; 64], b"\x10\0\0\0\0\0\0\0{\"a\":"] {
         std::fs::write(&path, bytes).unwrap();
-        assert!(Model::read(&path).unwrap_err().to_string().contains("not a safetensors file"));
+        assert!(Model::open(&path).unwrap_err().to_string().contains("not a safetensors file"));
     }
 }
 
@@ -159,17 +159,17 @@ fn damage_never_panics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let (population, state) = (population(Scope::Weight), state(Scope::Weight));
-    Model::from_state(&population.configs[0], &population.topology, &state).unwrap().write(&path).unwrap();
+    Model::from_state(&population.configs[0], &population.topology, &state).unwrap().save(&path).unwrap();
     let good = std::fs::read(&path).unwrap();
     for end in (0..good.len()).step_by(7) {
         std::fs::write(&path, &good[..end]).unwrap();
-        assert!(Model::read(&path).is_err(), "{end} of {} bytes", good.len());
+        assert!(Model::open(&path).is_err(), "{end} of {} bytes", good.len());
     }
     for place in (0..good.len()).step_by(5) {
         let mut bytes = good.clone();
         bytes[place] ^= 0x91;
         std::fs::write(&path, &bytes).unwrap();
-        if let Ok(model) = Model::read(&path) {
+        if let Ok(model) = Model::open(&path) {
             drop(model.config());
         }
     }

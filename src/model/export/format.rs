@@ -24,6 +24,16 @@ choices! {
     }
 }
 
+impl Model {
+    /// Writes the network for other programs. The learning rates stay out of a safetensors file.
+    ///
+    /// # Errors
+    /// As [`write()`], or if the model's file does not say which functions the network computes.
+    pub fn export(&self, path: impl AsRef<Path>, format: Format) -> Result<()> {
+        write(self, &self.functions()?, format, false, path.as_ref())
+    }
+}
+
 /// Writes `model` to `path` atomically. Only ONNX needs `config`, because the graph contains the activations. A
 /// safetensors file has the learning rates only with `keep_alpha`; NPZ always has them.
 ///
@@ -38,11 +48,11 @@ pub fn write(model: &Model, config: &Config, format: Format, keep_alpha: bool, p
         Format::Npz => {
             Err(Error::file(path, "cannot be written: this build of homeostat lacks the Cargo feature `npz`"))
         }
-        Format::Safetensors if keep_alpha => model.write(path),
+        Format::Safetensors if keep_alpha => model.save(path),
         Format::Safetensors => {
             let mut model = model.clone();
             model.layers.iter_mut().for_each(|layer| layer.alpha = None);
-            model.write(path)
+            model.save(path)
         }
     }
 }

@@ -1,0 +1,149 @@
+//! What a training tells while it goes on. The library prints nothing; whoever drives it may.
+
+use crate::train::engine::DeviceInfo;
+use crate::train::metrics::EpochMetrics;
+use crate::train::trainer::{Divergence, Position};
+use std::path::PathBuf;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The device is ready, and training begins.
+    Device(DeviceInfo),
+    /// The batches before this position have been given to the device.
+    Steps(Position),
+    /// An epoch is over.
+    Epoch(EpochMetrics),
+    /// Something that is not as one would expect.
+    Note(Note),
+}
+
+/// Something that is not as one would expect. `Display` says it in a line.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The initial model has more or fewer layers than are trained.
+    Layers {
+        /// The model's file.
+        path: PathBuf,
+        /// Layers of weights in the file.
+        has: usize,
+        /// Layers of weights that are trained.
+        needs: usize,
+    },
+    /// The learning rates continue from those of the initial model.
+    Rates {
+        /// The model's file.
+        path: PathBuf,
+        /// Whether all of them are 0, so that nothing will learn.
+        frozen: bool,
+    },
+    /// A checkpoint cannot be used; an earlier one is.
+    DamagedCheckpoint(String),
+    /// The run resumes here.
+    Resumed(Position),
+    /// The directory has no checkpoint, so the run starts from the beginning.
+    NoCheckpoint,
+    /// Why another device was taken, or a feature of it left aside.
+    Device(String),
+    /// The file system has no locks: another process might write to the directory.
+    NotLocked {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Metrics of so many epochs were damaged or lost.
+    MetricsLost(usize),
+    /// A value is no longer finite, and training goes on.
+    Diverged(Divergence),
+    /// The training was stopped before its end, and its directory can be resumed.
+    Stopped {
+        /// The next batch.
+        position: Position,
+        /// The directory.
+        directory: PathBuf,
+        /// What a resumed run continues from.
+        from: Kept,
+    },
+    /// What was kept before a failure.
+    Kept {
+        /// The directory.
+        directory: PathBuf,
+        /// Why nothing was kept after it.
+        failure: Failed,
+        /// The newest checkpoint, if any.
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// What a stopped run continues from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The state in which it was stopped.
+    Here,
+    /// An earlier checkpoint, because only finite states are kept.
+    Checkpoint(PathBuf),
+    /// The beginning, because no state was finite.
+    Nothing,
+}
+
+/// How a training failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// The device failed.
+    Device,
+    /// A value was no longer finite.
+    Diverged,
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Layers { path, has, needs } => {
+                let rest = if has < needs { "the others begin anew" } else { "the others are left out" };
+                write!(f, "{}: {has} layers of weights, where {needs} are trained; {rest}", path.display())
+            }
+            Self::Rates { path, frozen: true } => {
+                write!(f, "{}: every α is 0, so nothing will learn", path.display())
+            }
+            Self::Rates { path, frozen: false } => {
+                write!(f, "{}: every α continues from its value there", path.display())
+            }
+            Self::DamagedCheckpoint(error) => write!(f, "{error}; taking an earlier state"),
+            Self::Resumed(Position { epoch, batch }) => write!(f, "going on with epoch {epoch}, batch {batch}"),
+            Self::NoCheckpoint => f.write_str("there is no checkpoint to go on from; starting from the beginning"),
+            Self::Device(reason) => f.write_str(reason),
+            Self::NotLocked { directory, reason } => write!(
+                f,
+                "{}: cannot be locked ({reason}); take care that no other process writes to it",
+                directory.display()
+            ),
+            Self::MetricsLost(epochs) => write!(f, "the metrics of {epochs} epochs are damaged or lost, and left out"),
+            Self::Diverged(divergence) => write!(f, "{divergence}; training goes on"),
+            Self::Stopped { position: Position { epoch, batch }, directory, from } => {
+                write!(f, "stopped in epoch {epoch} before batch {batch}; {} can be resumed", directory.display())?;
+                match from {
+                    Kept::Here => Ok(()),
+                    Kept::Checkpoint(file) => {
+                        write!(f, ", again from {}, as what is not finite is not kept", file.display())
+                    }
+                    Kept::Nothing => f.write_str(", again from the beginning, as what is not finite is not kept"),
+                }
+            }
+            Self::Kept { directory, failure, checkpoint } => match (failure, checkpoint) {
+                (Failed::Device, Some(file)) => {
+                    write!(f, "{} is kept; {} can be resumed", file.display(), directory.display())
+                }
+                (Failed::Device, None) => write!(
+                    f,
+                    "it failed before the first checkpoint; resumed, {} starts from the beginning",
+                    directory.display()
+                ),
+                (Failed::Diverged, Some(file)) => write!(f, "the last finite state is kept in {}", file.display()),
+                (Failed::Diverged, None) => f.write_str("no state was kept: it diverged before the first checkpoint"),
+            },
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Follows the training of one network: writes its files, chooses its best state, and decides when it is over.
+
+use super::checkpoint::Progress;
+use super::directory::RunDirectory;
+use super::event::{Event, Failed, Kept, Note};
+use super::names::TRACE;
+use super::start::save_trace;
+use crate::config::{CheckpointEvery, Rule};
+use crate::error::{Error, Result};
+use crate::files::to_json;
+use crate::train::metrics::EpochMetrics;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
+use crate::train::trainer::{Divergence, Observer, Position};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What to do once a loss, net or δ is not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnDivergence {
+    /// Fail.
+    #[default]
+    Stop,
+    /// Note where it happened, and train on.
+    Continue,
+}
+
+/// Follows the training of one network.
+pub(super) struct Keeper {
+    pub population: Arc<Population>,
+    pub directory: Option<RunDirectory>,
+    /// What happened since it was last asked for.
+    pub events: VecDeque<Event>,
+    pub last: Option<EpochMetrics>,
+    /// The lowest validation error and its epoch.
+    pub best: Option<(f64, u32)>,
+    /// The last epoch, once early stopping has decided on it.
+    pub end: Option<u32>,
+    pub seconds_before: f64,
+    pub started: Instant,
+    pub every: CheckpointEvery,
+    /// Where the last checkpoint was.
+    pub kept_at: Position,
+    /// The state at the end of the epoch whose metrics come next.
+    pub held: Option<(Position, MemberState)>,
+    pub on_divergence: OnDivergence,
+    /// Where the run stopped being finite, if it did.
+    pub divergence: Option<Divergence>,
+}
+
+impl Keeper {
+    fn note(&mut self, note: Note) {
+        self.events.push_back(Event::Note(note));
+    }
+
+    /// Seconds that the run has taken, before and after it was resumed.
+    pub fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Steps from one position to a later one.
+    fn steps_between(&self, from: Position, to: Position) -> u64 {
+        let steps = u64::from(self.population.steps_per_epoch());
+        let place = |position: Position| u64::from(position.epoch) * steps + u64::from(position.batch);
+        place(to) - place(from)
+    }
+
+    fn checkpoint_is_due(&self, position: Position) -> bool {
+        match self.every {
+            CheckpointEvery::Never => false,
+            CheckpointEvery::Epochs(n) => position.batch == 0 && position.epoch - self.kept_at.epoch >= n,
+            CheckpointEvery::Steps(k) => self.steps_between(self.kept_at, position) >= u64::from(k),
+        }
+    }
+
+    /// Keeps a state if it is finite. Training on from another state leads nowhere, and keeping that state would push the
+    /// last good one out.
+    fn checkpoint(&mut self, position: Position, state: &MemberState) -> Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        if !state.is_finite() {
+            return Ok(());
+        }
+        let progress = Progress {
+            position,
+            steps: state.steps,
+            samples_since_tick: state.samples_since_tick,
+            running_samples: state.running.samples,
+            seconds: self.seconds(),
+            best: self.best,
+            end: self.end,
+            divergence: self.divergence,
+        };
+        directory.save_checkpoint(&self.population, progress, state)?;
+        self.kept_at = position;
+        Ok(())
+    }
+
+    /// Writes the network of a run that is over, and its trace.
+    pub fn complete(&mut self, state: &MemberState) -> Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        directory.save_model(&self.population, state)?;
+        let config = self.population.shared();
+        match config.rule.kind {
+            Rule::Psi => save_trace(&self.population, config, state, &directory.path().join(TRACE)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps what a stopped run has come to: the network, and the state to resume from.
+    pub fn stop(&mut self, position: Position, state: &MemberState) -> Result<()> {
+        self.checkpoint(position, state)?;
+        let Some(directory) = &self.directory else { return Ok(()) };
+        directory.save_model(&self.population, state)?;
+        let path = directory.path().to_owned();
+        let from = match (state.is_finite(), RunDirectory::newest_checkpoint(&path)) {
+            (true, _) => Kept::Here,
+            (false, Some(file)) => Kept::Checkpoint(file),
+            (false, None) => Kept::Nothing,
+        };
+        self.note(Note::Stopped { position, directory: path, from });
+        Ok(())
+    }
+
+    /// Logs the error that ended the run.
+    pub fn log_stop(&mut self, error: &Error) {
+        if let Some(directory) = &mut self.directory {
+            directory.log_stop(error);
+        }
+    }
+
+    /// Notes after a failure what there is to resume from.
+    pub fn note_what_is_kept(&mut self, error: &Error) {
+        let Some(directory) = &mut self.directory else { return };
+        let failure = match error {
+            Error::DeviceFailed { .. } => Failed::Device,
+            Error::Run(_) if self.divergence.is_some() => Failed::Diverged,
+            _ => return,
+        };
+        let path = directory.path().to_owned();
+        let checkpoint = RunDirectory::newest_checkpoint(&path);
+        let note = Note::Kept { directory: path, failure, checkpoint };
+        directory.log(&note.to_string());
+        self.note(note);
+    }
+
+    /// Keeps the state at the end of the epoch of `metrics` if no earlier one had a lower validation error.
+    fn choose_best(&mut self, metrics: &EpochMetrics, held: Option<&(Position, MemberState)>) -> Result<()> {
+        let is_judged = !self.population.shared().rule.kind.is_unsupervised();
+        let Some(error) = metrics.val_error.filter(|_| is_judged) else { return Ok(()) };
+        let is_lowest = self.best.is_none_or(|(lowest, _)| error < lowest);
+        if !is_lowest {
+            return Ok(());
+        }
+        self.best = Some((error, metrics.epoch));
+        match (&self.directory, held) {
+            (Some(directory), Some((_, state))) if state.is_finite() => directory.save_best(&self.population, state),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Observer for Keeper {
+    fn progress(&mut self, position: Position) {
+        self.events.push_back(Event::Steps(position));
+    }
+
+    fn wants_state(&mut self, position: Position) -> bool {
+        let ends_epoch = position.batch == 0;
+        self.directory.is_some()
+            && (self.checkpoint_is_due(position) || (ends_epoch && self.population.validation_rows() > 0))
+    }
+
+    fn state(&mut self, position: Position, mut state: Vec<MemberState>) -> Result<()> {
+        let state = state.swap_remove(0);
+        if position.batch == 0 {
+            self.held = Some((position, state));
+            return Ok(());
+        }
+        self.checkpoint(position, &state)
+    }
+
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        let [metrics] = metrics else { return Err(Error::Run("one network, one report expected".into())) };
+        if let Some(directory) = &mut self.directory {
+            directory.append(metrics)?;
+            directory.log(&to_json(metrics)?);
+        }
+        self.last = Some(metrics.clone());
+        self.events.push_back(Event::Epoch(metrics.clone()));
+        let held = self.held.take();
+        self.choose_best(metrics, held.as_ref())?;
+        let patience = self.population.shared().run.early_stopping;
+        let idle = self.best.map_or(0, |(_, epoch)| metrics.epoch - epoch);
+        let is_over = patience.is_some_and(|patience| idle >= patience);
+        if is_over && self.end.is_none() {
+            // The next epoch is under way already.
+            self.end = Some(metrics.epoch + 1);
+        }
+        if let Some((position, state)) = held
+            && self.checkpoint_is_due(position)
+        {
+            self.checkpoint(position, &state)?;
+        }
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn diverged(&mut self, _: usize, divergence: Divergence) -> ControlFlow<()> {
+        // Of a run that was resumed after it had diverged, the first place counts.
+        self.divergence.get_or_insert(divergence);
+        if self.on_divergence == OnDivergence::Stop {
+            return ControlFlow::Break(());
+        }
+        let note = Note::Diverged(divergence);
+        if let Some(directory) = &mut self.directory {
+            directory.log(&format!("note: {note}"));
+        }
+        self.note(note);
+        ControlFlow::Continue(())
+    }
+}

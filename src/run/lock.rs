@@ -1,0 +1,41 @@
+//! The right to write to the directory of a run.
+
+use super::names::LOCK;
+use crate::error::{Error, Result};
+use crate::files::refuse_link;
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+
+/// The right to write to a run's directory, for as long as this value lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+    /// Why there is no lock, where the file system has none: the run goes on all the same.
+    missing: Option<String>,
+}
+
+impl Lock {
+    /// Locks a file of its own, because Windows can neither read a locked file nor lock one that is open for appending.
+    ///
+    /// # Errors
+    /// If another process has the lock, or the file system refuses.
+    pub fn take(path: &Path) -> Result<Self> {
+        let name = path.join(LOCK);
+        refuse_link(&name)?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+        let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file, missing: None }),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
+            }
+            Err(fs::TryLockError::Error(e)) => Ok(Self { _file: file, missing: Some(e.to_string()) }),
+        }
+    }
+
+    /// Why no other process is kept from writing, where that is so.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.missing.as_deref()
+    }
+}

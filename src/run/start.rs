@@ -1,0 +1,84 @@
+//! What the training of a population begins with: its members, the model file that they start from, and a device that holds
+//! their state. Sweeps and single runs begin alike.
+
+use crate::config::Config;
+use crate::data::DataSet;
+use crate::device::{self, Device, Opened};
+use crate::error::Result;
+use crate::model::file::Model;
+use crate::rule::trace::Trace;
+use crate::train::population::Population;
+use crate::train::state::MemberState;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A population before its first step.
+pub struct Start {
+    /// The members.
+    pub population: Arc<Population>,
+    /// The file that weights and learning rates are taken from, if any.
+    pub model: Option<Model>,
+}
+
+impl Start {
+    /// Reads the model that the first of `configs` names, and holds everything against the data. Networks take the hidden
+    /// widths of the model; if the user has `given` widths, those must be the same.
+    ///
+    /// # Errors
+    /// If the model cannot be read or does not fit, or as [`Population::new`].
+    pub fn new(mut configs: Vec<Config>, data: Arc<DataSet>, given: bool) -> Result<Self> {
+        let init = configs.first().and_then(|config| config.network.init.as_deref());
+        let model = init.map(Model::open).transpose()?;
+        if let Some(model) = &model {
+            model.check_data(&data)?;
+        }
+        for config in &mut configs {
+            match &model {
+                Some(model) => model.adopt_hidden(config, given)?,
+                None => config.network.init_scheme = Some(config.resolved_init_scheme()),
+            }
+        }
+        let classes = model.as_ref().and_then(Model::least_outputs);
+        Ok(Self { population: Arc::new(Population::new(configs, data, classes)?), model })
+    }
+
+    /// The state before the first step, with the weights and rates of the model.
+    ///
+    /// # Errors
+    /// If the model has rates that the settings cannot take.
+    pub fn initial_state(&self) -> Result<Vec<MemberState>> {
+        let mut states = self.population.initial_state();
+        if let Some(model) = &self.model {
+            for (state, config) in states.iter_mut().zip(&self.population.configs) {
+                model.apply_weights(state);
+                model.apply_rates(config, state)?;
+            }
+        }
+        Ok(states)
+    }
+
+    /// Puts the population in `state` on the device.
+    ///
+    /// # Errors
+    /// As [`device::open`].
+    pub async fn open(&self, device: &Device, state: &[MemberState]) -> Result<Opened> {
+        device::open(device, &self.population, state).await
+    }
+}
+
+/// Writes the network of one member, whose settings were `config`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save_model(population: &Population, config: &Config, state: &MemberState, path: &Path) -> Result<()> {
+    Model::from_state(config, &population.topology, state)?.save(path)
+}
+
+/// Writes the trigger times of one member, whose settings were `config`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save_trace(population: &Population, config: &Config, state: &MemberState, path: &Path) -> Result<()> {
+    let trace = Trace::new(config.clone(), &population.topology, state.onsets(), population.ticks());
+    trace.write(&population.topology, path)
+}
