@@ -201,7 +201,7 @@ fn the_command_names_its_file_and_replaces_none() {
     let folder = tempfile::tempdir().unwrap();
     let name = |file: &str| folder.path().join(file).to_str().unwrap().to_owned();
     let source = name("model.safetensors");
-    model(&Config::default()).write(Path::new(&source)).unwrap();
+    model(&Config::default()).save(Path::new(&source)).unwrap();
     for (format, file) in [("onnx", "model.onnx"), ("npz", "model.npz"), ("safetensors", "model.weights.safetensors")] {
         let arguments = ["export", &source, "--format", format];
         assert!(succeed(&arguments).contains(&name(file)));
@@ -239,7 +239,7 @@ fn a_model_without_metadata_takes_its_functions_from_flags() {
     let source = folder.path().join("torch.safetensors");
     let mut bare = model(&Config::default());
     bare.config = None;
-    bare.write(&source).unwrap();
+    bare.save(&source).unwrap();
     let source = source.to_str().unwrap();
     let (_, said) = both(&["export", source, "--format", "onnx", "--activation", "relu", "--output", "linear"]);
     assert!(said.contains("--activation relu --output linear"), "{said}");

@@ -118,7 +118,7 @@ fn digit_model(path: &Path) {
     let config = Config::default().hidden([5]);
     let population = Population::new(vec![config.clone()], Arc::new(mnist(100)), None).unwrap();
     let state = population.initial_state();
-    Model::from_state(&config, &population.topology, &state[0]).unwrap().write(path).unwrap();
+    Model::from_state(&config, &population.topology, &state[0]).unwrap().save(path).unwrap();
 }
 
 /// A seven in black on white paper, far off the middle: `ink` says what its strokes are, 0 = paper … 255.
