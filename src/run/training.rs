@@ -7,7 +7,9 @@ use super::event::{Event, Note};
 use super::keeper::{Keeper, OnDivergence};
 use super::lock::Lock;
 use super::names::MODEL;
+use super::place::Place;
 use super::result::RunResult;
+use super::running::Running;
 use super::start::Start;
 use super::stop::StopHandle;
 use crate::config::{CheckpointEvery, Config};
@@ -52,23 +54,6 @@ pub struct Training {
     failure: Option<Error>,
 }
 
-/// Where the run is kept.
-enum Place {
-    Nowhere,
-    At {
-        path: PathBuf,
-        replace: bool,
-    },
-    /// The first free `runs/NAME-HASH`.
-    Free {
-        name: Option<String>,
-    },
-    Resumed {
-        path: PathBuf,
-        lock: Option<Lock>,
-    },
-}
-
 enum Stage {
     Ready,
     Running(Box<Running>),
@@ -76,15 +61,6 @@ enum Stage {
     Stopped(Box<Running>),
     /// With the error.
     Failed(String),
-}
-
-/// A training on its device.
-struct Running {
-    trainer: Trainer,
-    keeper: Keeper,
-    device: DeviceInfo,
-    path: Option<PathBuf>,
-    result: Option<RunResult>,
 }
 
 impl Training {
@@ -272,11 +248,7 @@ impl Training {
 
     /// Where the run is going to be kept, if anywhere; nothing is created.
     pub(crate) fn destination(&self) -> Option<PathBuf> {
-        match &self.place {
-            Place::Nowhere => None,
-            Place::At { path, .. } | Place::Resumed { path, .. } => Some(path.clone()),
-            Place::Free { name } => Some(RunDirectory::free(name.as_deref(), self.config())),
-        }
+        self.place.path(self.config())
     }
 
     /// The device that was asked for.
@@ -422,7 +394,7 @@ impl Training {
 
         let progress = checkpoint.map(|checkpoint| checkpoint.progress);
         let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
-        let mut directory = self.open_directory()?;
+        let mut directory = self.place.open(self.start.population.shared(), self.keep)?;
         let mut last = None;
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device))?;
@@ -494,26 +466,6 @@ impl Training {
         Ok(checkpoint)
     }
 
-    /// Creates the directory of the run, or opens it again.
-    fn open_directory(&mut self) -> Result<Option<RunDirectory>> {
-        let (config, keep) = (self.start.population.shared(), self.keep);
-        Ok(Some(match &mut self.place {
-            Place::Nowhere => return Ok(None),
-            Place::At { path, replace } => RunDirectory::create(path, *replace, config, keep)?,
-            Place::Free { name } => {
-                let path = RunDirectory::reserve(name.as_deref(), config)?;
-                RunDirectory::create(&path, false, config, keep)?
-            }
-            Place::Resumed { path, lock } => {
-                let lock = match lock.take() {
-                    Some(lock) => lock,
-                    None => Lock::take(path)?,
-                };
-                RunDirectory::open(path, lock, keep)?
-            }
-        }))
-    }
-
     /// Logs that the caller has given up because of `error`.
     pub(crate) fn log_stop(&mut self, error: &Error) {
         if let Stage::Running(running) = &mut self.stage {
@@ -575,71 +527,5 @@ impl Iterator for Training {
 
     fn next(&mut self) -> Option<Self::Item> {
         block_on(self.next_epoch()).transpose()
-    }
-}
-
-impl Running {
-    /// Trains the next batches. `Some(true)` if there are more, `Some(false)` if the training is over, `None` if it was stopped.
-    async fn piece(&mut self) -> Result<Option<bool>> {
-        let outcome = self.trainer.step(&mut self.keeper).await;
-        match outcome {
-            Ok(true) => Ok(Some(true)),
-            Ok(false) => self.complete().await.map(|()| Some(false)),
-            Err(error) => {
-                self.keeper.log_stop(&error);
-                if !error.is_interrupt() {
-                    self.keeper.note_what_is_kept(&error);
-                    return Err(error);
-                }
-                self.stop().await.map(|()| None)
-            }
-        }
-    }
-
-    /// Keeps the state of a training that was stopped.
-    async fn stop(&mut self) -> Result<()> {
-        if self.keeper.directory.is_none() {
-            return Ok(());
-        }
-        let state = self.state().await?;
-        self.keeper.stop(self.trainer.position(), &state)
-    }
-
-    /// Keeps the outcome of a training that is over.
-    async fn complete(&mut self) -> Result<()> {
-        if self.keeper.directory.is_some() {
-            let state = self.state().await?;
-            self.keeper.complete(&state)?;
-        }
-        let last = self.keeper.last.clone().ok_or_else(|| {
-            Error::Run(
-                "the metrics of the last epoch are lost; move the newest checkpoint away, and --resume trains that epoch \
-                 again"
-                    .into(),
-            )
-        })?;
-        let result = RunResult {
-            last,
-            divergence: self.keeper.divergence,
-            config: self.keeper.population.shared().clone(),
-            device: self.device.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            seconds: self.keeper.seconds(),
-        };
-        if let Some(directory) = self.keeper.directory.take() {
-            directory.finish(&result)?;
-        }
-        self.result = Some(result);
-        Ok(())
-    }
-
-    async fn state(&mut self) -> Result<crate::train::state::MemberState> {
-        match self.trainer.read_state().await {
-            Ok(mut states) => Ok(states.swap_remove(0)),
-            Err(error) => {
-                self.keeper.note_what_is_kept(&error);
-                Err(error)
-            }
-        }
     }
 }

@@ -51,6 +51,9 @@ fn a_training_is_driven_without_blocking() {
             }
         }
     }
+    fn may_change_threads(_: &impl Send) {}
+    may_change_threads(&training);
+    may_change_threads(&training.next_epoch());
     let whole = began.elapsed();
     assert!(polls > 10 && longest < whole / 2, "{polls} polls, the longest {longest:?} of {whole:?}");
 
