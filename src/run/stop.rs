@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Stops a training within a fraction of a second, from any thread or from a signal handler. Clones stop the same training.
+/// Stops a training within a fraction of a second, from any thread or from a signal handler. If the samples are being
+/// evaluated after an epoch, that is finished first. Clones stop the same training.
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle(pub(crate) Arc<AtomicBool>);
 

@@ -177,7 +177,8 @@ impl Training {
 
     /// Keeps the run in a new directory `runs/NAME-HASH`, with the hash of the settings and, where that is taken, a number.
     /// Without a name it bears the data set's.
-    pub(crate) fn keep_as(mut self, name: Option<String>) -> Self {
+    #[must_use]
+    pub fn keep_as(mut self, name: Option<String>) -> Self {
         self.place = Place::Free { name };
         self
     }
@@ -204,7 +205,9 @@ impl Training {
     }
 
     /// Counts the seconds of the run from here on.
-    pub(crate) fn since(mut self, began: Instant) -> Self {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn since(mut self, began: Instant) -> Self {
         self.began = began;
         self
     }
@@ -247,12 +250,16 @@ impl Training {
     }
 
     /// Where the run is going to be kept, if anywhere; nothing is created.
-    pub(crate) fn destination(&self) -> Option<PathBuf> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn destination(&self) -> Option<PathBuf> {
         self.place.path(self.config())
     }
 
     /// The device that was asked for.
-    pub(crate) fn wanted_device(&self) -> &Device {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn wanted_device(&self) -> &Device {
         &self.device
     }
 
@@ -467,7 +474,8 @@ impl Training {
     }
 
     /// Logs that the caller has given up because of `error`.
-    pub(crate) fn log_stop(&mut self, error: &Error) {
+    #[doc(hidden)]
+    pub fn log_stop(&mut self, error: &Error) {
         if let Stage::Running(running) = &mut self.stage {
             running.keeper.log_stop(error);
         }
