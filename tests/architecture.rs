@@ -26,7 +26,7 @@ const FLOORS: &[&[&str]] = &[
     &["stats"],
     &["sweep", "bench"],
     &["report"],
-    &["cli"],
+    &["cli", "prelude"],
     &["lib"],
     &["main"],
 ];
