@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What to do once a loss, net or δ is not finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum OnDivergence {
     /// Fail.
     #[default]
