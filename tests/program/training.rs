@@ -162,7 +162,12 @@ fn finishing_early_completes_the_run() {
 
 #[test]
 fn an_iteration_ends_after_an_error() {
-    let config = config(50).rule(Rule::Constant).activation(Activation::Relu).output(Output::Linear).alpha0(1e30);
+    let config = config(50)
+        .rule(Rule::Constant)
+        .activation(Activation::Relu)
+        .output(Output::Linear)
+        .loss(Loss::Mse)
+        .alpha0(1e30);
     let diverging = || Training::new(config.clone(), DataSet::open("iris").unwrap()).unwrap().on(Device::Cpu).unwrap();
     let mut training = diverging();
     let outcomes: Vec<bool> = training.by_ref().map(|epoch| epoch.is_ok()).collect();
