@@ -65,7 +65,7 @@ impl Workload {
         memory::check_machine(&self.name, &[noise_bytes], "use a smaller batch, or fewer inputs")?;
         let data = match (features, classes) {
             (784, 10) if rows <= MAX_ROWS => DataSet::open("mnist")?,
-            _ => noise(features, classes, rows)?,
+            _ => noise(features, classes, rows),
         };
         let data = data.head(rows);
         let config = Config::default()
@@ -112,11 +112,11 @@ impl FromStr for Workload {
     }
 }
 
-fn noise(features: usize, classes: usize, rows: usize) -> Result<DataSet> {
+fn noise(features: usize, classes: usize, rows: usize) -> DataSet {
     let mut random = Random::new(0, Stream::Order, 0);
     let bytes = (0..rows * features).map(|_| random.below(256) as u8).collect();
     let labels = (0..rows).map(|row| (row % classes) as u32).collect();
-    DataSet::assemble(features, Samples::U8(bytes), labels, 0).named("noise").with_classes(classes)
+    DataSet::assemble(features, Samples::U8(bytes), labels, 0).named("noise")
 }
 
 #[cfg(test)]
