@@ -29,7 +29,7 @@ impl FromStr for Device {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.trim() {
-            "" => return Err(Error::config("--device: is empty; use auto, cpu, gpu, an index or a name")),
+            "" => return Err(Error::config("`device`: is empty; use auto, cpu, gpu, an index or a name")),
             "auto" => Self::Auto,
             "cpu" => Self::Cpu,
             "gpu" => Self::Gpu(Pick::Any),

@@ -1,5 +1,9 @@
 //! The crate's one error type. Every message names the setting, file or layer at fault and, where there is one, the
 //! fix. [`Error::exit_code`] is the only place that knows the process exit codes.
+//!
+//! Messages name a setting as `` `alpha0` `` or, with its value, as `` `alpha0 = 0.1` ``, because a reader of the library or of
+//! a TOML file has typed no flag. The command line prints `--alpha0 0.1` instead. The user's own words stand in ‘…’, so that
+//! an arm called `alpha0` is not mistaken for the setting.
 
 use std::path::PathBuf;
 

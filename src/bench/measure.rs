@@ -79,7 +79,7 @@ pub fn measure(
     roofline: &Roofline,
 ) -> Result<Measurement> {
     if settings.runs == 0 {
-        return Err(Error::config("--runs 0: must be at least 1"));
+        return Err(Error::config("`runs = 0`: must be at least 1"));
     }
     let mut session = Session::open(workload, choice, settings)?;
     let steps = window_steps(&mut session, settings.window_seconds)?;

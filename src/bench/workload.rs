@@ -106,7 +106,7 @@ impl FromStr for Workload {
         };
         numbers().ok_or_else(|| {
             Error::config(format!(
-                "workload `{text}`: use small, mid, big, online, or LAYERS:BATCH, for example 784,100,10:32"
+                "workload ‘{text}’: use small, mid, big, online, or LAYERS:BATCH, for example 784,100,10:32"
             ))
         })
     }

@@ -13,6 +13,7 @@ mod export;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod functions;
+mod hints;
 mod outputs;
 mod place;
 #[cfg(feature = "report")]
@@ -26,6 +27,10 @@ mod report;
 mod signals;
 mod sweep;
 mod train;
+mod wording;
+
+#[cfg(test)]
+mod tests;
 
 pub use print::tell;
 pub use program::{command, run};

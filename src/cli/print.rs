@@ -1,5 +1,6 @@
 //! Printing of lines: results on stdout, messages for people on stderr.
 
+use super::wording::as_flags;
 use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -23,7 +24,7 @@ pub fn say_of(kept: bool, line: impl Display) -> Result<()> {
 
 /// Prints a line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+    let _ = writeln!(std::io::stderr(), "{}", as_flags(&printable(line)));
 }
 
 /// Replaces control characters, because names from foreign files could otherwise steer the terminal.

@@ -1,10 +1,10 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
-use super::{bench, completions, data, devices, eval, export, predict, signals, sweep, train};
+use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
 const EXIT_CODES: &str = "\
@@ -64,7 +64,8 @@ enum Command {
 /// # Errors
 /// The error of the command; [`Error::exit_code`] gives its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
-    let matches = command().try_get_matches_from(arguments).unwrap_or_else(|e| e.exit());
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = parse(&arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     signals::outlive_limits();
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
@@ -89,6 +90,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     outcome.map_err(signals::attributed)
 }
 
+/// Parses `arguments`. An unknown flag that other programs have gets a hint.
+pub(super) fn parse(arguments: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
+    let program = command();
+    program.clone().try_get_matches_from(arguments).map_err(|error| hints::with_hint(error, &program, arguments))
+}
+
 /// The whole command line, for parsing and for the completions and man pages generated from it.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -100,12 +107,4 @@ pub fn command() -> clap::Command {
     // The last of repeated flags wins, because scripts append flags to a command.
     let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);
     Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible)))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::command().debug_assert();
-    }
 }

@@ -1,4 +1,4 @@
-//! What makes no sense is refused here, by the name of the flag and with the fix.
+//! The checks of a configuration: every setting against its range, then settings against each other.
 
 use super::choices::{Basis, Loss, Output, Precision, Rule, Schedule, Scope};
 use super::setting::{Range, Setting, Value, Visit};
@@ -7,10 +7,10 @@ use super::values::DecayTicks;
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Refuses what makes no sense, naming the flag and the fix.
+    /// Refuses settings that make no sense, naming the setting and the fix.
     ///
     /// # Errors
-    /// The first thing found wrong.
+    /// The first mistake found.
     pub fn check(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Config(message));
         self.check_ranges()?;
@@ -18,19 +18,19 @@ impl Config {
             && (patience == 0 || self.data.val_fraction == 0.0)
         {
             return refuse(format!(
-                "--early-stopping {patience}: needs at least 1 epoch, and a validation set to go by: give --val-fraction, for example 0.1"
+                "`early-stopping = {patience}`: needs at least 1 epoch, and a validation set to go by: give `val-fraction`, for example 0.1"
             ));
         }
         self.check_integers()?;
         if self.network.hidden.0.contains(&0) {
-            return refuse(format!("--hidden {}: a layer needs at least one neuron", self.network.hidden));
+            return refuse(format!("`hidden = {}`: a layer needs at least one neuron", self.network.hidden));
         }
         toml::Table::try_from(self).map_err(|e| Error::config(format!("a path is not UTF-8: {e}")))?;
         if self.network.fresh_alpha && self.network.init.is_none() {
-            return refuse("--fresh-alpha: without --init every α begins at --alpha0; leave it out".into());
+            return refuse("`fresh-alpha`: without `init` every α begins at `alpha0`; leave it out".into());
         }
         if self.network.output == Output::Linear && self.network.loss == Loss::CrossEntropy {
-            return refuse("--output linear has no cross-entropy: use --loss mse, or --output softmax".into());
+            return refuse("`output = linear` has no cross-entropy: use `loss = mse`, or `output = softmax`".into());
         }
         self.check_rule()
     }
@@ -45,7 +45,7 @@ impl Config {
                 {
                     // TOML spells it `nan`.
                     let value = value.to_string().to_lowercase();
-                    self.0 = Err(Error::config(format!("--{} {value}: {reason}", setting.key)));
+                    self.0 = Err(Error::config(format!("`{} = {value}`: {reason}", setting.key)));
                 }
             }
         }
@@ -59,7 +59,7 @@ impl Config {
         let widths = self.network.hidden.0.iter().map(|&width| ("hidden", width as u64));
         let numbers = [("seed", self.run.seed), ("batch-size", self.run.batch_size as u64)];
         match numbers.into_iter().chain(widths).find(|(_, value)| i64::try_from(*value).is_err()) {
-            Some((flag, value)) => Err(Error::config(format!("--{flag} {value}: must be at most {}", i64::MAX))),
+            Some((flag, value)) => Err(Error::config(format!("`{flag} = {value}`: must be at most {}", i64::MAX))),
             None => Ok(()),
         }
     }
@@ -71,7 +71,7 @@ impl Config {
             for (flag, given) in [("trace", self.rule.trace.is_some()), ("replay", self.rule.replay.is_some())] {
                 if given {
                     return Err(Error::config(format!(
-                        "--{flag}: --rule {} repeats no other run; leave it out, also of a --config, or use --rule replay",
+                        "`{flag}`: `rule = {}` repeats no other run; leave it out, also of a `config`, or use `rule = replay`",
                         self.rule.kind
                     )));
                 }
@@ -90,18 +90,18 @@ impl Config {
         for (flag, given) in [("coast", self.rule.coast), ("nesterov", self.rule.nesterov)] {
             if given && self.rule.momentum == 0.0 {
                 return Err(Error::config(format!(
-                    "--{flag}: means nothing without --momentum; give it, for example 0.9"
+                    "`{flag}`: means nothing without `momentum`; give it, for example 0.9"
                 )));
             }
         }
         if self.rule.coast && self.rule.nesterov {
             return Err(Error::config(
-                "--nesterov looks ahead along α·m, --coast moves on without α: give one of them",
+                "`nesterov` looks ahead along α·m, `coast` moves on without α: give one of them",
             ));
         }
         if self.rule.momentum > 0.0 && self.rule.kind.kernel() != Rule::Psi {
             return Err(Error::config(format!(
-                "--momentum {}: --rule {} has no momentum; leave it out, or use --rule psi, constant or replay",
+                "`momentum = {}`: `rule = {}` has no momentum; leave it out, or use `rule = psi`, constant or replay",
                 self.rule.momentum, self.rule.kind
             )));
         }
@@ -111,18 +111,18 @@ impl Config {
     fn check_schedule(&self) -> Result<()> {
         if self.schedule.curve != Schedule::Constant && matches!(self.rule.kind, Rule::Rprop | Rule::IrpropMinus) {
             return Err(Error::config(format!(
-                "--schedule {}: --rule {} has no α to schedule; use --schedule constant",
+                "`schedule = {}`: `rule = {}` has no α to schedule; use `schedule = constant`",
                 self.schedule.curve, self.rule.kind
             )));
         }
         // From 0 a rate would rise again, but what is frozen stays so.
         let low = self.schedule.low;
         if !(low as f32).is_normal() && matches!(self.schedule.curve, Schedule::Cyclical | Schedule::OneCycle) {
-            return Err(Error::config(format!("--schedule-low {low}: must be above 0, for example 0.1")));
+            return Err(Error::config(format!("`schedule-low = {low}`: must be above 0, for example 0.1")));
         }
         let endless = self.schedule.ticks == DecayTicks::ToEnd;
         if endless && matches!(self.schedule.curve, Schedule::Step | Schedule::Cyclical) {
-            return Err(Error::config(format!("--schedule {}: needs --schedule-ticks N", self.schedule.curve)));
+            return Err(Error::config(format!("`schedule = {}`: needs `schedule-ticks = N`", self.schedule.curve)));
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Config {
         match (&self.rule.trace, self.rule.replay) {
             (Some(_), Some(_)) => self.check_coactivation(),
             _ => Err(Error::config(
-                "--rule replay: needs --trace FILE, from a run of --rule psi, and --replay global, layer, shuffle or random",
+                "`rule = replay`: needs `trace = FILE`, from a run of `rule = psi`, and `replay = global`, layer, shuffle or random",
             )),
         }
     }
@@ -139,27 +139,27 @@ impl Config {
     fn check_unsupervised(&self) -> Result<()> {
         if self.network.hidden.0.len() != 1 {
             return Err(Error::config(format!(
-                "--hidden {}: --rule {} trains one layer without outputs; give its width, for example --hidden 100",
+                "`hidden = {}`: `rule = {}` trains one layer without outputs; give its width, for example `hidden = 100`",
                 self.network.hidden, self.rule.kind
             )));
         }
         if self.rule.kind == Rule::Bcm && self.rule.theta_sliding.is_none() {
             return Err(Error::config(
-                "--rule bcm: θ_M slides with the neuron's activity; give --theta-sliding LAMBDA:TAU, for example 1:10",
+                "`rule = bcm`: θ_M slides with the neuron's activity; give `theta-sliding = LAMBDA:TAU`, for example 1:10",
             ));
         }
         if let Some(q) = self.rule.theta_quantile.filter(|_| self.rule.kind == Rule::Bcm) {
-            return Err(Error::config(format!("--theta-quantile {q}: θ_M of --rule bcm slides; leave it out")));
+            return Err(Error::config(format!("`theta-quantile = {q}`: θ_M of `rule = bcm` slides; leave it out")));
         }
         if let Some(patience) = self.run.early_stopping {
             return Err(Error::config(format!(
-                "--early-stopping {patience}: --rule {} knows no targets, so that there are no errors to go by; leave it out",
+                "`early-stopping = {patience}`: `rule = {}` knows no targets, so that there are no errors to go by; leave it out",
                 self.rule.kind
             )));
         }
         if self.regularisation.dropout > 0.0 || self.regularisation.label_noise > 0.0 {
             return Err(Error::config(format!(
-                "--dropout and --label-noise: --rule {} has neither hidden layers nor labels; leave them out",
+                "`dropout` and `label-noise`: `rule = {}` has neither hidden layers nor labels; leave them out",
                 self.rule.kind
             )));
         }
@@ -170,13 +170,13 @@ impl Config {
     fn check_own_rate(&self) -> Result<()> {
         if self.rule.scope != Scope::Neuron {
             return Err(Error::config(format!(
-                "--scope {}: --rule {} has one rate per weight anyway; leave it out",
+                "`scope = {}`: `rule = {}` has one rate per weight anyway; leave it out",
                 self.rule.scope, self.rule.kind
             )));
         }
         if self.constants.rprop_min > self.constants.rprop_max {
             return Err(Error::config(format!(
-                "--rprop-min {}: is above --rprop-max {}",
+                "`rprop-min = {}`: is above `rprop-max = {}`",
                 self.constants.rprop_min, self.constants.rprop_max
             )));
         }
@@ -185,7 +185,7 @@ impl Config {
             && self.constants.rprop_eta_plus > 1.0)
         {
             return Err(Error::config(format!(
-                "--rprop-eta-minus {} and --rprop-eta-plus {}: must lie between 0 and 1, and above 1",
+                "`rprop-eta-minus = {}` and `rprop-eta-plus = {}`: must lie between 0 and 1, and above 1",
                 self.constants.rprop_eta_minus, self.constants.rprop_eta_plus
             )));
         }
@@ -196,23 +196,23 @@ impl Config {
         let refuse = |message: String| Err(Error::Config(message));
         let forms = [self.rule.theta.is_some(), self.rule.theta_quantile.is_some(), self.rule.theta_sliding.is_some()];
         if forms.iter().filter(|&&set| set).count() != 1 {
-            return refuse("--rule psi: give one of --theta, --theta-quantile and --theta-sliding".into());
+            return refuse("`rule = psi`: give one of `theta`, `theta-quantile` and `theta-sliding`".into());
         }
         match self.threshold() {
             Theta::Absolute(theta) if !theta.is_finite() || theta < 0.0 => {
                 return refuse(format!(
-                    "--theta {theta}: the observed means are never negative; give a value of at least 0"
+                    "`theta = {theta}`: the observed means are never negative; give a value of at least 0"
                 ));
             }
             Theta::Quantile(q) if !(0.0..=1.0).contains(&q) => {
-                return refuse(format!("--theta-quantile {q}: must lie between 0 and 1"));
+                return refuse(format!("`theta-quantile = {q}`: must lie between 0 and 1"));
             }
             _ => {}
         }
         self.check_coactivation()?;
         if self.rule.arm && !self.rule.basis.triggers_below() {
             return refuse(format!(
-                "--arm: needs a δ basis; use --basis delta or delta2 instead of {}",
+                "`arm`: needs a δ basis; use `basis = delta` or delta2 instead of {}",
                 self.rule.basis
             ));
         }
@@ -223,19 +223,19 @@ impl Config {
     fn check_coactivation(&self) -> Result<()> {
         if self.rule.basis == Basis::Coactivation && self.rule.scope != Scope::Weight {
             return Err(Error::config(format!(
-                "--basis coactivation belongs to single weights: use --scope weight instead of --scope {}",
+                "`basis = coactivation` belongs to single weights: use `scope = weight` instead of `scope = {}`",
                 self.rule.scope
             )));
         }
         if let Some(norm) = self.regularisation.max_norm.filter(|_| self.rule.basis == Basis::Coactivation) {
             return Err(Error::config(format!(
-                "--max-norm {norm}: with --basis coactivation weights freeze one by one, and would be scaled all the same; \
+                "`max-norm = {norm}`: with `basis = coactivation` weights freeze one by one, and would be scaled all the same; \
                  leave it out"
             )));
         }
         if self.rule.basis == Basis::Coactivation && self.run.precision == Precision::F16 {
             return Err(Error::config(
-                "--precision f16: --basis coactivation is summed beside the products and needs --precision f32",
+                "`precision = f16`: `basis = coactivation` is summed beside the products and needs `precision = f32`",
             ));
         }
         Ok(())

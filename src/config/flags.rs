@@ -32,6 +32,7 @@ fn argument<T: Value>(setting: &'static Setting, default: &T) -> Arg {
     };
     let mut argument = Arg::new(setting.key)
         .long(setting.key)
+        .aliases(setting.aliases)
         .help(setting.help)
         .help_heading(setting.heading)
         .value_name(value_name)

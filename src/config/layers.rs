@@ -62,10 +62,11 @@ impl Config {
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let mut all = toml::Table::new();
         for layer in layers {
+            let layer = Self::canonical(layer)?;
             if Self::THRESHOLD.iter().any(|key| layer.contains_key(*key)) {
                 Self::THRESHOLD.iter().for_each(|key| drop(all.remove(*key)));
             }
-            all.extend(layer.iter().map(|(key, value)| (key.clone(), value.clone())));
+            all.extend(layer);
         }
         Self::from_table(&all)
     }

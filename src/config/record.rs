@@ -38,6 +38,22 @@ impl Config {
     /// The three forms of θ_M, of which a configuration has one.
     pub(super) const THRESHOLD: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
 
+    /// `table` with the keys of records in the place of their aliases.
+    ///
+    /// # Errors
+    /// If a setting is there under two names.
+    pub(super) fn canonical(table: &toml::Table) -> Result<toml::Table> {
+        let mut canonical = toml::Table::new();
+        for (name, value) in table {
+            let setting = SETTINGS.iter().find(|setting| setting.aliases.contains(&name.as_str()));
+            let key = setting.map_or(name.as_str(), |setting| setting.key);
+            if canonical.insert(key.to_owned(), value.clone()).is_some() || (key != name && table.contains_key(key)) {
+                return Err(Error::config(format!("{name}: is another name of {key}; give one of them")));
+            }
+        }
+        Ok(canonical)
+    }
+
     /// Defaults overlaid with `table`; where the table has θ_M in some form, that form replaces the default.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Setting {
     /// The name in TOML, in records and, after `--`, on the command line.
     pub key: &'static str,
+    /// Other names that flags and TOML may use; records have the key alone.
+    pub aliases: &'static [&'static str],
     /// The title under which `--help` lists the setting.
     pub heading: &'static str,
     /// The text of `--help`.
@@ -60,6 +62,7 @@ impl Setting {
     pub(super) const fn new(key: &'static str, heading: &'static str, help: &'static str) -> Self {
         Self {
             key,
+            aliases: &[],
             heading,
             help: help.trim_ascii_start(),
             value_name: None,
@@ -68,6 +71,10 @@ impl Setting {
             is_training_only: false,
             is_recorded_if_set: false,
         }
+    }
+
+    pub(super) const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
     }
 
     pub(super) const fn value(self, name: &'static str) -> Self {

@@ -44,9 +44,9 @@ settings! {
     /// The learning rule, ψ and momentum.
     rule: RuleSettings = "Rule" {
         /// Learning rule
-        kind as rule: Rule = Rule::Psi => [per_member, training_only];
+        kind as rule: Rule = Rule::Psi => [aliases(&["optimizer"]), per_member, training_only];
         /// Initial learning rate α0
-        alpha0: f64 = 0.3 => [range(Positive), per_member];
+        alpha0: f64 = 0.3 => [aliases(&["lr", "learning-rate"]), range(Positive), per_member];
         /// Variable that ψ observes
         basis: Basis = Basis::Act => [per_member];
         /// What shares one α

@@ -41,43 +41,86 @@ fn a_later_threshold_replaces_an_earlier_one() {
 #[test]
 fn nonsense_is_refused_by_name() {
     for (text, expected) in [
-        ("alpha0 = 0.0", "--alpha0"),
-        ("epochs = 0", "--epochs"),
-        ("batch-size = 0", "--batch-size"),
-        ("hidden = [3, 0]", "--hidden"),
-        ("momentum = 1.0", "--momentum"),
-        ("coast = true", "--momentum"),
-        ("decay-base = 1.0", "--decay-base"),
-        ("decay-base = 1e20", "--decay-base"),
-        ("alpha0 = 1e-60", "--alpha0"),
-        ("trace = 'trace.safetensors'", "--rule replay"),
-        ("replay = 'layer'", "--rule replay"),
-        ("fresh-alpha = true", "--init"),
+        ("alpha0 = 0.0", "`alpha0"),
+        ("epochs = 0", "`epochs"),
+        ("batch-size = 0", "`batch-size"),
+        ("hidden = [3, 0]", "`hidden"),
+        ("momentum = 1.0", "`momentum"),
+        ("coast = true", "`momentum"),
+        ("decay-base = 1.0", "`decay-base"),
+        ("decay-base = 1e20", "`decay-base"),
+        ("alpha0 = 1e-60", "`alpha0"),
+        ("trace = 'trace.safetensors'", "`rule = replay`"),
+        ("replay = 'layer'", "`rule = replay`"),
+        ("fresh-alpha = true", "`init`"),
         // 1 in f32, by which the kernels would divide.
-        ("dropout = 0.99999999999", "--dropout"),
-        ("schedule = 'cyclical'\nschedule-ticks = 3\nschedule-low = 1e-60", "--schedule-low"),
-        ("scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.1\nmax-norm = 2.0", "--max-norm"),
-        ("rule = 'bcm'\nhidden = [3]\ntheta-sliding = '1:10'\ntheta-quantile = 0.5", "--theta-quantile"),
-        ("rule = 'hebb'\nhidden = [3]\nval-fraction = 0.2\nearly-stopping = 2", "--early-stopping"),
-        ("decay-ticks = -2.0", "--decay-ticks"),
+        ("dropout = 0.99999999999", "`dropout"),
+        ("schedule = 'cyclical'\nschedule-ticks = 3\nschedule-low = 1e-60", "`schedule-low"),
+        ("scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.1\nmax-norm = 2.0", "`max-norm"),
+        ("rule = 'bcm'\nhidden = [3]\ntheta-sliding = '1:10'\ntheta-quantile = 0.5", "`theta-quantile"),
+        ("rule = 'hebb'\nhidden = [3]\nval-fraction = 0.2\nearly-stopping = 2", "`early-stopping"),
+        ("decay-ticks = -2.0", "`decay-ticks"),
         ("decay-ticks = 'never'", "decay-ticks"),
-        ("test-fraction = 1.0", "--test-fraction"),
+        ("test-fraction = 1.0", "`test-fraction"),
         // No record could keep them, and none of these matters to ψ.
-        ("rule = 'constant'\ntheta = nan", "--theta nan"),
-        ("theta = 0.1\nrprop-eta-plus = inf", "--rprop-eta-plus"),
-        ("output = 'linear'", "--loss mse"),
-        ("theta = -1.0", "--theta"),
-        ("theta-quantile = 1.5", "--theta-quantile"),
+        ("rule = 'constant'\ntheta = nan", "`theta = nan`"),
+        ("theta = 0.1\nrprop-eta-plus = inf", "`rprop-eta-plus"),
+        ("output = 'linear'", "`loss = mse`"),
+        ("theta = -1.0", "`theta"),
+        ("theta-quantile = 1.5", "`theta-quantile"),
         ("theta-sliding = '0:3'", "λ"),
-        ("theta = 0.5\ntheta-quantile = 0.5", "one of --theta"),
-        ("basis = 'coactivation'", "--scope weight"),
-        ("arm = true", "--basis delta"),
+        ("theta = 0.5\ntheta-quantile = 0.5", "one of `theta`"),
+        ("basis = 'coactivation'", "`scope = weight`"),
+        ("arm = true", "`basis = delta`"),
         ("clock = 'steps:0'", "steps:K"),
         ("init-scheme = 'xavier'", "glorot"),
         ("nonsense = 1", "nonsense"),
         ("basis = 'acts'", "act"),
+        ("lr = 0.1\nalpha0 = 0.2", "alpha0"),
+        ("lr = 0.1\nlearning-rate = 0.2", "alpha0"),
+        ("lr = 'fast'", "alpha0"),
     ] {
         let message = with(text).expect_err(text).to_string();
         assert!(message.contains(expected), "{text}: {message}");
     }
+}
+
+#[test]
+fn a_setting_has_the_names_that_other_programs_give_it() {
+    let config = with("lr = 0.1\noptimizer = 'constant'").unwrap();
+    assert_eq!((config.rule.alpha0, config.rule.kind), (0.1, Rule::Constant));
+    let record = config.to_table();
+    assert!(!record.contains_key("lr") && !record.contains_key("optimizer"));
+    let layers = ["alpha0 = 0.1", "learning-rate = 0.2"].map(|text| text.parse::<toml::Table>().unwrap());
+    assert_eq!(Config::overlay(&layers).unwrap().rule.alpha0, 0.2);
+}
+
+#[test]
+fn a_single_hidden_layer_needs_no_list() {
+    assert_eq!(with("hidden = 5").unwrap(), with("hidden = [5]").unwrap());
+    assert_eq!(with("hidden = []").unwrap().network.hidden, Hidden(vec![]));
+    assert!(with("hidden = 'wide'").is_err());
+}
+
+#[test]
+fn every_setting_has_a_setter_a_place_in_the_record_and_a_unique_name() {
+    let config = Config::default().test_fraction(0.2).hidden([4]).init("model".parse::<std::path::PathBuf>().ok());
+    assert_eq!(config.data.test_fraction, Some(0.2));
+    let mut names = std::collections::HashSet::new();
+    for setting in SETTINGS {
+        assert!(!setting.help.is_empty() && !setting.help.contains("  "), "{}", setting.key);
+        assert!(names.insert(setting.key) && setting.aliases.iter().all(|name| names.insert(name)), "{}", setting.key);
+    }
+    assert!(config.to_table().keys().all(|key| names.contains(key.as_str())));
+}
+
+#[test]
+fn what_members_may_differ_in_has_a_common_value() {
+    let (one, other) = (Config::default(), Config::default().alpha0(0.1).dropout(0.3).max_norm(2.0));
+    let other_amounts = other.clone().dropout(0.7).max_norm(9.0).seed(4).theta(None).theta_quantile(0.3);
+    assert_eq!(one.shared(), one.clone().seed(9).decay_power(2.0).shared());
+    assert_eq!(other.shared(), other_amounts.shared());
+    // Kernels are compiled with or without dropout.
+    assert_ne!(one.shared(), other.shared());
+    assert_ne!(one.shared(), one.clone().batch_size(9).shared());
 }

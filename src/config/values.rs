@@ -7,7 +7,7 @@ use std::str::FromStr;
 fn number(text: &str, what: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(format!("{what} must be a number, not `{text}`")),
+        _ => Err(format!("{what} must be a number")),
     }
 }
 
@@ -145,7 +145,7 @@ impl FromStr for Clock {
             .and_then(|k| k.parse().ok())
             .filter(|&k| k > 0)
             .map(Self::Steps)
-            .ok_or_else(|| format!("clock `{text}`: expected epoch, or steps:K with K at least 1"))
+            .ok_or_else(|| "expected epoch, or steps:K with K at least 1".to_owned())
     }
 }
 
@@ -172,7 +172,7 @@ pub enum CheckpointEvery {
 impl FromStr for CheckpointEvery {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("`{text}`: expected a number of epochs, steps:K with K at least 1, or 0 for never");
+        let refuse = || "expected a number of epochs, steps:K with K at least 1, or 0 for never".to_owned();
         match text.strip_prefix("steps:") {
             Some(steps) => steps.parse().ok().filter(|&k| k > 0).map(Self::Steps).ok_or_else(refuse),
             None => text.parse().map(|n| if n == 0 { Self::Never } else { Self::Epochs(n) }).map_err(|_| refuse()),
@@ -193,11 +193,10 @@ pub struct Sliding {
 impl FromStr for Sliding {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (lambda, tau) =
-            text.split_once(':').ok_or_else(|| format!("`{text}`: expected LAMBDA:TAU, for example 1.2:10"))?;
+        let (lambda, tau) = text.split_once(':').ok_or_else(|| "expected LAMBDA:TAU, for example 1.2:10".to_owned())?;
         let (lambda, tau) = (number(lambda, "λ")?, number(tau, "τ")?);
         if lambda <= 0.0 || tau < 1.0 {
-            return Err(format!("`{text}`: λ must be positive and τ at least 1 tick"));
+            return Err("λ must be positive and τ at least 1 tick".to_owned());
         }
         Ok(Self { lambda, tau })
     }
@@ -228,14 +227,14 @@ impl FromStr for FreezeOut {
         let mut parts = text.split(':');
         let first = number(parts.next().unwrap_or_default(), "the share of the run")?;
         if !(first > 0.0 && first <= 1.0) {
-            return Err(format!("`{text}`: the first layer must freeze at a share of the run above 0 and at most 1"));
+            return Err("the first layer must freeze at a share of the run above 0 and at most 1".to_owned());
         }
         let mut freeze = Self { first, cubed: false, scaled: false };
         for part in parts {
             match part {
                 "cubed" => freeze.cubed = true,
                 "scaled" => freeze.scaled = true,
-                _ => return Err(format!("`{text}`: expected T0, T0:cubed, T0:scaled or T0:cubed:scaled")),
+                _ => return Err("expected T0, T0:cubed, T0:scaled or T0:cubed:scaled".to_owned()),
             }
         }
         Ok(freeze)
@@ -272,11 +271,11 @@ impl FromStr for InitScheme {
             None if text == "he" => return Ok(Self::He),
             Some(("normal", sd)) => Self::Normal(number(sd, "the standard deviation")?),
             Some(("uniform", bound)) => Self::Uniform(number(bound, "the bound")?),
-            _ => return Err(format!("init scheme `{text}`: expected normal:SD, uniform:A, glorot or he")),
+            _ => return Err("expected normal:SD, uniform:A, glorot or he".to_owned()),
         };
         match scheme {
             Self::Normal(size) | Self::Uniform(size) if size < 0.0 => {
-                Err(format!("init scheme `{text}`: must not be negative"))
+                Err("a standard deviation or bound must not be negative".to_owned())
             }
             scheme => Ok(scheme),
         }

@@ -68,7 +68,7 @@ impl CpuEngine {
     pub fn check(population: &Population) -> Result<()> {
         if population.shared().run.precision == Precision::F16 {
             return Err(Error::Device(
-                "--precision f16: the CPU engine computes in f32 alone; use --precision f32, or a --device that \
+                "`precision = f16`: the CPU engine computes in f32 alone; use `precision = f32`, or a `device` that \
                  `homeostat devices` lists with f16"
                     .into(),
             ));

@@ -60,6 +60,6 @@ pub fn plan(population: &Population) -> Vec<Array> {
 pub fn check(population: &Population) -> Result<()> {
     let layer = population.topology.largest_layer();
     let fewer = if population.len() > 1 { ", fewer members" } else { "" };
-    let remedy = format!("{layer} has most weights: use a narrower --hidden, a smaller --batch-size{fewer}");
+    let remedy = format!("{layer} has most weights: use a narrower `hidden`, a smaller `batch-size`{fewer}");
     memory::check_machine("the run", &plan(population), &remedy)
 }

@@ -121,7 +121,7 @@ pub static CATALOGUE: [Set; 5] = [
         source: "https://www.nist.gov/itl/products-and-services/emnist-dataset",
         note: Some(
             "no download: published only inside a zip of all EMNIST sets, about 540 MB; unpack its four files \
-             gzip/emnist-balanced-*.gz into the folder, or fetch them from a --mirror of your own. Images are stored \
+             gzip/emnist-balanced-*.gz into the folder, or fetch them from a `mirror` of your own. Images are stored \
              transposed and turned upright when read",
         ),
         files: Some(Files {
@@ -224,7 +224,7 @@ impl Search {
     /// If there is no such folder.
     pub fn target(&self) -> Result<&Path> {
         self.target.as_deref().ok_or_else(|| {
-            Error::config("this system has no folder for a user's data; give --data-dir DIR, or set HOMEOSTAT_DATA")
+            Error::config("this system has no folder for a user's data; give `data-dir = DIR`, or set HOMEOSTAT_DATA")
         })
     }
 
@@ -290,7 +290,10 @@ impl Search {
     /// Reads the set `name`.
     pub(super) fn open(&self, name: &str) -> Result<DataSet> {
         let (directory, files) = self.locate(name).map_err(|error| match error {
-            Error::Config(reason) => Error::Config(format!("--data {reason}")),
+            Error::Config(reason) => Error::config(match reason.strip_prefix(name) {
+                Some(rest) => format!("`data = {name}`{rest}"),
+                None => format!("`data`: {reason}"),
+            }),
             other => other,
         })?;
         files.open(&directory)

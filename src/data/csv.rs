@@ -44,11 +44,11 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<DataSet> {
         for (column, field) in record.iter().enumerate() {
             let in_column = |reason| error(format!("column {}: {reason}", column + 1));
             if column + 1 < expected {
-                let value = number(field).ok_or_else(|| in_column(format!("`{}` is not a number", show(field))))?;
+                let value = number(field).ok_or_else(|| in_column(format!("‘{}’ is not a number", show(field))))?;
                 reals.push(finite(value).map_err(in_column)?);
             } else {
                 let label = integer(field).ok_or_else(|| {
-                    in_column(format!("label `{}` is not an integer; number the classes 0, 1, 2, …", show(field)))
+                    in_column(format!("label ‘{}’ is not an integer; number the classes 0, 1, 2, …", show(field)))
                 })?;
                 labels.push(class(label).map_err(in_column)?);
             }

@@ -92,7 +92,7 @@ pub fn fetch(
         given => given.iter().map(|mirror| mirror.trim_end_matches('/').to_owned()).collect(),
     };
     if let Some(mirror) = mirrors.iter().find(|m| !m.starts_with("https://") && !m.starts_with("http://")) {
-        return Err(Error::config(format!("--mirror {mirror}: an address starts with https:// or http://")));
+        return Err(Error::config(format!("`mirror = {mirror}`: an address starts with https:// or http://")));
     }
     let directory = root.join(name);
     fs::create_dir_all(&directory).map_err(|e| Error::file(&directory, format!("cannot create the folder: {e}")))?;
@@ -201,13 +201,13 @@ impl Fetcher<'_> {
             }
         }
         if failures.is_empty() {
-            let advice = "no mirror is known; put the file there yourself, raw or gzipped, or give --mirror URL";
+            let advice = "no mirror is known; put the file there yourself, raw or gzipped, or give `mirror = URL`";
             return Err(Error::file(path, advice));
         }
         let reasons = failures.join("; ");
         Err(Error::file(
             path,
-            format!("no mirror gave it: {reasons}. Check the network or give another --mirror URL, and try again"),
+            format!("no mirror gave it: {reasons}. Check the network or give another `mirror = URL`, and try again"),
         ))
     }
 

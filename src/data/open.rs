@@ -27,7 +27,7 @@ impl DataSet {
     pub fn open_in(name: &str, search: &Search) -> Result<Self> {
         let mut data = match name.split_once(':') {
             Some(("idx" | "csv" | "npz", "")) => {
-                return Err(Error::config(format!("--data {name}: a path must follow the colon")));
+                return Err(Error::config(format!("`data = {name}`: a path must follow the colon")));
             }
             None if name == "mnist" => embedded::mnist()?,
             None if name == "iris" => embedded::iris()?,

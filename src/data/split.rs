@@ -40,14 +40,14 @@ impl Split {
                     Ok(Self { train, test, ..Self::default() })
                 }
                 Some(fraction) => Err(Error::config(format!(
-                    "--test-fraction {fraction}: {} already has a test set ({} samples); leave the option out",
+                    "`test-fraction = {fraction}`: {} already has a test set ({} samples); leave the option out",
                     data.name, data.test_rows
                 ))),
             };
         }
         let refuse = |reason: &str| {
             let (fraction, note) = fraction.map_or((DEFAULT_TEST_FRACTION, " (the default)"), |given| (given, ""));
-            Err(Error::config(format!("--test-fraction {fraction}{note}: {reason}")))
+            Err(Error::config(format!("`test-fraction = {fraction}`{note}: {reason}")))
         };
         let fraction = fraction.unwrap_or(DEFAULT_TEST_FRACTION);
         if !(0.0..1.0).contains(&fraction) {
@@ -73,7 +73,7 @@ impl Split {
             return Ok(self);
         }
         let rows = self.train.len();
-        let refuse = |reason: &str| Err(Error::config(format!("--val-fraction {fraction}: {reason}")));
+        let refuse = |reason: &str| Err(Error::config(format!("`val-fraction = {fraction}`: {reason}")));
         let (train, validation) = stratified(data, self.train, fraction, (seed, Stream::Validation));
         if train.is_empty() {
             return refuse(&format!("leaves none of the {rows} training samples to train on; use a smaller one"));
@@ -99,7 +99,7 @@ impl Split {
         let others = (data.classes as u32).saturating_sub(1);
         if others == 0 {
             return Err(Error::config(format!(
-                "--label-noise {share}: {} has no other class to replace with",
+                "`label-noise = {share}`: {} has no other class to replace with",
                 data.name
             )));
         }

@@ -177,7 +177,7 @@ impl Model {
     /// If the configuration is present but invalid.
     pub fn config(&self) -> Result<Option<Config>> {
         let parse = |json: &String| {
-            Config::from_json(json).map_err(|e| Error::file(&self.path, format!("its metadata `config`: {e}")))
+            Config::from_json(json).map_err(|e| Error::file(&self.path, format!("its metadata ‘config’: {e}")))
         };
         self.config.as_ref().map(parse).transpose()
     }
@@ -247,7 +247,7 @@ impl Model {
         let hidden = Hidden(self.hidden());
         if given && config.network.hidden != hidden {
             return Err(Error::config(format!(
-                "--hidden {}: {} has {hidden}; leave --hidden out to take the file's",
+                "`hidden = {}`: {} has {hidden}; leave `hidden` out to take the file's",
                 config.network.hidden,
                 self.path.display()
             )));
@@ -285,7 +285,7 @@ impl Model {
                     return Err(Error::file(
                         &self.path,
                         format!(
-                            "layers.{l}.alpha has one rate per weight; use --scope weight instead of {scope}, or remove the alpha tensors"
+                            "layers.{l}.alpha has one rate per weight; use `scope = weight` instead of {scope}, or remove the alpha tensors"
                         ),
                     ));
                 }

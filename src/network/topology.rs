@@ -66,7 +66,7 @@ impl Topology {
             if all > MOST_VALUES {
                 return Err(Error::Device(format!(
                     "layer {} ({n_in} → {n_out}) would have {weights} weights, and no net can have more than {MOST_VALUES}; \
-                     use a narrower --hidden",
+                     use a narrower `hidden`",
                     l + 1
                 )));
             }

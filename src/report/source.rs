@@ -64,7 +64,7 @@ impl Sources {
             } else if path.is_dir() && !path.join("runs").is_dir() && !holds_json(path) {
                 return Err(Error::file(
                     path,
-                    "holds no run (metrics.jsonl) and no results of a sweep; give what `train --out` or `sweep run` wrote",
+                    "holds no run (metrics.jsonl) and no results of a sweep; give the directory that `train` or `sweep run` wrote",
                 ));
             } else {
                 sources.records.extend(Record::read_all(std::slice::from_ref(path))?);

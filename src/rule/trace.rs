@@ -98,16 +98,16 @@ impl Trace {
         let wrong = |reason: String| refusal(path, &reason);
         let (file, source, traced) = header(path, content)?;
         if source.rule.kind != Rule::Psi {
-            return Err(wrong(format!("is of a run of --rule {}; only --rule psi triggers", source.rule.kind)));
+            return Err(wrong(format!("is of a run of `rule = {}`; only `rule = psi` triggers", source.rule.kind)));
         }
         if source.rule.latch == Latch::Gated {
             return Err(wrong(
-                "is of a run with --latch gated, whose falls pause; give one with --latch latched".into(),
+                "is of a run with `latch = gated`, whose falls pause; give one with `latch = latched`".into(),
             ));
         }
         if traced != ticks {
             return Err(wrong(format!(
-                "has {traced} ticks, but this run has {ticks}; use the same --epochs and --clock"
+                "has {traced} ticks, but this run has {ticks}; use the same `epochs` and `clock`"
             )));
         }
         let mut onsets = vec![];
@@ -118,7 +118,7 @@ impl Trace {
             let shape = if config.slots_per_weight() { vec![n_out, rows] } else { vec![n_out] };
             if tensor.dtype() != Dtype::U32 || tensor.shape() != shape {
                 return Err(wrong(format!(
-                    "tensor {name} has type {:?} and shape {:?}, expected U32 {shape:?}; give the trace of a run of the same net, --basis and --scope",
+                    "tensor {name} has type {:?} and shape {:?}, expected U32 {shape:?}; give the trace of a run of the same net, `basis` and `scope`",
                     tensor.dtype(),
                     tensor.shape()
                 )));
@@ -170,7 +170,7 @@ impl Trace {
 }
 
 fn refusal(path: &Path, reason: &str) -> Error {
-    Error::file(path, format!("--trace: {reason}"))
+    Error::file(path, format!("`trace`: {reason}"))
 }
 
 /// The tensors of a trace, the settings of its run and its number of ticks; an error if `content` is not a trace.
@@ -181,7 +181,7 @@ fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config
     let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
     let metadata = |key: &str| {
         let values = header.metadata().as_ref();
-        values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata `{key}`")))
+        values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata ‘{key}’")))
     };
     let source = Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata `config`: {e}")))?;
     let ticks = metadata("ticks")?.parse().map_err(|_| wrong("its metadata `ticks` is no number".into()))?;

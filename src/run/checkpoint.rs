@@ -131,7 +131,7 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
         let value = |table: &toml::Table| table.get(key).map_or_else(|| "nothing".to_owned(), ToString::to_string);
         return Err(format!(
             "belongs to another run: it was made with {key} = {}, and config.toml says {}; put that back as it was, or train \
-             anew with another --out",
+             anew with another `out`",
             value(&then),
             value(&now)
         ));
@@ -144,7 +144,7 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
             .as_ref()
             .map_or(String::new(), |path| format!(", or another trace than {},", path.display()));
         return Err(format!(
-            "was trained on other samples than {}{trace} holds now; put back what there was, or train anew with another --out",
+            "was trained on other samples than {}{trace} holds now; put back what there was, or train anew with another `out`",
             config.data.source
         ));
     }
@@ -209,10 +209,10 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(content).map_err(damaged)?;
         let metadata = |key: &str| {
             let values = header.metadata().as_ref().and_then(|values| values.get(key));
-            values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata `{key}`")))
+            values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata ‘{key}’")))
         };
         let progress: Progress = serde_json::from_str(metadata(PROGRESS)?)
-            .map_err(|e| wrong(format!("its metadata `{PROGRESS}` cannot be read: {e}")))?;
+            .map_err(|e| wrong(format!("its metadata ‘{PROGRESS}’ cannot be read: {e}")))?;
         let tensors = file.tensors();
         let contents = tensors.iter().map(|(name, view)| (&**name, view.data())).collect();
         let found = header.metadata().as_ref().map_or(String::new(), |all| checksum(all, contents));
@@ -225,7 +225,7 @@ impl Checkpoint {
             belongs(&config, data, population).map_err(of_another)?;
         }
         if !progress.lies_in(population) {
-            return Err(wrong(format!("its metadata `progress` is no place in this run: {}", metadata(PROGRESS)?)));
+            return Err(wrong(format!("its metadata ‘progress’ is no place in this run: {}", metadata(PROGRESS)?)));
         }
         let mut layers = vec![];
         for (l, shape) in population.initial_state()[0].layers.iter().enumerate() {

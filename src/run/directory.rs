@@ -69,7 +69,7 @@ impl RunDirectory {
     /// Names the files in the way.
     pub fn check(path: &Path, force: bool) -> Result<()> {
         if path.exists() && !path.is_dir() {
-            return Err(Error::file(path, "--out needs a directory, and this is a file"));
+            return Err(Error::file(path, "`out` needs a directory, and this is a file"));
         }
         let mut taken: Vec<String> = names::present(path).into_iter().filter(|name| name != LOCK).collect();
         if taken.is_empty() || force {
@@ -80,7 +80,7 @@ impl RunDirectory {
         Err(Error::file(
             path,
             format!(
-                "already holds {what} ({}); give another --out, --force to replace them, or --resume to go on with a run",
+                "already holds {what} ({}); give another `out`, `force` to replace them, or `resume` to go on with a run",
                 taken.join(", ")
             ),
         ))
@@ -93,7 +93,7 @@ impl RunDirectory {
     /// If the file system refuses.
     pub fn reserve(name: Option<&str>, config: &Config) -> Result<PathBuf> {
         let refuse = |path: &Path, e: std::io::Error| {
-            let reason = format!("cannot create the directory: {e}; give another place with --out, or --no-save");
+            let reason = format!("cannot create the directory: {e}; give another place with `out`, or `no-save`");
             Err(Error::file(path, reason))
         };
         let name = default_name(name, config);

@@ -27,7 +27,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file, missing: None }),
             Err(fs::TryLockError::WouldBlock) => {
-                Err(Error::file(path, "another process is writing to it; give another --out, or wait"))
+                Err(Error::file(path, "another process is writing to it; give another `out`, or wait"))
             }
             Err(fs::TryLockError::Error(e)) => Ok(Self { _file: file, missing: Some(e.to_string()) }),
         }

@@ -84,7 +84,7 @@ impl Record {
             }
             let files = [json_files(path)?, json_files(&path.join("runs"))?].concat();
             if files.is_empty() {
-                return Err(Error::file(path, "holds no *.json, nor does a directory `runs` in it"));
+                return Err(Error::file(path, "holds no *.json, nor does a directory ‘runs’ in it"));
             }
             for file in files {
                 Self::read(&file, &mut records)?;

@@ -52,7 +52,7 @@ impl Running {
         }
         let last = self.keeper.last.clone().ok_or_else(|| {
             Error::Run(
-                "the metrics of the last epoch are lost; move the newest checkpoint away, and --resume trains that epoch \
+                "the metrics of the last epoch are lost; move the newest checkpoint away, and `resume` trains that epoch \
                  again"
                     .into(),
             )

@@ -123,10 +123,10 @@ type Runs = BTreeMap<u64, Option<f64>>;
 pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     let Settings { metric, baseline, higher_is_better, confidence, margin, .. } = settings;
     if !(*confidence > 0.0 && *confidence < 1.0) {
-        return Err(Error::config(format!("--confidence {confidence}: must lie between 0 and 1")));
+        return Err(Error::config(format!("`confidence = {confidence}`: must lie between 0 and 1")));
     }
     if let Some(margin) = margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
-        return Err(Error::config(format!("--margin {margin}: must be a positive number")));
+        return Err(Error::config(format!("`margin = {margin}`: must be a positive number")));
     }
     let arms = chosen(records, settings)?;
     check_metric(records, &arms, metric)?;
@@ -139,7 +139,7 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
         if pairs.len() < 2 {
             let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
             return Err(Error::config(format!(
-                "`{arm}` and `{baseline}` have {count} in common whose runs did not fail; differences need two at least"
+                "‘{arm}’ and ‘{baseline}’ have {count} in common whose runs did not fail; differences need two at least"
             )));
         }
         notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs));
@@ -182,10 +182,10 @@ fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a s
     }
     let wanted = if settings.arms.is_empty() { known.clone() } else { strings(&settings.arms) };
     for (flag, arm) in
-        [("--baseline", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("--arms", *a)))
+        [("`baseline`", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
     {
         if !known.contains(&arm) {
-            return Err(Error::config(format!("{flag} `{arm}`: no such arm; there are: {}", quoted(&known))));
+            return Err(Error::config(format!("{flag} ‘{arm}’: no such arm; there are: {}", quoted(&known))));
         }
     }
     let mut arms = vec![settings.baseline.as_str()];
@@ -195,7 +195,7 @@ fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a s
         }
     }
     if arms.len() == 1 {
-        return Err(Error::config(format!("`{}` is the only arm; there is nothing to hold against it", arms[0])));
+        return Err(Error::config(format!("‘{}’ is the only arm; there is nothing to hold against it", arms[0])));
     }
     Ok(arms)
 }
@@ -205,7 +205,7 @@ fn strings(names: &[String]) -> Vec<&str> {
 }
 
 fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", ")
 }
 
 /// Refuses a metric that no record has: a misspelt name must not look like failed runs.
@@ -218,7 +218,7 @@ fn check_metric(records: &[Record], arms: &[&str], metric: &str) -> Result<()> {
     if !names.contains(metric) {
         let names: Vec<&str> = names.into_iter().collect();
         return Err(Error::config(format!(
-            "--metric `{metric}`: no record has a number of that name; there are: {}",
+            "`metric` ‘{metric}’: no record has a number of that name; there are: {}",
             names.join(", ")
         )));
     }
@@ -230,7 +230,7 @@ fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
     for record in records.iter().filter(|record| record.arm == arm) {
         if runs.insert(record.seed, record.metric(metric)).is_some() {
             return Err(Error::config(format!(
-                "seed {} of `{arm}` comes twice, the second time as `{}`; give every record once",
+                "seed {} of ‘{arm}’ comes twice, the second time as ‘{}’; give every record once",
                 record.seed, record.id
             )));
         }
@@ -282,7 +282,7 @@ impl Comparison {
 fn failures(arm: &str, runs: &Runs) -> Option<String> {
     let failed: Vec<u64> = runs.iter().filter(|(_, value)| value.is_none()).map(|(seed, _)| *seed).collect();
     (!failed.is_empty()).then(|| {
-        format!("{} of {} runs of `{arm}` failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
+        format!("{} of {} runs of ‘{arm}’ failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
     })
 }
 
@@ -291,7 +291,7 @@ fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<u64,
     let missing: Vec<u64> = all.into_iter().filter(|seed| !pairs.contains_key(seed)).collect();
     (!missing.is_empty()).then(|| {
         format!(
-            "`{arm}` and `{baseline}` are compared over the {} seeds that both have; left out: {}",
+            "‘{arm}’ and ‘{baseline}’ are compared over the {} seeds that both have; left out: {}",
             pairs.len(),
             seeds(&missing)
         )
@@ -309,7 +309,7 @@ fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
     let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
     (comparison.pairs < needed).then(|| {
         format!(
-            "`{}`: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
+            "‘{}’: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
             comparison.arm,
             comparison.pairs,
             if comparisons == 1 { "" } else { "s" }

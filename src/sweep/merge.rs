@@ -139,7 +139,7 @@ pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Res
         };
         if epochs && record.epochs.is_none() && record.skipped.is_none() {
             return Err(Error::Run(format!(
-                "run {}: its epochs were not kept; leave --epochs out, or train with --keep-epochs",
+                "run {}: its epochs were not kept; leave `epochs` out, or train with `keep-epochs`",
                 run.id
             )));
         }
@@ -156,7 +156,7 @@ pub fn merge(plan: &Plan, results: &Results, partial: bool, epochs: bool) -> Res
     merged.origins = origins.into_iter().collect();
     if merged.missing > 0 && !partial {
         return Err(Error::Run(format!(
-            "{} of {} runs are not finished; train them with `homeostat sweep run`, or give --partial",
+            "{} of {} runs are not finished; train them with `homeostat sweep run`, or give `partial`",
             merged.missing,
             plan.runs.len()
         )));

@@ -106,7 +106,7 @@ impl Plan {
                     if let Some(source) = arm.trace_of {
                         config.rule.trace = Some(trace(&ids[&(source, s)]));
                     }
-                    config.check().map_err(|e| Error::config(format!("arm `{}`: {e}", arm.name)))?;
+                    config.check().map_err(|e| Error::config(format!("arm ‘{}’: {e}", arm.name)))?;
                     ids.insert((a, s), id(a, s, config)?);
                 }
             }
@@ -174,21 +174,21 @@ impl Plan {
         let mut places = HashMap::new();
         for (place, run) in self.runs.iter().enumerate() {
             if run.id.is_empty() || run.id != file_safe(&run.id) {
-                return Err(Error::config(format!("run `{}`: the id is no file name", run.id)));
+                return Err(Error::config(format!("run ‘{}’: the id is no file name", run.id)));
             }
             if run.group as usize >= self.runs.len() {
                 let (id, group, runs) = (&run.id, run.group, self.runs.len());
-                return Err(Error::config(format!("run `{id}`: a plan of {runs} runs has no group {group}")));
+                return Err(Error::config(format!("run ‘{id}’: a plan of {runs} runs has no group {group}")));
             }
             if places.insert(&run.id, place).is_some() {
-                return Err(Error::config(format!("run `{}`: two runs have that id", run.id)));
+                return Err(Error::config(format!("run ‘{}’: two runs have that id", run.id)));
             }
         }
         for run in &self.runs {
             let Some(after) = &run.after else { continue };
             let source = places.get(after).map(|&place| &self.runs[place]);
             if source.is_none_or(|source| source.after.is_some() || source.group != run.group) {
-                return Err(Error::config(format!("run `{}`: cannot come after `{after}`", run.id)));
+                return Err(Error::config(format!("run ‘{}’: cannot come after ‘{after}’", run.id)));
             }
         }
         Ok(self)
@@ -239,7 +239,7 @@ impl Plan {
                 && let Some(data) = data
             {
                 Population::new(vec![run.config.clone()], Arc::clone(data), None)
-                    .map_err(|e| Error::config(format!("arm `{}`: {e}", run.arm)))?;
+                    .map_err(|e| Error::config(format!("arm ‘{}’: {e}", run.arm)))?;
             }
         }
         let mut populations = Some(0);

@@ -106,7 +106,7 @@ impl Sources {
                     results,
                     format!(
                         "holds records of runs on other {name}; put back what they were trained on, or train all runs anew with \
-                         another --results"
+                         another `results`"
                     ),
                 ));
             }
@@ -146,7 +146,7 @@ impl Results {
         if path.to_str().is_none() {
             return Err(Error::file(
                 path,
-                "its name is no UTF-8, as records need it; give --results another directory",
+                "its name is no UTF-8, as records need it; give `results` another directory",
             ));
         }
         for part in ["runs", "models", "traces"] {
@@ -187,7 +187,7 @@ impl Results {
         Err(Error::file(
             &self.path,
             format!(
-                "holds the results of another plan (`{}`, hash {}; this one has {}); give another directory",
+                "holds the results of another plan (‘{}’, hash {}; this one has {}); give another directory",
                 owner.name, owner.hash, plan.hash
             ),
         ))

@@ -281,7 +281,7 @@ impl Sweep<'_> {
         let configs: Vec<Config> = runs.iter().map(config).collect();
         // The model file may have changed since the sweep was planned.
         let start = Start::new(configs, Arc::clone(data), true).map_err(|e| match e {
-            Error::Config(reason) => Error::config(format!("arm `{}`: {reason}", runs[0].arm)),
+            Error::Config(reason) => Error::config(format!("arm ‘{}’: {reason}", runs[0].arm)),
             other => other,
         })?;
         let population = Arc::clone(&start.population);

@@ -27,16 +27,16 @@ impl Shard {
             automatic(shards, variable)?
         } else {
             if shards.is_some() {
-                return Err(Error::config("--shards: is for --shard auto; --shard I/N has the number itself"));
+                return Err(Error::config("`shards`: is for `shard = auto`; `shard = I/N` has the number itself"));
             }
             let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
             parts.ok_or_else(|| {
-                Error::config(format!("--shard {text}: expected I/N with I from 0, for example 0/4, or auto"))
+                Error::config(format!("`shard = {text}`: expected I/N with I from 0, for example 0/4, or auto"))
             })?
         };
         if index >= count {
             return Err(Error::config(format!(
-                "--shard {index}/{count}: shards are numbered from 0, so the last of {count} is {}",
+                "`shard = {index}/{count}`: shards are numbered from 0, so the last of {count} is {}",
                 count.saturating_sub(1)
             )));
         }
@@ -59,7 +59,7 @@ impl std::fmt::Display for Shard {
 fn automatic(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> Result<(u32, u32)> {
     let number = |name: &str| -> Result<Option<u32>> {
         let Some(text) = variable(name) else { return Ok(None) };
-        let wrong = || Error::config(format!("--shard auto: {name}={text} is no number"));
+        let wrong = || Error::config(format!("`shard = auto`: {name}={text} is no number"));
         text.trim().parse().map(Some).map_err(|_| wrong())
     };
     if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
@@ -69,21 +69,24 @@ fn automatic(shards: Option<u32>, variable: impl Fn(&str) -> Option<String>) -> 
         let limits =
             [number("SLURM_ARRAY_TASK_MIN")?, number("SLURM_ARRAY_TASK_MAX")?, number("SLURM_ARRAY_TASK_COUNT")?];
         let [Some(min), Some(max), Some(count)] = limits else {
-            return Err(Error::config("--shard auto: SLURM_ARRAY_TASK_MIN, _MAX or _COUNT is missing; say --shards N"));
+            return Err(Error::config(
+                "`shard = auto`: SLURM_ARRAY_TASK_MIN, _MAX or _COUNT is missing; say `shards = N`",
+            ));
         };
         if id < min || u64::from(max) + 1 != u64::from(min) + u64::from(count) {
             return Err(Error::config(format!(
-                "--shard auto: the job array {min} … {max} has {count} tasks, so some are left out; say --shards N"
+                "`shard = auto`: the job array {min} … {max} has {count} tasks, so some are left out; say `shards = N`"
             )));
         }
         return Ok((id - min, count));
     }
     if let Some(index) = number("JOB_COMPLETION_INDEX")? {
         let count = shards.map_or_else(|| number("JOB_COMPLETION_COUNT"), |count| Ok(Some(count)))?;
-        let missing = || Error::config("--shard auto: JOB_COMPLETION_INDEX needs JOB_COMPLETION_COUNT, or --shards N");
+        let missing =
+            || Error::config("`shard = auto`: JOB_COMPLETION_INDEX needs JOB_COMPLETION_COUNT, or `shards = N`");
         return Ok((index, count.ok_or_else(missing)?));
     }
     Err(Error::config(
-        "--shard auto: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set, so this is no job array; say --shard I/N",
+        "`shard = auto`: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set, so this is no job array; say `shard = I/N`",
     ))
 }

@@ -152,7 +152,7 @@ impl Sweep {
         for (place, table) in file.arm.into_iter().enumerate() {
             let arm = Declared::new(table, place, &file.random, file.random_seed)?;
             if declared.iter().any(|other| other.name == arm.name) {
-                return Err(Error::config(format!("arm `{}`: another arm has that name", arm.name)));
+                return Err(Error::config(format!("arm ‘{}’: another arm has that name", arm.name)));
             }
             declared.push(arm);
         }
@@ -162,13 +162,13 @@ impl Sweep {
         for arm in &declared {
             for (name, layers, target) in arm.expand(&declared)? {
                 if arms.len() == MAX_ARMS {
-                    return Err(Error::config(format!("arm `{name}`: {}", too_many())));
+                    return Err(Error::config(format!("arm ‘{name}’: {}", too_many())));
                 }
                 if !names.insert(name.clone()) {
-                    return Err(Error::config(format!("arm `{name}`: comes about twice; give every value once")));
+                    return Err(Error::config(format!("arm ‘{name}’: comes about twice; give every value once")));
                 }
                 let config = resolve(&file.base, &layers, target.is_some())
-                    .map_err(|e| Error::config(format!("arm `{name}`: {e}")))?;
+                    .map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
                 arms.push(Arm { name, config, trace_of: None });
                 wanted.push(target);
             }
@@ -178,21 +178,21 @@ impl Sweep {
             let source = arms.iter().position(|arm| arm.name == target).expect("expanded from it");
             if arms[source].config.rule.kind != Rule::Psi {
                 return Err(Error::config(format!(
-                    "arm `{}`: trace-of: arm `{target}` is not of rule psi and leaves no trace",
+                    "arm ‘{}’: trace-of: arm ‘{target}’ is not of rule psi and leaves no trace",
                     arms[place].name
                 )));
             }
             let (run, of) = (&arms[place].config, &arms[source].config);
-            let refuse = |why: String| Err(Error::config(format!("arm `{}`: trace-of: {why}", arms[place].name)));
+            let refuse = |why: String| Err(Error::config(format!("arm ‘{}’: trace-of: {why}", arms[place].name)));
             if of.rule.latch == Latch::Gated {
                 return refuse(format!(
-                    "arm `{target}` has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
+                    "arm ‘{target}’ has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
                      latch = \"latched\""
                 ));
             }
             if run.rule.clock == Clock::Epoch && of.rule.clock == Clock::Epoch && run.run.epochs != of.run.epochs {
                 return refuse(format!(
-                    "arm `{target}` has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
+                    "arm ‘{target}’ has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
                     of.run.epochs, run.run.epochs
                 ));
             }
@@ -244,8 +244,8 @@ impl Declared {
             Some(Value::String(name)) if !name.trim().is_empty() => name,
             _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
         };
-        let refuse = |reason: String| Err(Error::config(format!("arm `{name}`: {reason}")));
-        forbid(&format!("arm `{name}`"), &table, &["seed", "early-stopping"])?;
+        let refuse = |reason: String| Err(Error::config(format!("arm ‘{name}’: {reason}")));
+        forbid(&format!("arm ‘{name}’"), &table, &["seed", "early-stopping"])?;
         let trace_of = match table.remove("trace-of") {
             None => None,
             Some(Value::String(target)) => Some(target),
@@ -273,7 +273,7 @@ impl Declared {
             _ => {}
         }
         let mut variants = vec![];
-        for point in grid(&table).map_err(|e| Error::config(format!("arm `{name}`: {e}")))? {
+        for point in grid(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))? {
             if variants.len() + draws as usize > MAX_ARMS {
                 return refuse(too_many());
             }
@@ -290,7 +290,7 @@ impl Declared {
             return Ok(self.variants.iter().map(|v| (own(&v.suffix), vec![&v.settings], None)).collect());
         };
         let refuse =
-            |reason: &str| Err(Error::config(format!("arm `{}`: trace-of = \"{target}\": {reason}", self.name)));
+            |reason: &str| Err(Error::config(format!("arm ‘{}’: trace-of = \"{target}\": {reason}", self.name)));
         let matches = |source: &'a Self| {
             let whole = source.name == *target;
             // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
@@ -427,7 +427,7 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
         None => Table::new(),
         Some(Value::String(name)) => Config::preset(
             Preset::deserialize(Value::String(name.clone()))
-                .map_err(|_| Error::config(format!("preset: there is no `{name}`")))?,
+                .map_err(|_| Error::config(format!("preset: there is no ‘{name}’")))?,
         ),
         Some(_) => return Err(Error::config("preset: must be a name")),
     };

@@ -59,7 +59,7 @@ impl Population {
         }
         if first.regularisation.distort != Distort::None && distort::side(data.features).is_none() {
             return Err(Error::config(format!(
-                "--distort {}: the {} features of {} are no square image; leave it out",
+                "`distort = {}`: the {} features of {} are no square image; leave it out",
                 first.regularisation.distort, data.features, data.name
             )));
         }
@@ -103,15 +103,15 @@ impl Population {
         let (batch, fitting) = (self.batch_size(), MOST_VALUES / units);
         if batch as u128 > fitting {
             return Err(Error::Device(format!(
-                "--batch-size {batch}: {units} values per sample, and no batch can have more than {MOST_VALUES}; use \
-                 --batch-size {} or less",
+                "`batch-size = {batch}`: {units} values per sample, and no batch can have more than {MOST_VALUES}; use \
+                 `batch-size = {}` or less",
                 fitting.max(1)
             )));
         }
         let (epochs, per_epoch) = (self.shared().run.epochs, self.steps_per_epoch());
         if u64::from(epochs) * u64::from(per_epoch) > u64::from(u32::MAX) {
             return Err(Error::config(format!(
-                "--epochs {epochs}: of {per_epoch} steps each, and no run can have more than {} steps; use --epochs {} or less",
+                "`epochs = {epochs}`: of {per_epoch} steps each, and no run can have more than {} steps; use `epochs = {}` or less",
                 u32::MAX,
                 u32::MAX / per_epoch.max(1)
             )));
@@ -124,7 +124,7 @@ impl Population {
     /// # Errors
     /// [`Error::Device`] with the bytes, the layer and the fix.
     pub fn check_memory(&self) -> Result<()> {
-        let remedy = format!("{} has most weights: use a narrower --hidden", self.topology.largest_layer());
+        let remedy = format!("{} has most weights: use a narrower `hidden`", self.topology.largest_layer());
         let fewer = if self.len() > 1 { ", or fewer members" } else { "" };
         memory::check_machine("the initial state", &self.state_arrays(), &format!("{remedy}{fewer}"))
     }
@@ -286,19 +286,19 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
     }
     if ticks == 0 {
         return Err(Error::config(format!(
-            "--clock {}: the run is shorter than one tick; use a smaller K or more --epochs",
+            "`clock = {}`: the run is shorter than one tick; use a smaller K or more `epochs`",
             config.rule.clock
         )));
     }
     if ticks > MAX_TICKS {
         return Err(Error::config(format!(
-            "--clock {}: {ticks} ticks are more than {MAX_TICKS}; use a larger K",
+            "`clock = {}`: {ticks} ticks are more than {MAX_TICKS}; use a larger K",
             config.rule.clock
         )));
     }
     if config.rule.kind == Rule::Psi && config.rule.warmup >= ticks {
         return Err(Error::config(format!(
-            "--warmup {}: the run has only {ticks} ticks, so nothing could trigger; use fewer, or --rule constant",
+            "`warmup = {}`: the run has only {ticks} ticks, so nothing could trigger; use fewer, or `rule = constant`",
             config.rule.warmup
         )));
     }
@@ -307,7 +307,7 @@ fn check_clock(config: &Config, ticks: u32) -> Result<()> {
         && calibration_tick(config) >= ticks
     {
         return Err(Error::config(format!(
-            "a quantile or sliding θ compares from tick {} on, but the run has only {ticks}; use more --epochs or a finer --clock",
+            "a quantile or sliding θ compares from tick {} on, but the run has only {ticks}; use more `epochs` or a finer `clock`",
             calibration_tick(config) + 1
         )));
     }

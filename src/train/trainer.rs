@@ -395,8 +395,8 @@ impl Trainer {
             let who = if self.population.len() > 1 { format!("member {index}: ") } else { String::new() };
             let untrained = member.not_finite.is_some_and(|first| first.step == 1 && first.value == Value::Net);
             let remedy = match untrained {
-                true => "the initial weights or the data are too large (--init-scheme, --init)".to_owned(),
-                false => format!("use a smaller --alpha0 (it was {})", config.rule.alpha0),
+                true => "the initial weights or the data are too large (`init-scheme`, `init`)".to_owned(),
+                false => format!("use a smaller `alpha0` (it was {})", config.rule.alpha0),
             };
             return Err(Error::Run(format!("{who}{divergence}; {remedy}")));
         }

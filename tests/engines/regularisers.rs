@@ -338,7 +338,7 @@ fn what_cannot_be_distorted_is_refused() {
         Arc::new(DataSet::new((samples, features), vec![0, 1, 0, 1]).unwrap().named("blank").with_classes(2).unwrap())
     };
     let message = Population::new(vec![config.clone()], blank(24), None).unwrap_err().to_string();
-    assert!(message.contains("--distort elastic") && message.contains("24 features"), "{message}");
+    assert!(message.contains("`distort = elastic`") && message.contains("24 features"), "{message}");
     let wide = Arc::new(Population::new(vec![config], blank(33 * 33), None).unwrap());
     let context = Context::open(&Pick::Any).expect("an adapter");
     let message = GpuEngine::new(context, Arc::clone(&wide), &wide.initial_state()).unwrap_err().to_string();

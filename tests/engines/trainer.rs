@@ -247,7 +247,7 @@ fn a_break_ends_the_run_with_metrics_of_the_last_weights() {
 fn a_loss_that_is_not_finite_is_an_error() {
     let outcome = run(vec![config(3)], Position::START, |engine, _| engine.loss = f64::NAN, 0);
     let message = outcome.end.unwrap_err().to_string();
-    assert!(message.contains("epoch 1") && message.contains("--alpha0"), "{message}");
+    assert!(message.contains("epoch 1") && message.contains("`alpha0`"), "{message}");
     assert!(outcome.metrics.is_empty());
 }
 

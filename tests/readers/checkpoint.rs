@@ -168,7 +168,7 @@ fn bad_traces_are_refused() {
     let decode = |bytes: &[u8]| Trace::decode(Path::new("t"), bytes, run.shared(), &run.topology, run.ticks());
     let refusal = |bytes: &[u8], parts: &[&str]| {
         let message = decode(bytes).unwrap_err().to_string();
-        for part in parts.iter().chain(&["--trace"]) {
+        for part in parts.iter().chain(&["`trace`"]) {
             assert!(message.contains(part), "`{part}` is not in `{message}`");
         }
     };

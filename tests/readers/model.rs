@@ -180,7 +180,7 @@ fn a_rate_per_weight_needs_weight_scope() {
     let (population, mut state) = (population(Scope::Weight), state(Scope::Weight));
     let model = Model::from_state(&population.configs[0], &population.topology, &state).unwrap();
     let message = model.apply_rates(&Config::default(), &mut state).unwrap_err().to_string();
-    assert!(message.contains("--scope weight"), "{message}");
+    assert!(message.contains("`scope = weight`"), "{message}");
     assert!(!model.is_frozen());
 }
 

@@ -53,7 +53,7 @@ pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
     if file.len() > MOST_BYTES {
         return Err(Error::file(
             path,
-            format!("{weights} weights are more than an ONNX file holds (2 GiB); use --format npz or safetensors"),
+            format!("{weights} weights are more than an ONNX file holds (2 GiB); use `format = npz` or safetensors"),
         ));
     }
     Ok(file)

@@ -63,6 +63,6 @@ fn unknown_names_are_usage_errors() {
     for name in ["", "mnist2", "tar:x", "idx:", "csv:", "npz:", "iris.csv"] {
         let error = DataSet::open(name).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
-        assert_says(name, &error.to_string(), &["--data"]);
+        assert_says(name, &error.to_string(), &["`data"]);
     }
 }

@@ -69,7 +69,7 @@ fn the_canonical_split_is_kept() {
     for fraction in [0.0, 0.1] {
         let error = Split::new(&data, Some(fraction), 9).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert_says("canonical", &error.to_string(), &["--test-fraction", "toy already has a test set", "leave"]);
+        assert_says("canonical", &error.to_string(), &["`test-fraction", "toy already has a test set", "leave"]);
     }
 }
 
@@ -77,9 +77,9 @@ fn the_canonical_split_is_kept() {
 fn refuses_what_leaves_a_side_empty() {
     assert!((DEFAULT_TEST_FRACTION - 0.1).abs() < 1e-12);
     let cases: [(&[usize], Option<f64>, &[&str]); 8] = [
-        (&[4, 4], None, &["--test-fraction 0.1 (the default)", "holds out none of the 8 samples", "or 0"]),
-        (&[50, 50], Some(0.001), &["--test-fraction 0.001:", "holds out none of the 100 samples", "larger"]),
-        (&[1, 1], Some(0.5), &["--test-fraction 0.5:", "leaves none of the 2 samples", "smaller"]),
+        (&[4, 4], None, &["`test-fraction = 0.1` (the default)", "holds out none of the 8 samples", "or 0"]),
+        (&[50, 50], Some(0.001), &["`test-fraction = 0.001`:", "holds out none of the 100 samples", "larger"]),
+        (&[1, 1], Some(0.5), &["`test-fraction = 0.5`:", "leaves none of the 2 samples", "smaller"]),
         (&[3], Some(0.9), &["leaves none of the 3 samples"]),
         (&[9], Some(1.0), &["below 1"]),
         (&[9], Some(-0.1), &["at least 0"]),
@@ -114,7 +114,7 @@ fn validation_comes_from_the_training_rows_alone() {
     let split = Split::new(&data, Some(0.0), 0).unwrap();
     for (fraction, parts) in [(0.001, "holds out none of the 83"), (0.999, "leaves none of the 83")] {
         let error = split.clone().hold_out(&data, fraction, 0).unwrap_err();
-        assert_says("validation", &error.to_string(), &["--val-fraction", parts]);
+        assert_says("validation", &error.to_string(), &["`val-fraction", parts]);
     }
 }
 
@@ -143,5 +143,5 @@ fn label_noise_replaces_its_share_of_training_labels_evenly() {
     assert_eq!(clean.clone().with_label_noise(&data, 0.0, 3).unwrap(), clean);
     let single = self::data(&[9], 0);
     let error = Split::new(&single, Some(0.0), 0).unwrap().with_label_noise(&single, 0.5, 0).unwrap_err();
-    assert_says("one class", &error.to_string(), &["--label-noise 0.5", "no other class"]);
+    assert_says("one class", &error.to_string(), &["`label-noise = 0.5`", "no other class"]);
 }

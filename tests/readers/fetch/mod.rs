@@ -181,7 +181,7 @@ fn a_server_that_always_stops_at_the_same_place_is_given_up() {
     assert!(good.requests().iter().all(|request| request.from.is_none()), "another mirror may pack differently");
 
     let alone = Fetched::from(&[&bad], &pinned(&contents));
-    alone.assert_failed(&["train-images-idx3-ubyte.gz", &bad.url, "after 20 of", "3 attempts", "--mirror"]);
+    alone.assert_failed(&["train-images-idx3-ubyte.gz", &bad.url, "after 20 of", "3 attempts", "`mirror"]);
     assert_eq!(alone.files(), ["train-images-idx3-ubyte.gz.part", "train-images-idx3-ubyte.gz.part.json"]);
     // What is here serves the next fetch, even of a process that knows nothing of this one.
     let files = packed(&contents);
@@ -206,7 +206,7 @@ fn mirrors_that_give_nothing_are_passed_over() {
     for (reason, server) in &bad {
         Fetched::from(&[server, &good], &pinned(&contents)).assert_whole(&contents);
         let alone = Fetched::from(&[server], &pinned(&contents));
-        alone.assert_failed(&["train-images-idx3-ubyte.gz", &server.url, reason, "--mirror"]);
+        alone.assert_failed(&["train-images-idx3-ubyte.gz", &server.url, reason, "`mirror"]);
         assert!(alone.files().iter().all(|name| name.contains(".part")), "{reason}: {:?}", alone.files());
     }
     let refusing = Server::refusing();
