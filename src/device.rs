@@ -1,4 +1,4 @@
-//! Which device a run takes: `--device auto|cpu|gpu|INDEX|NAME` made into an engine.
+//! The choice of a device, and opening its engine.
 
 use crate::config::Precision;
 use crate::cpu::{self, CpuEngine};
@@ -12,8 +12,8 @@ use serde::Serialize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Where to train: `auto`, `cpu`, `gpu`, the number of an adapter or a part of its name, as `parse` understands them and
-/// `Display` writes them.
+/// The device to train on. `parse` reads and `Display` writes `auto`, `cpu`, `gpu`, the number of an adapter, or a part of its
+/// name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// The first hardware adapter, else the CPU engine.
@@ -21,7 +21,7 @@ pub enum Device {
     Auto,
     /// The CPU engine.
     Cpu,
-    /// An adapter, software ones included.
+    /// An adapter, which may be a software renderer.
     Gpu(Pick),
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for Device {
 }
 
 impl Device {
-    /// The adapter it means on this machine; `None` is the CPU engine.
+    /// The adapter that this choice means on this machine; `None` is the CPU engine.
     #[must_use]
     pub fn pick(&self) -> Option<Pick> {
         match self {
@@ -62,19 +62,19 @@ impl Device {
     }
 }
 
-/// An engine and, where it is not what one would expect, the reason.
+/// An engine, and the reason if it is not the expected one.
 pub struct Opened {
-    /// Ready to train.
+    /// The engine, ready to train.
     pub engine: Box<dyn Engine>,
-    /// Why `auto` passed over a hardware adapter, or f16 does without its cooperative matrices.
+    /// Why `auto` did not take a hardware adapter, or why f16 runs without cooperative matrices.
     pub note: Option<String>,
 }
 
 /// Puts `population` in `state` on the chosen device.
 ///
 /// # Errors
-/// If there is no such device or it cannot hold the population. `auto` then falls back to the CPU engine, unless asked
-/// for a precision which that does not have.
+/// If there is no such device, or the device cannot hold the population. `auto` then takes the CPU engine, unless the run asks
+/// for a precision that the CPU engine lacks.
 pub async fn open(choice: &Device, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
     let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Opened> {
@@ -97,28 +97,28 @@ pub async fn open(choice: &Device, population: &Arc<Population>, state: &[Member
     }
 }
 
-/// What a run would take of a device.
+/// The needs of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Needs {
     /// The device.
     pub device: DeviceInfo,
-    /// Why `auto` would pass over a hardware adapter.
+    /// Why `auto` would not take a hardware adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Arrays in the device's memory; the CPU engine's are the host's.
+    /// Arrays in the device's memory; none for the CPU engine, whose arrays are in the machine's.
     pub device_arrays: Vec<Array>,
     /// Arrays in the machine's memory.
     pub host_arrays: Vec<Array>,
-    /// What the kernels ask of the adapter's limits.
+    /// The limits of the adapter that the kernels need.
     pub limits: Vec<Limit>,
-    /// What does not fit, and what would make it fit.
+    /// What does not fit, each with the change that would make it fit.
     pub problems: Vec<String>,
 }
 
-/// What [`open`] would allocate for `population`; allocates nothing.
+/// The needs of `population` on the device that [`open`] would take. Allocates nothing.
 ///
 /// # Errors
-/// If there is no such device, or it cannot train this at any size.
+/// If there is no such device, or it cannot train such a population at any size.
 pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
     let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Needs> {
@@ -156,7 +156,8 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
     }
 }
 
-/// Refuses what this machine has no memory for, before any of it is allocated; what a GPU lacks, [`open`] refuses.
+/// Refuses a population that does not fit into this machine's memory, before anything is allocated. [`open`] checks the
+/// memory of a GPU.
 ///
 /// # Errors
 /// [`Error::Device`] with the bytes and the fix.
@@ -174,7 +175,7 @@ fn passed_over(reason: impl std::fmt::Display) -> String {
     format!("{reason}; taking the CPU engine")
 }
 
-/// Index in [`Context::list`] of the adapter that `auto` tries; `None` is the CPU engine.
+/// Index in [`Context::list`] of the adapter that `auto` tries; `None` means the CPU engine.
 #[must_use]
 pub(crate) fn automatic() -> Option<usize> {
     let named = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();

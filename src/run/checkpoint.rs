@@ -1,10 +1,10 @@
 //! Checkpoints: the whole training state of a member and its place in the run, in one safetensors file with a checksum.
-//! Going on from one equals not having stopped, to the last bit on one device.
+//! A run that resumes from a checkpoint equals an unbroken run to the last bit, on one device.
 //!
 //! Per layer l: `layers.{l}.weights` [n_in + 1, n_out], `.memory` (what the rule remembers), `.alpha0`, `.psi`, `.slots`
 //! [slots, 4] and `.observed` [slots, 2], all F32 and flat, see [`crate::train::state::LayerState`]; then `running` F64
-//! [entries, 3], see [`RunningScore`]. Metadata `config`, `data` (checksum of the data set and of a trace that is repeated),
-//! `progress`, and `crc32`, that of these three and of all tensors by name.
+//! [entries, 3], see [`RunningScore`]. The metadata are `config`, `data` (checksum of the data set and of a replayed trace),
+//! `progress`, and `crc32`, the checksum of the other three and of all tensors by name.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ const DATA: &str = "data";
 const PROGRESS: &str = "progress";
 const CHECKSUM: &str = "crc32";
 
-/// Where a run stands beside its state.
+/// The place of a run, and what the run has found out so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The next batch to train.
@@ -44,17 +44,17 @@ pub struct Progress {
     /// The last epoch, once early stopping has decided on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u32>,
-    /// Where the run stopped being finite, if it did and trained on.
+    /// Where a value was first not finite, if training continued after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Divergence>,
 }
 
-/// Why a file is no state to go on from.
+/// Why a run cannot resume from a file.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It is damaged; an earlier one may serve.
+    /// The file is damaged. An earlier checkpoint may serve.
     Damaged(Error),
-    /// It cannot be read, or is whole but of other settings or data; an earlier one would be no better.
+    /// The file cannot be read, or belongs to other settings or data. An earlier checkpoint would not serve either.
     Final(Error),
 }
 
@@ -64,17 +64,17 @@ impl From<Refusal> for Error {
     }
 }
 
-/// A state that a run can go on from.
+/// A state that a run can resume from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Where the run stands.
+    /// The place of the run.
     pub progress: Progress,
-    /// The whole training state there.
+    /// The whole training state at that place.
     pub state: MemberState,
 }
 
 impl Progress {
-    /// Whether a run of this population can stand here. Rows and ticks are counted from it, on a GPU unchecked.
+    /// Whether a run of this population has such a place. The GPU counts rows and ticks from it without a check.
     fn lies_in(&self, population: &Population) -> bool {
         let Position { epoch, batch } = self.position;
         let (epochs, per_epoch) = (population.shared().run.epochs, population.steps_per_epoch());
@@ -99,7 +99,7 @@ fn arrays(layer: &LayerState) -> [(&'static str, &[f32]); 6] {
     ]
 }
 
-/// The checksum of a checkpoint with this metadata and these tensors, in whatever order they come.
+/// The checksum of a checkpoint. The order of the tensors does not matter.
 fn checksum<'a>(
     metadata: impl IntoIterator<Item = (&'a String, &'a String)>,
     mut tensors: Vec<(&str, &[u8])>,
@@ -119,7 +119,7 @@ fn checksum<'a>(
     format!("{:08x}", checksum.finalize())
 }
 
-/// Refuses a state of other settings, or that learned from other data. Where the run's files and its device are may change.
+/// Refuses a state of other settings or other data. The device and the places of files may change.
 fn belongs(config: &Config, data: &str, population: &Population) -> std::result::Result<(), String> {
     let essence = |config: &Config| {
         let mut table = config.to_table();
@@ -152,7 +152,7 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
 }
 
 impl Checkpoint {
-    /// Writes the file, whole or not at all; `data` is the [checksum](Population::checksum) of what it learns from.
+    /// Writes the file atomically. `data` is the [checksum](Population::checksum) of what the run learns from.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -198,10 +198,10 @@ impl Checkpoint {
         Self::decode(path, &content, population)
     }
 
-    /// Checks and decodes what the file at `path` holds.
+    /// Checks and decodes the content of the file at `path`.
     ///
     /// # Errors
-    /// If it is damaged, or belongs to a run of other settings or data.
+    /// If the file is damaged, or belongs to a run of other settings or data.
     pub fn decode(path: &Path, content: &[u8], population: &Population) -> std::result::Result<Self, Refusal> {
         let wrong = |reason: String| Refusal::Damaged(Error::file(path, reason));
         let damaged = |e: safetensors::SafeTensorError| wrong(format!("not a checkpoint: {e}"));

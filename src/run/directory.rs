@@ -1,7 +1,7 @@
-//! The directory of a run, whose files are listed in `names.rs`.
+//! The directory of a run. `names.rs` lists its files.
 //!
-//! Metrics, events and the log grow line by line while the run goes on; all else appears whole or not at all. A process
-//! that dies may leave a part of a last line, which a resumption drops.
+//! Metrics, events and the log grow line by line. Every other file appears whole or not at all. A process that dies may
+//! leave a part of a last line, which a resumed run drops.
 
 use super::checkpoint::{Checkpoint, Progress, Refusal};
 use super::events::Events;
@@ -24,11 +24,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where runs are kept that were given no directory.
+/// The folder for runs that were given no directory.
 const RUNS: &str = "runs";
-/// What the log says before the error that ended a run.
+/// The words in the log before the error that ended a run.
 const STOPPED: &str = "stopped: ";
-/// What it says before the place where a run begins, or goes on.
+/// The words in the log before the place where a run begins or resumes.
 const STARTED: &str = "from epoch ";
 
 /// A directory that one run writes to.
@@ -43,8 +43,7 @@ pub struct RunDirectory {
     lock: Lock,
 }
 
-/// `NAME-HASH`, with the hash of the settings. Without a name it is the data set's, which for `csv:some/digits.csv` is
-/// `digits`.
+/// `NAME-HASH`, with the hash of the settings. Without a name the data set gives it: `csv:some/digits.csv` gives `digits`.
 fn default_name(name: Option<&str>, config: &Config) -> String {
     let source = config.data.source.split_once(':').map_or(config.data.source.as_str(), |(_, path)| path);
     let stem = Path::new(source).file_stem().map(|stem| stem.to_string_lossy());
@@ -62,7 +61,7 @@ fn numbered(name: &str, number: u64) -> PathBuf {
 }
 
 impl RunDirectory {
-    /// Refuses a directory that holds another run, unless `force`; changes nothing, so that it can be asked before the
+    /// Refuses a directory that holds another run, unless `force`. Changes nothing, so that callers can check before the
     /// costly parts of starting a run.
     ///
     /// # Errors
@@ -86,8 +85,8 @@ impl RunDirectory {
         ))
     }
 
-    /// Makes a new, empty directory for a run that was given none: `runs/NAME-HASH`, with the hash of the settings and, where
-    /// that is taken, a number. Without a `name` it bears the data set's.
+    /// Makes a new, empty directory for a run that was given none: `runs/NAME-HASH`, with the hash of the settings. A number
+    /// follows if that name is taken. Without a `name` the data set gives it.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -101,7 +100,7 @@ impl RunDirectory {
             return refuse(Path::new(RUNS), e);
         }
         let mut number = 1;
-        // Two runs that start at once must not take the same: only one of them is told that it made it.
+        // Two runs that start at once must not share a directory: `create_dir` succeeds for only one of them.
         while let Err(e) = fs::create_dir(numbered(&name, number)) {
             if e.kind() != std::io::ErrorKind::AlreadyExists {
                 return refuse(&numbered(&name, number), e);
@@ -111,7 +110,7 @@ impl RunDirectory {
         Ok(numbered(&name, number))
     }
 
-    /// The directory that [`Self::reserve`] would make now.
+    /// The path that [`Self::reserve`] would choose now.
     #[must_use]
     pub fn free(name: Option<&str>, config: &Config) -> PathBuf {
         let name = default_name(name, config);
@@ -130,7 +129,7 @@ impl RunDirectory {
     pub fn create(path: &Path, force: bool, config: &Config, keep: usize) -> Result<Self> {
         Self::check(path, force)?;
         fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
-        // Locked before anything is removed: a run that is still being written is not to be replaced.
+        // The lock comes first, because a run that another process still writes must not be removed.
         let lock = Lock::take(path)?;
         if force {
             Self::clear(path)?;
@@ -142,7 +141,7 @@ impl RunDirectory {
         Self::open(path, lock, keep)
     }
 
-    /// Opens the directory of a run that is there, to go on with it.
+    /// Opens the directory of an existing run to resume it.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -171,7 +170,7 @@ impl RunDirectory {
         for name in names::present(path) {
             let file = path.join(&name);
             match name.as_str() {
-                // It is held.
+                // This process holds the lock.
                 LOCK => {}
                 CHECKPOINTS if !file.is_symlink() => gone(fs::remove_dir_all(&file), file)?,
                 _ => gone(fs::remove_file(&file), file)?,
@@ -180,7 +179,7 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Whether `file` is one of those that a run in `path` would replace.
+    /// Whether a run that replaces the one in `path` would remove `file`.
     #[must_use]
     pub fn holds(path: &Path, file: &Path) -> bool {
         let (Ok(path), Ok(file)) = (path.canonicalize(), file.canonicalize()) else { return false };
@@ -188,7 +187,7 @@ impl RunDirectory {
         first.is_some_and(|first| names::present(&path).iter().any(|name| first == name.as_str()))
     }
 
-    /// What a run of `population` leaves in its directory when it is complete; names that end in `/` are folders.
+    /// The files of a complete run of `population`. Names that end in `/` are folders, names that end in `*` beginnings.
     #[must_use]
     pub fn files(population: &Population) -> Vec<String> {
         names::expected(population)
@@ -212,7 +211,7 @@ impl RunDirectory {
         path.join(RESULT).exists()
     }
 
-    /// Why no other process is kept from writing here, where that is so.
+    /// Why the directory could not be locked against other processes, if it could not.
     #[must_use]
     pub fn missing_lock(&self) -> Option<&str> {
         self.lock.missing()
@@ -224,7 +223,7 @@ impl RunDirectory {
         &self.path
     }
 
-    /// Records what the run is made on.
+    /// Writes `environment.json`.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -232,23 +231,23 @@ impl RunDirectory {
         write_atomic(&self.path.join(ENVIRONMENT), (to_json(environment)? + "\n").as_bytes())
     }
 
-    /// Adds a line to the log; that it cannot be written is no reason to stop.
+    /// Adds a line to the log. A failure is ignored, because a run must not stop for its log.
     pub fn log(&mut self, line: &str) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
     }
 
-    /// Says in the log where the run begins, or goes on, and on what.
+    /// Logs where the run begins or resumes, and on which device.
     pub fn log_start(&mut self, position: Position, device: &DeviceInfo) {
         self.log(&format!("{STARTED}{}, batch {}, on {device}", position.epoch, position.batch));
     }
 
-    /// Says in the log that this error ended the run.
+    /// Logs the error that ended the run.
     pub fn log_stop(&mut self, error: &Error) {
         self.log(&format!("{STOPPED}{error}"));
     }
 
-    /// The error that ended the run in `path`, where one did and it was not gone on with.
+    /// The error that ended the run in `path`, if the run was not resumed since.
     #[must_use]
     pub fn stop(path: &Path) -> Option<String> {
         let log = fs::read_to_string(path.join(LOG)).ok()?;
@@ -257,7 +256,7 @@ impl RunDirectory {
         Some(last.next()?.strip_prefix(STOPPED)?.to_owned())
     }
 
-    /// Adds the metrics of an epoch to all files that have them.
+    /// Adds the metrics of an epoch to `metrics.jsonl`, `metrics.csv` and the event file.
     ///
     /// # Errors
     /// If one cannot be written.
@@ -279,15 +278,15 @@ impl RunDirectory {
         self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
     }
 
-    /// Keeps the metrics before the epoch of `position`, of which it returns the last, and cuts off the others, which are about to be made
-    /// again, and what a dying process left of a line; says how many lines before are damaged, which are left out.
+    /// Cuts off the metrics from the epoch of `position` on, because that epoch is trained again, and lines that are damaged
+    /// or torn. Returns the last metrics that are left, and how many epochs before `position` are missing.
     ///
     /// # Errors
     /// If they cannot be read or written.
     pub fn rewind(&mut self, position: Position) -> Result<(Option<EpochMetrics>, usize)> {
         for path in checkpoints(&self.path) {
             if path.is_file() && place(&path) > Some((u64::from(position.epoch), u64::from(position.batch))) {
-                // It is damaged, or it would have been taken; counted as the newest it would have new ones removed.
+                // A checkpoint beyond `position` is damaged. If it counted as the newest, new checkpoints would be removed.
                 fs::rename(&path, path.with_extension("damaged")).map_err(|e| Error::file(&path, e))?;
             }
         }
@@ -305,20 +304,20 @@ impl RunDirectory {
             shorten(&self.path.join(TABLE), 0)?;
             rows.clear();
         }
-        // Either may have been written anew.
+        // Both files are opened again, because either may have been replaced.
         (self.metrics, self.table) = (append_to(&self.path.join(METRICS))?, append_to(&self.path.join(TABLE))?);
-        // A process may die after a line and before its row.
+        // A process may have died after it wrote a line and before it wrote the row.
         let last = rows.last().copied().unwrap_or(0);
         kept.iter().filter(|metrics| metrics.epoch > last).try_for_each(|metrics| self.write_row(metrics))?;
         Ok((kept.pop(), missing))
     }
 
-    /// Writes a checkpoint of a run that learns from what has this checksum and removes those that are too many.
+    /// Writes a checkpoint, and removes the oldest ones beyond the number that is kept.
     ///
     /// # Errors
-    /// If it cannot be written; the earlier ones are then still there.
+    /// If the file cannot be written. The earlier checkpoints then still exist.
     pub fn save_checkpoint(&self, population: &Population, progress: Progress, state: &MemberState) -> Result<()> {
-        // The metrics that it goes on from are to outlive a failure of power as well.
+        // A run that resumes from this checkpoint needs the metrics before it, also after a power failure.
         self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
         let folder = self.path.join(CHECKPOINTS);
         let position = progress.position;
@@ -332,16 +331,16 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// The file of the newest checkpoint in `path`, whole or not.
+    /// The file of the newest checkpoint in `path`, undamaged or not.
     #[must_use]
     pub fn newest_checkpoint(path: &Path) -> Option<PathBuf> {
         checkpoints(path).pop()
     }
 
-    /// The newest checkpoint that is whole, and the reason for each newer one that is not.
+    /// The newest undamaged checkpoint, and the error of each newer one.
     ///
     /// # Errors
-    /// If one cannot be read, or is of other settings or data.
+    /// If a checkpoint cannot be read, or belongs to other settings or data.
     pub fn latest_checkpoint(path: &Path, population: &Population) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut damaged = vec![];
         for path in checkpoints(path).iter().rev() {
@@ -374,7 +373,7 @@ impl RunDirectory {
         save_model(population, population.shared(), state, &self.path.join(name))
     }
 
-    /// Writes `result.json`, which says that the run is complete.
+    /// Writes `result.json`, which marks the run as complete.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -392,13 +391,13 @@ fn checkpoints(path: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Epoch and batch in the name of a checkpoint; `None` of what is none.
+/// Epoch and batch in the name of a checkpoint; `None` for other files.
 fn place(path: &Path) -> Option<(u64, u64)> {
     let (epoch, batch) = path.file_name()?.to_str()?.strip_suffix(".safetensors")?.split_once('-')?;
     Some((epoch.parse().ok()?, batch.parse().ok()?))
 }
 
-/// Header and row of `metrics.csv`, lines ended.
+/// Header and row of `metrics.csv`, each with its line end.
 fn csv_rows(metrics: &EpochMetrics) -> [String; 2] {
     let cell = |Reading { metric, layer, value }: Reading| {
         let name = layer.map_or_else(|| metric.key.to_owned(), |layer| format!("{}_{layer}", metric.key));

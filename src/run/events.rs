@@ -1,6 +1,7 @@
-//! Event files that TensorBoard reads: scalars per epoch. A file is a sequence of records – length, masked CRC-32C of the
-//! length, an `Event` protocol buffer, masked CRC-32C of that – and of `Event` and `Summary` only the few fields that
-//! scalars need are written here, which is less than a protocol-buffer library would ask for.
+//! Event files for TensorBoard: scalars per epoch.
+//!
+//! A file is a sequence of records: length, masked CRC-32C of the length, an `Event` protocol buffer, masked CRC-32C of the
+//! buffer. Scalars need only a few fields of `Event` and `Summary`, so no protocol-buffer library is used.
 
 use super::lines::append_to;
 use super::names::EVENTS;
@@ -19,7 +20,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Opens a new file in `directory`, named as TensorBoard wants it.
+    /// Creates a file in `directory` under a name that TensorBoard recognises.
     ///
     /// # Errors
     /// If it cannot be created.
@@ -57,8 +58,8 @@ impl Events {
     }
 }
 
-/// The metrics that have a tag. TensorBoard shows a section for what comes before the slash of tags, so the metrics of a
-/// section follow each other.
+/// The metrics that have a tag. TensorBoard groups tags by the part before the slash, so the metrics of a group follow each
+/// other.
 fn in_sections() -> Vec<&'static Metric> {
     fn section(metric: &Metric) -> Option<&str> {
         metric.tag.map(|tag| tag.split_once('/').map_or(tag, |(section, _)| section))

@@ -1,5 +1,5 @@
-//! The record of one run among many: what `homeostat sweep` writes per run and `homeostat compare` reads, as a file of its
-//! own or as lines of a merged one.
+//! The record of one run of a sweep. `homeostat sweep` writes records and `homeostat compare` reads them, each as a file of
+//! its own or all as lines of a merged file.
 
 use super::result::RunResult;
 use crate::error::{Error, Result};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// One finished run of a sweep: `result.json` with the name of its place in the sweep.
 ///
-/// Of what a run was and ran on, any JSON is accepted, so that records outlive changes to the configuration.
+/// Settings and device may be any JSON, so that old records stay readable when settings change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Name of the run, unlike that of any other of the sweep.
+    /// Name of the run, unique in its sweep.
     pub id: String,
     /// The training rule under test, without its seed.
     pub arm: String,
@@ -25,7 +25,7 @@ pub struct Record {
     /// The lines of `metrics.jsonl`, where they were kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub epochs: Vec<Map<String, Value>>,
-    /// Whether the run ended because its loss was no longer finite.
+    /// Whether the run ended because a value was not finite.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
     /// The configuration in full.
@@ -43,7 +43,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of a run that came to its end; its seed is that of the configuration.
+    /// The record of a complete run, with the seed of its configuration.
     ///
     /// # Errors
     /// Never for the types of this crate.
@@ -61,7 +61,7 @@ impl Record {
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let value = self.last.as_ref()?.get(name)?.as_f64()?;
-        // No run, whose numbers are f32, comes to more; statistics would not bear it.
+        // Runs compute in f32, so a larger number is damage, and would overflow in statistics.
         (!self.diverged && value.abs() <= f64::from(f32::MAX)).then_some(value)
     }
 
@@ -70,11 +70,11 @@ impl Record {
         self.last.iter().flatten().filter(|(_, value)| value.is_number()).map(|(name, _)| name.as_str())
     }
 
-    /// Reads the records of all `paths`: of a file, one JSON object after another; of a directory, the files `*.json` in
-    /// it and in its `runs`, in the order of their names.
+    /// Reads the records of all `paths`. A file holds one JSON object after another. Of a directory, the files `*.json` in
+    /// it and in its folder `runs` are read in the order of their names.
     ///
     /// # Errors
-    /// Names the file that is missing, damaged or no record, or the directory that holds none.
+    /// If a file is missing, damaged or not a record, or a directory holds none.
     pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
         let mut records = vec![];
         for path in paths {
@@ -102,7 +102,7 @@ impl Record {
     /// The records in the text of the file at `path`, one JSON object after another.
     ///
     /// # Errors
-    /// If it is no JSON, has an object that is no record, or none at all.
+    /// If the text is not JSON, an object is not a record, or there is no object.
     pub fn parse(path: &Path, text: &str) -> Result<Vec<Self>> {
         let mut records = vec![];
         for (place, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
@@ -123,7 +123,8 @@ impl Record {
     }
 }
 
-/// The files `*.json` of a directory, sorted; none if it does not exist. Hidden ones are somebody's unfinished writing.
+/// The files `*.json` of a directory, sorted; none if the directory does not exist. Hidden files are skipped, because they
+/// may be unfinished.
 fn json_files(directory: &Path) -> Result<Vec<PathBuf>> {
     if !directory.is_dir() {
         return Ok(vec![]);

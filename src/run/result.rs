@@ -12,15 +12,15 @@ pub struct RunResult {
     /// The last line of `metrics.jsonl`.
     #[serde(rename = "final")]
     pub last: EpochMetrics,
-    /// Where the run stopped being finite, if it did and went on.
+    /// Where a value was first not finite, if training continued after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Divergence>,
     /// The configuration in full: `train --config` accepts it.
     pub config: Config,
-    /// What it ran on.
+    /// The device.
     pub device: DeviceInfo,
     /// Version of this program.
     pub version: &'static str,
-    /// Wall-clock seconds of the run, data and device set up included.
+    /// Wall-clock seconds of the run, including opening data and device.
     pub seconds: f64,
 }

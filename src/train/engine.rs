@@ -1,5 +1,5 @@
-//! What the trainer asks of a device. An engine owns the state of a whole [`crate::train::population::Population`] and runs
-//! steps on it; it knows nothing of epochs, files or people.
+//! The trait that devices implement. An engine owns the state of a whole [`crate::train::population::Population`] and trains
+//! batches. It knows nothing of epochs, files or people.
 //!
 //! Every request returns a future, so that a notebook or a browser page can train without blocking its thread. An engine
 //! waits for its device inside `poll` only where [`may_block`] says that the thread has nothing else to do.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::pin::Pin;
 
-/// Which device an engine runs on, for people and for the record.
+/// The device of an engine, as records and messages name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// `gpu` or `cpu`.
@@ -48,7 +48,7 @@ pub struct AlphaSummary {
 }
 
 impl AlphaSummary {
-    /// Over all αs of a layer.
+    /// The summary of all αs of a layer.
     #[must_use]
     pub fn new(alphas: impl Iterator<Item = f32>) -> Self {
         let (mut count, mut sum, mut frozen) = (0u64, 0.0, 0u64);
@@ -61,18 +61,18 @@ impl AlphaSummary {
     }
 }
 
-/// Where a network first had a value that is not finite.
+/// Where a value of a network was first not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonFinite {
-    /// Step of the run that saw it, from 1. Where an evaluation saw it first: the one that would have come next.
+    /// Step of the run, from 1. If an evaluation saw the value first, the step that would have come next.
     pub step: u32,
     /// Layer of W, from 1.
     pub layer: usize,
-    /// What it was.
+    /// The value.
     pub value: Value,
 }
 
-/// What can stop being finite, in the order of a step. Weights that are not show in the next net.
+/// The values that are watched, in the order of a step. A weight that is not finite shows in the next net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Value {
@@ -82,8 +82,8 @@ pub enum Value {
     Delta,
 }
 
-/// The first of what the layers of a network have recorded for net and δ: each the largest of `!n`, n the number of steps
-/// trained before, and 0 where nothing was found.
+/// The first place in the records that the layers of a network keep for net and δ. A record is the largest `!n`, with n the
+/// number of steps trained before, or 0 if all values were finite.
 pub(crate) fn first_not_finite(layers: impl Iterator<Item = [u32; 2]>) -> Option<NonFinite> {
     let found = |(l, [net, delta]): (usize, [u32; 2])| {
         // Forward from the first layer, backward from the last.
@@ -96,24 +96,24 @@ pub(crate) fn first_not_finite(layers: impl Iterator<Item = [u32; 2]>) -> Option
     all.min_by_key(|&(number, backward, place, _)| (number, backward, place)).map(|(.., found)| found)
 }
 
-/// What one member reports after an epoch.
+/// The report on one member after an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberReport {
-    /// Over the batches since the last report, while the weights changed.
+    /// Score of the batches since the last report, while the weights changed.
     pub running: Score,
-    /// Over the training rows with the weights as they are now; where asked for.
+    /// Score of the training rows with the current weights, if asked for.
     pub train: Option<Score>,
-    /// Over the validation rows; where asked for and there are any.
+    /// Score of the validation rows, if asked for and there are any.
     pub validation: Option<Score>,
-    /// Over the test rows; where asked for and there are any.
+    /// Score of the test rows, if asked for and there are any.
     pub test: Option<Score>,
     /// Per layer.
     pub alpha: Vec<AlphaSummary>,
-    /// Where it first was not finite since its state was last set, if anywhere.
+    /// Where a value was first not finite since the state was last set.
     pub not_finite: Option<NonFinite>,
 }
 
-/// What [`Engine::request_report`] should evaluate beyond what the steps have summed up anyway.
+/// The rows that [`Engine::request_report`] evaluates. The running score costs nothing and is always reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Evaluate the training rows of the current order.
@@ -124,7 +124,7 @@ pub struct Wanted {
     pub test: bool,
 }
 
-/// The answer to one [`Engine::request_report`].
+/// The report on all members.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// One per member.
@@ -174,21 +174,21 @@ pub trait Engine: Portable {
     /// If the device fails.
     fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a>;
 
-    /// Trains on these batches of the current order (batch k is rows k·B … k·B + B − 1 of it; the last may be short).
-    /// With `tick = Some(t)` the last of them ends with clock tick t, counted from 1. May be ready before the work is done.
+    /// Trains on these batches of the current order. Batch k is rows k·B … k·B + B − 1 of the order; the last may be short.
+    /// With `tick = Some(t)` the last batch ends with clock tick t, counted from 1. May be ready before the work is done.
     ///
     /// # Errors
     /// If the device fails.
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_>;
 
-    /// The means observed over the samples up to the last tick: per member, per layer, per slot (per neuron; per
-    /// weight, bias row last, with the co-activation basis). Only valid directly after a tick.
+    /// The observed means up to the last tick: per member, per layer, per slot. A slot is a neuron, or with the co-activation
+    /// basis a weight, bias row last. Valid only directly after a tick.
     ///
     /// # Errors
     /// If the device fails.
     fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>>;
 
-    /// Sets θ_M of every slot of a layer: `theta[member][layer]`, `None` leaves the member's thresholds alone.
+    /// Sets θ_M of every slot of a layer: `theta[member][layer]`. `None` leaves the member's thresholds unchanged.
     ///
     /// # Errors
     /// If the device fails.
@@ -200,13 +200,13 @@ pub trait Engine: Portable {
     /// If the device fails.
     fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a>;
 
-    /// Asks for a report on the state after all work given so far. Reports come back in order by [`Self::next_report`].
+    /// Asks for a report on the state after all work given so far. [`Self::next_report`] returns reports in this order.
     ///
     /// # Errors
     /// If the device fails.
     fn request_report(&mut self, wanted: Wanted) -> Request<'_>;
 
-    /// The oldest report asked for and not yet taken.
+    /// Returns the oldest report that was asked for and not yet taken.
     ///
     /// # Errors
     /// If the device fails.
@@ -215,7 +215,7 @@ pub trait Engine: Portable {
     /// If none was requested.
     fn next_report(&mut self) -> Request<'_, Report>;
 
-    /// Trains on one batch and returns the time of each kernel in it; empty where the device cannot tell.
+    /// Trains on one batch and returns the time of each kernel; empty if the device cannot measure that.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,5 +1,5 @@
-//! From configurations to epochs: a [`population`] and its [`state`], what it asks of a device as an [`engine`], and the
-//! [`trainer`] that makes epochs, ticks and [`metrics`] of an engine's steps. [`blocking`] waits for them.
+//! Training: a [`population`] and its [`state`], the [`engine`] trait that devices implement, and the [`trainer`], which makes
+//! epochs, ticks and [`metrics`] of an engine's steps. [`blocking`] waits for futures.
 
 pub mod blocking;
 pub mod engine;

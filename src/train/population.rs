@@ -1,7 +1,7 @@
 //! A population: P networks of one topology, trained together on one data set. A plain run is a population of one.
 //!
-//! Members share topology, data, batch size and everything compiled into the kernels; each has its own seed, α0, θ,
-//! decay and the like. This is where configurations meet the data: sizes, splits, ticks and initial state come from here.
+//! Members share topology, data, batch size and everything that is compiled into the kernels. Each has its own seed, α0, θ,
+//! decay and the like. Sizes, splits, ticks and the initial state follow from configurations and data here.
 
 use super::state::MemberState;
 use crate::config::{Clock, Config, Distort, Rule, Scope, Theta};
@@ -17,23 +17,23 @@ use crate::rule::schedule;
 use crate::rule::trace::Trace;
 use std::sync::Arc;
 
-/// Most members of one population: their settings travel as one 64 KiB uniform array.
+/// Largest number of members, because their settings are one uniform array of 64 KiB.
 pub const MAX_MEMBERS: usize = 512;
 
 /// Everything an engine needs to train.
 #[derive(Clone, Debug)]
 pub struct Population {
-    /// One configuration per member; all agree on [`Config::shared`].
+    /// One configuration per member; all have the same [`Config::shared`].
     pub configs: Vec<Config>,
-    /// The kernels' view of each.
+    /// The settings of each member as kernels read them.
     pub members: Vec<Member>,
     /// Widths.
     pub topology: Topology,
     /// The rows.
     pub data: Arc<DataSet>,
-    /// Which rows each member trains on, is validated and is tested on; all of equal sizes.
+    /// The rows on which each member trains, is validated and is tested; of equal sizes in all members.
     pub splits: Vec<Split>,
-    /// The trigger times that each member repeats, where it does.
+    /// The trace that each member replays, if it replays one.
     pub traces: Vec<Option<Arc<Trace>>>,
 }
 
@@ -42,8 +42,8 @@ impl Population {
     /// seen in the data (a model file may know more classes).
     ///
     /// # Errors
-    /// If there is no member, too many, members that differ in what must be shared, or nothing to train on;
-    /// [`Error::Device`] if no machine could hold it.
+    /// If there is no member or too many, if members differ in a shared setting, or if there is nothing to train on.
+    /// [`Error::Device`] if no machine could hold the population.
     pub fn new(configs: Vec<Config>, data: Arc<DataSet>, classes: Option<usize>) -> Result<Self> {
         let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
         if configs.len() > MAX_MEMBERS {
@@ -80,7 +80,7 @@ impl Population {
             check_clock(config, ticks)?;
             let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &population.topology, ticks));
             let trace = trace.transpose()?.map(Arc::new);
-            // What is replayed falls as it fell in its own run.
+            // A replayed α falls along the curve of the run that was traced.
             let curve = trace.as_ref().map_or(config, |trace| &trace.config);
             population.members.push(Member::new(config, curve, ticks));
             population.traces.push(trace);
@@ -88,7 +88,7 @@ impl Population {
         Ok(population)
     }
 
-    /// CRC-32 of what its members learn from: the data set, and the traces that they repeat.
+    /// CRC-32 of everything that the members learn from: the data set and the replayed traces.
     #[must_use]
     pub fn checksum(&self) -> u32 {
         let mut checksum = crc32fast::Hasher::new_with_initial(self.data.checksum());
@@ -96,7 +96,7 @@ impl Population {
         checksum.finalize()
     }
 
-    /// Refuses sizes that no machine has, so that those of all arrays can be computed.
+    /// Refuses sizes that no machine has, so that computing the sizes of arrays cannot overflow.
     fn check_size(&self) -> Result<()> {
         self.topology.check()?;
         let units: u128 = self.topology.widths().iter().map(|&n| n as u128).sum();
@@ -119,7 +119,7 @@ impl Population {
         Ok(())
     }
 
-    /// Refuses an [initial state](Self::initial_state) that this machine has no memory for.
+    /// Refuses an [initial state](Self::initial_state) that does not fit into this machine's memory.
     ///
     /// # Errors
     /// [`Error::Device`] with the bytes, the layer and the fix.
@@ -149,7 +149,7 @@ impl Population {
         arrays
     }
 
-    /// The settings all members share; those that they need not share are the first member's.
+    /// The settings that all members share. Other settings are those of the first member.
     #[must_use]
     pub fn shared(&self) -> &Config {
         &self.configs[0]
@@ -161,7 +161,7 @@ impl Population {
         self.configs.len()
     }
 
-    /// Never true; a population has a member.
+    /// Always false, because a population has a member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.configs.is_empty()
@@ -179,7 +179,7 @@ impl Population {
         self.splits[0].validation.len()
     }
 
-    /// The labels of all rows as `member` trains on them.
+    /// The labels of all rows with which `member` trains.
     #[must_use]
     pub fn labels(&self, member: usize) -> &[u32] {
         self.splits[member].labels.as_ref().unwrap_or(&self.data.labels)
@@ -191,7 +191,7 @@ impl Population {
         self.splits[0].test.len()
     }
 
-    /// B, no larger than the training set.
+    /// B, at most the size of the training set.
     #[must_use]
     pub fn batch_size(&self) -> usize {
         self.shared().run.batch_size.min(self.train_rows())
@@ -214,13 +214,13 @@ impl Population {
         }
     }
 
-    /// Whether any member's ticks look at an observed variable.
+    /// Whether any member's ticks read an observed variable.
     #[must_use]
     pub fn observes(&self) -> bool {
         self.configs.iter().any(Config::observes)
     }
 
-    /// Whether training sees other inputs than the data set's own: distorted, or with some left out.
+    /// Whether training changes the inputs: distorts them, or leaves some out.
     #[must_use]
     pub fn prepares_inputs(&self) -> bool {
         let shared = self.shared();
@@ -251,7 +251,7 @@ impl Population {
         self.configs.iter().any(Config::is_scheduled)
     }
 
-    /// What ψ of each member's layers is multiplied by after tick `t`; 0 ticks are the start.
+    /// The schedule's factor on ψ of each member's layers after tick `t`; 0 is the start.
     #[must_use]
     pub fn scale(&self, t: u32) -> Vec<Vec<f32>> {
         let layers = self.topology.layers();
@@ -263,7 +263,7 @@ impl Population {
         self.configs.iter().zip(&self.traces).map(member).collect()
     }
 
-    /// The state before the first step, from each member's own seed and settings.
+    /// The state of each member before the first step, from the member's own seed and settings.
     #[must_use]
     pub fn initial_state(&self) -> Vec<MemberState> {
         self.configs

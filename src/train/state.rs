@@ -1,5 +1,5 @@
-//! The training state of one member on the host, without padding: what engines are given, checkpoints keep and models are
-//! made of.
+//! The training state of one member on the host, without padding. Engines start from it, checkpoints keep it, and models are
+//! made of it.
 
 use crate::config::{Config, Rule, Scope};
 use crate::network::init;
@@ -9,26 +9,26 @@ use crate::rule::member::Member;
 use crate::rule::psi::Slot;
 use crate::rule::trace::Trace;
 
-/// All that one member needs to go on training, per layer, without padding.
+/// Everything that one member needs to continue training, per layer, without padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberState {
     /// Steps trained since the start of the run.
     pub steps: u32,
-    /// Samples seen since the last tick, the count behind `observed`.
+    /// Samples since the last tick: the number of samples in the sums `observed`.
     pub samples_since_tick: u64,
-    /// What has been summed up for the next report.
+    /// Sums for the next report.
     pub running: RunningScore,
     /// W_1 … W_L and what belongs to them.
     pub layers: Vec<LayerState>,
 }
 
-/// Sums over the batches since the last report, which `running_loss` and `running_error` of their epoch come from.
+/// Sums over the batches since the last report. They give the epoch's `running_loss` and `running_error`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunningScore {
-    /// Samples behind the sums.
+    /// Number of samples in the sums.
     pub samples: u64,
-    /// The sum of losses, the rounding error to be taken off it, and the number of wrong answers; in one entry, or one for
-    /// each place in a batch, as the engine adds them up. Empty without samples.
+    /// Sum of losses, rounding error to subtract from that sum, and number of wrong answers. The CPU engine keeps one entry,
+    /// the GPU engine one for each place in a batch. Empty without samples.
     pub sums: Vec<[f64; 3]>,
 }
 
@@ -38,13 +38,13 @@ pub struct RunningScore {
 pub struct LayerState {
     /// W, `[n_in + 1, n_out]` row-major, bias row last (fed with −1).
     pub weights: Vec<f32>,
-    /// What the rule remembers, for each row of `weights` plane after plane: a velocity m, or the memory of a rule with
-    /// one; `[n_in + 1, memory per weight, n_out]`.
+    /// Memory of the rule, `[n_in + 1, memory per weight, n_out]`: for each row of `weights` plane after plane. A velocity m,
+    /// or the floats of a rule with its own memory.
     pub memory: Vec<f32>,
     /// The rate each α started from, per α; α itself is `alpha0 · psi`.
     pub alpha0: Vec<f32>,
-    /// ψ of the next step, times the schedule's factor, as the engine computed it, per slot: a transcendental function may differ in its last bit
-    /// between devices, so a state carries the value and not only its argument.
+    /// ψ of the next step times the schedule's factor, per slot. A state carries the engine's value and not only its argument,
+    /// because transcendental functions differ in the last bit between devices.
     pub psi: Vec<f32>,
     /// ψ's memory: per neuron, or per weight with the co-activation basis.
     pub slots: Vec<Slot>,
@@ -59,7 +59,7 @@ impl MemberState {
         self.layers.iter().map(|layer| layer.slots.iter().map(|slot| slot.onset as u32).collect()).collect()
     }
 
-    /// Whether every weight, and what the rule remembers of it, is a finite number.
+    /// Whether every weight and every float of the rule's memory is finite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
         self.layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.memory)).all(|value| value.is_finite())
@@ -97,7 +97,7 @@ impl MemberState {
 }
 
 impl LayerState {
-    /// Bytes of its arrays.
+    /// Bytes of the layer's arrays.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let Self { weights, memory, alpha0, psi, slots, observed } = self;
@@ -105,7 +105,7 @@ impl LayerState {
         (floats.iter().sum::<usize>() + size_of_val(&**slots) + size_of_val(&**observed)) as u64
     }
 
-    /// α of the next step: alpha0 · ψ per α, or per weight the rate that the rule keeps for it, times ψ.
+    /// α of the next step: alpha0 · ψ per α. A rule that keeps a rate per weight gives that rate times ψ.
     #[must_use]
     pub fn alpha(&self, rule: Rule) -> Vec<f32> {
         let n_out = self.psi.len();
@@ -122,7 +122,7 @@ impl LayerState {
     }
 }
 
-/// α = α0 · ψ of every α of a layer; a ψ per neuron serves every row of a per-weight α0.
+/// α = α0 · ψ of every α of a layer. A ψ per neuron applies to every row of a per-weight α0.
 pub(crate) fn rates<'a>(alpha0: &'a [f32], psi: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
     alpha0.iter().zip(psi.iter().cycle()).map(|(alpha0, psi)| alpha0 * psi)
 }

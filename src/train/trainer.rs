@@ -1,7 +1,7 @@
-//! Epochs, sample order, clock ticks, quantile thresholds and metrics: what turns an [`Engine`] that can train batches
-//! into a run. Knows no device and no file.
+//! Makes a run of an [`Engine`] that trains batches: epochs, sample order, clock ticks, quantile thresholds and metrics.
+//! Knows no device and no file.
 //!
-//! While an epoch is reported the next one is already being trained, so a device never waits for the host to print.
+//! The next epoch is already under way while one is reported, so that a device never waits for the host to print.
 
 use super::metrics::{EpochMetrics, Source};
 use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 /// A place in a run: the next batch to train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// From 1; one more than the number of epochs when the run is over.
+    /// From 1. After the end of the run, one more than the number of epochs.
     pub epoch: u32,
-    /// Batch of the epoch, from 0.
+    /// Batch within the epoch, from 0.
     pub batch: u32,
 }
 
@@ -34,15 +34,16 @@ impl Position {
     pub const START: Self = Self { epoch: 1, batch: 0 };
 }
 
-/// Where a network stopped being finite.
+/// Where a value of a network was first not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     /// From 1.
     pub epoch: u32,
-    /// Step of the epoch, from 1; one more than it has where the evaluation after it saw it first. `None` with `first`.
+    /// Step of the epoch, from 1. One more than the epoch has, if the evaluation after it saw the value first. `None` with
+    /// `first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_step: Option<u32>,
-    /// Step of the run, layer and value; `None` where nothing is known but that a loss was not finite.
+    /// Step of the run, layer and value; `None` if only a loss is known to be not finite.
     #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
     pub first: Option<NonFinite>,
 }
@@ -57,29 +58,28 @@ impl std::fmt::Display for Divergence {
     }
 }
 
-/// Who follows a run. A closure over the metrics is one.
+/// Receives what a run reports. A closure over the metrics is an observer.
 pub trait Observer {
-    /// Steps up to `position` have been given to the engine; called many times per epoch.
+    /// The engine has been given all steps before `position`. Called many times per epoch.
     fn progress(&mut self, position: Position) {
         let _ = position;
     }
 
-    /// Metrics of one epoch, one per member. `Break` ends the run: the epoch that is already being trained is finished
-    /// and reported too, test samples included, so the last metrics always describe the final weights.
+    /// Metrics of one epoch, one per member. `Break` ends the run after the epoch that is already under way. That epoch is
+    /// reported too, test samples included, so the last metrics always describe the final weights.
     ///
     /// # Errors
     /// Stops the run with this error.
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>>;
 
-    /// Whether the state at `position`, of which `batch` is the next to be trained, is wanted; asked where training pauses
-    /// for a moment anyway.
+    /// Whether to read the state before `position`. Called where training pauses anyway.
     fn wants_state(&mut self, position: Position) -> bool {
         let _ = position;
         false
     }
 
-    /// The state that was wanted. In the middle of an epoch all earlier epochs have been delivered; at the end of one, this
-    /// epoch comes next.
+    /// The state before `position`. Within an epoch, the metrics of all earlier epochs have been delivered. At the end of an
+    /// epoch, its metrics come next.
     ///
     /// # Errors
     /// Stops the run with this error.
@@ -88,8 +88,8 @@ pub trait Observer {
         Ok(())
     }
 
-    /// `member` was no longer finite, told once. `Break` makes that the error of the whole run; with `Continue` training
-    /// goes on, and this member's metrics mean nothing from that epoch on.
+    /// A value of `member` is not finite; called once per member. `Break` fails the run. With `Continue` training continues,
+    /// and the member's metrics mean nothing from that epoch on.
     fn diverged(&mut self, member: usize, divergence: Divergence) -> ControlFlow<()> {
         let _ = (member, divergence);
         ControlFlow::Break(())
@@ -102,11 +102,11 @@ impl<F: FnMut(&[EpochMetrics]) -> Result<ControlFlow<()>>> Observer for F {
     }
 }
 
-/// Arithmetic between two looks at the interrupt flag: a fraction of a second on two processor cores.
+/// Floating-point operations between two checks of the interrupt flag: a fraction of a second on two processor cores.
 const CALL_FLOPS: f64 = 5e9;
-/// Batches between two looks at the interrupt flag at most.
+/// Largest number of batches between two checks of the interrupt flag.
 const CALL_BATCHES: f64 = 256.0;
-/// How long an epoch's report may stay untaken while the next epoch is already being trained.
+/// How long an epoch's report may wait while the next epoch is already under way.
 const REPORT_DELAY: Duration = Duration::from_millis(100);
 
 /// Trains a population on an engine.
@@ -117,23 +117,23 @@ pub struct Trainer {
     position: Position,
     /// The last epoch to train.
     epochs: u32,
-    /// Batches per call of the engine at most.
+    /// Largest number of batches per call of the engine.
     stride: u32,
     stage: Stage,
     pending: Option<Pending>,
     last_report: Option<Instant>,
-    /// Members whose loss is no longer finite, and that the others have left behind.
+    /// Members that have been reported as not finite.
     diverged: Vec<bool>,
 }
 
 /// What the next [step](Trainer::step) does.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Begins an epoch, unless the last one is over or the observer has ended the run.
+    /// Begins an epoch, unless the last epoch is over or the observer has ended the run.
     Between { ended: bool },
-    /// Trains further batches of an epoch whose first one here was `first`.
+    /// Trains further batches of an epoch that began here with batch `first`.
     Within { first: u32, ended: bool },
-    /// Nothing: a step is under way, was dropped before its end, or has failed.
+    /// Nothing, because a step is under way, was dropped before its end, or has failed.
     Broken,
 }
 
@@ -177,8 +177,8 @@ impl Trainer {
         }
     }
 
-    /// Makes `epoch` the last one, where that is earlier than the configured end. Clocks and schedules go by the configured
-    /// one all the same.
+    /// Makes `epoch` the last one, if it is earlier than the configured end. Clocks and schedules still follow the configured
+    /// end.
     pub fn end_after(&mut self, epoch: u32) {
         self.epochs = self.epochs.min(epoch);
     }
@@ -189,7 +189,7 @@ impl Trainer {
         self.position
     }
 
-    /// The engine, for its device.
+    /// The engine.
     #[must_use]
     pub fn engine(&self) -> &dyn Engine {
         &*self.engine
@@ -203,7 +203,7 @@ impl Trainer {
         self.engine.state().await
     }
 
-    /// [`Self::read_state`], waited for.
+    /// As [`Self::read_state`], and waits.
     ///
     /// # Errors
     /// As [`Self::read_state`].
@@ -211,7 +211,7 @@ impl Trainer {
         block_on(self.read_state())
     }
 
-    /// Trains to the last epoch, or until the observer breaks; waits for it.
+    /// Trains to the last epoch, or until the observer ends the run, and waits.
     ///
     /// # Errors
     /// As [`Self::step`].
@@ -222,13 +222,13 @@ impl Trainer {
         })
     }
 
-    /// Does the next piece of the run, a fraction of a second of work, and says whether there are more. After an error other
-    /// than [`Error::Interrupted`] there are none.
+    /// Does the next piece of the run, a fraction of a second of work, and returns whether there are more. After an error
+    /// other than [`Error::Interrupted`] there are none.
     ///
     /// # Errors
-    /// [`Error::Run`] if a member is no longer finite and the observer does not pass over it, or if an earlier step failed
-    /// or its future was dropped; [`Error::Interrupted`] once the interrupt flag is set; what the observer returns; or a
-    /// failure of the device. Finished epochs have been delivered before it returns, where the device still answers.
+    /// [`Error::Run`] if a value is not finite and the observer does not let that pass, or if an earlier step failed or its
+    /// future was dropped; [`Error::Interrupted`] once the interrupt flag is set; the error of the observer or the device.
+    /// Finished epochs have been delivered before, if the device still answers.
     pub async fn step<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<bool> {
         self.last_report.get_or_insert_with(Instant::now);
         let stage = std::mem::replace(&mut self.stage, Stage::Broken);
@@ -269,7 +269,7 @@ impl Trainer {
         Ok((Stage::Between { ended }, Progress::More))
     }
 
-    /// Trains the next batches of the current epoch; `Break` if the observer said so meanwhile.
+    /// Trains the next batches of the current epoch. Returns `Break` if the observer has ended the run.
     async fn batches<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
         self.call().await?;
@@ -286,8 +286,8 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Asks for the report of the epoch that has been trained from batch `first` on; `Break` if the observer said so of an
-    /// earlier one.
+    /// Asks for the report of the epoch, which was trained from batch `first` on. Returns `Break` if the observer has ended the
+    /// run.
     async fn end_epoch<O: Observer + ?Sized>(
         &mut self,
         first: u32,
@@ -301,7 +301,7 @@ impl Trainer {
         let epoch = self.position.epoch;
         let population = &*self.population;
         let shared = population.shared();
-        // The last epoch is the one known from the start, or this one after the observer's `Break`.
+        // The last epoch is known from the start, or is this one if the observer has ended the run.
         let last = epoch == self.epochs || ended || flow.is_break();
         let wanted = Wanted {
             train: shared.run.train_metrics == TrainMetrics::AfterEpoch,
@@ -320,7 +320,7 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Gives the engine its next batches: up to the stride, the next tick or the end of the epoch.
+    /// Gives the engine its next batches, up to the stride, the next tick or the end of the epoch.
     async fn call(&mut self) -> Result<()> {
         let steps = self.population.steps_per_epoch();
         let first = self.position.batch;
@@ -364,14 +364,14 @@ impl Trainer {
         self.engine.set_theta(&theta).await
     }
 
-    /// Takes the report that is due, if one is, and hands it on.
+    /// Takes the pending report, if there is one, and passes its metrics to the observer.
     async fn deliver<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let Some(pending) = self.pending.take() else { return Ok(ControlFlow::Continue(())) };
         let report = self.engine.next_report().await?;
         let now = Instant::now();
         let seconds = self.last_report.replace(now).map_or(0.0, |before| (now - before).as_secs_f64());
         self.check_finite(pending.epoch, &report, observer)?;
-        // A clock too coarse to see the training must not make the rate infinite: JSON has no such number.
+        // A coarse clock may measure 0 seconds, and JSON has no infinite rate.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
         let source = |member| Source { epoch: pending.epoch, member, samples_per_second: rate, seconds };
         let metrics: Vec<_> = report.members.iter().map(|member| EpochMetrics::new(&source(member))).collect();
@@ -404,7 +404,7 @@ impl Trainer {
     }
 }
 
-/// Batches of one call of an engine at most, so that the interrupt flag is looked at often enough.
+/// Largest number of batches in one call of an engine, so that the interrupt flag is checked often enough.
 #[must_use]
 pub fn stride(population: &Population) -> u32 {
     let samples_per_batch = (population.batch_size() * population.len()) as f64;
@@ -425,8 +425,8 @@ pub fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     population.configs.iter().zip(&population.splits).map(of_member).collect()
 }
 
-/// Batches from `position` to the end of the one that carries the next tick, and that tick's number from 1. It may lie
-/// beyond this epoch, or beyond the run.
+/// Batches from `position` to the next tick, and that tick's number from 1. The tick may lie beyond this epoch, or beyond
+/// the run.
 fn next_tick(population: &Population, position: Position) -> (u64, u64) {
     let steps = u64::from(population.steps_per_epoch());
     let batch = u64::from(position.batch);
