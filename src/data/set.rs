@@ -78,7 +78,7 @@ impl Features {
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        if self.width == 0 { 0 } else { self.samples.len() / self.width }
+        self.samples.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// Whether there is no row.

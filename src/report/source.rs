@@ -117,7 +117,7 @@ impl Run {
             });
         }
         let mut optional = |what: &str, error: Error| notes.push(format!("{what}: {error}."));
-        let model = path.join(MODEL).is_file().then(|| Model::open(&path.join(MODEL)));
+        let model = path.join(MODEL).is_file().then(|| Model::open(path.join(MODEL)));
         let model = model.and_then(|model| model.map_err(|e| optional("The network cannot be read", e)).ok());
         let onsets = path.join(TRACE).is_file().then(|| Onsets::read(&path.join(TRACE)));
         let onsets = onsets.and_then(|onsets| onsets.map_err(|e| optional("The trace cannot be read", e)).ok());

@@ -307,7 +307,7 @@ impl Trainer {
             train: shared.run.train_metrics == TrainMetrics::AfterEpoch,
             validation: population.validation_rows() > 0,
             test: population.test_rows() > 0
-                && (last || (shared.run.test_every > 0 && epoch % shared.run.test_every == 0)),
+                && (last || (shared.run.test_every > 0 && epoch.is_multiple_of(shared.run.test_every))),
         };
         self.engine.request_report(wanted).await?;
         let skipped = first as usize * population.batch_size();
