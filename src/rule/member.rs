@@ -33,7 +33,7 @@ pub struct Member {
     pub last_tick: f32,
     /// [`Basis`] as its number.
     pub basis: u32,
-    /// [`Decay`] as its number.
+    /// [`crate::config::Decay`] as its number.
     pub decay: u32,
     /// 1 = gated, 0 = latched.
     pub gated: u32,

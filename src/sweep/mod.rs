@@ -2,7 +2,7 @@
 //!
 //! A [`Sweep`] is the file that a person writes. A [`Plan`] lists every run of a sweep with its complete configuration.
 //! [`run()`] trains the runs of one [`Shard`] of a plan and writes one file per run into a [`Results`] directory.
-//! [`merge`] combines these into one file that does not depend on who trained which run. [`submit`] writes the script
+//! [`merge()`] combines these into one file that does not depend on who trained which run. [`submit`] writes the script
 //! that trains a plan on a cluster.
 
 mod hash;
