@@ -160,3 +160,11 @@ pub mod sweep;
 mod text;
 #[doc(hidden)]
 pub mod train;
+
+// Compiles the examples of README and of the page on the library.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+pub struct LibraryPage;

@@ -5,7 +5,7 @@
 //! Times and speeds may differ, and other numbers by the rounding of another processor.
 
 use super::{Page, doc, manual, readme};
-use crate::program::{Folder, command, success};
+use crate::program::{Folder, command, success, text};
 use homeostat::config::Config;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -37,8 +37,9 @@ fn session(text: &str) -> Vec<(&str, Vec<&str>)> {
     commands
 }
 
-/// Runs a command of a `console` block and returns all that it prints, less the device line, which no two machines share.
-fn run_in_shell(line: &str, folder: &Folder) -> String {
+/// Runs a command of a `console` block and returns all that it prints, less the device line, which no two machines share. The
+/// command must succeed, or fail if its page shows an error.
+fn run_in_shell(line: &str, folder: &Folder, fails: bool) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_homeostat"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = program.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
@@ -48,7 +49,8 @@ fn run_in_shell(line: &str, folder: &Folder) -> String {
         .current_dir(folder.path(""))
         .output()
         .expect("a shell");
-    let text = success(&[line], &output);
+    let text = text(&output.stdout);
+    assert_ne!(output.status.success(), fails, "{line}: {text}");
     text.lines().filter(|line| !line.starts_with("device: ")).flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -139,7 +141,8 @@ fn follow(page: &Page) -> BTreeSet<String> {
             }
             "console" if cfg!(unix) => {
                 for (line, shown) in session(block.text) {
-                    let real = run_in_shell(line, &folder);
+                    let fails = shown.iter().any(|line| line.starts_with("error: "));
+                    let real = run_in_shell(line, &folder, fails);
                     assert!(
                         matches(&shown, &real.lines().collect::<Vec<_>>()),
                         "{}: `{line}` shows\n{}\nand prints\n{real}",

@@ -103,7 +103,8 @@ fn the_drawing_of_the_floors_is_right() {
 fn every_option_exists() {
     fn options(command: &clap::Command, found: &mut BTreeSet<String>) {
         for argument in command.get_arguments() {
-            found.extend(argument.get_long_and_visible_aliases().unwrap_or_default().into_iter().map(str::to_owned));
+            let aliases = argument.get_all_aliases().unwrap_or_default();
+            found.extend(argument.get_long().into_iter().chain(aliases).map(str::to_owned));
         }
         command.get_subcommands().for_each(|command| options(command, found));
     }

@@ -55,6 +55,9 @@ fn table<'a>(page: &mut String, arguments: impl Iterator<Item = &'a clap::Arg>) 
         if !plain.is_empty() && plain != ["true", "false"] && argument.get_action().takes_values() {
             write!(meaning, "<br>one of `{}`", plain.join("`, `")).unwrap();
         }
+        if let Some(aliases) = argument.get_all_aliases().filter(|aliases| !aliases.is_empty()) {
+            write!(meaning, "<br>also `--{}`", aliases.join("`, `--")).unwrap();
+        }
         writeln!(page, "| `{}` | {default} | {meaning} |", usage(argument)).unwrap();
     }
     page.push('\n');
