@@ -1,4 +1,4 @@
-//! Settings that are one word out of a few.
+//! Types of settings that are one word out of a few.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! How settings are laid over each other: defaults, preset, file, flags.
+//! Layers of settings: defaults, preset, file and flags, of which the later ones win.
 
 use super::choices::Preset;
 use super::settings::Config;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use std::path::Path;
 
 impl Config {
-    /// What a preset sets.
+    /// The settings of a preset.
     #[must_use]
     pub fn preset(preset: Preset) -> toml::Table {
         let paper = toml::toml! {
@@ -49,16 +49,17 @@ impl Config {
         }
     }
 
-    /// Defaults overlaid with `layers`, later ones winning; a layer that sets θ in one form unsets the others.
+    /// Defaults overlaid with `layers`, of which the later ones win. A layer that sets θ in one form unsets the other forms.
     ///
     /// # Errors
-    /// Names the unknown key or the bad value, or what makes no sense together.
+    /// Names the unknown key, the bad value or the settings that contradict each other.
     pub fn overlay<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let config = Self::merge(layers)?;
         config.check()?;
         Ok(config)
     }
 
+    /// The layers together, before [`Self::check`], because a later layer may resolve a contradiction.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let mut all = toml::Table::new();
         for layer in layers {
@@ -71,7 +72,7 @@ impl Config {
         Self::from_table(&all)
     }
 
-    /// A complete record of settings, as runs and models keep it; settings that are newer than the record keep their
+    /// Reads a complete record of settings, as runs and models keep it. Settings that are newer than the record have their
     /// defaults.
     ///
     /// # Errors
@@ -81,8 +82,8 @@ impl Config {
         Self::overlay([&table])
     }
 
-    /// Reads a file of settings, any subset of the keys: TOML, or for a name ending in `.json` a JSON object of them or
-    /// a `result.json`. Whether they make sense together is asked once all layers are known.
+    /// Reads a file of some settings: TOML or, if the name ends in `.json`, a JSON object of settings or a `result.json`.
+    /// Contradictions are checked once all layers are known.
     ///
     /// # Errors
     /// If the file cannot be read or parsed, or has a key that is not a setting or a value of the wrong kind.
@@ -90,7 +91,7 @@ impl Config {
         Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
     }
 
-    /// The same from the text of the file at `path`.
+    /// Parses the text of the file at `path`, as [`Self::read_table`] does.
     ///
     /// # Errors
     /// As [`Self::read_table`].

@@ -15,7 +15,7 @@ pub struct Setting {
     pub heading: &'static str,
     /// The text of `--help`.
     pub help: &'static str,
-    /// What stands for the value in `--help`, where the type of the setting does not say it.
+    /// The placeholder of the value in `--help`, if the type of the setting has another one.
     pub value_name: Option<&'static str>,
     /// Which values make sense, whatever the other settings are.
     pub range: Range,
@@ -113,9 +113,9 @@ pub(crate) fn word(variant: &impl Serialize) -> String {
 /// A type that settings can have.
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the command line alone reads and spells values"))]
 pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
-    /// What the command line reads: the type itself, or what is inside an `Option`.
+    /// The type that the command line reads: the type itself, or the one inside an `Option`.
     type Word: Clone + Send + Sync + 'static;
-    /// What stands for the value in `--help`; empty for the name of the setting.
+    /// The placeholder of the value in `--help`; if empty, the key in capitals.
     const VALUE_NAME: &'static str = "";
     /// Whether the flag alone means `true`.
     const IS_SWITCH: bool = false;
@@ -261,19 +261,19 @@ impl Value for PathBuf {
     }
 }
 
-/// Looks at every setting of a configuration in turn.
+/// A look at every setting of a configuration in turn.
 pub(super) trait Visit {
     /// One setting and its value.
     fn setting<T: Value>(&mut self, setting: &'static Setting, value: &T);
 }
 
-/// Changes settings of a configuration in turn.
+/// A change of every setting of a configuration in turn.
 pub(super) trait Edit {
     /// One setting, its value and its default.
     fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T);
 }
 
-/// Text in `snake_case` as `kebab-case`, while compiling.
+/// Turns `snake_case` into `kebab-case` at compile time.
 pub(super) const fn kebab<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
     let mut bytes = [b'-'; LENGTH];
     let mut place = 0;
@@ -300,7 +300,8 @@ macro_rules! key {
     }};
 }
 
-/// The method that sets a setting: an `Option` also takes the bare value, a text or a list of widths whatever becomes one.
+/// The setter of one setting. For an `Option` the bare value is enough; texts and widths take everything that converts into
+/// them.
 macro_rules! setter {
     ($(#[doc = $help:literal])+ $group:ident $field:ident: $($type:tt)+) => {
         setter! { $(#[doc = $help])+ $group $field as $field: $($type)+ }
@@ -328,16 +329,15 @@ macro_rules! setter {
     };
 }
 
-/// Makes of a table of settings: one struct per group and its defaults, the struct of all groups and its setters, and the
-/// list [`Setting`]s. A line of the table reads
+/// Turns a table of settings into one struct per group with its defaults, the struct of all groups with its setters, and
+/// the list of all [`Setting`]s. A line of the table is
 ///
 /// ```text
 /// /// text of --help
-/// name [as key]: Type = default [=> [fact, fact(argument), …]];
+/// field [as key]: Type = default [=> [fact, fact(argument), …]];
 /// ```
 ///
-/// where `name` is the field, `key` the flag and the setter where they are called otherwise, and each fact a method of
-/// [`Setting`].
+/// The field also names the flag, the key and the setter, unless `as key` names them. A fact is a method of [`Setting`].
 macro_rules! settings {
     (
         $(#[$config_attribute:meta])*

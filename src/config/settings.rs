@@ -221,7 +221,7 @@ impl Config {
         matches!(self.rule.kind, Rule::Psi | Rule::Bcm)
     }
 
-    /// What they look at: the setting, but BCM's θ_M always follows y².
+    /// The observed variable: the setting `basis`, except that BCM's θ_M always follows y².
     #[must_use]
     pub fn observed(&self) -> Basis {
         if self.rule.kind == Rule::Bcm { Basis::Act2 } else { self.rule.basis }

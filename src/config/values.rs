@@ -1,4 +1,4 @@
-//! Settings that are more than a number or a word, each with one spelling for the command line and the record.
+//! Types of settings that are more than a number or a word. Each has one spelling for the command line and the record.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for DecayTicks {
     }
 }
 
-/// What a tick of ψ's clock is.
+/// A tick of ψ's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Clock {
@@ -158,14 +158,14 @@ impl fmt::Display for Clock {
     }
 }
 
-/// How often the state of a run is kept.
+/// How often a run writes a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointEvery {
     /// Never.
     Never,
     /// Every so many epochs.
     Epochs(u32),
-    /// Every so many steps, at the next pause of training.
+    /// After so many steps, at the next pause of training.
     Steps(u32),
 }
 
