@@ -249,7 +249,7 @@ impl Value for PathBuf {
 
     #[cfg(feature = "cli")]
     fn parser() -> clap::builder::ValueParser {
-        clap::value_parser!(PathBuf).into()
+        clap::value_parser!(PathBuf)
     }
 
     fn from_word(word: Self) -> Self {
