@@ -1,4 +1,4 @@
-// f and f'. f' is a function of y = f(net), so net need not be kept for it.
+// f and f'. f' is a function of y = f(net), so net need not be kept for it. Twin of src/network/function.rs.
 
 //% if activation == "logistic" or output == "logistic"
 fn logistic(net: vec4<f32>) -> vec4<f32> {
@@ -14,8 +14,10 @@ fn activation(net: vec4<f32>) -> vec4<f32> {
     return tanh(clamp(net, vec4<f32>(-15.0), vec4<f32>(15.0)));
 //% elif activation == "scaled-tanh"
     return 1.7159 * tanh(clamp(net * (2.0 / 3.0), vec4<f32>(-15.0), vec4<f32>(15.0)));
-//% else
+//% elif activation == "relu"
     return max(net, vec4<f32>(0.0));
+//% else
+{{ refuse("activation", activation) }}
 //% endif
 }
 
@@ -27,7 +29,9 @@ fn activation_slope(y: vec4<f32>) -> vec4<f32> {
 //% elif activation == "scaled-tanh"
     let t = y / 1.7159;
     return (1.7159 * 2.0 / 3.0) * (1.0 - t * t);
-//% else
+//% elif activation == "relu"
     return select(vec4<f32>(0.0), vec4<f32>(1.0), y > vec4<f32>(0.0));
+//% else
+{{ refuse("activation", activation) }}
 //% endif
 }

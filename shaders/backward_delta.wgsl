@@ -7,9 +7,9 @@
 //% if kernel == "backward_delta"
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;              // [P][WEIGHTS4]
-@group(0) @binding(3) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
-@group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;      // [P][DELTA4]
+{{ read(2, "weights") }}
+{{ read(3, "activation_arena") }}
+{{ read_write(4, "delta_arena") }}
 //% include "activation.wgsl"
 //% if dropout
 //% include "random.wgsl"

@@ -1,6 +1,6 @@
 // The canary: what the kernels tell the host beside their results, in the head of the neuron arena, so that it costs no
 // binding. Counts of finished work, which the host holds against what it submitted, since some drivers report a step that they
-// killed as done; and the first step at which a layer had a value that is not finite. Host twin: src/gpu/canary.rs.
+// killed as done; and the first step at which a layer had a value that is not finite. Host twin: src/gpu/session/canary.rs.
 //
 // A count has one writer per dispatch. "First" is a maximum of ~number, in which order does not matter; 0 = never. What
 // is not finite is told by its bits, as WGSL lets a compiler assume that there are no NaNs and infinities.

@@ -1,5 +1,6 @@
 // What every kernel shares: the layer table, the members' settings, the step's place in the run, strides. Where things lie is
-// decided in its host twin, src/gpu/layout.rs; other shaders index by the names that are declared here.
+// decided in its host twin, src/gpu/layout.rs, and the numbers are rendered from the host's enums; other shaders index by the
+// names that are declared here. `read` and `read_write` declare a buffer as src/gpu/memory/table.rs describes it.
 //
 // All arrays are arenas of vec4 with a leading member axis; rows are padded to whole vec4s and padding is always zero.
 // "4" in a name means "counted in vec4s".
@@ -20,10 +21,10 @@ struct Layer {
     reserved: u32,
 }
 
-// Settings of one member; host twin: psi::Member.
+// Settings of one member; host twin: src/rule/member.rs.
 struct Member {
     alpha0: f32,
-    theta: f32,
+    trigger: f32,
     theta_lambda: f32,
     theta_rate: f32,
     decay_ticks: f32,
@@ -33,11 +34,11 @@ struct Member {
     momentum: f32,
     first_tick: f32,
     last_tick: f32,
-    basis: u32,
+    observed: u32,
     decay: u32,
     gated: u32,
     arm: u32,
-    reserved: u32,
+    comparison: u32,
     rule: vec4<f32>,  // the rule's own constants, as its file says
     weight_decay: f32,
     max_norm: f32,
@@ -66,9 +67,10 @@ struct Step {
     score: u32,        // entry of the batch's first sample in that region; behind the last comes the first again
 }
 
-const FIRST_OF_TICK = 1u;  // the observed sums start anew
-const ENDS_TICK = 2u;      // this step ends a tick
-const TRAINING = 4u;       // write delta, not only the scores
+// Flags of a step.
+//% for flag in flags
+const {{ flag.name }} = {{ flag.number }}u;  // {{ flag.doc }}
+//% endfor
 
 @group(0) @binding(0) var<uniform> layers: array<Layer, {{ layer_count }}>;
 @group(0) @binding(1) var<uniform> members: array<Member, {{ member_count }}>;
@@ -79,25 +81,21 @@ var<private> step: Step;  // advances from batch to batch
 var<immediate> step: Step;
 //% endif
 
-const WEIGHTS4 = {{ weights4 }}u;        // one member's weights
-const ACTIVATION4 = {{ activation4 }}u;  // one member's activation arena: y of all layers, then net where it is kept
-const NET4 = {{ net4 }}u;                // where net begins in it
-const DELTA4 = {{ delta4 }}u;            // one member's delta arena
-const NEURONS4 = {{ neurons4 }}u;        // one plane of one member's neurons
-const ROW4 = {{ row4 }}u;                // one sample of the data set
-const ROWS = {{ rows }}u;                // one member's row list: the epoch's order, then the validation and the test rows
+// By what buffers are indexed.
+//% for constant in constants
+const {{ constant.name }} = {{ constant.number }}u;  // {{ constant.doc }}
+//% endfor
+
+// What member.comparison says of a slot: when it triggers.
+//% for comparison in comparisons
+const {{ comparison.name }} = {{ comparison.number }}u;  // {{ comparison.doc }}
+//% endfor
 
 // Planes of the neuron arena [member][plane][NEURONS4], behind its head, see canary.wgsl.
-const PSI = 0u;     // alpha = alpha0 * psi; in weight scope alpha0 is 1 here and the rates hold it
-const ALPHA0 = 1u;
-const SUM = 2u;
-const CARRY = 3u;
-const TICKS = 4u;
-const ONSET = 5u;
-const THETA = 6u;
-const ARMED = 7u;
-const SCALE = 8u;   // what psi is multiplied by at ticks: a schedule's factor
-const PLANES = 9u;
+//% for plane in planes
+const {{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
+//% endfor
+const PLANES = {{ planes | length }}u;
 
 fn neuron_index(member: u32, plane: u32, layer: Layer, n4: u32) -> u32 {
     return (member * PLANES + plane) * NEURONS4 + layer.neurons + n4;

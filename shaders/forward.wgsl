@@ -7,22 +7,22 @@
 //% include "common.wgsl"
 //% include "canary.wgsl"
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;               // [P][WEIGHTS4]
-@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
+{{ read(2, "weights") }}
+{{ read_write(3, "activation_arena") }}
 //% if first_layer and prepared
-@group(0) @binding(4) var<storage, read> prepared: array<vec4<f32>>;              // [P][B][ROW4]
+{{ read(4, "prepared") }}
 //% elif first_layer
-@group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
+{{ read(4, "data") }}
 //% endif
 //% if (first_layer and not prepared) or whole_rows
-@group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
+{{ read(5, "rows") }}
 //% endif
 //% if whole_rows
-@group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
-@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
+{{ read(6, "labels") }}
+{{ read_write(7, "delta_arena") }}
+{{ read_write(8, "scores") }}
 //% endif
-@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
+{{ read_write(9, "neurons") }}
 //% if first_layer
 //% include "input.wgsl"
 //% endif

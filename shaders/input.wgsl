@@ -6,7 +6,7 @@
 
 const PIECE = {{ piece_rows }}u * ROW4;
 //% for piece in range(1, data_pieces)
-@group(0) @binding({{ 15 + piece }}) var<storage, read> data_{{ piece }}: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [PIECE]
+{{ read(15 + piece, "data_" ~ piece) }}
 //% endfor
 //% endif
 

@@ -6,9 +6,9 @@
 
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;  // [P][WEIGHTS4]
+{{ read_write(2, "weights") }}
 //% include "canary.wgsl"
-@group(0) @binding(3) var<storage, read_write> neurons: Neurons;
+{{ read_write(3, "neurons") }}
 
 @compute @workgroup_size({{ plain_workgroup }})
 fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {

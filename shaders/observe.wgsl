@@ -1,14 +1,18 @@
-// The variable that psi observes, per sample and before any division by the batch size, and its running sum: over the
+// The variable that psi observes (rows of src/rule/observe.rs), per sample and before any division by the batch size, and its running sum: over the
 // samples of a batch in order, then over batches with compensation (Kahan 1965), so that a long epoch loses nothing.
 
-// Numbers as in config::Basis; for co-activation (5) this is the bias row, whose input is constant.
+//% for basis in bases
+const OBSERVES_{{ basis.name }} = {{ basis.number }}u;
+//% endfor
+
+// The variable of member.observed. For co-activation this is the bias row, whose input is constant. A member that observes
+// nothing sums nothing.
 fn observed(basis: u32, y: vec4<f32>, net: vec4<f32>, delta: vec4<f32>) -> vec4<f32> {
     switch basis {
-        case 0u: { return abs(y); }
-        case 1u, 5u: { return y * y; }
-        case 2u: { return net * net; }
-        case 3u: { return abs(delta); }
-        default: { return delta * delta; }
+//% for basis in bases
+        case OBSERVES_{{ basis.name }}: { return {{ basis.value }}; }
+//% endfor
+        default: { return vec4<f32>(0.0); }
     }
 }
 

@@ -7,19 +7,16 @@
 //% include "common.wgsl"
 //% include "canary.wgsl"
 
-@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
-@group(0) @binding(5) var<storage, read> rows: array<u32>;                        // [P][ROWS]
-@group(0) @binding(6) var<storage, read> labels: array<u32>;                      // [rows of the data set]
-@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
-@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
+{{ read_write(3, "activation_arena") }}
+{{ read(5, "rows") }}
+{{ read(6, "labels") }}
+{{ read_write(7, "delta_arena") }}
+{{ read_write(8, "scores") }}
+{{ read_write(9, "neurons") }}
 //% include "activation.wgsl"
 //% endif
 
 //% include "score.wgsl"
-//% if label_noise
-const LABELS = {{ data_rows }}u;  // rows of the data set; every member has labels of its own
-//% endif
 
 fn output_sample(member: u32, sample: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
@@ -61,21 +58,25 @@ fn output_sample(member: u32, sample: u32) {
 //% elif output == "logistic"
         let y = mask_columns(logistic(net), n4, layer.n_out);
         let slope = y * (1.0 - y);
-//% else
+//% elif output == "linear"
         let y = net;
         let slope = vec4<f32>(1.0);
+//% else
+{{ refuse("output", output) }}
 //% endif
         let error = d - y;
 //% if loss == "mse"
         let delta = error * slope;
         loss += 0.5 * dot(error, error);
-//% else
+//% elif loss == "cross-entropy"
         let delta = error;
 //% if output == "logistic"
         // -ln y where d = 1, -ln(1 - y) where d = 0, without cancellation.
         let entropy = max(net, vec4<f32>(0.0)) - net * d + log(1.0 + exp(-min(abs(net), vec4<f32>(80.0))));
         loss += dot(mask_columns(entropy, n4, layer.n_out), vec4<f32>(1.0));
 //% endif
+//% else
+{{ refuse("loss", loss) }}
 //% endif
         if training {
             delta_arena[member * DELTA4 + row + n4] = delta;

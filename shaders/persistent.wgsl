@@ -8,19 +8,19 @@
 //% include "common.wgsl"
 //% include "canary.wgsl"
 
-@group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;           // [P][WEIGHTS4]
-@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
-@group(0) @binding(4) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(5) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
-@group(0) @binding(6) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
-@group(0) @binding(7) var<storage, read> rows: array<u32>;                        // [P][ROWS]
-@group(0) @binding(8) var<storage, read> labels: array<u32>;                      // [rows of the data set]
-@group(0) @binding(9) var<storage, read_write> neurons: Neurons;
+{{ read_write(2, "weights") }}
+{{ read_write(3, "activation_arena") }}
+{{ read_write(4, "delta_arena") }}
+{{ read_write(5, "scores") }}
+{{ read(6, "data") }}
+{{ read(7, "rows") }}
+{{ read(8, "labels") }}
+{{ read_write(9, "neurons") }}
 //% if memory
-@group(0) @binding(10) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
+{{ read_write(10, "memory") }}
 //% endif
 //% if scope == "weight"
-@group(0) @binding(11) var<storage, read_write> rates: array<vec4<f32>>;            // [P][WEIGHTS4]
+{{ read_write(11, "rates") }}
 //% endif
 //% include "input.wgsl"
 //% include "activation.wgsl"

@@ -1,14 +1,14 @@
 // The inputs of a training batch where they are not the data set's own: distorted images (Simard, Steinkraus & Platt 2003;
-// Ciresan et al. 2010), then input dropout. Twin of src/distort.rs, which says what is computed: same formulas, same order.
+// Ciresan et al. 2010), then input dropout. Twin of src/data/distort.rs, which says what is computed: same formulas, same order.
 //
 // Launch: x = one workgroup per sample of the batch; z = member. Writes [batch_len][ROW4] of the member; training's first
 // layer reads that in the place of the data set.
 
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
-@group(0) @binding(3) var<storage, read> rows: array<u32>;                     // [P][ROWS]
-@group(0) @binding(4) var<storage, read_write> prepared: array<vec4<f32>>;       // [P][B][ROW4]
+{{ read(2, "data") }}
+{{ read(3, "rows") }}
+{{ read_write(4, "prepared") }}
 //% include "input.wgsl"
 //% include "random.wgsl"
 //% if dropout_input

@@ -1,12 +1,12 @@
 // psi(alpha, theta_M), the research variable: when a learning rate starts to fall and along which curve. Twin of
-// src/psi.rs: same names, same order of operations.
+// src/rule/psi.rs: same names, same order of operations.
 
 // What psi remembers about one observed variable.
 struct Slot {
-    n: f32,      // ticks since the trigger; 0 = not triggered
-    onset: f32,  // the tick that triggered, from 1
-    theta: f32,  // theta_M now
-    armed: f32,  // 1 once the mean has exceeded theta
+    n: f32,        // ticks since the trigger; 0 = not triggered
+    onset: f32,    // the tick that triggered, from 1
+    trigger: f32,  // theta_M now, or of a replayed run the tick that triggers
+    armed: f32,    // 1 once the mean has exceeded theta
 }
 
 // sin(pi/2 u) for u in 0 ... 1, by its Taylor series: WGSL lets cos be wrong by 2^-11, and some drivers use that.
@@ -21,41 +21,48 @@ fn sin_quarter(u: f32) -> f32 {
     return u * (sum * u2 + 1.570796327);
 }
 
-// alpha(n) / alpha0; the cosine, 1/2 (1 + cos(pi n/N)), as sin^2 of what is left of it. Numbers of the decays as in config::Decay.
+//% for decay in decays
+const DECAY_{{ decay.name }} = {{ decay.number }}u;
+//% if decay.name not in ["LINEAR", "LOG", "HYPERBOLIC", "COSINE", "STEP"]
+{{ refuse("decay", decay.name) }}
+//% endif
+//% endfor
+
+// alpha(n) / alpha0; the cosine, 1/2 (1 + cos(pi n/N)), is computed as sin^2 of what is left of it.
 fn psi(member: Member, slot: Slot) -> f32 {
     if slot.n == 0.0 {
         return 1.0;
     }
     let ticks = select(member.last_tick - slot.onset + 1.0, member.decay_ticks, member.decay_ticks > 0.0);
     let progress = slot.n / ticks;
-    if member.decay == 2u {
+    if member.decay == DECAY_HYPERBOLIC {
         return pow(slot.n + 1.0, -member.decay_power);
     }
     // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of alpha.
-    if member.decay == 4u || slot.n >= ticks {
+    if member.decay == DECAY_STEP || slot.n >= ticks {
         return 0.0;
     }
-    if member.decay == 0u {
+    if member.decay == DECAY_LINEAR {
         return 1.0 - progress;
     }
-    if member.decay == 3u {
+    if member.decay == DECAY_COSINE {
         let s = sin_quarter((ticks - slot.n) / ticks);
         return s * s;
     }
+    // DECAY_LOG
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }
 
-// The slot after tick t, which observed `mean` while alpha was alpha0 * factor; once psi is 0 it stays as it is. Basis 3 and 4
-// are the delta bases, which trigger below theta; where a schedule has brought alpha to 0 there is no delta to observe.
+// The slot after tick t, which observed `mean` while alpha was alpha0 * factor; once psi is 0 it stays as it is. Where a schedule
+// has brought alpha to 0 there is no delta to observe, which is what triggers below theta.
 fn tick(member: Member, before: Slot, mean: f32, factor: f32, t: f32) -> Slot {
     if psi(member, before) == 0.0 {
         return before;
     }
     var slot = before;
-    let below = member.basis == 3u || member.basis == 4u;
+    let below = member.comparison == BELOW;
     let unseen = below && factor == 0.0;
-    // 6 = replayed: nothing is observed, theta is the tick that triggers.
-    let holds = !unseen && select(select(mean > slot.theta, mean < slot.theta, below), t >= slot.theta, member.basis == 6u);
+    let holds = !unseen && select(select(mean > slot.trigger, mean < slot.trigger, below), t >= slot.trigger, member.comparison == AT_TICK);
     let ready = t >= member.first_tick && (member.arm == 0u || slot.armed == 1.0);
     if slot.n > 0.0 {
         if member.gated == 0u || holds {
@@ -68,12 +75,12 @@ fn tick(member: Member, before: Slot, mean: f32, factor: f32, t: f32) -> Slot {
     if unseen {
         return slot;
     }
-    if mean > slot.theta {
+    if mean > slot.trigger {
         slot.armed = 1.0;
     }
     if member.theta_rate > 0.0 {
         let aim = member.theta_lambda * mean;
-        slot.theta = select(slot.theta + member.theta_rate * (aim - slot.theta), aim, t == 1.0);
+        slot.trigger = select(slot.trigger + member.theta_rate * (aim - slot.trigger), aim, t == 1.0);
     }
     return slot;
 }

@@ -2,8 +2,6 @@
 // unused. Every sample of a batch has an entry of its own, so the sums have a fixed order, which does not depend on how many
 // samples a dispatch takes; the host adds the entries up once per report.
 
-const REGION = {{ region }}u;  // entries of one member in one region
-
 fn add_score(member: u32, sample: u32, loss: f32, wrong: f32) {
     let entry = step.scores + member * REGION + (step.score + sample) % REGION;
     let before = scores[entry];

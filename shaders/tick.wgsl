@@ -6,7 +6,7 @@
 //% include "common.wgsl"
 
 //% include "canary.wgsl"
-@group(0) @binding(2) var<storage, read_write> neurons: Neurons;  // planes by single neurons
+{{ read_write(2, "neurons") }}
 //% include "psi.wgsl"
 
 fn plane(member: u32, plane: u32, layer: Layer) -> u32 {
@@ -29,19 +29,21 @@ fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
         total += neurons.planes[sums + i] / step.samples;
     }
     let mean = total / f32(layer.n_out);
-//% else
+//% elif scope in ["neuron", "weight"]
     let mean = neurons.planes[sums + j] / step.samples;
+//% else
+{{ refuse("scope", scope) }}
 //% endif
     let n = plane(id.z, TICKS, layer) + j;
     let onset = plane(id.z, ONSET, layer) + j;
-    let theta = plane(id.z, THETA, layer) + j;
+    let trigger = plane(id.z, TRIGGER, layer) + j;
     let armed = plane(id.z, ARMED, layer) + j;
     let factor = plane(id.z, PSI, layer) + j;
-    let before = Slot(neurons.planes[n], neurons.planes[onset], neurons.planes[theta], neurons.planes[armed]);
+    let before = Slot(neurons.planes[n], neurons.planes[onset], neurons.planes[trigger], neurons.planes[armed]);
     let slot = tick(settings, before, mean, neurons.planes[factor], step.tick);
     neurons.planes[n] = slot.n;
     neurons.planes[onset] = slot.onset;
-    neurons.planes[theta] = slot.theta;
+    neurons.planes[trigger] = slot.trigger;
     neurons.planes[armed] = slot.armed;
     neurons.planes[factor] = psi(settings, slot) * neurons.planes[plane(id.z, SCALE, layer) + j];
 }

@@ -7,16 +7,16 @@
 //% include "common.wgsl"
 
 //% include "canary.wgsl"
-@group(0) @binding(2) var<storage, read_write> neurons: Neurons;
-@group(0) @binding(3) var<storage, read_write> activation_arena: array<vec4<f32>>;  // [P][ACTIVATION4]
-@group(0) @binding(7) var<storage, read_write> delta_arena: array<vec4<f32>>;       // [P][DELTA4]
-@group(0) @binding(8) var<storage, read_write> scores: array<vec4<f32>>;            // [REGIONS][P][REGION]
+{{ read_write(2, "neurons") }}
+{{ read_write(3, "activation_arena") }}
+{{ read_write(7, "delta_arena") }}
+{{ read_write(8, "scores") }}
 //% include "activation.wgsl"
 
 //% include "score.wgsl"
 
 // theta_M before its first tick: nothing is learned until it is known.
-const UNKNOWN = 3.4028235e38;
+const UNKNOWN = {{ no_trigger }};
 
 @compute @workgroup_size({{ plain_workgroup }})
 fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -36,10 +36,12 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
         if (step.flags & TRAINING) != 0u {
             activation_arena[y_row + n4] = y;
 //% if rule == "bcm"
-            let theta = neurons.planes[neuron_index(member, THETA, layer, n4)];
+            let theta = neurons.planes[neuron_index(member, TRIGGER, layer, n4)];
             delta_arena[member * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
-//% else
+//% elif rule == "hebb"
             delta_arena[member * DELTA4 + row + n4] = y;
+//% else
+{{ refuse("rule", rule) }}
 //% endif
         }
     }

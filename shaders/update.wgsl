@@ -8,23 +8,22 @@
 //% if kernel == "update"
 //% include "common.wgsl"
 
-@group(0) @binding(2) var<storage, read> activation_arena: array<vec4<f32>>;       // [P][ACTIVATION4]
-@group(0) @binding(3) var<storage, read> delta_arena: array<vec4<f32>>;            // [P][DELTA4]
+{{ read(2, "activation_arena") }}
+{{ read(3, "delta_arena") }}
 //% if prepared
-@group(0) @binding(4) var<storage, read> prepared: array<vec4<f32>>;              // [P][B][ROW4]
+{{ read(4, "prepared") }}
 //% else
-@group(0) @binding(4) var<storage, read> data: array<{% if bytes %}u32{% else %}vec4<f32>{% endif %}>;  // [rows][ROW4]
-@group(0) @binding(5) var<storage, read> rows: array<u32>;                       // [P][ROWS]
+{{ read(4, "data") }}
+{{ read(5, "rows") }}
 //% endif
-@group(0) @binding(6) var<storage, read_write> weights: array<vec4<f32>>;          // [P][WEIGHTS4]
+{{ read_write(6, "weights") }}
 //% include "canary.wgsl"
-@group(0) @binding(7) var<storage, read_write> neurons: Neurons;
+{{ read_write(7, "neurons") }}
 //% if memory
-@group(0) @binding(8) var<storage, read_write> memory: array<vec4<f32>>;           // [P][MEMORY][WEIGHTS4]
+{{ read_write(8, "memory") }}
 //% endif
 //% if scope == "weight"
-// [P][RATE_PLANES][WEIGHTS4]: alpha0 of every weight, and with co-activation its psi and slot
-@group(0) @binding(9) var<storage, read_write> rates: array<vec4<f32>>;
+{{ read_write(9, "rates") }}
 //% endif
 //% include "input.wgsl"
 //% endif
@@ -32,15 +31,10 @@
 //% if coactivation
 //% include "psi.wgsl"
 
-const RATE_PLANES = 6u;
-const RATE_PSI = 1u;
-const RATE_SUM = 2u;
-const RATE_TICKS = 3u;
-const RATE_ONSET = 4u;
-const RATE_THETA = 5u;
-//% else
-
-const RATE_PLANES = 1u;
+// Planes of the rates [member][plane][WEIGHTS4].
+//% for plane in rate_planes
+const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
+//% endfor
 //% endif
 
 const OBSERVE_GROUPS = {{ observe_groups }}u;
@@ -51,10 +45,6 @@ fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
     return neurons.planes[neuron_index(member, ALPHA0, layer, n4)] * neurons.planes[neuron_index(member, PSI, layer, n4)];
 }
 
-//% if memory
-const MEMORY = {{ memory }}u;  // floats that a weight remembers
-
-//% endif
 // Four weights and what the rule remembers of each.
 struct Cell {
     w: vec4<f32>,
@@ -112,19 +102,19 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
     if (step.flags & ENDS_TICK) != 0u {
         var n = rates[first + RATE_TICKS * WEIGHTS4];
         var onset = rates[first + RATE_ONSET * WEIGHTS4];
-        var theta = rates[first + RATE_THETA * WEIGHTS4];
+        var trigger = rates[first + RATE_TRIGGER * WEIGHTS4];
         var factor = vec4<f32>(1.0);
         let scale = neurons.planes[neuron_index(member, SCALE, layer, n4)];
 //% for i in "xyzw"
-        let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, theta.{{ i }}, 0.0), total.{{ i }} / step.samples, 1.0, step.tick);
+        let slot_{{ i }} = tick(settings, Slot(n.{{ i }}, onset.{{ i }}, trigger.{{ i }}, 0.0), total.{{ i }} / step.samples, 1.0, step.tick);
         n.{{ i }} = slot_{{ i }}.n;
         onset.{{ i }} = slot_{{ i }}.onset;
-        theta.{{ i }} = slot_{{ i }}.theta;
+        trigger.{{ i }} = slot_{{ i }}.trigger;
         factor.{{ i }} = psi(settings, slot_{{ i }}) * scale.{{ i }};
 //% endfor
         rates[first + RATE_TICKS * WEIGHTS4] = n;
         rates[first + RATE_ONSET * WEIGHTS4] = onset;
-        rates[first + RATE_THETA * WEIGHTS4] = theta;
+        rates[first + RATE_TRIGGER * WEIGHTS4] = trigger;
         rates[first + RATE_PSI * WEIGHTS4] = factor;
     }
 }
@@ -217,7 +207,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
         let inside_{{ i }} = sample + {{ i }}u < step.batch_len;
         bias -= select(vec4<f32>(0.0), delta_{{ i }}, inside_{{ i }});
 //% if observe or coactivation
-        seen += select(vec4<f32>(0.0), observed(settings.basis, y_{{ i }}, net_{{ i }}, delta_{{ i }}), inside_{{ i }});
+        seen += select(vec4<f32>(0.0), observed(settings.observed, y_{{ i }}, net_{{ i }}, delta_{{ i }}), inside_{{ i }});
 //% endif
 //% endfor
     }
@@ -232,7 +222,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 //% elif observe
 //% if freezes
     // Below layers that psi has frozen delta is no longer computed: what it has frozen observes no delta.
-    if settings.basis == 3u || settings.basis == 4u {
+    if settings.comparison == BELOW {
         seen = select(seen, vec4<f32>(0.0), neurons.planes[neuron_index(member, PSI, layer, n4)] == vec4<f32>(0.0));
     }
 //% endif

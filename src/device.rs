@@ -123,7 +123,7 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
     let precision = population.shared().run.precision;
     let gpu = |pick: &Pick| -> Result<Needs> {
         let context = Context::open_for(pick, precision)?;
-        let plan = GpuEngine::byte_plan(&context, population)?;
+        let plan = GpuEngine::memory_budget(&context, population)?;
         let buffers = plan.buffers.into_iter().map(|(_, array)| array);
         let host = population.check_memory().err().map(|error| error.to_string());
         Ok(Needs {
@@ -139,7 +139,7 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
         device: cpu::device(),
         note,
         device_arrays: vec![],
-        host_arrays: cpu::byte_plan(population),
+        host_arrays: cpu::memory_plan(population),
         limits: vec![],
         problems: CpuEngine::check(population).err().iter().map(ToString::to_string).collect(),
     };

@@ -146,6 +146,7 @@ pub mod gpu;
 pub mod memory;
 #[doc(hidden)]
 pub mod network;
+mod numbered;
 #[cfg(feature = "report")]
 #[doc(hidden)]
 pub mod report;

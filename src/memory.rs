@@ -1,7 +1,7 @@
 //! Memory plans: every array of a run with its shape and bytes, before any is allocated, and the memory of this
 //! machine.
 //!
-//! Each engine lists its arrays in these terms (`cpu/memory.rs` for the CPU), and a population lists its initial state.
+//! Each engine lists its arrays in these terms (`cpu/memory.rs`, `gpu/memory/table.rs`), and a population lists its initial state.
 
 use crate::error::{Error, Result};
 use serde::Serialize;

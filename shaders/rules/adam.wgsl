@@ -1,4 +1,4 @@
-// Adam (Kingma & Ba 2015). Memory: means of g and of g^2. Twin of src/rules/adam.rs.
+// Adam (Kingma & Ba 2015). Memory: means of g and of g^2. Twin of src/rule/adam.rs.
 
 // 1 - e^z for z <= 0, without cancellation near 0.
 fn one_less_exp(z: f32) -> f32 {

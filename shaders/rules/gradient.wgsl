@@ -1,4 +1,4 @@
-// Along the gradient with one alpha, and momentum in three forms. Twin of src/rules/gradient.rs.
+// Along the gradient with one alpha, and momentum in three forms. Twin of src/rule/gradient.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     var after = before;

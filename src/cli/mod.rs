@@ -10,6 +10,8 @@ mod devices;
 mod dry_run;
 mod eval;
 mod export;
+#[cfg(test)]
+mod faults;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod functions;

@@ -11,6 +11,11 @@ macro_rules! choices {
         #[repr(u32)]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&$crate::config::setting::word(self))
@@ -212,19 +217,6 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "author-2026"))]
         #[serde(rename = "author-2026")]
         Author2026,
-    }
-}
-
-impl Activation {
-    /// f(net).
-    #[must_use]
-    pub fn of(self, net: f64) -> f64 {
-        match self {
-            Self::Logistic => 1.0 / (1.0 + (-net).exp()),
-            Self::Tanh => net.tanh(),
-            Self::ScaledTanh => 1.7159 * (2.0 / 3.0 * net).tanh(),
-            Self::Relu => net.max(0.0),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::vectorised::vectorised;
 use crate::config::Activation;
+use crate::network::function::{Function, Real, with_function};
 
 /// e^x for |x| ≤ 87, within 2 units in the last place. x = n ln 2 + r with |r| ≤ ½ ln 2; e^r is its Taylor polynomial
 /// up to r⁷, and n goes into the exponent. The function has no branches, so loops over it vectorise.
@@ -22,12 +23,6 @@ pub fn exp(x: f32) -> f32 {
     p * f32::from_bits((((n as i32) + 127) as u32) << 23)
 }
 
-/// 1/(1 + e^−x).
-#[inline(always)]
-pub fn logistic(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
 /// tanh x = 1 − 2/(e^2x + 1). Near 0 this form cancels, so the Taylor series is used there.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
@@ -37,8 +32,22 @@ fn tanh(x: f32) -> f32 {
     if square < 0.01 { near } else { far }
 }
 
-const A: f32 = 1.7159;
-const B: f32 = 2.0 / 3.0;
+impl Real for f32 {
+    #[inline(always)]
+    fn number(value: f64) -> Self {
+        value as f32
+    }
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        exp(self)
+    }
+
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        tanh(self)
+    }
+}
 
 vectorised! {
     /// Subtracts the bias from a panel of products `[samples, columns]` and writes y = f(net) into the records. Without
@@ -62,13 +71,8 @@ vectorised! {
                 record.copy_within(places.0..places.0 + columns, net);
             }
             let y = record[places.0..places.0 + columns].iter_mut();
-            match f {
-                Some(Activation::Logistic) => y.for_each(|y| *y = logistic(*y)),
-                Some(Activation::Tanh) => y.for_each(|y| *y = tanh(*y)),
-                Some(Activation::ScaledTanh) => y.for_each(|y| *y = A * tanh(B * *y)),
-                // `max` would turn NaN into 0 and hide a divergence.
-                Some(Activation::Relu) => y.for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
-                None => {}
+            if let Some(f) = f {
+                with_function!(f, F => y.for_each(|y| *y = F::of(*y)));
             }
         }
     }
@@ -94,15 +98,7 @@ vectorised! {
                 *delta = product[sample];
             }
             let pairs = delta.iter_mut().zip(y);
-            match f {
-                Activation::Logistic => pairs.for_each(|(d, &y)| *d *= y * (1.0 - y)),
-                Activation::Tanh => pairs.for_each(|(d, &y)| *d *= 1.0 - y * y),
-                Activation::ScaledTanh => pairs.for_each(|(d, &y)| {
-                    let t = y / A;
-                    *d *= A * B * (1.0 - t * t);
-                }),
-                Activation::Relu => pairs.for_each(|(d, &y)| *d = if y > 0.0 { *d } else { 0.0 }),
-            }
+            with_function!(f, F => pairs.for_each(|(delta, &y)| *delta = F::back(*delta, y)));
         }
     }
 }
@@ -135,6 +131,7 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::function::Logistic;
 
     #[test]
     fn exp_and_tanh_are_accurate() {
@@ -143,7 +140,7 @@ mod tests {
             let x = i as f32 / 1000.0;
             let relative = |got: f32, want: f64| ((f64::from(got) - want) / want).abs();
             worst[0] = worst[0].max(relative(exp(x), f64::from(x).exp()));
-            worst[1] = worst[1].max(relative(logistic(x), 1.0 / (1.0 + (-f64::from(x)).exp())));
+            worst[1] = worst[1].max(relative(Logistic::of(x), 1.0 / (1.0 + (-f64::from(x)).exp())));
             if i != 0 {
                 worst[2] = worst[2].max(relative(tanh(x), f64::from(x).tanh()));
             }

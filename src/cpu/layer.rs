@@ -10,9 +10,10 @@ use super::scratch::with_scratch;
 use super::update::{
     Form, Motion, Rates, Setting, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows,
 };
-use crate::config::{Basis, Config, Scope};
+use crate::config::{Config, Scope};
 use crate::rule::learn::{Environment, Learn};
-use crate::rule::member::Member;
+use crate::rule::member::{Member, Trigger};
+use crate::rule::observe::Quantity;
 use crate::rule::psi::{self, Slot};
 use crate::rule::{memory_per_weight, with_own_memory};
 use crate::train::state::LayerState;
@@ -126,7 +127,7 @@ impl Layer {
     }
 
     pub fn set_theta(&mut self, theta: f32) {
-        self.state.slots.iter_mut().for_each(|slot: &mut Slot| slot.theta = theta);
+        self.state.slots.iter_mut().for_each(|slot: &mut Slot| slot.trigger = Trigger::threshold(theta));
     }
 
     /// Advances every slot by clock tick `t`, which ends after `samples` samples, then recomputes ψ.
@@ -402,12 +403,11 @@ impl<'a> Update<'a> {
     /// Adds the batch to the observed sums of the layer's neurons; with co-activation, to those of the bias row.
     fn observe(&self, sums: &mut [f32], carries: &mut [f32]) {
         let Place { y, net, delta, squares, .. } = *self.place;
-        let (source, squared) = match self.step.config.observed() {
-            Basis::Act | Basis::Coactivation => (y, false),
-            Basis::Act2 => (y, true),
-            Basis::Net2 => (net.expect("the basis keeps net"), true),
-            Basis::Delta => (delta, false),
-            Basis::Delta2 => (delta, true),
+        let variable = self.step.config.observed().variable();
+        let source = match variable.quantity {
+            Quantity::Activation => y,
+            Quantity::Net => net.expect("the basis keeps net"),
+            Quantity::Delta => delta,
         };
         let mut seen = [0.0; SPAN];
         for columns in ranges(self.place.n_out, SPAN) {
@@ -422,7 +422,7 @@ impl<'a> Update<'a> {
                 sums.iter_mut().zip(seen).for_each(|(sum, y2)| *sum += *y2);
                 continue;
             }
-            observe(seen, self.step.records, self.step.stride, source + columns.start, squared);
+            observe(seen, self.step.records, self.step.stride, source + columns.start, variable.squared);
             let carries = &mut carries[columns];
             if self.step.anew {
                 carries.fill(0.0);

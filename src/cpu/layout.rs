@@ -5,7 +5,8 @@
 //! The matrix "y of layer l" is a column range of all records. A block of samples is contiguous memory, so one thread
 //! can own the block through all layers.
 
-use crate::config::{Basis, Config};
+use crate::config::Config;
+use crate::rule::observe::Quantity;
 use std::ops::Range;
 
 /// Most samples in a block: few enough that every core gets a block at B = 128. The products are no slower for that.
@@ -62,7 +63,7 @@ impl Layout {
             start
         };
         let y: Vec<usize> = widths.iter().map(&mut place).collect();
-        let keeps_net = config.observes() && config.rule.basis == Basis::Net2;
+        let keeps_net = config.observes() && config.observed().variable().quantity == Quantity::Net;
         let net: Vec<usize> = widths[1..].iter().filter(|_| keeps_net).map(&mut place).collect();
         let squares: Vec<usize> = widths.iter().filter(|_| config.slots_per_weight()).map(&mut place).collect();
         let hidden = &widths[1..widths.len() - 1];

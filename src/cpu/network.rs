@@ -8,7 +8,7 @@ use super::layout::{self, Layout};
 use super::output::Tally;
 use super::samples::{Labelled, Pass, Training};
 use super::scratch::with_scratch;
-use crate::config::{Basis, Config};
+use crate::config::Config;
 use crate::data::distort::Distortion;
 use crate::rule::member::Member;
 use crate::train::state::MemberState;
@@ -68,7 +68,7 @@ impl Network {
     fn alphas_changed(&mut self, config: &Config) {
         self.rows = 0;
         // Below the lowest moving layer nothing needs δ, unless ψ observes δ.
-        let observes_delta = config.observes() && matches!(config.rule.basis, Basis::Delta | Basis::Delta2);
+        let observes_delta = config.observes() && config.observed().triggers_below();
         let moving = self.layers.iter().position(|layer| !layer.is_frozen());
         self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
     }

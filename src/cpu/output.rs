@@ -1,8 +1,9 @@
 //! The output layer on the CPU: y, δ_L, loss and error of every sample from its net. Twin of
 //! `shaders/output_delta.wgsl`.
 
-use super::elementwise::{exp, logistic};
+use super::elementwise::exp;
 use crate::config::{Loss, Output};
+use crate::network::function::{Function, Logistic};
 use crate::rule::psi::Slot;
 use crate::train::state::RunningScore;
 
@@ -66,7 +67,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
                 let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target(k) + (-net.abs()).exp().ln_1p();
                 entropy = y.iter().enumerate().map(|pair| f64::from(term(pair))).sum();
             }
-            y.iter_mut().for_each(|y| *y = logistic(*y));
+            y.iter_mut().for_each(|y| *y = Logistic::of(*y));
         }
         Output::Linear => {}
     }
@@ -88,10 +89,10 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
 /// which Hebb's rule descends. Twin of `shaders/unsupervised.wgsl`.
 pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tally {
     for (k, (delta, &y)) in delta.iter_mut().zip(y).enumerate() {
-        *delta = match slots.map(|slots| slots[k].theta) {
+        *delta = match slots.map(|slots| slots[k].trigger.known()) {
             None => y,
-            Some(f32::MAX) => 0.0,
-            Some(theta) => y * (y - theta),
+            Some(None) => 0.0,
+            Some(Some(theta)) => y * (y - theta),
         };
     }
     let squares: f32 = y.iter().map(|y| y * y).sum();

@@ -1,22 +1,19 @@
-//! The engine on a wgpu adapter: turns steps into dispatches and reports into copies.
+//! The engine on a wgpu adapter: chooses the tiles, proves half precision where it is asked for, and hands the trainer's
+//! wishes to its [`Session`].
 
-use super::autotune::{self, Cache};
-use super::buffers::Buffers;
-use super::bytes::BytePlan;
-use super::canary::Canary;
-use super::context::Context;
-use super::half;
-use super::kernels::Kernels;
-use super::layout::{LANES, Layer, Layout, Plane, REGIONS, Region};
-use super::plan::{Plan, Product};
-use super::queue::Queue;
-use super::report::{self, Arrived, Pending, Readback};
-use super::shader::{Specialisation, keeps_net};
-use super::state::{Arena, Arenas};
-use super::timing::Timer;
+use super::device::context::Context;
+use super::inspect::Inspector;
+use super::memory::budget::MemoryBudget;
+use super::session::report::Pending;
+use super::session::session::{self, Session};
+use super::tile::Product;
+use super::tiles::Plan;
+use super::tune::autotune::{self, Cache};
+use super::tune::half;
 use crate::config::Precision;
 use crate::data::distort::Distortion;
 use crate::error::{Error, Result};
+use crate::train::blocking::block_on;
 use crate::train::engine::{DeviceInfo, Engine, KernelTime, Report, Request, Wanted};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -40,53 +37,10 @@ pub struct Options {
 /// Trains a population on one wgpu adapter.
 #[derive(Debug)]
 pub struct GpuEngine {
-    pub(super) context: Context,
-    pub(super) population: Arc<Population>,
-    pub(super) plan: Plan,
-    pub(super) layout: Layout,
-    pub(super) buffers: Buffers,
-    pub(super) kernels: Kernels,
-    pub(super) queue: Queue,
-    pub(super) staging: Vec<wgpu::Buffer>,
-    pub(super) reports: VecDeque<Pending>,
-    /// The work recorded since the state was set.
-    pub(super) canary: Canary,
-    pub(super) alpha0: Vec<Vec<Vec<f32>>>,
-    /// Steps trained since the start of the run.
-    pub(super) steps: u32,
-    pub(super) samples_since_tick: u64,
-    pub(super) samples_at_tick: u64,
-    pub(super) running_samples: u64,
-    pub(super) training_since: Option<Instant>,
-    /// Layers from the first that are frozen in every member: no δ is computed for them.
-    pub(super) frozen_prefix: usize,
-    pub(super) checked: bool,
+    pub(super) session: Session,
+    reports: VecDeque<Pending>,
+    training_since: Option<Instant>,
     note: Option<String>,
-}
-
-/// Compiles the kernels of a plan.
-pub(super) fn compile(
-    context: &Context,
-    population: &Population,
-    buffers: &Buffers,
-    layout: &Layout,
-    plan: &Plan,
-    checked: bool,
-) -> Result<Kernels> {
-    Kernels::new(context, buffers, &Specialisation::new(population, layout), plan, checked)
-}
-
-/// Where everything lies on the adapter of `context`.
-pub(super) fn layout(context: &Context, population: &Population, plan: &Plan) -> Layout {
-    let limits = context.device.limits();
-    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    Layout::new(population, plan, keeps_net(population)).fit_data(&population.data, most)
-}
-
-/// Whether the adapter can bind what the persistent kernel of `population` needs, `pieces` of the data set among it.
-fn offers(context: &Context, population: &Population, pieces: usize) -> bool {
-    let needed = Plan::storage_buffers(population) as usize + pieces - 1;
-    needed <= context.device.limits().max_storage_buffers_per_shader_stage as usize
 }
 
 /// Widest image whose elastic fields fit the workgroup memory that every adapter has, 16 KiB.
@@ -98,8 +52,8 @@ fn check_distortion(population: &Population) -> Result<()> {
         Some(distortion) if !distortion.taps().is_empty() && distortion.side() > WIDEST_ELASTIC => {
             let side = distortion.side();
             Err(Error::config(format!(
-                "--distort {}: a GPU bends images of up to {WIDEST_ELASTIC} × {WIDEST_ELASTIC} pixels, not {side} × {side}; \
-                 use --distort affine, or --device cpu",
+                "`distort = {}`: a GPU bends images of up to {WIDEST_ELASTIC} × {WIDEST_ELASTIC} pixels, not {side} × {side}; \
+                 use `distort = affine`, or `device = cpu`",
                 shared.regularisation.distort
             )))
         }
@@ -118,26 +72,37 @@ fn product(context: &Context, precision: Precision) -> Product {
 }
 
 impl GpuEngine {
-    /// Puts the population and its `initial` state on the adapter and compiles the kernels; those in half precision must
-    /// first prove themselves. Where those with cooperative matrices do not, others take their place.
+    /// Puts the population and its `initial` state on the adapter and compiles the kernels. Kernels in half precision must
+    /// first prove themselves; where those with cooperative matrices fail, others take their place.
     ///
     /// # Errors
     /// If something does not fit the adapter, its driver refuses a kernel, or half precision computes something else.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        let engine = |context: &Context| -> Result<Self> {
-            let engine = Self::with_options(context.clone(), Arc::clone(&population), initial, Options::default())?;
-            if population.shared().run.precision == Precision::F16 {
-                half::self_check(&engine.context, &population, &engine.plan)?;
-            }
-            Ok(engine)
-        };
-        match (engine(&context), context.cooperative) {
+        block_on(Self::open(context, population, initial))
+    }
+
+    /// As [`Self::new`], without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn open(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
+        match (Self::proved(context.clone(), &population, initial).await, context.cooperative) {
             (Err(error), Some(matrices)) => {
                 let note = Some(format!("{error}; doing without {matrices}"));
-                engine(&context.without_cooperative()).map(|engine| Self { note, ..engine })
+                let engine = Self::proved(context.without_cooperative(), &population, initial).await?;
+                Ok(Self { note, ..engine })
             }
             (engine, _) => engine,
         }
+    }
+
+    /// With the default options, and half precision proved.
+    async fn proved(context: Context, population: &Arc<Population>, initial: &[MemberState]) -> Result<Self> {
+        let engine = Self::chosen(context, Arc::clone(population), initial, Options::default()).await?;
+        if population.shared().run.precision == Precision::F16 {
+            half::self_check(&engine.session.context, population, &engine.session.plan).await?;
+        }
+        Ok(engine)
     }
 
     /// Why it works otherwise than it might, for people.
@@ -151,6 +116,15 @@ impl GpuEngine {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_options(
+        context: Context,
+        population: Arc<Population>,
+        initial: &[MemberState],
+        options: Options,
+    ) -> Result<Self> {
+        block_on(Self::chosen(context, population, initial, options))
+    }
+
+    async fn chosen(
         context: Context,
         population: Arc<Population>,
         initial: &[MemberState],
@@ -174,352 +148,106 @@ impl GpuEngine {
             let persistent = Plan::guess_persistent(&population) && !measures;
             Plan { persistent, ..Plan::guess(product, &population) }
         });
-        let layout = layout(&context, &population, &plan);
-        let persistent = plan.persistent && offers(&context, &population, layout.pieces(&population.data));
+        let layout = session::layout(&context, &population, &plan);
+        let persistent = plan.persistent && session::offers_persistent(&context, &population, &layout);
         let plan = Plan { persistent, ..plan };
         if precision == Precision::F16 {
             half::check_inputs(&population, &plan)?;
         }
         check_distortion(&population)?;
-        let bytes = context.byte_plan(&population, &layout, &plan);
-        bytes.check()?;
-        let buffers = Buffers::new(&context, &population, &layout, &bytes)?;
-        let kernels = compile(&context, &population, &buffers, &layout, &plan, options.checked)?;
-        let mut engine = Self {
-            context,
-            population,
-            plan,
-            layout,
-            buffers,
-            kernels,
-            queue: Queue::default(),
-            staging: vec![],
-            reports: VecDeque::new(),
-            canary: Canary::default(),
-            alpha0: vec![],
-            steps: 0,
-            samples_since_tick: 0,
-            samples_at_tick: 1,
-            running_samples: 0,
-            training_since: None,
-            frozen_prefix: 0,
-            checked: options.checked,
-            note: None,
-        };
-        engine.set_state(initial)?;
+        let mut session = Session::new(context, population, plan, options.checked).await?;
+        session.set_state(initial).await?;
         if measures {
-            engine.tune(product, initial)?;
+            session.tune(product).await?;
+            session.set_state(initial).await?;
             if let Some(cache) = cache {
-                cache.put(key, engine.plan.clone());
+                cache.put(key, session.plan.clone());
             }
         }
-        Ok(engine)
+        Ok(Self { session, reports: VecDeque::new(), training_since: None, note: None })
     }
 
     /// The tiles that it works with.
     #[must_use]
     pub const fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// Whether the persistent kernel is possible here.
-    pub(super) fn may_persist(&self) -> bool {
-        let pieces = self.layout.pieces(&self.population.data);
-        Plan::can_persist(&self.population) && offers(&self.context, &self.population, pieces)
+        &self.session.plan
     }
 
     /// What [`Self::new`] would allocate for `population`, with the tiles it takes without measuring, and whether that fits.
     ///
     /// # Errors
     /// If the adapter was not opened for the precision, or images are too large to be bent.
-    pub fn byte_plan(context: &Context, population: &Population) -> Result<BytePlan> {
+    pub fn memory_budget(context: &Context, population: &Population) -> Result<MemoryBudget> {
         context.require(population.shared().run.precision)?;
         check_distortion(population)?;
         let plan = Plan::guess(product(context, population.shared().run.precision), population);
-        Ok(context.byte_plan(population, &layout(context, population, &plan), &plan))
+        Ok(session::budget(context, population, &session::layout(context, population, &plan), &plan))
     }
 
     /// Bytes of GPU memory that the buffers take.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
-        self.buffers.bytes()
+        self.session.buffers.bytes()
     }
 
-    /// Name and bytes of what the driver's allocator holds for this device; empty where it does not tell.
-    #[must_use]
-    pub fn allocations(&self) -> Vec<(String, u64)> {
-        let report = self.context.device.generate_allocator_report();
-        let allocations = report.map(|report| report.allocations).unwrap_or_default();
-        allocations.into_iter().map(|allocation| (allocation.name, allocation.size)).collect()
-    }
-
-    /// Fills everything that a step must write before it reads with NaN; for tests.
-    pub fn poison(&mut self) {
-        let Buffers { activation, delta, prepared, .. } = &self.buffers;
-        for buffer in [activation, delta].into_iter().chain(prepared) {
-            self.context.queue.write_buffer(buffer, 0, &vec![0xFF; buffer.size() as usize]);
-        }
-    }
-
-    /// y and δ of every member and layer after the last training step, `[samples][n_out]`; for tests.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn activations_and_deltas(&mut self, samples: usize) -> Result<Vec<Vec<[Vec<f32>; 2]>>> {
-        let arenas = [self.read(&self.buffers.activation.clone())?, self.read(&self.buffers.delta.clone())?];
-        let strides = [self.layout.activation4, self.layout.delta4];
-        let dense = |which: usize, member: usize, layer: &Layer| {
-            let first = LANES * (member * strides[which] + layer.result as usize);
-            super::state::Place { first, width: layer.n_out as usize, rows: samples }.get(&arenas[which])
-        };
-        let member = |m| self.layout.layers.iter().map(|l| [dense(0, m, l), dense(1, m, l)]).collect();
-        Ok((0..self.layout.members).map(member).collect())
-    }
-
-    /// The inputs of every member's last training step as they were prepared, `[samples][n_in]`; for tests.
-    ///
-    /// # Errors
-    /// If the device fails.
-    ///
-    /// # Panics
-    /// If the run prepares none.
-    pub fn prepared_inputs(&mut self, samples: usize) -> Result<Vec<Vec<f32>>> {
-        let buffer = self.buffers.prepared.clone().expect("inputs are prepared");
-        let arena = self.read(&buffer)?;
-        let (stride, width) = (LANES * self.layout.prepared4, self.population.data.features);
-        let member = |m| super::state::Place { first: m * stride, width, rows: samples }.get(&arena);
-        Ok((0..self.layout.members).map(member).collect())
-    }
-
-    /// All floats of a buffer, after everything recorded so far.
-    fn read(&mut self, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
-        let copy = self.copy_back(&[(buffer.clone(), 0, buffer.size())], None)?;
-        let Arrived { mut floats, .. } = copy.take(&self.context)?;
-        floats.truncate(buffer.size() as usize / size_of::<f32>());
-        Ok(floats)
-    }
-
-    /// Submits everything recorded so far and a copy of these parts of buffers, first byte and bytes; then so many bytes of
-    /// `cleared` are set to zeros.
-    fn copy_back(
-        &mut self,
-        parts: &[(wgpu::Buffer, u64, u64)],
-        cleared: Option<(&wgpu::Buffer, u64)>,
-    ) -> Result<Readback> {
-        let canary_bytes = (self.layout.canary_words() * size_of::<u32>()) as u64;
-        let bytes = canary_bytes + parts.iter().map(|(.., bytes)| bytes).sum::<u64>();
-        let staging = report::staging(&self.context, &mut self.staging, bytes);
-        let encoder = self.queue.encoder(&self.context);
-        let mut place = 0;
-        for (buffer, first, bytes) in [(self.buffers.neurons.clone(), 0, canary_bytes)].iter().chain(parts) {
-            encoder.copy_buffer_to_buffer(buffer, *first, &staging, place, *bytes);
-            place += bytes;
-        }
-        if let Some((buffer, bytes)) = cleared {
-            encoder.clear_buffer(buffer, 0, Some(bytes));
-        }
-        let submission = self.queue.submit(&self.context)?.expect("copies were recorded");
-        Ok(Readback::new(staging, submission, self.canary.clone(), canary_bytes))
+    /// A look inside, for tests.
+    pub const fn inspect(&mut self) -> Inspector<'_> {
+        Inspector(&mut self.session)
     }
 }
 
 impl Engine for GpuEngine {
     fn device(&self) -> &DeviceInfo {
-        &self.context.info
+        &self.session.context.info
     }
 
     fn set_order<'a>(&'a mut self, order: &'a [Vec<u32>]) -> Request<'a> {
-        Box::pin(async { Self::set_order(self, order) })
+        Box::pin(self.session.set_order(order))
     }
 
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
-        Box::pin(async move { Self::train(self, batches, tick) })
+        Box::pin(async move {
+            self.training_since.get_or_insert_with(Instant::now);
+            self.session.record_steps(batches, tick).await
+        })
     }
 
     fn observed_means(&mut self) -> Request<'_, Vec<Vec<Vec<f32>>>> {
-        Box::pin(async { Self::observed_means(self) })
+        Box::pin(self.session.observed_means())
     }
 
     fn set_theta<'a>(&'a mut self, theta: &'a [Option<Vec<f32>>]) -> Request<'a> {
-        Box::pin(async { Self::set_theta(self, theta) })
+        Box::pin(self.session.set_theta(theta))
     }
 
     fn set_scale<'a>(&'a mut self, scale: &'a [Vec<f32>]) -> Request<'a> {
-        Box::pin(async { Self::set_scale(self, scale) })
+        Box::pin(self.session.set_scale(scale))
     }
 
     fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
-        Box::pin(async move { Self::request_report(self, wanted) })
+        Box::pin(async move {
+            // Waiting here costs one bubble per epoch and makes the training time honest.
+            self.session.finish().await?;
+            let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
+            self.reports.push_back(self.session.request_report(wanted, train_seconds).await?);
+            Ok(())
+        })
     }
 
     fn next_report(&mut self) -> Request<'_, Report> {
-        Box::pin(async { Self::next_report(self) })
+        let pending = self.reports.pop_front().expect("a report was requested");
+        Box::pin(pending.finish(&mut self.session))
     }
 
     fn kernel_times(&mut self, batch: u32) -> Request<'_, Vec<KernelTime>> {
-        Box::pin(async move { Self::kernel_times(self, batch) })
+        Box::pin(self.session.kernel_times(batch))
     }
 
     fn state(&mut self) -> Request<'_, Vec<MemberState>> {
-        Box::pin(async { Self::state(self) })
+        Box::pin(self.session.state())
     }
 
     fn set_state<'a>(&'a mut self, state: &'a [MemberState]) -> Request<'a> {
-        Box::pin(async { Self::set_state(self, state) })
+        Box::pin(self.session.set_state(state))
     }
 }
-
-/// The requests of [`Engine`], each waited for.
-impl GpuEngine {
-    pub(super) fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
-        // Writes take effect at the next submit, so what is recorded must go first.
-        self.queue.submit(&self.context)?;
-        for (member, rows) in order.iter().enumerate() {
-            let place = member * self.layout.rows * size_of::<u32>();
-            self.context.queue.write_buffer(&self.buffers.rows, place as u64, bytemuck::cast_slice(rows));
-        }
-        Ok(())
-    }
-
-    pub(super) fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
-        self.training_since.get_or_insert_with(Instant::now);
-        self.record_steps(batches, tick)
-    }
-
-    pub(super) fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
-        let arena = if self.layout.slots_per_weight { Arena::Rates } else { Arena::Neurons };
-        let Some(buffer) = self.buffers.arena(arena).cloned() else { return Ok(vec![]) };
-        let floats = self.read(&buffer)?;
-        let samples = self.samples_at_tick as f32;
-        let mean = |member: usize, layer: &Layer| {
-            let (_, [_, sums, _]) = self.layout.slot_places(member, layer);
-            sums.get(&floats).into_iter().map(|sum| sum / samples).collect()
-        };
-        let member = |m| self.layout.layers.iter().map(|layer| mean(m, layer)).collect();
-        Ok((0..self.layout.members).map(member).collect())
-    }
-
-    pub(super) fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
-        self.queue.submit(&self.context)?;
-        for (member, layers) in theta.iter().enumerate() {
-            for (layer, &value) in self.layout.layers.iter().zip(layers.iter().flatten()) {
-                let (arena, [.., place]) = self.layout.slot_places(member, layer);
-                let Some(buffer) = self.buffers.arena(arena) else { continue };
-                let values = vec![value; place.span()];
-                let offset = place.first * size_of::<f32>();
-                self.context.queue.write_buffer(buffer, offset as u64, bytemuck::cast_slice(&values));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
-        self.queue.submit(&self.context)?;
-        for (member, layers) in scale.iter().enumerate() {
-            for (layer, &value) in self.layout.layers.iter().zip(layers) {
-                let place = self.layout.neuron_place(member, Plane::Scale, layer);
-                let values = vec![value; place.span()];
-                let offset = (place.first * size_of::<f32>()) as u64;
-                self.context.queue.write_buffer(&self.buffers.neurons, offset, bytemuck::cast_slice(&values));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn request_report(&mut self, wanted: Wanted) -> Result<()> {
-        // Waiting here costs one bubble per epoch and makes the training time honest.
-        self.queue.finish(&self.context)?;
-        let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
-        let train = self.population.train_rows();
-        let held_out = train + self.population.validation_rows();
-        if wanted.train {
-            self.evaluate(0..train, Region::Train)?;
-        }
-        if wanted.validation {
-            self.evaluate(train..held_out, Region::Validation)?;
-        }
-        if wanted.test {
-            self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test)?;
-        }
-        let rule = self.population.shared().rule.kind;
-        let scores = self.buffers.scores.clone();
-        let score_bytes = (report::score_floats(&self.layout, wanted) * size_of::<f32>()) as u64;
-        let span = |(arena, first, floats): (Arena, usize, usize)| {
-            let bytes = |floats: usize| (floats * size_of::<f32>()) as u64;
-            self.buffers.arena(arena).map(|buffer| (buffer.clone(), bytes(first), bytes(floats)))
-        };
-        let spans = report::alpha_spans(&self.layout, rule).filter_map(span);
-        let parts: Vec<_> = std::iter::once((scores.clone(), 0, score_bytes)).chain(spans).collect();
-        let readback = self.copy_back(&parts, Some((&scores, score_bytes)))?;
-        self.reports.push_back(Pending {
-            readback,
-            wanted,
-            running_samples: std::mem::take(&mut self.running_samples),
-            train_seconds,
-        });
-        Ok(())
-    }
-
-    pub(super) fn next_report(&mut self) -> Result<Report> {
-        let pending = self.reports.pop_front().expect("a report was requested");
-        let (report, frozen_prefix, buffer) =
-            pending.finish(&self.context, &self.layout, &self.population, &self.alpha0)?;
-        self.staging.push(buffer);
-        // What is frozen stays so, so this holds for the steps recorded meanwhile, too.
-        self.frozen_prefix = frozen_prefix;
-        Ok(report)
-    }
-
-    pub(super) fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
-        let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
-        self.queue.finish(&self.context)?;
-        self.queue.timer = Some(timer);
-        let recorded = self.record_steps(batch..batch + 1, None);
-        let finished = self.queue.finish(&self.context);
-        let timer = self.queue.timer.take();
-        recorded?;
-        finished?;
-        timer.map_or(Ok(vec![]), |timer| timer.read(&self.context))
-    }
-
-    pub(super) fn state(&mut self) -> Result<Vec<MemberState>> {
-        let mut arenas = Arenas::default();
-        for arena in Arena::ALL {
-            if let Some(buffer) = self.buffers.arena(arena).cloned() {
-                arenas[arena as usize] = self.read(&buffer)?;
-            }
-        }
-        let mut states = self.layout.unpack(&arenas, self.steps, self.samples_since_tick);
-        if self.running_samples > 0 {
-            let scores = self.read(&self.buffers.scores.clone())?;
-            let running = report::unpack_running(&self.layout, &scores, self.running_samples);
-            states.iter_mut().zip(running).for_each(|(state, running)| state.running = running);
-        }
-        Ok(states)
-    }
-
-    pub(super) fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
-        self.queue.finish(&self.context)?;
-        let arenas = self.layout.pack(state);
-        for arena in Arena::ALL {
-            if let Some(buffer) = self.buffers.arena(arena) {
-                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&arenas[arena as usize]));
-            }
-        }
-        let scores = report::pack_running(&self.layout, state);
-        self.context.queue.write_buffer(&self.buffers.scores, 0, bytemuck::cast_slice(&scores));
-        self.canary = Canary::new(self.layout.layers.len());
-        let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
-        self.alpha0 = state.iter().map(alpha0).collect();
-        self.steps = state[0].steps;
-        self.samples_since_tick = state[0].samples_since_tick;
-        self.running_samples = state[0].running.samples;
-        let prefix = |member: &MemberState| {
-            report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))
-        };
-        self.frozen_prefix = state.iter().map(prefix).min().unwrap_or(0);
-        self.context.check()
-    }
-}
-
-const _: () = assert!(REGIONS == Region::Test as usize + 1);

@@ -4,63 +4,56 @@
 //! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
 //! name means "counted in `vec4`s".
 
-use super::canary::WORDS;
-use super::plan::Plan;
+use super::tile::LANES;
+use super::tiles::Plan;
 use crate::config::Scope;
 use crate::data::{DataSet, Samples};
+use crate::numbered::numbered;
+use crate::rule::observe::Quantity;
 use crate::train::population::Population;
 use bytemuck::{Pod, Zeroable};
 
-/// Floats in a `vec4`.
-pub const LANES: usize = 4;
-
-/// Planes of the neuron arena, in order; twin of the constants in `common.wgsl`.
-#[derive(Clone, Copy, Debug)]
-#[repr(usize)]
-pub enum Plane {
-    /// ψ of the next step; α = α0 · ψ (with co-activation: 1).
-    Psi,
-    /// The rate α started from (in weight scope: 1).
-    Alpha0,
-    /// Sum of the observed variable since the last tick.
-    Sum,
-    /// Its rounding carry.
-    Carry,
-    /// n of the slot.
-    Ticks,
-    /// Its onset.
-    Onset,
-    /// Its θ.
-    Theta,
-    /// Its armed flag.
-    Armed,
-    /// What ψ is multiplied by at ticks: a schedule's factor.
-    Scale,
+numbered! {
+    /// Planes of the neuron arena, in order.
+    Plane {
+        /// psi of the next step: alpha = alpha0 * psi; with co-activation 1
+        Psi = "PSI",
+        /// the rate that alpha started from; in weight scope 1, because the rates hold it
+        Alpha0 = "ALPHA0",
+        /// sum of the observed variable since the last tick
+        Sum = "SUM",
+        /// its rounding carry
+        Carry = "CARRY",
+        /// n of the slot
+        Ticks = "TICKS",
+        /// its onset
+        Onset = "ONSET",
+        /// its trigger
+        Trigger = "TRIGGER",
+        /// whether it is armed
+        Armed = "ARMED",
+        /// what psi is multiplied by at ticks: a schedule's factor
+        Scale = "SCALE",
+    }
 }
 
-/// Number of [`Plane`]s.
-pub const PLANES: usize = 9;
-
-/// Planes of the rate arena in weight scope. Without co-activation there is the first alone.
-#[derive(Clone, Copy, Debug)]
-#[repr(usize)]
-pub enum RatePlane {
-    /// The rate α started from.
-    Alpha0,
-    /// ψ of the next step.
-    Psi,
-    /// Sum of the observed variable since the last tick.
-    Sum,
-    /// n of the slot.
-    Ticks,
-    /// Its onset.
-    Onset,
-    /// Its θ.
-    Theta,
+numbered! {
+    /// Planes of the rates in weight scope. Without co-activation there is the first alone.
+    RatePlane {
+        /// the rate that alpha started from
+        Alpha0 = "ALPHA0",
+        /// psi of the next step
+        Psi = "PSI",
+        /// sum of the observed variable since the last tick
+        Sum = "SUM",
+        /// n of the slot
+        Ticks = "TICKS",
+        /// its onset
+        Onset = "ONSET",
+        /// its trigger
+        Trigger = "TRIGGER",
+    }
 }
-
-/// Number of [`RatePlane`]s.
-pub const RATE_PLANES: usize = 6;
 
 /// One row of the layer table, as the shaders read it. Offsets count `vec4`s, as what is named with a 4 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -102,7 +95,7 @@ pub struct Step {
     pub batch_start: u32,
     /// Samples in the batch.
     pub batch_len: u32,
-    /// Sum of the flags below.
+    /// The bits of its [`Flag`]s.
     pub flags: u32,
     /// Number of the tick that ends this step, from 1.
     pub tick: f32,
@@ -118,31 +111,54 @@ pub struct Step {
     pub score: u32,
 }
 
-impl Step {
-    /// The observed sums start anew.
-    pub const FIRST_OF_TICK: u32 = 1;
-    /// This step ends a tick.
-    pub const ENDS_TICK: u32 = 2;
-    /// Write δ, not only the scores.
-    pub const TRAINING: u32 = 4;
+numbered! {
+    /// What is said of a step by a bit.
+    Flag {
+        /// the observed sums start anew
+        FirstOfTick = "FIRST_OF_TICK",
+        /// this step ends a tick
+        EndsTick = "ENDS_TICK",
+        /// write delta, not only the scores
+        Training = "TRAINING",
+    }
 }
 
-/// Score regions: the batches while training, then an evaluation of the training, the validation and the test rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Region {
-    /// While training.
-    Running,
-    /// Training rows.
-    Train,
-    /// Validation rows.
-    Validation,
-    /// Test rows.
-    Test,
+impl Flag {
+    /// Its bit.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
 }
 
-/// Number of [`Region`]s.
-pub const REGIONS: usize = 4;
+/// What the kernels count and note for one layer of one member, in the head of the neuron arena; twin of `Canary` in
+/// `canary.wgsl`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CanaryRecord {
+    /// Forward passes through the layer, evaluation included.
+    pub forwards: u32,
+    /// Updates of its weights.
+    pub updates: u32,
+    /// The largest `!number` of the steps whose net was not finite; 0 = never.
+    pub net: u32,
+    /// The same for δ, in the output layer also for the loss.
+    pub delta: u32,
+}
+
+numbered! {
+    /// Score regions: the batches while training, then an evaluation of the training, the validation and the test rows.
+    Region {
+        /// while training
+        Running = "RUNNING",
+        /// training rows
+        Train = "TRAIN",
+        /// validation rows
+        Validation = "VALIDATION",
+        /// test rows
+        Test = "TEST",
+    }
+}
 
 /// All strides and launch sizes of one population under one plan. What is named with a 4 counts `vec4`s.
 #[derive(Clone, Debug)]
@@ -199,17 +215,23 @@ const EVALUATION_BYTES: usize = 8 << 20;
 /// Samples per evaluation dispatch where memory allows.
 const EVALUATION_BATCH: usize = 1024;
 
+/// Whether net must be kept beside y, because some member observes it.
+#[must_use]
+pub fn keeps_net(population: &Population) -> bool {
+    population.configs.iter().any(|config| config.observes() && config.observed().variable().quantity == Quantity::Net)
+}
+
 impl Layout {
-    /// The layout of `population` for the tiles of `plan`; `keep_net` makes room for net beside y.
+    /// The layout of `population` for the tiles of `plan`.
     #[must_use]
-    pub fn new(population: &Population, plan: &Plan, keep_net: bool) -> Self {
+    pub fn new(population: &Population, plan: &Plan) -> Self {
         let topology = &population.topology;
         let members = population.len();
         let batch_size = population.batch_size();
         let widths4: Vec<usize> = topology.widths().iter().map(|&n| n.div_ceil(LANES)).collect();
         let sample4: usize = widths4[1..].iter().sum();
         let net4 = batch_size * sample4;
-        let training4 = net4 * if keep_net { 2 } else { 1 };
+        let training4 = net4 * if keeps_net(population) { 2 } else { 1 };
         let affordable = EVALUATION_BYTES / (16 * members * sample4);
         let evaluation_batch = affordable.min(EVALUATION_BATCH).max(batch_size);
         let (train, validation, test) = (population.train_rows(), population.validation_rows(), population.test_rows());
@@ -250,7 +272,7 @@ impl Layout {
             weight_scope: config.rule.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
             observes_delta: population.configs.iter().any(|c| c.observes() && c.observed().triggers_below()),
-            rate_planes: if config.slots_per_weight() { RATE_PLANES } else { 1 },
+            rate_planes: if config.slots_per_weight() { RatePlane::COUNT } else { 1 },
             memory: population.memory_per_weight(),
             batch_size,
             evaluation_batch,
@@ -280,7 +302,7 @@ impl Layout {
         self
     }
 
-    /// First score entry of a region, `[REGIONS][P][region]`.
+    /// First score entry of a region, `[regions][P][region]`.
     #[must_use]
     pub const fn scores(&self, region: Region) -> usize {
         region as usize * self.members * self.region
@@ -292,10 +314,16 @@ impl Layout {
         data.len().div_ceil(self.piece_rows)
     }
 
-    /// Words of the canary, in the head of the neuron arena.
+    /// Bytes of the canary of all members, in the head of the neuron arena.
     #[must_use]
-    pub fn canary_words(&self) -> usize {
-        WORDS * self.layers.len() * self.members
+    pub const fn canary_bytes(&self) -> usize {
+        size_of::<CanaryRecord>() * self.layers.len() * self.members
+    }
+
+    /// `vec4`s of one member in the neuron arena, its share of the head included.
+    #[must_use]
+    pub const fn neuron_arena4(&self) -> usize {
+        self.layers.len() * size_of::<CanaryRecord>() / 16 + Plane::COUNT * self.neurons4
     }
 
     /// Words of one data set row: packed bytes or floats.

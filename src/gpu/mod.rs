@@ -1,35 +1,35 @@
 //! The engine on any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
+//!
+//! Layers, none of which knows one above it: [`engine`] → `tune` → [`inspect`] → `session` → `kernel` → `memory` → `device`,
+//! `launch`, `layout`, `tiles` and `tile`.
 
-mod autotune;
-mod buffers;
-mod bytes;
-mod canary;
-mod context;
+mod device;
 mod engine;
-#[cfg(test)]
-mod fault;
-mod half;
-mod kernels;
+mod inspect;
+mod kernel;
+mod launch;
 mod layout;
-mod pipeline;
-mod plan;
-mod queue;
+mod memory;
+mod session;
 #[cfg(test)]
-mod random;
-mod report;
-mod roofline;
-mod shader;
-mod spirv;
-mod state;
-mod step;
-mod timing;
+mod tests;
+mod tile;
+mod tiles;
+mod tune;
 
-pub use self::spirv::translate;
-pub use bytes::{BytePlan, Limit, Role};
-pub use context::{AdapterSummary, Context, Pick};
+pub use device::adapters::{AdapterSummary, Pick};
+pub use device::context::Context;
+#[cfg(test)]
+pub(crate) use device::fault;
 pub use engine::{GpuEngine, Options};
-pub use layout::{Layer, Layout, Step};
-pub use pipeline::{Binding, bindings};
-pub use plan::{Cooperative, Plan, Product, Shape, Shapes, Tile};
-pub use roofline::source as roofline_source;
-pub use shader::{Kernel, Specialisation, keeps_net};
+pub use inspect::Inspector;
+pub use kernel::bindings::{Binding, bindings};
+pub use kernel::specialisation::Specialisation;
+pub use kernel::spirv::translate;
+pub use launch::{Kernel, Program};
+pub use layout::{CanaryRecord, Flag, Layer, Layout, Plane, RatePlane, Region, Step};
+pub use memory::budget::{Limit, MemoryBudget};
+pub use memory::table::Role;
+pub use tile::{Cooperative, Product, Shape, Tile};
+pub use tiles::{Plan, Shapes};
+pub use tune::roofline::source as roofline_source;

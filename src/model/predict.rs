@@ -4,7 +4,7 @@
 //! engines; f is computed in float64.
 
 use super::file::Model;
-use crate::config::{Config, Output};
+use crate::config::Config;
 use crate::cpu::{View, multiply};
 use crate::data::{DataSet, Features};
 use crate::error::{Error, Result};
@@ -157,12 +157,10 @@ impl Model {
             }
             let mut y = net.clone();
             if l + 1 < self.layers.len() || config.rule.kind.is_unsupervised() {
-                // `of` may turn NaN into a number, which would hide an overflow.
-                let f = |net: f32| if net.is_nan() { net } else { config.network.activation.of(f64::from(net)) as f32 };
-                y.iter_mut().for_each(|y| *y = f(*y));
+                y.iter_mut().for_each(|y| *y = config.network.activation.of(f64::from(*y)) as f32);
             } else {
                 let rows = net.chunks_exact(n_out).zip(y.chunks_exact_mut(n_out));
-                rows.for_each(|(net, y)| output(config.network.output, net, y));
+                rows.for_each(|(net, y)| config.network.output.of(net, y));
             }
             visit(l, &net[..samples * n_out], &y[..samples * n_out]);
             x = y;
@@ -179,20 +177,4 @@ pub(crate) fn first_largest(values: &[f32]) -> u32 {
         }
     }
     best as u32
-}
-
-/// Computes y_L of one sample from its net.
-fn output(output: Output, net: &[f32], y: &mut [f32]) {
-    match output {
-        Output::Softmax => {
-            let peak = net.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let power = |net: f32| f64::from(net - peak).exp();
-            let total: f64 = net.iter().map(|&net| power(net)).sum();
-            y.iter_mut().zip(net).for_each(|(y, &net)| *y = (power(net) / total) as f32);
-        }
-        Output::Logistic => {
-            y.iter_mut().zip(net).for_each(|(y, &net)| *y = (1.0 / (1.0 + f64::from(-net).exp())) as f32);
-        }
-        Output::Linear => y.copy_from_slice(net),
-    }
 }

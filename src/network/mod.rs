@@ -1,4 +1,5 @@
-//! The network: its shape and its initial weights.
+//! The network: its shape, its functions and its initial weights.
 
+pub mod function;
 pub mod init;
 pub mod topology;

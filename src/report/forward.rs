@@ -1,9 +1,10 @@
 //! Forward passes of a report over a trained network: its answer to each row, and the means that ψ observes.
 
-use crate::config::{Basis, Config, Loss, Output};
+use crate::config::Config;
 use crate::data::DataSet;
 use crate::model::file::Model;
 use crate::model::predict::{BLOCK, first_largest};
+use crate::rule::observe::Quantity;
 use rayon::prelude::*;
 
 /// Most multiplications of one pass: some seconds on a small machine.
@@ -53,11 +54,12 @@ pub fn answers(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> 
 /// more than a forward pass.
 #[must_use]
 pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> Option<Vec<Vec<f64>>> {
-    let of: fn(f32, f32) -> f32 = match config.observed() {
-        Basis::Act => |_, y| y.abs(),
-        Basis::Act2 => |_, y| y * y,
-        Basis::Net2 => |net, _| net * net,
-        Basis::Delta | Basis::Delta2 | Basis::Coactivation => return None,
+    let variable = config.observed().variable();
+    let of: fn(f32, f32) -> f32 = match variable.quantity {
+        _ if variable.per_weight => return None,
+        Quantity::Activation => |_, y| y,
+        Quantity::Net => |net, _| net,
+        Quantity::Delta => return None,
     };
     let zeros = || model.layers.iter().map(|layer| vec![0.0; layer.n_out]).collect::<Vec<Vec<f64>>>();
     let block = |rows: &[u32]| {
@@ -66,7 +68,7 @@ pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) ->
         model.pass(config, rows.len(), input, |l, net, y| {
             let width = sums[l].len();
             for (place, (net, y)) in net.iter().zip(y).enumerate() {
-                sums[l][place % width] += f64::from(of(*net, *y));
+                sums[l][place % width] += f64::from(variable.of(of(*net, *y)));
             }
         });
         sums
@@ -83,20 +85,6 @@ pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) ->
 }
 
 fn answer(config: &Config, row: u32, label: u32, (net, y): (&[f32], &[f32])) -> Answer {
-    let targets = (0..).map(|k| f64::from(u8::from(k == label)));
-    let loss = match (config.network.loss, config.network.output) {
-        (Loss::Mse, _) => 0.5 * targets.zip(y).map(|(d, y)| (d - f64::from(*y)).powi(2)).sum::<f64>(),
-        // Both forms, ln Σ e^net − net_d and ln(1 + e^net) − d net, equal −Σ d ln y but do not cancel.
-        (Loss::CrossEntropy, Output::Logistic) => targets
-            .zip(net)
-            .map(|(d, net)| (f64::from(*net), d))
-            .map(|(net, d)| net.max(0.0) + (-net.abs()).exp().ln_1p() - d * net)
-            .sum(),
-        (Loss::CrossEntropy, _) => {
-            let most = f64::from(net.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let sum: f64 = net.iter().map(|net| (f64::from(*net) - most).exp()).sum();
-            most + sum.ln() - f64::from(net[label as usize])
-        }
-    };
+    let loss = config.network.loss.of(config.network.output, label as usize, net, y);
     Answer { row, label, predicted: first_largest(net), loss }
 }

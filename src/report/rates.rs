@@ -239,14 +239,7 @@ fn observed(page: &mut Page, run: &Run) {
 
 /// The formula of the variable that a basis observes.
 pub fn symbol(basis: Basis) -> &'static str {
-    match basis {
-        Basis::Act => "|y|",
-        Basis::Act2 => "y²",
-        Basis::Net2 => "net²",
-        Basis::Delta => "|δ|",
-        Basis::Delta2 => "δ²",
-        Basis::Coactivation => "x²y²",
-    }
+    basis.variable().symbol
 }
 
 /// The data set of a run and its split, or the reason why there is none.

@@ -1,9 +1,58 @@
 //! The settings of one member of a population as the kernels read them. Host twin of `Member` in `shaders/common.wgsl`.
 
-use crate::config::{Basis, Config, DecayTicks, Latch, Rule, Theta};
+use super::observe;
+use crate::config::{Config, DecayTicks, Latch, Rule, Theta};
 use crate::data::distort::Amounts;
+use crate::numbered::numbered;
 use crate::rule;
 use bytemuck::{Pod, Zeroable};
+
+numbered! {
+    /// When a slot of ψ triggers.
+    Comparison {
+        /// the observed mean exceeds the slot's trigger
+        Above = "ABOVE",
+        /// the observed mean is below the slot's trigger
+        Below = "BELOW",
+        /// nothing is observed: the slot's trigger is the tick itself, as of a replayed run
+        AtTick = "AT_TICK",
+    }
+}
+
+/// What a slot of ψ is compared with, by its member's [`Comparison`]: a threshold θ_M of the observed mean, or a tick. One
+/// float, because engines and checkpoints keep one per slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Trigger(f32);
+
+impl Trigger {
+    /// Nothing triggers: no threshold is known yet, or the slot never triggers. No mean exceeds it, and no tick reaches it.
+    pub const NONE: Self = Self(f32::MAX);
+
+    /// The threshold θ_M.
+    #[must_use]
+    pub const fn threshold(theta: f32) -> Self {
+        Self(theta)
+    }
+
+    /// The tick that triggers, from 1; 0 = none.
+    #[must_use]
+    pub const fn tick(onset: u32) -> Self {
+        if onset == 0 { Self::NONE } else { Self(onset as f32) }
+    }
+
+    /// The number that the kernels compare with.
+    #[must_use]
+    pub const fn value(self) -> f32 {
+        self.0
+    }
+
+    /// The threshold, once one is known.
+    #[must_use]
+    pub fn known(self) -> Option<f32> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
 
 /// The settings of one member of a population as the kernels read them (a uniform array, 128 bytes each).
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -11,8 +60,8 @@ use bytemuck::{Pod, Zeroable};
 pub struct Member {
     /// α0.
     pub alpha0: f32,
-    /// Absolute θ_M; for a quantile or a sliding threshold a number that nothing exceeds, until the first is known.
-    pub theta: f32,
+    /// What slots start with: an absolute θ_M, or nothing where a quantile or a sliding threshold is not yet known.
+    pub trigger: Trigger,
     /// λ of the sliding threshold.
     pub theta_lambda: f32,
     /// 1/τ of the sliding threshold; 0 = θ does not slide.
@@ -31,16 +80,16 @@ pub struct Member {
     pub first_tick: f32,
     /// T, the number of ticks of the run.
     pub last_tick: f32,
-    /// [`Basis`] as its number.
-    pub basis: u32,
+    /// What is observed, as its [number](observe::number).
+    pub observed: u32,
     /// [`crate::config::Decay`] as its number.
     pub decay: u32,
     /// 1 = gated, 0 = latched.
     pub gated: u32,
     /// 1 = a δ basis must first exceed θ.
     pub arm: u32,
-    /// Keeps what follows aligned.
-    pub reserved: u32,
+    /// The [`Comparison`] of its slots.
+    pub comparison: u32,
     /// The rule's own constants, as its file says.
     pub rule: [f32; 4],
     /// λ of the penalty on the weights.
@@ -68,28 +117,29 @@ pub struct Member {
 }
 
 /// A tick number that never comes: a member whose rule is not ψ waits for it.
-pub(super) const NEVER: f32 = f32::MAX;
-
-/// In the place of a [`Basis`]: nothing is observed, and a slot triggers at the tick that its θ says.
-pub(super) const REPLAYED: u32 = 6;
+const NEVER: f32 = f32::MAX;
 
 impl Member {
     /// The kernel's view of `config` in a run of `ticks` ticks, α falling along the decay of `curve`: the same settings, or
     /// those of a run that is replayed.
     #[must_use]
     pub fn new(config: &Config, curve: &Config, ticks: u32) -> Self {
-        let (theta, theta_lambda, theta_rate, first_tick) = match config.threshold() {
-            Theta::Absolute(theta) => (theta, 0.0, 0.0, config.rule.warmup.saturating_add(1)),
+        let absolute = |theta: f64| Trigger::threshold(theta as f32);
+        let (trigger, theta_lambda, theta_rate, first_tick) = match config.threshold() {
+            Theta::Absolute(theta) => (absolute(theta), 0.0, 0.0, config.rule.warmup.saturating_add(1)),
             // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
-            Theta::Quantile(_) => (f64::from(f32::MAX), 0.0, 0.0, calibration_tick(config) + 1),
-            Theta::Sliding(s) => {
-                (f64::from(f32::MAX), s.lambda, 1.0 / s.tau, config.rule.warmup.max(1).saturating_add(1))
-            }
+            Theta::Quantile(_) => (Trigger::NONE, 0.0, 0.0, calibration_tick(config) + 1),
+            Theta::Sliding(s) => (Trigger::NONE, s.lambda, 1.0 / s.tau, config.rule.warmup.max(1).saturating_add(1)),
+        };
+        let comparison = match config.rule.kind {
+            Rule::Replay => Comparison::AtTick,
+            _ if config.observed().triggers_below() => Comparison::Below,
+            _ => Comparison::Above,
         };
         let amounts = Amounts::new(config);
         Self {
             alpha0: config.rule.alpha0 as f32,
-            theta: if config.rule.kind == Rule::Replay { NEVER } else { theta as f32 },
+            trigger: if config.rule.kind == Rule::Replay { Trigger::NONE } else { trigger },
             theta_lambda: theta_lambda as f32,
             theta_rate: if config.observes() { theta_rate as f32 } else { 0.0 },
             decay_ticks: match curve.rule.decay_ticks {
@@ -106,11 +156,11 @@ impl Member {
                 _ => NEVER,
             },
             last_tick: ticks as f32,
-            basis: if config.rule.kind == Rule::Replay { REPLAYED } else { config.observed() as u32 },
+            observed: observe::number(config.observes().then(|| config.observed())),
             decay: curve.rule.decay as u32,
             gated: u32::from(config.rule.latch == Latch::Gated && config.rule.kind == Rule::Psi),
             arm: u32::from(config.rule.arm && config.rule.kind == Rule::Psi),
-            reserved: 0,
+            comparison: comparison as u32,
             rule: rule::constants(config),
             weight_decay: config.regularisation.weight_decay as f32,
             max_norm: config.regularisation.max_norm.map_or(f32::MAX, |norm| norm as f32),
@@ -138,14 +188,10 @@ impl Member {
         }
     }
 
-    pub(super) fn triggers_below(&self) -> bool {
-        self.basis == Basis::Delta as u32 || self.basis == Basis::Delta2 as u32
-    }
-
     /// Whether there is something to observe where α is α0 · `factor`: no δ where a schedule has brought it to 0.
     #[must_use]
     pub fn sees(&self, factor: f32) -> bool {
-        factor != 0.0 || !self.triggers_below()
+        factor != 0.0 || self.comparison != Comparison::Below as u32
     }
 }
 

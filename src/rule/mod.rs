@@ -14,6 +14,7 @@ mod irprop_minus;
 pub(crate) mod learn;
 mod lipschitz;
 pub mod member;
+pub mod observe;
 pub mod psi;
 mod rprop;
 pub mod schedule;

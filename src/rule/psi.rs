@@ -4,7 +4,7 @@
 //! Every α is `alpha0 · ψ(slot)`, where a [`Slot`] holds the few numbers that ψ remembers about one observed variable.
 //! A slot moves only at clock ticks ([`tick`]).
 
-use super::member::{Member, NEVER, REPLAYED};
+use super::member::{Comparison, Member, Trigger};
 use crate::config::Decay;
 use bytemuck::{Pod, Zeroable};
 use std::f32::consts::FRAC_PI_2;
@@ -17,8 +17,8 @@ pub struct Slot {
     pub n: f32,
     /// The tick that triggered, from 1; 0 = none.
     pub onset: f32,
-    /// θ_M of this slot now.
-    pub theta: f32,
+    /// What triggers it now.
+    pub trigger: Trigger,
     /// 1 once the mean has exceeded θ (only read with `arm`).
     pub armed: f32,
 }
@@ -27,7 +27,7 @@ impl Slot {
     /// A slot that nothing has happened to.
     #[must_use]
     pub fn new(member: &Member) -> Self {
-        Self { theta: member.theta, ..Self::default() }
+        Self { trigger: member.trigger, ..Self::default() }
     }
 
     /// A slot that triggered at tick `onset` and has fallen ever since, as it is after tick `t`; 0 = it never did.
@@ -40,7 +40,7 @@ impl Slot {
     /// A slot that triggers at tick `onset`; 0 = never.
     #[must_use]
     pub fn replaying(onset: u32) -> Self {
-        Self { theta: if onset == 0 { NEVER } else { onset as f32 }, ..Self::default() }
+        Self { trigger: Trigger::tick(onset), ..Self::default() }
     }
 }
 
@@ -87,12 +87,12 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
         return;
     }
     let sees = member.sees(factor);
-    let crosses = if member.basis == REPLAYED {
-        t >= slot.theta
-    } else if member.triggers_below() {
-        mean < slot.theta
+    let crosses = if member.comparison == Comparison::AtTick as u32 {
+        t >= slot.trigger.value()
+    } else if member.comparison == Comparison::Below as u32 {
+        mean < slot.trigger.value()
     } else {
-        mean > slot.theta
+        mean > slot.trigger.value()
     };
     let holds = sees && crosses;
     let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);
@@ -107,12 +107,13 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
     if !sees {
         return;
     }
-    if mean > slot.theta {
+    if mean > slot.trigger.value() {
         slot.armed = 1.0;
     }
     if member.theta_rate > 0.0 {
         let target = member.theta_lambda * mean;
-        slot.theta = if t == 1.0 { target } else { slot.theta + member.theta_rate * (target - slot.theta) };
+        let theta = slot.trigger.value();
+        slot.trigger = Trigger::threshold(if t == 1.0 { target } else { theta + member.theta_rate * (target - theta) });
     }
 }
 

@@ -7,7 +7,7 @@ use homeostat::config::{Config, Distort, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::error::Result;
-use homeostat::gpu::{BytePlan, Context, GpuEngine, Layout, Options, Pick, Plan, Product, keeps_net};
+use homeostat::gpu::{Context, GpuEngine, Layout, MemoryBudget, Options, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Wanted;
@@ -89,13 +89,13 @@ fn the_plan_is_what_the_device_allocates() {
         tried += 1;
         // Bindings this small cut the data set of reals into pieces.
         let context = if tried % 2 == 0 { context(|_| ()) } else { binding(1_200_000) };
-        let planned = GpuEngine::byte_plan(&context, &population).unwrap();
+        let planned = GpuEngine::memory_budget(&context, &population).unwrap();
         let options = Options { plan: Some(small_register(&population)), ..Options::default() };
         let engine = GpuEngine::with_options(context, Arc::clone(&population), &population.initial_state(), options);
-        let engine = engine.unwrap_or_else(|error| panic!("{error}: {config:?}"));
+        let mut engine = engine.unwrap_or_else(|error| panic!("{error}: {config:?}"));
         assert_eq!(planned.bytes(), engine.allocated_bytes(), "{config:?}");
         // What the driver's allocator holds, by name; it may round up.
-        let mut held = engine.allocations();
+        let mut held = engine.inspect().allocations();
         for (role, array) in &planned.buffers {
             let place = held.iter().position(|(name, bytes)| *name == array.name && *bytes >= array.bytes);
             let place = place.unwrap_or_else(|| panic!("{role:?} is not allocated: {held:?}"));
@@ -159,7 +159,7 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
         ] {
             let population = population(&config.epochs(2), 2, &set);
             let small = binding(most);
-            let pieces = GpuEngine::byte_plan(&small, &population).unwrap();
+            let pieces = GpuEngine::memory_budget(&small, &population).unwrap();
             pieces.check().unwrap();
             let pieces = pieces.buffers.iter().filter(|(_, array)| array.name.starts_with("data set, ")).count();
             assert_eq!(pieces, 4);
@@ -198,7 +198,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: with_hidden(&plain, &[10, 3000, 5]),
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 100_000,
-                says: &["the weights", "97.7 KiB", "layer 2 (10 → 3000)", "--hidden", "--device cpu"],
+                says: &["the weights", "97.7 KiB", "layer 2 (10 → 3000)", "`hidden`", "`device = cpu`"],
                 mended: (with_hidden(&plain, &[10, 300, 5]), 1),
             },
         ),
@@ -208,7 +208,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: plain.clone(),
                 members: 50,
                 lower: |limits| limits.max_buffer_size = 20_000,
-                says: &["the weights", "19.5 KiB", "use at most 6 members", "--max-members"],
+                says: &["the weights", "19.5 KiB", "use at most 6 members", "`max-members`"],
                 mended: (plain.clone(), 6),
             },
         ),
@@ -218,7 +218,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: with_hidden(&squared, &[60, 60]),
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 30_000,
-                says: &["the learning rates", "--basis", "6 values per weight", "layer 2 (60 → 60)"],
+                says: &["the learning rates", "`basis`", "6 values per weight", "layer 2 (60 → 60)"],
                 mended: (with_hidden(&toml("scope = 'weight'"), &[60, 60]), 1),
             },
         ),
@@ -228,7 +228,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: with_hidden(&toml("rule = 'adam'"), &[60, 60]),
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 40_000,
-                says: &["the rule's memory", "--rule", "layer 2 (60 → 60)"],
+                says: &["the rule's memory", "`rule`", "layer 2 (60 → 60)"],
                 mended: (with_hidden(&toml("rule = 'constant'"), &[60, 60]), 1),
             },
         ),
@@ -238,7 +238,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: plain.clone().batch_size(4800),
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 250_000,
-                says: &["the activations", "use --batch-size 3906 or less", "layer 1 (36 → 10)"],
+                says: &["the activations", "use `batch-size = 3906` or less", "layer 1 (36 → 10)"],
                 mended: (plain.clone().batch_size(3906), 1),
             },
         ),
@@ -251,7 +251,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                     limits.max_storage_buffer_binding_size = 70_000;
                     limits.max_storage_buffers_per_shader_stage = 8;
                 },
-                says: &["the data set needs 4 arrays of at most 68.4 KiB", "fewer samples in --data", "--device cpu"],
+                says: &["the data set needs 4 arrays of at most 68.4 KiB", "fewer samples in `data`", "`device = cpu`"],
                 mended: (plain.clone(), 1),
             },
         ),
@@ -261,7 +261,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: with_hidden(&plain, &[1; 1400]),
                 members: 1,
                 lower: |_| (),
-                says: &["the layer table", "64.0 KiB", "fewer layers in --hidden"],
+                says: &["the layer table", "64.0 KiB", "fewer layers in `hidden`"],
                 mended: (with_hidden(&plain, &[1; 40]), 1),
             },
         ),
@@ -271,7 +271,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
                 config: with_hidden(&plain, &[5; 4]),
                 members: 1,
                 lower: |limits| limits.max_compute_workgroups_per_dimension = 4,
-                says: &["kernel tick needs 1 × 5 workgroups", "--hidden"],
+                says: &["kernel tick needs 1 × 5 workgroups", "`hidden`"],
                 mended: (with_hidden(&plain, &[5; 3]), 1),
             },
         ),
@@ -286,7 +286,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
         }
         // Where the data set is too large, another one is the fix.
         let set = if says[0].starts_with("the data set") { &data(true, 1900, SIDE * SIDE) } else { set };
-        let mended = GpuEngine::byte_plan(&context(lower), &population(&mended.0, mended.1, set)).unwrap();
+        let mended = GpuEngine::memory_budget(&context(lower), &population(&mended.0, mended.1, set)).unwrap();
         assert_eq!(mended.problems, Vec::<String>::new(), "{}", says[0]);
     }
 }
@@ -302,8 +302,8 @@ fn kernels_count_in_u32_and_start_so_many_workgroups() {
         let config = toml("theta = 0.1").hidden([width]).batch_size(4);
         let population = population(&config, 1, &data(true, 60, SIDE * SIDE));
         let plan = Plan::guess(Product::Register, &population);
-        let layout = Layout::new(&population, &plan, keeps_net(&population));
-        BytePlan::new("an adapter without limits", &unlimited, &population, &layout, &plan).problems
+        let layout = Layout::new(&population, &plan);
+        MemoryBudget::new("an adapter without limits", &unlimited, &population, &layout, &plan).problems
     };
     assert_eq!(problems(4_000_000), Vec::<String>::new());
     // A tick has a workgroup for every 64 neurons, and 65535 at most.

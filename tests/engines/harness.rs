@@ -28,7 +28,7 @@ pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> Bl
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let mut engine = GpuEngine::with_options(context, population, state, options).unwrap();
-    engine.poison();
+    engine.inspect().poison();
     Blocking(Box::new(engine))
 }
 

@@ -12,7 +12,7 @@ use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Plan, Product};
 use homeostat::rng::{Random, Stream};
-use homeostat::train::blocking::Blocking;
+use homeostat::train::blocking::{Blocking, block_on};
 use homeostat::train::engine::Engine;
 use homeostat::train::population::Population;
 use std::sync::Arc;
@@ -179,7 +179,8 @@ fn gpu_steps(random: &mut Random, regularise: bool) {
         for choose in [register, tiled] {
             let plan = choose(&setting.population);
             let mut engine = gpu(Arc::clone(&setting.population), &setting.population.initial_state(), plan.clone());
-            let failures = setting.check(&mut engine, |engine, samples| engine.activations_and_deltas(samples).ok());
+            let failures = setting
+                .check(&mut engine, |engine, samples| block_on(engine.inspect().activations_and_deltas(samples)).ok());
             let widths = setting.population.topology.widths();
             assert!(
                 failures.is_empty(),

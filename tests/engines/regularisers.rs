@@ -11,7 +11,7 @@ use homeostat::data::distort::Distortion;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
-use homeostat::train::blocking::Blocking;
+use homeostat::train::blocking::{Blocking, block_on};
 use homeostat::train::engine::{Engine, MemberReport, Report, Wanted};
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
@@ -279,7 +279,7 @@ fn prepared_images_equal_the_oracle() {
         for step in 0..2_u32 {
             engine.train(step..step + 1, None).unwrap();
             let samples = if step == 0 { 3 } else { 2 };
-            let prepared = engine.prepared_inputs(samples).unwrap();
+            let prepared = block_on(engine.inspect().prepared_inputs(samples)).unwrap();
             for (m, config) in population.configs.iter().enumerate() {
                 for (place, got) in prepared[m].chunks(features).enumerate() {
                     let x = sample(&data, 3 * step + place as u32);
@@ -320,12 +320,12 @@ fn dropout_leaves_out_its_share() {
     let mut engine = gpu(Arc::clone(&population), &population.initial_state(), tiled(&population));
     engine.set_order(&order(&population, 1)).unwrap();
     engine.train(0..1, None).unwrap();
-    let x = &engine.prepared_inputs(55).unwrap()[0];
+    let x = &block_on(engine.inspect().prepared_inputs(55)).unwrap()[0];
     let dropped = x.iter().filter(|&&x| x == 0.0).count();
     // 1375 draws at p = 0.3: sd 17.
     assert!(dropped.abs_diff(412) < 85, "{dropped}");
     assert!(x.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
-    let [y, delta] = &engine.activations_and_deltas(55).unwrap()[0][0];
+    let [y, delta] = &block_on(engine.inspect().activations_and_deltas(55)).unwrap()[0][0];
     let gone = y.iter().zip(delta).filter(|&(&y, &delta)| y == 0.0 && delta == 0.0).count();
     assert!(gone >= 55 * 19 * 3 / 10, "{gone} of {} hidden activations are 0 with their δ", y.len());
 }

@@ -6,10 +6,12 @@ mod compilers;
 mod cooperative;
 mod variants;
 
-use homeostat::config::{Precision, Rule};
-use homeostat::gpu::{Kernel, Layer, Step, roofline_source};
+use clap::ValueEnum;
+use homeostat::config::{Basis, Decay, Precision, Rule};
+use homeostat::gpu::{CanaryRecord, Flag, Kernel, Layer, Plane, RatePlane, Step, roofline_source};
 use homeostat::rng::{Random, Stream};
-use homeostat::rule::member::Member;
+use homeostat::rule::member::{Comparison, Member};
+use homeostat::rule::observe;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -35,7 +37,7 @@ fn check_structs(module: &naga::Module) {
     let member = offsets!(
         Member,
         alpha0,
-        theta,
+        trigger,
         theta_lambda,
         theta_rate,
         decay_ticks,
@@ -45,11 +47,11 @@ fn check_structs(module: &naga::Module) {
         momentum,
         first_tick,
         last_tick,
-        basis,
+        observed,
         decay,
         gated,
         arm,
-        reserved,
+        comparison,
         rule,
         weight_decay,
         max_norm,
@@ -82,6 +84,10 @@ fn check_structs(module: &naga::Module) {
         reserved
     );
     assert_eq!(struct_layout(module, "Layer"), (layer, size_of::<Layer>() as u32));
+    if module.types.iter().any(|(_, found)| found.name.as_deref() == Some("Canary")) {
+        let canary = offsets!(CanaryRecord, forwards, updates, net, delta);
+        assert_eq!(struct_layout(module, "Canary"), (canary, size_of::<CanaryRecord>() as u32));
+    }
 }
 
 /// One text through everything.
@@ -119,6 +125,62 @@ fn every_specialisation_compiles_everywhere_in_half_precision() {
         half.iter().all(|text| text.contains("a_tile: array<vec4<f16>") && text.contains("b_tile: array<vec4<f16>"))
     );
     assert!(single.iter().all(|text| !text.contains("f16")) && !single.is_empty() && half.len() > single.len());
+}
+
+/// The numbers that a text declares as constants, by name.
+fn constants(text: &str) -> HashMap<&str, u32> {
+    fn number(line: &str) -> Option<(&str, u32)> {
+        let (name, value) = line.strip_prefix("const ")?.split_once(" = ")?;
+        Some((name, value.split_once("u;")?.0.parse().ok()?))
+    }
+    text.lines().filter_map(number).collect()
+}
+
+/// Every number that Rust decides is in the shaders the number that it is in Rust, and all of them are there.
+#[test]
+fn the_numbers_are_those_of_rust() {
+    let mut expected: HashMap<String, u32> = HashMap::new();
+    let mut expect = |prefix: &str, name: &str, number: u32| {
+        assert_eq!(expected.insert(format!("{prefix}{name}"), number), None, "{prefix}{name} has two meanings");
+    };
+    for plane in Plane::numbers() {
+        expect("", &plane.name, plane.number);
+    }
+    for plane in RatePlane::numbers() {
+        expect("RATE_", &plane.name, plane.number);
+    }
+    for comparison in Comparison::numbers() {
+        expect("", &comparison.name, comparison.number);
+    }
+    for (flag, name) in
+        [(Flag::FirstOfTick, "FIRST_OF_TICK"), (Flag::EndsTick, "ENDS_TICK"), (Flag::Training, "TRAINING")]
+    {
+        expect("", name, flag.bit());
+    }
+    for &decay in Decay::value_variants() {
+        expect("DECAY_", &decay.to_string().to_uppercase(), decay as u32);
+    }
+    for &basis in Basis::value_variants() {
+        let number = observe::number(Some(basis));
+        assert_ne!(number, observe::number(None), "{basis} is taken for nothing");
+        expect("OBSERVES_", &basis.to_string().to_uppercase(), number);
+    }
+    let mut seen = HashSet::new();
+    for text in SINGLE.keys() {
+        for (name, number) in constants(text) {
+            if let Some(&rust) = expected.get(name) {
+                assert_eq!(number, rust, "{name}");
+                seen.insert(name);
+            }
+        }
+    }
+    let missing: Vec<&String> = expected.keys().filter(|name| !seen.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "no shader declares {missing:?}");
+    // Members must not name an observed variable that the shader has no case for.
+    let update = SINGLE.keys().find(|text| text.contains("fn observed(")).expect("a kernel that observes");
+    for &basis in Basis::value_variants() {
+        assert!(update.contains(&format!("case OBSERVES_{}:", basis.to_string().to_uppercase())), "{basis}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use homeostat::config::{
     Activation, Basis, Config, Distort, Loss, Members, Output, Precision, Replay, Rule, SETTINGS, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile, keeps_net};
+use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile};
 use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
@@ -275,16 +275,20 @@ impl Renderer {
     fn new(case: &Case, product: Product) -> Self {
         let population = case.population();
         let plan = Plan::guess(product, &population);
-        let layout = Layout::new(&population, &plan, keeps_net(&population));
+        let layout = Layout::new(&population, &plan);
         let specialisation = Specialisation::new(&population, &layout);
         Self { population, specialisation, plan, product }
     }
 
-    /// The kernels that a run of this case may launch.
+    /// The kernels that a run of this case may launch, with these tiles or others.
     fn kernels(&self) -> impl Iterator<Item = Kernel> {
-        let persistent = Plan::can_persist(&self.population).then_some(Kernel::Persistent);
-        let prepared = self.specialisation.prepared_kernels().iter().copied();
-        Kernel::all(self.population.topology.layers()).chain(prepared).chain(persistent)
+        let persists = Plan::can_persist(&self.population);
+        let prepares = self.population.prepares_inputs();
+        Kernel::every(self.population.topology.layers()).filter(move |kernel| match kernel {
+            Kernel::Prepare | Kernel::ForwardPrepared => prepares,
+            Kernel::Persistent => persists,
+            _ => true,
+        })
     }
 
     fn render(&self, kernel: Kernel, tile: Option<Tile>) -> (String, Kernel) {

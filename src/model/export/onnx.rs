@@ -7,6 +7,7 @@ use super::protobuf::Message;
 use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
 use crate::model::file::Model;
+use crate::network::function;
 use std::path::Path;
 
 /// The oldest format version and operator set that have every node used here, so that most runtimes can read the file.
@@ -120,16 +121,10 @@ impl Graph {
     }
 
     fn hidden(&mut self, f: Activation, net: String) -> String {
-        match f {
-            Activation::Logistic => self.node("Sigmoid", &[net], None),
-            Activation::Tanh => self.node("Tanh", &[net], None),
-            Activation::Relu => self.node("Relu", &[net], None),
-            Activation::ScaledTanh => {
-                let inner = self.scale(net, "scaled_tanh.inner", 2.0 / 3.0);
-                let tanh = self.node("Tanh", &[inner], None);
-                self.scale(tanh, "scaled_tanh.outer", 1.7159)
-            }
-        }
+        f.graph().iter().fold(net, |value, node| match *node {
+            function::Node::Operator(operator) => self.node(operator, &[value], None),
+            function::Node::Scale(name, factor) => self.scale(value, name, factor),
+        })
     }
 
     fn output(&mut self, f: Output, net: String) -> String {

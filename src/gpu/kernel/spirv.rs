@@ -8,8 +8,8 @@
 //! to naga's output: every access to shared memory becomes non-private and every barrier makes writes available and
 //! visible, and then each write before a barrier is location-ordered before each access behind it.
 
-use super::pipeline::{Binding, parse};
-use super::shader::COOPERATIVE;
+use super::bindings::{Binding, parse};
+use super::template::COOPERATIVE;
 use crate::error::{Error, Result};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};

@@ -4,16 +4,18 @@
 //!
 //! No choice changes a result, so neither does a cache that is lost, shared or older than the driver says it is.
 
-use super::engine::GpuEngine;
-use super::layout::Step;
-use super::plan::{Plan, Product, Shape, Tile};
-use super::shader::Kernel;
 use crate::error::Result;
 use crate::files::{to_json, write_atomic};
+use crate::gpu::launch::Kernel;
+use crate::gpu::layout::{Flag, Step};
+use crate::gpu::memory::table::Use;
+use crate::gpu::session::session::Session;
+use crate::gpu::tile::{Product, Shape, Tile};
+use crate::gpu::tiles::Plan;
 use crate::train::population::Population;
-use crate::train::state::MemberState;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Candidates on either side of the guess.
@@ -53,12 +55,12 @@ impl Cache {
     }
 
     /// The plan for `key`, if there is one and it fits the population.
-    pub(super) fn get(&self, key: &str, population: &Population) -> Option<Plan> {
+    pub fn get(&self, key: &str, population: &Population) -> Option<Plan> {
         Self::read(&self.path).remove(key).filter(|plan| plan.fits(population))
     }
 
     /// Adds a plan. A cache that cannot be written costs the next run a measurement and is no reason to fail this one.
-    pub(super) fn put(&self, key: String, plan: Plan) {
+    pub fn put(&self, key: String, plan: Plan) {
         let mut all = Self::read(&self.path);
         all.insert(key, plan);
         if let (Some(directory), Ok(json)) = (self.path.parent(), to_json(&all)) {
@@ -87,24 +89,6 @@ pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String 
     )
 }
 
-impl Plan {
-    /// Whether this is a plan that measuring could have found for `population`.
-    #[must_use]
-    pub fn fits(&self, population: &Population) -> bool {
-        let mut tiles = self.forward.iter().chain(&self.backward).chain([&self.update]);
-        let mut all = true;
-        let expected = Self::choose(self.product, population, |shapes| {
-            let menu = self.product.menu(shapes);
-            let tile = tiles.next().filter(|tile| menu.contains(tile));
-            all &= tile.is_some();
-            *tile.unwrap_or(&menu[0])
-        });
-        let lengths = (self.forward.len(), self.backward.len());
-        all && lengths == (expected.forward.len(), expected.backward.len())
-            && (!self.persistent || Self::can_persist(population))
-    }
-}
-
 /// The guess and its neighbours on the menu.
 fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
     let menu = product.menu(shapes);
@@ -113,48 +97,53 @@ fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
     menu[place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS + 1).min(menu.len())].to_vec()
 }
 
-impl GpuEngine {
-    /// Takes another plan: tables, kernels and launch sizes.
-    fn adopt(&mut self, plan: Plan) -> Result<()> {
-        let layout = super::engine::layout(&self.context, &self.population, &plan);
-        self.buffers.write_tables(&self.context, &layout);
-        self.kernels =
-            super::engine::compile(&self.context, &self.population, &self.buffers, &layout, &plan, self.checked)?;
-        self.layout = layout;
-        self.plan = plan;
-        Ok(())
+/// A piece of work to be measured.
+#[derive(Clone, Copy)]
+enum Work {
+    /// One dispatch.
+    Dispatch(Kernel, Step),
+    /// The first training step of an epoch, in a dispatch per phase and layer.
+    FirstStep,
+}
+
+impl Session {
+    /// Seconds that so many repeats of `work` take on the device.
+    async fn timed(&mut self, work: Work, repeats: u32) -> Result<f64> {
+        let start = Instant::now();
+        for _ in 0..repeats {
+            match work {
+                Work::Dispatch(kernel, step) => self.launch(kernel, Use::Training, step).await?,
+                Work::FirstStep => self.record_steps(0..1, None).await?,
+            }
+        }
+        self.queue.finish(&self.context).await?;
+        Ok(start.elapsed().as_secs_f64())
     }
 
     /// Seconds that `work` takes on the device.
-    fn seconds(&mut self, mut work: impl FnMut(&mut Self) -> Result<()>) -> Result<f64> {
+    async fn seconds(&mut self, work: Work) -> Result<f64> {
         let mut repeats = 1;
-        let mut timed = |engine: &mut Self, repeats: u32| -> Result<f64> {
-            let start = Instant::now();
-            for _ in 0..repeats {
-                work(engine)?;
-            }
-            engine.queue.finish(&engine.context)?;
-            Ok(start.elapsed().as_secs_f64())
-        };
         // The first run pays for what a driver puts off until then.
-        timed(self, 1)?;
-        while timed(self, repeats)? < SECONDS && repeats < MAX_REPEATS {
+        self.timed(work, 1).await?;
+        while self.timed(work, repeats).await? < SECONDS && repeats < MAX_REPEATS {
             repeats *= 2;
         }
         let mut best = f64::MAX;
         for _ in 0..TRIES {
-            best = best.min(timed(self, repeats)? / f64::from(repeats));
+            best = best.min(self.timed(work, repeats).await? / f64::from(repeats));
         }
         Ok(best)
     }
 
-    /// Measures and takes the fastest plan of this product; leaves the engine in the state `initial`.
-    pub(super) fn tune(&mut self, product: Product, initial: &[MemberState]) -> Result<()> {
-        let population = std::sync::Arc::clone(&self.population);
+    /// Measures and takes the fastest plan of this product. Measuring trains, so the state must be set again afterwards.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn tune(&mut self, product: Product) -> Result<()> {
+        let population = Arc::clone(&self.population);
         let rows: Vec<Vec<u32>> = population.splits.iter().map(|split| split.train.clone()).collect();
-        self.set_order(&rows)?;
-        let kernels: Vec<Kernel> =
-            Kernel::all(population.topology.layers()).filter(|kernel| kernel.tile(&self.plan).is_some()).collect();
+        self.set_order(&rows).await?;
+        let kernels: Vec<Kernel> = Kernel::products(population.topology.layers()).collect();
         let mut best: Vec<(f64, Tile)> = kernels.iter().map(|_| (f64::MAX, self.plan.update)).collect();
         for turn in 0..=2 * NEIGHBOURS {
             let plan = Plan::choose(product, &population, |shapes| {
@@ -162,16 +151,11 @@ impl GpuEngine {
                 candidates[turn % candidates.len()]
             });
             self.adopt(plan)?;
-            for (kernel, best) in kernels.iter().zip(&mut best) {
+            for (&kernel, best) in kernels.iter().zip(&mut best) {
                 let Some(tile) = kernel.tile(&self.plan).filter(|tile| *tile != best.1 || best.0 == f64::MAX) else {
                     continue;
                 };
-                let layer = match kernel {
-                    Kernel::Forward(l) | Kernel::BackwardDelta(l) => *l as u32,
-                    _ => 0,
-                };
-                let step = Step { layer, ..self.training_step(0) };
-                let seconds = self.seconds(|engine| engine.launch(*kernel, false, &step))?;
+                let seconds = self.seconds(Work::Dispatch(kernel, self.training_step(0))).await?;
                 if seconds < best.0 {
                     *best = (seconds, tile);
                 }
@@ -180,24 +164,23 @@ impl GpuEngine {
         let mut found = best.into_iter().map(|(_, tile)| tile);
         let plan = Plan::choose(product, &population, |_| found.next().expect("one tile per product, in order"));
         self.adopt(plan)?;
-        self.try_persistent()?;
-        self.set_state(initial)
+        self.try_persistent().await
     }
 
     /// Takes the persistent kernel if whole steps are faster with it.
-    fn try_persistent(&mut self) -> Result<()> {
+    async fn try_persistent(&mut self) -> Result<()> {
         if !self.may_persist() {
             return Ok(());
         }
-        let step = self.seconds(|engine| engine.record_steps(0..1, None))?;
+        let step = self.seconds(Work::FirstStep).await?;
         if step > LAUNCH_BOUND_SECONDS {
             return Ok(());
         }
         let separate = self.plan.clone();
         let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
         self.adopt(Plan { persistent: true, ..separate.clone() })?;
-        let launch = Step { steps, flags: Step::TRAINING, ..self.training_step(0) };
-        let persistent = self.seconds(|engine| engine.launch(Kernel::Persistent, false, &launch))? / f64::from(steps);
+        let launch = Step { steps, flags: Flag::Training.bit(), ..self.training_step(0) };
+        let persistent = self.seconds(Work::Dispatch(Kernel::Persistent, launch)).await? / f64::from(steps);
         if persistent < step { Ok(()) } else { self.adopt(separate) }
     }
 }

@@ -1,19 +1,21 @@
 //! What an adapter does at best: host of `shaders/roofline.wgsl`.
 
-use super::context::Context;
-use super::queue::wait;
 use crate::error::{Error, Result};
+use crate::gpu::device::context::Context;
+use crate::train::blocking::block_on;
 use minijinja::{Environment, context, syntax::SyntaxConfig};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-const TEMPLATE: &str = include_str!("../../shaders/roofline.wgsl");
+const TEMPLATE: &str = include_str!("../../../shaders/roofline.wgsl");
 /// `vec4` sums of the arithmetic kernels; each divides [`FMAS`].
 const SUMS: [u32; 4] = [2, 3, 4, 8];
 /// `vec4` FMAs of one round.
 const FMAS: u32 = 48;
 /// Bytes that the copy moves one way: both arrays together exceed any cache.
 const BYTES: u64 = 256 << 20;
+/// Invocations of a workgroup.
+const WORKGROUP: u32 = 64;
 /// Invocations of the arithmetic kernels, enough to fill any GPU several times.
 const INVOCATIONS: u32 = 1 << 20;
 /// What one measurement should take at least.
@@ -45,7 +47,7 @@ pub fn source() -> String {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().line_statement_prefix("//%").build().expect("valid syntax");
     environment.set_syntax(syntax);
-    let variables = context! { all_sums => SUMS, fmas => FMAS };
+    let variables = context! { all_sums => SUMS, fmas => FMAS, workgroup => WORKGROUP };
     environment.render_str(TEMPLATE, variables).expect("the template renders")
 }
 
@@ -127,13 +129,13 @@ impl<'a> Probe<'a> {
         let pipeline = self.pipeline(&format!("fma_peak_{sums}"));
         // Four lanes, a multiplication and an addition each.
         let operations = 8.0 * f64::from(FMAS) * f64::from(INVOCATIONS);
-        self.rate(operations, |encoder, rounds| self.dispatch(encoder, &pipeline, rounds, INVOCATIONS / 64, 1))
+        self.rate(operations, |encoder, rounds| self.dispatch(encoder, &pipeline, rounds, INVOCATIONS / WORKGROUP, 1))
     }
 
     /// 10⁹ bytes per second, read and written, by a kernel.
     fn copy_by_kernel(&self) -> Result<f64> {
         let pipeline = self.pipeline("copy");
-        let groups = self.length().div_ceil(64);
+        let groups = self.length().div_ceil(WORKGROUP);
         self.rate(2.0 * self.to.size() as f64, |encoder, repeats| {
             self.dispatch(encoder, &pipeline, 0, groups, repeats);
         })
@@ -180,10 +182,9 @@ impl<'a> Probe<'a> {
             }
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
             record(&mut encoder, amount);
-            let commands = encoder.finish();
             let start = Instant::now();
-            let submission = self.context.queue.submit([commands]);
-            wait(self.context, submission)?;
+            let submission = self.context.submit(encoder);
+            block_on(self.context.wait(&submission))?;
             Ok(start.elapsed().as_secs_f64())
         };
         // The first submit pays for page faults and late compilation.

@@ -1,16 +1,15 @@
-//! How the matrix products of a step are cut up: tile shapes, the menu they are chosen from, and the choice without
-//! measuring. Two families behind one interface: blocks staged in workgroup memory for GPUs, register tiles without
-//! barriers for software Vulkan. Blocks multiply by invocation or, in f16 on adapters that can, by subgroup.
+//! How one matrix product is cut up: tile shapes, the menu they are chosen from, and the choice without measuring. There are
+//! two families behind one interface: blocks staged in workgroup memory for GPUs, and register tiles without barriers for
+//! software Vulkan. Blocks multiply by invocation or, in f16 on adapters that can, by subgroup.
 //!
-//! No choice of tile changes a bit of any result. Every tile adds along k in the same order: in [`strands`], whose number
-//! depends on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`]. Cooperative matrices add
-//! in the adapter's order, so they have bits of their own, again the same for every tile.
+//! No choice of tile changes a bit of any result, because every tile adds along k in the same order: in [`strands`], whose
+//! number depends on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`]. Cooperative
+//! matrices add in the adapter's order, so they have bits of their own, again the same for every tile.
 
-use super::layout::LANES;
-use crate::config::{Precision, Scope};
-use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 
+/// Floats in a `vec4`.
+pub const LANES: usize = 4;
 /// Spans of k are multiples of this.
 pub const SPAN: usize = 16;
 
@@ -149,13 +148,6 @@ const LARGE_PRODUCT: usize = 1 << 25;
 /// Widest output layer, in `vec4`s, that a block of the forward pass must cover whole, so that δ_L is part of the pass.
 const WHOLE_ROWS: usize = 16;
 
-/// Layers of a network that the persistent kernel takes at most.
-const MAX_PERSISTENT_LAYERS: usize = 4;
-
-/// Work of a step, per member, up to which the persistent kernel is taken unmeasured. On llvmpipe it is then up to four
-/// times as fast as a dispatch per phase, and slower beyond.
-const PERSISTENT_FLOPS: f64 = 2e6;
-
 /// Strands of a product with this `depth` (terms of each sum) and number of outputs: as many as leave a strand at least 64
 /// terms, where the outputs alone are too few to keep a GPU busy. A function of the shape and nothing else, because the
 /// order of a sum decides its last bits.
@@ -222,70 +214,6 @@ pub struct Shape {
     pub strands: usize,
 }
 
-/// The tiles of every product of a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The product shader.
-    pub product: Product,
-    /// Forward pass, per layer.
-    pub forward: Vec<Tile>,
-    /// Backward pass, per layer from the second.
-    pub backward: Vec<Tile>,
-    /// Gradient and update, all layers in one dispatch.
-    pub update: Tile,
-    /// Whether the persistent kernel trains; the tiles then serve evaluation.
-    pub persistent: bool,
-}
-
-/// The products of one step.
-#[derive(Clone, Debug)]
-pub struct Shapes {
-    /// Forward pass, per layer.
-    pub forward: Vec<Shape>,
-    /// Backward pass, per layer from the second.
-    pub backward: Vec<Shape>,
-    /// Gradient: the shapes of all layers, which share a tile.
-    pub update: Vec<Shape>,
-}
-
-impl Shapes {
-    /// The products that a step of `population` consists of.
-    #[must_use]
-    pub fn new(population: &Population) -> Self {
-        let (topology, batch) = (&population.topology, population.batch_size());
-        let shared = population.shared();
-        let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
-        let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
-        let shape = |m, n, depth| Shape {
-            m,
-            n,
-            depth,
-            is_output: false,
-            rows_in_fours: false,
-            squares: false,
-            strands: strands(depth, m * n),
-        };
-        let last = topology.layers() - 1;
-        Self {
-            forward: topology
-                .shapes()
-                .enumerate()
-                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..shape(batch, n_out, n_in) })
-                .collect(),
-            backward: topology.shapes().skip(1).map(|(n_in, n_out)| shape(batch, n_in, n_out)).collect(),
-            update: topology
-                .shapes()
-                .map(|(n_in, n_out)| Shape {
-                    rows_in_fours: true,
-                    squares,
-                    strands: update_strands,
-                    ..shape(n_in, n_out, batch)
-                })
-                .collect(),
-        }
-    }
-}
-
 impl Product {
     /// The tiles that can do all of `shapes` in one dispatch, large to small.
     #[must_use]
@@ -313,7 +241,7 @@ impl Product {
     /// The tile to take without measuring: the largest that still keeps the GPU busy with `members` networks.
     ///
     /// # Panics
-    /// If no tile has as many strands as the shapes, which none of [`Shapes`] makes happen.
+    /// If no tile has as many strands as the shapes, which no product of a step has.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
         let menu = self.menu(shapes);
@@ -341,63 +269,6 @@ fn register_tile(shapes: &[Shape]) -> Tile {
         (false, false) => 4,
     };
     Tile::register(rows, columns4, shape.strands)
-}
-
-impl Plan {
-    /// A plan without measuring.
-    #[must_use]
-    pub fn guess(product: Product, population: &Population) -> Self {
-        Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
-    }
-
-    /// Whether to train with the persistent kernel without measuring: where a step is no more work than its launches.
-    #[must_use]
-    pub fn guess_persistent(population: &Population) -> bool {
-        let flops = population.topology.flops_per_sample() * population.batch_size() as f64;
-        Self::can_persist(population) && population.batch_size() <= 16 && flops < PERSISTENT_FLOPS
-    }
-
-    /// A plan whose tiles `pick` chooses, given the shapes that must share one.
-    pub fn choose(product: Product, population: &Population, mut pick: impl FnMut(&[Shape]) -> Tile) -> Self {
-        let shapes = Shapes::new(population);
-        Self {
-            product,
-            forward: shapes.forward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
-            backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
-            update: pick(&shapes.update),
-            persistent: false,
-        }
-    }
-
-    /// The tiles of the persistent kernel: small, because one workgroup must find work for all its invocations.
-    #[must_use]
-    pub fn persistent_tiles(population: &Population) -> Self {
-        Self::choose(Product::Register, population, |shapes| {
-            let rows = population.batch_size().next_power_of_two().min(4);
-            Tile::register(if shapes[0].rows_in_fours { 4 } else { rows }, 1, shapes[0].strands)
-        })
-    }
-
-    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
-    /// reads the data set itself, no kernel that few runs need, and works on register tiles, which know no half precision.
-    #[must_use]
-    pub fn can_persist(population: &Population) -> bool {
-        let shared = population.shared();
-        population.topology.layers() <= MAX_PERSISTENT_LAYERS
-            && !shared.slots_per_weight()
-            && !shared.rule.kind.reads_input()
-            && !shared.rule.kind.is_unsupervised()
-            && shared.regularisation.max_norm.is_none()
-            && !population.prepares_inputs()
-            && shared.run.precision == Precision::F32
-    }
-
-    /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
-    #[must_use]
-    pub fn storage_buffers(population: &Population) -> u32 {
-        let weight_scope = population.shared().rule.scope == Scope::Weight;
-        8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
-    }
 }
 
 #[cfg(test)]

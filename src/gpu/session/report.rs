@@ -1,116 +1,28 @@
-//! Reading results back: one copy per report into a staging buffer, mapped while the next epoch already runs.
+//! Reports: which sums and rates are copied back for one, and how they add up to it.
 
-use super::canary::Canary;
-use super::context::Context;
-use super::layout::{Layout, REGIONS, Region};
-use super::queue;
-use super::state::{Arena, Place};
-use crate::config::Rule;
-use crate::error::{Failure, Result};
+use super::readback::{Arrived, Readback};
+use super::session::Session;
+use crate::error::Result;
+use crate::gpu::layout::{Layout, Region};
+use crate::gpu::memory::place::Place;
+use crate::gpu::memory::table::Role;
 use crate::rule;
-use crate::train::engine::{AlphaSummary, MemberReport, NonFinite, Report, Score, Wanted};
-use crate::train::population::Population;
+use crate::train::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::train::state::{MemberState, RunningScore, rates};
-use futures_intrusive::channel::shared::oneshot_channel;
-
-/// A copy on its way from the GPU: the canary, and behind it what was asked for.
-#[derive(Debug)]
-pub struct Readback {
-    staging: wgpu::Buffer,
-    /// The submission that carries the copy.
-    submission: wgpu::SubmissionIndex,
-    /// What the canary must say.
-    canary: Canary,
-    canary_bytes: u64,
-}
-
-/// What a [`Readback`] has brought.
-#[derive(Debug)]
-pub struct Arrived {
-    /// What was asked for.
-    pub floats: Vec<f32>,
-    /// Where each member first was not finite.
-    pub not_finite: Vec<Option<NonFinite>>,
-    /// The buffer for reuse.
-    pub staging: wgpu::Buffer,
-}
-
-/// A staging buffer of at least `bytes`, from `pool` where one fits.
-pub fn staging(context: &Context, pool: &mut Vec<wgpu::Buffer>, bytes: u64) -> wgpu::Buffer {
-    match pool.iter().position(|buffer| buffer.size() >= bytes) {
-        Some(place) => pool.swap_remove(place),
-        None => context.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        }),
-    }
-}
-
-impl Readback {
-    /// A copy that `submission` makes into `staging`, after all work in `canary`.
-    pub const fn new(
-        staging: wgpu::Buffer,
-        submission: wgpu::SubmissionIndex,
-        canary: Canary,
-        canary_bytes: u64,
-    ) -> Self {
-        Self { staging, submission, canary, canary_bytes }
-    }
-
-    /// Waits for the copy.
-    ///
-    /// # Errors
-    /// If the device fails, or has not done all of the work before the copy.
-    pub fn take(self, context: &Context) -> Result<Arrived> {
-        let (sender, receiver) = oneshot_channel();
-        self.staging.map_async(wgpu::MapMode::Read, .., move |outcome| drop(sender.send(outcome)));
-        queue::wait(context, self.submission)?;
-        let failed = |reason: String| context.failed(Failure::Refused, format!("reading back: {reason}"));
-        match pollster::block_on(receiver.receive()) {
-            Some(Ok(())) => {}
-            Some(Err(e)) => return Err(failed(e.to_string())),
-            None => return Err(failed("the driver dropped the request".into())),
-        }
-        let view = self.staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
-        let (head, rest) = view.split_at(self.canary_bytes as usize);
-        let (words, floats) = (bytemuck::pod_collect_to_vec(head), bytemuck::pod_collect_to_vec(rest));
-        drop(view);
-        self.staging.unmap();
-        let not_finite = self.canary.check(&context.info.adapter, &words)?;
-        Ok(Arrived { floats, not_finite, staging: self.staging })
-    }
-}
 
 /// What is needed to make a [`Report`] of a [`Readback`]: scores first, then ψ of every member.
 #[derive(Debug)]
 pub struct Pending {
-    /// The copy.
-    pub readback: Readback,
+    readback: Readback,
     /// What was evaluated.
-    pub wanted: Wanted,
+    wanted: Wanted,
     /// Samples behind the running score.
-    pub running_samples: u64,
-    /// Seconds of training.
-    pub train_seconds: f64,
-}
-
-/// The copies a report makes: (source arena, first float there, floats), after the scores. Per layer ψ, and the rates that
-/// `rule` keeps itself.
-pub fn alpha_spans(layout: &Layout, rule: Rule) -> impl Iterator<Item = (Arena, usize, usize)> + '_ {
-    (0..layout.members).flat_map(move |member| {
-        layout.layers.iter().flat_map(move |layer| {
-            let (arena, [psi, ..]) = layout.slot_places(member, layer);
-            let own = rule::own_rate(rule, 0.0).map(|_| layout.memory_place(member, layer));
-            let own = own.map(|place| (Arena::Memory, place.first, place.span()));
-            [Some((arena, psi.first, psi.span())), own].into_iter().flatten()
-        })
-    })
+    running_samples: u64,
+    train_seconds: f64,
 }
 
 /// How many floats of the scores a report reads: the regions up to the last that is wanted.
-pub fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
+fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
     let last = match wanted {
         Wanted { test: true, .. } => Region::Test,
         Wanted { validation: true, .. } => Region::Validation,
@@ -138,7 +50,7 @@ pub fn unpack_running(layout: &Layout, scores: &[f32], samples: u64) -> Vec<Runn
 /// The inverse of [`unpack_running`], all other regions zero. A sum that another engine keeps in f64 becomes an f32 and what
 /// that is too much.
 pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
-    let mut scores = vec![0.0; layout.members * REGIONS * layout.region * 4];
+    let mut scores = vec![0.0; layout.members * Region::COUNT * layout.region * 4];
     let running = &mut scores[4 * layout.scores(Region::Running)..];
     for (state, entries) in states.iter().zip(running.chunks_exact_mut(4 * layout.region)) {
         let entries = entries.chunks_exact_mut(4);
@@ -151,16 +63,14 @@ pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
 }
 
 impl Pending {
-    /// Waits and adds up. `alpha0[member][layer]` are the rates the αs started from. Beside the report returns how many
-    /// layers from the first are frozen in every member (see [`frozen_prefix`]).
-    pub fn finish(
-        self,
-        context: &Context,
-        layout: &Layout,
-        population: &Population,
-        alpha0: &[Vec<Vec<f32>>],
-    ) -> Result<(Report, usize, wgpu::Buffer)> {
-        let Arrived { floats, not_finite, staging } = self.readback.take(context)?;
+    /// Waits for the copy and adds it up.
+    ///
+    /// # Errors
+    /// If the device fails, or has not done all of the work before the copy.
+    pub async fn finish(self, session: &mut Session) -> Result<Report> {
+        let Arrived { floats, not_finite, staging } = self.readback.take(&session.context).await?;
+        session.staging.push(staging);
+        let (layout, population, alpha0) = (&session.layout, &*session.population, &session.alpha0);
         let [train, validation, test] =
             [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
@@ -206,7 +116,9 @@ impl Pending {
                 not_finite,
             });
         }
-        Ok((Report { members, train_seconds: self.train_seconds }, prefix, staging))
+        // What is frozen stays frozen, so this holds for the steps recorded meanwhile, too.
+        session.frozen_prefix = prefix;
+        Ok(Report { members, train_seconds: self.train_seconds })
     }
 }
 
@@ -220,4 +132,34 @@ pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<
         false => rates(alpha0, psi).all(|alpha| alpha == 0.0),
     };
     layers.take_while(frozen).count()
+}
+
+impl Session {
+    /// Submits everything recorded so far, evaluates what is `wanted` with the weights as they then are, and has the sums and
+    /// rates copied back, while training may go on.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn request_report(&mut self, wanted: Wanted, train_seconds: f64) -> Result<Pending> {
+        let train = self.population.train_rows();
+        let held_out = train + self.population.validation_rows();
+        if wanted.train {
+            self.evaluate(0..train, Region::Train).await?;
+        }
+        if wanted.validation {
+            self.evaluate(train..held_out, Region::Validation).await?;
+        }
+        if wanted.test {
+            self.evaluate(held_out..held_out + self.population.test_rows(), Region::Test).await?;
+        }
+        let scores = score_floats(&self.layout, wanted);
+        let rates = self
+            .layout
+            .alpha_places(self.population.shared().rule.kind)
+            .map(|(role, place)| (role, place.first, place.span()));
+        let parts: Vec<_> = std::iter::once((Role::Scores, 0, scores)).chain(rates).collect();
+        let readback = self.copy_back(&parts, Some((Role::Scores, scores))).await?;
+        let running_samples = std::mem::take(&mut self.running_samples);
+        Ok(Pending { readback, wanted, running_samples, train_seconds })
+    }
 }

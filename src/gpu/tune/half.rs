@@ -6,12 +6,14 @@
 //! cooperative matrices that fit, subgroups multiply the blocks (tensor cores, or what else stands behind them); else every
 //! invocation does. Both must pass the same proof.
 
-use super::context::Context;
-use super::engine::{GpuEngine, Options};
-use super::plan::{Plan, Product};
 use crate::config::{Activation, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
 use crate::error::{Error, Result};
+use crate::gpu::device::context::Context;
+use crate::gpu::inspect::Inspector;
+use crate::gpu::session::session::Session;
+use crate::gpu::tile::Product;
+use crate::gpu::tiles::Plan;
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
 use crate::rule::member::Member;
@@ -31,13 +33,13 @@ const TOLERANCE: f32 = 0.02;
 /// Refuses what half precision cannot hold.
 pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
     if plan.product == Product::Register {
-        return Err(Error::config("--precision f16: only the tiled product has half precision"));
+        return Err(Error::config("`precision = f16`: only the tiled product has half precision"));
     }
     if let Samples::F32(values) = &population.data.samples
         && let Some(value) = values.iter().find(|value| value.abs() > LARGEST)
     {
         return Err(Error::config(format!(
-            "--precision f16: {} has the value {value}, and f16 ends at {LARGEST}; scale it, or use --precision f32",
+            "`precision = f16`: {} has the value {value}, and f16 ends at {LARGEST}; scale it, or use `precision = f32`",
             population.data.name
         )));
     }
@@ -46,14 +48,14 @@ pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
 
 /// Trains one step of a small network in f32 and, more than once, in f16, with the tiles and the settings of the run, and
 /// compares. Has its own buffers, so the run does not see it.
-pub fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
+pub async fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
     let single = Plan::guess(Product::Tiled, population);
-    let [reference, _] = probe(context, population, &single, Precision::F32)?;
-    let [found, again] = probe(context, population, plan, Precision::F16)?;
+    let [reference, _] = probe(context, population, &single, Precision::F32).await?;
+    let [found, again] = probe(context, population, plan, Precision::F16).await?;
     compare(&reference, &found).and_then(|()| repeats(&found, &again)).map_err(|what| {
         Error::Device(format!(
-            "--precision f16: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
-             use --precision f32",
+            "`precision = f16`: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
+             use `precision = f32`",
             context.info.adapter, context.info.driver
         ))
     })
@@ -63,26 +65,27 @@ pub fn self_check(context: &Context, population: &Population, plan: &Plan) -> Re
 type Outcome = Vec<(String, Vec<f32>)>;
 
 /// One step of a network like that of `population`, but small, taken twice from the same state.
-fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<[Outcome; 2]> {
+async fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<[Outcome; 2]> {
     let (population, plan) = small(population, plan, precision);
     let before = population.initial_state();
-    let population = Arc::new(population);
-    let options = Options { plan: Some(plan), ..Options::default() };
-    let mut engine = GpuEngine::with_options(context.clone(), population, &before, options)?;
-    engine.set_order(&[(0..SAMPLES as u32).collect()])?;
-    let first = step(&mut engine, &before)?;
-    engine.set_state(&before)?;
-    Ok([first, step(&mut engine, &before)?])
+    let mut session = Session::new(context.clone(), Arc::new(population), plan, false).await?;
+    session.set_state(&before).await?;
+    session.set_order(&[(0..SAMPLES as u32).collect()]).await?;
+    let first = step(&mut session, &before).await?;
+    session.set_state(&before).await?;
+    Ok([first, step(&mut session, &before).await?])
 }
 
-/// What one step makes of the state `before`, in which the engine is.
-fn step(engine: &mut GpuEngine, before: &[MemberState]) -> Result<Outcome> {
-    engine.train(0..1, None)?;
+/// What one step makes of the state `before`, in which the session is.
+async fn step(session: &mut Session, before: &[MemberState]) -> Result<Outcome> {
+    session.record_steps(0..1, None).await?;
     let mut outcome = vec![];
-    for (l, [y, delta]) in engine.activations_and_deltas(SAMPLES)?.remove(0).into_iter().enumerate() {
+    let arenas = Inspector(session).activations_and_deltas(SAMPLES).await?;
+    for (l, [y, delta]) in arenas.into_iter().flatten().enumerate() {
         outcome.extend([(format!("y of layer {}", l + 1), y), (format!("δ of layer {}", l + 1), delta)]);
     }
-    for (l, (old, new)) in before[0].layers.iter().zip(&engine.state()?[0].layers).enumerate() {
+    let after = session.state().await?;
+    for (l, (old, new)) in before[0].layers.iter().zip(&after[0].layers).enumerate() {
         let change = new.weights.iter().zip(&old.weights).map(|(new, old)| new - old).collect();
         outcome.push((format!("ΔW of layer {}", l + 1), change));
     }
@@ -169,7 +172,9 @@ fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), Stri
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::gpu::{Cooperative, Pick, Shapes};
+    use crate::gpu::device::adapters::Pick;
+    use crate::gpu::tiles::Shapes;
+    use crate::train::blocking::block_on;
 
     fn model(widths: &[usize], bytes: bool, config: Config) -> Population {
         let (classes, rows) = (*widths.last().unwrap(), 20);
@@ -188,7 +193,7 @@ mod tests {
             let population = model(&widths, bytes, Config::default());
             let outcome = |product| {
                 let [first, again] =
-                    probe(&context, &population, &Plan::guess(product, &population), Precision::F32).unwrap();
+                    block_on(probe(&context, &population, &Plan::guess(product, &population), Precision::F32)).unwrap();
                 assert_eq!(repeats(&first, &again), Ok(()));
                 first
             };
@@ -227,7 +232,7 @@ mod tests {
         for (widths, bytes) in [(vec![8, 3], false), (vec![20, 600, 400, 300, 10], true)] {
             let population = model(&widths, bytes, Config::default().precision(Precision::F16));
             let single = Plan::guess(Product::Tiled, &population);
-            let [reference, _] = probe(&context, &population, &single, Precision::F32).unwrap();
+            let [reference, _] = block_on(probe(&context, &population, &single, Precision::F32)).unwrap();
             let mut known = None;
             let longest = Shapes::new(&population).forward[0];
             for turn in (0..product.menu(&[longest]).len()).rev() {
@@ -235,30 +240,13 @@ mod tests {
                     let menu = product.menu(shapes);
                     menu[turn % menu.len()]
                 });
-                let [found, again] = probe(&context, &population, &plan, Precision::F16).unwrap();
+                let [found, again] = block_on(probe(&context, &population, &plan, Precision::F16)).unwrap();
                 assert_eq!(compare(&reference, &found), Ok(()), "{plan:?}");
                 assert_ne!(reference, found, "nothing was rounded");
                 assert_eq!(repeats(&found, &again), Ok(()), "{plan:?}");
                 assert_eq!(repeats(known.get_or_insert(found), &again), Ok(()), "{plan:?}");
             }
         }
-    }
-
-    /// Matrices that an adapter only pretends to have are noticed at the start, and the run goes on without them.
-    #[test]
-    fn matrices_that_do_not_prove_themselves_are_done_without() {
-        let mut context = half_context();
-        if context.cooperative.is_some() {
-            println!("{} has cooperative matrices", context.info);
-            return;
-        }
-        context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32 });
-        let config = Config::default().precision(Precision::F16);
-        let population = Arc::new(model(&[8, 3], false, config));
-        let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
-        assert_eq!(engine.plan().product, Product::Tiled);
-        let note = engine.note().unwrap();
-        assert!(note.ends_with("doing without 16 × 16 cooperative matrices"), "{note}");
     }
 
     fn round(value: f64) -> f64 {
@@ -358,6 +346,6 @@ mod tests {
         let data = Arc::make_mut(&mut population.data);
         data.samples = Samples::F32(vec![1e5; 160]);
         let message = check_inputs(&population, &plan).unwrap_err().to_string();
-        assert!(message.contains("--precision f16") && message.contains("100000"), "{message}");
+        assert!(message.contains("`precision = f16`") && message.contains("100000"), "{message}");
     }
 }

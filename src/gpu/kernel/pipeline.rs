@@ -1,60 +1,21 @@
 //! A compiled kernel. What it binds is read from its own source, so a buffer is named in one place only: the shader.
 
-use super::context::Context;
-use super::layout::Step;
-use super::shader::Kernel;
+use super::bindings::bindings;
 use super::spirv;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::gpu::device::context::Context;
+use crate::gpu::launch::Kernel;
+use crate::gpu::layout::Step;
 
 /// A compute pipeline and the names of the buffers it binds.
 #[derive(Debug)]
 pub struct Pipeline {
-    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(crate) pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     bindings: Vec<(u32, String)>,
     label: &'static str,
     /// Name of the kernel.
-    pub(super) entry_point: &'static str,
-}
-
-/// A binding of a shader: number, name, and how it is accessed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// `@binding`.
-    pub number: u32,
-    /// The variable's name.
-    pub name: String,
-    /// Uniform, read-only storage or read-write storage.
-    pub kind: wgpu::BufferBindingType,
-}
-
-/// naga's reading of a WGSL source.
-pub(super) fn parse(source: &str) -> Result<naga::Module> {
-    naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))
-}
-
-/// The bindings that a WGSL source declares, by number.
-///
-/// # Errors
-/// If the source does not parse.
-pub fn bindings(source: &str) -> Result<Vec<Binding>> {
-    let module = parse(source)?;
-    let mut found: Vec<Binding> = module
-        .global_variables
-        .iter()
-        .filter_map(|(_, variable)| {
-            let kind = match variable.space {
-                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
-                naga::AddressSpace::Storage { access } => {
-                    wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
-                }
-                _ => return None,
-            };
-            Some(Binding { number: variable.binding?.binding, name: variable.name.clone()?, kind })
-        })
-        .collect();
-    found.sort_by_key(|binding| binding.number);
-    Ok(found)
+    pub(crate) entry_point: &'static str,
 }
 
 impl Pipeline {

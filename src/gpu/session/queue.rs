@@ -1,13 +1,13 @@
 //! Recording and submitting: many dispatches per submit, submits sized by time, at most two in flight, so that no
 //! watchdog fires, Ctrl-C is prompt and the GPU never waits for the host.
 
-use super::context::Context;
-use super::layout::Step;
-use super::pipeline::Pipeline;
-use super::timing::Timer;
 use crate::error::Result;
+use crate::gpu::device::context::{Context, Submission};
+use crate::gpu::device::timing::Timer;
+use crate::gpu::kernel::pipeline::Pipeline;
+use crate::gpu::layout::Step;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Aim for one submit.
 const SUBMIT_SECONDS: f64 = 0.1;
@@ -15,8 +15,6 @@ const SUBMIT_SECONDS: f64 = 0.1;
 const IN_FLIGHT: usize = 2;
 /// Dispatches of one submit at most: command buffers cost host memory.
 const MAX_DISPATCHES: u32 = 20_000;
-/// A submit that takes longer than this has hung.
-const TIMEOUT: Duration = Duration::from_secs(120);
 /// Work a dispatch costs beyond its arithmetic, in floating-point operations; only the balance matters.
 const DISPATCH_COST: f64 = 1e5;
 
@@ -27,7 +25,7 @@ pub struct Queue {
     encoder: Option<wgpu::CommandEncoder>,
     work: f64,
     dispatches: u32,
-    in_flight: VecDeque<(wgpu::SubmissionIndex, f64)>,
+    in_flight: VecDeque<(Submission, f64)>,
     /// Work per second, once something has finished.
     speed: Option<f64>,
     last_finish: Option<Instant>,
@@ -36,7 +34,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Records one dispatch of `groups` workgroups (x, split over y where one dimension is too short) × y × z.
+    /// Records one dispatch of this many workgroups along x, y and z.
     pub fn dispatch(
         &mut self,
         context: &Context,
@@ -45,8 +43,6 @@ impl Queue {
         [x, y, z]: [usize; 3],
         flops: f64,
     ) {
-        let most = context.device.limits().max_compute_workgroups_per_dimension as usize;
-        let (x, y) = if x > most { (most, x.div_ceil(most) * y) } else { (x, y) };
         if self.timer.is_some() {
             self.pass = None;
         }
@@ -81,16 +77,16 @@ impl Queue {
     }
 
     /// Submits if enough has been recorded.
-    pub fn breathe(&mut self, context: &Context) -> Result<()> {
+    pub async fn breathe(&mut self, context: &Context) -> Result<()> {
         let enough = self.speed.is_none_or(|speed| self.work >= speed * SUBMIT_SECONDS);
         if enough || self.dispatches >= MAX_DISPATCHES {
-            self.submit(context)?;
+            self.submit(context).await?;
         }
         Ok(())
     }
 
     /// Submits what is recorded; waits while too much is in flight. Returns the submission, if there was anything.
-    pub fn submit(&mut self, context: &Context) -> Result<Option<wgpu::SubmissionIndex>> {
+    pub async fn submit(&mut self, context: &Context) -> Result<Option<Submission>> {
         self.pass = None;
         self.dispatches = 0;
         let Some(encoder) = self.encoder.take() else { return Ok(None) };
@@ -98,28 +94,28 @@ impl Queue {
             self.last_finish = Some(Instant::now());
         }
         #[cfg(test)]
-        let encoder = super::fault::strike(context, encoder);
-        let index = context.queue.submit([encoder.finish()]);
-        self.in_flight.push_back((index.clone(), std::mem::take(&mut self.work)));
+        let encoder = crate::gpu::device::fault::strike(&context.device, |error| context.hear(error), encoder);
+        let submission = context.submit(encoder);
+        self.in_flight.push_back((submission.clone(), std::mem::take(&mut self.work)));
         context.check()?;
         while self.in_flight.len() > IN_FLIGHT {
-            self.wait_oldest(context)?;
+            self.wait_oldest(context).await?;
         }
-        Ok(Some(index))
+        Ok(Some(submission))
     }
 
     /// Submits what is recorded and waits until everything is done.
-    pub fn finish(&mut self, context: &Context) -> Result<()> {
-        self.submit(context)?;
+    pub async fn finish(&mut self, context: &Context) -> Result<()> {
+        self.submit(context).await?;
         while !self.in_flight.is_empty() {
-            self.wait_oldest(context)?;
+            self.wait_oldest(context).await?;
         }
         Ok(())
     }
 
-    fn wait_oldest(&mut self, context: &Context) -> Result<()> {
-        let Some((index, work)) = self.in_flight.pop_front() else { return Ok(()) };
-        wait(context, index)?;
+    async fn wait_oldest(&mut self, context: &Context) -> Result<()> {
+        let Some((submission, work)) = self.in_flight.pop_front() else { return Ok(()) };
+        context.wait(&submission).await?;
         let now = Instant::now();
         // A submit of copies alone says nothing of how fast work is done.
         if let (Some(before), true) = (self.last_finish.replace(now), work > 0.0) {
@@ -128,38 +124,5 @@ impl Queue {
             self.speed = Some(self.speed.map_or(measured, |speed| measured.min(4.0 * speed)));
         }
         Ok(())
-    }
-}
-
-/// Waits for one submission.
-pub fn wait(context: &Context, index: wgpu::SubmissionIndex) -> Result<()> {
-    context.wait(index, TIMEOUT)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::config::Config;
-    use crate::data::DataSet;
-    use crate::gpu::{Context, GpuEngine, Pick};
-    use crate::train::engine::Wanted;
-    use crate::train::population::Population;
-    use std::sync::Arc;
-
-    /// Copies and empty reports are no work: they must not make the queue believe that work takes for ever.
-    #[test]
-    fn copies_leave_the_speed_alone() {
-        let config = Config::default().hidden([9]).batch_size(4);
-        let data = Arc::new(DataSet::open("iris").unwrap());
-        let population = Arc::new(Population::new(vec![config], data, None).unwrap());
-        let state = population.initial_state();
-        let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
-        let mut engine = GpuEngine::new(context, Arc::clone(&population), &state).unwrap();
-        for _ in 0..3 {
-            engine.train(0..8, Some(1)).unwrap();
-            engine.state().unwrap();
-            engine.request_report(Wanted::default()).unwrap();
-            engine.next_report().unwrap();
-            assert!(engine.queue.speed().is_some_and(|speed| speed > 0.0), "{:?}", engine.queue.speed());
-        }
     }
 }

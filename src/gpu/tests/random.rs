@@ -1,8 +1,9 @@
 //! `shaders/random.wgsl` on an adapter, held against the published vectors and the host's twin.
 
-use super::context::{Context, Pick};
-use super::queue::wait;
+use crate::gpu::device::adapters::Pick;
+use crate::gpu::device::context::Context;
 use crate::rng::philox4x32;
+use crate::train::blocking::block_on;
 
 const KERNEL: &str = "
 @group(0) @binding(0) var<storage, read> inputs: array<vec4<u32>>;  // counter, key, counter, key …
@@ -26,7 +27,7 @@ fn draw(context: &Context, inputs: &[([u32; 4], [u32; 2])]) -> Vec<[u32; 4]> {
     let to = buffer(words.len() / 2, storage | wgpu::BufferUsages::COPY_SRC);
     let staging = buffer(words.len() / 2, wgpu::BufferUsages::MAP_READ | copies);
     context.queue.write_buffer(&from, 0, bytemuck::cast_slice(&words));
-    let source = include_str!("../../shaders/random.wgsl").to_owned() + KERNEL;
+    let source = include_str!("../../../shaders/random.wgsl").to_owned() + KERNEL;
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: None,
         source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -55,9 +56,9 @@ fn draw(context: &Context, inputs: &[([u32; 4], [u32; 2])]) -> Vec<[u32; 4]> {
         pass.dispatch_workgroups(inputs.len() as u32, 1, 1);
     }
     encoder.copy_buffer_to_buffer(&to, 0, &staging, 0, to.size());
-    let submission = context.queue.submit([encoder.finish()]);
+    let submission = context.submit(encoder);
     staging.map_async(wgpu::MapMode::Read, .., |outcome| outcome.expect("it can be read"));
-    wait(context, submission).expect("the adapter answers");
+    block_on(context.wait(&submission)).expect("the adapter answers");
     bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..).expect("it is mapped"))
 }
 

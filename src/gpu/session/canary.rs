@@ -2,10 +2,8 @@
 //! submitted, and where a value first was not finite. Twin of `shaders/canary.wgsl`.
 
 use crate::error::{Error, Failure, Result};
+use crate::gpu::layout::CanaryRecord;
 use crate::train::engine::{NonFinite, first_not_finite};
-
-/// Words per layer and member.
-pub const WORDS: usize = 4;
 
 /// The work that has been recorded since the state was last set, per layer; the same for every member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,17 +31,17 @@ impl Canary {
         }
     }
 
-    /// Holds what the kernels have counted against what was recorded before they were asked; `words` are `[P][layers]` of
-    /// [`WORDS`]. Returns where each member first was not finite.
+    /// Holds what the kernels have counted against what was recorded before they were asked; `records` are
+    /// `[P][layers]`. Returns where each member first was not finite.
     ///
     /// # Errors
     /// If a driver reported work as finished that it has not done.
-    pub fn check(&self, adapter: &str, words: &[u32]) -> Result<Vec<Option<NonFinite>>> {
+    pub fn check(&self, adapter: &str, records: &[CanaryRecord]) -> Result<Vec<Option<NonFinite>>> {
         let mut found = vec![];
-        for (member, words) in words.chunks_exact(WORDS * self.recorded.len()).enumerate() {
-            let layers = || words.chunks_exact(WORDS);
-            for (l, (counted, recorded)) in layers().zip(&self.recorded).enumerate() {
-                for (what, (&done, &asked)) in ["forward passes", "updates"].iter().zip(counted.iter().zip(recorded)) {
+        for (member, layers) in records.chunks_exact(self.recorded.len()).enumerate() {
+            for (l, (record, recorded)) in layers.iter().zip(&self.recorded).enumerate() {
+                let counted = [record.forwards, record.updates];
+                for (what, (done, asked)) in ["forward passes", "updates"].iter().zip(counted.iter().zip(recorded)) {
                     if done != asked {
                         return Err(Error::DeviceFailed {
                             adapter: adapter.to_owned(),
@@ -57,7 +55,7 @@ impl Canary {
                     }
                 }
             }
-            found.push(first_not_finite(layers().map(|words| [words[2], words[3]])));
+            found.push(first_not_finite(layers.iter().map(|record| [record.net, record.delta])));
         }
         Ok(found)
     }

@@ -1,8 +1,7 @@
 //! Time per kernel by timestamp queries, for `homeostat bench`.
 
 use super::context::Context;
-use super::queue::wait;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::train::engine::KernelTime;
 
 /// Dispatches that can be timed at once.
@@ -42,7 +41,7 @@ impl Timer {
     }
 
     /// The times, after everything timed has been submitted.
-    pub fn read(self, context: &Context) -> Result<Vec<KernelTime>> {
+    pub async fn read(self, context: &Context) -> Result<Vec<KernelTime>> {
         let (device, count) = (&context.device, 2 * self.names.len() as u32);
         if count == 0 {
             return Ok(vec![]);
@@ -61,12 +60,8 @@ impl Timer {
         let mut encoder = device.create_command_encoder(&Default::default());
         encoder.resolve_query_set(&self.set, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, u64::from(count) * 8);
-        let submission = context.queue.submit([encoder.finish()]);
-        staging.map_async(wgpu::MapMode::Read, .., |_| ());
-        wait(context, submission)?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|e| context.failed(Failure::Refused, format!("kernel times cannot be read: {e}")))?;
+        let submission = context.submit(encoder);
+        let view = context.map(&staging, &submission).await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         let period = f64::from(context.queue.get_timestamp_period());
         let time = |(kernel, pair): (String, &[u64])| KernelTime {

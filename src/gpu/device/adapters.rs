@@ -1,0 +1,171 @@
+//! The adapters of this machine: listing them, choosing one, and what it can do. Honours wgpu's conventions `WGPU_BACKEND`,
+//! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
+
+use crate::error::{Error, Result};
+use crate::gpu::tile::Cooperative;
+use serde::Serialize;
+
+/// Which adapter to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The first hardware adapter.
+    Hardware,
+    /// The best adapter there is, software included.
+    Any,
+    /// By its place in [`Context::list`].
+    Index(usize),
+    /// The first whose name contains this, whatever the case.
+    Name(String),
+}
+
+/// One line of `homeostat devices`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterSummary {
+    /// Place in the list, for `--device INDEX`.
+    pub index: usize,
+    /// The driver's name for it.
+    pub name: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub backend: String,
+    /// Discrete GPU, integrated GPU, CPU …
+    pub device_type: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Whether it is real hardware and not a software renderer.
+    pub is_hardware: bool,
+    /// Largest array one kernel can bind, in bytes.
+    pub max_binding_bytes: u64,
+    /// Whether it can take `--precision f16`.
+    pub half_precision: bool,
+    /// The matrices that f16 is then multiplied in; `None` where every invocation multiplies for itself.
+    pub cooperative: Option<Cooperative>,
+}
+
+/// All adapters, best first.
+async fn adapters() -> Vec<wgpu::Adapter> {
+    let enumerate = async |backends| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends = backends;
+        wgpu::Instance::new(descriptor).enumerate_adapters(backends).await
+    };
+    let wanted = wgpu::Backends::from_env();
+    let mut list = enumerate(wanted.unwrap_or(wgpu::Backends::PRIMARY)).await;
+    if list.is_empty() && wanted.is_none() {
+        // Last resort, and asked only then: looking for GL makes some systems complain on stderr.
+        list = enumerate(wgpu::Backends::GL).await;
+    }
+    // Real hardware first; otherwise as the drivers list them.
+    list.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+    list
+}
+
+fn rank(device_type: wgpu::DeviceType) -> u8 {
+    use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other, VirtualGpu};
+    let low_power = wgpu::PowerPreference::from_env() == Some(wgpu::PowerPreference::LowPower);
+    match device_type {
+        DiscreteGpu => u8::from(low_power),
+        IntegratedGpu => u8::from(!low_power),
+        VirtualGpu => 2,
+        Other => 3,
+        Cpu => 4,
+    }
+}
+
+/// Driver and version.
+pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+/// What a device's description says of its matrices.
+pub(super) fn with(cooperative: Option<Cooperative>) -> String {
+    cooperative.map_or_else(String::new, |matrices| format!(", {matrices}"))
+}
+
+/// Features that cooperative matrices of f16 need; on Vulkan beside them shaders that go past wgpu's translation, see
+/// `spirv.rs`.
+pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::PASSTHROUGH_SHADERS);
+
+/// The cooperative matrices to use on an adapter: the largest that have a shader type, take f16 and sum in f32.
+pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let info = adapter.get_info();
+    let translates = matches!(info.backend, wgpu::Backend::Vulkan | wgpu::Backend::Metal);
+    if !translates || !adapter.features().contains(COOPERATIVE) {
+        return None;
+    }
+    let offered = adapter.cooperative_matrix_properties();
+    let fits = |side: u32| {
+        offered.iter().any(|matrix| {
+            [matrix.m_size, matrix.n_size, matrix.k_size] == [side; 3]
+                && (matrix.ab_type, matrix.cr_type, matrix.saturating_accumulation) == (F16, F32, false)
+        })
+    };
+    let side = [16, 8].into_iter().find(|&side| fits(side))? as usize;
+    let (largest, smallest) = (info.subgroup_max_size as usize, info.subgroup_min_size as usize);
+    (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative { side, largest, smallest })
+}
+
+/// Why an adapter cannot be taken for `--precision f16`.
+pub(super) fn lacks_half(adapter: &str) -> Error {
+    Error::Device(format!(
+        "`precision = f16`: adapter {adapter} has no 16-bit floats in shaders (SHADER_F16); use `precision = f32`, or another adapter"
+    ))
+}
+
+/// All adapters, best first, as people see them.
+pub(super) async fn list() -> Vec<AdapterSummary> {
+    let summary = |(index, adapter): (usize, &wgpu::Adapter)| {
+        let info = adapter.get_info();
+        AdapterSummary {
+            index,
+            driver: driver(&info),
+            backend: format!("{:?}", info.backend),
+            device_type: format!("{:?}", info.device_type),
+            is_hardware: info.device_type != wgpu::DeviceType::Cpu,
+            max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
+            half_precision: adapter.features().contains(wgpu::Features::SHADER_F16),
+            cooperative: cooperative(adapter),
+            name: info.name,
+        }
+    };
+    adapters().await.iter().enumerate().map(summary).collect()
+}
+
+/// The adapter that `pick` means.
+///
+/// # Errors
+/// If there is none; the message lists those that there are.
+pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
+    let mut list = adapters().await;
+    let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
+    let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
+    let matching = |wanted: &str| names.iter().position(|name| name.to_lowercase().contains(&wanted.to_lowercase()));
+    let wanted_by_environment = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
+    let found = match (pick, wanted_by_environment) {
+        (Pick::Hardware | Pick::Any, Some(name)) => matching(&name),
+        (Pick::Hardware, None) => {
+            list.iter().position(|adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu)
+        }
+        (Pick::Any, None) => (!list.is_empty()).then_some(0),
+        (Pick::Index(index), _) => (*index < list.len()).then_some(*index),
+        (Pick::Name(name), _) => matching(name),
+    };
+    let index = found.ok_or_else(|| {
+        let wanted = match pick {
+            Pick::Hardware => "no hardware adapter".to_owned(),
+            Pick::Any => "no adapter at all (is a Vulkan driver installed?)".to_owned(),
+            Pick::Index(index) => format!("no adapter {index}"),
+            Pick::Name(name) => format!("no adapter is called `{name}`"),
+        };
+        let set = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].iter().filter_map(|name| {
+            let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+            Some(format!("; {name}={value} is set, and narrows the choice"))
+        });
+        let set: String = set.collect();
+        Error::Device(format!("`device`: {wanted}; adapters found: {listed}{set}; `homeostat devices` lists them"))
+    })?;
+    Ok(list.swap_remove(index))
+}

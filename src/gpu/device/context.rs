@@ -1,0 +1,303 @@
+//! An opened adapter: its device and queue, and what the driver complains about while it is used.
+
+use super::adapters::{self, AdapterSummary, COOPERATIVE, Pick, cooperative, driver, lacks_half, with};
+use super::answer::Answer;
+use super::quiet::silently;
+use crate::config::Precision;
+use crate::error::{Error, Failure, Result};
+use crate::gpu::layout::Step;
+use crate::gpu::tile::Cooperative;
+use crate::train::blocking::{block_on, may_block};
+use crate::train::engine::DeviceInfo;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// An opened adapter; a clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) info: DeviceInfo,
+    pub(crate) software: bool,
+    pub(crate) is_vulkan: bool,
+    /// Matrices for f16, where it was opened for that and has them.
+    pub(crate) cooperative: Option<Cooperative>,
+    failure: Complaint,
+}
+
+/// Work that has been submitted to an adapter.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    index: wgpu::SubmissionIndex,
+    /// Comes when the work is done.
+    done: Answer<()>,
+}
+
+/// A submission that takes longer than this has hung.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What the driver has complained about since it was last asked.
+type Complaint = Arc<Mutex<Option<(Failure, String)>>>;
+
+/// Takes note of an error that wgpu has nobody else to tell of; the first one counts, as others follow from it.
+fn complain(complaint: &Mutex<Option<(Failure, String)>>, error: &wgpu::Error) {
+    let kind = match error {
+        wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
+        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Failure::Refused,
+    };
+    complaint.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (kind, error.to_string()));
+}
+
+/// Why a poll did not end as it should.
+enum Trouble {
+    TimedOut,
+    /// There is nobody to answer.
+    Gone(String),
+}
+
+impl Context {
+    /// All adapters, best first.
+    #[must_use]
+    pub fn list() -> Vec<AdapterSummary> {
+        block_on(adapters::list())
+    }
+
+    /// Opens the adapter for kernels in f32.
+    ///
+    /// # Errors
+    /// As [`Self::open_for`].
+    pub fn open(pick: &Pick) -> Result<Self> {
+        Self::open_for(pick, Precision::F32)
+    }
+
+    /// Opens the adapter with the features that kernels of this precision need.
+    ///
+    /// # Errors
+    /// If none fits, it lacks what the kernels need, or its driver refuses to open it.
+    pub fn open_for(pick: &Pick, precision: Precision) -> Result<Self> {
+        Self::open_with_limits(pick, precision, |_| ())
+    }
+
+    /// As [`Self::open_for`], with limits that `lower` has lowered, which the device then enforces: a smaller adapter.
+    ///
+    /// # Errors
+    /// As [`Self::open_for`].
+    pub fn open_with_limits(pick: &Pick, precision: Precision, lower: impl FnOnce(&mut wgpu::Limits)) -> Result<Self> {
+        block_on(Self::request(pick, precision, lower))
+    }
+
+    /// As [`Self::open_with_limits`], without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`Self::open_for`].
+    pub async fn request(pick: &Pick, precision: Precision, lower: impl FnOnce(&mut wgpu::Limits)) -> Result<Self> {
+        Self::from_adapter(adapters::find(pick).await?, precision, lower).await
+    }
+
+    async fn from_adapter(
+        adapter: wgpu::Adapter,
+        precision: Precision,
+        lower: impl FnOnce(&mut wgpu::Limits),
+    ) -> Result<Self> {
+        let info = adapter.get_info();
+        let name = info.name.clone();
+        let refuse =
+            |reason: String| Error::Device(format!("adapter {name}: {reason}; use another, or `device = cpu`"));
+        if !adapter.features().contains(wgpu::Features::IMMEDIATES) {
+            return Err(refuse("it has no immediates (push constants), which every kernel needs".into()));
+        }
+        let mut required_features = wgpu::Features::IMMEDIATES | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY);
+        if precision == Precision::F16 {
+            if !adapter.features().contains(wgpu::Features::SHADER_F16) {
+                return Err(lacks_half(&name));
+            }
+            required_features |= wgpu::Features::SHADER_F16;
+        }
+        let cooperative = cooperative(&adapter).filter(|_| precision == Precision::F16);
+        let experimental_features = match cooperative {
+            Some(_) => {
+                required_features |= COOPERATIVE;
+                #[allow(unsafe_code)]
+                // SAFETY: the one experimental feature is cooperative matrices. What is known to be wrong with them,
+                // the memory model on Vulkan, is put right in `spirv.rs`, and no run trusts them without `half.rs`.
+                unsafe {
+                    wgpu::ExperimentalFeatures::enabled()
+                }
+            }
+            None => wgpu::ExperimentalFeatures::disabled(),
+        };
+        let offered = adapter.limits();
+        // Only what big nets need is raised above the guaranteed minimum.
+        let mut required_limits = wgpu::Limits {
+            max_immediate_size: size_of::<Step>() as u32,
+            // The persistent kernel may bind ten; the others eight, and one for every further piece of the data set.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(24),
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::defaults()
+        };
+        lower(&mut required_limits);
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("homeostat"),
+                required_features,
+                required_limits,
+                experimental_features,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| refuse(e.to_string()))?;
+        let failure = Complaint::default();
+        let keep = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error| complain(&keep, &error)));
+        let keep = Arc::clone(&failure);
+        device.set_device_lost_callback(move |_, message| {
+            // Whatever was refused before, this is why. wgpu gives a device up when it runs out of memory, too.
+            let kind = if message.contains("memory") { Failure::OutOfMemory } else { Failure::Lost };
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, message));
+        });
+        let device_info = DeviceInfo {
+            engine: "gpu".into(),
+            adapter: info.name.clone(),
+            driver: format!("{:?}, {}{}", info.backend, driver(&info), with(cooperative)),
+        };
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let is_vulkan = info.backend == wgpu::Backend::Vulkan;
+        Ok(Self { device, queue, info: device_info, software, is_vulkan, cooperative, failure })
+    }
+
+    /// The same, no longer to use cooperative matrices.
+    pub(crate) fn without_cooperative(mut self) -> Self {
+        if let Some(plain) = self.info.driver.strip_suffix(&with(self.cooperative)) {
+            self.info.driver = plain.to_owned();
+        }
+        self.cooperative = None;
+        self
+    }
+
+    /// The adapter.
+    #[must_use]
+    pub const fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Refuses what the adapter was not opened for.
+    pub(crate) fn require(&self, precision: Precision) -> Result<()> {
+        let missing = precision == Precision::F16 && !self.device.features().contains(wgpu::Features::SHADER_F16);
+        if missing { Err(lacks_half(&self.info.adapter)) } else { Ok(()) }
+    }
+
+    /// Turns what the driver has complained about since the last call into an error.
+    pub(crate) fn check(&self) -> Result<()> {
+        let known = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(first) = known() else { return Ok(()) };
+        // A lost device refuses calls, too, and may say only when it is polled that it is lost.
+        let _ = self.poll(wgpu::PollType::Poll);
+        let (failure, reason) = known().unwrap_or(first);
+        Err(self.failed(failure, reason))
+    }
+
+    /// Submits one command buffer.
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> Submission {
+        let index = self.queue.submit([encoder.finish()]);
+        let done = Answer::new();
+        let answer = done.clone();
+        self.queue.on_submitted_work_done(move || answer.give(()));
+        Submission { index, done }
+    }
+
+    /// Waits for a submission.
+    pub(crate) async fn wait(&self, submission: &Submission) -> Result<()> {
+        self.answer(&submission.done, &submission.index).await?;
+        self.check()
+    }
+
+    /// Waits until a staging buffer can be read, which `submission` writes.
+    pub(crate) async fn map(&self, staging: &wgpu::Buffer, submission: &Submission) -> Result<wgpu::BufferView> {
+        let mapped = Answer::new();
+        let answer = mapped.clone();
+        staging.map_async(wgpu::MapMode::Read, .., move |outcome| answer.give(outcome.map_err(|e| e.to_string())));
+        self.wait(submission).await?;
+        let failed = |reason: String| self.failed(Failure::Refused, format!("reading back: {reason}"));
+        match self.answer(&mapped, &submission.index).await? {
+            Some(Ok(())) => staging.get_mapped_range(..).map_err(|e| failed(e.to_string())),
+            Some(Err(reason)) => Err(failed(reason)),
+            None => Err(failed("the driver dropped the request".into())),
+        }
+    }
+
+    /// Waits for what comes with or after the submission of this index; `None` if it does not. Sleeps in the driver where the
+    /// thread may; elsewhere each poll of this future polls the device once.
+    async fn answer<T: Clone>(&self, answer: &Answer<T>, index: &wgpu::SubmissionIndex) -> Result<Option<T>> {
+        let deadline = Instant::now() + TIMEOUT;
+        poll_fn(|task| {
+            if may_block() {
+                let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: Some(TIMEOUT) };
+                let waited = self.poll(wait).map_err(|trouble| self.trouble(trouble));
+                return Poll::Ready(waited.and_then(|()| self.check()).map(|()| answer.now()));
+            }
+            if let Err(trouble) = self.poll(wgpu::PollType::Poll) {
+                return Poll::Ready(Err(self.trouble(trouble)));
+            }
+            match (self.check(), answer.ask(task.waker())) {
+                (Err(error), _) => Poll::Ready(Err(error)),
+                (Ok(()), Some(value)) => Poll::Ready(Ok(Some(value))),
+                (Ok(()), None) if Instant::now() > deadline => Poll::Ready(Err(self.trouble(Trouble::TimedOut))),
+                (Ok(()), None) => {
+                    // In a browser the page drives the device; here nobody else does.
+                    if cfg!(not(target_family = "wasm")) {
+                        task.waker().wake_by_ref();
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// The error that a poll ended with, or what the device says of itself where it is lost.
+    fn trouble(&self, trouble: Trouble) -> Error {
+        // Gives a lost device the time to say so.
+        let _ = self.poll(wgpu::PollType::Poll);
+        match (self.check(), trouble) {
+            (Err(error), _) => error,
+            (Ok(()), Trouble::TimedOut) => self.failed(Failure::TimedOut, format!("waited {} s", TIMEOUT.as_secs())),
+            (Ok(()), Trouble::Gone(reason)) => self.failed(Failure::Lost, reason),
+        }
+    }
+
+    /// Hears of an error as the device would tell it.
+    #[cfg(test)]
+    pub(crate) fn hear(&self, error: &wgpu::Error) {
+        complain(&self.failure, error);
+    }
+
+    fn poll(&self, poll: wgpu::PollType) -> std::result::Result<(), Trouble> {
+        // wgpu panics where it finds a device lost while it polls it.
+        let polled = silently(|| {
+            #[cfg(test)]
+            super::fault::polled()?;
+            self.device.poll(poll)
+        });
+        match polled {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(wgpu::PollError::Timeout)) => Err(Trouble::TimedOut),
+            // There is no such submission: a device that is gone takes none.
+            Ok(Err(e)) => Err(Trouble::Gone(e.to_string())),
+            Err(reason) => Err(Trouble::Gone(reason)),
+        }
+    }
+
+    /// The error that this adapter failed.
+    pub(crate) fn failed(&self, failure: Failure, reason: impl Into<String>) -> Error {
+        if matches!(failure, Failure::TimedOut | Failure::Lost) {
+            // What is dropped is waited for, and this might never end.
+            std::mem::forget((self.queue.clone(), self.device.clone()));
+        }
+        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
+        let reason = reason.unwrap_or_else(|| "the driver gives no reason".into());
+        Error::DeviceFailed { adapter: self.info.adapter.clone(), failure, reason }
+    }
+}

@@ -1,0 +1,61 @@
+//! What tests and the proof of half precision look at inside a session; training needs none of it.
+
+use super::layout::Layer;
+use super::memory::place::Place;
+use super::memory::table::Role;
+use super::session::session::Session;
+use super::tile::LANES;
+use crate::error::Result;
+
+/// A look into a session.
+#[derive(Debug)]
+pub struct Inspector<'a>(pub(super) &'a mut Session);
+
+impl Inspector<'_> {
+    /// Fills with NaN everything that a step must write before it reads it.
+    pub fn poison(&mut self) {
+        let Session { context, buffers, .. } = &*self.0;
+        for buffer in Role::scratch().filter_map(|role| buffers.get(role)) {
+            context.queue.write_buffer(buffer, 0, &vec![0xFF; buffer.size() as usize]);
+        }
+    }
+
+    /// y and δ of every member and layer after the last training step, `[samples][n_out]`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn activations_and_deltas(&mut self, samples: usize) -> Result<Vec<Vec<[Vec<f32>; 2]>>> {
+        let (activation, delta) = (self.0.read(Role::Activation).await?, self.0.read(Role::Delta).await?);
+        let layout = &self.0.layout;
+        let dense = |floats: &[f32], stride4: usize, member: usize, layer: &Layer| {
+            let first = LANES * (member * stride4 + layer.result as usize);
+            Place { first, width: layer.n_out as usize, rows: samples }.get(floats)
+        };
+        let both = |m: usize, layer: &Layer| {
+            [dense(&activation, layout.activation4, m, layer), dense(&delta, layout.delta4, m, layer)]
+        };
+        let member = |m| layout.layers.iter().map(|layer| both(m, layer)).collect();
+        Ok((0..layout.members).map(member).collect())
+    }
+
+    /// The inputs of every member's last training step as they were prepared, `[samples][n_in]`; empty where the run prepares
+    /// none.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn prepared_inputs(&mut self, samples: usize) -> Result<Vec<Vec<f32>>> {
+        let floats = self.0.read(Role::Prepared).await?;
+        let (stride, width) = (LANES * self.0.layout.prepared4, self.0.population.data.features);
+        let members = if floats.is_empty() { 0 } else { self.0.layout.members };
+        let member = |m| Place { first: m * stride, width, rows: samples }.get(&floats);
+        Ok((0..members).map(member).collect())
+    }
+
+    /// Name and bytes of what the driver's allocator holds for this device; empty where it does not tell.
+    #[must_use]
+    pub fn allocations(&self) -> Vec<(String, u64)> {
+        let report = self.0.context.device.generate_allocator_report();
+        let allocations = report.map(|report| report.allocations).unwrap_or_default();
+        allocations.into_iter().map(|allocation| (allocation.name, allocation.size)).collect()
+    }
+}

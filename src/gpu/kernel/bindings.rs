@@ -1,0 +1,43 @@
+//! What a WGSL source binds, as naga reads it.
+
+use crate::error::{Error, Result};
+
+/// A binding of a shader: number, name, and how it is accessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// `@binding`.
+    pub number: u32,
+    /// The variable's name.
+    pub name: String,
+    /// Uniform, read-only storage or read-write storage.
+    pub kind: wgpu::BufferBindingType,
+}
+
+/// naga's reading of a WGSL source.
+pub(super) fn parse(source: &str) -> Result<naga::Module> {
+    naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))
+}
+
+/// The bindings that a WGSL source declares, by number.
+///
+/// # Errors
+/// If the source does not parse.
+pub fn bindings(source: &str) -> Result<Vec<Binding>> {
+    let module = parse(source)?;
+    let mut found: Vec<Binding> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| {
+            let kind = match variable.space {
+                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                naga::AddressSpace::Storage { access } => {
+                    wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+                }
+                _ => return None,
+            };
+            Some(Binding { number: variable.binding?.binding, name: variable.name.clone()?, kind })
+        })
+        .collect();
+    found.sort_by_key(|binding| binding.number);
+    Ok(found)
+}

@@ -1,0 +1,80 @@
+//! The compiled kernels of a run: one pipeline per different source, however many layers use it.
+
+use super::pipeline::Pipeline;
+use super::specialisation::Specialisation;
+use crate::error::Result;
+use crate::gpu::device::context::Context;
+use crate::gpu::launch::{Kernel, Program};
+use crate::gpu::memory::buffers::Buffers;
+use crate::gpu::memory::table::Use;
+use crate::gpu::tiles::Plan;
+
+/// A pipeline with its bindings for training and for evaluation.
+#[derive(Debug)]
+pub struct Bound {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    training: wgpu::BindGroup,
+    evaluation: wgpu::BindGroup,
+}
+
+impl Bound {
+    /// Compiles one source.
+    fn new(context: &Context, buffers: &Buffers, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
+        let pipeline = Pipeline::new(context, kernel, source, checked)?;
+        let bind = |purpose| pipeline.bind(&context.device, |name| buffers.named(name, purpose));
+        Ok(Self { training: bind(Use::Training), evaluation: bind(Use::Evaluation), pipeline })
+    }
+
+    /// The bindings for one of the two uses.
+    pub const fn bindings(&self, purpose: Use) -> &wgpu::BindGroup {
+        match purpose {
+            Use::Training => &self.training,
+            Use::Evaluation => &self.evaluation,
+        }
+    }
+}
+
+/// All kernels of one program.
+#[derive(Debug)]
+pub struct Kernels {
+    compiled: Vec<Bound>,
+    /// Which of them serves which kernel.
+    of: Vec<(Kernel, usize)>,
+}
+
+impl Kernels {
+    /// Compiles the kernels of `program` with the tiles of `plan`.
+    pub fn new(
+        context: &Context,
+        buffers: &Buffers,
+        specialisation: &Specialisation,
+        (program, plan): (&Program, &Plan),
+        checked: bool,
+    ) -> Result<Self> {
+        let (mut compiled, mut sources, mut of) = (vec![], vec![], vec![]);
+        for &kernel in &program.kernels {
+            let source = specialisation.source(kernel, plan.product, kernel.tile(plan));
+            let place = match sources.iter().position(|known| *known == source) {
+                Some(place) => place,
+                None => {
+                    compiled.push(Bound::new(context, buffers, kernel, &source, checked)?);
+                    sources.push(source);
+                    sources.len() - 1
+                }
+            };
+            of.push((kernel, place));
+        }
+        Ok(Self { compiled, of })
+    }
+
+    /// A kernel of the program.
+    ///
+    /// # Panics
+    /// If the program does not have it.
+    pub fn get(&self, kernel: Kernel) -> &Bound {
+        let found = self.of.iter().find(|(known, _)| *known == kernel);
+        let (_, place) = found.expect("only kernels of the program are dispatched");
+        &self.compiled[*place]
+    }
+}

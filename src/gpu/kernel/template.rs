@@ -1,0 +1,119 @@
+//! The templates in `shaders/`, and the environment that renders them.
+//!
+//! The templates are Jinja (statements on lines that start with `//%`, comments on lines that start with `//#`), because naga
+//! does not unroll loops and WGSL has no generics: tiles are unrolled and variants chosen here. An undefined name is an error.
+
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use std::collections::BTreeMap;
+
+macro_rules! sources {
+    ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
+}
+
+const SOURCES: [(&str, &str); 20] = sources![
+    "common.wgsl",
+    "canary.wgsl",
+    "random.wgsl",
+    "dropout.wgsl",
+    "prepare.wgsl",
+    "activation.wgsl",
+    "input.wgsl",
+    "observe.wgsl",
+    "psi.wgsl",
+    "product_register.wgsl",
+    "product_tiled.wgsl",
+    "forward.wgsl",
+    "score.wgsl",
+    "output_delta.wgsl",
+    "backward_delta.wgsl",
+    "update.wgsl",
+    "max_norm.wgsl",
+    "unsupervised.wgsl",
+    "tick.wgsl",
+    "persistent.wgsl",
+];
+
+/// What a kernel with cooperative matrices begins with. naga takes a variable for different in every invocation, so it would
+/// refuse the loop over slabs, and it asks this one filter about uniformity of every kind.
+pub const COOPERATIVE: &str =
+    "enable f16;\nenable wgpu_cooperative_matrix;\ndiagnostic(off, derivative_uniformity);\n\n";
+
+/// The declaration of a buffer whose name may end in the number of a piece.
+fn declare(buffers: &BTreeMap<&'static str, String>, access: &str, binding: u32, name: &str) -> Result<String, Error> {
+    let whole = name.rsplit_once('_').filter(|(_, piece)| piece.parse::<usize>().is_ok()).map(|(whole, _)| whole);
+    let kind = buffers.get(name).or_else(|| buffers.get(whole?)).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidOperation, format!("src/gpu/memory/table.rs has no storage buffer `{name}`"))
+    })?;
+    Ok(format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {kind}"))
+}
+
+/// Ends the rendering: a template met a value that it has no code for.
+fn refuse(what: &str, value: &str) -> Result<String, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, format!("there is no code for the {what} `{value}`")))
+}
+
+/// The templates, with `rule` as that of the learning rule, and the functions that they call.
+fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> Environment<'static> {
+    let syntax = SyntaxConfig::builder()
+        .line_statement_prefix("//%")
+        .line_comment_prefix("//#")
+        .build()
+        .expect("the prefixes do not clash with the delimiters");
+    let mut templates = Environment::new();
+    templates.set_syntax(syntax);
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.add_function("refuse", refuse);
+    for access in ["read", "read_write"] {
+        let buffers = buffers.clone();
+        let function = move |binding: u32, name: &str| declare(&buffers, access, binding, name);
+        templates.add_function(access, function);
+    }
+    for (name, source) in SOURCES.into_iter().chain([("rule.wgsl", rule)]) {
+        templates.add_template(name, source).expect("templates parse");
+    }
+    templates
+}
+
+/// The WGSL that the template `name` gives for these values, with `rule` as that of the learning rule and `buffers` as what
+/// is declared behind the name of each storage buffer.
+///
+/// # Panics
+/// If the template is malformed, uses a value that there is not, or refuses one, which the tests exclude for every
+/// specialisation.
+pub fn render(name: &str, rule: &'static str, buffers: &BTreeMap<&'static str, String>, values: Value) -> String {
+    let templates = environment(rule, buffers);
+    let template = templates.get_template(name).expect("every kernel has its file");
+    template.render(values).unwrap_or_else(|e| panic!("{name}: {e:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value that a template has no code for must not become the code of another value.
+    #[test]
+    fn an_unknown_value_is_refused() {
+        let templates = environment("", &BTreeMap::new());
+        let render = |name: &str, values| templates.get_template(name).unwrap().render(values);
+        let values = |activation| minijinja::context! { activation, output => "linear" };
+        assert!(render("activation.wgsl", values("relu")).unwrap().contains("fn activation_slope"));
+        let error = render("activation.wgsl", values("sine")).unwrap_err();
+        assert!(format!("{error:#}").contains("no code for the activation `sine`"), "{error:#}");
+        let decay = |name| minijinja::context! { decays => vec![minijinja::context! { name, number => 0 }] };
+        assert!(render("psi.wgsl", decay("STEP")).unwrap().contains("const DECAY_STEP = 0u;"));
+        assert!(render("psi.wgsl", decay("CLIFF")).is_err());
+    }
+
+    #[test]
+    fn a_buffer_is_declared_from_the_table() {
+        let buffers =
+            BTreeMap::from([("data", "array<u32>;".to_owned()), ("delta_arena", "array<vec4<f32>>;".to_owned())]);
+        let declare = |name| declare(&buffers, "read", 3, name);
+        assert_eq!(declare("data_2").unwrap(), "@group(0) @binding(3) var<storage, read> data_2: array<u32>;");
+        assert_eq!(
+            declare("delta_arena").unwrap(),
+            "@group(0) @binding(3) var<storage, read> delta_arena: array<vec4<f32>>;"
+        );
+        assert!(declare("velocity").is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! What a run dispatches: the kernels, the workgroups of each, and [`Program`], the one answer to the question which kernels
+//! a run has. Compiling, the memory budget and the recording of steps all ask it.
+
+use super::layout::{Layer, Layout};
+use super::tile::{LANES, Tile};
+use super::tiles::Plan;
+use crate::data::distort::Distortion;
+use crate::train::population::Population;
+use std::sync::Arc;
+
+/// Invocations of a workgroup of the kernels without a product.
+pub const PLAIN_WORKGROUP: usize = 64;
+/// Invocations of a workgroup of the persistent kernel.
+pub const PERSISTENT_WORKGROUP: usize = 256;
+
+/// Entry points, one shader file each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// Inputs of a training batch, where they are not the data set's own.
+    Prepare,
+    /// Forward pass of the first layer in training, where the inputs are prepared.
+    ForwardPrepared,
+    /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L.
+    Forward(usize),
+    /// Output layer, where the forward pass does not include it.
+    OutputDelta,
+    /// Backward pass through a layer (from 1).
+    BackwardDelta(usize),
+    /// Gradient, ψ and weight write of all layers.
+    Update,
+    /// Limit on the norms of the neurons' weights.
+    MaxNorm,
+    /// Clock tick of the neurons.
+    Tick,
+    /// Whole steps, a workgroup per member.
+    Persistent,
+}
+
+impl Kernel {
+    /// Every kernel that a network of `layers` layers can have, in the order of a step.
+    pub fn every(layers: usize) -> impl Iterator<Item = Self> {
+        let forward = [Self::Prepare, Self::ForwardPrepared].into_iter().chain((0..layers).map(Self::Forward));
+        let backward = [Self::OutputDelta].into_iter().chain((1..layers).rev().map(Self::BackwardDelta));
+        forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::Persistent])
+    }
+
+    /// The kernels with a tile of their own, in the order in which [`Plan::choose`] asks for tiles.
+    pub fn products(layers: usize) -> impl Iterator<Item = Self> {
+        (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta)).chain([Self::Update])
+    }
+
+    /// Stem of the shader file.
+    #[must_use]
+    pub const fn stem(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Forward(_) | Self::ForwardPrepared => "forward",
+            Self::OutputDelta => "output_delta",
+            Self::BackwardDelta(_) => "backward_delta",
+            Self::Update => "update",
+            Self::MaxNorm => "max_norm",
+            Self::Tick => "tick",
+            Self::Persistent => "persistent",
+        }
+    }
+
+    /// Name of the entry point.
+    #[must_use]
+    pub const fn entry_point(self) -> &'static str {
+        match self {
+            Self::Tick => "tick_neurons",
+            _ => self.stem(),
+        }
+    }
+
+    /// The layer (from 0) that one dispatch works on; 0 where a dispatch works on all.
+    #[must_use]
+    pub const fn layer(self) -> usize {
+        match self {
+            Self::Forward(l) | Self::BackwardDelta(l) => l,
+            _ => 0,
+        }
+    }
+
+    /// The tile of its product.
+    #[must_use]
+    pub fn tile(self, plan: &Plan) -> Option<Tile> {
+        match self {
+            Self::Forward(l) => Some(plan.forward[l]),
+            Self::ForwardPrepared => Some(plan.forward[0]),
+            Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
+            Self::Update => Some(plan.update),
+            Self::Prepare | Self::OutputDelta | Self::MaxNorm | Self::Tick | Self::Persistent => None,
+        }
+    }
+
+    /// Invocations of a workgroup.
+    #[must_use]
+    pub fn workgroup(self, plan: &Plan) -> usize {
+        match (self.tile(plan), self) {
+            (Some(tile), _) => tile.workgroup,
+            (None, Self::Persistent) => PERSISTENT_WORKGROUP,
+            (None, _) => PLAIN_WORKGROUP,
+        }
+    }
+
+    /// Workgroups of one dispatch over `samples` samples, along x and along y, on an adapter that starts at most `most`
+    /// along a dimension. Where x alone would exceed that, it goes on along y, unless y means something of its own.
+    #[must_use]
+    pub fn workgroups(self, layout: &Layout, plan: &Plan, samples: usize, most: usize) -> [usize; 2] {
+        let layer = &layout.layers[self.layer()];
+        let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
+        let layers = layout.layers.len();
+        let x = match self {
+            Self::Tick => return [widest(|layer| layer.n_out).div_ceil(PLAIN_WORKGROUP), layers],
+            Self::MaxNorm => return [widest(|layer| layer.out4).div_ceil(PLAIN_WORKGROUP), layers],
+            Self::Prepare => samples,
+            Self::Forward(_) | Self::ForwardPrepared => plan.forward[self.layer()].groups(samples, layer.out4 as usize),
+            Self::BackwardDelta(l) => plan.backward[l - 1].groups(samples, layer.in4 as usize),
+            Self::OutputDelta => samples.div_ceil(PLAIN_WORKGROUP),
+            Self::Update => layout.observe_groups + layout.update_groups,
+            Self::Persistent => 1,
+        };
+        if x > most { [most, x.div_ceil(most)] } else { [x, 1] }
+    }
+
+    /// Whether evaluation dispatches it, too.
+    #[must_use]
+    pub const fn evaluates(self) -> bool {
+        matches!(self, Self::Forward(_) | Self::OutputDelta)
+    }
+
+    /// Whether a run of `population` with the tiles of `plan` dispatches it.
+    fn is_needed(self, population: &Population, plan: &Plan) -> bool {
+        let shared = population.shared();
+        match self {
+            Self::Forward(_) => true,
+            Self::Prepare | Self::ForwardPrepared => population.prepares_inputs(),
+            Self::OutputDelta => {
+                let last = plan.forward[plan.forward.len() - 1];
+                whole_rows4(population).is_none_or(|rows4| last.width4() < rows4)
+            }
+            Self::BackwardDelta(_) | Self::Update => !plan.persistent,
+            Self::MaxNorm => shared.regularisation.max_norm.is_some(),
+            Self::Tick => population.moves_alpha() && !shared.slots_per_weight(),
+            Self::Persistent => plan.persistent,
+        }
+    }
+}
+
+/// `vec4`s that a tile of the last forward pass must span to own whole rows of the output layer and so to include δ_L; `None`
+/// where the rule knows no target, and with it no δ_L.
+#[must_use]
+pub fn whole_rows4(population: &Population) -> Option<usize> {
+    (!population.shared().rule.kind.is_unsupervised()).then(|| population.topology.classes().div_ceil(LANES))
+}
+
+/// Bytes of workgroup memory for the fields of an elastic distortion: two `vec2`s per pixel.
+#[must_use]
+pub fn field_bytes(population: &Population) -> usize {
+    let distortion = Distortion::new(population.shared(), population.data.features);
+    distortion.filter(|distortion| !distortion.taps().is_empty()).map_or(0, |elastic| 16 * elastic.side().pow(2))
+}
+
+/// The kernels of a run, and which of them a training step, an evaluation and a tick dispatch, in order.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Every kernel of the run, once.
+    pub kernels: Vec<Kernel>,
+    /// One training step; the persistent kernel takes several at once.
+    pub step: Arc<[Kernel]>,
+    /// One batch of an evaluation.
+    pub evaluation: Arc<[Kernel]>,
+    /// The end of a tick, where the neurons have slots of ψ.
+    pub tick: Option<Kernel>,
+}
+
+impl Program {
+    /// The kernels of a run of `population` with the tiles of `plan`.
+    #[must_use]
+    pub fn new(population: &Population, plan: &Plan) -> Self {
+        let every = Kernel::every(population.topology.layers());
+        let kernels: Vec<Kernel> = every.filter(|kernel| kernel.is_needed(population, plan)).collect();
+        let has = |kernel| kernels.contains(&kernel);
+        let in_step = |kernel: &Kernel| match kernel {
+            // The data set is then seen by evaluation alone.
+            Kernel::Forward(0) => !has(Kernel::ForwardPrepared),
+            Kernel::Tick => false,
+            _ => true,
+        };
+        let step = match has(Kernel::Persistent) {
+            true => [Kernel::Persistent].into(),
+            false => kernels.iter().copied().filter(in_step).collect(),
+        };
+        let evaluation = kernels.iter().copied().filter(|kernel| kernel.evaluates()).collect();
+        let tick = Some(Kernel::Tick).filter(|&tick| has(tick));
+        Self { step, evaluation, tick, kernels }
+    }
+}

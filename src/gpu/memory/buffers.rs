@@ -1,0 +1,80 @@
+//! The buffers of a population on an adapter, allocated and filled as the [table](super::table) says.
+
+use super::budget::MemoryBudget;
+use super::table::{Content, Role, Run, Use};
+use crate::error::Result;
+use crate::gpu::device::context::Context;
+
+/// All buffers of a run.
+#[derive(Debug)]
+pub struct Buffers {
+    /// The pieces of each [`Role`], by its number; none where the run does not need it.
+    pieces: Vec<Vec<wgpu::Buffer>>,
+}
+
+impl Buffers {
+    /// Allocates everything that `budget` lists and uploads what never changes.
+    ///
+    /// # Errors
+    /// If memory is short; the message names the array.
+    pub async fn new(context: &Context, run: &Run<'_>, budget: &MemoryBudget) -> Result<Self> {
+        let mut buffers = Self { pieces: vec![vec![]; Role::ALL.len()] };
+        let mut before = 0;
+        for (role, array) in &budget.buffers {
+            let scope = context.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let buffer = context.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&array.name),
+                size: array.bytes,
+                usage: role.row().content.usage(),
+                mapped_at_creation: false,
+            });
+            if let Some(error) = scope.pop().await {
+                return Err(budget.out_of_memory(array, before, &error.to_string()));
+            }
+            before += array.bytes;
+            buffers.pieces[*role as usize].push(buffer);
+        }
+        buffers.write_tables(context, run);
+        for &role in Role::ALL {
+            if let Content::Input(fill) = role.row().content {
+                fill(run, &mut |piece, first, bytes| {
+                    context.queue.write_buffer(&buffers.pieces[role as usize][piece], first as u64, bytes);
+                    // Hands the staged bytes over, so that they do not pile up in host memory.
+                    context.queue.submit([]);
+                });
+            }
+        }
+        Ok(buffers)
+    }
+
+    /// Writes the tables, which alone depend on the tiles.
+    pub fn write_tables(&self, context: &Context, run: &Run<'_>) {
+        for &role in Role::ALL {
+            if let (Content::Table(table), Some(buffer)) = (role.row().content, self.get(role)) {
+                context.queue.write_buffer(buffer, 0, &table(run));
+            }
+        }
+    }
+
+    /// The buffer of a role; `None` where the run does not need it.
+    #[must_use]
+    pub fn get(&self, role: Role) -> Option<&wgpu::Buffer> {
+        self.pieces[role as usize].first()
+    }
+
+    /// The buffer that a shader calls `name` when it is dispatched for `purpose`.
+    ///
+    /// # Panics
+    /// If a shader declares a buffer that this run does not have, which the tests exclude.
+    #[must_use]
+    pub fn named(&self, name: &str, purpose: Use) -> &wgpu::Buffer {
+        let found = Role::named(name, purpose).and_then(|(role, piece)| self.pieces[role as usize].get(piece));
+        found.unwrap_or_else(|| unreachable!("no buffer is called {name}"))
+    }
+
+    /// Bytes of all buffers together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().flatten().map(wgpu::Buffer::size).sum()
+    }
+}

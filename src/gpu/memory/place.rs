@@ -1,0 +1,92 @@
+//! Where the values of a layer lie within the buffers of training state.
+
+use super::table::Role;
+use crate::config::Rule;
+use crate::gpu::layout::{CanaryRecord, Layer, Layout, Plane, RatePlane};
+use crate::gpu::tile::LANES;
+use crate::rule;
+
+/// Where a dense array of rows lies in a buffer, in floats.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// First float.
+    pub first: usize,
+    /// Values of a row; rows follow each other at the padded width.
+    pub width: usize,
+    /// Rows.
+    pub rows: usize,
+}
+
+impl Place {
+    fn stride(&self) -> usize {
+        self.width.div_ceil(LANES) * LANES
+    }
+
+    /// Writes the dense array.
+    pub fn put(&self, floats: &mut [f32], dense: &[f32]) {
+        debug_assert_eq!(dense.len(), self.rows * self.width);
+        let padded = floats[self.first..].chunks_mut(self.stride());
+        dense.chunks_exact(self.width).zip(padded).for_each(|(from, to)| to[..self.width].copy_from_slice(from));
+    }
+
+    /// The dense array.
+    pub fn get(&self, floats: &[f32]) -> Vec<f32> {
+        let padded = floats[self.first..].chunks(self.stride()).take(self.rows);
+        padded.flat_map(|row| &row[..self.width]).copied().collect()
+    }
+
+    /// Floats that it spans, padding included.
+    pub fn span(&self) -> usize {
+        self.rows * self.stride()
+    }
+}
+
+impl Layout {
+    /// Where a plane of an array shaped like a layer's weights lies, in a buffer with so many `planes` per member.
+    pub fn weight_place(&self, member: usize, (plane, planes): (usize, usize), layer: &Layer) -> Place {
+        Place {
+            first: LANES * ((member * planes + plane) * self.weights4 + layer.weights as usize),
+            width: layer.n_out as usize,
+            rows: layer.n_in as usize + 1,
+        }
+    }
+
+    /// Where a plane of a layer's neurons lies.
+    pub fn neuron_place(&self, member: usize, plane: Plane, layer: &Layer) -> Place {
+        let head = self.members * self.layers.len() * size_of::<CanaryRecord>() / size_of::<f32>();
+        let first = LANES * ((member * Plane::COUNT + plane as usize) * self.neurons4 + layer.neurons as usize);
+        Place { first: head + first, width: layer.n_out as usize, rows: 1 }
+    }
+
+    /// Where a plane of a layer's weight-wise rates lies.
+    pub fn rate_place(&self, member: usize, plane: RatePlane, layer: &Layer) -> Place {
+        self.weight_place(member, (plane as usize, self.rate_planes), layer)
+    }
+
+    /// Where the first plane of the rule's memory lies.
+    pub fn memory_place(&self, member: usize, layer: &Layer) -> Place {
+        self.weight_place(member, (0, self.memory), layer)
+    }
+
+    /// Where ψ, the observed sums and the triggers of a layer's slots lie.
+    pub fn slot_places(&self, member: usize, layer: &Layer) -> (Role, [Place; 3]) {
+        if self.slots_per_weight {
+            let planes = [RatePlane::Psi, RatePlane::Sum, RatePlane::Trigger];
+            (Role::Rates, planes.map(|plane| self.rate_place(member, plane, layer)))
+        } else {
+            let planes = [Plane::Psi, Plane::Sum, Plane::Trigger];
+            (Role::Neurons, planes.map(|plane| self.neuron_place(member, plane, layer)))
+        }
+    }
+
+    /// What a report copies beside the scores: per layer ψ, and the rates that `rule` keeps itself.
+    pub fn alpha_places(&self, rule: Rule) -> impl Iterator<Item = (Role, Place)> + '_ {
+        (0..self.members).flat_map(move |member| {
+            self.layers.iter().flat_map(move |layer| {
+                let (role, [psi, ..]) = self.slot_places(member, layer);
+                let own = rule::own_rate(rule, 0.0).map(|_| (Role::Memory, self.memory_place(member, layer)));
+                [Some((role, psi)), own].into_iter().flatten()
+            })
+        })
+    }
+}

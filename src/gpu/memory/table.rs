@@ -1,0 +1,476 @@
+//! The table of GPU buffers. A row says what a buffer is for, what shaders call it, which element and shape it has, whether a
+//! run needs it, what fills it, and which setting makes it smaller. Allocation, the memory budget, bindings, readback of the
+//! state and the tests' poison all iterate over this table, so a new buffer is one row here and its shader.
+
+use crate::data::Samples;
+use crate::gpu::layout::{Layer, Layout, Region};
+use crate::memory::Array;
+use crate::numbered::Number;
+use crate::rule::member::Member;
+use crate::train::population::Population;
+use wgpu::BufferUsages;
+
+/// What the size and the content of buffers depend on.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// What is trained.
+    pub population: &'a Population,
+    /// Where it lies.
+    pub layout: &'a Layout,
+}
+
+impl Run<'_> {
+    /// Members, as a dimension.
+    const fn members(&self) -> (&'static str, usize) {
+        ("P", self.layout.members)
+    }
+
+    /// The layer with most weights, for people.
+    fn heaviest(&self) -> String {
+        self.population.topology.largest_layer()
+    }
+
+    /// The layer with most neurons, for people.
+    pub fn widest(&self) -> String {
+        let shapes = self.population.topology.shapes().enumerate();
+        let widest = shapes.max_by_key(|(_, (_, n_out))| *n_out);
+        widest.map_or(String::new(), |(l, (n_in, n_out))| format!("layer {} ({n_in} → {n_out})", l + 1))
+    }
+}
+
+/// One element of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `vec4<f32>`
+    Vec4,
+    /// `u32`
+    Word,
+    /// A struct of this size, whose array the shader declares.
+    Struct(usize),
+}
+
+impl Element {
+    /// Bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Vec4 => 16,
+            Self::Word => 4,
+            Self::Struct(bytes) => bytes,
+        }
+    }
+
+    /// The WGSL type of a storage buffer of it.
+    #[must_use]
+    pub const fn array(self) -> Option<&'static str> {
+        match self {
+            Self::Vec4 => Some("array<vec4<f32>>"),
+            Self::Word => Some("array<u32>"),
+            Self::Struct(_) => None,
+        }
+    }
+}
+
+/// Takes bytes for a place in a piece of a buffer: `(piece, first byte, bytes)`.
+pub type Write<'a> = &'a mut dyn FnMut(usize, usize, &[u8]);
+
+/// What a buffer holds, and with that who writes it.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// A uniform that the host writes, and writes again when the tiles change.
+    Table(fn(&Run<'_>) -> Vec<u8>),
+    /// What the host writes once, before the first step.
+    Input(fn(&Run<'_>, Write<'_>)),
+    /// Training state: the host sets it and reads it back.
+    State,
+    /// What a step writes before it reads it; tests poison it.
+    Scratch,
+    /// Sums for the next report: copied into it and then set to zeros.
+    Scores,
+}
+
+impl Content {
+    /// How the buffer is used.
+    #[must_use]
+    pub fn usage(self) -> BufferUsages {
+        let read_back = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        match self {
+            Self::Table(_) => BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            Self::Input(_) => BufferUsages::STORAGE | BufferUsages::COPY_DST,
+            Self::State | Self::Scratch | Self::Scores => read_back,
+        }
+    }
+
+    /// Whether kernels read it as a uniform.
+    #[must_use]
+    pub const fn is_uniform(self) -> bool {
+        matches!(self, Self::Table(_))
+    }
+}
+
+/// What a kernel is dispatched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A training step or a tick.
+    Training,
+    /// Loss and error over some rows.
+    Evaluation,
+}
+
+/// What makes a buffer fit that is too large, beside fewer members.
+#[derive(Clone, Copy)]
+pub enum Remedy {
+    /// A smaller batch.
+    Batch,
+    /// What this says.
+    Setting(fn(&Run<'_>) -> String),
+}
+
+/// A constant that [`common.wgsl`](../../../shaders/common.wgsl) declares because shaders index the buffer by it: name,
+/// value and meaning.
+pub type Constant = (&'static str, fn(&Run<'_>) -> usize, &'static str);
+
+/// One buffer.
+pub struct Row {
+    /// The variable in the shaders; further pieces have `_1`, `_2` … behind it.
+    pub wgsl: &'static str,
+    /// What people call it.
+    pub name: &'static str,
+    /// Its element.
+    pub element: fn(&Run<'_>) -> Element,
+    /// The WGSL type of the whole variable, where that is not an array of the element.
+    pub declared: Option<&'static str>,
+    /// Its dimensions in elements, the slowest first. A run that does not need the buffer has a 0 among them.
+    pub shape: fn(&Run<'_>) -> Vec<(&'static str, usize)>,
+    /// Elements of its slowest dimension that one piece holds, where a binding may be too small for all.
+    pub cut: Option<fn(&Run<'_>) -> usize>,
+    /// What it holds.
+    pub content: Content,
+    /// The use that binds it; `None` = both.
+    pub only: Option<Use>,
+    /// Whether kernels count its single floats.
+    pub by_floats: bool,
+    /// What makes it fit.
+    pub remedy: Remedy,
+    /// The constants that shaders index it by.
+    pub constants: &'static [Constant],
+}
+
+/// What most rows agree on.
+const ROW: Row = Row {
+    wgsl: "",
+    name: "",
+    element: |_| Element::Vec4,
+    declared: None,
+    shape: |_| vec![],
+    cut: None,
+    content: Content::State,
+    only: None,
+    by_floats: false,
+    remedy: Remedy::Setting(|_| "use fewer samples, or features, in `data`".into()),
+    constants: &[],
+};
+
+macro_rules! buffers {
+    ($($(#[$doc:meta])* $role:ident { $($row:tt)* })+) => {
+        /// What a buffer is for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Role { $($(#[$doc])* $role,)+ }
+
+        impl Role {
+            /// All of them, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$role),+];
+        }
+
+        static TABLE: &[Row] = &[$(Row { $($row)* }),+];
+    };
+}
+
+buffers! {
+    /// Layer table of training.
+    Layers {
+        wgsl: "layers",
+        name: "layer table",
+        element: |_| Element::Struct(size_of::<Layer>()),
+        shape: |run| vec![("layers", run.layout.layers.len())],
+        content: Content::Table(|run| bytemuck::cast_slice(&run.layout.layers).to_vec()),
+        only: Some(Use::Training),
+        remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
+        ..ROW
+    }
+    /// Layer table of evaluation: the same arenas, cut for the larger batch.
+    EvaluationLayers {
+        wgsl: "layers",
+        name: "layer table of evaluation",
+        element: |_| Element::Struct(size_of::<Layer>()),
+        shape: |run| vec![("layers", run.layout.evaluation_layers.len())],
+        content: Content::Table(|run| bytemuck::cast_slice(&run.layout.evaluation_layers).to_vec()),
+        only: Some(Use::Evaluation),
+        remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
+        ..ROW
+    }
+    /// The settings of each member.
+    Members {
+        wgsl: "members",
+        name: "member table",
+        element: |_| Element::Struct(size_of::<Member>()),
+        shape: |run| vec![run.members()],
+        content: Content::Table(|run| bytemuck::cast_slice(&run.population.members).to_vec()),
+        remedy: Remedy::Setting(|_| "use fewer members".into()),
+        ..ROW
+    }
+    /// The data set, every row padded: words of four bytes, or `vec4`s. Where a binding is too small for it, it comes in pieces.
+    Data {
+        wgsl: "data",
+        name: "data set",
+        element: |run| match run.population.data.samples {
+            Samples::U8(_) => Element::Word,
+            Samples::F32(_) => Element::Vec4,
+        },
+        shape: |run| {
+            let columns = if matches!(run.population.data.samples, Samples::U8(_)) { "words" } else { "vec4s" };
+            vec![("rows", run.population.data.len()), (columns, run.layout.row4)]
+        },
+        cut: Some(|run| run.layout.piece_rows),
+        content: Content::Input(data_set),
+        constants: &[("ROW4", |run| run.layout.row4, "one sample of the data set")],
+        ..ROW
+    }
+    /// The labels of all rows; of every member where these differ.
+    Labels {
+        wgsl: "labels",
+        name: "labels",
+        element: |_| Element::Word,
+        shape: |run| {
+            let owners = if run.population.uses_label_noise() { run.layout.members } else { 1 };
+            vec![("P", owners), ("rows", run.population.data.len())]
+        },
+        content: Content::Input(|run, write| {
+            let owners = if run.population.uses_label_noise() { run.layout.members } else { 1 };
+            for member in 0..owners {
+                let labels = run.population.labels(member);
+                write(0, member * size_of_val(labels), bytemuck::cast_slice(labels));
+            }
+        }),
+        remedy: Remedy::Setting(|run| match run.population.uses_label_noise() {
+            true => "use `label-noise = 0`".into(),
+            false => "use fewer samples, or features, in `data`".into(),
+        }),
+        constants: &[("LABELS", |run| run.population.data.len(), "labels of one member, where each has its own")],
+        ..ROW
+    }
+    /// Each member's row list: the epoch's order, then the validation rows, then the test rows.
+    Rows {
+        wgsl: "rows",
+        name: "row lists",
+        element: |_| Element::Word,
+        shape: |run| vec![run.members(), ("rows", run.layout.rows)],
+        content: Content::Input(|run, write| {
+            for (member, split) in run.population.splits.iter().enumerate() {
+                let rows = [&split.validation[..], &split.test].concat();
+                write(0, (member * run.layout.rows + split.train.len()) * size_of::<u32>(), bytemuck::cast_slice(&rows));
+            }
+        }),
+        constants: &[("ROWS", |run| run.layout.rows, "one member's row list: the epoch's order, then the validation and the test rows")],
+        ..ROW
+    }
+    /// The inputs of a batch, where training prepares them.
+    Prepared {
+        wgsl: "prepared",
+        name: "prepared inputs",
+        shape: |run| vec![run.members(), ("vec4s", run.layout.prepared4)],
+        content: Content::Scratch,
+        remedy: Remedy::Batch,
+        ..ROW
+    }
+    /// W of all layers.
+    Weights {
+        wgsl: "weights",
+        name: "weights",
+        shape: |run| vec![run.members(), ("planes", 1), ("vec4s", run.layout.weights4)],
+        remedy: Remedy::Setting(|run| format!("{} has most of them: use a narrower `hidden`", run.heaviest())),
+        constants: &[("WEIGHTS4", |run| run.layout.weights4, "one member's weights")],
+        ..ROW
+    }
+    /// What the rule remembers of each weight, where it has a memory.
+    Memory {
+        wgsl: "memory",
+        name: "rule's memory",
+        shape: |run| vec![run.members(), ("planes", run.layout.memory), ("vec4s", run.layout.weights4)],
+        remedy: Remedy::Setting(|run| {
+            format!("{} has most of it: use a narrower `hidden`, `momentum = 0` or a `rule` without memory", run.heaviest())
+        }),
+        constants: &[("MEMORY", |run| run.layout.memory, "floats that a weight remembers")],
+        ..ROW
+    }
+    /// The canary of all members, then the planes of each member's neurons.
+    Neurons {
+        wgsl: "neurons",
+        name: "neurons",
+        declared: Some("Neurons"),
+        shape: |run| vec![run.members(), ("planes", 1), ("vec4s", run.layout.neuron_arena4())],
+        by_floats: true,
+        remedy: Remedy::Setting(|run| format!("{} has most of them: use a narrower `hidden`", run.widest())),
+        constants: &[("NEURONS4", |run| run.layout.neurons4, "one plane of one member's neurons")],
+        ..ROW
+    }
+    /// The learning rates of the weights, in weight scope.
+    Rates {
+        wgsl: "rates",
+        name: "learning rates",
+        shape: |run| {
+            let planes = if run.layout.weight_scope { run.layout.rate_planes } else { 0 };
+            vec![run.members(), ("planes", planes), ("vec4s", run.layout.weights4)]
+        },
+        remedy: Remedy::Setting(|run| match run.layout.slots_per_weight {
+            true => format!(
+                "{} has most of them: use another `basis` than coactivation, which keeps {} values per weight, or a narrower \
+                 `hidden`",
+                run.heaviest(),
+                run.layout.rate_planes
+            ),
+            false => format!("{} has most of them: use `scope = neuron`, or a narrower `hidden`", run.heaviest()),
+        }),
+        constants: &[("RATE_PLANES", |run| run.layout.rate_planes, "planes of one member's rates")],
+        ..ROW
+    }
+    /// y of all layers for a batch, then net where it is kept.
+    Activation {
+        wgsl: "activation_arena",
+        name: "activations",
+        shape: |run| vec![run.members(), ("vec4s", run.layout.activation4)],
+        content: Content::Scratch,
+        remedy: Remedy::Batch,
+        constants: &[
+            ("ACTIVATION4", |run| run.layout.activation4, "one member's activation arena: y of all layers, then net where it is kept"),
+            ("NET4", |run| run.layout.net4, "where net begins in it"),
+        ],
+        ..ROW
+    }
+    /// δ of all layers for a batch.
+    Delta {
+        wgsl: "delta_arena",
+        name: "deltas",
+        shape: |run| {
+            let (batch, delta4) = (run.layout.batch_size, run.layout.delta4);
+            vec![run.members(), ("B", batch), ("vec4s", delta4 / batch)]
+        },
+        content: Content::Scratch,
+        remedy: Remedy::Batch,
+        constants: &[("DELTA4", |run| run.layout.delta4, "one member's delta arena")],
+        ..ROW
+    }
+    /// Sums of losses and wrong answers: one entry per place in a batch, region after region.
+    Scores {
+        wgsl: "scores",
+        name: "scores",
+        shape: |run| vec![("regions", Region::COUNT), run.members(), ("entries", run.layout.region)],
+        content: Content::Scores,
+        remedy: Remedy::Batch,
+        constants: &[("REGION", |run| run.layout.region, "score entries of one member in one region")],
+        ..ROW
+    }
+}
+
+/// Uploads rows padded to whole elements, in portions so that staging memory stays small.
+fn data_set(run: &Run<'_>, write: Write<'_>) {
+    const PORTION_ROWS: usize = 4096;
+    let (data, piece_rows) = (&*run.population.data, run.layout.piece_rows);
+    let row_bytes = run.layout.row_words(&data.samples) * size_of::<u32>();
+    let mut portion = Vec::new();
+    for (k, first) in (0..data.len()).step_by(piece_rows).enumerate() {
+        let piece = first..(first + piece_rows).min(data.len());
+        for first in piece.clone().step_by(PORTION_ROWS) {
+            portion.clear();
+            for row in first..(first + PORTION_ROWS).min(piece.end) {
+                let features = row * data.features..(row + 1) * data.features;
+                let end = portion.len() + row_bytes;
+                match &data.samples {
+                    Samples::U8(bytes) => portion.extend_from_slice(&bytes[features]),
+                    Samples::F32(reals) => portion.extend_from_slice(bytemuck::cast_slice(&reals[features])),
+                }
+                portion.resize(end, 0);
+            }
+            write(k, (first - piece.start) * row_bytes, &portion);
+        }
+    }
+}
+
+/// No buffer is smaller: wgpu refuses empty ones, and a binding must hold one element.
+const SMALLEST: u64 = 16;
+
+impl Role {
+    /// Its row of the table.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    /// The buffers of training state.
+    pub fn state() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|role| matches!(role.row().content, Content::State))
+    }
+
+    /// The buffers that a step writes before it reads them.
+    pub fn scratch() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|role| matches!(role.row().content, Content::Scratch))
+    }
+
+    /// The buffer, and the piece of it, that a shader calls `name` when it is dispatched for `purpose`.
+    #[must_use]
+    pub fn named(name: &str, purpose: Use) -> Option<(Self, usize)> {
+        let find = |name: &str| {
+            let serves = |row: &Row| row.wgsl == name && row.only.is_none_or(|only| only == purpose);
+            Self::ALL.iter().copied().find(|role| serves(role.row()))
+        };
+        find(name).map(|role| (role, 0)).or_else(|| {
+            let (name, piece) = name.rsplit_once('_')?;
+            Some((find(name)?, piece.parse().ok()?))
+        })
+    }
+
+    /// Its pieces as arrays, none where the run does not need it.
+    #[must_use]
+    pub fn arrays(self, run: &Run<'_>) -> Vec<Array> {
+        let row = self.row();
+        let shape = (row.shape)(run);
+        if shape.iter().any(|&(_, size)| size == 0) {
+            return vec![];
+        }
+        let (dimension, size) = shape[0];
+        let cut = row.cut.map_or(size, |cut| cut(run));
+        let pieces = size.div_ceil(cut);
+        let piece = |k: usize| {
+            let name = if pieces == 1 { row.name.into() } else { format!("{}, {} of {pieces}", row.name, k + 1) };
+            let shape = [&[(dimension, cut.min(size - k * cut))], &shape[1..]].concat();
+            let array = Array::new(name, (row.element)(run).bytes(), &shape);
+            Array { bytes: array.bytes.max(SMALLEST), ..array }
+        };
+        (0..pieces).map(piece).collect()
+    }
+
+    /// What a shader declares behind the name of its variable, with the shape as a comment.
+    #[must_use]
+    pub fn declaration(self, run: &Run<'_>) -> Option<String> {
+        let row = self.row();
+        let kind = row.declared.or_else(|| (row.element)(run).array())?;
+        let dimensions: String = (row.shape)(run).iter().map(|(name, _)| format!("[{name}]")).collect();
+        Some(format!("{kind};  // {}: {dimensions}", row.name))
+    }
+
+    /// Floats of all its pieces.
+    #[must_use]
+    pub fn floats(self, run: &Run<'_>) -> usize {
+        let dimensions = (self.row().shape)(run).into_iter().map(|(_, size)| size);
+        dimensions.product::<usize>() * (self.row().element)(run).bytes() / size_of::<f32>()
+    }
+}
+
+/// Every constant that shaders index buffers by.
+#[must_use]
+pub fn constants(run: &Run<'_>) -> Vec<Number> {
+    let number =
+        |&(name, value, doc): &Constant| Number { name: name.into(), number: value(run) as u32, doc: doc.into() };
+    TABLE.iter().flat_map(|row| row.constants).map(number).collect()
+}

@@ -1,0 +1,158 @@
+//! From batches to dispatches: the [`Program`](crate::gpu::launch::Program) of the run, step by step.
+
+use super::session::Session;
+use crate::error::Result;
+use crate::gpu::device::timing::Timer;
+use crate::gpu::launch::Kernel;
+use crate::gpu::layout::{Flag, Layer, Region, Step};
+use crate::gpu::memory::table::Use;
+use crate::train::engine::KernelTime;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Length of a dispatch of the persistent kernel to aim for, in seconds: far below any watchdog.
+const PERSISTENT_SECONDS: f64 = 0.02;
+/// Steps of its first dispatch, when no speed is known yet.
+const FIRST_STEPS: u32 = 4;
+
+impl Session {
+    /// Records one dispatch of a kernel of the program; submits if that makes it enough, be it within a step.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn launch(&mut self, kernel: Kernel, purpose: Use, step: Step) -> Result<()> {
+        let step = Step { layer: kernel.layer() as u32, ..step };
+        let (layout, samples) = (&self.layout, step.batch_len as usize);
+        let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
+        let flops = match kernel {
+            Kernel::Forward(_) | Kernel::ForwardPrepared | Kernel::BackwardDelta(_) => {
+                self.flops(&layout.layers[kernel.layer()], samples)
+            }
+            Kernel::Update => all(samples),
+            Kernel::Persistent => 3.0 * all(samples * step.steps as usize),
+            Kernel::Prepare | Kernel::OutputDelta | Kernel::Tick | Kernel::MaxNorm => 0.0,
+        };
+        let most = self.context.device.limits().max_compute_workgroups_per_dimension as usize;
+        let [x, y] = kernel.workgroups(layout, &self.plan, samples, most);
+        let groups = [x, y, layout.members];
+        match kernel {
+            Kernel::Forward(_) | Kernel::ForwardPrepared => self.canary.forward(kernel.layer(), 1),
+            Kernel::Update => self.canary.update(1),
+            Kernel::Persistent => {
+                (0..layout.layers.len()).for_each(|l| self.canary.forward(l, step.steps));
+                self.canary.update(step.steps);
+            }
+            _ => {}
+        }
+        let bound = self.kernels.get(kernel);
+        self.queue.dispatch(&self.context, (&bound.pipeline, bound.bindings(purpose)), &step, groups, flops);
+        self.queue.breathe(&self.context).await
+    }
+
+    /// Floating-point operations of one product of a layer over `samples`, all members.
+    fn flops(&self, layer: &Layer, samples: usize) -> f64 {
+        2.0 * f64::from(layer.n_in) * f64::from(layer.n_out) * (samples * self.layout.members) as f64
+    }
+
+    /// Place and size of a training batch.
+    #[must_use]
+    pub fn training_step(&self, batch: u32) -> Step {
+        let first = batch as usize * self.layout.batch_size;
+        Step {
+            batch_start: first as u32,
+            batch_len: self.layout.batch_size.min(self.population.train_rows() - first) as u32,
+            flags: Flag::Training.bit(),
+            scores: self.layout.scores(Region::Running) as u32,
+            ..Step::default()
+        }
+    }
+
+    /// Training on `batches`, the last of which ends with `tick`; submits on the way.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn record_steps(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+        let kernels = Arc::clone(&self.program.step);
+        let mut next = batches.start;
+        while next < batches.end {
+            let steps = if self.plan.persistent { self.persistent_steps().min(batches.end - next) } else { 1 };
+            let mut step = Step { steps, number: self.steps, ..self.training_step(next) };
+            self.steps += steps;
+            let last = self.training_step(next + steps - 1);
+            if self.samples_since_tick == 0 {
+                step.flags |= Flag::FirstOfTick.bit();
+            }
+            let samples = u64::from(last.batch_start + last.batch_len - step.batch_start);
+            self.samples_since_tick += samples;
+            self.running_samples += samples;
+            step.samples = self.samples_since_tick as f32;
+            next += steps;
+            let tick = tick.filter(|_| next == batches.end);
+            if let Some(tick) = tick {
+                step.flags |= Flag::EndsTick.bit();
+                step.tick = tick as f32;
+            }
+            for &kernel in &*kernels {
+                // Below frozen layers nothing needs δ.
+                if !matches!(kernel, Kernel::BackwardDelta(l) if l <= self.frozen_prefix) {
+                    self.launch(kernel, Use::Training, step).await?;
+                }
+            }
+            if tick.is_some() {
+                if let Some(kernel) = self.program.tick {
+                    self.launch(kernel, Use::Training, step).await?;
+                }
+                self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps that one dispatch of the persistent kernel should take.
+    fn persistent_steps(&self) -> u32 {
+        let step: f64 = self.layout.layers.iter().map(|layer| 3.0 * self.flops(layer, self.layout.batch_size)).sum();
+        self.queue.speed().map_or(FIRST_STEPS, |speed| (PERSISTENT_SECONDS * speed / step).clamp(1.0, 4096.0) as u32)
+    }
+
+    /// Loss and error over places of the row list, into a score region.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn evaluate(&mut self, rows: Range<usize>, region: Region) -> Result<()> {
+        let kernels = Arc::clone(&self.program.evaluation);
+        for first in rows.clone().step_by(self.layout.evaluation_batch) {
+            let samples = self.layout.evaluation_batch.min(rows.end - first);
+            let step = Step {
+                batch_start: first as u32,
+                batch_len: samples as u32,
+                scores: self.layout.scores(region) as u32,
+                score: ((first - rows.start) % self.layout.region) as u32,
+                number: self.steps,
+                ..Step::default()
+            };
+            for &kernel in &*kernels {
+                self.launch(kernel, Use::Evaluation, step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains on one batch and returns the time of each kernel in it; empty where the adapter has no timestamps.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
+        let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
+        self.queue.finish(&self.context).await?;
+        self.queue.timer = Some(timer);
+        let recorded = self.record_steps(batch..batch + 1, None).await;
+        let finished = self.queue.finish(&self.context).await;
+        let timer = self.queue.timer.take();
+        recorded?;
+        finished?;
+        match timer {
+            Some(timer) => timer.read(&self.context).await,
+            None => Ok(vec![]),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The session: a population, the buffers and kernels of its plan, and the queue that runs them.
+
+use super::canary::Canary;
+use super::queue::Queue;
+use crate::error::Result;
+use crate::gpu::device::context::Context;
+use crate::gpu::kernel::set::Kernels;
+use crate::gpu::kernel::specialisation::Specialisation;
+use crate::gpu::launch::Program;
+use crate::gpu::layout::Layout;
+use crate::gpu::memory::budget::MemoryBudget;
+use crate::gpu::memory::buffers::Buffers;
+use crate::gpu::memory::table::{Role, Run};
+use crate::gpu::tiles::Plan;
+use crate::train::population::Population;
+use std::sync::Arc;
+
+/// A population on one wgpu adapter.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) context: Context,
+    pub(crate) population: Arc<Population>,
+    pub(crate) plan: Plan,
+    pub(crate) layout: Layout,
+    pub(crate) buffers: Buffers,
+    pub(crate) program: Program,
+    pub(crate) kernels: Kernels,
+    pub(crate) queue: Queue,
+    /// Staging buffers that wait for their next use.
+    pub(crate) staging: Vec<wgpu::Buffer>,
+    /// The work recorded since the state was set.
+    pub(crate) canary: Canary,
+    /// The rates that the αs started from, per member and layer.
+    pub(crate) alpha0: Vec<Vec<Vec<f32>>>,
+    /// Steps trained since the start of the run.
+    pub(crate) steps: u32,
+    pub(crate) samples_since_tick: u64,
+    pub(crate) samples_at_tick: u64,
+    pub(crate) running_samples: u64,
+    /// Layers from the first that are frozen in every member: no δ is computed for them.
+    pub(crate) frozen_prefix: usize,
+    checked: bool,
+}
+
+/// Where everything lies on the adapter of `context`.
+pub fn layout(context: &Context, population: &Population, plan: &Plan) -> Layout {
+    let limits = context.device.limits();
+    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    Layout::new(population, plan).fit_data(&population.data, most)
+}
+
+/// The buffers of `population`, held against the limits of the adapter of `context`.
+pub fn budget(context: &Context, population: &Population, layout: &Layout, plan: &Plan) -> MemoryBudget {
+    MemoryBudget::new(&context.info.adapter, &context.device.limits(), population, layout, plan)
+}
+
+/// Whether the adapter can bind what the persistent kernel of `population` needs, all pieces of the data set among it.
+pub fn offers_persistent(context: &Context, population: &Population, layout: &Layout) -> bool {
+    let needed = Plan::storage_buffers(population) as usize + layout.pieces(&population.data) - 1;
+    needed <= context.device.limits().max_storage_buffers_per_shader_stage as usize
+}
+
+impl Session {
+    /// Allocates the buffers of `population` and compiles the kernels of `plan`; with `checked` they keep the driver's bounds
+    /// checks. The state must be set before anything is trained.
+    ///
+    /// # Errors
+    /// If something does not fit the adapter, or its driver refuses a kernel.
+    pub async fn new(context: Context, population: Arc<Population>, plan: Plan, checked: bool) -> Result<Self> {
+        let layout = layout(&context, &population, &plan);
+        let budget = budget(&context, &population, &layout, &plan);
+        budget.check()?;
+        let run = Run { population: &population, layout: &layout };
+        let buffers = Buffers::new(&context, &run, &budget).await?;
+        let program = Program::new(&population, &plan);
+        let specialisation = Specialisation::new(&population, &layout);
+        let kernels = Kernels::new(&context, &buffers, &specialisation, (&program, &plan), checked)?;
+        Ok(Self {
+            context,
+            population,
+            plan,
+            layout,
+            buffers,
+            program,
+            kernels,
+            queue: Queue::default(),
+            staging: vec![],
+            canary: Canary::default(),
+            alpha0: vec![],
+            steps: 0,
+            samples_since_tick: 0,
+            samples_at_tick: 1,
+            running_samples: 0,
+            frozen_prefix: 0,
+            checked,
+        })
+    }
+
+    /// Takes another plan: tables, kernels and launch sizes.
+    ///
+    /// # Errors
+    /// If the driver refuses a kernel.
+    pub fn adopt(&mut self, plan: Plan) -> Result<()> {
+        let layout = layout(&self.context, &self.population, &plan);
+        self.buffers.write_tables(&self.context, &Run { population: &self.population, layout: &layout });
+        let program = Program::new(&self.population, &plan);
+        let specialisation = Specialisation::new(&self.population, &layout);
+        let plans = (&program, &plan);
+        self.kernels = Kernels::new(&self.context, &self.buffers, &specialisation, plans, self.checked)?;
+        (self.layout, self.program, self.plan) = (layout, program, plan);
+        Ok(())
+    }
+
+    /// Whether the persistent kernel is possible here.
+    #[must_use]
+    pub fn may_persist(&self) -> bool {
+        Plan::can_persist(&self.population) && offers_persistent(&self.context, &self.population, &self.layout)
+    }
+
+    /// Submits what is recorded and waits until everything is done.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.queue.finish(&self.context).await
+    }
+
+    /// Sets the order in which each member visits its training rows.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+        // Writes take effect at the next submit, so what is recorded must go first.
+        self.queue.submit(&self.context).await?;
+        let buffer = self.buffers.get(Role::Rows).expect("every run has row lists");
+        for (member, rows) in order.iter().enumerate() {
+            let place = member * self.layout.rows * size_of::<u32>();
+            self.context.queue.write_buffer(buffer, place as u64, bytemuck::cast_slice(rows));
+        }
+        Ok(())
+    }
+}

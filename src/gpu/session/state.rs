@@ -1,0 +1,275 @@
+//! Between a [`MemberState`], which has no padding, and the buffers of training state, which have. [`Layout::places`] alone
+//! says which value lies where; packing and unpacking both follow it.
+
+use super::canary::Canary;
+use super::report;
+use super::session::Session;
+use crate::error::Result;
+use crate::gpu::layout::{Layer, Layout, Plane, RatePlane};
+use crate::gpu::memory::place::Place;
+use crate::gpu::memory::table::{Role, Run};
+use crate::rule::member::Trigger;
+use crate::rule::psi::Slot;
+use crate::train::state::{LayerState, MemberState, RunningScore};
+
+/// The floats of the buffers of training state, each by its [`Role`]; none for a buffer that the run does not have.
+type Floats = Vec<(Role, Vec<f32>)>;
+
+/// The floats of one buffer.
+fn of(floats: &mut Floats, role: Role) -> &mut Vec<f32> {
+    let found = floats.iter_mut().find(|(other, _)| *other == role);
+    &mut found.expect("every buffer of training state is there").1
+}
+
+/// One array of a [`LayerState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Weights,
+    /// One of as many planes of the rule's memory.
+    Memory(usize, usize),
+    Alpha0,
+    Psi,
+    Sum,
+    Carry,
+    Ticks,
+    Onset,
+    Trigger,
+    Armed,
+    /// No field: the value is 1 wherever the shaders multiply by it.
+    One,
+}
+
+impl Layout {
+    /// Every array of a layer's state, and where it lies.
+    fn places(&self, member: usize, layer: &Layer) -> Vec<(Field, Role, Place)> {
+        let neurons = |plane| (Role::Neurons, self.neuron_place(member, plane, layer));
+        let rates = |plane| (Role::Rates, self.rate_place(member, plane, layer));
+        let weights = self.weight_place(member, (0, 1), layer);
+        let mut places = vec![(Field::Weights, (Role::Weights, weights)), (Field::One, neurons(Plane::Scale))];
+        for plane in 0..self.memory {
+            let place = self.weight_place(member, (plane, self.memory), layer);
+            places.push((Field::Memory(plane, self.memory), (Role::Memory, place)));
+        }
+        if self.weight_scope {
+            places.push((Field::Alpha0, rates(RatePlane::Alpha0)));
+            places.push((Field::One, neurons(Plane::Alpha0)));
+        } else {
+            places.push((Field::Alpha0, neurons(Plane::Alpha0)));
+        }
+        if self.slots_per_weight {
+            places.push((Field::One, neurons(Plane::Psi)));
+            places.extend([
+                (Field::Psi, rates(RatePlane::Psi)),
+                (Field::Sum, rates(RatePlane::Sum)),
+                (Field::Ticks, rates(RatePlane::Ticks)),
+                (Field::Onset, rates(RatePlane::Onset)),
+                (Field::Trigger, rates(RatePlane::Trigger)),
+            ]);
+        } else {
+            places.extend([
+                (Field::Psi, neurons(Plane::Psi)),
+                (Field::Sum, neurons(Plane::Sum)),
+                (Field::Carry, neurons(Plane::Carry)),
+                (Field::Ticks, neurons(Plane::Ticks)),
+                (Field::Onset, neurons(Plane::Onset)),
+                (Field::Trigger, neurons(Plane::Trigger)),
+                (Field::Armed, neurons(Plane::Armed)),
+            ]);
+        }
+        places.into_iter().map(|(field, (role, place))| (field, role, place)).collect()
+    }
+}
+
+/// Lays `states` out with padding.
+fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
+    let layout = run.layout;
+    let mut floats: Floats = Role::state().map(|role| (role, vec![0.0; role.floats(run)])).collect();
+    for (member, state) in states.iter().enumerate() {
+        for (layer, values) in layout.layers.iter().zip(&state.layers) {
+            for (field, role, place) in layout.places(member, layer) {
+                place.put(of(&mut floats, role), &field.read(values, place.width));
+            }
+        }
+    }
+    floats
+}
+
+/// The inverse of [`pack`]; the running score lies elsewhere, see [`report`].
+fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
+    let mut layer_state = |member: usize, layer: &Layer| {
+        let (weights, width) = ((layer.n_in as usize + 1) * layer.n_out as usize, layer.n_out as usize);
+        let slots = if layout.slots_per_weight { weights } else { width };
+        let mut values = LayerState {
+            weights: vec![],
+            memory: vec![0.0; layout.memory * weights],
+            alpha0: vec![],
+            psi: vec![],
+            slots: vec![Slot::default(); slots],
+            observed: vec![[0.0; 2]; slots],
+        };
+        for (field, role, place) in layout.places(member, layer) {
+            field.write(&mut values, place.width, place.get(of(&mut floats, role)));
+        }
+        values
+    };
+    (0..layout.members)
+        .map(|member| MemberState {
+            steps,
+            samples_since_tick,
+            running: RunningScore::default(),
+            layers: layout.layers.iter().map(|layer| layer_state(member, layer)).collect(),
+        })
+        .collect()
+}
+
+impl Session {
+    /// Writes `values` into every float of these places, after everything recorded so far.
+    ///
+    /// # Errors
+    /// If the device fails.
+    async fn fill(&mut self, values: &[(Role, Place, f32)]) -> Result<()> {
+        self.queue.submit(&self.context).await?;
+        for &(role, place, value) in values {
+            let Some(buffer) = self.buffers.get(role) else { continue };
+            let (floats, first) = (vec![value; place.span()], place.first * size_of::<f32>());
+            self.context.queue.write_buffer(buffer, first as u64, bytemuck::cast_slice(&floats));
+        }
+        Ok(())
+    }
+
+    /// The means observed over the samples up to the last tick: per member, per layer, per slot.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn observed_means(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+        let role = if self.layout.slots_per_weight { Role::Rates } else { Role::Neurons };
+        let floats = self.read(role).await?;
+        let samples = self.samples_at_tick as f32;
+        let mean = |member: usize, layer: &Layer| {
+            let (_, [_, sums, _]) = self.layout.slot_places(member, layer);
+            sums.get(&floats).into_iter().map(|sum| sum / samples).collect()
+        };
+        let member = |m| self.layout.layers.iter().map(|layer| mean(m, layer)).collect();
+        Ok((0..self.layout.members).map(member).collect())
+    }
+
+    /// Sets θ_M of every slot of a layer: `theta[member][layer]`; `None` leaves the member's thresholds alone.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn set_theta(&mut self, theta: &[Option<Vec<f32>>]) -> Result<()> {
+        let layout = &self.layout;
+        let values = theta.iter().enumerate().flat_map(|(member, layers)| {
+            layout.layers.iter().zip(layers.iter().flatten()).map(move |(layer, &value)| {
+                let (role, [.., place]) = layout.slot_places(member, layer);
+                (role, place, value)
+            })
+        });
+        let values: Vec<_> = values.collect();
+        self.fill(&values).await
+    }
+
+    /// Sets the factor by which ψ is multiplied from the next tick on: `scale[member][layer]`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
+        let layout = &self.layout;
+        let values = scale.iter().enumerate().flat_map(|(member, layers)| {
+            let place = move |layer| layout.neuron_place(member, Plane::Scale, layer);
+            layout.layers.iter().zip(layers).map(move |(layer, &value)| (Role::Neurons, place(layer), value))
+        });
+        let values: Vec<_> = values.collect();
+        self.fill(&values).await
+    }
+
+    /// The whole training state, one entry per member.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn state(&mut self) -> Result<Vec<MemberState>> {
+        let mut floats = vec![];
+        for role in Role::state() {
+            floats.push((role, self.read(role).await?));
+        }
+        let mut states = unpack(&self.layout, floats, self.steps, self.samples_since_tick);
+        if self.running_samples > 0 {
+            let scores = self.read(Role::Scores).await?;
+            let running = report::unpack_running(&self.layout, &scores, self.running_samples);
+            states.iter_mut().zip(running).for_each(|(state, running)| state.running = running);
+        }
+        Ok(states)
+    }
+
+    /// Replaces the whole training state, which must have the population's shape.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
+        self.queue.finish(&self.context).await?;
+        let floats = pack(&Run { population: &self.population, layout: &self.layout }, state);
+        let scores = (Role::Scores, report::pack_running(&self.layout, state));
+        for (role, floats) in floats.iter().chain([&scores]) {
+            if let Some(buffer) = self.buffers.get(*role) {
+                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(floats));
+            }
+        }
+        self.canary = Canary::new(self.layout.layers.len());
+        let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
+        self.alpha0 = state.iter().map(alpha0).collect();
+        self.steps = state[0].steps;
+        self.samples_since_tick = state[0].samples_since_tick;
+        self.running_samples = state[0].running.samples;
+        let prefix = |member: &MemberState| {
+            report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))
+        };
+        self.frozen_prefix = state.iter().map(prefix).min().unwrap_or(0);
+        self.context.check()
+    }
+}
+
+impl Field {
+    fn read(self, values: &LayerState, width: usize) -> Vec<f32> {
+        let slots = |get: fn(&Slot) -> f32| values.slots.iter().map(get).collect();
+        match self {
+            Self::Weights => values.weights.clone(),
+            Self::Memory(plane, planes) => {
+                let rows = values.memory.chunks_exact(planes * width);
+                rows.flat_map(|row| &row[plane * width..][..width]).copied().collect()
+            }
+            Self::Alpha0 => values.alpha0.clone(),
+            Self::Psi => values.psi.clone(),
+            Self::Sum => values.observed.iter().map(|pair| pair[0]).collect(),
+            Self::Carry => values.observed.iter().map(|pair| pair[1]).collect(),
+            Self::Ticks => slots(|slot| slot.n),
+            Self::Onset => slots(|slot| slot.onset),
+            Self::Trigger => slots(|slot| slot.trigger.value()),
+            Self::Armed => slots(|slot| slot.armed),
+            Self::One => vec![1.0; width],
+        }
+    }
+
+    fn write(self, values: &mut LayerState, width: usize, dense: Vec<f32>) {
+        fn each<T>(targets: &mut [T], dense: &[f32], set: fn(&mut T, f32)) {
+            targets.iter_mut().zip(dense).for_each(|(target, &value)| set(target, value));
+        }
+        match self {
+            Self::Weights => values.weights = dense,
+            Self::Memory(plane, planes) => {
+                let rows = values.memory.chunks_exact_mut(planes * width);
+                for (row, dense) in rows.zip(dense.chunks_exact(width)) {
+                    row[plane * width..][..width].copy_from_slice(dense);
+                }
+            }
+            Self::Alpha0 => values.alpha0 = dense,
+            Self::Psi => values.psi = dense,
+            Self::Sum => each(&mut values.observed, &dense, |pair, v| pair[0] = v),
+            Self::Carry => each(&mut values.observed, &dense, |pair, v| pair[1] = v),
+            Self::Ticks => each(&mut values.slots, &dense, |slot, v| slot.n = v),
+            Self::Onset => each(&mut values.slots, &dense, |slot, v| slot.onset = v),
+            Self::Trigger => each(&mut values.slots, &dense, |slot, v| slot.trigger = Trigger::threshold(v)),
+            Self::Armed => each(&mut values.slots, &dense, |slot, v| slot.armed = v),
+            Self::One => {}
+        }
+    }
+}

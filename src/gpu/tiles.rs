@@ -1,0 +1,150 @@
+//! The tiles of every product of a training step, for one population: the choice without measuring, and whether the
+//! persistent kernel can train the population.
+
+use super::tile::{Product, Shape, Tile, strands};
+use crate::config::{Precision, Scope};
+use crate::train::population::Population;
+use serde::{Deserialize, Serialize};
+
+/// Layers of a network that the persistent kernel takes at most.
+const MAX_PERSISTENT_LAYERS: usize = 4;
+
+/// Work of a step, per member, up to which the persistent kernel is taken unmeasured. On llvmpipe it is then up to four
+/// times as fast as a dispatch per phase, and slower beyond.
+const PERSISTENT_FLOPS: f64 = 2e6;
+
+/// The tiles of every product of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The product shader.
+    pub product: Product,
+    /// Forward pass, per layer.
+    pub forward: Vec<Tile>,
+    /// Backward pass, per layer from the second.
+    pub backward: Vec<Tile>,
+    /// Gradient and update, all layers in one dispatch.
+    pub update: Tile,
+    /// Whether the persistent kernel trains; the tiles then serve evaluation.
+    pub persistent: bool,
+}
+
+/// The products of one step.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// Forward pass, per layer.
+    pub forward: Vec<Shape>,
+    /// Backward pass, per layer from the second.
+    pub backward: Vec<Shape>,
+    /// Gradient: the shapes of all layers, which share a tile.
+    pub update: Vec<Shape>,
+}
+
+impl Shapes {
+    /// The products that a step of `population` consists of.
+    #[must_use]
+    pub fn new(population: &Population) -> Self {
+        let (topology, batch) = (&population.topology, population.batch_size());
+        let shared = population.shared();
+        let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
+        let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
+        let shape = |m, n, depth| Shape {
+            m,
+            n,
+            depth,
+            is_output: false,
+            rows_in_fours: false,
+            squares: false,
+            strands: strands(depth, m * n),
+        };
+        let last = topology.layers() - 1;
+        Self {
+            forward: topology
+                .shapes()
+                .enumerate()
+                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..shape(batch, n_out, n_in) })
+                .collect(),
+            backward: topology.shapes().skip(1).map(|(n_in, n_out)| shape(batch, n_in, n_out)).collect(),
+            update: topology
+                .shapes()
+                .map(|(n_in, n_out)| Shape {
+                    rows_in_fours: true,
+                    squares,
+                    strands: update_strands,
+                    ..shape(n_in, n_out, batch)
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Plan {
+    /// A plan without measuring.
+    #[must_use]
+    pub fn guess(product: Product, population: &Population) -> Self {
+        Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
+    }
+
+    /// Whether to train with the persistent kernel without measuring: where a step is no more work than its launches.
+    #[must_use]
+    pub fn guess_persistent(population: &Population) -> bool {
+        let flops = population.topology.flops_per_sample() * population.batch_size() as f64;
+        Self::can_persist(population) && population.batch_size() <= 16 && flops < PERSISTENT_FLOPS
+    }
+
+    /// A plan whose tiles `pick` chooses, given the shapes that must share one.
+    pub fn choose(product: Product, population: &Population, mut pick: impl FnMut(&[Shape]) -> Tile) -> Self {
+        let shapes = Shapes::new(population);
+        Self {
+            product,
+            forward: shapes.forward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
+            backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
+            update: pick(&shapes.update),
+            persistent: false,
+        }
+    }
+
+    /// The tiles of the persistent kernel: small, because one workgroup must find work for all its invocations.
+    #[must_use]
+    pub fn persistent_tiles(population: &Population) -> Self {
+        Self::choose(Product::Register, population, |shapes| {
+            let rows = population.batch_size().next_power_of_two().min(4);
+            Tile::register(if shapes[0].rows_in_fours { 4 } else { rows }, 1, shapes[0].strands)
+        })
+    }
+
+    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
+    /// reads the data set itself, no kernel that few runs need, and works on register tiles, which know no half precision.
+    #[must_use]
+    pub fn can_persist(population: &Population) -> bool {
+        let shared = population.shared();
+        population.topology.layers() <= MAX_PERSISTENT_LAYERS
+            && !shared.slots_per_weight()
+            && !shared.rule.kind.reads_input()
+            && !shared.rule.kind.is_unsupervised()
+            && shared.regularisation.max_norm.is_none()
+            && !population.prepares_inputs()
+            && shared.run.precision == Precision::F32
+    }
+
+    /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
+    #[must_use]
+    pub fn storage_buffers(population: &Population) -> u32 {
+        let weight_scope = population.shared().rule.scope == Scope::Weight;
+        8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
+    }
+    /// Whether this is a plan that measuring could have found for `population`.
+    #[must_use]
+    pub fn fits(&self, population: &Population) -> bool {
+        let mut tiles = self.forward.iter().chain(&self.backward).chain([&self.update]);
+        let mut all = true;
+        let expected = Self::choose(self.product, population, |shapes| {
+            let menu = self.product.menu(shapes);
+            let tile = tiles.next().filter(|tile| menu.contains(tile));
+            all &= tile.is_some();
+            *tile.unwrap_or(&menu[0])
+        });
+        let lengths = (self.forward.len(), self.backward.len());
+        all && lengths == (expected.forward.len(), expected.backward.len())
+            && (!self.persistent || Self::can_persist(population))
+    }
+}
