@@ -3,7 +3,9 @@
 use crate::config::Precision;
 use crate::cpu::{self, CpuEngine};
 use crate::error::{Error, Result};
-use crate::gpu::{Context, GpuEngine, Limit, Pick};
+#[cfg(feature = "gpu")]
+use crate::gpu::GpuEngine;
+use crate::gpu::{Context, Limit, Pick};
 use crate::memory::Array;
 use crate::train::engine::{DeviceInfo, Engine};
 use crate::train::population::Population;
@@ -77,11 +79,7 @@ pub struct Opened {
 /// for a precision that the CPU engine lacks.
 pub async fn open(choice: &Device, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
     let precision = population.shared().run.precision;
-    let gpu = |pick: &Pick| -> Result<Opened> {
-        let engine = GpuEngine::new(Context::open_for(pick, precision)?, Arc::clone(population), state)?;
-        let note = engine.note().map(str::to_owned);
-        Ok(Opened { engine: Box::new(engine), note })
-    };
+    let gpu = |pick: &Pick| open_gpu(pick, population, state);
     let cpu = |note| -> Result<Opened> {
         Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
     };
@@ -121,20 +119,7 @@ pub struct Needs {
 /// If there is no such device, or it cannot train such a population at any size.
 pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
     let precision = population.shared().run.precision;
-    let gpu = |pick: &Pick| -> Result<Needs> {
-        let context = Context::open_for(pick, precision)?;
-        let plan = GpuEngine::memory_budget(&context, population)?;
-        let buffers = plan.buffers.into_iter().map(|(_, array)| array);
-        let host = population.check_memory().err().map(|error| error.to_string());
-        Ok(Needs {
-            device: context.info().clone(),
-            note: None,
-            device_arrays: buffers.chain(plan.staging).collect(),
-            host_arrays: std::iter::once(population.data.array()).chain(population.state_arrays()).collect(),
-            limits: plan.limits,
-            problems: plan.problems.into_iter().chain(host).collect(),
-        })
-    };
+    let gpu = |pick: &Pick| gpu_needs(pick, population);
     let cpu = |note| Needs {
         device: cpu::device(),
         note,
@@ -154,6 +139,40 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
             Err(error) => Ok(cpu(Some(passed_over(error)))),
         },
     }
+}
+
+#[cfg(feature = "gpu")]
+fn open_gpu(pick: &Pick, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
+    let engine =
+        GpuEngine::new(Context::open_for(pick, population.shared().run.precision)?, Arc::clone(population), state)?;
+    let note = engine.note().map(str::to_owned);
+    Ok(Opened { engine: Box::new(engine), note })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn open_gpu(_: &Pick, _: &Arc<Population>, _: &[MemberState]) -> Result<Opened> {
+    Err(crate::gpu::missing())
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_needs(pick: &Pick, population: &Population) -> Result<Needs> {
+    let context = Context::open_for(pick, population.shared().run.precision)?;
+    let plan = GpuEngine::memory_budget(&context, population)?;
+    let buffers = plan.buffers.into_iter().map(|(_, array)| array);
+    let host = population.check_memory().err().map(|error| error.to_string());
+    Ok(Needs {
+        device: context.info().clone(),
+        note: None,
+        device_arrays: buffers.chain(plan.staging).collect(),
+        host_arrays: std::iter::once(population.data.array()).chain(population.state_arrays()).collect(),
+        limits: plan.limits,
+        problems: plan.problems.into_iter().chain(host).collect(),
+    })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu_needs(_: &Pick, _: &Population) -> Result<Needs> {
+    Err(crate::gpu::missing())
 }
 
 /// Refuses a population that does not fit into this machine's memory, before anything is allocated. [`open`] checks the

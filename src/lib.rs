@@ -100,6 +100,19 @@
 //! # }
 //! ```
 //!
+//! # Cargo features
+//!
+//! All features are on by default. What a build lacks answers with an error that names the feature.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `cli` | the program, and the settings as its flags |
+//! | `fetch` | downloads of data sets, and their checksums |
+//! | `gpu` | the engine on Vulkan, Metal and DX12; without it, training runs on the CPU |
+//! | `npz` | data sets and models as NumPy's NPZ |
+//! | `png` | PNG images as features |
+//! | `report` | reports and plots, and the statistics that compare rules |
+//!
 //! # Notation
 //!
 //! The symbols are those of the paper, and every file uses them.
@@ -140,7 +153,12 @@ pub mod cli;
 pub mod cpu;
 #[doc(hidden)]
 pub mod files;
+#[cfg(feature = "gpu")]
 #[doc(hidden)]
+pub mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[doc(hidden)]
+#[path = "gpu/absent.rs"]
 pub mod gpu;
 #[doc(hidden)]
 pub mod memory;

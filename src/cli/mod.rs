@@ -10,7 +10,7 @@ mod devices;
 mod dry_run;
 mod eval;
 mod export;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 mod faults;
 #[cfg(feature = "fetch")]
 mod fetch;

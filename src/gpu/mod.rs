@@ -11,13 +11,13 @@ mod launch;
 mod layout;
 mod memory;
 mod session;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod tiles;
 mod tune;
 
-pub use device::adapters::{AdapterSummary, Pick};
 pub use device::context::Context;
 #[cfg(test)]
 pub(crate) use device::fault;
@@ -28,8 +28,9 @@ pub use kernel::specialisation::Specialisation;
 pub use kernel::spirv::translate;
 pub use launch::{Kernel, Program};
 pub use layout::{CanaryRecord, Flag, Layer, Layout, Plane, RatePlane, Region, Step};
-pub use memory::budget::{Limit, MemoryBudget};
+pub use memory::budget::MemoryBudget;
 pub use memory::table::Role;
-pub use tile::{Cooperative, Product, Shape, Tile};
+pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
+pub use tile::{Product, Shape, Tile};
 pub use tiles::{Plan, Shapes};
 pub use tune::roofline::source as roofline_source;

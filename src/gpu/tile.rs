@@ -6,6 +6,7 @@
 //! number depends on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`]. Cooperative
 //! matrices add in the adapter's order, so they have bits of their own, again the same for every tile.
 
+use super::summary::Cooperative;
 use serde::{Deserialize, Serialize};
 
 /// Floats in a `vec4`.
@@ -164,23 +165,6 @@ pub const fn strands(depth: usize, outputs: usize) -> usize {
         strands *= 2;
     }
     strands
-}
-
-/// The matrices that an adapter's subgroups multiply as a whole: factors in f16, sums in f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cooperative {
-    /// Their side, 8 or 16; all three are square.
-    pub side: usize,
-    /// Invocations of the largest subgroup that the adapter makes.
-    pub largest: usize,
-    /// Invocations of the smallest.
-    pub smallest: usize,
-}
-
-impl std::fmt::Display for Cooperative {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{0} × {0} cooperative matrices", self.side)
-    }
 }
 
 /// Which product the kernels include.

@@ -2,44 +2,7 @@
 //! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
 
 use crate::error::{Error, Result};
-use crate::gpu::tile::Cooperative;
-use serde::Serialize;
-
-/// Which adapter to take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pick {
-    /// The first hardware adapter.
-    Hardware,
-    /// The best adapter there is, software included.
-    Any,
-    /// By its place in [`Context::list`].
-    Index(usize),
-    /// The first whose name contains this, whatever the case.
-    Name(String),
-}
-
-/// One line of `homeostat devices`.
-#[derive(Clone, Debug, Serialize)]
-pub struct AdapterSummary {
-    /// Place in the list, for `--device INDEX`.
-    pub index: usize,
-    /// The driver's name for it.
-    pub name: String,
-    /// Vulkan, Metal, Dx12 or Gl.
-    pub backend: String,
-    /// Discrete GPU, integrated GPU, CPU …
-    pub device_type: String,
-    /// Driver and its version.
-    pub driver: String,
-    /// Whether it is real hardware and not a software renderer.
-    pub is_hardware: bool,
-    /// Largest array one kernel can bind, in bytes.
-    pub max_binding_bytes: u64,
-    /// Whether it can take `--precision f16`.
-    pub half_precision: bool,
-    /// The matrices that f16 is then multiplied in; `None` where every invocation multiplies for itself.
-    pub cooperative: Option<Cooperative>,
-}
+use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
 
 /// All adapters, best first.
 async fn adapters() -> Vec<wgpu::Adapter> {

@@ -1,12 +1,12 @@
 //! An opened adapter: its device and queue, and what the driver complains about while it is used.
 
-use super::adapters::{self, AdapterSummary, COOPERATIVE, Pick, cooperative, driver, lacks_half, with};
+use super::adapters::{self, COOPERATIVE, cooperative, driver, lacks_half, with};
 use super::answer::Answer;
 use super::quiet::silently;
 use crate::config::Precision;
 use crate::error::{Error, Failure, Result};
 use crate::gpu::layout::Step;
-use crate::gpu::tile::Cooperative;
+use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
 use crate::train::blocking::{block_on, may_block};
 use crate::train::engine::DeviceInfo;
 use std::future::poll_fn;

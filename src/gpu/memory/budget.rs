@@ -8,22 +8,11 @@ use super::table::{Remedy, Role, Run};
 use crate::error::{Error, Result};
 use crate::gpu::launch::{Kernel, Program, field_bytes};
 use crate::gpu::layout::Layout;
+use crate::gpu::summary::Limit;
 use crate::gpu::tile::{Product, Tile};
 use crate::gpu::tiles::Plan;
 use crate::memory::{Array, human, total};
 use crate::train::population::Population;
-use serde::Serialize;
-
-/// A limit of the adapter and how much of it a run takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Limit {
-    /// wgpu's name of it.
-    pub name: &'static str,
-    /// What the run needs.
-    pub needed: u64,
-    /// What there is.
-    pub offered: u64,
-}
 
 /// All buffers of a run, and what is wrong with them.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use crate::config::{Config, Precision};
 use crate::data::DataSet;
-use crate::gpu::device::adapters::Pick;
 use crate::gpu::device::context::Context;
 use crate::gpu::engine::GpuEngine;
-use crate::gpu::tile::{Cooperative, Product};
+use crate::gpu::summary::{Cooperative, Pick};
+use crate::gpu::tile::Product;
 use crate::train::population::Population;
 use std::sync::Arc;
 

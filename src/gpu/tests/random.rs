@@ -1,7 +1,7 @@
 //! `shaders/random.wgsl` on an adapter, held against the published vectors and the host's twin.
 
-use crate::gpu::device::adapters::Pick;
 use crate::gpu::device::context::Context;
+use crate::gpu::summary::Pick;
 use crate::rng::philox4x32;
 use crate::train::blocking::block_on;
 

@@ -172,7 +172,7 @@ fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), Stri
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::gpu::device::adapters::Pick;
+    use crate::gpu::summary::Pick;
     use crate::gpu::tiles::Shapes;
     use crate::train::blocking::block_on;
 
