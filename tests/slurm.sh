@@ -18,7 +18,7 @@ if [ -z "$program" ]; then
 fi
 program=$(realpath "$program")
 
-if ! command -v slurmctld slurmd srun >/dev/null; then
+if ! { command -v slurmctld && command -v slurmd && command -v srun; } >/dev/null; then
     # Keeps the packages from starting their services, because this script starts its own.
     policy=/usr/sbin/policy-rc.d
     [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && trap 'rm -f $policy' EXIT; }

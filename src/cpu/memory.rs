@@ -38,7 +38,9 @@ pub fn kept(population: &Population) -> Vec<Array> {
 fn lent(population: &Population) -> Vec<Array> {
     let threads = ("threads", rayon::current_num_threads());
     let rows = population.train_rows().max(population.validation_rows()).max(population.test_rows());
-    let stride = Layout::new(population.shared(), population.topology.widths()).stride;
+    // A thread evaluates any member, so its room holds the longest record.
+    let widths = population.topology.widths();
+    let stride = population.configs.iter().map(|config| Layout::new(config, widths).stride).max().unwrap_or(0);
     vec![
         Array::new("scratch", 4, &[threads, ("floats", ROOM)]),
         Array::new("records of evaluation", 4, &[threads, ("B", layout::block(rows)), ("floats", stride)]),
@@ -62,4 +64,30 @@ pub fn check(population: &Population) -> Result<()> {
     let fewer = if population.len() > 1 { ", fewer members" } else { "" };
     let remedy = format!("{layer} has most weights: use a narrower `hidden`, a smaller `batch-size`{fewer}");
     memory::check_machine("the run", &plan(population), &remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::data::DataSet;
+    use std::sync::Arc;
+
+    /// A thread may evaluate any member, so its scratch records must hold the longest, whichever member comes first.
+    #[test]
+    fn records_of_evaluation_hold_the_member_with_the_longest() {
+        let config = |basis: &str| {
+            let text = format!("data = 'iris'\nhidden = [40]\nbatch-size = 8\nbasis = '{basis}'");
+            Config::overlay([&text.parse().expect("TOML")]).expect("settings that make sense")
+        };
+        let floats = |bases: &[&str]| {
+            let configs = bases.iter().map(|basis| config(basis)).collect();
+            let data = Arc::new(DataSet::open("iris").expect("built in"));
+            let population = Population::new(configs, data, None).expect("members differ in what they may");
+            let arrays = lent(&population);
+            arrays.iter().find(|array| array.name == "records of evaluation").expect("planned").shape[2].1
+        };
+        assert!(floats(&["net2"]) > floats(&["act"]));
+        assert_eq!(floats(&["act", "net2"]), floats(&["net2"]));
+    }
 }
