@@ -1,7 +1,6 @@
 //! An opened adapter: its device and queue, and what the driver complains about while it is used.
 
 use super::adapters::{self, COOPERATIVE, cooperative, driver, lacks_half, with};
-use super::answer::Answer;
 use super::quiet::silently;
 use crate::config::Precision;
 use crate::error::{Error, Failure, Result};
@@ -9,7 +8,9 @@ use crate::gpu::layout::Step;
 use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
 use crate::train::blocking::{block_on, may_block};
 use crate::train::engine::DeviceInfo;
+use futures_intrusive::channel::shared::{OneshotBroadcastReceiver, oneshot_broadcast_channel};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ pub struct Context {
 pub struct Submission {
     index: wgpu::SubmissionIndex,
     /// Comes when the work is done.
-    done: Answer<()>,
+    done: OneshotBroadcastReceiver<()>,
 }
 
 /// A submission that takes longer than this has hung.
@@ -202,9 +203,8 @@ impl Context {
     /// Submits one command buffer.
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> Submission {
         let index = self.queue.submit([encoder.finish()]);
-        let done = Answer::new();
-        let answer = done.clone();
-        self.queue.on_submitted_work_done(move || answer.give(()));
+        let (sender, done) = oneshot_broadcast_channel();
+        self.queue.on_submitted_work_done(move || drop(sender.send(())));
         Submission { index, done }
     }
 
@@ -216,9 +216,10 @@ impl Context {
 
     /// Waits until a staging buffer can be read, which `submission` writes.
     pub(crate) async fn map(&self, staging: &wgpu::Buffer, submission: &Submission) -> Result<wgpu::BufferView> {
-        let mapped = Answer::new();
-        let answer = mapped.clone();
-        staging.map_async(wgpu::MapMode::Read, .., move |outcome| answer.give(outcome.map_err(|e| e.to_string())));
+        let (sender, mapped) = oneshot_broadcast_channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |outcome| {
+            drop(sender.send(outcome.map_err(|e| e.to_string())));
+        });
         self.wait(submission).await?;
         let failed = |reason: String| self.failed(Failure::Refused, format!("reading back: {reason}"));
         match self.answer(&mapped, &submission.index).await? {
@@ -230,22 +231,33 @@ impl Context {
 
     /// Waits for what comes with or after the submission of this index; `None` if it does not. Sleeps in the driver where the
     /// thread may; elsewhere each poll of this future polls the device once.
-    async fn answer<T: Clone>(&self, answer: &Answer<T>, index: &wgpu::SubmissionIndex) -> Result<Option<T>> {
+    async fn answer<T: Clone>(
+        &self,
+        receiver: &OneshotBroadcastReceiver<T>,
+        index: &wgpu::SubmissionIndex,
+    ) -> Result<Option<T>> {
         let deadline = Instant::now() + TIMEOUT;
+        let mut answer = pin!(receiver.receive());
         poll_fn(|task| {
             if may_block() {
                 let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: Some(TIMEOUT) };
                 let waited = self.poll(wait).map_err(|trouble| self.trouble(trouble));
-                return Poll::Ready(waited.and_then(|()| self.check()).map(|()| answer.now()));
+                let outcome = waited.and_then(|()| self.check());
+                return Poll::Ready(outcome.map(|()| match answer.as_mut().poll(task) {
+                    Poll::Ready(value) => value,
+                    Poll::Pending => None,
+                }));
             }
             if let Err(trouble) = self.poll(wgpu::PollType::Poll) {
                 return Poll::Ready(Err(self.trouble(trouble)));
             }
-            match (self.check(), answer.ask(task.waker())) {
+            match (self.check(), answer.as_mut().poll(task)) {
                 (Err(error), _) => Poll::Ready(Err(error)),
-                (Ok(()), Some(value)) => Poll::Ready(Ok(Some(value))),
-                (Ok(()), None) if Instant::now() > deadline => Poll::Ready(Err(self.trouble(Trouble::TimedOut))),
-                (Ok(()), None) => {
+                (Ok(()), Poll::Ready(value)) => Poll::Ready(Ok(value)),
+                (Ok(()), Poll::Pending) if Instant::now() > deadline => {
+                    Poll::Ready(Err(self.trouble(Trouble::TimedOut)))
+                }
+                (Ok(()), Poll::Pending) => {
                     // In a browser the page drives the device; here nobody else does.
                     if cfg!(not(target_family = "wasm")) {
                         task.waker().wake_by_ref();

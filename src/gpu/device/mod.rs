@@ -1,7 +1,6 @@
 //! One adapter: the [`adapters`] of this machine, an opened one as a [`context`], and the [`timing`] of its kernels.
 
 pub mod adapters;
-mod answer;
 pub mod context;
 #[cfg(test)]
 pub mod fault;
