@@ -13,7 +13,7 @@
 # LOGS is the directory of the logs (default: a new one), LIMIT the seconds per group (default 3600).
 set -uo pipefail
 cd "$(dirname "$0")/.."
-engines=(kernels golden rules bits learning regularisers divergence unbroken bytes autotune)
+engines=(promises kernels golden rules bits learning regularisers divergence bytes autotune)
 program=(resume reliability limits sweep)
 read -ra groups <<<"${GPU_TESTS:-lib/gpu ${engines[*]/#/engines/} ${program[*]/#/program/}}"
 logs=${LOGS:-$(mktemp -d)}

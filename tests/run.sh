@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test. First installs missing prerequisites (on Debian or Ubuntu), because tests without them fail and never
-# skip: Mesa's software Vulkan on machines without an adapter, and Khronos's SPIR-V validator.
+# Runs every test, or those that the arguments of `cargo test` select, and ends with the number of tests that passed and
+# failed and the time they took. A failing test binary does not keep the others from running.
+#
+# First installs missing prerequisites (on Debian or Ubuntu), because tests without them fail and never skip: Mesa's software
+# Vulkan on machines without an adapter, and Khronos's SPIR-V validator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,4 +31,29 @@ fi
 
 # Mesa's device-select layer prints warnings on machines without a desktop, and has nothing to select here.
 export NODEVICE_SELECT=1
-exec cargo test --locked "$@"
+# Nothing that the user has set or installed may decide a test: neither data sets nor the choice among adapters. The
+# choice of a back end stays, because it is what `tests/backends.sh` chooses. Programs that tests start are isolated by
+# `tests/common/isolated.rs`.
+unset HOMEOSTAT_DATA WGPU_ADAPTER_NAME WGPU_POWER_PREF
+folder=${CARGO_TARGET_DIR:-$PWD/target}/tests
+export HOMEOSTAT_SYSTEM_DATA=$folder/no-data-sets XDG_DATA_HOME=$folder/home XDG_CACHE_HOME=$folder/home
+# Shaders that Mesa has compiled stay: on software Vulkan most of the time of a GPU test goes into compiling them.
+export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-$folder/mesa}
+mkdir -p "$MESA_SHADER_CACHE_DIR"
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+SECONDS=0
+code=0
+cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log" || code=$?
+
+# What cargo prints at the end of each binary, and the names of failed tests.
+read -r passed failed ignored < <(awk '
+    /^test result: / { for (i = 2; i <= NF; i++) count[$i] += $(i - 1) }
+    END { print count["passed;"] + 0, count["failed;"] + 0, count["ignored;"] + 0 }' "$log")
+echo
+grep -E '^test .* \.\.\. FAILED$' "$log" | sed 's/^test \(.*\) \.\.\. FAILED$/failed: \1/' || true
+# A binary that does not build, or crashes, prints no result.
+[ "$code" -eq 0 ] || [ "$failed" -gt 0 ] || echo "cargo test failed with code $code before a test did"
+echo "$passed passed, $failed failed, $ignored ignored in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+exit "$code"

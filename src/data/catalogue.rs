@@ -200,13 +200,15 @@ pub struct Search {
 }
 
 impl Search {
-    /// Searches `data_dir`, the environment variable `HOMEOSTAT_DATA`, `/usr/share/datasets` and the user's own data
-    /// folder, in this order. New sets go to the first of these except `/usr/share/datasets`.
+    /// Searches `data_dir`, the environment variable `HOMEOSTAT_DATA`, the system's folder and the user's own data folder,
+    /// in this order. The system's folder is `/usr/share/datasets`, unless the environment variable
+    /// `HOMEOSTAT_SYSTEM_DATA` names another. New sets go to the first of these except the system's folder.
     #[must_use]
     pub fn new(data_dir: Option<&Path>) -> Self {
-        let environment = env::var_os("HOMEOSTAT_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let environment = folder("HOMEOSTAT_DATA");
         let chosen: Vec<PathBuf> = data_dir.map(Path::to_owned).into_iter().chain(environment).collect();
-        let system = Path::new("/usr/share/datasets").to_owned();
+        let system = folder("HOMEOSTAT_SYSTEM_DATA").unwrap_or_else(|| PathBuf::from("/usr/share/datasets"));
         let user = dirs::data_local_dir().map(|directory| directory.join("homeostat").join("datasets"));
         let target = chosen.first().or(user.as_ref()).cloned();
         Self { directories: chosen.into_iter().chain([system]).chain(user).collect(), target }

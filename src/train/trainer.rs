@@ -183,6 +183,12 @@ impl Trainer {
         self.epochs = self.epochs.min(epoch);
     }
 
+    /// Pauses at least every `batches` batches, to look at the interrupt flag and to offer the state to the observer. The
+    /// results are the same to the last bit.
+    pub fn pause_every(&mut self, batches: u32) {
+        self.stride = self.stride.min(batches.max(1));
+    }
+
     /// The next batch to train.
     #[must_use]
     pub fn position(&self) -> Position {

@@ -1,7 +1,14 @@
 //! Runs with a known outcome: the golden cases.
 
-use crate::oracle::{After, Matrix};
+use crate::oracle::Matrix;
 use homeostat::config::{Clock, Config, DecayTicks};
+
+/// What is known of an epoch.
+pub struct Epoch {
+    pub loss: f64,
+    pub error: f64,
+    pub alpha_mean: Vec<f64>,
+}
 
 /// A run whose outcome is known.
 pub struct Case {
@@ -13,7 +20,7 @@ pub struct Case {
     pub weights: Vec<Matrix>,
     /// Per layer, `[1][n_out]` or `[n_in + 1][n_out]`.
     pub alpha: Vec<Matrix>,
-    pub after: Vec<After>,
+    pub after: Vec<Epoch>,
 }
 
 fn matrix(value: &serde_json::Value) -> Matrix {
@@ -62,7 +69,7 @@ fn golden_case(text: &str) -> Case {
         .warmup(number("warmup") as u32)
         .epochs(json["epochs"].as_u64().unwrap() as u32);
     config.check().unwrap();
-    let after = |entry: &serde_json::Value| After {
+    let after = |entry: &serde_json::Value| Epoch {
         loss: entry["loss"].as_f64().unwrap(),
         error: entry["error"].as_f64().unwrap(),
         alpha_mean: serde_json::from_value(entry["alpha_mean"].clone()).unwrap(),

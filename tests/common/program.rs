@@ -1,5 +1,6 @@
 //! The program started as its users start it, and a folder of its own for what it reads and writes.
 
+use crate::isolated::program;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,7 +8,7 @@ use tempfile::TempDir;
 
 /// The program with these arguments, not yet started.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+    let mut command = program();
     command.args(arguments);
     command
 }

@@ -44,8 +44,8 @@ fn steps_follow_the_gradient_of_the_loss() {
             let x = random_matrix(&mut random, 5, 6, 1.0);
             let labels = [0, 2, 1, 1, 0];
             let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels).collect();
-            let loss_at = |weights: &[Matrix]| Network::new(&config, weights, 5).after(&samples).loss;
-            let mut stepped = Network::new(&config, &weights, 5);
+            let loss_at = |weights: &[Matrix]| Network::new(&config, weights, 5, None).score(&samples).loss;
+            let mut stepped = Network::new(&config, &weights, 5, None);
             stepped.step(&samples, true);
             let h = 1e-5;
             for l in 0..weights.len() {
@@ -187,7 +187,7 @@ fn host_psi_follows_the_oracle() {
         let middle = config.rule.theta.unwrap_or(0.5);
         for t in 1..=ticks {
             let mean = (middle * (0.5 + random.uniform())) as f32;
-            if oracle_psi::tick(&config, &mut oracle, f64::from(mean), t) < 1e-5 {
+            if oracle_psi::tick(&config, &mut oracle, Some(f64::from(mean)), t) < 1e-5 {
                 break; // too close for f32 to decide alike
             }
             psi::tick(&member, &mut slot, mean, 1.0, t as f32);

@@ -6,6 +6,7 @@ mod cases;
 mod close;
 mod formulas;
 mod golden;
+mod host;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../common/settings.rs"]

@@ -2,7 +2,7 @@
 //! a run repeats, reports agree with each other – all bitwise on one device. The GPU engine runs in both kernel families.
 
 use crate::harness::{ENGINES, small_register};
-use homeostat::config::{Basis, Config, DecayTicks, Hidden, Loss, Output, Scope};
+use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
@@ -146,55 +146,6 @@ fn differing_members(config: &Config) -> Vec<Config> {
             member
         })
         .collect()
-}
-
-#[test]
-fn members_together_equal_members_alone() {
-    for (name, make) in ENGINES {
-        for (config, bytes) in variants() {
-            let together = population(differing_members(&config), bytes);
-            let mut engine = make(Arc::clone(&together), &together.initial_state());
-            let reports = train(&mut engine, &together, 1, 4);
-            let states = engine.state().unwrap();
-            // One from each end; building an engine costs a second of compilation on software Vulkan.
-            for m in [0, 3] {
-                let member = &together.configs[m];
-                let alone = population(vec![member.clone()], bytes);
-                let mut engine = make(Arc::clone(&alone), &alone.initial_state());
-                let reports_alone = train(&mut engine, &alone, 1, 4);
-                assert_eq!(states[m], engine.state().unwrap()[0], "{name}: member {m} of {config:?}");
-                for (one, all) in reports_alone.iter().zip(&reports) {
-                    assert_eq!(one.members[0], all.members[m], "{name}: report of member {m} of {config:?}");
-                }
-            }
-            // The members really differ, so the test can fail.
-            assert_ne!(states[0].layers[0].weights, states[4].layers[0].weights);
-        }
-    }
-}
-
-#[test]
-fn resuming_equals_not_stopping() {
-    for (name, make) in ENGINES {
-        for (config, bytes) in variants() {
-            let population = population(differing_members(&config), bytes);
-            let mut unbroken = make(Arc::clone(&population), &population.initial_state());
-            let reports = train(&mut unbroken, &population, 1, 4);
-            if config.rule.decay_ticks == DecayTicks::Ticks(2.0) {
-                for member in &reports[1].members {
-                    let frozen: Vec<bool> = member.alpha.iter().map(|alpha| alpha.frozen == 1.0).collect();
-                    assert_eq!(frozen, [true, true, false], "{name}: the case is not the one that it should be");
-                }
-            }
-            let mut first = make(Arc::clone(&population), &population.initial_state());
-            train(&mut first, &population, 1, 2);
-            let saved = first.state().unwrap();
-            let mut second = make(Arc::clone(&population), &saved);
-            assert_eq!(second.state().unwrap(), saved, "{name}: state changes on its way through the engine");
-            train(&mut second, &population, 3, 4);
-            assert_eq!(second.state().unwrap(), unbroken.state().unwrap(), "{name}: {config:?}");
-        }
-    }
 }
 
 /// A race would show here: many workgroups, several steps, and the bits must not depend on who came first.

@@ -1,6 +1,6 @@
 //! Engines under test, and running a case with a known outcome on one of them.
 
-use crate::cases::Case;
+use crate::cases::{Case, Epoch};
 use crate::close::close;
 use crate::oracle::{Layer, Matrix, Network};
 use homeostat::config::Config;
@@ -12,13 +12,13 @@ use homeostat::train::engine::Engine;
 use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
-use homeostat::train::trainer::{Position, Trainer};
+use homeostat::train::trainer::{Observer, Position, Trainer};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// How close a comparison may be that f32 must decide as float64 does.
-const MARGIN: f64 = 5e-4;
+pub const MARGIN: f64 = 5e-4;
 
 /// How to make an engine.
 pub type Make = fn(Arc<Population>, &[MemberState]) -> Blocking<dyn Engine>;
@@ -45,9 +45,17 @@ pub fn tiled(population: &Population) -> Plan {
     Plan::guess(Product::Tiled, population)
 }
 
+/// The smallest blocks in workgroup memory, which software Vulkan compiles soonest.
+pub fn small_tiled(population: &Population) -> Plan {
+    Plan::choose(Product::Tiled, population, |shapes| {
+        let menu = Product::Tiled.menu(shapes);
+        menu[menu.len() - 1]
+    })
+}
+
 /// Every engine, the GPU in both kernel families.
 pub const ENGINES: [(&str, Make); 3] = [
-    ("cpu", |population, state| Blocking(Box::new(CpuEngine::new(population, state).unwrap()))),
+    ("cpu", cpu),
     ("gpu, register tiles", |population, state| {
         let plan = small_register(&population);
         Blocking(gpu(population, state, plan).0)
@@ -65,11 +73,71 @@ pub fn memory_in_rows(layer: &Layer) -> Vec<f64> {
     layer.memory.iter().flat_map(row).collect()
 }
 
+/// The engine of the processor.
+pub fn cpu(population: Arc<Population>, state: &[MemberState]) -> Blocking<dyn Engine> {
+    Blocking(Box::new(CpuEngine::new(population, state).unwrap()))
+}
+
+/// What became of a run.
+pub struct Outcome {
+    /// The last state of each member.
+    pub end: Vec<MemberState>,
+    /// What each epoch reported of each member, without times, which alone may differ.
+    pub epochs: Vec<Vec<EpochMetrics>>,
+    /// The states inside epochs and between them, every few steps.
+    pub pauses: Vec<(Position, Vec<MemberState>)>,
+}
+
+/// Trains a population from its initial state to the end.
+pub fn train(make: Make, population: &Arc<Population>) -> Outcome {
+    train_from(make, population, &population.initial_state(), Position::START)
+}
+
+/// Trains a population from `states` at `position` to the end.
+pub fn train_from(make: Make, population: &Arc<Population>, states: &[MemberState], position: Position) -> Outcome {
+    let engine = make(Arc::clone(population), states);
+    let mut trainer = Trainer::new(Arc::clone(population), engine.0, position, Arc::default());
+    trainer.pause_every(3);
+    let mut log = Log::default();
+    trainer.run(&mut log).unwrap();
+    Outcome { end: trainer.state().unwrap(), epochs: log.epochs, pauses: log.pauses }
+}
+
+#[derive(Default)]
+struct Log {
+    epochs: Vec<Vec<EpochMetrics>>,
+    pauses: Vec<(Position, Vec<MemberState>)>,
+}
+
+impl Observer for Log {
+    fn epoch(&mut self, metrics: &[EpochMetrics]) -> homeostat::error::Result<ControlFlow<()>> {
+        let timeless =
+            |of_member: &EpochMetrics| EpochMetrics { seconds: 0.0, samples_per_second: 0.0, ..of_member.clone() };
+        self.epochs.push(metrics.iter().map(timeless).collect());
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn wants_state(&mut self, _: Position) -> bool {
+        true
+    }
+
+    fn state(&mut self, position: Position, states: Vec<MemberState>) -> homeostat::error::Result<()> {
+        self.pauses.push((position, states));
+        Ok(())
+    }
+}
+
 impl Case {
     /// A case whose outcome the oracle computes; `None` if a comparison with θ was too close for f32 to decide alike.
     pub fn from_oracle(config: Config, x: Vec<Vec<f64>>, labels: Vec<usize>, initial: Vec<Matrix>) -> Option<Self> {
-        let mut network = Network::new(&config, &initial, x.len());
-        let after = network.run(&x, &labels);
+        let mut network = Network::new(&config, &initial, x.len(), None);
+        let classes = labels.iter().max().expect("a sample") + 1;
+        let after = network.run(&x, &labels, classes).into_iter().map(|after| Epoch {
+            loss: after.score.loss,
+            error: after.score.error,
+            alpha_mean: after.alpha_mean,
+        });
+        let after = after.collect();
         (network.margin > MARGIN).then(|| Self {
             name: format!("{config:?}"),
             weights: network.layers.iter().map(|layer| layer.w.clone()).collect(),

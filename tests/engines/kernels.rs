@@ -4,7 +4,7 @@
 
 use crate::close::close;
 use crate::harness::{gpu, memory_in_rows, small_register, tiled};
-use crate::oracle::{Matrix, Network, Trace};
+use crate::oracle::{Matrix, Network, Step};
 use crate::settings::{pick, random_settings};
 use clap::ValueEnum;
 use homeostat::config::{Config, Distort, Scope};
@@ -77,7 +77,7 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
 
 impl Setting {
     /// The oracle's networks after each step, with what the step computed.
-    fn oracle(&self) -> Vec<Vec<(Network, Trace)>> {
+    fn oracle(&self) -> Vec<Vec<(Network, Step)>> {
         let states = self.population.initial_state();
         let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
             let labels = self.population.labels(m).iter().map(|&label| label as usize);
@@ -91,7 +91,7 @@ impl Setting {
                     layer.weights.chunks(n_out).map(|row| row.iter().map(|&w| f64::from(w)).collect()).collect()
                 })
                 .collect();
-            let mut network = Network::new(config, &weights, samples.len());
+            let mut network = Network::new(config, &weights, samples.len(), None);
             // No tick: the observed sums themselves are compared.
             let step = |batch: &[(&[f64], usize)]| {
                 let trace = network.step(batch, false);

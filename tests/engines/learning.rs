@@ -1,13 +1,9 @@
-//! The learning rules other than ψ, on every engine: whole runs against the oracle, together = alone, resuming = not
-//! stopping, schedules against the ψ that they imitate, and the replayed controls.
+//! What learning rules mean to each other, on every engine: schedules against the ψ that they imitate, replayed controls against
+//! the run that they replay, Hebb against BCM.
 
-use crate::cases::Case;
 use crate::close::close;
 use crate::harness::ENGINES;
-use crate::oracle::Matrix;
-use homeostat::config::{
-    Activation, Basis, Config, Decay, DecayTicks, InitScheme, Loss, Output, Replay, Rule, Schedule, Scope,
-};
+use homeostat::config::{Activation, Basis, Config, Decay, DecayTicks, InitScheme, Replay, Rule, Schedule, Scope};
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::trace::Trace;
@@ -18,72 +14,6 @@ use homeostat::train::trainer::{Position, Trainer};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// Every rule that keeps a memory of its own, with rates at which a small net learns.
-const OWN: [(Rule, f64); 6] = [
-    (Rule::DeltaBarDelta, 0.1),
-    (Rule::Rprop, 0.01),
-    (Rule::IrpropMinus, 0.01),
-    (Rule::Lipschitz, 0.1),
-    (Rule::Idbd, 0.1),
-    (Rule::Adam, 0.01),
-];
-
-fn matrix(random: &mut Random, rows: usize, columns: usize, scale: f64) -> Matrix {
-    let value = |random: &mut Random| f64::from((scale * random.normal()) as f32);
-    (0..rows).map(|_| (0..columns).map(|_| value(random)).collect()).collect()
-}
-
-fn case(random: &mut Random, config: Config) -> Option<Case> {
-    let mut width = |limit: u32| 1 + random.below(limit) as usize;
-    let widths = [width(14), width(9), 1 + width(4)];
-    let rows = 6 + width(12);
-    let config = config
-        .hidden([widths[1]])
-        .activation(Activation::Tanh)
-        .output(Output::Softmax)
-        .loss(Loss::CrossEntropy)
-        .batch_size(width(6))
-        .epochs(2)
-        .no_shuffle(true)
-        .test_fraction(0.0);
-    config.check().unwrap();
-    let x = matrix(random, rows, widths[0], 0.8);
-    let initial = widths.windows(2).map(|w| matrix(random, w[0] + 1, w[1], 1.0 / (w[0] as f64).sqrt())).collect();
-    let labels = (0..rows).map(|i| i % widths[2]).collect();
-    Case::from_oracle(config, x, labels, initial)
-}
-
-fn runs_equal_the_oracle(engines: &[usize], count: usize) {
-    for (rule, alpha0) in OWN {
-        let mut random = Random::new(7, Stream::Order, rule as u32);
-        let mut done = 0;
-        while done < count {
-            let config = Config::default()
-                .rule(rule)
-                .alpha0(alpha0)
-                .weight_decay(if done % 2 == 1 { 0.02 } else { 0.0 })
-                .max_norm((done % 3 == 2).then_some(0.8))
-                .idbd_rate(0.05);
-            let Some(case) = case(&mut random, config) else { continue };
-            done += 1;
-            for &engine in engines {
-                let (name, make) = ENGINES[engine];
-                case.check(make, 2e-3, 5e-5).unwrap_or_else(|e| panic!("{name}: {e}"));
-            }
-        }
-    }
-}
-
-#[test]
-fn rules_equal_the_oracle_on_the_cpu() {
-    runs_equal_the_oracle(&[0], 12);
-}
-
-#[test]
-fn rules_equal_the_oracle_on_the_gpu() {
-    runs_equal_the_oracle(&[1, 2], 3);
-}
 
 fn data(classes: usize) -> Arc<DataSet> {
     let mut random = Random::new(3, Stream::Order, 0);
@@ -124,71 +54,6 @@ fn train(
 
 fn from_start(engine: usize, population: &Arc<Population>) -> (Vec<MemberState>, Vec<Vec<EpochMetrics>>) {
     train(engine, population, &population.initial_state(), Position::START)
-}
-
-/// The state after two of four epochs of the same run.
-fn half_way(engine: usize, population: &Arc<Population>) -> Vec<MemberState> {
-    let engine = (ENGINES[engine].1)(Arc::clone(population), &population.initial_state());
-    let mut trainer = Trainer::new(Arc::clone(population), engine.0, Position::START, Arc::new(AtomicBool::new(false)));
-    let mut epochs = 0;
-    trainer
-        .run(&mut |_: &[EpochMetrics]| {
-            epochs += 1;
-            Ok(if epochs == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
-        .unwrap();
-    assert_eq!(trainer.position(), Position { epoch: 3, batch: 0 });
-    trainer.state().unwrap()
-}
-
-/// Settings beyond ψ's that reach every branch of the kernels between them.
-fn variants() -> Vec<Config> {
-    let own = |&(rule, alpha0): &(Rule, f64)| base().rule(rule).alpha0(alpha0);
-    let mut all: Vec<Config> = OWN.iter().map(own).collect();
-    all[0].schedule.freeze_out = Some("0.5:cubed:scaled".parse().unwrap());
-    all[4].regularisation.max_norm = Some(0.7);
-    all[5].schedule.curve = Schedule::OneCycle;
-    all.push(
-        base()
-            .rule(Rule::Constant)
-            .momentum(0.8)
-            .nesterov(true)
-            .weight_decay(0.01)
-            .max_norm(0.9)
-            .schedule(Schedule::Cyclical)
-            .schedule_ticks(DecayTicks::Ticks(3.0))
-            .clock("steps:2".parse().unwrap()),
-    );
-    let sliding = Some("1.2:3".parse().unwrap());
-    let steps = "steps:1".parse().unwrap();
-    let unsupervised = base().theta(None).theta_sliding(sliding).clock(steps).alpha0(0.01);
-    all.push(unsupervised.clone().rule(Rule::Bcm));
-    all.push(unsupervised.rule(Rule::Hebb).activation(Activation::Logistic).theta(1.0).theta_sliding(None));
-    all
-}
-
-#[test]
-fn together_equals_alone_and_resuming_equals_not_stopping() {
-    for config in variants() {
-        let members: Vec<Config> =
-            (0..3).map(|i| config.clone().seed(i).alpha0(config.rule.alpha0 * (1.0 + 0.2 * i as f64))).collect();
-        let together = population(members.clone());
-        for (engine, (name, _)) in ENGINES.iter().enumerate() {
-            let what = format!("{name}: {config:?}");
-            let (states, epochs) = from_start(engine, &together);
-            let alone = population(vec![members[1].clone()]);
-            let (state, epochs_alone) = from_start(engine, &alone);
-            assert!(state[0] == states[1], "alone, {what}");
-            for (one, all) in epochs_alone.iter().zip(&epochs) {
-                assert_eq!(one[0].alpha_mean, all[1].alpha_mean, "{what}");
-                assert_eq!(one[0].train_loss, all[1].train_loss, "{what}");
-            }
-            assert_ne!(states[0].layers[0].weights, states[2].layers[0].weights, "{what}");
-            let half = half_way(engine, &together);
-            let (resumed, _) = train(engine, &together, &half, Position { epoch: 3, batch: 0 });
-            assert!(resumed == states, "resumed, {what}");
-        }
-    }
 }
 
 /// A neuron-wise ψ that triggers everywhere at the first tick is a global schedule of the same curve.

@@ -18,9 +18,10 @@ mod learning;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod predict;
+mod promises;
 mod regularisers;
 mod rules;
 #[path = "../common/settings.rs"]
 mod settings;
+mod table;
 mod trainer;
-mod unbroken;

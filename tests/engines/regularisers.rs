@@ -3,7 +3,7 @@
 //! evaluation sees none of it. What a single step computes is held against the oracle in kernels.rs.
 
 use crate::close::close;
-use crate::harness::{ENGINES, Make, gpu, small_register, tiled};
+use crate::harness::{ENGINES, gpu, small_register, tiled};
 use crate::oracle::{Matrix, Network, prepare};
 use homeostat::config::{Activation, Basis, Config, Distort, Loss, Output, Rule, Scope};
 use homeostat::data::distort::Amounts;
@@ -12,9 +12,8 @@ use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::{Blocking, block_on};
-use homeostat::train::engine::{Engine, MemberReport, Report, Wanted};
+use homeostat::train::engine::{Engine, Report, Wanted};
 use homeostat::train::population::Population;
-use homeostat::train::state::MemberState;
 use homeostat::train::trainer::order;
 use std::sync::Arc;
 
@@ -105,72 +104,6 @@ fn report<E: Engine + ?Sized>(engine: &mut Blocking<E>) -> Report {
     engine.next_report().unwrap()
 }
 
-/// A whole run: the state at its end and the report on it.
-fn run(make: Make, population: &Arc<Population>) -> (Vec<MemberState>, Vec<MemberReport>) {
-    let mut engine = make(Arc::clone(population), &population.initial_state());
-    train(&mut engine, population, 0, EPOCHS * population.steps_per_epoch());
-    (engine.state().unwrap(), report(&mut engine).members)
-}
-
-#[test]
-fn members_together_equal_members_alone() {
-    for (name, make) in ENGINES {
-        for (config, bytes) in variants() {
-            let together = population(differing_members(&config), bytes);
-            let (states, reports) = run(make, &together);
-            for m in [0, 2] {
-                let (state, report) = run(make, &population(vec![together.configs[m].clone()], bytes));
-                assert!(state[0] == states[m], "{name}: member {m} of {config:?}");
-                assert_eq!(report[0], reports[m], "{name}: report of member {m} of {config:?}");
-                assert!(report[0].validation.is_some() && report[0].test.is_some());
-            }
-            assert_ne!(states[0].layers[0].weights, states[2].layers[0].weights);
-        }
-    }
-}
-
-#[test]
-fn resuming_equals_not_stopping() {
-    for (name, make) in ENGINES {
-        for (config, bytes) in variants() {
-            let population = population(differing_members(&config), bytes);
-            let (end, _) = run(make, &population);
-            // In the middle of the second epoch.
-            let (middle, all) = (population.steps_per_epoch() * 3 / 2, EPOCHS * population.steps_per_epoch());
-            let mut first = make(Arc::clone(&population), &population.initial_state());
-            train(&mut first, &population, 0, middle);
-            let saved = first.state().unwrap();
-            assert!(saved.iter().all(|state| state.steps == middle));
-            let mut second = make(Arc::clone(&population), &saved);
-            train(&mut second, &population, middle, all);
-            assert!(second.state().unwrap() == end, "{name}: {config:?}");
-        }
-    }
-}
-
-#[test]
-fn engines_agree() {
-    for (config, bytes) in variants() {
-        // No comparison with θ that rounding could decide.
-        let population = population(differing_members(&config.rule(Rule::Constant)), bytes);
-        let (reference, expected) = run(ENGINES[0].1, &population);
-        for (name, make) in &ENGINES[1..] {
-            let (states, reports) = run(*make, &population);
-            for (m, (state, want)) in states.iter().zip(&reference).enumerate() {
-                for (l, (layer, want)) in state.layers.iter().zip(&want.layers).enumerate() {
-                    let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-                    let what = format!("{name}, member {m}, layer {l} of {:?}", population.configs[m]);
-                    close(&what, &wide(&layer.weights), &wide(&want.weights), 2e-3, 2e-5).unwrap();
-                }
-                let losses = |report: &MemberReport| {
-                    [Some(report.running), report.train, report.validation, report.test].map(|s| s.unwrap().loss)
-                };
-                close(name, &losses(&reports[m]), &losses(&expected[m]), 1e-3, 1e-6).unwrap();
-            }
-        }
-    }
-}
-
 #[test]
 fn every_plan_gives_the_same_bits() {
     for (config, bytes) in variants() {
@@ -224,8 +157,8 @@ fn evaluation_sees_the_samples_as_they_are() {
                 let x: Vec<Vec<f64>> = rows.iter().map(|&row| sample(&population.data, row)).collect();
                 let labels = rows.iter().map(|&row| labels[row as usize] as usize);
                 let samples: Vec<_> = x.iter().map(Vec::as_slice).zip(labels).collect();
-                let after = Network::new(&config, &weights, rows.len()).after(&samples);
-                [after.loss, after.error]
+                let score = Network::new(&config, &weights, rows.len(), None).score(&samples);
+                [score.loss, score.error]
             };
             let split = &population.splits[0];
             for (what, score, expected) in [

@@ -1,18 +1,26 @@
 //! The definition of what homeostat computes, as naive float64 loops written from the specification and sharing no
-//! arithmetic with the crate. A file for each shader that is a step of the definition, of the same stem; speed is no concern.
+//! arithmetic with the crate. [`Network::run`] trains with any settings that the program accepts, on given samples: reading
+//! and splitting data are not defined here. A file for each step of the definition, under the stem of its shader or host code;
+//! speed is no concern.
 
 pub mod activation;
 pub mod backward_delta;
 pub mod dropout;
 pub mod forward;
+pub mod labels;
 pub mod observe;
 pub mod output_delta;
 pub mod prepare;
 pub mod psi;
+pub mod random;
+pub mod schedule;
+pub mod trace;
+pub mod unsupervised;
 pub mod update;
 
-use homeostat::config::{Clock, Config, Rule, Scope, Theta};
+use homeostat::config::{Basis, Clock, Config, Rule, Scope, Theta};
 use psi::Slot;
+use trace::Triggers;
 
 /// `[n_in + 1][n_out]`, bias row last.
 pub type Matrix = Vec<Vec<f64>>;
@@ -28,20 +36,32 @@ pub struct Layer {
     pub sums: Matrix,
 }
 
-/// After an epoch, over the training samples.
-#[derive(Clone, Debug)]
-pub struct After {
+/// Mean loss and share of wrong answers over some samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Score {
     pub loss: f64,
     pub error: f64,
-    pub alpha_mean: Vec<f64>,
 }
 
-/// What one step computed, per layer, `[sample][neuron]`.
+/// After an epoch.
+#[derive(Clone, Debug)]
+pub struct After {
+    /// Over the training samples, with the weights as they are now.
+    pub score: Score,
+    /// Over the epoch's batches, with the weights as each batch found them.
+    pub running: Score,
+    /// Per layer.
+    pub alpha_mean: Vec<f64>,
+    /// The share of αs that are 0, per layer.
+    pub frozen: Vec<f64>,
+}
+
+/// What one step computed: y and δ per layer, `[sample][neuron]`.
 #[derive(Clone, Debug, Default)]
-pub struct Trace {
+pub struct Step {
     pub y: Vec<Matrix>,
-    pub net: Vec<Matrix>,
     pub delta: Vec<Matrix>,
+    scores: Vec<Score>,
 }
 
 /// A network in training.
@@ -53,14 +73,17 @@ pub struct Network {
     pub ticks: u32,
     /// The closest any comparison with θ has been.
     pub margin: f64,
+    /// By how much schedules multiply every α of a layer.
+    scale: Vec<f64>,
+    triggers: Option<Triggers>,
     samples: usize,
     steps: u32,
     tick: u32,
 }
 
 impl Network {
-    /// For `samples` training samples.
-    pub fn new(config: &Config, weights: &[Matrix], samples: usize) -> Self {
+    /// For `samples` training samples; `triggers` are those that `--rule replay` repeats.
+    pub fn new(config: &Config, weights: &[Matrix], samples: usize, triggers: Option<Triggers>) -> Self {
         let steps = samples.div_ceil(config.run.batch_size) as u32;
         let ticks = match config.rule.clock {
             Clock::Epoch => config.run.epochs,
@@ -77,7 +100,20 @@ impl Network {
             }
         };
         let layers = weights.iter().map(layer).collect();
-        Self { config: config.clone(), layers, ticks, margin: 1.0, samples: 0, steps: 0, tick: 0 }
+        let (config, scale) = (config.clone(), vec![1.0; weights.len()]);
+        let mut network = Self { config, layers, ticks, margin: 1.0, scale, triggers, samples: 0, steps: 0, tick: 0 };
+        network.scale = network.scale_after(0);
+        network
+    }
+
+    fn scale_after(&self, t: u32) -> Vec<f64> {
+        let weights: Vec<usize> = self.layers.iter().map(|layer| layer.w.len() * layer.w[0].len()).collect();
+        let layers = self.layers.len();
+        let of_layer = |l: usize| {
+            let replayed = self.triggers.as_ref().map_or(1.0, |triggers| triggers.factor(&self.config, l, &weights, t));
+            schedule::factor(&self.config, l, layers, t, self.ticks) * replayed
+        };
+        (0..layers).map(of_layer).collect()
     }
 
     /// y and net of every layer, the output layer as it answers `label`.
@@ -99,30 +135,42 @@ impl Network {
             ys.push(net.iter().enumerate().map(y).collect());
             nets.push(net);
         }
-        let outcome =
-            output_delta::output(&nets[nets.len() - 1], label, self.config.network.output, self.config.network.loss);
+        let outcome = if self.config.rule.kind.is_unsupervised() {
+            let slots = &self.layers[0].slots[0];
+            unsupervised::outcome(&self.config, &ys[1], |j| slots[j].theta(&self.config))
+        } else {
+            output_delta::output(&nets[nets.len() - 1], label, self.config.network.output, self.config.network.loss)
+        };
         *ys.last_mut().expect("a layer") = outcome.y.clone();
         (ys, nets, outcome)
     }
 
+    /// The factor on the rate of weight (i, j) of layer l: ψ, along the curve of the run that is replayed where one is, times
+    /// the schedules.
+    fn factor(&self, l: usize, i: usize, j: usize) -> f64 {
+        let slots = &self.layers[l].slots;
+        let curve = self.triggers.as_ref().map_or(&self.config, |triggers| &triggers.config);
+        psi::psi(curve, &slots[i.min(slots.len() - 1)][j], self.ticks) * self.scale[l]
+    }
+
     /// α of weight (i, j) of layer l.
     pub fn alpha(&self, l: usize, i: usize, j: usize) -> f64 {
-        let slots = &self.layers[l].slots;
-        let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
-        psi * update::own_rate(&self.config, &self.layers[l].memory[i][j]).unwrap_or(self.config.rule.alpha0)
+        let own = update::own_rate(&self.config, &self.layers[l].memory[i][j]);
+        self.factor(l, i, j) * own.unwrap_or(self.config.rule.alpha0)
     }
 
     /// One step on a batch of (x, label); a tick follows if the clock says so.
-    pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Trace {
+    pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Step {
         let depth = self.layers.len();
         let mut squares: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.w.len()]).collect();
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
-        let mut trace = Trace { y: vec![vec![]; depth], net: vec![vec![]; depth], delta: vec![vec![]; depth] };
+        let mut computed = Step { y: vec![vec![]; depth], delta: vec![vec![]; depth], scores: vec![] };
         for (place, &(x, label)) in batch.iter().enumerate() {
             let (seed, step, share) = (self.config.run.seed, self.steps, self.config.regularisation.dropout);
             let factor = move |layer: usize, unit: usize| dropout::factor(seed, step, place, layer, unit, share);
             let x = prepare::inputs(&self.config, step, place, x);
             let (ys, nets, outcome) = self.forward_in_training(&x, label, factor);
+            computed.scores.push(Score { loss: outcome.loss, error: f64::from(u8::from(outcome.wrong)) });
             let mut delta = outcome.delta;
             for l in (0..depth).rev() {
                 let input: Vec<f64> = ys[l].iter().copied().chain([-1.0]).collect();
@@ -133,9 +181,8 @@ impl Network {
                     }
                 }
                 self.observe(l, &input, &ys[l + 1], &nets[l], &delta);
-                trace.y[l].push(ys[l + 1].clone());
-                trace.net[l].push(nets[l].clone());
-                trace.delta[l].push(delta.clone());
+                computed.y[l].push(ys[l + 1].clone());
+                computed.delta[l].push(delta.clone());
                 if l > 0 {
                     let back = backward_delta::back(&self.layers[l].w, &delta);
                     let slope = |(d, &net): (f64, &f64)| d * activation::slope(self.config.network.activation, net);
@@ -149,8 +196,7 @@ impl Network {
             let largest = gradient.iter().flatten().fold(0.0, |most: f64, g| most.max(g.abs()));
             for (i, row) in gradient.iter().enumerate() {
                 for (j, &g) in row.iter().enumerate() {
-                    let slots = &self.layers[l].slots;
-                    let psi = psi::psi(&self.config, &slots[i.min(slots.len() - 1)][j], self.ticks);
+                    let factor = self.factor(l, i, j);
                     let Layer { w, memory, .. } = &mut self.layers[l];
                     if self.config.rule.kind == Rule::Lipschitz && memory[i][j][2] != 0.0 {
                         self.margin = self.margin.min(5.0 * (g - memory[i][j][1]).abs() / largest);
@@ -162,11 +208,15 @@ impl Network {
                         // Relative to what the sum is made of, and so that a rounding is far from the usual margin.
                         self.margin = self.margin.min(50.0 * g.abs() / largest);
                     }
-                    update::update(&self.config, &mut w[i][j], &mut memory[i][j], psi, g, squares[l][i], t);
+                    update::update(&self.config, &mut w[i][j], &mut memory[i][j], factor, g, squares[l][i], t);
                 }
             }
             if let Some(most) = self.config.regularisation.max_norm {
-                update::limit(&mut self.layers[l].w, most);
+                // What is frozen stays as it is.
+                let moves =
+                    |j| self.config.rule.coast || (0..self.layers[l].w.len()).any(|i| self.factor(l, i, j) != 0.0);
+                let columns: Vec<usize> = (0..self.layers[l].w[0].len()).filter(|&j| moves(j)).collect();
+                update::limit(&mut self.layers[l].w, &columns, most);
             }
         }
         self.samples += batch.len();
@@ -178,11 +228,12 @@ impl Network {
         if tick {
             self.end_tick();
         }
-        trace
+        computed
     }
 
     fn observe(&mut self, l: usize, input: &[f64], y: &[f64], net: &[f64], delta: &[f64]) {
-        let basis = self.config.rule.basis;
+        // BCM's θ_M slides with y² (eq. 3).
+        let basis = if self.config.rule.kind == Rule::Bcm { Basis::Act2 } else { self.config.rule.basis };
         for (i, sums) in self.layers[l].sums.iter_mut().enumerate() {
             for (j, sum) in sums.iter_mut().enumerate() {
                 let own = observe::observed(basis, y[j], net[j], delta[j]);
@@ -194,60 +245,92 @@ impl Network {
     fn end_tick(&mut self) {
         self.tick += 1;
         let t = self.tick;
-        if t > self.ticks || self.config.rule.kind != Rule::Psi {
+        if t > self.ticks {
             return;
         }
         let samples = std::mem::take(&mut self.samples) as f64;
-        for layer in &mut self.layers {
-            let mut means: Matrix =
-                layer.sums.iter().map(|row| row.iter().map(|sum| sum / samples).collect()).collect();
-            let own: Vec<f64> = means.concat();
-            if self.config.rule.scope == Scope::Layer {
-                let mean = own.iter().sum::<f64>() / own.len() as f64;
-                means.iter_mut().flatten().for_each(|value| *value = mean);
-            }
-            for (slots, means) in layer.slots.iter_mut().zip(&means) {
-                for (slot, &mean) in slots.iter_mut().zip(means) {
-                    self.margin = self.margin.min(psi::tick(&self.config, slot, mean, t));
+        for l in 0..self.layers.len() {
+            match self.config.rule.kind {
+                Rule::Psi => self.observe_tick(l, samples, t),
+                Rule::Bcm => {
+                    let Layer { slots, sums, .. } = &mut self.layers[l];
+                    let pairs = slots[0].iter_mut().zip(&sums[0]);
+                    pairs.for_each(|(slot, sum)| slot.slide(&self.config, sum / samples));
                 }
+                Rule::Replay => {
+                    let triggers = self.triggers.as_ref().expect("the triggers to be repeated");
+                    let dealt = triggers.dealt(&self.config).swap_remove(l);
+                    for (slot, onset) in self.layers[l].slots.iter_mut().flatten().zip(dealt) {
+                        if onset > 0 && t >= onset {
+                            (slot.n, slot.onset) = (t - onset + 1, onset);
+                        }
+                    }
+                }
+                _ => {}
             }
-            if let Theta::Quantile(q) = self.config.threshold()
-                && t == self.config.rule.warmup.max(1)
-            {
-                let theta = psi::quantile(&own, q);
-                layer.slots.iter_mut().flatten().for_each(|slot| slot.quantile = Some(theta));
+            self.layers[l].sums.iter_mut().flatten().for_each(|sum| *sum = 0.0);
+        }
+        self.scale = self.scale_after(t);
+    }
+
+    /// Tick `t` of ψ in layer `l`, after `samples` samples.
+    fn observe_tick(&mut self, l: usize, samples: f64, t: u32) {
+        let own: Vec<f64> = self.layers[l].sums.iter().flatten().map(|sum| sum / samples).collect();
+        let mean = own.iter().sum::<f64>() / own.len() as f64;
+        let columns = self.layers[l].w[0].len();
+        for (place, &own) in own.iter().enumerate() {
+            let (i, j) = (place / columns, place % columns);
+            let psi = psi::psi(&self.config, &self.layers[l].slots[i][j], self.ticks);
+            // What is frozen stays as it is. A schedule may freeze what ψ has not; no δ is computed for its sake.
+            if psi == 0.0 {
+                continue;
             }
-            layer.sums.iter_mut().flatten().for_each(|sum| *sum = 0.0);
+            let seen = psi * self.scale[l] != 0.0 || !self.config.rule.basis.triggers_below();
+            let observed = if self.config.rule.scope == Scope::Layer { mean } else { own };
+            let slot = &mut self.layers[l].slots[i][j];
+            self.margin = self.margin.min(psi::tick(&self.config, slot, seen.then_some(observed), t));
+        }
+        if let Theta::Quantile(q) = self.config.threshold()
+            && t == self.config.rule.warmup.max(1)
+        {
+            let theta = psi::quantile(&own, q);
+            self.layers[l].slots.iter_mut().flatten().for_each(|slot| slot.quantile = Some(theta));
         }
     }
 
-    /// Trains all epochs in data-set order.
-    pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize]) -> Vec<After> {
-        let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels.iter().copied()).collect();
-        (0..self.config.run.epochs)
-            .map(|_| {
-                let batches: Vec<_> = samples.chunks(self.config.run.batch_size).collect();
+    /// Trains all epochs on samples with these labels, of `classes` classes.
+    pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize], classes: usize) -> Vec<After> {
+        let labels = labels::noisy(&self.config, labels, classes);
+        let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels).collect();
+        (1..=self.config.run.epochs)
+            .map(|epoch| {
+                let order = random::order(&self.config, samples.len(), epoch);
+                let ordered: Vec<_> = order.iter().map(|&row| samples[row]).collect();
+                let batches: Vec<_> = ordered.chunks(self.config.run.batch_size).collect();
+                let mut running = vec![];
                 for (i, batch) in batches.iter().enumerate() {
-                    self.step(batch, i + 1 == batches.len());
+                    running.extend(self.step(batch, i + 1 == batches.len()).scores);
                 }
-                self.after(&samples)
+                let alphas: Vec<Vec<f64>> = (0..self.layers.len()).map(|l| self.alphas(l).concat()).collect();
+                let share =
+                    |alphas: &Vec<f64>| alphas.iter().filter(|&&a| a == 0.0).count() as f64 / alphas.len() as f64;
+                After {
+                    score: self.score(&samples),
+                    running: mean(&running),
+                    alpha_mean: alphas.iter().map(|alphas| alphas.iter().sum::<f64>() / alphas.len() as f64).collect(),
+                    frozen: alphas.iter().map(share).collect(),
+                }
             })
             .collect()
     }
 
-    /// Loss and error over `samples`, and the mean α per layer.
-    pub fn after(&self, samples: &[(&[f64], usize)]) -> After {
-        let outcomes: Vec<_> = samples.iter().map(|(x, label)| self.forward(x, *label).2).collect();
-        let n = samples.len() as f64;
-        let alpha_mean = (0..self.layers.len()).map(|l| {
-            let alphas = self.alphas(l);
-            alphas.iter().flatten().sum::<f64>() / alphas.concat().len() as f64
-        });
-        After {
-            loss: outcomes.iter().map(|o| o.loss).sum::<f64>() / n,
-            error: outcomes.iter().filter(|o| o.wrong).count() as f64 / n,
-            alpha_mean: alpha_mean.collect(),
-        }
+    /// Loss and error over `samples`.
+    pub fn score(&self, samples: &[(&[f64], usize)]) -> Score {
+        let score = |(x, label): &(&[f64], usize)| {
+            let outcome = self.forward(x, *label).2;
+            Score { loss: outcome.loss, error: f64::from(u8::from(outcome.wrong)) }
+        };
+        mean(&samples.iter().map(score).collect::<Vec<_>>())
     }
 
     /// All αs of a layer: `[n_in + 1][n_out]` in weight scope, else one row.
@@ -257,4 +340,10 @@ impl Network {
         let columns = self.layers[l].w[0].len();
         (0..rows).map(|i| (0..columns).map(|j| self.alpha(l, i, j)).collect()).collect()
     }
+}
+
+fn mean(scores: &[Score]) -> Score {
+    let n = scores.len() as f64;
+    let sum = |part: fn(&Score) -> f64| scores.iter().map(part).sum::<f64>() / n;
+    Score { loss: sum(|score| score.loss), error: sum(|score| score.error) }
 }

@@ -1,6 +1,6 @@
 //! ψ(α, θ_M): decay, trigger, latch and the three forms of θ, from their definitions.
 
-use homeostat::config::{Config, Decay, DecayTicks, Latch, Rule, Theta};
+use homeostat::config::{Config, Decay, DecayTicks, Latch, Theta};
 
 /// What one α has been through.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +19,12 @@ pub struct Slot {
 /// α(n)/α0 for N ticks.
 pub fn decay(config: &Config, n: u32, ticks: f64) -> f64 {
     let (n, b) = (f64::from(n), config.rule.decay_base);
+    let falls = |value: f64| if n >= ticks { 0.0 } else { value };
     match config.rule.decay {
-        Decay::Linear => (1.0 - n / ticks).max(0.0),
-        Decay::Log => (1.0 - 0.5 * (1.0 + (b * b - 1.0) * n / ticks).ln() / b.ln()).max(0.0),
+        Decay::Linear => falls(1.0 - n / ticks),
+        Decay::Log => falls(1.0 - 0.5 * (1.0 + (b * b - 1.0) * n / ticks).ln() / b.ln()),
         Decay::Hyperbolic => (n + 1.0).powf(-config.rule.decay_power),
-        Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * (n / ticks).min(1.0)).cos()),
+        Decay::Cosine => falls(0.5 * (1.0 + (std::f64::consts::PI * n / ticks).cos())),
         Decay::Step => 0.0,
     }
 }
@@ -40,21 +41,39 @@ pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
     decay(config, slot.n, ticks)
 }
 
-/// Tick `t` observes `mean`. Returns how close the comparison with θ was, relative to θ.
-pub fn tick(config: &Config, slot: &mut Slot, mean: f64, t: u32) -> f64 {
-    if config.rule.kind == Rule::Constant {
-        return 1.0;
+impl Slot {
+    /// θ_M, once there is one.
+    pub fn theta(&self, config: &Config) -> Option<f64> {
+        match config.threshold() {
+            Theta::Absolute(theta) => Some(theta),
+            Theta::Quantile(_) => self.quantile,
+            Theta::Sliding(sliding) => self.mean.map(|mean| sliding.lambda * mean),
+        }
     }
-    let theta = match config.threshold() {
-        Theta::Absolute(theta) => Some(theta),
-        Theta::Quantile(_) => slot.quantile,
-        Theta::Sliding(sliding) => slot.mean.map(|mean| sliding.lambda * mean),
+
+    /// A tick observes `mean`: the mean behind a sliding θ_M follows it.
+    pub fn slide(&mut self, config: &Config, mean: f64) {
+        if let Theta::Sliding(sliding) = config.threshold() {
+            self.mean = Some(self.mean.map_or(mean, |ema| ema + (mean - ema) / sliding.tau));
+        }
+    }
+}
+
+/// Tick `t` observes `mean`, or nothing, which holds no condition. Returns how close the comparison with θ was, relative to θ.
+pub fn tick(config: &Config, slot: &mut Slot, mean: Option<f64>, t: u32) -> f64 {
+    let theta = slot.theta(config);
+    let Some(mean) = mean else {
+        slot.n += u32::from(slot.n > 0 && config.rule.latch == Latch::Latched);
+        return 1.0;
     };
     let mut margin = 1.0;
     if let Some(theta) = theta {
-        margin = ((mean - theta) / theta).abs();
         let holds = if config.rule.basis.triggers_below() { mean < theta } else { mean > theta };
         let ready = t > config.rule.warmup && (!config.rule.arm || slot.armed);
+        let matters = if slot.n > 0 { config.rule.latch == Latch::Gated } else { ready || config.rule.arm };
+        if matters {
+            margin = ((mean - theta) / theta).abs();
+        }
         if slot.n > 0 {
             if config.rule.latch == Latch::Latched || holds {
                 slot.n += 1;
@@ -64,9 +83,7 @@ pub fn tick(config: &Config, slot: &mut Slot, mean: f64, t: u32) -> f64 {
         }
         slot.armed |= mean > theta;
     }
-    if let Theta::Sliding(sliding) = config.threshold() {
-        slot.mean = Some(slot.mean.map_or(mean, |ema| ema + (mean - ema) / sliding.tau));
-    }
+    slot.slide(config, mean);
     margin
 }
 

@@ -103,10 +103,10 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
     }
 }
 
-/// Scales the weights into each neuron, its bias left out, to a norm of at most `most`.
-pub fn limit(w: &mut Matrix, most: f64) {
+/// Scales the weights into each of these neurons, its bias left out, to a norm of at most `most`.
+pub fn limit(w: &mut Matrix, neurons: &[usize], most: f64) {
     let rows = w.len() - 1;
-    for j in 0..w[0].len() {
+    for &j in neurons {
         let norm = w[..rows].iter().map(|row| row[j] * row[j]).sum::<f64>().sqrt();
         if norm > most {
             w[..rows].iter_mut().for_each(|row| row[j] *= most / norm);

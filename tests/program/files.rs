@@ -2,6 +2,7 @@
 //! nobody takes what it says: one clear error, and earlier checkpoints from which the run goes on to the same bytes.
 #![cfg(unix)]
 
+use crate::isolated::{isolated, program};
 use crate::program::{Folder, fail, failure, homeostat, succeed, text};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -37,11 +38,11 @@ const FULL: &str = "ulimit -f 32; exec \"$0\" \"$@\"";
 
 /// The same program started by a shell, where `$0` is the program and `$1` … the arguments.
 fn shell(script: &str, arguments: &[&str]) -> Output {
-    Command::new("sh").args(["-c", script, PROGRAM]).args(arguments).output().expect("a shell")
+    isolated("sh").args(["-c", script, PROGRAM]).args(arguments).output().expect("a shell")
 }
 
 fn start(arguments: &[&str]) -> Child {
-    Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+    program().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
 /// Waits until `done`, for a minute at most.
@@ -312,8 +313,7 @@ fn nobody_listening_is_no_panic() {
     succeed(&["sweep", "plan", &sweep, "-o", &plan]);
     let unkept = [&options[..], &["--no-save"]].concat();
     for arguments in [&["data", "list"][..], &unkept, &kept, &["sweep", "run", &plan, "--json"]] {
-        let mut child =
-            Command::new(PROGRAM).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         quiet(&output);

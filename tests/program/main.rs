@@ -9,6 +9,8 @@ mod compare;
 mod data;
 mod export;
 mod files;
+#[path = "../common/isolated.rs"]
+mod isolated;
 mod limits;
 mod predict;
 #[path = "../common/program.rs"]

@@ -1,6 +1,7 @@
 //! Runs that are asked to stop and runs that diverge: real signals to the real program, exit codes, what is kept, and that
 //! going on equals not having stopped.
 
+use crate::isolated::program;
 use crate::program::{Folder, checkpoints, fail, homeostat, metrics, succeed, text};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ mod signals {
     }
 
     fn start(arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+        let mut command = program();
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 

@@ -96,7 +96,7 @@ fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     std::fs::remove_dir_all(broken).unwrap();
 }
 
-/// Rules and engines in all combinations are in `tests/engines/unbroken.rs`; this is about the files between them.
+/// Rules and engines in all combinations are in `tests/engines/promises/resumed.rs`; this is about the files between them.
 fn a_run_goes_on(device: &str) {
     for rule in [
         &["--theta", "0.3", "--clock", "steps:70", "--momentum", "0.5", "--train-metrics", "running"][..],

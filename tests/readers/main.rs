@@ -4,4 +4,6 @@ mod checkpoint;
 mod damage;
 mod data;
 mod fetch;
+#[path = "../common/isolated.rs"]
+mod isolated;
 mod model;

@@ -2,8 +2,9 @@
 
 use super::Soak;
 use super::faults::wait_for;
+use crate::isolated::program;
 use serde_json::json;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Current and peak memory of a process in kB; `None` without /proc, or after the process has ended.
@@ -35,11 +36,7 @@ pub fn endure(soak: &mut Soak, device: &str, time: Duration) {
     ];
     let options =
         [&options[..], &["--checkpoint-every", "500", "--train-metrics", "running", "--quiet", "--out", &out]];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_homeostat"))
-        .args(options.concat())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child = program().args(options.concat()).stdout(Stdio::null()).spawn().expect("the program starts");
     let started = Instant::now();
     let mut samples = vec![];
     while started.elapsed() < time {

@@ -2,9 +2,10 @@
 
 use super::faults::{Disk, Fault, signal, wait_for};
 use super::{Soak, leftovers, memory};
+use crate::isolated::program;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A run, and its results when left alone.
@@ -146,7 +147,7 @@ fn metrics(out: &Path) -> Vec<Value> {
 impl Case {
     /// Starts the run, or resumes it.
     fn start(&self, out: &Path, threads: usize, resume: bool) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+        let mut command = program();
         command.arg("train").args(["--checkpoint-every", "steps:50", "--keep", "3", "--quiet", "--no-autotune"]);
         if resume {
             command.arg("--resume").arg(out);

@@ -2,10 +2,11 @@
 
 use super::Soak;
 use super::faults::{signal, wait_for};
+use crate::isolated::program;
 use crate::program::succeed;
 use serde_json::json;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const SWEEP: &str = r#"
@@ -69,7 +70,7 @@ impl Sweeps {
 
 impl Sweep {
     fn start(&self, out: &Path) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+        let mut command = program();
         command.args(["sweep", "run", &self.plan, "--device", self.device, "-o"]).arg(out);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
     }

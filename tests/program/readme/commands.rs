@@ -5,11 +5,11 @@
 //! Times and speeds may differ, and other numbers by the rounding of another processor.
 
 use super::{Page, doc, manual, readme};
+use crate::isolated::isolated;
 use crate::program::{Folder, command, success, text};
 use homeostat::config::Config;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 /// The words of a line as a shell makes them; what follows ` #` is a comment.
 fn words(line: &str) -> Vec<String> {
@@ -43,7 +43,7 @@ fn run_in_shell(line: &str, folder: &Folder, fails: bool) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_homeostat"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = program.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
-    let output = Command::new("sh")
+    let output = isolated("sh")
         .args(["-c", &format!("exec 2>&1; {line}")])
         .env("PATH", std::env::join_paths(places).unwrap())
         .current_dir(folder.path(""))

@@ -5,6 +5,7 @@ mod cluster;
 mod plan;
 mod run;
 
+use crate::isolated::program;
 use crate::program::{Folder, failure, success, text};
 use homeostat::config::Config;
 use homeostat::files::to_json;
@@ -17,11 +18,8 @@ use std::time::{Duration, Instant};
 
 impl Folder {
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+        let mut command = program();
         command.args(arguments).current_dir(self.0.path());
-        for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
-            command.env_remove(name);
-        }
         command
     }
 

@@ -2,6 +2,7 @@
 
 mod server;
 
+use crate::isolated::program;
 use flate2::{Compression, write::GzEncoder};
 use homeostat::data::catalogue::{Files, LOCAL};
 use homeostat::data::fetch::{Event, Options, fetch};
@@ -11,7 +12,7 @@ use server::{End, Reply, Server};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 /// An IDX file of `sizes` whose elements are below `below` and hard to compress.
@@ -353,10 +354,7 @@ fn emnist_is_turned_upright() {
 
 /// The program with `root` as the only folder of data sets.
 fn homeostat(root: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
-    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
+    let mut command = program();
     let own = tempfile::tempdir().unwrap();
     command.env("HOMEOSTAT_DATA", root).envs(environment.iter().copied()).args(arguments);
     command.current_dir(own.path()).output().unwrap()

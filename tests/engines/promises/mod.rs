@@ -1,0 +1,194 @@
+//! What engines promise for whatever settings: a file for each promise, over all rows of the [table](crate::table). A row is
+//! trained once by each engine, as a population of three members, and every promise is held against that run.
+
+mod alone;
+mod defined;
+mod devices;
+mod plans;
+mod repeated;
+mod resumed;
+
+use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, small_register, small_tiled, train};
+use crate::oracle::trace::Triggers;
+use crate::oracle::{After, Matrix, Network};
+use crate::table::{Row, TABLE};
+use homeostat::config::Config;
+use homeostat::data::DataSet;
+use homeostat::gpu::Plan;
+use homeostat::train::blocking::Blocking;
+use homeostat::train::population::Population;
+use homeostat::train::state::MemberState;
+use std::sync::{Arc, OnceLock};
+
+/// An engine, the GPU's in each of its forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Cpu,
+    /// Register tiles without barriers.
+    Register,
+    /// Blocks in workgroup memory.
+    Tiled,
+    /// Whole steps in one dispatch.
+    Persistent,
+}
+
+impl Kind {
+    fn make(self) -> Make {
+        match self {
+            Self::Cpu => cpu,
+            Self::Register => |population, state| {
+                let plan = small_register(&population);
+                Blocking(gpu(population, state, plan).0)
+            },
+            Self::Tiled => |population, state| {
+                let plan = small_tiled(&population);
+                Blocking(gpu(population, state, plan).0)
+            },
+            Self::Persistent => |population, state| {
+                let plan = Plan { persistent: true, ..small_register(&population) };
+                Blocking(gpu(population, state, plan).0)
+            },
+        }
+    }
+
+    /// Whether the engine has a kernel for these settings.
+    fn runs(self, population: &Population) -> bool {
+        self != Self::Persistent || Plan::can_persist(population)
+    }
+}
+
+/// A row of the table with three members, and what becomes of it.
+struct Subject {
+    row: Row,
+    place: usize,
+    population: Arc<Population>,
+    /// What the oracle makes of each member, and reports of its epochs.
+    defined: Vec<(Network, Vec<After>)>,
+    outcomes: [OnceLock<Outcome>; 4],
+}
+
+const MEMBERS: usize = 3;
+
+impl Subject {
+    fn of(place: usize) -> &'static Self {
+        static SUBJECTS: [OnceLock<Subject>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
+        SUBJECTS[place].get_or_init(|| Self::new(place))
+    }
+
+    fn new(place: usize) -> Self {
+        let row = TABLE[place];
+        let chosen: Vec<_> = (0..MEMBERS).map(|member| decided(&row, member)).collect();
+        let configs = chosen.iter().map(|(config, ..)| config.clone()).collect();
+        let defined = chosen.into_iter().map(|(_, network, after)| (network, after)).collect();
+        Self { row, place, population: row.population(configs), defined, outcomes: Default::default() }
+    }
+
+    /// The whole run on an engine.
+    fn outcome(&self, kind: Kind) -> &Outcome {
+        self.outcomes[kind as usize].get_or_init(|| train(kind.make(), &self.population))
+    }
+
+    /// One of its members as a population of its own.
+    fn alone(&self, member: usize) -> Arc<Population> {
+        self.row.population(vec![self.population.configs[member].clone()])
+    }
+}
+
+/// Settings of a member under the first seed with which no comparison with θ is too close for f32 to decide it as the oracle
+/// does, and the oracle's run of them.
+fn decided(row: &Row, member: usize) -> (Config, Network, Vec<After>) {
+    for attempt in 0..200 {
+        // The upper half of a seed counts too.
+        let seed = ((member as u64) << 33) + 10 * attempt + member as u64;
+        let config = row.config(seed, 1.0 + 0.2 * member as f64);
+        let population = row.population(vec![config.clone()]);
+        let (network, after) = run_oracle(&population);
+        if network.margin > MARGIN {
+            return (config, network, after);
+        }
+    }
+    panic!("{row:?}: under no seed f32 decides as float64 does");
+}
+
+fn run_oracle(population: &Population) -> (Network, Vec<After>) {
+    let (config, data) = (&population.configs[0], &population.data);
+    let split = &population.splits[0];
+    let triggers = population.traces[0].as_ref().map(|trace| Triggers {
+        config: trace.config.clone(),
+        ticks: trace.ticks,
+        onsets: trace.onsets.clone(),
+    });
+    let mut network = Network::new(config, &initial(config, population), split.train.len(), triggers);
+    let x: Vec<Vec<f64>> = split.train.iter().map(|&row| sample(data, row)).collect();
+    let labels: Vec<usize> = split.train.iter().map(|&row| data.labels()[row as usize] as usize).collect();
+    let after = network.run(&x, &labels, data.classes());
+    (network, after)
+}
+
+/// The oracle's initial weights, as the f32 that engines start from.
+fn initial(config: &Config, population: &Population) -> Vec<Matrix> {
+    let shapes = population.topology.shapes().enumerate();
+    let narrow = |w: Matrix| w.iter().map(|row| row.iter().map(|&w| f64::from(w as f32)).collect()).collect();
+    shapes.map(|(l, (n_in, n_out))| narrow(crate::oracle::random::weights(config, l, n_in, n_out))).collect()
+}
+
+fn sample(data: &DataSet, row: u32) -> Vec<f64> {
+    let mut x = vec![0.0; data.features()];
+    data.copy_row(row as usize, &mut x);
+    x.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Holds a promise for every row of the table on one engine, and lists all rows that break it.
+fn hold(kind: Kind, promise: fn(&Subject, Kind) -> Result<(), String>) {
+    let mut failures = vec![];
+    let mut held = 0;
+    for place in 0..TABLE.len() {
+        let subject = Subject::of(place);
+        if kind.runs(&subject.population) {
+            held += 1;
+            failures.extend(promise(subject, kind).err().map(|e| format!("{kind:?}, {:?}: {e}", subject.row)));
+        }
+    }
+    assert!(held >= TABLE.len() / 3, "{kind:?} runs only {held} rows");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A test of `promise` on each engine.
+macro_rules! on_every_engine {
+    () => {
+        #[test]
+        fn on_the_cpu() {
+            super::hold(super::Kind::Cpu, promise);
+        }
+
+        #[test]
+        fn on_register_tiles() {
+            super::hold(super::Kind::Register, promise);
+        }
+
+        #[test]
+        fn on_workgroup_tiles() {
+            super::hold(super::Kind::Tiled, promise);
+        }
+
+        #[test]
+        fn on_the_persistent_kernel() {
+            super::hold(super::Kind::Persistent, promise);
+        }
+    };
+}
+use on_every_engine;
+
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+/// The same states, to the last bit.
+fn same(what: &str, got: &[MemberState], want: &[MemberState]) -> Result<(), String> {
+    let differ = |(m, (got, want)): (usize, (&MemberState, &MemberState))| {
+        let layer = got.layers.iter().zip(&want.layers).position(|(got, want)| got != want);
+        (got != want).then(|| format!("member {m}, first layer that differs: {layer:?}"))
+    };
+    let difference = got.iter().zip(want).enumerate().find_map(differ);
+    ensure(got.len() == want.len() && difference.is_none(), || format!("{what}: {}", difference.unwrap_or_default()))
+}

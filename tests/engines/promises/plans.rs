@@ -1,0 +1,20 @@
+//! However a GPU does the work, it adds in the same order: both kernel families and whole steps in one dispatch give the same
+//! bits.
+
+use super::{Kind, Subject, ensure, hold, same};
+
+#[test]
+fn workgroup_tiles_equal_register_tiles() {
+    hold(Kind::Tiled, promise);
+}
+
+#[test]
+fn the_persistent_kernel_equals_register_tiles() {
+    hold(Kind::Persistent, promise);
+}
+
+fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
+    let (got, want) = (subject.outcome(kind), subject.outcome(Kind::Register));
+    same("from register tiles", &got.end, &want.end)?;
+    ensure(got.epochs == want.epochs, || "other reports".into())
+}

@@ -1,0 +1,61 @@
+//! A run that is resumed from a checkpoint equals one that never stopped, to the last bit: weights, the rule's memory, rates,
+//! slots, running sums and random streams.
+
+use super::{Kind, MEMBERS, Subject, ensure, on_every_engine, same};
+use crate::harness::train_from;
+use homeostat::run::{Checkpoint, Progress};
+use homeostat::train::state::MemberState;
+use homeostat::train::trainer::Position;
+use std::path::Path;
+
+on_every_engine!();
+
+fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
+    let unbroken = subject.outcome(kind);
+    let folder = tempfile::tempdir().unwrap();
+    let pauses = &unbroken.pauses;
+    // One between two epochs, and as many inside epochs as the clock allows; a GPU engine compiles anew for each.
+    let (inside, between): (Vec<_>, Vec<_>) = pauses.iter().partition(|(position, _)| position.batch > 0);
+    let chosen = match kind {
+        Kind::Cpu => inside.iter().step_by(3).chain(&between[1..2]).collect::<Vec<_>>(),
+        _ if subject.place.is_multiple_of(4) => vec![&between[1]],
+        _ => vec![&inside[inside.len() / 2]],
+    };
+    for (position, states) in chosen {
+        let states: Vec<MemberState> = (0..MEMBERS)
+            .map(|member| through_a_file(folder.path(), subject, member, *position, &states[member]))
+            .collect();
+        let resumed = train_from(kind.make(), &subject.population, &states, *position);
+        same(&format!("resumed at {position:?}"), &resumed.end, &unbroken.end)?;
+        let rest = &unbroken.epochs[position.epoch as usize - 1..];
+        ensure(resumed.epochs == rest, || format!("other reports after {position:?}"))?;
+    }
+    Ok(())
+}
+
+/// A state as it comes back from a checkpoint.
+fn through_a_file(
+    folder: &Path,
+    subject: &Subject,
+    member: usize,
+    position: Position,
+    state: &MemberState,
+) -> MemberState {
+    let population = subject.alone(member);
+    let progress = Progress {
+        position,
+        steps: state.steps,
+        samples_since_tick: state.samples_since_tick,
+        running_samples: state.running.samples,
+        seconds: 1.0,
+        best: None,
+        end: None,
+        divergence: None,
+    };
+    let path = folder.join("checkpoint.safetensors");
+    let checkpoint = Checkpoint { progress, state: state.clone() };
+    checkpoint.write(&population.configs[0], population.checksum(), &path).unwrap();
+    let read = Checkpoint::read(&path, &population).unwrap();
+    assert!(read == checkpoint, "{:?}", subject.row);
+    read.state
+}

@@ -1,0 +1,278 @@
+//! The table of settings over which every promise is held: between its rows every rule, basis, scope, decay, latch, form of θ,
+//! schedule, replay, momentum, regulariser and activation, each together with others that it could get in the way of. A setting
+//! that is missing here fails `the_table_has_every_setting`.
+
+use clap::ValueEnum;
+use homeostat::config::{
+    Activation, Basis, Config, Decay, Distort, Latch, Loss, Output, Replay, Rule, SETTINGS, Schedule, Scope,
+    TrainMetrics,
+};
+use homeostat::data::{DataSet, Samples};
+use homeostat::rng::{Random, Stream};
+use homeostat::rule::trace::Trace;
+use homeostat::train::population::Population;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Four epochs of seven steps, the last of them short; every row is laid over these.
+const BASE: &str = "
+    hidden = [9, 6]
+    activation = 'tanh'
+    batch-size = 8
+    epochs = 4
+    alpha0 = 0.1
+    theta = 0.3
+    val-fraction = 0.1
+    test-fraction = 0.1
+";
+
+/// The settings of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// TOML over the base.
+    settings: &'static str,
+    /// The run of ψ that is replayed, over base and settings.
+    source: Option<&'static str>,
+}
+
+const fn row(settings: &'static str) -> Row {
+    Row { settings, source: None }
+}
+
+const fn replay(settings: &'static str, source: &'static str) -> Row {
+    Row { settings, source: Some(source) }
+}
+
+/// The rows.
+pub const TABLE: [Row; 40] = [
+    // ψ: bases, scopes, decays, latches, forms of θ, momenta.
+    row("clock = 'steps:3'"),
+    row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
+    row(
+        "scope = 'weight'\nbasis = 'net2'\ntheta = 0.2\nmomentum = 0.5\nnesterov = true\ndecay = 'cosine'\nclock = 'steps:3'",
+    ),
+    row(
+        "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nmomentum = 0.5\ncoast = true\ndecay-ticks = 5.0\nclock = 'steps:2'",
+    ),
+    row(
+        "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nweight-decay = 0.02\nlatch = 'gated'\ndropout = 0.2\ndropout-input = 0.3",
+    ),
+    row(
+        "scope = 'layer'\nbasis = 'act2'\ntheta = 0.2\ndecay = 'step'\nactivation = 'scaled-tanh'\noutput = 'linear'\nloss = 'mse'\nclock = 'steps:5'",
+    ),
+    row(
+        "scope = 'layer'\nbasis = 'delta'\ntheta = 0.1\nalpha0 = 0.6\narm = true\noutput = 'logistic'\nloss = 'mse'\nmomentum = 0.6\ncoast = true\nclock = 'steps:3'",
+    ),
+    // The hidden layers freeze after the second tick, so that no δ is computed for them from then on.
+    row("scope = 'layer'\nbasis = 'delta'\ntheta = 0.28\ndecay-ticks = 2.0\nmomentum = 0.5\nactivation = 'relu'"),
+    row(
+        "basis = 'delta2'\narm = true\ntheta = 0.02\nlatch = 'gated'\ndecay = 'hyperbolic'\ndecay-power = 0.7\noutput = 'logistic'\nclock = 'steps:2'",
+    ),
+    row(
+        "basis = 'net2'\ntheta = 0.2\nlatch = 'gated'\ndecay = 'hyperbolic'\nactivation = 'relu'\nmax-norm = 0.9\nclock = 'steps:3'",
+    ),
+    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'"),
+    row(
+        "scope = 'layer'\nbasis = 'net2'\ntheta-quantile = 0.6\ndecay = 'log'\ndecay-base = 10.0\ndecay-ticks = 6.5\nclock = 'steps:3'",
+    ),
+    row("theta-sliding = '1.05:3'\nbasis = 'act2'\nbatch-size = 1\nhidden = []\nclock = 'steps:11'"),
+    row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'"),
+    row("schedule = 'linear'\nschedule-start = 2\nclock = 'steps:2'\nweight-decay = 0.01"),
+    row("basis = 'delta'\ntheta = 0.1\nfreeze-out = '0.5'\nclock = 'steps:2'"),
+    // Regularisers, each and all.
+    row("dropout = 0.4\nmomentum = 0.5\ndecay = 'linear'\nclock = 'steps:5'"),
+    row(
+        "distort = 'affine'\ndistort-rotation = 30.0\nactivation = 'relu'\nbasis = 'net2'\ntheta = 0.3\nmax-norm = 1.5",
+    ),
+    row(
+        "distort = 'elastic'\nelastic-sigma = 1.0\nelastic-alpha = 2.0\nrule = 'constant'\nhidden = []\ninit-scheme = 'uniform:0.2'",
+    ),
+    row("label-noise = 0.4\nbatch-size = 1\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.02"),
+    row(
+        "distort = 'both'\ndistort-scale = 10.0\ndistort-shear = 20.0\nelastic-sigma = 1.5\nelastic-alpha = 1.0\ndropout = 0.5\ndropout-input = 0.2\nlabel-noise = 0.2\noutput = 'logistic'\nloss = 'mse'\nbatch-size = 13\ntheta = 0.25",
+    ),
+    // No ψ: schedules, FreezeOut, momenta, layers of one and three.
+    row("rule = 'constant'\nbatch-size = 13"),
+    row(
+        "rule = 'constant'\nmomentum = 0.5\nnesterov = true\nschedule = 'cosine'\nclock = 'steps:3'\nactivation = 'relu'",
+    ),
+    row("rule = 'constant'\nschedule = 'one-cycle'\nlabel-noise = 0.1\nweight-decay = 0.01\nclock = 'steps:2'"),
+    row(
+        "rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 0.2\nmomentum = 0.8\nnesterov = true\nweight-decay = 0.01\nmax-norm = 0.9\nclock = 'steps:2'",
+    ),
+    row(
+        "rule = 'constant'\nschedule = 'step'\nschedule-ticks = 3.0\nschedule-gamma = 0.5\nhidden = [8, 7, 6]\nmomentum = 0.7\ncoast = true\nclock = 'steps:2'",
+    ),
+    row(
+        "rule = 'constant'\nschedule = 'log'\nschedule-base = 10.0\nschedule-ticks = 9.0\nscope = 'weight'\nclock = 'steps:2'",
+    ),
+    row(
+        "rule = 'constant'\nschedule = 'hyperbolic'\nschedule-power = 0.6\nscope = 'layer'\nfreeze-out = '0.5:cubed:scaled'\nmomentum = 0.5\nclock = 'steps:3'",
+    ),
+    // What is left of ψ without homeostasis.
+    replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
+    replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'"),
+    replay("replay = 'shuffle'\nclock = 'steps:3'\ndropout = 0.2", "theta = 0.42"),
+    replay("replay = 'random'\nclock = 'steps:2'\nscope = 'weight'\nbasis = 'coactivation'", "theta = 0.03"),
+    // Rules with a memory of their own.
+    row(
+        "rule = 'delta-bar-delta'\ndropout = 0.2\ndbd-kappa = 0.02\ndbd-phi = 0.2\ndbd-theta = 0.6\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'",
+    ),
+    row(
+        "rule = 'rprop'\nalpha0 = 0.01\nrprop-eta-minus = 0.4\nrprop-eta-plus = 1.1\nrprop-min = 1e-4\nrprop-max = 0.05\nfreeze-out = '0.6'",
+    ),
+    row("rule = 'irprop-'\nalpha0 = 0.01\ndropout-input = 0.1"),
+    row("rule = 'lipschitz'\nlipschitz-max = 0.5\nfreeze-out = '0.5:scaled'\nclock = 'steps:4'"),
+    row("rule = 'idbd'\nidbd-rate = 0.05\nmax-norm = 0.7\nschedule = 'cosine'\nclock = 'steps:5'"),
+    row(
+        "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
+    ),
+    // One layer without targets.
+    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2"),
+    row(
+        "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
+    ),
+];
+
+impl Row {
+    /// The settings of one member of the row's population: members differ in seed and in how much of everything they have.
+    pub fn config(&self, seed: u64, more: f64) -> Config {
+        let mut own: toml::Table = self.settings.parse().expect("TOML");
+        let mut base: toml::Table = BASE.parse().expect("TOML");
+        if self.source.is_some() {
+            own.insert("rule".into(), "replay".into());
+            own.insert("trace".into(), self.trace().to_str().expect("UTF-8").into());
+        }
+        for table in [&mut base, &mut own] {
+            for key in
+                ["alpha0", "theta", "dropout", "dropout-input", "label-noise", "distort-rotation", "elastic-alpha"]
+            {
+                if let Some(toml::Value::Float(value)) = table.get_mut(key) {
+                    *value *= more;
+                }
+            }
+        }
+        own.insert("seed".into(), toml::Value::Integer(seed as i64));
+        Config::overlay([&base, &own]).unwrap_or_else(|e| panic!("{self:?}: {e}"))
+    }
+
+    /// A population of these members.
+    pub fn population(&self, configs: Vec<Config>) -> Arc<Population> {
+        Arc::new(Population::new(configs, self.data(), None).unwrap_or_else(|e| panic!("{self:?}: {e}")))
+    }
+
+    /// 67 images of 4 × 4 pixels in three classes: bytes for some rows, reals for the others.
+    fn data(&self) -> Arc<DataSet> {
+        static DATA: OnceLock<[Arc<DataSet>; 2]> = OnceLock::new();
+        let kinds = DATA.get_or_init(|| [true, false].map(|bytes| Arc::new(images(bytes))));
+        Arc::clone(&kinds[self.settings.len() % 2])
+    }
+
+    /// The file with the trace of the row's source.
+    fn trace(&self) -> PathBuf {
+        static WRITTEN: OnceLock<()> = OnceLock::new();
+        let path = |row: &Row| {
+            let place = TABLE.iter().position(|other| other.settings == row.settings).expect("a row of the table");
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("trace-{place}.safetensors"))
+        };
+        WRITTEN.get_or_init(|| {
+            for row in TABLE.iter().filter(|row| row.source.is_some()) {
+                row.write_trace(&path(row));
+            }
+        });
+        path(self)
+    }
+
+    fn write_trace(&self, path: &Path) {
+        let source = self.source.expect("a source");
+        let mut own: toml::Table = self.settings.parse().expect("TOML");
+        own.remove("replay");
+        own.remove("dropout");
+        let layers = [BASE.parse().expect("TOML"), own, source.parse().expect("TOML")];
+        let config = Config::overlay(&layers).unwrap_or_else(|e| panic!("{self:?}: {e}"));
+        let population = self.population(vec![config]);
+        let states = crate::harness::train(crate::harness::cpu, &population).end;
+        let trace =
+            Trace::new(population.configs[0].clone(), &population.topology, states[0].onsets(), population.ticks());
+        let onsets = trace.onsets.concat();
+        let triggered = onsets.iter().filter(|&&onset| onset > 0).count();
+        assert!(triggered > 2 && triggered < onsets.len(), "{self:?}: {onsets:?}");
+        trace.write(&population.topology, path).unwrap();
+    }
+}
+
+fn images(bytes: bool) -> DataSet {
+    let mut random = Random::new(61, Stream::Order, 0);
+    let rows = 67;
+    // A class is brightest in one row of pixels.
+    let pixel = |i: usize| {
+        let bright = i / 4 % 4 == i / 16 % 3;
+        (if bright { 0.7 } else { 0.2 }) + 0.15 * random.normal()
+    };
+    let values: Vec<f64> = (0..rows * 16).map(pixel).collect();
+    let samples = match bytes {
+        true => Samples::U8(values.iter().map(|v| (255.0 * v) as u8).collect()),
+        false => Samples::F32(values.iter().map(|&v| (2.0 * v - 0.7) as f32).collect()),
+    };
+    let labels: Vec<u32> = (0..rows as u32).map(|row| row % 3).collect();
+    DataSet::new((samples, 16), labels).unwrap().named("stripes")
+}
+
+/// Settings that say where files and devices are, or that end a run and change nothing in it, and half precision, which no
+/// software adapter has.
+const ELSEWHERE: [&str; 7] = ["data", "init", "fresh-alpha", "early-stopping", "precision", "device", "no-autotune"];
+
+#[test]
+fn the_table_has_every_setting() {
+    let given: Vec<toml::Table> = TABLE.iter().map(|row| row.config(1, 1.0).to_table()).collect();
+    let names = |row: &Row, key: &str| {
+        [BASE, row.settings, row.source.unwrap_or("")]
+            .iter()
+            .any(|text| text.parse::<toml::Table>().expect("TOML").contains_key(key))
+    };
+    let missing: Vec<&str> = SETTINGS
+        .iter()
+        .map(|setting| setting.key)
+        .filter(|key| !ELSEWHERE.contains(key) && !["rule", "trace", "seed"].contains(key))
+        .filter(|key| !TABLE.iter().any(|row| names(row, key)))
+        .collect();
+    assert!(missing.is_empty(), "no row has {missing:?}");
+    for (key, words) in [
+        ("activation", words::<Activation>()),
+        ("output", words::<Output>()),
+        ("loss", words::<Loss>()),
+        ("rule", words::<Rule>()),
+        ("basis", words::<Basis>()),
+        ("scope", words::<Scope>()),
+        ("decay", words::<Decay>()),
+        ("latch", words::<Latch>()),
+        ("schedule", words::<Schedule>()),
+        ("replay", words::<Replay>()),
+        ("distort", words::<Distort>()),
+        ("train-metrics", words::<TrainMetrics>()),
+    ] {
+        let has =
+            |word: &String| given.iter().any(|row| row.get(key).and_then(toml::Value::as_str) == Some(word.as_str()));
+        let missing: Vec<String> = words.into_iter().filter(|word| !has(word)).collect();
+        assert!(missing.is_empty(), "no row has {key} = {missing:?}");
+    }
+    for (key, ways) in
+        [("clock", ["epoch", "steps:"]), ("init-scheme", ["normal:", "uniform:"]), ("freeze-out", ["cubed", "scaled"])]
+    {
+        for way in ways {
+            let has =
+                |row: &toml::Table| row.get(key).and_then(toml::Value::as_str).is_some_and(|text| text.contains(way));
+            assert!(given.iter().any(has), "no row has {key} with {way}");
+        }
+    }
+    for key in ["decay-ticks", "schedule-ticks"] {
+        let [numbers, words] =
+            [toml::Value::is_float, toml::Value::is_str].map(|is| given.iter().any(|row| is(&row[key])));
+        assert!(numbers && words, "no row has {key} of one kind");
+    }
+}
+
+fn words<E: ValueEnum>() -> Vec<String> {
+    let word = |variant: &E| variant.to_possible_value().map(|value| value.get_name().to_owned());
+    E::value_variants().iter().filter_map(word).collect()
+}
