@@ -1,24 +1,17 @@
 //! The learning rules, each of which turns the gradient of one weight into a step of that weight.
 //!
 //! A rule is a shader `shaders/rules/STEM.wgsl` and its host twin here, a type that implements `Learn`. Only two other
-//! places distinguish the rules: the enum [`Rule`](crate::config::Rule) and the file `table` (see CONTRIBUTING.md).
+//! places distinguish the rules: the enum [`Rule`](crate::config::Rule) and the table in `step.rs` (see docs/architecture.md).
 //!
 //! Throughout, g = −∂E/∂w is the mean over the batch, so a step *along* g descends. `alpha` is the factor that ψ, a
 //! schedule or a frozen layer applies to every rate. For rules without a rate of their own, `alpha` is α itself.
 
-mod adam;
-mod delta_bar_delta;
-mod gradient;
-mod idbd;
-mod irprop_minus;
 pub(crate) mod learn;
-mod lipschitz;
 pub mod member;
 pub mod observe;
 pub mod psi;
-mod rprop;
 pub mod schedule;
-pub(crate) mod table;
+pub(crate) mod step;
 pub mod trace;
 
-pub(crate) use table::{constants, initial_alpha, initial_memory, memory_per_weight, own_rate, with_own_memory};
+pub(crate) use step::{constants, initial_alpha, initial_memory, memory_per_weight, own_rate, with_own_memory};

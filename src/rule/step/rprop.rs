@@ -7,8 +7,8 @@
 //! Δ starts at α0. The paper uses Δ = 0.1 at the start, η− = 0.5, η+ = 1.2 and Δ up to 50. The rule is meant for
 //! batches of the whole data set. Twin of `shaders/rules/rprop.wgsl`.
 
-use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn, sign};
 
 /// Memory: Δ, the last gradient (0 after a step was taken back) and the last step. Constants: η−, η+, smallest and
 /// largest Δ.
@@ -30,7 +30,7 @@ pub(super) fn resized(size: f32, agreement: f32, constants: [f32; 4]) -> f32 {
 }
 
 impl Learn<3> for Rprop {
-    const SHADER: &'static str = include_str!("../../shaders/rules/rprop.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/rprop.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
         let pair = [

@@ -7,15 +7,15 @@
 //! α starts at α0. Jacobs chose κ and φ for each problem, and θ = 0.7 for all. The defaults κ = 0.035 and φ = 0.333
 //! suit batches of the whole data set and are large for smaller batches. Twin of `shaders/rules/delta_bar_delta.wgsl`.
 
-use super::learn::{Cell, Environment, Learn, sign};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn, sign};
 
 /// Memory: α and ḡ. Constants: κ, φ, θ.
 #[derive(Clone, Copy, Debug)]
 pub struct DeltaBarDelta;
 
 impl Learn<2> for DeltaBarDelta {
-    const SHADER: &'static str = include_str!("../../shaders/rules/delta_bar_delta.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/delta_bar_delta.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
         [config.constants.dbd_kappa as f32, config.constants.dbd_phi as f32, config.constants.dbd_theta as f32, 0.0]

@@ -15,5 +15,5 @@ pub struct Gradient;
 
 impl Gradient {
     /// The source of the WGSL twin.
-    pub const SHADER: &'static str = include_str!("../../shaders/rules/gradient.wgsl");
+    pub const SHADER: &'static str = include_str!("../../../shaders/rules/gradient.wgsl");
 }

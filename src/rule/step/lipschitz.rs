@@ -8,15 +8,15 @@
 //! Δg near 0 would make α huge. The rule is meant for batches of the whole data set. Twin of
 //! `shaders/rules/lipschitz.wgsl`.
 
-use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn};
 
 /// Memory: α, the last gradient and the last step. Constants: largest α.
 #[derive(Clone, Copy, Debug)]
 pub struct Lipschitz;
 
 impl Learn<3> for Lipschitz {
-    const SHADER: &'static str = include_str!("../../shaders/rules/lipschitz.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/lipschitz.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
         [config.constants.lipschitz_max as f32, 0.0, 0.0, 0.0]

@@ -1,16 +1,24 @@
-//! The table that maps each variant of [`Rule`] to its type, and the functions that read the table.
+//! One step of a weight under each rule: the table that maps each variant of [`Rule`] to its type, and the functions that
+//! read the table. Each rule has a file in this folder.
+
+mod adam;
+mod delta_bar_delta;
+mod gradient;
+mod idbd;
+mod irprop_minus;
+mod lipschitz;
+mod rprop;
 
 use super::learn::Learn;
 use crate::config::{Config, Rule};
 
-// The macro below finds each rule's type here, under `rule::table`.
-pub(crate) use super::adam::Adam;
-pub(crate) use super::delta_bar_delta::DeltaBarDelta;
-pub(crate) use super::gradient::Gradient;
-pub(crate) use super::idbd::Idbd;
-pub(crate) use super::irprop_minus::IrpropMinus;
-pub(crate) use super::lipschitz::Lipschitz;
-pub(crate) use super::rprop::Rprop;
+pub(crate) use adam::Adam;
+pub(crate) use delta_bar_delta::DeltaBarDelta;
+pub(crate) use gradient::Gradient;
+pub(crate) use idbd::Idbd;
+pub(crate) use irprop_minus::IrpropMinus;
+pub(crate) use lipschitz::Lipschitz;
+pub(crate) use rprop::Rprop;
 
 /// Runs `$body` with `$Kind` as the type of a rule that has memory of its own. Runs `$otherwise` for the rules that
 /// step along the gradient with one α, whose kernel is [`Gradient`]'s.
@@ -19,7 +27,7 @@ macro_rules! with_own_memory {
         use $crate::config::Rule;
         macro_rules! run {
             ($found:ident, $floats:literal) => {{
-                type $Kind = $crate::rule::table::$found;
+                type $Kind = $crate::rule::step::$found;
                 const $N: usize = $floats;
                 $body
             }};

@@ -9,8 +9,8 @@
 //!
 //! α starts at α0 (0.05 in the paper); θ is `idbd-rate` (0.001). Twin of `shaders/rules/idbd.wgsl`.
 
-use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn};
 
 /// Memory: β and h. Constants: θ.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Idbd;
 const LIMIT: f32 = 40.0;
 
 impl Learn<2> for Idbd {
-    const SHADER: &'static str = include_str!("../../shaders/rules/idbd.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/idbd.wgsl");
     const READS_INPUT: bool = true;
 
     fn constants(config: &Config) -> [f32; 4] {

@@ -6,16 +6,16 @@
 //! Δ starts at α0. The paper uses Δ = 0.0125 at the start, η− = 0.5, η+ = 1.2 and Δ from 0 to 50. Twin of
 //! `shaders/rules/irprop_minus.wgsl`.
 
-use super::learn::{Cell, Environment, Learn, sign};
 use super::rprop::{Rprop, resized};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn, sign};
 
 /// Memory: Δ and the last gradient (0 after the gradient turned). Constants: η−, η+, smallest and largest Δ.
 #[derive(Clone, Copy, Debug)]
 pub struct IrpropMinus;
 
 impl Learn<2> for IrpropMinus {
-    const SHADER: &'static str = include_str!("../../shaders/rules/irprop_minus.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/irprop_minus.wgsl");
 
     fn constants(config: &Config) -> [f32; 4] {
         Rprop::constants(config)

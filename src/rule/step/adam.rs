@@ -6,8 +6,8 @@
 //! The defaults are the paper's, except α0 (0.001 in the paper), which is the trainer's. Twin of
 //! `shaders/rules/adam.wgsl`.
 
-use super::learn::{Cell, Environment, Learn};
 use crate::config::Config;
+use crate::rule::learn::{Cell, Environment, Learn};
 
 /// Memory: m and v. Constants: ln β1, ln β2, ε. Logarithms are stored because 1 − β and 1 − βᵗ would lose digits if
 /// they were computed from an f32 β.
@@ -25,7 +25,7 @@ fn one_less_exp(z: f32) -> f32 {
 }
 
 impl Learn<2> for Adam {
-    const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
+    const SHADER: &'static str = include_str!("../../../shaders/rules/adam.wgsl");
     const TAKES_ALPHA0: bool = true;
 
     fn constants(config: &Config) -> [f32; 4] {
