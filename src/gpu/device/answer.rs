@@ -1,9 +1,9 @@
-//! What a callback of the driver brings, for futures that wait for it.
+//! The value of a driver's callback, for futures that wait for the callback.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-/// A value that a callback brings at some time; a clone waits for the same one.
+/// A value that a callback delivers later; clones wait for the same value.
 #[derive(Debug)]
 pub struct Answer<T>(Arc<Mutex<State<T>>>);
 
@@ -20,24 +20,24 @@ impl<T> Clone for Answer<T> {
 }
 
 impl<T: Clone> Answer<T> {
-    /// Nothing has come yet.
+    /// An answer without a value.
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(State { value: None, waiting: vec![] })))
     }
 
-    /// Brings the value and wakes everybody who waits.
+    /// Stores the value and wakes all waiting tasks.
     pub fn give(&self, value: T) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.value = Some(value);
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
-    /// The value, if it has come.
+    /// The value, if the callback has run.
     pub fn now(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).value.clone()
     }
 
-    /// The value, if it has come; else `waker` is woken when it comes.
+    /// The value, if the callback has run; otherwise registers `waker` to be woken then.
     pub fn ask(&self, waker: &Waker) -> Option<T> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.value.is_none() && !state.waiting.iter().any(|other| other.will_wake(waker)) {
