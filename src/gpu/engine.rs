@@ -76,6 +76,7 @@ impl GpuEngine {
     /// precision must first pass a self-check. If kernels with cooperative matrices fail it, the engine uses kernels
     /// without them.
     ///
+    /// # Errors
     /// If a buffer or kernel does not fit the adapter, the driver refuses a kernel, or half precision fails the
     /// self-check.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
@@ -177,6 +178,7 @@ impl GpuEngine {
     /// The memory that [`Self::new`] would allocate for `population` with unmeasured tiles, and whether it fits the
     /// adapter.
     ///
+    /// # Errors
     /// If the adapter was not opened for the precision, or images are too large for elastic distortion.
     pub fn memory_budget(context: &Context, population: &Population) -> Result<MemoryBudget> {
         context.require(population.shared().run.precision)?;

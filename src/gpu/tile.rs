@@ -228,6 +228,7 @@ impl Product {
 
     /// The tile to use without measuring: the largest that still keeps the GPU busy with `members` networks.
     ///
+    /// # Panics
     /// If no tile has the strands of the shapes, which cannot happen for the products of a step.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {

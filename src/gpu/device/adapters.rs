@@ -99,6 +99,7 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
 
 /// The adapter that `pick` selects.
 ///
+/// # Errors
 /// If no adapter matches; the message lists the adapters that exist.
 pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
     let mut list = adapters().await;

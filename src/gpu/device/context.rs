@@ -74,6 +74,7 @@ impl Context {
 
     /// Opens the adapter with the features that kernels of this precision need.
     ///
+    /// # Errors
     /// If no adapter matches, it lacks a feature that the kernels need, or its driver refuses to open it.
     pub fn open_for(pick: &Pick, precision: Precision) -> Result<Self> {
         Self::open_with_limits(pick, precision, |_| ())

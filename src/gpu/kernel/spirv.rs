@@ -31,6 +31,7 @@ pub fn is_needed(source: &str) -> bool {
 /// Translates a WGSL source to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
 /// `checked` every index is checked.
 ///
+/// # Errors
 /// If naga rejects the source, or emits an instruction that this file does not handle.
 pub fn translate(source: &str, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
     let module = parse(source)?;

@@ -79,6 +79,7 @@ fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> 
 /// Renders the template `name` with these values. `rule` is the template of the learning rule, and `buffers` gives the
 /// declaration behind the name of each storage buffer.
 ///
+/// # Panics
 /// If the template is malformed, uses an undefined value or refuses a value. The tests exclude this for every
 /// specialisation.
 pub fn render(name: &str, rule: &'static str, buffers: &BTreeMap<&'static str, String>, values: Value) -> String {
