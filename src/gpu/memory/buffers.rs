@@ -8,12 +8,12 @@ use crate::gpu::device::context::Context;
 /// All buffers of a run.
 #[derive(Debug)]
 pub struct Buffers {
-    /// The pieces of each [`Role`], by its number; none where the run does not need it.
+    /// The pieces of each [`Role`], indexed by the role; empty if the run does not need the buffer.
     pieces: Vec<Vec<wgpu::Buffer>>,
 }
 
 impl Buffers {
-    /// Allocates everything that `budget` lists and uploads what never changes.
+    /// Allocates every buffer of `budget` and uploads the constant data.
     ///
     /// # Errors
     /// If memory is short; the message names the array.
@@ -39,7 +39,7 @@ impl Buffers {
             if let Content::Input(fill) = role.row().content {
                 fill(run, &mut |piece, first, bytes| {
                     context.queue.write_buffer(&buffers.pieces[role as usize][piece], first as u64, bytes);
-                    // Hands the staged bytes over, so that they do not pile up in host memory.
+                    // Submits the staged bytes now, so that they do not accumulate in host memory.
                     context.queue.submit([]);
                 });
             }
@@ -47,7 +47,7 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// Writes the tables, which alone depend on the tiles.
+    /// Writes the tables. Only they depend on the tiles.
     pub fn write_tables(&self, context: &Context, run: &Run<'_>) {
         for &role in Role::ALL {
             if let (Content::Table(table), Some(buffer)) = (role.row().content, self.get(role)) {
@@ -56,7 +56,7 @@ impl Buffers {
         }
     }
 
-    /// The buffer of a role; `None` where the run does not need it.
+    /// The first piece of a role's buffer; `None` if the run does not need it.
     #[must_use]
     pub fn get(&self, role: Role) -> Option<&wgpu::Buffer> {
         self.pieces[role as usize].first()

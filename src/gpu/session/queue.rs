@@ -1,5 +1,5 @@
-//! Recording and submitting: many dispatches per submit, submits sized by time, at most two in flight, so that no
-//! watchdog fires, Ctrl-C is prompt and the GPU never waits for the host.
+//! The command stream: many dispatches per submit, submits sized by time, at most two in flight. Short submits keep
+//! watchdogs quiet and Ctrl-C prompt; two in flight keep the GPU busy while the host records.
 
 use crate::error::Result;
 use crate::gpu::device::context::{Context, Submission};
@@ -9,13 +9,13 @@ use crate::gpu::layout::Step;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Aim for one submit.
+/// Target duration of one submit, in seconds.
 const SUBMIT_SECONDS: f64 = 0.1;
-/// Submits in flight.
+/// Most submits in flight.
 const IN_FLIGHT: usize = 2;
-/// Dispatches of one submit at most: command buffers cost host memory.
+/// Most dispatches of one submit, because command buffers cost host memory.
 const MAX_DISPATCHES: u32 = 20_000;
-/// Work a dispatch costs beyond its arithmetic, in floating-point operations; only the balance matters.
+/// Cost of a dispatch beyond its arithmetic, in floating-point operations. Only its ratio to the arithmetic matters.
 const DISPATCH_COST: f64 = 1e5;
 
 /// The command stream of one engine.
