@@ -1,7 +1,7 @@
 //! The learning rules, each of which turns the gradient of one weight into a step of that weight.
 //!
 //! A rule is a shader `shaders/rules/STEM.wgsl` and its host twin here, a type that implements `Learn`. Only two other
-//! places distinguish the rules: the enum [`Rule`](crate::config::Rule) and the file `table` (see CONTRIBUTING.md).
+//! places distinguish the rules: the enum [`Rule`](crate::config::Rule) and the file `table` (see docs/architecture.md).
 //!
 //! Throughout, g = −∂E/∂w is the mean over the batch, so a step *along* g descends. `alpha` is the factor that ψ, a
 //! schedule or a frozen layer applies to every rate. For rules without a rate of their own, `alpha` is α itself.
