@@ -1,4 +1,4 @@
-//! Types of settings that are one word out of a few.
+//! The types of settings whose value is one of a few words.
 
 use serde::{Deserialize, Serialize};
 
@@ -221,7 +221,7 @@ choices! {
 }
 
 impl Basis {
-    /// Whether ψ triggers when the mean is *below* θ (the δ bases) and not above it.
+    /// Whether ψ triggers when the mean is *below* θ (the δ bases) instead of above θ.
     #[must_use]
     pub const fn triggers_below(self) -> bool {
         matches!(self, Self::Delta | Self::Delta2)
@@ -229,7 +229,7 @@ impl Basis {
 }
 
 impl Rule {
-    /// The rule whose kernel computes this one: rules that differ only in α share theirs.
+    /// The rule whose kernel computes this rule. Rules that differ only in α share a kernel.
     #[must_use]
     pub const fn kernel(self) -> Self {
         match self {
@@ -238,7 +238,7 @@ impl Rule {
         }
     }
 
-    /// Whether the weights follow y and no target: no labels, one layer.
+    /// Whether the rule is unsupervised: the weights of its one layer follow y, without labels.
     #[must_use]
     pub const fn is_unsupervised(self) -> bool {
         matches!(self, Self::Hebb | Self::Bcm)

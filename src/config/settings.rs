@@ -255,7 +255,7 @@ impl Config {
         }
         let mut config = self.clone();
         config.edit(&mut Forget);
-        // An unsupervised rule also decides what the layer computes.
+        // An unsupervised rule also determines the layer's computation.
         config.rule.kind = if self.rule.kind.is_unsupervised() { self.rule.kind } else { Rule::Constant };
         config.run.epochs = 1;
         config

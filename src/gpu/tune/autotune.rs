@@ -2,8 +2,7 @@
 //! own shapes, and whole steps with the persistent kernel against a dispatch per phase. The plan is stored in the
 //! user's cache directory by adapter, driver, version and shapes, so each is measured once.
 //!
-//! No plan changes a result, so a lost, shared or outdated cache is harmless. The only exceptions are cooperative
-//! matrices, which [`super::half`] tests.
+//! No plan changes a result, so a lost, shared or outdated cache is harmless.
 
 use crate::error::Result;
 use crate::files::{to_json, write_atomic};
