@@ -74,7 +74,7 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// N of ψ's decay, in ticks.
+/// N of ψ's decay: its length in ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DecayTicks {
     /// A positive real number of ticks.
@@ -166,7 +166,7 @@ pub enum CheckpointEvery {
     Never,
     /// After every so many epochs.
     Epochs(u32),
-    /// After so many steps, at the next pause of training.
+    /// At the first pause of training after so many steps.
     Steps(u32),
 }
 

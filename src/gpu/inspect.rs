@@ -20,7 +20,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// y and δ of every member and layer after the last training step, `[samples][n_out]`.
+    /// y and δ after the last training step, `[samples][n_out]` each: per member, then per layer.
     ///
     /// # Errors
     /// If the device fails.

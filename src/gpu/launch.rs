@@ -8,17 +8,17 @@ use crate::data::distort::Distortion;
 use crate::train::population::Population;
 use std::sync::Arc;
 
-/// Invocations of a workgroup of the kernels without a product.
+/// Workgroup size of kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
-/// Invocations of a workgroup of the persistent kernel.
+/// Workgroup size of the persistent kernel.
 pub const PERSISTENT_WORKGROUP: usize = 256;
 
-/// Entry points, one shader file each.
+/// The entry points; each shader file has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
     /// Prepares the inputs of a training batch, where they differ from the data set's rows.
     Prepare,
-    /// Forward pass of the first layer in training, where the inputs are prepared.
+    /// Forward pass of the first layer in training, in runs that prepare inputs.
     ForwardPrepared,
     /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L.
     Forward(usize),
@@ -44,7 +44,7 @@ impl Kernel {
         forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::Persistent])
     }
 
-    /// The kernels with a tile of their own, in the order in which [`Plan::choose`] asks for tiles.
+    /// The kernels with their own tile, in the order in which [`Plan::choose`] asks for tiles.
     pub fn products(layers: usize) -> impl Iterator<Item = Self> {
         (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta)).chain([Self::Update])
     }
@@ -165,7 +165,7 @@ pub fn field_bytes(population: &Population) -> usize {
 /// The kernels of a run, and the subsets that a training step, an evaluation and a tick dispatch, in order.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Every kernel of the run, once.
+    /// Every kernel of the run; each appears once.
     pub kernels: Vec<Kernel>,
     /// The kernels of one training step; the persistent kernel trains several steps per dispatch.
     pub step: Arc<[Kernel]>,

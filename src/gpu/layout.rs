@@ -16,13 +16,13 @@ use bytemuck::{Pod, Zeroable};
 numbered! {
     /// Planes of the neuron arena, in order.
     Plane {
-        /// psi of the next step: alpha = alpha0 * psi; with co-activation 1
+        /// psi of the next step: alpha = alpha0 * psi; 1 with co-activation, whose psi is in the rates
         Psi = "PSI",
-        /// the rate that alpha started from; in weight scope 1, because the rates hold it
+        /// the initial rate; 1 in weight scope, whose initial rates are in the rates
         Alpha0 = "ALPHA0",
         /// sum of the observed variable since the last tick
         Sum = "SUM",
-        /// its rounding carry
+        /// rounding carry of that sum (Kahan)
         Carry = "CARRY",
         /// n of the slot
         Ticks = "TICKS",
@@ -32,7 +32,7 @@ numbered! {
         Trigger = "TRIGGER",
         /// whether it is armed
         Armed = "ARMED",
-        /// what psi is multiplied by at ticks: a schedule's factor
+        /// the factor of a schedule, by which a tick multiplies psi
         Scale = "SCALE",
     }
 }
@@ -86,7 +86,7 @@ pub struct Layer {
     pub reserved: u32,
 }
 
-/// Immediates of one dispatch, as the shaders read them.
+/// The immediates of one dispatch, as the shaders read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Step {
@@ -106,7 +106,7 @@ pub struct Step {
     pub scores: u32,
     /// Batches that one dispatch of the persistent kernel trains.
     pub steps: u32,
-    /// Steps trained before this one since the start of the run.
+    /// Steps trained before this step, since the start of the run.
     pub number: u32,
     /// Entry of the batch's first sample in the score region; entries wrap around at the region's end.
     pub score: u32,
@@ -115,11 +115,11 @@ pub struct Step {
 numbered! {
     /// A property of a step, stored as one bit.
     Flag {
-        /// the observed sums start anew
+        /// the observed sums restart at 0
         FirstOfTick = "FIRST_OF_TICK",
         /// this step ends a tick
         EndsTick = "ENDS_TICK",
-        /// write delta, not only the scores
+        /// write y and delta, not only the scores
         Training = "TRAINING",
     }
 }
@@ -166,9 +166,9 @@ numbered! {
 pub struct Layout {
     /// P, the members of the population.
     pub members: usize,
-    /// Whether every weight has an α of its own.
+    /// Whether every weight has its own α (weight scope).
     pub weight_scope: bool,
-    /// Whether every weight has a slot of ψ of its own (co-activation).
+    /// Whether every weight has its own slot of ψ (co-activation).
     pub slots_per_weight: bool,
     /// Whether a member's ψ observes δ. A layer whose rates are 0 then still needs its δ.
     pub observes_delta: bool,

@@ -28,7 +28,7 @@ pub struct Tile {
     pub block_columns: usize,
     /// Spans of k that are added separately: in parallel in a block, one after another in a register tile.
     pub strands: usize,
-    /// k-slab of a strand in workgroup memory; 0 for a register tile.
+    /// Terms of k per strand that a block stages at once in workgroup memory; 0 for a register tile.
     pub slab: usize,
     /// Invocations of a workgroup.
     pub workgroup: usize,
@@ -145,7 +145,7 @@ const WORKGROUP_BYTES: usize = 16 << 10;
 const WORKGROUP: usize = 256;
 /// Most sums per invocation of a subgroup; more would not fit into its registers.
 const MOST_SUMS: usize = 64;
-/// Workgroups that keep a large GPU busy.
+/// Number of workgroups that keeps a large GPU busy.
 const BUSY_GROUPS: usize = 128;
 /// A product of at least this many multiplications gets a larger register tile.
 const LARGE_PRODUCT: usize = 1 << 25;

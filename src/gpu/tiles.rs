@@ -35,7 +35,7 @@ pub struct Shapes {
     pub forward: Vec<Shape>,
     /// Backward pass, per layer from the second.
     pub backward: Vec<Shape>,
-    /// Gradient: the shapes of all layers, which share a tile.
+    /// Gradient: one shape per layer; all layers share a tile.
     pub update: Vec<Shape>,
 }
 
@@ -78,7 +78,7 @@ impl Shapes {
 }
 
 impl Plan {
-    /// A plan without measuring.
+    /// A plan chosen without measuring.
     #[must_use]
     pub fn guess(product: Product, population: &Population) -> Self {
         Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
@@ -127,7 +127,8 @@ impl Plan {
             && shared.run.precision == Precision::F32
     }
 
-    /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
+    /// Storage buffers of the persistent kernel: the eight that every adapter supports, one for a rule's memory and one
+    /// for weight scope.
     #[must_use]
     pub fn storage_buffers(population: &Population) -> u32 {
         let weight_scope = population.shared().rule.scope == Scope::Weight;

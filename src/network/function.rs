@@ -1,4 +1,4 @@
-//! The functions of a network, each written once for the host: f and f′ of the hidden layers, the outputs, and the losses.
+//! The functions of a network, defined once for the host: f and f′ of the hidden layers, the outputs, and the losses.
 //!
 //! f and f′ are generic over [`Real`], because the host's forward pass computes in f64 and the CPU engine in f32 with
 //! an exponential that vectorises. The WGSL twin is `shaders/activation.wgsl`.

@@ -15,7 +15,7 @@ numbered! {
         Above = "ABOVE",
         /// the observed mean is below the slot's trigger
         Below = "BELOW",
-        /// nothing is observed: the slot's trigger is the tick itself, as of a replayed run
+        /// the current tick has reached the slot's trigger, which is a tick (replay); nothing is observed
         AtTick = "AT_TICK",
     }
 }
@@ -89,13 +89,13 @@ pub struct Member {
     pub decay: u32,
     /// 1 = gated, 0 = latched.
     pub gated: u32,
-    /// 1 = a δ basis must first exceed θ.
+    /// 1 = the mean of a δ basis must exceed θ_M before the slot may trigger.
     pub arm: u32,
     /// The [`Comparison`] of its slots.
     pub comparison: u32,
     /// The rule's own constants, in the order that the rule's file defines.
     pub rule: [f32; 4],
-    /// λ of the penalty on the weights.
+    /// λ of the weight decay.
     pub weight_decay: f32,
     /// Largest Euclidean norm of the weights into a neuron.
     pub max_norm: f32,
@@ -109,11 +109,11 @@ pub struct Member {
     pub elastic_alpha: f32,
     /// Keeps the next fields aligned.
     pub reserved1: u32,
-    /// Largest rotation in radians.
+    /// Largest rotation of an image in radians.
     pub distort_rotation: f32,
-    /// Largest change of scale as a share.
+    /// Largest change of an image's scale, as a share.
     pub distort_scale: f32,
-    /// Largest shear in radians.
+    /// Largest shear of an image in radians.
     pub distort_shear: f32,
     /// Keeps the array stride a multiple of 16.
     pub reserved2: u32,

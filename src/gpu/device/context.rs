@@ -27,7 +27,7 @@ pub struct Context {
     failure: Complaint,
 }
 
-/// Work that has been submitted to an adapter.
+/// A submission to an adapter, and whether its work is done.
 #[derive(Clone, Debug)]
 pub struct Submission {
     index: wgpu::SubmissionIndex,

@@ -1,5 +1,5 @@
-//! From the templates in `shaders/` to pipelines: a [`template`] rendered for a [`specialisation`], the [`bindings`] and the
-//! [`spirv`] of the text, the [`pipeline`] of one kernel, and the [`set`] of all kernels of a run.
+//! Turns the templates in `shaders/` into pipelines: a [`template`] rendered for a [`specialisation`], the [`bindings`]
+//! and the [`spirv`] of the rendered text, the [`pipeline`] of one kernel, and the [`set`] of all kernels of a run.
 
 pub mod bindings;
 pub mod pipeline;

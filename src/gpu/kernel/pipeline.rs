@@ -7,7 +7,7 @@ use crate::gpu::device::context::Context;
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::Step;
 
-/// A compute pipeline and the names of the buffers it binds.
+/// A compute pipeline, and the numbers and names of its bindings.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,

@@ -71,7 +71,7 @@ impl Kernels {
     /// A kernel of the program.
     ///
     /// # Panics
-    /// If the program does not have it.
+    /// If the program does not have the kernel.
     pub fn get(&self, kernel: Kernel) -> &Bound {
         let found = self.of.iter().find(|(known, _)| *known == kernel);
         let (_, place) = found.expect("only kernels of the program are dispatched");

@@ -60,11 +60,11 @@ pub struct Specialisation {
     weight_decay: bool,
     /// Whether the rule reads the mean square of each input.
     reads_input: bool,
-    /// The rule, whether it knows no target, and the WGSL of its step.
+    /// The rule, whether the rule is unsupervised, and the WGSL of its step.
     rule: String,
     unsupervised: bool,
     rule_source: &'static str,
-    /// Whether any member's bases are observed per neuron.
+    /// Whether any member observes a variable per neuron.
     observe: bool,
     coactivation: bool,
     keep_net: bool,
@@ -81,7 +81,7 @@ pub struct Specialisation {
     side: usize,
     taps: Vec<String>,
     distortion_stream: u32,
-    /// Whether members have labels of their own.
+    /// Whether each member has its own labels.
     label_noise: bool,
     /// Pieces of the data set, and the rows of each piece but the last.
     data_pieces: usize,
@@ -209,7 +209,7 @@ impl Specialisation {
             },
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,
-            // Whether the product of squares is summed beside the gradient.
+            // Whether the kernel sums the product of squares beside the gradient.
             squares => self.sums_squares() && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };

@@ -92,7 +92,7 @@ pub fn render(name: &str, rule: &'static str, buffers: &BTreeMap<&'static str, S
 mod tests {
     use super::*;
 
-    /// A value that a template has no code for must not become the code of another value.
+    /// A template must refuse a value that it has no code for, instead of using the code of another value.
     #[test]
     fn an_unknown_value_is_refused() {
         let templates = environment("", &BTreeMap::new());

@@ -206,7 +206,7 @@ impl Check<'_> {
         }
     }
 
-    /// Launch sizes and workgroups of every kernel of `plan`.
+    /// Checks the launch sizes and workgroups of every kernel of `plan`.
     fn launches(&self, plan: &Plan, limits: &mut Vec<Limit>, problems: &mut Vec<String>) {
         let Self { adapter, offered, run: Run { population, layout }, .. } = *self;
         let most = offered.max_compute_workgroups_per_dimension as usize;

@@ -16,7 +16,7 @@ impl Buffers {
     /// Allocates every buffer of `budget` and uploads the constant data.
     ///
     /// # Errors
-    /// If memory is short; the message names the array.
+    /// If the adapter has no memory left; the message names the array.
     pub async fn new(context: &Context, run: &Run<'_>, budget: &MemoryBudget) -> Result<Self> {
         let mut buffers = Self { pieces: vec![vec![]; Role::ALL.len()] };
         let mut before = 0;
@@ -65,7 +65,7 @@ impl Buffers {
     /// The buffer that a shader calls `name` when it is dispatched for `purpose`.
     ///
     /// # Panics
-    /// If a shader declares a buffer that this run does not have, which the tests exclude.
+    /// If a shader declares a buffer that this run lacks, which the tests exclude.
     #[must_use]
     pub fn named(&self, name: &str, purpose: Use) -> &wgpu::Buffer {
         let found = Role::named(name, purpose).and_then(|(role, piece)| self.pieces[role as usize].get(piece));

@@ -113,7 +113,7 @@ impl Content {
 pub enum Use {
     /// A training step or a tick.
     Training,
-    /// Loss and error over some rows.
+    /// An evaluation of loss and error.
     Evaluation,
 }
 

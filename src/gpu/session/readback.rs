@@ -13,7 +13,7 @@ use crate::train::engine::NonFinite;
 #[derive(Debug)]
 pub struct Readback {
     staging: wgpu::Buffer,
-    /// The submission that carries the copy.
+    /// The submission that includes the copy.
     submission: Submission,
     /// The work that the canary must have counted.
     canary: Canary,

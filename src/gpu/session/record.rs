@@ -49,7 +49,7 @@ impl Session {
         self.queue.breathe(&self.context).await
     }
 
-    /// Floating-point operations of one product of a layer over `samples`, all members.
+    /// Floating-point operations of one product of a layer over `samples` samples, all members together.
     fn flops(&self, layer: &Layer, samples: usize) -> f64 {
         2.0 * f64::from(layer.n_in) * f64::from(layer.n_out) * (samples * self.layout.members) as f64
     }
@@ -137,7 +137,7 @@ impl Session {
         Ok(())
     }
 
-    /// Trains on one batch and returns the time of each kernel in it; empty where the adapter has no timestamps.
+    /// Trains on one batch and returns the time of each kernel in microseconds; empty if the adapter has no timestamps.
     ///
     /// # Errors
     /// If the device fails.

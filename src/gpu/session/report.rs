@@ -66,7 +66,7 @@ impl Pending {
     /// Waits for the copy and adds the scores.
     ///
     /// # Errors
-    /// If the device fails, or has not done all of the work before the copy.
+    /// If the device fails, or has not finished the work before the copy.
     pub async fn finish(self, session: &mut Session) -> Result<Report> {
         let Arrived { floats, not_finite, staging } = self.readback.take(&session.context).await?;
         session.staging.push(staging);

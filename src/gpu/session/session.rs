@@ -26,7 +26,7 @@ pub struct Session {
     pub(crate) program: Program,
     pub(crate) kernels: Kernels,
     pub(crate) queue: Queue,
-    /// Staging buffers that wait for their next use.
+    /// Staging buffers for reuse.
     pub(crate) staging: Vec<wgpu::Buffer>,
     /// The work recorded since the state was last set.
     pub(crate) canary: Canary,
@@ -62,11 +62,11 @@ pub fn offers_persistent(context: &Context, population: &Population, layout: &La
 }
 
 impl Session {
-    /// Allocates the buffers of `population` and compiles the kernels of `plan`; with `checked` they keep the driver's bounds
-    /// checks. The state must be set before anything is trained.
+    /// Allocates the buffers of `population` and compiles the kernels of `plan`. With `checked` the kernels keep the
+    /// driver's bounds checks. The caller must set the state before training.
     ///
     /// # Errors
-    /// If something does not fit the adapter, or its driver refuses a kernel.
+    /// If a buffer or kernel does not fit the adapter, or its driver refuses a kernel.
     pub async fn new(context: Context, population: Arc<Population>, plan: Plan, checked: bool) -> Result<Self> {
         let layout = layout(&context, &population, &plan);
         let budget = budget(&context, &population, &layout, &plan);
@@ -118,7 +118,7 @@ impl Session {
         Plan::can_persist(&self.population) && offers_persistent(&self.context, &self.population, &self.layout)
     }
 
-    /// Submits what is recorded and waits until everything is done.
+    /// Submits the recorded work and waits until all work is done.
     ///
     /// # Errors
     /// If the device fails.

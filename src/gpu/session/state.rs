@@ -35,7 +35,7 @@ enum Field {
     Onset,
     Trigger,
     Armed,
-    /// No field: the value is 1 wherever the shaders multiply by it.
+    /// No field: 1, in planes that the shaders multiply by but that the state does not contain.
     One,
 }
 

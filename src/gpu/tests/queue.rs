@@ -38,7 +38,7 @@ fn drive<T>(mut request: Request<'_, T>, pending: &mut u32) -> T {
     }
 }
 
-/// An executor that must not block gets `Pending` while the device works, and the same results.
+/// An executor that must not block gets `Pending` while the device works, and the same results as a blocking one.
 #[test]
 fn requests_do_not_block_their_thread() {
     let config = Config::default().hidden([300]).batch_size(4);

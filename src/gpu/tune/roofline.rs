@@ -103,7 +103,7 @@ impl<'a> Probe<'a> {
         });
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some("roofline"), source: wgpu::ShaderSource::Wgsl(source().into()) };
-        // SAFETY: `copy` guards its index, `fma_peak_N` reduces its own modulo the length; the loops are bounded.
+        // SAFETY: `copy` guards its index, `fma_peak_N` reduces its index modulo the length, and all loops are bounded.
         #[allow(unsafe_code)]
         let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
