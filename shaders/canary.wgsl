@@ -30,7 +30,7 @@ fn not_finite(values: vec4<f32>) -> vec4<bool> {
 //% if kernel == "forward" or kernel == "persistent"
 
 // The largest exponents of net that this invocation has seen. `tell_net` reports them once, after all outputs of the
-// invocation, because software Vulkan executes an atomic operation lane by lane even if no lane takes part.
+// invocation. Software Vulkan executes an atomic operation lane by lane even if no lane takes part.
 var<private> exponents: vec4<u32>;
 
 fn watch_net(net: vec4<f32>) {

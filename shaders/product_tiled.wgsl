@@ -1,7 +1,7 @@
 // The matrix product for GPUs. {{ tile.block_rows }} x {{ tile.block_columns }} invocations own a block of
-// {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs and walk along k in slabs of
-// {{ tile.slab }}, which they stage in workgroup memory. Each invocation keeps {{ tile.rows }} x
-// {{ 4 * tile.columns4 }} outputs in registers. While it multiplies one slab, it fetches the next slab into registers.
+// {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs. They walk along k in slabs
+// of {{ tile.slab }}, staged in workgroup memory. Each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }}
+// outputs in registers. While it multiplies one slab, it fetches the next slab into registers.
 // A workgroup has {{ tile.strands }} such groups of invocations, the strands, each with its own span of k. Their sums
 // are added in order, so the bits equal those of product_register.wgsl. The contract with the including kernel is the
 // same.

@@ -1,5 +1,5 @@
 // psi(alpha, theta_M), the research variable: when a learning rate starts to fall, and along which curve. Twin of
-// src/rule/psi.rs: same names, same order of operations. Functions only; the including kernel owns buffers and launch.
+// src/rule/psi.rs: same functions, same order of operations. The including kernel owns buffers and launch.
 
 // The state of psi for one observed variable.
 struct Slot {

@@ -4,6 +4,7 @@
 // Launch: x (continued in y) = workgroups of {{ workgroup }} invocations. In `fma_peak_N` an invocation keeps N `vec4`
 // sums, runs `rounds` rounds of {{ fmas }} vec4 FMAs and writes one vec4. In `copy` an invocation moves one vec4. Both
 // arrays have `length` vec4s.
+//
 // There are several N because the best N depends on the device. With few sums, an invocation that has a lane to itself
 // cannot hide the latency of an FMA. Many sums spill on a processor, which has few registers.
 

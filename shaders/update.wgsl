@@ -1,10 +1,11 @@
 // The fused update of all layers in one dispatch (eq. 9): gradient g = x~^T delta / B, momentum, alpha = psi(alpha0,
 // theta_M), and the weight write. The gradient exists only in registers.
 //
-// Launch: x (continued in y) = first the observing workgroups, layer after layer, with one invocation per four neurons
-// (bias row and psi's observed sums); then the workgroups over blocks of W_l [n_in][n_out], layer after layer. z =
-// member. Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], arrays of the same shape,
-// and the observed sums. One invocation alone writes each weight, bias and observed sum.
+// Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
+// workgroups, where an invocation owns the bias row and the observed sums of four neurons. Then come the workgroups
+// over [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation.
+// Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], the rule's memory and the rates of
+// the same shape, and the observed sums. One invocation alone writes each weight, bias and observed sum.
 
 //% if kernel == "update"
 //% include "common.wgsl"

@@ -331,8 +331,8 @@ macro_rules! setter {
     };
 }
 
-/// Turns a table of settings into one struct per group with its defaults, the struct of all groups with its setters, and
-/// the list of all [`Setting`]s. A line of the table is
+/// Turns a table of settings into one struct per group with its defaults, the struct of all groups with its setters,
+/// and the list `SETTINGS`. A line of the table is
 ///
 /// ```text
 /// /// text of --help

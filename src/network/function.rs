@@ -1,7 +1,7 @@
 //! The functions of a network, defined once for the host: f and f′ of the hidden layers, the outputs, and the losses.
 //!
-//! f and f′ are generic over [`Real`], because the host's forward pass computes in f64 and the CPU engine in f32 with
-//! an exponential that vectorises. The WGSL twin is `shaders/activation.wgsl`.
+//! f and f′ are generic over [`Real`]: the host's forward pass computes in f64, the CPU engine in f32 with an
+//! exponential that vectorises. The WGSL twin is `shaders/activation.wgsl`.
 
 use crate::config::{Activation, Loss, Output};
 use std::ops::{Add, Div, Mul, Neg, Sub};

@@ -1,5 +1,5 @@
-//! ψ(α, θ_M), the research variable: when a learning rate starts to fall and along which curve. Host twin of
-//! `shaders/psi.wgsl`: same names, same order of operations, f32.
+//! ψ(α, θ_M), the research variable: when a learning rate starts to fall, and along which curve. Host twin of
+//! `shaders/psi.wgsl`: same functions, same order of operations, f32.
 //!
 //! Every α is `alpha0 · ψ(slot)`. A [`Slot`] is the state of ψ for one observed variable, and changes only at clock
 //! ticks ([`tick`]).

@@ -60,7 +60,7 @@ impl Pipeline {
             device.create_shader_module(descriptor)
         } else {
             // SAFETY: the shaders are part of this crate. Every index is clamped or guarded against the layout that
-            // sized the buffers, values of that layout bound all loops, and no divisor can be 0. The tests run every
+            // sized the buffers. Values of that layout bound all loops, and no divisor can be 0. The tests run every
             // kernel with and without checks and compare the results.
             unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };

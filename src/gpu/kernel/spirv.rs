@@ -1,10 +1,10 @@
 //! SPIR-V of kernels with cooperative matrices, for Vulkan.
 //!
 //! Cooperative matrices require Vulkan's memory model. In this model an access is private to its invocation unless
-//! marked otherwise, and a barrier orders accesses but does not publish writes unless marked so ("Private vs.
-//! Non-Private" and "Location-Ordered" in the memory model of Vulkan's specification). naga 30 declares the model but
-//! marks neither (`back/spv/instructions.rs`, `load`, `store`, `coop_load`; `back/spv/writer.rs`,
-//! `write_control_barrier`; gfx-rs/wgpu issue 8805). Data exchanged through workgroup memory would then be undefined.
+//! marked otherwise. A barrier orders accesses, but publishes writes only if marked. See "Private vs. Non-Private" and
+//! "Location-Ordered" in the memory model of Vulkan's specification. naga 30 declares the model but sets neither mark
+//! (`back/spv/instructions.rs`, `load`, `store`, `coop_load`; `back/spv/writer.rs`, `write_control_barrier`;
+//! gfx-rs/wgpu issue 8805). Data exchanged through workgroup memory would then be undefined.
 //!
 //! This file adds both marks to naga's output. Every access to shared memory becomes non-private, and every barrier
 //! makes writes available and visible. Each write before a barrier is then location-ordered before each access after

@@ -1,5 +1,5 @@
-//! The table of GPU buffers. A row names the buffer's purpose, its WGSL variable, element and shape, the runs that need
-//! it, its content, and the setting that makes it smaller. Allocation, memory budget, bindings, readback of the state
+//! The table of GPU buffers. A row names the buffer's purpose, WGSL variable, element, shape and content, the runs that
+//! need the buffer, and the setting that makes it smaller. Allocation, memory budget, bindings, readback of the state
 //! and poison tests iterate over the table. A new buffer is one row here and its shader.
 
 use crate::data::Samples;

@@ -1,5 +1,5 @@
-//! Chooses tiles by measuring. A few candidates per product around the guess are timed on the adapter with the run's
-//! own shapes, and whole steps with the persistent kernel against a dispatch per phase. The plan is stored in the
+//! Chooses tiles by measuring on the adapter with the run's own shapes. Per product it times a few candidates around
+//! the guess. For whole steps it times the persistent kernel against one dispatch per phase. The plan is stored in the
 //! user's cache directory by adapter, driver, version and shapes, so each is measured once.
 //!
 //! No plan changes a result, so a lost, shared or outdated cache is harmless.

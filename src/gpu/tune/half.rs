@@ -48,8 +48,8 @@ pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Trains one step of a small network once in f32 and repeatedly in f16, with the tiles and settings of the run, and
-/// compares the results. The self-check has its own buffers, so the run's state is unaffected.
+/// Trains one step of a small network in f32 and, twice, in f16, with the tiles and settings of the run. Compares the
+/// f16 results with f32 and with each other. The self-check has its own buffers, so the run's state is unaffected.
 pub async fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
     let single = Plan::guess(Product::Tiled, population);
     let [reference, _] = probe(context, population, &single, Precision::F32).await?;
