@@ -78,7 +78,7 @@ choices! {
     }
 }
 choices! {
-    /// What shares one α.
+    /// The group of weights that shares one α.
     Scope {
         /// all weights into one neuron
         Neuron,
@@ -134,7 +134,7 @@ choices! {
     }
 }
 choices! {
-    /// What is kept of the run that `--rule replay` repeats.
+    /// The part of the source run that `--rule replay` keeps.
     Replay {
         /// the mean α of the whole net at each tick
         Global,
@@ -147,7 +147,7 @@ choices! {
     }
 }
 choices! {
-    /// How training images are bent, anew in each epoch.
+    /// The distortion of training images, drawn anew in each epoch.
     Distort {
         /// not at all
         None,
@@ -160,7 +160,7 @@ choices! {
     }
 }
 choices! {
-    /// What `train_loss` and `train_error` in the metrics are.
+    /// The meaning of `train_loss` and `train_error` in the metrics.
     TrainMetrics {
         /// evaluated over the training samples after the epoch's last update
         AfterEpoch,
@@ -169,7 +169,7 @@ choices! {
     }
 }
 choices! {
-    /// Precision of the factors in the matrix products. Their sums, the weights and all else are f32 either way.
+    /// Precision of the factors in the matrix products. Sums, weights and all other values are always f32.
     Precision {
         /// single precision
         F32,
@@ -207,7 +207,7 @@ choices! {
     }
 }
 choices! {
-    /// Named starting points, overridden by whatever else is given.
+    /// Named sets of settings; every other source of settings overrides them.
     Preset {
         /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
         #[cfg_attr(feature = "cli", value(name = "paper-2025"))]

@@ -47,8 +47,8 @@ pub fn polled() -> Result<(), wgpu::PollError> {
     }
 }
 
-/// Called before a submit; returns the encoder to submit in the place of `encoder`. `hear` reports an error as if it
-/// came from the device.
+/// Called before a submit; returns the encoder to submit instead of `encoder`. `hear` reports an error as if it came
+/// from the device.
 pub fn strike(
     device: &wgpu::Device,
     hear: impl FnOnce(&wgpu::Error),
