@@ -1,8 +1,9 @@
-// f and f'. f' is a function of y = f(net), so net need not be kept for it. Twin of src/network/function.rs.
+// The activation f of the hidden layers and its derivative f'. f' is a function of y = f(net), so the backward pass
+// needs no net. Twin of src/network/function.rs; no buffers.
 
 //% if activation == "logistic" or output == "logistic"
 fn logistic(net: vec4<f32>) -> vec4<f32> {
-    // The clamp keeps e^-net finite; at its edge y is 0 or 1 to the last bit that matters.
+    // The clamp keeps e^-net finite. At |net| = 80, y already equals 0 or 1 for every practical purpose.
     return 1.0 / (1.0 + exp(-clamp(net, vec4<f32>(-80.0), vec4<f32>(80.0))));
 }
 //% endif

@@ -1,8 +1,10 @@
-// Backward: delta_(l-1) = (delta_l W_l^T) * f'(net_(l-1)) (eq. 8), the bias row left out. Runs before the update of the
-// step, so it reads W_l as the forward pass did.
+// Backward pass through W_l without its bias row: delta_(l-1) = (delta_l W_l^T) * f'(net_(l-1)) (eq. 8). Dispatched
+// before the update of the same step, because the backward pass needs the W_l of the forward pass.
 //
-// Launch: x = workgroups over blocks of [batch_len][n_in], n fastest; z = member. One dispatch per layer L ... 2;
-// step.layer is the layer of W, the result belongs to the layer below.
+// Launch: one dispatch per layer, from L down to 2; step.layer names the layer of W_l. x (continued in y) = workgroups
+// over [batch_len][n_in], n fastest; z = member. A workgroup owns a block, or with register tiles one tile per
+// invocation. Reads delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1)
+// [batch_len][in4].
 
 //% if kernel == "backward_delta"
 //% include "common.wgsl"
@@ -37,7 +39,8 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>)
     if sample < step.batch_len && n4 < layer.in4 {
         let place = layer.source + sample * layer.in4 + n4;
 //% if dropout
-        // y lies there scaled; f' is a function of y before that. What was dropped has no delta.
+        // The activation arena holds y / (1 - share), but f' is a function of the unscaled y. Dropped neurons get delta
+        // 0.
         let share = members[member].dropout;
         let slope = activation_slope(activation_arena[member * ACTIVATION4 + place] * (1.0 - share));
         let delta = drop_out(member, share, step.layer, sample, n4, sum * slope);

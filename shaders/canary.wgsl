@@ -1,15 +1,16 @@
-// The canary: what the kernels tell the host beside their results, in the head of the neuron arena, so that it costs no
-// binding. Counts of finished work, which the host holds against what it submitted, since some drivers report a step that they
-// killed as done; and the first step at which a layer had a value that is not finite. Host twin: src/gpu/session/canary.rs.
+// The canary: counts of finished work and the first step with a non-finite value, per member and layer. The host
+// compares the counts with the submitted work, because some drivers report a killed dispatch as done. The records are
+// the head of the neuron arena, [P][layers], so they cost no binding. Host twin: src/gpu/session/canary.rs.
 //
-// A count has one writer per dispatch. "First" is a maximum of ~number, in which order does not matter; 0 = never. What
-// is not finite is told by its bits, as WGSL lets a compiler assume that there are no NaNs and infinities.
+// Within a dispatch one invocation writes each count. "First step" is stored as the maximum of ~number, because a
+// maximum does not depend on the order of writers; 0 = never. Non-finite values are recognised by their bits, because
+// WGSL lets a compiler assume that NaN and infinity do not occur.
 
 struct Canary {
     forwards: u32,       // forward passes through the layer, evaluation included
-    updates: u32,        // updates of its weights
-    net: atomic<u32>,    // first step whose net is not finite
-    delta: atomic<u32>,  // first step whose delta, in the output layer also the loss, is not finite while the layer learns
+    updates: u32,        // updates of the layer's weights
+    net: atomic<u32>,    // first step with a non-finite net
+    delta: atomic<u32>,  // first step with a non-finite delta while the layer learns; in the output layer also with a non-finite loss
 }
 
 struct Neurons {
@@ -28,8 +29,8 @@ fn not_finite(values: vec4<f32>) -> vec4<bool> {
 }
 //% if kernel == "forward" or kernel == "persistent"
 
-// The largest exponents of net that this invocation has seen. They are told once, after all of its outputs: software Vulkan
-// goes through an atomic operation lane by lane also where no lane takes part.
+// The largest exponents of net that this invocation has seen. `tell_net` reports them once, after all outputs of the
+// invocation. Software Vulkan executes an atomic operation lane by lane even if no lane takes part.
 var<private> exponents: vec4<u32>;
 
 fn watch_net(net: vec4<f32>) {

@@ -1,7 +1,10 @@
-// Forward: y_l = f(y_(l-1) W_l[..n] - W_l[n]) for one layer (eq. 5, 6). The output layer keeps net in the place of y;
-// output_delta.wgsl goes on from there, in the same dispatch where one workgroup owns whole rows.
+// Forward pass of one layer: y_l = f(y_(l-1) W_l[..n] - W_l[n]) (eq. 5, 6). The output layer stores net in the place of
+// y, because output_delta.wgsl needs net. Where one workgroup owns whole rows, this dispatch also runs
+// output_delta.wgsl.
 //
-// Launch: x = workgroups over blocks of [batch_len][n_out], n fastest; z = member. One dispatch per layer.
+// Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest; z = member. A
+// workgroup owns a block, or with register tiles one tile per invocation. Reads y_(l-1) [batch_len][in4], or the data
+// set's rows in the first layer, and W_l [n_in + 1][out4]; writes y_l [batch_len][out4].
 
 //% if kernel == "forward"
 //% include "common.wgsl"
@@ -52,7 +55,8 @@ fn {{ op }}a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 //% endif
 }
 
-// Past the last input the bias row is read; the padding of A multiplies it by 0.
+// For k past the last input this is the bias row, because an index must stay inside the layer. The zero padding of A
+// cancels the bias row there.
 fn {{ op }}b_row(member: u32, layer: Layer, k: u32) -> u32 {
     return member * WEIGHTS4 + layer.weights + min(k, layer.n_in) * layer.out4;
 }
@@ -105,20 +109,20 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
     tell_net(group.z);
 //% if whole_rows and product == "product_tiled.wgsl"
-    // The block has all columns: what its invocations have just written are whole rows.
+    // The block spans all columns, so the workgroup's invocations have just written whole rows.
     storageBarrier();
     let first = place * {{ tile.block_rows * tile.rows }}u;
     for (var sample = first + local; sample < min(first + {{ tile.block_rows * tile.rows }}u, step.batch_len); sample += {{ tile.workgroup }}u) {
         output_sample(group.z, sample);
     }
 //% elif whole_rows
-    // The tile has all columns: what this invocation has just written are whole rows.
+    // The tile spans all columns, so this invocation has just written whole rows.
     let first = (place * {{ tile.workgroup }}u + local) * {{ tile.rows }}u;
     for (var sample = first; sample < min(first + {{ tile.rows }}u, step.batch_len); sample++) {
         output_sample(group.z, sample);
     }
 //% endif
-    // The last workgroup of the dispatch, when it is done.
+    // The last workgroup of the dispatch counts the pass once its own work is done.
     if place + 1u == groups.x * groups.y && local == 0u {
         neurons.canary[canary_place(group.z, step.layer)].forwards += 1u;
     }

@@ -1,7 +1,7 @@
-// What the first layer sees: a row of the resident data set, or in training, where prepare.wgsl makes the inputs, what that
-// has made of it. A kernel that includes this declares `rows` and `data`, or `prepared`.
+// Inputs of the first layer: a row of the resident data set, or, where prepare.wgsl makes training inputs, a prepared
+// row. An including kernel declares `rows` and `data`, or `prepared`.
 //
-// Where the data set is more than one binding can hold, `data` is the first of several pieces, each of PIECE vec4s or words.
+// If the data set exceeds one binding, `data` is the first of several pieces. Each piece holds PIECE vec4s or words.
 //% if data_pieces > 1 and not prepared
 
 const PIECE = {{ piece_rows }}u * ROW4;
@@ -10,7 +10,7 @@ const PIECE = {{ piece_rows }}u * ROW4;
 //% endfor
 //% endif
 
-// First vec4 of the sample at place `sample` of the batch.
+// Index of the first vec4 or word of the sample at place `sample` of the batch.
 fn data_row(member: u32, sample: u32) -> u32 {
 //% if prepared
     return (member * {{ batch_size }}u + min(sample, step.batch_len - 1u)) * ROW4;

@@ -1,8 +1,8 @@
-// Scales the weights into each neuron, its bias left out, to a Euclidean norm of at most max_norm; what is frozen stays as it
-// is.
+// Scales the weights into each neuron, without its bias, to a Euclidean norm of at most max_norm. Frozen neurons keep
+// their weights. Twin of `limit_norms` in src/cpu/update.rs.
 //
-// Launch: x = one invocation per four neurons of the widest layer, y = layer, z = member; after the update of every step of a
-// run that asks for it. Twin of `limit_norms` in src/cpu/update.rs.
+// Launch: after the update of every step, in runs with a max_norm. x = one invocation per four neurons of the widest
+// layer, y = layer, z = member. An invocation owns four columns of W_l [n_in][out4] and reads the neuron planes.
 
 //% include "common.wgsl"
 
@@ -24,7 +24,7 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let most = members[id.z].max_norm;
 //% if coast
-    // Coasting weights move on without alpha.
+    // Coasting weights move even where alpha is 0.
     let moves = vec4<bool>(true);
 //% else
     let moves = neurons.planes[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons.planes[neuron_index(id.z, PSI, layer, id.x)] != vec4<f32>(0.0);

@@ -1,7 +1,9 @@
-// Output layer: y, delta_L, loss and error of a sample (eq. 7), from the net that the forward pass left in y's place.
+// Output layer: y, delta_L, loss and error of a sample (eq. 7), computed from the net that the forward pass stored in
+// y's place.
 //
-// Part of the last forward dispatch where a workgroup of that owns whole rows. Else a kernel of its own; launch: x = one
-// invocation per sample of the batch; z = member.
+// Launch: part of the last forward dispatch where a workgroup of that dispatch owns whole rows. Otherwise a kernel of
+// its own: x (continued in y) = one invocation per sample of the batch; z = member. An invocation owns one row of net
+// [batch_len][out4], and with it a row of y and delta of the same shape and one score entry.
 
 //% if kernel == "output_delta"
 //% include "common.wgsl"
@@ -25,8 +27,8 @@ fn output_sample(member: u32, sample: u32) {
     let y_row = member * ACTIVATION4 + row;
     let training = (step.flags & TRAINING) != 0u;
 
-    // The answer is right if no other net is larger, and none before it is equal; NaN is never right. Comparing net and
-    // not y keeps saturated units apart.
+    // The answer is right if no other net is larger and no earlier net is equal; NaN is never right. The comparison
+    // uses net, because saturated units may have equal y but different net.
     let net_label = activation_arena[y_row + label / 4u][label % 4u];
     var right = true;
     var largest = vec4<f32>(net_label);
@@ -71,7 +73,7 @@ fn output_sample(member: u32, sample: u32) {
 //% elif loss == "cross-entropy"
         let delta = error;
 //% if output == "logistic"
-        // -ln y where d = 1, -ln(1 - y) where d = 0, without cancellation.
+        // -ln y where d = 1 and -ln(1 - y) where d = 0, written so that nothing cancels.
         let entropy = max(net, vec4<f32>(0.0)) - net * d + log(1.0 + exp(-min(abs(net), vec4<f32>(80.0))));
         loss += dot(mask_columns(entropy, n4, layer.n_out), vec4<f32>(1.0));
 //% endif

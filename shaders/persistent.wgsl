@@ -1,9 +1,11 @@
-// Whole steps in one dispatch, for nets whose step is so small that starting its kernels would take longer than running
-// them: forward, delta, backward and update of one member's batch after batch, with nothing but workgroup barriers in
-// between. The phases are the functions of the other kernels, on register tiles, so the bits are theirs too.
+// Whole steps in one dispatch, for networks whose kernels take longer to start than to run. The workgroup of a member
+// runs forward, delta, backward and update for batch after batch, separated only by workgroup barriers. The phases are
+// the functions of the other kernels, on register tiles, so the results have the same bits.
 //
-// Launch: x = y = 1, z = member; a workgroup owns a member. `launch.steps` batches, the first at `launch.batch_start`; a
-// tick can only end the last of them. Needs one storage buffer more than the others for a rule's memory, and one for weight scope.
+// Launch: x = y = 1, z = member; a workgroup owns a member, and its invocations share the tiles of each phase. The
+// dispatch trains `launch.steps` batches, the first at `launch.batch_start`; a tick can end only the last of them.
+// Buffers have the shapes of the other kernels. A rule's memory needs a ninth storage buffer, and weight scope one
+// more.
 
 //% include "common.wgsl"
 //% include "canary.wgsl"
@@ -46,7 +48,7 @@ const WORKGROUP = {{ persistent_workgroup }}u;
 const TRAIN_ROWS = {{ train_rows }}u;
 const BATCH = {{ batch_size }}u;
 
-// The layer's n-th tile of `rows` x `columns4`; m x width4 outputs in all.
+// Number of tiles of `rows_per_tile` x `columns4` that cover m x width4 outputs.
 fn tiles(m: u32, rows_per_tile: u32, width4: u32, columns4: u32) -> u32 {
     return ((m + rows_per_tile - 1u) / rows_per_tile) * ((width4 + columns4 - 1u) / columns4);
 }

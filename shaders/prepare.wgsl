@@ -1,8 +1,10 @@
-// The inputs of a training batch where they are not the data set's own: distorted images (Simard, Steinkraus & Platt 2003;
-// Ciresan et al. 2010), then input dropout. Twin of src/data/distort.rs, which says what is computed: same formulas, same order.
+// Inputs of a training batch that differ from the data set: distorted images (Simard, Steinkraus & Platt 2003; Ciresan
+// et al. 2010), then input dropout. Twin of src/data/distort.rs, which defines the computation: same formulas, same
+// order.
 //
-// Launch: x = one workgroup per sample of the batch; z = member. Writes [batch_len][ROW4] of the member; training's first
-// layer reads that in the place of the data set.
+// Launch: x (continued in y) = one workgroup per sample of the batch; z = member. A workgroup owns one sample, and an
+// invocation every {{ plain_workgroup }}th vec4 of it. Reads the data set [rows][ROW4]; writes `prepared`
+// [P][batch_size][ROW4], which the first layer reads in training.
 
 //% include "common.wgsl"
 
@@ -22,7 +24,7 @@ const SIDE = {{ side }}u;
 const CENTRE = 0.5 * (f32(SIDE) - 1.0);
 const DISTORTION = {{ distortion_stream }}u;
 
-// A random word as a number in -1 ... 1, neither end included; exact in f32.
+// Maps a random word to a number between -1 and 1, both excluded; exact in f32.
 fn signed_unit(word: vec4<u32>) -> vec4<f32> {
     return (vec4<f32>(word >> vec4<u32>(9u)) + 0.5) * (1.0 / 4194304.0) - 1.0;
 }
@@ -35,9 +37,9 @@ fn pixel(row: u32, x: i32, y: i32) -> f32 {
     return data_load(row, place / 4u)[place % 4u];
 }
 
-// The image between its pixels.
+// The image at a place between its pixels, by bilinear interpolation.
 fn interpolate(row: u32, place: vec2<f32>) -> f32 {
-    // Further out there is nothing, either.
+    // The image is 0 outside, so places further out give the same value.
     let p = clamp(place, vec2<f32>(-1.0), vec2<f32>(f32(SIDE)));
     let corner = floor(p);
     let f = p - corner;
@@ -50,7 +52,8 @@ fn interpolate(row: u32, place: vec2<f32>) -> f32 {
 //% endif
 //% if affine
 
-// sin and cos for |x| <= pi within 1e-7: the built-in ones may be far less accurate.
+// sin and cos for |x| <= pi within 3e-7, the bound that the test in src/data/distort.rs checks. Polynomials, because
+// the built-in functions may be far less accurate.
 fn sine_cosine(x: f32) -> vec2<f32> {
     let turned = abs(x) > 1.57079632679;
     let r = select(abs(x), 3.14159265359 - abs(x), turned);
@@ -60,7 +63,7 @@ fn sine_cosine(x: f32) -> vec2<f32> {
     return vec2<f32>(select(sine, -sine, x < 0.0), select(cosine, -cosine, turned));
 }
 
-// The linear map from target to source about the centre, (xx, xy, yx, yy): rotation * shear * scale.
+// The linear map from target to source about the centre, as (xx, xy, yx, yy): rotation * shear * scale.
 fn draw_warp(settings: Member, sample: u32) -> vec4<f32> {
     let u = signed_unit(philox(vec4<u32>(0u, sample, step.number, DISTORTION), settings.seed));
     let turn = sine_cosine(settings.distort_rotation * u.x);
@@ -74,12 +77,12 @@ fn draw_warp(settings: Member, sample: u32) -> vec4<f32> {
 //% if elastic
 
 const REACH = {{ taps | length - 1 }}u;
-// The Gaussian from its centre on.
+// One half of the symmetric Gaussian, from its centre outwards.
 const TAPS = array<f32, {{ taps | length }}>({{ taps | join(", ") }});
 var<workgroup> raw_field: array<vec2<f32>, {{ side * side }}>;
-var<workgroup> row_field: array<vec2<f32>, {{ side * side }}>;  // convolved along the rows
+var<workgroup> row_field: array<vec2<f32>, {{ side * side }}>;  // the raw field, convolved along the rows
 
-// Four pixels of both fields.
+// Draws four pixels of both components of the raw field.
 fn draw_fields(seed: vec2<u32>, sample: u32, n4: u32) {
     let x = signed_unit(philox(vec4<u32>(n4, sample, step.number, DISTORTION + 1u), seed));
     let y = signed_unit(philox(vec4<u32>(n4, sample, step.number, DISTORTION + 2u), seed));

@@ -1,13 +1,15 @@
-// The matrix product of the software-Vulkan family: each invocation keeps a tile of {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in
-// registers and reads its operands straight from memory. No workgroup memory and no barrier, which a software driver
-// pays for by suspending every lane; neighbouring lanes own neighbouring columns, so their reads of A agree.
+// The matrix product for software Vulkan. Each invocation owns a tile of {{ tile.rows }} x {{ 4 * tile.columns4 }}
+// outputs, keeps the sums in registers and reads its operands straight from memory. There is no workgroup memory and no
+// barrier, because a software driver implements a barrier by suspending every lane. Neighbouring lanes own neighbouring
+// columns, so they read the same elements of A.
 //
-// Computes C[m][n] = sum over k of A[m][k] B[k][n], in `strands` spans of k that are added up in order, as
-// product_tiled.wgsl does. The including kernel sets `op`, `a_along`, `b_along` and defines, each with `op` before its name,
-//   a_row, a_load, b_row, b_load   the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
-//   keep(member, layer, m, n4, value...)  what happens to four finished outputs
-//   skip(member, layer, n4)               with `skippable`: whether nothing will come of four columns
-// and every one of them copes with indices past the edge.
+// Computes C[m][n] = sum over k of A[m][k] B[k][n]. The sum is split into `strands` spans of k, whose sums are added in
+// order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along` and `b_along`, and defines these
+// functions, each with `op` before its name:
+//   a_row, a_load, b_row, b_load          the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
+//   keep(member, layer, m, n4, value...)  receives four finished outputs
+//   skip(member, layer, n4)               with `skippable`: whether four columns can be left out
+// Each function must accept indices past the edge.
 
 //% set rows = tile.rows
 //% set columns = tile.columns4
@@ -48,7 +50,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
     let first = 0u;
     let last = depth;
 //% endif
-//# Operands that lie along k come in vec4s; others may be read one k at a time.
+//# Operands along k are read in vec4s. Operands across k may be read one k at a time.
 //% set unroll = 4 if a_along == "k" or b_along == "k" else unroll_samples
     for (var k = first; k < last; k += {{ unroll }}u) {
 //% if a_along == "k"
@@ -86,7 +88,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endif
 //% endfor
 //% endfor
-//# Each sum takes all its terms in turn, so that it is fetched and put back once where registers are too few.
+//# Each sum adds all its terms in a row, so a driver that lacks registers loads and stores the sum only once.
 //% for r in range(rows)
 //% for c in range(columns)
 //% for i in range(unroll)

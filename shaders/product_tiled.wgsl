@@ -1,13 +1,18 @@
-// The matrix product of the GPU family: {{ tile.block_rows }} x {{ tile.block_columns }} invocations own a block of {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs and walk along k in
-// slabs of {{ tile.slab }}, staged in workgroup memory; each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in registers. While one slab is
-// multiplied the next is already being fetched into registers. A workgroup has {{ tile.strands }} such groups, the strands, each with its own
-// span of k; their sums are added up in order, so the bits are those of product_register.wgsl, whose contract this shares.
-//# With cooperative matrices the owners are subgroups: their sums are matrices of side x side, in an order of the adapter's.
+// The matrix product for GPUs. {{ tile.block_rows }} x {{ tile.block_columns }} invocations own a block of
+// {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs. They walk along k in slabs
+// of {{ tile.slab }}, staged in workgroup memory. Each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }}
+// outputs in registers. While it multiplies one slab, it fetches the next slab into registers.
+// A workgroup has {{ tile.strands }} such groups of invocations, the strands, each with its own span of k. Their sums
+// are added in order, so the bits equal those of product_register.wgsl. The contract with the including kernel is the
+// same.
+//# With cooperative matrices the owners are subgroups. Their sums are matrices of side x side, added in the adapter's
+//# order.
 //% if tile.side
 //
-// Here the owners are subgroups and no single invocations, and what they keep is matrices of {{ tile.side }} x {{ tile.side }}. How a subgroup adds is the
-// adapter's business, so these bits are its own. Where a driver makes subgroups smaller than it may, there are more than
-// owners; the surplus ones do an owner's work again and nobody reads it.
+// Here the owners are subgroups, and their sums are matrices of {{ tile.side }} x {{ tile.side }}. The adapter decides
+// the order in which a subgroup adds, so the bits differ from those of other products. A driver may make subgroups
+// smaller than its maximum. A workgroup then has more subgroups than owners, and each surplus subgroup repeats an
+// owner's work, which nobody reads.
 //% endif
 
 //% set threads = tile.workgroup // tile.strands
@@ -28,7 +33,7 @@
 var<private> subgroup: u32;  // set by the entry point
 var<workgroup> a_tile: array<f16, {{ 4 * a_count }}>;  // [k][m]
 var<workgroup> b_tile: array<f16, {{ 4 * b_count }}>;  // [k][n]
-var<workgroup> matrix: array<f32, {{ tile.subgroups * tile.side * tile.side }}>;  // one of every subgroup's on its way out
+var<workgroup> matrix: array<f32, {{ tile.subgroups * tile.side * tile.side }}>;  // one matrix per subgroup, while it is written out
 //% else
 var<workgroup> a_tile: array<vec4<{{ staged }}>, {{ tile.strands * a_count }}>;  // [strand][k][m / 4]
 var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>;  // [strand][k][n / 4]
@@ -37,10 +42,10 @@ var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>; 
 var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
 //% endif
 //% if tile.strands > 1
-var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums on their way to the first
+var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums, before the first strand adds them
 //% endif
 //% if skippable and tile.side
-var<workgroup> skipped: vec4<u32>;  // .x alone; a whole vec4 leaves what lies behind it aligned
+var<workgroup> skipped: vec4<u32>;  // only .x is used; a whole vec4 keeps the next variable aligned
 //% endif
 //% endif
 
@@ -55,7 +60,8 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     }
     if workgroupUniformLoad(&skipped).x != 0u {
 //% else
-        // The answer passes through the tile: the largest leave no room beside them in the memory that every adapter has.
+        // The answer is stored in the tile, because the largest tiles fill the workgroup memory that every adapter
+        // guarantees.
         a_tile[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
     }
     if workgroupUniformLoad(&a_tile[0]).x != {{ staged }}(0.0) {
@@ -89,7 +95,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
 //% endfor
 //% endif
-//# Place of this invocation's j-th vec4 of A and B in the slab, and its row where the row does not depend on k.
+//# Place in the slab of this invocation's j-th vec4 of A and B, and its row where the row does not depend on k.
 //% for j in range(a_each)
 //% if a_along == "k"
     let a_m_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
@@ -115,7 +121,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif
 //% endfor
-//# Slab -1 only fetches slab 0.
+//# The first iteration multiplies nothing and only fetches the first slab.
     for (var slab = 0u; slab <= span; slab += {{ slab }}u) {
         if slab > 0u {
 //% for j in range(a_each)
@@ -236,7 +242,8 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
         workgroupBarrier();
     }
 //% if tile.side
-//# Matrix by matrix through workgroup memory: which invocation holds which element only the driver knows.
+//# Matrices leave one by one through workgroup memory, because only the driver knows which invocation holds which
+//# element.
 //% set quads = tile.side * tile.side // 4
 //% set share = threads // owners
     let part = local / {{ share }}u;

@@ -1,15 +1,16 @@
-// psi(alpha, theta_M), the research variable: when a learning rate starts to fall and along which curve. Twin of
-// src/rule/psi.rs: same names, same order of operations.
+// psi(alpha, theta_M), the research variable: when a learning rate starts to fall, and along which curve. Twin of
+// src/rule/psi.rs: same functions, same order of operations. The including kernel owns buffers and launch.
 
-// What psi remembers about one observed variable.
+// The state of psi for one observed variable.
 struct Slot {
     n: f32,        // ticks since the trigger; 0 = not triggered
     onset: f32,    // the tick that triggered, from 1
-    trigger: f32,  // theta_M now, or of a replayed run the tick that triggers
-    armed: f32,    // 1 once the mean has exceeded theta
+    trigger: f32,  // theta_M now; in a replayed run, the tick that triggers
+    armed: f32,    // 1 once the mean has exceeded theta_M
 }
 
-// sin(pi/2 u) for u in 0 ... 1, by its Taylor series: WGSL lets cos be wrong by 2^-11, and some drivers use that.
+// sin(pi/2 u) for u in 0 ... 1, by its Taylor series. The built-in cos is not used, because WGSL allows it an error of
+// 2^-11 and some drivers have such errors.
 fn sin_quarter(u: f32) -> f32 {
     let u2 = u * u;
     var sum = 5.692172922e-8;
@@ -28,7 +29,7 @@ const DECAY_{{ decay.name }} = {{ decay.number }}u;
 //% endif
 //% endfor
 
-// alpha(n) / alpha0; the cosine, 1/2 (1 + cos(pi n/N)), is computed as sin^2 of what is left of it.
+// alpha(n) / alpha0. The cosine, 1/2 (1 + cos(pi n/N)), is computed as sin^2(pi/2 (N - n)/N).
 fn psi(member: Member, slot: Slot) -> f32 {
     if slot.n == 0.0 {
         return 1.0;
@@ -38,7 +39,7 @@ fn psi(member: Member, slot: Slot) -> f32 {
     if member.decay == DECAY_HYPERBOLIC {
         return pow(slot.n + 1.0, -member.decay_power);
     }
-    // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of alpha.
+    // Past the end the curves are 0 by definition. The explicit 0 keeps rounding from leaving a small alpha.
     if member.decay == DECAY_STEP || slot.n >= ticks {
         return 0.0;
     }
@@ -53,8 +54,9 @@ fn psi(member: Member, slot: Slot) -> f32 {
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }
 
-// The slot after tick t, which observed `mean` while alpha was alpha0 * factor; once psi is 0 it stays as it is. Where a schedule
-// has brought alpha to 0 there is no delta to observe, which is what triggers below theta.
+// The slot after tick t, given the `mean` observed while alpha was alpha0 * factor. A slot whose psi is 0 no longer
+// changes. Where a schedule has set alpha to 0 there is no delta to observe, so a mean of 0 must not trigger "below
+// theta".
 fn tick(member: Member, before: Slot, mean: f32, factor: f32, t: f32) -> Slot {
     if psi(member, before) == 0.0 {
         return before;

@@ -1,6 +1,7 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). Twin of src/rng.rs: the same bits.
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). Twin of src/rng.rs, which gives the
+// same bits. Pure functions; no buffers.
 
-// High half of a * b, which WGSL does not have: by halves of the factors.
+// The high 32 bits of a * b, from products of 16-bit halves, because WGSL has no wide multiplication.
 fn multiply_high(a: u32, b: u32) -> u32 {
     let low = (a & 0xffffu) * (b & 0xffffu);
     let middle = (a >> 16u) * (b & 0xffffu) + (low >> 16u);

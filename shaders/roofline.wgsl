@@ -1,9 +1,12 @@
-// What a device can do at best: fused multiply-adds that never touch memory, and a copy that does nothing else. The
-// measured peaks are what `homeostat bench` holds the training kernels against.
+// The peak rates of a device: fused multiply-adds that never touch memory, and a copy. `homeostat bench` compares the
+// training kernels with these peaks.
 //
-// Launch: x = workgroups of {{ workgroup }}; `fma_peak_N` keeps N `vec4` sums and runs `rounds` rounds of {{ fmas }} vec4 FMAs per
-// invocation, `copy` moves one vec4. Several N, because the best differs: few sums cannot hide the latency of an FMA where
-// an invocation has a lane to itself, many spill where it has only the registers of a processor.
+// Launch: x (continued in y) = workgroups of {{ workgroup }} invocations. In `fma_peak_N` an invocation keeps N `vec4`
+// sums, runs `rounds` rounds of {{ fmas }} vec4 FMAs and writes one vec4. In `copy` an invocation moves one vec4. Both
+// arrays have `length` vec4s.
+//
+// There are several N because the best N depends on the device. With few sums, an invocation that has a lane to itself
+// cannot hide the latency of an FMA. Many sums spill on a processor, which has few registers.
 
 struct Run { rounds: u32, length: u32 }
 var<immediate> run: Run;
@@ -14,11 +17,11 @@ var<immediate> run: Run;
 //% for sums in all_sums
 @compute @workgroup_size({{ workgroup }})
 fn fma_peak_{{ sums }}(@builtin(global_invocation_id) id: vec3<u32>) {
-    // Values that the compiler cannot know; the sums converge to b / (1 − a), so nothing overflows or gets denormal.
+    // The compiler cannot know these values. The sums converge to b / (1 - a), so no sum overflows or becomes denormal.
     let a = vec4<f32>(0.5 + 1e-8 * f32(id.x));
     let b = vec4<f32>(1e-3 * f32(run.length));
     //% for i in range(sums)
-    // Every lane of every sum is different, or the compiler would compute it once.
+    // All lanes of all sums differ, because a compiler would compute equal ones only once.
     var s{{ i }} = (vec4<f32>(0.25, 0.5, 0.75, 1.0) + {{ i }}.0) * b;
     //% endfor
     for (var round = 0u; round < run.rounds; round++) {

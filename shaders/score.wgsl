@@ -1,6 +1,6 @@
-// What a sample comes to in the score region of its batch: sum of the losses, its rounding carry (Kahan 1965), wrong answers,
-// unused. Every sample of a batch has an entry of its own, so the sums have a fixed order, which does not depend on how many
-// samples a dispatch takes; the host adds the entries up once per report.
+// Adds one sample to the score region of its batch: [P][REGION] vec4s of (sum of losses, its rounding carry (Kahan
+// 1965), wrong answers, unused). Each sample of a batch has its own entry, so the order of a sum does not depend on how
+// many samples a dispatch takes. The host adds the entries once per report.
 
 fn add_score(member: u32, sample: u32, loss: f32, wrong: f32) {
     let entry = step.scores + member * REGION + (step.score + sample) % REGION;

@@ -1,7 +1,8 @@
-// A clock tick: every neuron's slot of psi moves, and psi for the next step with it.
+// A clock tick: advances every neuron's slot of psi and computes psi for the next step.
 //
-// Launch: x = one invocation per neuron of the widest layer, y = layer, z = member. Only at ticks, never per step. Reads
-// the sums that the update dispatch left; the next step starts them anew.
+// Launch: only at ticks, never per step. x = one invocation per neuron of the widest layer, y = layer, z = member. An
+// invocation owns one neuron's slot in the neuron planes [P][PLANES][NEURONS4]. It reads the sums of the update
+// dispatch; the next step resets them.
 
 //% include "common.wgsl"
 
@@ -23,7 +24,7 @@ fn tick_neurons(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let sums = plane(id.z, SUM, layer);
 //% if scope == "layer"
-    // Every neuron adds up the layer for itself, in the same order: no barrier, and ticks are rare.
+    // Every neuron adds up the whole layer in the same order. This needs no barrier, and ticks are rare.
     var total = 0.0;
     for (var i = 0u; i < layer.n_out; i++) {
         total += neurons.planes[sums + i] / step.samples;

@@ -1,8 +1,9 @@
-// The one layer of the rules that know no target: y, and in the place of delta what the weights follow. Hebb (eq. 1): y itself;
-// BCM (eq. 2): phi = y (y - theta_M), theta_M sliding with the neuron's own y^2 (eq. 3), which psi's slots keep. The "loss" is
-// -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
+// The single layer of the rules without targets. It computes y and stores the direction of the weights as delta. Hebb
+// (eq. 1) follows y itself. BCM (eq. 2) follows phi = y (y - theta_M); theta_M slides with the neuron's own y^2 (eq. 3)
+// and lies in psi's slots. The "loss" is -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
 //
-// Launch: x = one invocation per sample of the batch; z = member.
+// Launch: x (continued in y) = one invocation per sample of the batch; z = member. An invocation owns one row of net
+// and y [batch_len][out4], the same row of delta, and one score entry.
 
 //% include "common.wgsl"
 
@@ -15,7 +16,7 @@
 
 //% include "score.wgsl"
 
-// theta_M before its first tick: nothing is learned until it is known.
+// theta_M before its first tick. Nothing is learned until theta_M is known.
 const UNKNOWN = {{ no_trigger }};
 
 @compute @workgroup_size({{ plain_workgroup }})

@@ -1,9 +1,11 @@
-// The fused kernel: gradient g = x~^T delta / B, momentum, alpha = psi(alpha0, theta_M), and the weight write, for all layers in
-// one dispatch (eq. 9). The gradient lives in registers only.
+// The fused update of all layers in one dispatch (eq. 9): gradient g = x~^T delta / B, momentum, alpha = psi(alpha0,
+// theta_M), and the weight write. The gradient exists only in registers.
 //
-// Launch: x = first the observing workgroups (one invocation per four neurons: bias row and psi's observed sums), layer after
-// layer, then the workgroups over blocks of W_l[n_in][n_out], layer after layer; z = member. Every weight, bias and
-// neuron is read and written by one invocation alone.
+// Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
+// workgroups, where an invocation owns the bias row and the observed sums of four neurons. Then come the workgroups
+// over [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation.
+// Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], the rule's memory and the rates of
+// the same shape, and the observed sums. One invocation alone writes each weight, bias and observed sum.
 
 //% if kernel == "update"
 //% include "common.wgsl"
@@ -31,7 +33,7 @@
 //% if coactivation
 //% include "psi.wgsl"
 
-// Planes of the rates [member][plane][WEIGHTS4].
+// Planes of the rates, [member][plane][WEIGHTS4].
 //% for plane in rate_planes
 const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endfor
@@ -40,12 +42,12 @@ const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 const OBSERVE_GROUPS = {{ observe_groups }}u;
 const UPDATE_GROUPS = {{ update_groups }}u;
 
-// alpha of four neurons: of all their weights, or in weight scope the factor that these share.
+// alpha of four neurons. In weight scope this is only the factor that the weights of a neuron share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
     return neurons.planes[neuron_index(member, ALPHA0, layer, n4)] * neurons.planes[neuron_index(member, PSI, layer, n4)];
 }
 
-// Four weights and what the rule remembers of each.
+// Four weights and the rule's memory of each.
 struct Cell {
     w: vec4<f32>,
 //% for k in range(memory)
@@ -55,9 +57,9 @@ struct Cell {
 
 //% include "rule.wgsl"
 
-// Changes four weights of row m (n_in = the bias row) along the mean gradient; x2 is the mean square of their input. A frozen
-// weight stays as it is, and what it remembers with it unless it coasts, whatever the gradient: backward_delta no longer runs
-// below frozen layers.
+// Changes four weights of row m (n_in = the bias row) along the mean gradient; x2 is the mean square of their input.
+// Unless it coasts, a frozen weight keeps its value and its memory whatever the gradient, because backward_delta skips
+// frozen layers and leaves stale deltas.
 fn apply(member: u32, layer: Layer, m: u32, n4: u32, gradient: vec4<f32>, x2: f32) {
     let cell = layer.weights + m * layer.out4 + n4;
     let place = member * WEIGHTS4 + cell;
@@ -93,7 +95,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, gradient: vec4<f32>, x2: f3
 }
 //% if coactivation
 
-// Adds the batch's sum of x^2 y^2 of four connections, and at a tick moves their slots of psi.
+// Adds the batch's sum of x^2 y^2 of four connections, and at a tick advances their slots of psi.
 fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
     let first = member * RATE_PLANES * WEIGHTS4 + layer.weights + m * layer.out4 + n4;
     let total = sum + select(rates[first + RATE_SUM * WEIGHTS4], vec4<f32>(0.0), (step.flags & FIRST_OF_TICK) != 0u);
@@ -120,7 +122,8 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
 }
 //% endif
 
-// The operands: A is the layer's input, first the data set's rows, B its delta.
+// The operands: A is the layer's input, in the first layer rows of the data set or prepared rows; B is the layer's
+// delta.
 //% for op in ["update_first_", "update_"]
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if op == "update_first_"
@@ -138,18 +141,18 @@ fn {{ op }}a_load(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
 //% endif
 }
 
-// The same place in the delta arena and, for co-activation, in the activation arena.
+// The offset is the same in the delta arena and, for co-activation, in the activation arena.
 fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
-// Samples past the end of a short batch weigh nothing, whatever an earlier batch left there.
+// Samples past the end of a short batch count as 0, because an earlier batch may have left values there.
 fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)], sample < step.batch_len);
 }
 //% if squares
 
-// What the square of the input is multiplied by in the second sum.
+// The factor of the squared input in the second sum.
 fn {{ op }}y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
 //% if coactivation
     let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
@@ -175,13 +178,13 @@ fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if 
 
 //% set a_along = "m"
 //% set b_along = "n"
-//# Frozen columns need no gradient, unless something else happens to their weights.
+//# A frozen column needs no gradient, unless its weights still move (coast) or are observed (co-activation).
 //% set skippable = freezes and not coast and not coactivation
 //% set declare_tiles = loop.first
 //% include product
 
 //% endfor
-// The bias row, whose input is the constant -1, and the observed sums of four neurons.
+// The bias row, whose input is the constant -1, and the observed sums, both for four neurons.
 fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     if n4 >= layer.out4 {
         return;
@@ -189,7 +192,8 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     let settings = members[member];
     var bias = vec4<f32>(0.0);
     var seen = vec4<f32>(0.0);
-    // Eight samples are fetched at a time, so that a GPU waits for memory once and not eight times; added up in order.
+    // Up to {{ observe_unroll }} samples are fetched together, so a GPU waits for memory once per group. They are added
+    // in order.
     for (var sample = 0u; sample < step.batch_len; sample += {{ observe_unroll }}u) {
 //% for i in range(observe_unroll)
         let place_{{ i }} = layer.result + min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
@@ -213,7 +217,8 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     }
     apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len), 1.0);
     let broken = not_finite(bias);
-    // Below frozen layers delta is no longer computed: what is frozen may see anything.
+    // backward_delta skips frozen layers, so a frozen neuron may read a stale, non-finite delta; only learning neurons
+    // report.
     if any(broken) && any(broken & (neuron_alpha(member, layer, n4) != vec4<f32>(0.0))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
@@ -221,7 +226,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     observe_weights(member, layer, layer.n_in, n4, seen);
 //% elif observe
 //% if freezes
-    // Below layers that psi has frozen delta is no longer computed: what it has frozen observes no delta.
+    // backward_delta skips layers that psi has frozen, so their neurons must not observe stale deltas.
     if settings.comparison == BELOW {
         seen = select(seen, vec4<f32>(0.0), neurons.planes[neuron_index(member, PSI, layer, n4)] == vec4<f32>(0.0));
     }
@@ -261,7 +266,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         } else {
             update_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
         }
-        // The layer's last workgroup, when it is done.
+        // The layer's last workgroup counts the update once its own work is done.
         let next = select(UPDATE_GROUPS, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
         if layer.update_groups + tile + 1u == next && local == 0u {
             neurons.canary[canary_place(group.z, l)].updates += 1u;

@@ -1,6 +1,7 @@
-// Adam (Kingma & Ba 2015). Memory: means of g and of g^2. Twin of src/rule/adam.rs.
+// Adam (Kingma & Ba 2015), for four weights of an invocation of update.wgsl. Memory: running means of g and of g^2.
+// Twin of src/rule/step/adam.rs.
 
-// 1 - e^z for z <= 0, without cancellation near 0.
+// 1 - e^z for z <= 0, by a series near 0, where the difference would cancel.
 fn one_less_exp(z: f32) -> f32 {
     if z > -0.1 {
         return -z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0)))));

@@ -1,4 +1,5 @@
-// Delta-bar-delta (Jacobs 1988). Memory: alpha, mean gradient. Twin of src/rule/delta_bar_delta.rs.
+// Delta-bar-delta (Jacobs 1988), for four weights of an invocation of update.wgsl. Memory: alpha, mean gradient. Twin
+// of src/rule/step/delta_bar_delta.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     let kappa = settings.rule.x;

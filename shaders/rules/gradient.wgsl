@@ -1,9 +1,10 @@
-// Along the gradient with one alpha, and momentum in three forms. Twin of src/rule/gradient.rs.
+// Gradient descent with one alpha and three forms of momentum, for four weights of an invocation of update.wgsl.
+// Memory: the velocity, with momentum. Twin of src/rule/step/gradient.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     var after = before;
 //% if momentum and coast
-    // A frozen weight moves on by its velocity alone.
+    // A frozen weight keeps moving by its velocity alone.
     after.memory_0 = fma(vec4<f32>(settings.momentum), before.memory_0, select(vec4<f32>(0.0), alpha * g, alpha != vec4<f32>(0.0)));
     after.w = before.w + after.memory_0;
 //% elif momentum and nesterov

@@ -1,4 +1,5 @@
-// Incremental delta-bar-delta (Sutton 1992). Memory: beta = log alpha, trace h of recent steps. Twin of src/rule/idbd.rs.
+// Incremental delta-bar-delta (Sutton 1992), for four weights of an invocation of update.wgsl. Memory: beta = log
+// alpha, trace h of recent steps. Twin of src/rule/step/idbd.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     var after = before;

@@ -1,4 +1,5 @@
-// iRprop- (Igel & Huesken 2000). Memory: step size, last gradient. Twin of src/rule/irprop_minus.rs.
+// iRprop- (Igel & Huesken 2000), for four weights of an invocation of update.wgsl. Memory: step size, last gradient.
+// Twin of src/rule/step/irprop_minus.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     let agreement = sign(g) * sign(before.memory_1);

@@ -1,5 +1,5 @@
-// A rate from the local Lipschitz constant (Magoulas et al. 1999). Memory: alpha, last gradient, last step. Twin of
-// src/rule/lipschitz.rs.
+// A rate from the local Lipschitz constant (Magoulas et al. 1999), for four weights of an invocation of update.wgsl.
+// Memory: alpha, last gradient, last step. Twin of src/rule/step/lipschitz.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     let change = abs(g - before.memory_1);

@@ -1,5 +1,5 @@
-// Rprop with weight-backtracking (Riedmiller & Braun 1993). Memory: step size, last gradient, last step. Twin of
-// src/rule/rprop.rs.
+// Rprop with weight-backtracking (Riedmiller & Braun 1993), for four weights of an invocation of update.wgsl. Memory:
+// step size, last gradient, last step. Twin of src/rule/step/rprop.rs.
 
 fn learn(settings: Member, alpha: vec4<f32>, g: vec4<f32>, x2: f32, before: Cell) -> Cell {
     let agreement = sign(g) * sign(before.memory_1);

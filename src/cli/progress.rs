@@ -175,14 +175,11 @@ mod tests {
             train_error: 0.5,
             val_loss: Some(0.5),
             val_error: Some(0.25),
-            test_loss: None,
-            test_error: None,
             alpha_mean: vec![0.3; 6],
             frozen_fraction: vec![1.0; 6],
-            running_loss: 0.3,
-            running_error: 0.5,
             samples_per_second: 123_456.0,
             seconds: 1.5,
+            ..EpochMetrics::default()
         };
         let read = EpochMetrics { test_loss: Some(1.0), test_error: Some(1.0), ..metrics.clone() };
         for (validation, test) in [(false, false), (true, false), (false, true), (true, true)] {

@@ -7,7 +7,7 @@ use super::values::DecayTicks;
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Refuses settings that make no sense, naming the setting and the fix.
+    /// Refuses invalid or contradictory settings. The message names the setting and the fix.
     ///
     /// # Errors
     /// The first mistake found.
@@ -43,7 +43,7 @@ impl Config {
                 if let (Ok(()), Some(value)) = (&self.0, value.number())
                     && let Some(reason) = setting.range.objection(value)
                 {
-                    // TOML spells it `nan`.
+                    // Rust prints `NaN`, but TOML spells it `nan`.
                     let value = value.to_string().to_lowercase();
                     self.0 = Err(Error::config(format!("`{} = {value}`: {reason}", setting.key)));
                 }
@@ -54,7 +54,7 @@ impl Config {
         check.0
     }
 
-    /// TOML, which every setting must survive, has no larger integer than an i64.
+    /// Integers must fit an i64, because every setting is recorded as TOML, which has no larger integers.
     pub(super) fn check_integers(&self) -> Result<()> {
         let widths = self.network.hidden.0.iter().map(|&width| ("hidden", width as u64));
         let numbers = [("seed", self.run.seed), ("batch-size", self.run.batch_size as u64)];
@@ -115,7 +115,8 @@ impl Config {
                 self.schedule.curve, self.rule.kind
             )));
         }
-        // From 0 a rate would rise again, but what is frozen stays so.
+        // These curves raise α again after its lowest value. A rate of 0 could not rise, because a frozen weight stays
+        // frozen.
         let low = self.schedule.low;
         if !(low as f32).is_normal() && matches!(self.schedule.curve, Schedule::Cyclical | Schedule::OneCycle) {
             return Err(Error::config(format!("`schedule-low = {low}`: must be above 0, for example 0.1")));
@@ -166,7 +167,7 @@ impl Config {
         self.check_own_rate()
     }
 
-    /// Rules that keep a rate of their own for every weight.
+    /// Checks the rules that keep a rate of their own for every weight.
     fn check_own_rate(&self) -> Result<()> {
         if self.rule.scope != Scope::Neuron {
             return Err(Error::config(format!(
@@ -219,7 +220,7 @@ impl Config {
         Ok(())
     }
 
-    /// The one basis with a slot of ψ per weight.
+    /// Checks co-activation, the only basis with a slot of ψ per weight.
     fn check_coactivation(&self) -> Result<()> {
         if self.rule.basis == Basis::Coactivation && self.rule.scope != Scope::Weight {
             return Err(Error::config(format!(
@@ -243,16 +244,16 @@ impl Config {
 }
 
 impl Range {
-    /// Why `value` is out of range, if it is.
+    /// Why `value` is out of range; `None` if it is in range.
     fn objection(self, value: f64) -> Option<String> {
         let must = |holds: bool, what: &str| (!holds).then(|| format!("must be {what}"));
         match self {
             Self::Positive if value > 0.0 && !(value as f32).is_normal() => {
-                // Kernels compute in f32.
+                // The message gives the limits of f32, because kernels compute in f32.
                 Some("must lie between 1.2e-38 and 3.4e38".to_owned())
             }
             Self::Positive => must(value > 0.0, "a positive number"),
-            // JSON, which every setting must survive, knows neither infinity nor NaN.
+            // Every setting is recorded as JSON, which has neither infinity nor NaN.
             Self::Finite => must(value.is_finite(), "a finite number"),
             Self::NotNegative => must(value.is_finite() && value >= 0.0, "at least 0"),
             Self::UpTo(most) => match value > most {

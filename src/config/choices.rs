@@ -1,4 +1,4 @@
-//! Types of settings that are one word out of a few.
+//! The types of settings whose value is one of a few words.
 
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ choices! {
     }
 }
 choices! {
-    /// What shares one α.
+    /// The group of weights that shares one α.
     Scope {
         /// all weights into one neuron
         Neuron,
@@ -134,7 +134,7 @@ choices! {
     }
 }
 choices! {
-    /// What is kept of the run that `--rule replay` repeats.
+    /// The part of the source run that `--rule replay` keeps.
     Replay {
         /// the mean α of the whole net at each tick
         Global,
@@ -147,7 +147,7 @@ choices! {
     }
 }
 choices! {
-    /// How training images are bent, anew in each epoch.
+    /// The distortion of training images, drawn anew in each epoch.
     Distort {
         /// not at all
         None,
@@ -160,7 +160,7 @@ choices! {
     }
 }
 choices! {
-    /// What `train_loss` and `train_error` in the metrics are.
+    /// The meaning of `train_loss` and `train_error` in the metrics.
     TrainMetrics {
         /// evaluated over the training samples after the epoch's last update
         AfterEpoch,
@@ -169,7 +169,7 @@ choices! {
     }
 }
 choices! {
-    /// Precision of the factors in the matrix products. Their sums, the weights and all else are f32 either way.
+    /// Precision of the factors in the matrix products. Sums, weights and all other values are always f32.
     Precision {
         /// single precision
         F32,
@@ -207,7 +207,7 @@ choices! {
     }
 }
 choices! {
-    /// Named starting points, overridden by whatever else is given.
+    /// Named sets of settings; every other source of settings overrides them.
     Preset {
         /// the paper's model: logistic units, squared error, ψ on activation, logarithmic fall to the end
         #[cfg_attr(feature = "cli", value(name = "paper-2025"))]
@@ -221,7 +221,7 @@ choices! {
 }
 
 impl Basis {
-    /// Whether ψ triggers when the mean is *below* θ (the δ bases) and not above it.
+    /// Whether ψ triggers when the mean is *below* θ (the δ bases) instead of above θ.
     #[must_use]
     pub const fn triggers_below(self) -> bool {
         matches!(self, Self::Delta | Self::Delta2)
@@ -229,7 +229,7 @@ impl Basis {
 }
 
 impl Rule {
-    /// The rule whose kernel computes this one: rules that differ only in α share theirs.
+    /// The rule whose kernel computes this rule. Rules that differ only in α share a kernel.
     #[must_use]
     pub const fn kernel(self) -> Self {
         match self {
@@ -238,7 +238,7 @@ impl Rule {
         }
     }
 
-    /// Whether the weights follow y and no target: no labels, one layer.
+    /// Whether the rule is unsupervised: the weights of its one layer follow y, without labels.
     #[must_use]
     pub const fn is_unsupervised(self) -> bool {
         matches!(self, Self::Hebb | Self::Bcm)

@@ -42,7 +42,7 @@ fn argument<T: Value>(setting: &'static Setting, default: &T) -> Arg {
         argument = argument.default_value(default);
     }
     if T::IS_SWITCH {
-        // `--arm` and `--arm=false`, but never `--arm false`: the word could belong to what follows.
+        // Allows `--arm` and `--arm=false`, but not `--arm false`, because the word could be the next argument.
         argument = argument.num_args(0..=1).require_equals(true).default_missing_value("true");
         argument = argument.value_name("BOOL").hide_possible_values(true).hide_default_value(true);
     }
@@ -69,7 +69,7 @@ impl FromArgMatches for Config {
 }
 
 impl Config {
-    /// Of the settings as parsed from a command line, those that the user really typed.
+    /// The subset of settings that the user typed on the command line, given all parsed settings.
     ///
     /// # Errors
     /// If a number is too large for a record, or a path is not UTF-8.

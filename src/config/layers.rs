@@ -1,4 +1,4 @@
-//! Layers of settings: defaults, preset, file and flags, of which the later ones win.
+//! Layers of settings: defaults, preset, file and flags. Later layers override earlier ones.
 
 use super::choices::Preset;
 use super::settings::Config;
@@ -49,17 +49,18 @@ impl Config {
         }
     }
 
-    /// Defaults overlaid with `layers`, of which the later ones win. A layer that sets θ in one form unsets the other forms.
+    /// Overlays the defaults with `layers`; later layers override earlier ones. A layer that sets θ in one form unsets
+    /// the other forms.
     ///
     /// # Errors
-    /// Names the unknown key, the bad value or the settings that contradict each other.
+    /// If a key is unknown, a value is invalid or settings contradict each other; the message names them.
     pub fn overlay<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let config = Self::merge(layers)?;
         config.check()?;
         Ok(config)
     }
 
-    /// The layers together, before [`Self::check`], because a later layer may resolve a contradiction.
+    /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
         let mut all = toml::Table::new();
         for layer in layers {
@@ -72,8 +73,8 @@ impl Config {
         Self::from_table(&all)
     }
 
-    /// Reads a complete record of settings, as runs and models keep it. Settings that are newer than the record have their
-    /// defaults.
+    /// Reads a complete record of settings from JSON, as stored with runs and models. Settings added after the record
+    /// was written get their defaults.
     ///
     /// # Errors
     /// As [`Self::overlay`].
@@ -82,11 +83,11 @@ impl Config {
         Self::overlay([&table])
     }
 
-    /// Reads a file of some settings: TOML or, if the name ends in `.json`, a JSON object of settings or a `result.json`.
-    /// Contradictions are checked once all layers are known.
+    /// Reads a file with some of the settings: TOML or, if the name ends in `.json`, a JSON object of settings or a
+    /// `result.json`. Contradictions between settings are checked only after all layers are merged.
     ///
     /// # Errors
-    /// If the file cannot be read or parsed, or has a key that is not a setting or a value of the wrong kind.
+    /// If the file cannot be read or parsed, or has an unknown key or a value of the wrong type.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
         Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
     }

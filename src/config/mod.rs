@@ -1,8 +1,8 @@
 //! The configuration of a run: one table of settings for the command line, the TOML file and the saved record.
 //!
-//! A [`Config`] is always complete. Layers are laid over each other as tables – defaults, preset, file, then the flags
-//! the user really typed – and read back as a `Config`, so a key has one name everywhere (`decay-ticks` is the flag,
-//! the TOML key and the key in `result.json`). [`Config::check`] refuses what makes no sense.
+//! A [`Config`] is always complete. Layers are merged as tables – defaults, preset, file, then the flags that the user
+//! typed – and the result is read as a `Config`. A key has the same name everywhere: `decay-ticks` is the flag, the
+//! TOML key and the key in `result.json`. [`Config::check`] refuses invalid settings.
 
 mod check;
 mod choices;

@@ -1,4 +1,4 @@
-//! The settings as a flat table: in TOML files, and in the JSON that runs and models record.
+//! The settings as a flat table: in TOML files, and in the JSON records of runs and models.
 
 use super::setting::{Edit, Setting, Value, Visit};
 use super::settings::{Config, SETTINGS};
@@ -27,7 +27,7 @@ impl Serialize for Config {
 }
 
 impl<'de> Deserialize<'de> for Config {
-    /// Reads a record; settings that are newer than the record keep their defaults.
+    /// Reads a record. Settings added after the record was written keep their defaults.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let table = toml::Table::deserialize(deserializer)?;
         Self::from_table(&table).map_err(D::Error::custom)
@@ -35,13 +35,13 @@ impl<'de> Deserialize<'de> for Config {
 }
 
 impl Config {
-    /// The three forms of θ_M, of which a configuration has one.
+    /// The keys of the three forms of θ_M; a configuration has one form.
     pub(super) const THRESHOLD: [&str; 3] = ["theta", "theta-quantile", "theta-sliding"];
 
-    /// `table` with the keys of records in the place of their aliases.
+    /// Replaces aliases in `table` by the keys of records.
     ///
     /// # Errors
-    /// If a setting is there under two names.
+    /// If `table` has a setting under two names.
     pub(super) fn canonical(table: &toml::Table) -> Result<toml::Table> {
         let mut canonical = toml::Table::new();
         for (name, value) in table {
@@ -54,10 +54,10 @@ impl Config {
         Ok(canonical)
     }
 
-    /// Defaults overlaid with `table`; where the table has θ_M in some form, that form replaces the default.
+    /// Overlays the defaults with `table`. If the table has some form of θ_M, that form replaces the default.
     ///
     /// # Errors
-    /// Names the unknown key or the bad value.
+    /// If a key is unknown or a value is invalid; the message names the key.
     pub(super) fn from_table(table: &toml::Table) -> Result<Self> {
         struct Read<'a> {
             table: &'a toml::Table,
@@ -84,11 +84,11 @@ impl Config {
         read.outcome.map(|()| config)
     }
 
-    /// The settings as a TOML table, keys as on the command line.
+    /// The settings as a TOML table with the keys of the command line.
     ///
     /// # Panics
-    /// If a number is above `i64::MAX` or a path is not UTF-8, which TOML cannot say; [`Self::overlay`] and the command line
-    /// let neither through.
+    /// If a number is above `i64::MAX` or a path is not UTF-8, because TOML has neither. [`Self::overlay`] and the
+    /// command line refuse both.
     #[must_use]
     pub fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).expect("a configuration is a flat table")

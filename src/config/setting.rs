@@ -1,5 +1,5 @@
-//! What a setting is: its facts ([`Setting`]), the types it can have ([`Value`]), and the macro that turns the table in
-//! `settings.rs` into the groups of `Config`.
+//! The definition of a setting: its facts ([`Setting`]), its possible types ([`Value`]), and the macro that turns the
+//! table in `settings.rs` into the groups of `Config`.
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -9,25 +9,25 @@ use std::path::PathBuf;
 pub struct Setting {
     /// The name in TOML, in records and, after `--`, on the command line.
     pub key: &'static str,
-    /// Other names that flags and TOML may use; records have the key alone.
+    /// Other names for flags and TOML. Records use only the key.
     pub aliases: &'static [&'static str],
     /// The title under which `--help` lists the setting.
     pub heading: &'static str,
     /// The text of `--help`.
     pub help: &'static str,
-    /// The placeholder of the value in `--help`, if the type of the setting has another one.
+    /// The placeholder of the value in `--help`, if it differs from the placeholder of the type.
     pub value_name: Option<&'static str>,
-    /// Which values make sense, whatever the other settings are.
+    /// The valid range, whatever the values of other settings.
     pub range: Range,
     /// How far the members of one population may differ in the setting.
     pub members: Members,
-    /// Whether only training needs the setting, so that evaluation and prediction ignore it.
+    /// Whether only training uses the setting, so that evaluation and prediction ignore it.
     pub is_training_only: bool,
     /// Whether a record leaves the setting out while it is `false`.
     pub is_recorded_if_set: bool,
 }
 
-/// Which numbers make sense.
+/// A range of valid numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
     /// Every finite number.
@@ -38,7 +38,7 @@ pub enum Range {
     NotNegative,
     /// At least 0 and at most this.
     UpTo(f64),
-    /// At least 0 and below 1, also in f32, because kernels divide by the rest.
+    /// At least 0 and below 1, also in f32, because kernels divide by 1 minus the value.
     Share,
     /// At least 1.
     AtLeastOne,
@@ -53,12 +53,13 @@ pub enum Members {
     Share,
     /// Each has its own value.
     Differ,
-    /// Each has its own amount, but either all have some or none has, because kernels are compiled with or without it.
+    /// Each has its own amount, but either all amounts are above 0 or all are 0, because kernels are compiled with or
+    /// without the feature.
     DifferInAmount,
 }
 
 impl Setting {
-    /// A setting that all members share, that every command needs and that can have any finite value.
+    /// A setting that all members share, that not only training uses, and that accepts any finite value.
     pub(super) const fn new(key: &'static str, heading: &'static str, help: &'static str) -> Self {
         Self {
             key,
@@ -102,7 +103,7 @@ impl Setting {
     }
 }
 
-/// The word that stands for a variant in TOML, in records and on the command line.
+/// The word for a variant in TOML, in records and on the command line.
 pub(crate) fn word(variant: &impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(word)) => word,
@@ -110,7 +111,7 @@ pub(crate) fn word(variant: &impl Serialize) -> String {
     }
 }
 
-/// A type that settings can have.
+/// A type of settings.
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the command line alone reads and spells values"))]
 pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
     /// The type that the command line reads: the type itself, or the one inside an `Option`.
@@ -120,17 +121,17 @@ pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Whether the flag alone means `true`.
     const IS_SWITCH: bool = false;
 
-    /// Reads the value on the command line.
+    /// The parser of the command line for this type.
     #[cfg(feature = "cli")]
     fn parser() -> clap::builder::ValueParser;
 
-    /// The value that the command line gave.
+    /// The value for a parsed word of the command line.
     fn from_word(word: Self::Word) -> Self;
 
-    /// The value as the command line spells it as a default; an `Option` has no default.
+    /// The default as the command line spells it; an `Option` has no default.
     fn spelled(&self) -> Option<String>;
 
-    /// Whether there is no value, so that records leave the setting out.
+    /// Whether the value is absent, so that records omit the setting.
     fn is_absent(&self) -> bool {
         false
     }
@@ -140,12 +141,13 @@ pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
         false
     }
 
-    /// The number whose range is checked.
+    /// The number to check against the range.
     fn number(&self) -> Option<f64> {
         None
     }
 
-    /// The same value for every amount above zero.
+    /// The value with every amount above zero replaced by the same amount, so that settings that need the same kernels
+    /// compare equal.
     #[must_use]
     fn without_amount(&self) -> Self {
         self.clone()
@@ -182,7 +184,7 @@ impl<T: Value<Word = T> + Send + Sync + 'static> Value for Option<T> {
     }
 }
 
-/// Makes settings of types that the command line can read and print.
+/// Implements [`Value`] for types that the command line can parse and print.
 macro_rules! values {
     ($($type:ty { $($more:tt)* })+) => {$(
         impl $crate::config::setting::Value for $type {
@@ -261,15 +263,15 @@ impl Value for PathBuf {
     }
 }
 
-/// A look at every setting of a configuration in turn.
+/// A visitor of every setting of a configuration, in order.
 pub(super) trait Visit {
-    /// One setting and its value.
+    /// Visits one setting and its value.
     fn setting<T: Value>(&mut self, setting: &'static Setting, value: &T);
 }
 
-/// A change of every setting of a configuration in turn.
+/// An editor of every setting of a configuration, in order.
 pub(super) trait Edit {
-    /// One setting, its value and its default.
+    /// Edits one setting, given its value and its default.
     fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T);
 }
 
@@ -286,7 +288,7 @@ pub(super) const fn kebab<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
     bytes
 }
 
-/// The key of a setting from its name in Rust, or from the name after `as`.
+/// The key of a setting, from its field's name or from the name after `as`.
 macro_rules! key {
     ($field:ident as $key:ident) => {
         key!($key)
@@ -300,8 +302,8 @@ macro_rules! key {
     }};
 }
 
-/// The setter of one setting. For an `Option` the bare value is enough; texts and widths take everything that converts into
-/// them.
+/// The setter of one setting. Setters of an `Option` also accept the bare value; setters of texts and widths accept
+/// every type that converts into them.
 macro_rules! setter {
     ($(#[doc = $help:literal])+ $group:ident $field:ident: $($type:tt)+) => {
         setter! { $(#[doc = $help])+ $group $field as $field: $($type)+ }
@@ -329,15 +331,16 @@ macro_rules! setter {
     };
 }
 
-/// Turns a table of settings into one struct per group with its defaults, the struct of all groups with its setters, and
-/// the list of all [`Setting`]s. A line of the table is
+/// Turns a table of settings into one struct per group with its defaults, the struct of all groups with its setters,
+/// and the list `SETTINGS`. A line of the table is
 ///
 /// ```text
 /// /// text of --help
 /// field [as key]: Type = default [=> [fact, fact(argument), …]];
 /// ```
 ///
-/// The field also names the flag, the key and the setter, unless `as key` names them. A fact is a method of [`Setting`].
+/// The field also names the flag, the key and the setter, unless `as key` gives another name. A fact is a method of
+/// [`Setting`].
 macro_rules! settings {
     (
         $(#[$config_attribute:meta])*
@@ -387,13 +390,13 @@ macro_rules! settings {
         }
 
         impl $config {
-            /// Shows every setting to `visitor`, in the order of [`SETTINGS`].
+            /// Passes every setting to `visitor`, in the order of [`SETTINGS`].
             pub(super) fn visit(&self, visitor: &mut impl Visit) {
                 let mut settings = SETTINGS.iter();
                 $($( visitor.setting(settings.next().expect("one per field"), &self.$group.$field); )+)+
             }
 
-            /// Lets `editor` change every setting, in the order of [`SETTINGS`].
+            /// Passes every setting to `editor`, in the order of [`SETTINGS`].
             pub(super) fn edit(&mut self, editor: &mut impl Edit) {
                 let mut settings = SETTINGS.iter();
                 $($( editor.setting(settings.next().expect("one per field"), &mut self.$group.$field, $default); )+)+

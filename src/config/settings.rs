@@ -178,7 +178,7 @@ settings! {
     }
 }
 
-/// The three ways to say θ_M; exactly one is set in a checked [`Config`].
+/// The three forms of θ_M; a checked [`Config`] has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Theta {
     /// A fixed value.
@@ -190,7 +190,7 @@ pub enum Theta {
 }
 
 impl Config {
-    /// The threshold in the form the user gave it.
+    /// The threshold θ_M, in the form that the user chose.
     #[must_use]
     pub fn threshold(&self) -> Theta {
         match (self.rule.theta_quantile, self.rule.theta_sliding) {
@@ -200,7 +200,7 @@ impl Config {
         }
     }
 
-    /// The initialisation: the one asked for, else the usual one for the activation.
+    /// The initialisation scheme: the setting if given, otherwise the usual scheme of the activation.
     #[must_use]
     pub fn resolved_init_scheme(&self) -> InitScheme {
         self.network.init_scheme.unwrap_or(match self.network.activation {
@@ -209,13 +209,13 @@ impl Config {
         })
     }
 
-    /// Whether ψ has one slot per weight, and not one per neuron.
+    /// Whether ψ has one slot per weight instead of one per neuron.
     #[must_use]
     pub fn slots_per_weight(&self) -> bool {
         self.rule.basis == Basis::Coactivation && matches!(self.rule.kind, Rule::Psi | Rule::Replay)
     }
 
-    /// Whether ticks look at an observed variable.
+    /// Whether ticks compare an observed variable with a threshold.
     #[must_use]
     pub fn observes(&self) -> bool {
         matches!(self.rule.kind, Rule::Psi | Rule::Bcm)
@@ -227,13 +227,13 @@ impl Config {
         if self.rule.kind == Rule::Bcm { Basis::Act2 } else { self.rule.basis }
     }
 
-    /// Whether anything happens at ticks: α moves, or the threshold does.
+    /// Whether ticks change anything: α or the threshold.
     #[must_use]
     pub fn moves_alpha(&self) -> bool {
         self.observes() || self.rule.kind == Rule::Replay || self.is_scheduled()
     }
 
-    /// Whether α follows a curve of ticks beside its rule.
+    /// Whether α also follows a curve of ticks, beside its rule.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
         let mean = matches!(self.rule.replay, Some(Replay::Global | Replay::Layer));
@@ -242,7 +242,7 @@ impl Config {
             || (self.rule.kind == Rule::Replay && mean)
     }
 
-    /// The same network with the defaults of all settings that only training needs, for evaluation and prediction.
+    /// The same network, with the defaults of all settings that only training uses, for evaluation and prediction.
     #[must_use]
     pub fn without_training(&self) -> Self {
         struct Forget;
@@ -255,13 +255,14 @@ impl Config {
         }
         let mut config = self.clone();
         config.edit(&mut Forget);
-        // An unsupervised rule also decides what the layer computes.
+        // An unsupervised rule also determines the layer's computation.
         config.rule.kind = if self.rule.kind.is_unsupervised() { self.rule.kind } else { Rule::Constant };
         config.run.epochs = 1;
         config
     }
 
-    /// The settings that all members of a population must share; the others have a common value.
+    /// The settings that all members of a population must share. All other settings have a common value, so two members
+    /// fit together if their `shared` settings are equal.
     #[must_use]
     pub fn shared(&self) -> Self {
         struct Unify;

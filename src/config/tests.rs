@@ -1,4 +1,4 @@
-//! Tests of how layers of settings are laid over each other, and of the checks.
+//! Tests of the layers of settings and of the checks.
 
 use super::*;
 use crate::error::Result;
@@ -53,7 +53,7 @@ fn nonsense_is_refused_by_name() {
         ("trace = 'trace.safetensors'", "`rule = replay`"),
         ("replay = 'layer'", "`rule = replay`"),
         ("fresh-alpha = true", "`init`"),
-        // 1 in f32, by which the kernels would divide.
+        // The value is 1 in f32, so kernels would divide by 0.
         ("dropout = 0.99999999999", "`dropout"),
         ("schedule = 'cyclical'\nschedule-ticks = 3\nschedule-low = 1e-60", "`schedule-low"),
         ("scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.1\nmax-norm = 2.0", "`max-norm"),
@@ -62,7 +62,7 @@ fn nonsense_is_refused_by_name() {
         ("decay-ticks = -2.0", "`decay-ticks"),
         ("decay-ticks = 'never'", "decay-ticks"),
         ("test-fraction = 1.0", "`test-fraction"),
-        // No record could keep them, and none of these matters to ψ.
+        // No record can store these values, so they are refused although the rule ignores the settings.
         ("rule = 'constant'\ntheta = nan", "`theta = nan`"),
         ("theta = 0.1\nrprop-eta-plus = inf", "`rprop-eta-plus"),
         ("output = 'linear'", "`loss = mse`"),

@@ -1,4 +1,5 @@
-//! Types of settings that are more than a number or a word. Each has one spelling for the command line and the record.
+//! The types of settings that are more than a number or a word. Each type has one spelling, used on the command line
+//! and in records.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
@@ -73,12 +74,12 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// N of ψ's decay, in ticks.
+/// N of ψ's decay: its length in ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DecayTicks {
     /// A positive real number of ticks.
     Ticks(f64),
-    /// α reaches 0 at the last tick of training.
+    /// As many ticks as remain, so that α reaches 0 at the last tick of training.
     ToEnd,
 }
 
@@ -163,9 +164,9 @@ impl fmt::Display for Clock {
 pub enum CheckpointEvery {
     /// Never.
     Never,
-    /// Every so many epochs.
+    /// After every so many epochs.
     Epochs(u32),
-    /// After so many steps, at the next pause of training.
+    /// At the first pause of training after so many steps.
     Steps(u32),
 }
 
@@ -208,16 +209,16 @@ impl fmt::Display for Sliding {
     }
 }
 
-/// FreezeOut (Brock, Lim, Ritchie & Weston 2017): layer l of L follows a cosine to 0 at the share t_l of the run, from t_0
-/// for the first layer evenly up to 1 for the last.
+/// FreezeOut (Brock, Lim, Ritchie & Weston 2017). The rate of layer l of L follows a cosine to 0, which it reaches at
+/// the share t_l of the run. t_l increases evenly from t_0 for the first layer to 1 for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct FreezeOut {
     /// t_0, above 0 and at most 1.
     pub first: f64,
-    /// Take t_l³ in the place of t_l.
+    /// Whether t_l³ replaces t_l.
     pub cubed: bool,
-    /// Start layer l at α0/t_l, so that every layer travels the same distance.
+    /// Whether layer l starts at α0/t_l, so that every layer travels the same distance.
     pub scaled: bool,
 }
 

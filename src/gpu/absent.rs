@@ -1,5 +1,5 @@
-//! What stands for the engine on GPUs in a build without the feature `gpu`: this machine then has no adapter, and asking for
-//! one is an error.
+//! The stand-in for the GPU engine in builds without the feature `gpu`. Such builds list no adapter and refuse to open
+//! one.
 
 mod summary;
 
@@ -7,18 +7,18 @@ use crate::error::{Error, Result};
 use std::sync::atomic::AtomicBool;
 pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
 
-/// An opened adapter, of which there is none.
+/// An opened adapter. The type has no value, because no adapter can be opened.
 #[derive(Clone, Copy, Debug)]
 pub enum Context {}
 
 impl Context {
-    /// No adapter.
+    /// The empty list.
     #[must_use]
     pub fn list() -> Vec<AdapterSummary> {
         vec![]
     }
 
-    /// Refuses.
+    /// Refuses to open an adapter.
     ///
     /// # Errors
     /// Always.
@@ -26,7 +26,7 @@ impl Context {
         Err(missing())
     }
 
-    /// What the adapter reaches at best.
+    /// The peak rates of the adapter.
     ///
     /// # Errors
     /// Never, because there is no adapter.

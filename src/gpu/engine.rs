@@ -1,5 +1,5 @@
-//! The engine on a wgpu adapter: chooses the tiles, proves half precision where it is asked for, and hands the trainer's
-//! wishes to its [`Session`].
+//! The engine on a wgpu adapter. It chooses the tiles, tests half precision where the run uses it, and passes the
+//! trainer's requests to its [`Session`].
 
 use super::device::context::Context;
 use super::inspect::Inspector;
@@ -23,12 +23,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Choices that tests and measurements make; everyone else takes the default.
+/// Options for tests and measurements; every other caller uses the default.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Tiles of the kernels; by default those that fit adapter and population, measured where that pays.
+    /// Tiles of the kernels. By default the engine takes tiles that fit adapter and population, and measures them where
+    /// measuring pays.
     pub plan: Option<Plan>,
-    /// Measure this product's tiles, whatever the adapter, and keep what is found in this file.
+    /// Measure the tiles of this product on any adapter, and store the fastest plan in this file.
     pub tune: Option<(Product, PathBuf)>,
     /// Keep the driver's bounds checks in the shaders.
     pub checked: bool,
@@ -43,7 +44,7 @@ pub struct GpuEngine {
     note: Option<String>,
 }
 
-/// Widest image whose elastic fields fit the workgroup memory that every adapter has, 16 KiB.
+/// Widest image in pixels whose elastic fields fit into 16 KiB, the workgroup memory that every adapter has.
 const WIDEST_ELASTIC: usize = 32;
 
 fn check_distortion(population: &Population) -> Result<()> {
@@ -61,8 +62,7 @@ fn check_distortion(population: &Population) -> Result<()> {
     }
 }
 
-/// The product for an adapter, unless it is chosen otherwise. A register tile stages nothing, so it has nothing to keep in half
-/// precision.
+/// The default product for an adapter. Register tiles stage no operands, so they cannot round them to half precision.
 fn product(context: &Context, precision: Precision) -> Product {
     match (precision, context.cooperative) {
         (Precision::F32, _) if context.software => Product::Register,
@@ -72,11 +72,13 @@ fn product(context: &Context, precision: Precision) -> Product {
 }
 
 impl GpuEngine {
-    /// Puts the population and its `initial` state on the adapter and compiles the kernels. Kernels in half precision must
-    /// first prove themselves; where those with cooperative matrices fail, others take their place.
+    /// Allocates the population on the adapter, uploads its `initial` state and compiles the kernels. Kernels in half
+    /// precision must first pass a self-check. If kernels with cooperative matrices fail it, the engine uses kernels
+    /// without them.
     ///
     /// # Errors
-    /// If something does not fit the adapter, its driver refuses a kernel, or half precision computes something else.
+    /// If a buffer or kernel does not fit the adapter, the driver refuses a kernel, or half precision fails the
+    /// self-check.
     pub fn new(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         block_on(Self::open(context, population, initial))
     }
@@ -96,7 +98,7 @@ impl GpuEngine {
         }
     }
 
-    /// With the default options, and half precision proved.
+    /// Opens the engine with the default options and runs the self-check of half precision.
     async fn proved(context: Context, population: &Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         let engine = Self::chosen(context, Arc::clone(population), initial, Options::default()).await?;
         if population.shared().run.precision == Precision::F16 {
@@ -105,13 +107,13 @@ impl GpuEngine {
         Ok(engine)
     }
 
-    /// Why it works otherwise than it might, for people.
+    /// Why the engine works with less than the adapter offers, as a sentence for people.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// As [`Self::new`], with the tiles and the bounds checks chosen and without the proof.
+    /// As [`Self::new`], with chosen tiles and bounds checks and without the self-check.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -132,7 +134,7 @@ impl GpuEngine {
     ) -> Result<Self> {
         let precision = population.shared().run.precision;
         context.require(precision)?;
-        // Software Vulkan has one tile per shape, and compiling others takes it longer than they could save.
+        // Software Vulkan has one tile per shape. Compiling others would take longer than they could save.
         let tunes = options.tune.is_some() || !(context.software || population.shared().run.no_autotune);
         let (product, cache) = match options.tune {
             Some((product, path)) => (product, Some(Cache::at(path))),
@@ -167,16 +169,17 @@ impl GpuEngine {
         Ok(Self { session, reports: VecDeque::new(), training_since: None, note: None })
     }
 
-    /// The tiles that it works with.
+    /// The tiles of the kernels.
     #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.session.plan
     }
 
-    /// What [`Self::new`] would allocate for `population`, with the tiles it takes without measuring, and whether that fits.
+    /// The memory that [`Self::new`] would allocate for `population` with unmeasured tiles, and whether it fits the
+    /// adapter.
     ///
     /// # Errors
-    /// If the adapter was not opened for the precision, or images are too large to be bent.
+    /// If the adapter was not opened for the precision, or images are too large for elastic distortion.
     pub fn memory_budget(context: &Context, population: &Population) -> Result<MemoryBudget> {
         context.require(population.shared().run.precision)?;
         check_distortion(population)?;
@@ -190,7 +193,7 @@ impl GpuEngine {
         self.session.buffers.bytes()
     }
 
-    /// A look inside, for tests.
+    /// Access to the internals, for tests.
     pub const fn inspect(&mut self) -> Inspector<'_> {
         Inspector(&mut self.session)
     }
@@ -226,7 +229,7 @@ impl Engine for GpuEngine {
 
     fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
         Box::pin(async move {
-            // Waiting here costs one bubble per epoch and makes the training time honest.
+            // Waiting here idles the device once per epoch, but then the training time includes all training work.
             self.session.finish().await?;
             let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.reports.push_back(self.session.request_report(wanted, train_seconds).await?);

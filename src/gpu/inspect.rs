@@ -1,4 +1,4 @@
-//! What tests and the proof of half precision look at inside a session; training needs none of it.
+//! Access to the internals of a session, for tests and for the self-check of half precision. Training does not use it.
 
 use super::layout::Layer;
 use super::memory::place::Place;
@@ -7,12 +7,12 @@ use super::session::session::Session;
 use super::tile::LANES;
 use crate::error::Result;
 
-/// A look into a session.
+/// Access to the internals of a session.
 #[derive(Debug)]
 pub struct Inspector<'a>(pub(super) &'a mut Session);
 
 impl Inspector<'_> {
-    /// Fills with NaN everything that a step must write before it reads it.
+    /// Fills every buffer that a step must write before reading with NaN, so that a test notices a read of stale data.
     pub fn poison(&mut self) {
         let Session { context, buffers, .. } = &*self.0;
         for buffer in Role::scratch().filter_map(|role| buffers.get(role)) {
@@ -20,7 +20,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// y and δ of every member and layer after the last training step, `[samples][n_out]`.
+    /// y and δ after the last training step, `[samples][n_out]` each: per member, then per layer.
     ///
     /// # Errors
     /// If the device fails.
@@ -38,8 +38,8 @@ impl Inspector<'_> {
         Ok((0..layout.members).map(member).collect())
     }
 
-    /// The inputs of every member's last training step as they were prepared, `[samples][n_in]`; empty where the run prepares
-    /// none.
+    /// The prepared inputs of every member's last training step, `[samples][n_in]`; empty in runs that prepare no
+    /// inputs.
     ///
     /// # Errors
     /// If the device fails.
@@ -51,7 +51,8 @@ impl Inspector<'_> {
         Ok((0..members).map(member).collect())
     }
 
-    /// Name and bytes of what the driver's allocator holds for this device; empty where it does not tell.
+    /// Name and bytes of each allocation that the driver's allocator holds for this device; empty if the allocator has
+    /// no report.
     #[must_use]
     pub fn allocations(&self) -> Vec<(String, u64)> {
         let report = self.0.context.device.generate_allocator_report();

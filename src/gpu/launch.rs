@@ -1,5 +1,5 @@
-//! What a run dispatches: the kernels, the workgroups of each, and [`Program`], the one answer to the question which kernels
-//! a run has. Compiling, the memory budget and the recording of steps all ask it.
+//! The dispatches of a run: its kernels, the workgroups of each, and [`Program`]. `Program` alone decides which kernels
+//! a run has; compilation, the memory budget and the recording of steps all use it.
 
 use super::layout::{Layer, Layout};
 use super::tile::{LANES, Tile};
@@ -8,31 +8,31 @@ use crate::data::distort::Distortion;
 use crate::train::population::Population;
 use std::sync::Arc;
 
-/// Invocations of a workgroup of the kernels without a product.
+/// Workgroup size of kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
-/// Invocations of a workgroup of the persistent kernel.
+/// Workgroup size of the persistent kernel.
 pub const PERSISTENT_WORKGROUP: usize = 256;
 
-/// Entry points, one shader file each.
+/// The entry points; each shader file has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// Inputs of a training batch, where they are not the data set's own.
+    /// Prepares the inputs of a training batch, where they differ from the data set's rows.
     Prepare,
-    /// Forward pass of the first layer in training, where the inputs are prepared.
+    /// Forward pass of the first layer in training, in runs that prepare inputs.
     ForwardPrepared,
     /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L.
     Forward(usize),
-    /// Output layer, where the forward pass does not include it.
+    /// The output layer, in runs whose forward pass does not include it.
     OutputDelta,
     /// Backward pass through a layer (from 1).
     BackwardDelta(usize),
     /// Gradient, ψ and weight write of all layers.
     Update,
-    /// Limit on the norms of the neurons' weights.
+    /// Limits the norm of each neuron's weights.
     MaxNorm,
-    /// Clock tick of the neurons.
+    /// A clock tick: advances the neurons' slots of ψ.
     Tick,
-    /// Whole steps, a workgroup per member.
+    /// Whole training steps, with one workgroup per member.
     Persistent,
 }
 
@@ -44,7 +44,7 @@ impl Kernel {
         forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::Persistent])
     }
 
-    /// The kernels with a tile of their own, in the order in which [`Plan::choose`] asks for tiles.
+    /// The kernels with their own tile, in the order in which [`Plan::choose`] asks for tiles.
     pub fn products(layers: usize) -> impl Iterator<Item = Self> {
         (0..layers).map(Self::Forward).chain((1..layers).map(Self::BackwardDelta)).chain([Self::Update])
     }
@@ -73,7 +73,7 @@ impl Kernel {
         }
     }
 
-    /// The layer (from 0) that one dispatch works on; 0 where a dispatch works on all.
+    /// The layer (from 0) of one dispatch; 0 where a dispatch covers all layers.
     #[must_use]
     pub const fn layer(self) -> usize {
         match self {
@@ -82,7 +82,7 @@ impl Kernel {
         }
     }
 
-    /// The tile of its product.
+    /// The tile of the kernel's product; `None` for a kernel without a product.
     #[must_use]
     pub fn tile(self, plan: &Plan) -> Option<Tile> {
         match self {
@@ -104,8 +104,8 @@ impl Kernel {
         }
     }
 
-    /// Workgroups of one dispatch over `samples` samples, along x and along y, on an adapter that starts at most `most`
-    /// along a dimension. Where x alone would exceed that, it goes on along y, unless y means something of its own.
+    /// Workgroups of one dispatch over `samples` samples, along x and along y, on an adapter that allows `most` per
+    /// dimension. A count above `most` continues along y, unless y already means the layer.
     #[must_use]
     pub fn workgroups(self, layout: &Layout, plan: &Plan, samples: usize, most: usize) -> [usize; 2] {
         let layer = &layout.layers[self.layer()];
@@ -124,13 +124,13 @@ impl Kernel {
         if x > most { [most, x.div_ceil(most)] } else { [x, 1] }
     }
 
-    /// Whether evaluation dispatches it, too.
+    /// Whether evaluation dispatches the kernel, too.
     #[must_use]
     pub const fn evaluates(self) -> bool {
         matches!(self, Self::Forward(_) | Self::OutputDelta)
     }
 
-    /// Whether a run of `population` with the tiles of `plan` dispatches it.
+    /// Whether a run of `population` with the tiles of `plan` dispatches the kernel.
     fn is_needed(self, population: &Population, plan: &Plan) -> bool {
         let shared = population.shared();
         match self {
@@ -148,8 +148,8 @@ impl Kernel {
     }
 }
 
-/// `vec4`s that a tile of the last forward pass must span to own whole rows of the output layer and so to include δ_L; `None`
-/// where the rule knows no target, and with it no δ_L.
+/// `vec4`s that a tile of the last forward pass must span to own whole rows of the output layer, and so to include δ_L.
+/// `None` for rules without a target, because these have no δ_L.
 #[must_use]
 pub fn whole_rows4(population: &Population) -> Option<usize> {
     (!population.shared().rule.kind.is_unsupervised()).then(|| population.topology.classes().div_ceil(LANES))
@@ -162,16 +162,16 @@ pub fn field_bytes(population: &Population) -> usize {
     distortion.filter(|distortion| !distortion.taps().is_empty()).map_or(0, |elastic| 16 * elastic.side().pow(2))
 }
 
-/// The kernels of a run, and which of them a training step, an evaluation and a tick dispatch, in order.
+/// The kernels of a run, and the subsets that a training step, an evaluation and a tick dispatch, in order.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Every kernel of the run, once.
+    /// Every kernel of the run; each appears once.
     pub kernels: Vec<Kernel>,
-    /// One training step; the persistent kernel takes several at once.
+    /// The kernels of one training step; the persistent kernel trains several steps per dispatch.
     pub step: Arc<[Kernel]>,
-    /// One batch of an evaluation.
+    /// The kernels of one batch of an evaluation.
     pub evaluation: Arc<[Kernel]>,
-    /// The end of a tick, where the neurons have slots of ψ.
+    /// The kernel at the end of a tick, in runs whose neurons have slots of ψ.
     pub tick: Option<Kernel>,
 }
 
@@ -183,7 +183,7 @@ impl Program {
         let kernels: Vec<Kernel> = every.filter(|kernel| kernel.is_needed(population, plan)).collect();
         let has = |kernel| kernels.contains(&kernel);
         let in_step = |kernel: &Kernel| match kernel {
-            // The data set is then seen by evaluation alone.
+            // With prepared inputs, only evaluation reads the data set directly.
             Kernel::Forward(0) => !has(Kernel::ForwardPrepared),
             Kernel::Tick => false,
             _ => true,

@@ -1,8 +1,8 @@
-//! Where everything lies in GPU memory: strides, offsets, launch sizes. Host twin of `shaders/common.wgsl`, which declares
-//! them for the other shaders.
+//! The layout of GPU memory: strides, offsets and launch sizes. Host twin of `shaders/common.wgsl`, which declares them
+//! for the other shaders.
 //!
-//! Every array is an arena of `vec4`s with a leading member axis; rows are padded to whole `vec4`s with zeros. A `4` in a
-//! name means "counted in `vec4`s".
+//! Every array is an arena of `vec4`s with the member as its first axis. Rows are padded to whole `vec4`s with zeros. A
+//! `4` in a name means "counted in `vec4`s".
 
 use super::tile::LANES;
 use super::tiles::Plan;
@@ -16,13 +16,13 @@ use bytemuck::{Pod, Zeroable};
 numbered! {
     /// Planes of the neuron arena, in order.
     Plane {
-        /// psi of the next step: alpha = alpha0 * psi; with co-activation 1
+        /// psi of the next step: alpha = alpha0 * psi; 1 with co-activation, whose psi is in the rates
         Psi = "PSI",
-        /// the rate that alpha started from; in weight scope 1, because the rates hold it
+        /// the initial rate; 1 in weight scope, whose initial rates are in the rates
         Alpha0 = "ALPHA0",
         /// sum of the observed variable since the last tick
         Sum = "SUM",
-        /// its rounding carry
+        /// rounding carry of that sum (Kahan)
         Carry = "CARRY",
         /// n of the slot
         Ticks = "TICKS",
@@ -32,13 +32,13 @@ numbered! {
         Trigger = "TRIGGER",
         /// whether it is armed
         Armed = "ARMED",
-        /// what psi is multiplied by at ticks: a schedule's factor
+        /// the factor of a schedule, by which a tick multiplies psi
         Scale = "SCALE",
     }
 }
 
 numbered! {
-    /// Planes of the rates in weight scope. Without co-activation there is the first alone.
+    /// Planes of the rates in weight scope. Without co-activation only the first plane exists.
     RatePlane {
         /// the rate that alpha started from
         Alpha0 = "ALPHA0",
@@ -55,7 +55,8 @@ numbered! {
     }
 }
 
-/// One row of the layer table, as the shaders read it. Offsets count `vec4`s, as what is named with a 4 does.
+/// One row of the layer table, as the shaders read it. Offsets count `vec4`s, and so do fields with a `4` in their
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Layer {
@@ -71,31 +72,31 @@ pub struct Layer {
     pub weights: u32,
     /// Offset of the layer's input in the activation arena, `[B][in4]`; unused by the first layer.
     pub source: u32,
-    /// Offset of its output and δ, `[B][out4]`.
+    /// Offset of the layer's output and δ, `[B][out4]`.
     pub result: u32,
-    /// Offset of its neurons in a plane.
+    /// Offset of the layer's neurons in a plane.
     pub neurons: u32,
     /// Workgroups of the update dispatch before the layer's tiles.
     pub update_groups: u32,
     /// Workgroups of the update dispatch before the layer's neurons.
     pub observe_groups: u32,
-    /// Which layer it is, from 0.
+    /// Number of the layer, from 0.
     pub index: u32,
     /// Keeps the array stride a multiple of 16.
     pub reserved: u32,
 }
 
-/// Immediates of one dispatch, as the shaders read them.
+/// The immediates of one dispatch, as the shaders read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Step {
-    /// Layer of W this dispatch works on.
+    /// The layer (from 0) whose W this dispatch uses.
     pub layer: u32,
     /// Place of the batch's first sample in the row list.
     pub batch_start: u32,
     /// Samples in the batch.
     pub batch_len: u32,
-    /// The bits of its [`Flag`]s.
+    /// The bits of the step's [`Flag`]s.
     pub flags: u32,
     /// Number of the tick that ends this step, from 1.
     pub tick: f32,
@@ -105,49 +106,49 @@ pub struct Step {
     pub scores: u32,
     /// Batches that one dispatch of the persistent kernel trains.
     pub steps: u32,
-    /// Steps trained before this one since the start of the run.
+    /// Steps trained before this step, since the start of the run.
     pub number: u32,
-    /// Entry of the batch's first sample in that region; behind the last comes the first again.
+    /// Entry of the batch's first sample in the score region; entries wrap around at the region's end.
     pub score: u32,
 }
 
 numbered! {
-    /// What is said of a step by a bit.
+    /// A property of a step, stored as one bit.
     Flag {
-        /// the observed sums start anew
+        /// the observed sums restart at 0
         FirstOfTick = "FIRST_OF_TICK",
         /// this step ends a tick
         EndsTick = "ENDS_TICK",
-        /// write delta, not only the scores
+        /// write y and delta, not only the scores
         Training = "TRAINING",
     }
 }
 
 impl Flag {
-    /// Its bit.
+    /// The bit of the flag in [`Step::flags`].
     #[must_use]
     pub const fn bit(self) -> u32 {
         1 << self as u32
     }
 }
 
-/// What the kernels count and note for one layer of one member, in the head of the neuron arena; twin of `Canary` in
+/// Counts and first non-finite steps of one layer of one member, in the head of the neuron arena; twin of `Canary` in
 /// `canary.wgsl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CanaryRecord {
     /// Forward passes through the layer, evaluation included.
     pub forwards: u32,
-    /// Updates of its weights.
+    /// Updates of the layer's weights.
     pub updates: u32,
-    /// The largest `!number` of the steps whose net was not finite; 0 = never.
+    /// The largest `!number` of all steps with a non-finite net, so `!net` is the first such step; 0 = never.
     pub net: u32,
-    /// The same for δ, in the output layer also for the loss.
+    /// The same for δ; in the output layer also for the loss.
     pub delta: u32,
 }
 
 numbered! {
-    /// Score regions: the batches while training, then an evaluation of the training, the validation and the test rows.
+    /// Score regions: one for training batches, and one for each evaluation of the training, validation and test rows.
     Region {
         /// while training
         Running = "RUNNING",
@@ -160,49 +161,49 @@ numbered! {
     }
 }
 
-/// All strides and launch sizes of one population under one plan. What is named with a 4 counts `vec4`s.
+/// All strides and launch sizes of one population under one plan. Fields with a `4` in their name count `vec4`s.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// P.
+    /// P, the members of the population.
     pub members: usize,
-    /// Whether every weight has an α of its own.
+    /// Whether every weight has its own α (weight scope).
     pub weight_scope: bool,
-    /// Whether every weight has a slot of ψ of its own (co-activation).
+    /// Whether every weight has its own slot of ψ (co-activation).
     pub slots_per_weight: bool,
-    /// Whether a member's ψ observes δ, so that a layer without rates needs its δ all the same.
+    /// Whether a member's ψ observes δ. A layer whose rates are 0 then still needs its δ.
     pub observes_delta: bool,
     /// Planes of the rate arena.
     pub rate_planes: usize,
-    /// Floats that a weight remembers: planes of the memory arena.
+    /// Floats of the rule's memory per weight, one plane of the memory arena each.
     pub memory: usize,
-    /// B.
+    /// B, the samples of a training batch.
     pub batch_size: usize,
     /// Samples of one evaluation dispatch.
     pub evaluation_batch: usize,
     /// Layer table of training.
     pub layers: Vec<Layer>,
-    /// Layer table of evaluation: the same arenas, cut for the larger batch.
+    /// Layer table of evaluation: the same arenas, divided for the larger batch.
     pub evaluation_layers: Vec<Layer>,
-    /// One member's weights.
+    /// `vec4`s of one member's weights.
     pub weights4: usize,
-    /// One member's activation arena.
+    /// `vec4`s of one member's activation arena.
     pub activation4: usize,
-    /// Where net begins in it.
+    /// Offset of net in the activation arena.
     pub net4: usize,
-    /// One member's δ arena.
+    /// `vec4`s of one member's δ arena.
     pub delta4: usize,
-    /// One plane of one member's neurons.
+    /// `vec4`s of one plane of one member's neurons.
     pub neurons4: usize,
-    /// One sample.
+    /// `vec4`s of one sample's features, padded; for a data set of bytes, words.
     pub row4: usize,
-    /// Rows of the data set in each of its pieces but the last; all rows unless a binding is too small for them.
+    /// Rows in each piece of the data set but the last. There is one piece unless a binding is too small for all rows.
     pub piece_rows: usize,
-    /// One member's prepared inputs; 0 where training reads the data set itself.
+    /// `vec4`s of one member's prepared inputs; 0 where training reads the data set directly.
     pub prepared4: usize,
-    /// One member's row list: training rows, then validation rows, then test rows.
+    /// Entries of one member's row list: training rows, then validation rows, then test rows.
     pub rows: usize,
-    /// Score entries of one region. How many does not depend on the members, so that sums have the same order among others as
-    /// alone.
+    /// Score entries per member of one region. The number does not depend on the number of members, so a member's sums
+    /// have the same order alone and in a population.
     pub region: usize,
     /// Workgroups of the update dispatch over neurons.
     pub observe_groups: usize,
@@ -210,12 +211,12 @@ pub struct Layout {
     pub update_groups: usize,
 }
 
-/// Memory that evaluation may use for activations beyond what training needs, all members together.
+/// Bytes of activations that evaluation may use even if training needs less, all members together.
 const EVALUATION_BYTES: usize = 8 << 20;
 /// Samples per evaluation dispatch where memory allows.
 const EVALUATION_BATCH: usize = 1024;
 
-/// Whether net must be kept beside y, because some member observes it.
+/// Whether the forward pass must store net beside y, because some member observes net.
 #[must_use]
 pub fn keeps_net(population: &Population) -> bool {
     population.configs.iter().any(|config| config.observes() && config.observed().variable().quantity == Quantity::Net)
@@ -293,7 +294,7 @@ impl Layout {
         }
     }
 
-    /// The layout with the data set cut into as few pieces of whole rows as buffers of at most `most` bytes allow.
+    /// Divides the data set into as few pieces of whole rows as buffers of at most `most` bytes allow.
     #[must_use]
     pub fn fit_data(mut self, data: &DataSet, most: u64) -> Self {
         let row_bytes = 4 * self.row_words(&data.samples) as u64;
@@ -308,7 +309,7 @@ impl Layout {
         region as usize * self.members * self.region
     }
 
-    /// Number of these pieces.
+    /// Number of pieces of the data set.
     #[must_use]
     pub fn pieces(&self, data: &DataSet) -> usize {
         data.len().div_ceil(self.piece_rows)
@@ -320,7 +321,7 @@ impl Layout {
         size_of::<CanaryRecord>() * self.layers.len() * self.members
     }
 
-    /// `vec4`s of one member in the neuron arena, its share of the head included.
+    /// `vec4`s of one member in the neuron arena, including the member's share of the head.
     #[must_use]
     pub const fn neuron_arena4(&self) -> usize {
         self.layers.len() * size_of::<CanaryRecord>() / 16 + Plane::COUNT * self.neurons4

@@ -1,7 +1,7 @@
-//! The engine on any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
+//! The GPU engine for any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
 //!
-//! Layers, none of which knows one above it: [`engine`] → `tune` → [`inspect`] → `session` → `kernel` → `memory` → `device`,
-//! `launch`, `layout`, `tiles` and `tile`.
+//! The modules form layers, and no layer imports a layer above it: [`engine`] → `tune` → [`inspect`] → `session` →
+//! `kernel` → `memory` → `device`, `launch`, `layout`, `tiles` and `tile`.
 
 mod device;
 mod engine;

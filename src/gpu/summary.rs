@@ -1,18 +1,18 @@
-//! What the rest of the library sees of adapters: how one is chosen, and how one is described. Builds without the feature
-//! `gpu` have these types, too.
+//! The description and the choice of adapters, for the rest of the library. Builds without the feature `gpu` have these
+//! types, too.
 
 use serde::{Deserialize, Serialize};
 
-/// Which adapter to take.
+/// Which adapter to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
     /// The first hardware adapter.
     Hardware,
-    /// The best adapter there is, software included.
+    /// The best adapter, software included.
     Any,
-    /// By its place in [`Context::list`](super::Context::list).
+    /// The adapter at this place in [`Context::list`](super::Context::list).
     Index(usize),
-    /// The first whose name contains this, whatever the case.
+    /// The first adapter whose name contains this text, in upper or lower case.
     Name(String),
 }
 
@@ -21,7 +21,7 @@ pub enum Pick {
 pub struct AdapterSummary {
     /// Place in the list, for `--device INDEX`.
     pub index: usize,
-    /// The driver's name for it.
+    /// The adapter's name, as the driver gives it.
     pub name: String,
     /// Vulkan, Metal, Dx12 or Gl.
     pub backend: String,
@@ -29,24 +29,24 @@ pub struct AdapterSummary {
     pub device_type: String,
     /// Driver and its version.
     pub driver: String,
-    /// Whether it is real hardware and not a software renderer.
+    /// Whether the adapter is hardware and not a software renderer.
     pub is_hardware: bool,
     /// Largest array one kernel can bind, in bytes.
     pub max_binding_bytes: u64,
-    /// Whether it can take `--precision f16`.
+    /// Whether the adapter supports `--precision f16`.
     pub half_precision: bool,
-    /// The matrices that f16 is then multiplied in; `None` where every invocation multiplies for itself.
+    /// The cooperative matrices used for f16; `None` if every invocation multiplies for itself.
     pub cooperative: Option<Cooperative>,
 }
 
-/// The matrices that an adapter's subgroups multiply as a whole: factors in f16, sums in f32.
+/// Matrices that an adapter's subgroups multiply as a unit, with factors in f16 and sums in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooperative {
-    /// Their side, 8 or 16; all three are square.
+    /// Side of the matrices, 8 or 16. All three matrices of a product are square.
     pub side: usize,
-    /// Invocations of the largest subgroup that the adapter makes.
+    /// Invocations of the adapter's largest subgroup.
     pub largest: usize,
-    /// Invocations of the smallest.
+    /// Invocations of the adapter's smallest subgroup.
     pub smallest: usize,
 }
 
@@ -56,13 +56,13 @@ impl std::fmt::Display for Cooperative {
     }
 }
 
-/// A limit of the adapter and how much of it a run takes.
+/// A limit of the adapter, and the amount that a run needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// wgpu's name of it.
+    /// wgpu's name of the limit.
     pub name: &'static str,
-    /// What the run needs.
+    /// The amount that the run needs.
     pub needed: u64,
-    /// What there is.
+    /// The amount that the adapter offers.
     pub offered: u64,
 }

@@ -1,45 +1,46 @@
-//! How one matrix product is cut up: tile shapes, the menu they are chosen from, and the choice without measuring. There are
-//! two families behind one interface: blocks staged in workgroup memory for GPUs, and register tiles without barriers for
-//! software Vulkan. Blocks multiply by invocation or, in f16 on adapters that can, by subgroup.
+//! The tiles of one matrix product: their shapes, the menu of candidates, and the choice without measuring. GPUs use
+//! blocks staged in workgroup memory; software Vulkan uses register tiles without barriers. In a block each invocation
+//! multiplies for itself, or, in f16 on adapters with cooperative matrices, each subgroup does.
 //!
-//! No choice of tile changes a bit of any result, because every tile adds along k in the same order: in [`strands`], whose
-//! number depends on the shape of the product alone, each over a span of k that is a multiple of [`SPAN`]. Cooperative
-//! matrices add in the adapter's order, so they have bits of their own, again the same for every tile.
+//! No choice of tile changes a bit of any result, because every tile adds along k in the same order. The sum is split
+//! into [`strands`], each over a span of k that is a multiple of [`SPAN`]. The number of strands depends only on the
+//! shape of the product. Cooperative matrices add in the adapter's order, so their bits differ, but every cooperative
+//! tile gives the same bits.
 
 use super::summary::Cooperative;
 use serde::{Deserialize, Serialize};
 
 /// Floats in a `vec4`.
 pub const LANES: usize = 4;
-/// Spans of k are multiples of this.
+/// Spans of k are multiples of this many terms.
 pub const SPAN: usize = 16;
 
-/// How one matrix product is cut up.
+/// The division of one matrix product among invocations and workgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tile {
     /// Output rows one invocation keeps in registers.
     pub rows: usize,
     /// Output columns one invocation keeps, in `vec4`s.
     pub columns4: usize,
-    /// Invocations along m that share one block; 1 where every invocation works for itself.
+    /// Invocations along m that share one block; 1 for register tiles.
     pub block_rows: usize,
     /// Invocations along n that share one block.
     pub block_columns: usize,
-    /// Spans of k that are added up separately: side by side in a block, one after another in a register tile.
+    /// Spans of k that are added separately: in parallel in a block, one after another in a register tile.
     pub strands: usize,
-    /// k-slab of a strand in workgroup memory; 0 for a register tile.
+    /// Terms of k per strand that a block stages at once in workgroup memory; 0 for a register tile.
     pub slab: usize,
     /// Invocations of a workgroup.
     pub workgroup: usize,
-    /// Side of the matrices that a subgroup multiplies as a whole; 0 where every invocation multiplies for itself. The
-    /// owners of the rows and columns above, and of the block, are then subgroups.
+    /// Side of the matrices that a subgroup multiplies as a unit; 0 if every invocation multiplies for itself. With
+    /// matrices, subgroups instead of invocations own the rows, the columns and the block.
     pub side: usize,
-    /// Subgroups that a workgroup may turn out to have, with [`Self::side`].
+    /// Largest number of subgroups in a workgroup, with [`Self::side`].
     pub subgroups: usize,
 }
 
 impl Tile {
-    /// A register tile; 32 of them make a workgroup.
+    /// A register tile. A workgroup has 32 of them.
     #[must_use]
     pub const fn register(rows: usize, columns4: usize, strands: usize) -> Self {
         Self { rows, columns4, block_rows: 1, block_columns: 1, strands, slab: 0, workgroup: 32, side: 0, subgroups: 0 }
@@ -89,11 +90,12 @@ impl Tile {
         if self.slab == 0 { blocks.div_ceil(self.workgroup) } else { blocks }
     }
 
-    /// Bytes of workgroup memory; `squares` where a product of squares is summed beside it.
+    /// Bytes of workgroup memory. With `squares` the kernel also stages the operand of a second sum, the product of
+    /// squares.
     #[must_use]
     pub const fn workgroup_bytes(&self, squares: bool) -> usize {
         if self.side > 0 {
-            // The last is what says that a block is to be skipped.
+            // The last 16 bytes are the flag that skips a block.
             return 2 * self.slab * (self.height() + LANES * self.width4())
                 + 4 * self.subgroups * self.side * self.side
                 + 16;
@@ -124,7 +126,8 @@ const BLOCKS: [Tile; 15] = [
     Tile::block(4, 1, 4, 4, 8, 8),    // 16 × 16
 ];
 
-/// Every block of subgroups, large to small: what one owns, rows × columns, and how many there are along both.
+/// Every block of subgroups, large to small: the rows × columns that one subgroup owns, and the subgroups along both
+/// axes.
 const SUBGROUP_BLOCKS: [[usize; 4]; 8] = [
     [32, 64, 4, 2], // 128 × 128
     [32, 64, 2, 2], // 64 × 128
@@ -140,18 +143,19 @@ const SUBGROUP_BLOCKS: [[usize; 4]; 8] = [
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// Invocations of a workgroup that every adapter offers.
 const WORKGROUP: usize = 256;
-/// Sums that an invocation keeps at most for its subgroup; more would not fit its registers.
+/// Most sums per invocation of a subgroup; more would not fit into its registers.
 const MOST_SUMS: usize = 64;
-/// Workgroups that keep a large GPU busy.
+/// Number of workgroups that keeps a large GPU busy.
 const BUSY_GROUPS: usize = 128;
-/// Multiplications from which a product is worth a larger register tile.
+/// A product of at least this many multiplications gets a larger register tile.
 const LARGE_PRODUCT: usize = 1 << 25;
-/// Widest output layer, in `vec4`s, that a block of the forward pass must cover whole, so that δ_L is part of the pass.
+/// Widest output layer, in `vec4`s, that a block of the forward pass must span completely, so that the pass includes
+/// δ_L.
 const WHOLE_ROWS: usize = 16;
 
-/// Strands of a product with this `depth` (terms of each sum) and number of outputs: as many as leave a strand at least 64
-/// terms, where the outputs alone are too few to keep a GPU busy. A function of the shape and nothing else, because the
-/// order of a sum decides its last bits.
+/// Strands of a product with this `depth` (terms of each sum) and number of outputs. Products with too few outputs to
+/// keep a GPU busy get more strands, each with at least 64 terms. Only the shape decides, because the order of a sum
+/// decides its last bits.
 #[must_use]
 pub const fn strands(depth: usize, outputs: usize) -> usize {
     let wanted = match outputs {
@@ -167,7 +171,7 @@ pub const fn strands(depth: usize, outputs: usize) -> usize {
     strands
 }
 
-/// Which product the kernels include.
+/// The product shader that the kernels include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {
@@ -175,7 +179,7 @@ pub enum Product {
     Register,
     /// `product_tiled.wgsl`
     Tiled,
-    /// `product_tiled.wgsl` with cooperative matrices, where no second sum is wanted.
+    /// `product_tiled.wgsl` with cooperative matrices, except in kernels with a second sum.
     Cooperative(Cooperative),
 }
 
@@ -188,18 +192,18 @@ pub struct Shape {
     pub n: usize,
     /// Terms of each sum.
     pub depth: usize,
-    /// Whether the last forward pass, whose blocks should cover whole rows.
+    /// Whether this is the last forward pass, whose blocks should span whole rows.
     pub is_output: bool,
-    /// Whether A is read along m in `vec4`s (the update), so that rows come in fours.
+    /// Whether A is read along m in `vec4`s (the update), so that a tile's rows are a multiple of four.
     pub rows_in_fours: bool,
-    /// Whether every tile has two sums (co-activation).
+    /// Whether every tile has a second sum, of squares (co-activation, or a rule that reads its input).
     pub squares: bool,
-    /// Its strands.
+    /// Strands of the product.
     pub strands: usize,
 }
 
 impl Product {
-    /// The tiles that can do all of `shapes` in one dispatch, large to small.
+    /// The tiles that can compute all of `shapes` in one dispatch, large to small.
     #[must_use]
     pub fn menu(self, shapes: &[Shape]) -> Vec<Tile> {
         let first = shapes[0];
@@ -222,10 +226,10 @@ impl Product {
         }
     }
 
-    /// The tile to take without measuring: the largest that still keeps the GPU busy with `members` networks.
+    /// The tile to use without measuring: the largest that still keeps the GPU busy with `members` networks.
     ///
     /// # Panics
-    /// If no tile has as many strands as the shapes, which no product of a step has.
+    /// If no tile has the strands of the shapes, which cannot happen for the products of a step.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
         let menu = self.menu(shapes);
@@ -237,8 +241,8 @@ impl Product {
     }
 }
 
-/// Shapes measured on llvmpipe, see `results/`: 8 × 16, lower where there are fewer rows, and 16 × 16 for products so large
-/// that 30 % more speed outweighs three times the time to compile; larger tiles take minutes.
+/// Shapes measured on llvmpipe, see `results/`: 8 × 16, and fewer rows where the product has fewer. Large products get
+/// 16 × 16, because 30 % more speed outweighs three times the compile time. Still larger tiles take minutes to compile.
 fn register_tile(shapes: &[Shape]) -> Tile {
     let shape = shapes[0];
     let tallest = shapes.iter().map(|shape| shape.m).max().unwrap_or(1);
@@ -248,7 +252,7 @@ fn register_tile(shapes: &[Shape]) -> Tile {
     let out4 = shape.n.div_ceil(LANES);
     let columns4 = match (shape.is_output && out4 <= 8, shape.squares) {
         (true, _) => out4,
-        // Every tile has two sums; halved, they fit the registers.
+        // Every tile has two sums here, so half the columns fit the registers.
         (false, true) => 2,
         (false, false) => 4,
     };
@@ -259,7 +263,7 @@ fn register_tile(shapes: &[Shape]) -> Tile {
 mod tests {
     use super::*;
 
-    /// Subgroups as they are made by NVIDIA, Apple and Mesa's llvmpipe; AMD; Intel; Qualcomm.
+    /// Largest and smallest subgroups of NVIDIA, Apple and Mesa's llvmpipe; AMD; Intel; Qualcomm.
     const SUBGROUPS: [(usize, usize); 6] = [(32, 32), (8, 8), (64, 32), (32, 8), (32, 16), (128, 64)];
 
     fn blocks() -> impl Iterator<Item = Product> {
@@ -295,7 +299,7 @@ mod tests {
                 assert!(tile.workgroup <= 256 && tile.workgroup_bytes(false) <= 16384, "{tile:?}");
                 assert!(tile.rows.is_multiple_of(LANES) && SPAN.is_multiple_of(tile.slab), "{tile:?}");
                 if let Product::Cooperative(Cooperative { side, largest, smallest }) = product {
-                    // As many subgroups as owners, however large they turn out, and whole matrices to own.
+                    // At least as many subgroups as owners, whatever their size, and each owns whole matrices.
                     let owners = tile.block_rows * tile.block_columns;
                     assert!(tile.workgroup / largest >= owners && tile.workgroup.is_multiple_of(largest), "{tile:?}");
                     assert!(tile.subgroups * smallest >= tile.workgroup, "{tile:?}");

@@ -1,4 +1,4 @@
-//! The tiles of every product of a training step, for one population: the choice without measuring, and whether the
+//! The tiles of every product of a training step for one population: the choice without measuring, and whether the
 //! persistent kernel can train the population.
 
 use super::tile::{Product, Shape, Tile, strands};
@@ -6,11 +6,11 @@ use crate::config::{Precision, Scope};
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 
-/// Layers of a network that the persistent kernel takes at most.
+/// Most layers of a network that the persistent kernel trains.
 const MAX_PERSISTENT_LAYERS: usize = 4;
 
-/// Work of a step, per member, up to which the persistent kernel is taken unmeasured. On llvmpipe it is then up to four
-/// times as fast as a dispatch per phase, and slower beyond.
+/// Floating-point operations of a step, per member, below which the persistent kernel is used without measuring. On
+/// llvmpipe it is up to four times as fast as one dispatch per phase below this limit, and slower above.
 const PERSISTENT_FLOPS: f64 = 2e6;
 
 /// The tiles of every product of a step.
@@ -35,7 +35,7 @@ pub struct Shapes {
     pub forward: Vec<Shape>,
     /// Backward pass, per layer from the second.
     pub backward: Vec<Shape>,
-    /// Gradient: the shapes of all layers, which share a tile.
+    /// Gradient: one shape per layer; all layers share a tile.
     pub update: Vec<Shape>,
 }
 
@@ -78,20 +78,20 @@ impl Shapes {
 }
 
 impl Plan {
-    /// A plan without measuring.
+    /// A plan chosen without measuring.
     #[must_use]
     pub fn guess(product: Product, population: &Population) -> Self {
         Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
     }
 
-    /// Whether to train with the persistent kernel without measuring: where a step is no more work than its launches.
+    /// Whether to train with the persistent kernel without measuring, because a step takes no longer than its launches.
     #[must_use]
     pub fn guess_persistent(population: &Population) -> bool {
         let flops = population.topology.flops_per_sample() * population.batch_size() as f64;
         Self::can_persist(population) && population.batch_size() <= 16 && flops < PERSISTENT_FLOPS
     }
 
-    /// A plan whose tiles `pick` chooses, given the shapes that must share one.
+    /// A plan with tiles that `pick` chooses, given the shapes that must share a tile.
     pub fn choose(product: Product, population: &Population, mut pick: impl FnMut(&[Shape]) -> Tile) -> Self {
         let shapes = Shapes::new(population);
         Self {
@@ -103,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// The tiles of the persistent kernel: small, because one workgroup must find work for all its invocations.
+    /// The tiles of the persistent kernel. They are small, so that one workgroup has work for all its invocations.
     #[must_use]
     pub fn persistent_tiles(population: &Population) -> Self {
         Self::choose(Product::Register, population, |shapes| {
@@ -112,8 +112,9 @@ impl Plan {
         })
     }
 
-    /// Whether there is a persistent kernel for `population`: it unrolls over the layers, has no slots of ψ per weight,
-    /// reads the data set itself, no kernel that few runs need, and works on register tiles, which know no half precision.
+    /// Whether the persistent kernel can train `population`. The kernel unrolls over the layers, so they must be few.
+    /// It has no slots of ψ per weight, no prepared inputs and no kernels that few runs need. Its register tiles have
+    /// no half precision.
     #[must_use]
     pub fn can_persist(population: &Population) -> bool {
         let shared = population.shared();
@@ -126,13 +127,14 @@ impl Plan {
             && shared.run.precision == Precision::F32
     }
 
-    /// Storage buffers that the persistent kernel binds: the eight that every adapter has, and up to two more.
+    /// Storage buffers of the persistent kernel: the eight that every adapter supports, one for a rule's memory and one
+    /// for weight scope.
     #[must_use]
     pub fn storage_buffers(population: &Population) -> u32 {
         let weight_scope = population.shared().rule.scope == Scope::Weight;
         8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
     }
-    /// Whether this is a plan that measuring could have found for `population`.
+    /// Whether measuring could have found this plan for `population`.
     #[must_use]
     pub fn fits(&self, population: &Population) -> bool {
         let mut tiles = self.forward.iter().chain(&self.backward).chain([&self.update]);

@@ -1,12 +1,12 @@
-//! The functions of a network, each written once for the host: f and f′ of the hidden layers, the outputs, and the losses.
+//! The functions of a network, defined once for the host: f and f′ of the hidden layers, the outputs, and the losses.
 //!
-//! f and f′ are written for any [`Real`] number, so that the forward pass on the host computes them in f64 and the CPU engine
-//! in f32 with an exponential that vectorises. The WGSL twin is `shaders/activation.wgsl`.
+//! f and f′ are generic over [`Real`]: the host's forward pass computes in f64, the CPU engine in f32 with an
+//! exponential that vectorises. The WGSL twin is `shaders/activation.wgsl`.
 
 use crate::config::{Activation, Loss, Output};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// A number in which functions are computed.
+/// A type of number in which the functions are computed.
 pub trait Real:
     Copy
     + PartialOrd
@@ -16,7 +16,7 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
 {
-    /// The nearest number.
+    /// The nearest number of this type.
     fn number(value: f64) -> Self;
     /// e^self.
     fn exp(self) -> Self;
@@ -41,12 +41,12 @@ impl Real for f64 {
     }
 }
 
-/// One step of a function as other programs know it.
+/// One node of a function's ONNX graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Node {
     /// The ONNX operator of this name.
     Operator(&'static str),
-    /// The product with a number, which a graph keeps under this name.
+    /// The product with a number, stored in the graph under this name.
     Scale(&'static str, f32),
 }
 
@@ -58,10 +58,10 @@ pub trait Function {
     /// y = f(net).
     fn of<T: Real>(net: T) -> T;
 
-    /// f′ as a function of y = f(net), so that net need not be kept for it.
+    /// f′ as a function of y = f(net), so the backward pass needs no net.
     fn slope<T: Real>(y: T) -> T;
 
-    /// `product` · f′: an error on its way back through a neuron that answered y.
+    /// `product` · f′: the back-propagated error of a neuron with output y.
     #[inline(always)]
     fn back<T: Real>(product: T, y: T) -> T {
         product * Self::slope(y)
@@ -141,7 +141,7 @@ impl Function for Relu {
 
     #[inline(always)]
     fn of<T: Real>(net: T) -> T {
-        // Not a maximum, which would turn NaN into 0 and hide a divergence.
+        // `max` would turn NaN into 0 and hide a divergence.
         if net < T::number(0.0) { T::number(0.0) } else { net }
     }
 
@@ -152,12 +152,12 @@ impl Function for Relu {
 
     #[inline(always)]
     fn back<T: Real>(product: T, y: T) -> T {
-        // Not a product, so that an infinite error does not pass a neuron that is off as NaN.
+        // A product would turn an infinite error into NaN at a neuron whose slope is 0.
         if y > T::number(0.0) { product } else { T::number(0.0) }
     }
 }
 
-/// Runs `$body` with `$F` as the type of the activation, so that a loop in it is compiled for each activation.
+/// Runs `$body` with `$F` as the type of the activation, so that loops in `$body` are compiled for each activation.
 macro_rules! with_function {
     ($activation:expr, $F:ident => $body:expr) => {{
         macro_rules! run {
@@ -191,7 +191,7 @@ impl Activation {
 }
 
 impl Output {
-    /// y_L of one sample from its net.
+    /// Computes y_L of one sample from its net; both slices have one entry per class.
     pub fn of(self, net: &[f32], y: &mut [f32]) {
         match self {
             Self::Softmax => {
@@ -207,13 +207,13 @@ impl Output {
 }
 
 impl Loss {
-    /// The loss of one sample with this label, from net and y of an output layer of this kind.
+    /// The loss of one sample with this label, from net and y of an output layer of the kind `output`.
     #[must_use]
     pub fn of(self, output: Output, label: usize, net: &[f32], y: &[f32]) -> f64 {
         let targets = (0..).map(|k| f64::from(u8::from(k == label)));
         match (self, output) {
             (Self::Mse, _) => 0.5 * targets.zip(y).map(|(d, y)| (d - f64::from(*y)).powi(2)).sum::<f64>(),
-            // ln Σ e^net − net_d and ln(1 + e^net) − d net say the same as −Σ d ln y and lose nothing to rounding.
+            // ln Σ e^net − net_d and ln(1 + e^net) − d net equal −Σ d ln y, without its rounding error.
             (Self::CrossEntropy, Output::Logistic) => targets
                 .zip(net)
                 .map(|(d, net)| (f64::from(*net), d))
@@ -232,7 +232,7 @@ impl Loss {
 mod tests {
     use super::*;
 
-    /// The CPU engine takes the constants from here, and must not change a bit where they come from f64.
+    /// The CPU engine converts these constants from f64, which must not change a bit.
     #[test]
     fn constants_are_the_nearest_f32() {
         assert_eq!(ScaledTanh::OUTER as f32, 1.7159_f32);

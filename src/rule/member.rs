@@ -1,4 +1,5 @@
-//! The settings of one member of a population as the kernels read them. Host twin of `Member` in `shaders/common.wgsl`.
+//! The settings of one member of a population, as the kernels read them. Host twin of `Member` in
+//! `shaders/common.wgsl`.
 
 use super::observe;
 use crate::config::{Config, DecayTicks, Latch, Rule, Theta};
@@ -14,19 +15,20 @@ numbered! {
         Above = "ABOVE",
         /// the observed mean is below the slot's trigger
         Below = "BELOW",
-        /// nothing is observed: the slot's trigger is the tick itself, as of a replayed run
+        /// the current tick has reached the slot's trigger, which is a tick (replay); nothing is observed
         AtTick = "AT_TICK",
     }
 }
 
-/// What a slot of ψ is compared with, by its member's [`Comparison`]: a threshold θ_M of the observed mean, or a tick. One
-/// float, because engines and checkpoints keep one per slot.
+/// The value that triggers a slot of ψ: depending on the member's [`Comparison`], a threshold θ_M of the observed mean
+/// or a tick. It is one float, because engines and checkpoints store one per slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Trigger(f32);
 
 impl Trigger {
-    /// Nothing triggers: no threshold is known yet, or the slot never triggers. No mean exceeds it, and no tick reaches it.
+    /// Never triggers, because no threshold is known yet or the slot has no trigger. No mean exceeds this value, and no
+    /// tick reaches it.
     pub const NONE: Self = Self(f32::MAX);
 
     /// The threshold θ_M.
@@ -41,7 +43,7 @@ impl Trigger {
         if onset == 0 { Self::NONE } else { Self(onset as f32) }
     }
 
-    /// The number that the kernels compare with.
+    /// The number with which the kernels compare.
     #[must_use]
     pub const fn value(self) -> f32 {
         self.0
@@ -54,19 +56,20 @@ impl Trigger {
     }
 }
 
-/// The settings of one member of a population as the kernels read them (a uniform array, 128 bytes each).
+/// The settings of one member of a population, as the kernels read them (a uniform array, 128 bytes each).
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Member {
     /// α0.
     pub alpha0: f32,
-    /// What slots start with: an absolute θ_M, or nothing where a quantile or a sliding threshold is not yet known.
+    /// Initial trigger of the slots: an absolute θ_M, or [`Trigger::NONE`] while a quantile or sliding threshold is
+    /// unknown.
     pub trigger: Trigger,
     /// λ of the sliding threshold.
     pub theta_lambda: f32,
     /// 1/τ of the sliding threshold; 0 = θ does not slide.
     pub theta_rate: f32,
-    /// N in ticks; 0 = to the end of training.
+    /// N of the decay in ticks; 0 = to the end of training.
     pub decay_ticks: f32,
     /// p of the hyperbolic decay.
     pub decay_power: f32,
@@ -74,60 +77,60 @@ pub struct Member {
     pub decay_span: f32,
     /// ½ / ln b of the log decay.
     pub decay_scale: f32,
-    /// μ.
+    /// μ of the momentum.
     pub momentum: f32,
     /// First tick at which a trigger is allowed, counted from 1.
     pub first_tick: f32,
     /// T, the number of ticks of the run.
     pub last_tick: f32,
-    /// What is observed, as its [number](observe::number).
+    /// The observed variable, as its [number](observe::number).
     pub observed: u32,
     /// [`crate::config::Decay`] as its number.
     pub decay: u32,
     /// 1 = gated, 0 = latched.
     pub gated: u32,
-    /// 1 = a δ basis must first exceed θ.
+    /// 1 = the mean of a δ basis must exceed θ_M before the slot may trigger.
     pub arm: u32,
     /// The [`Comparison`] of its slots.
     pub comparison: u32,
-    /// The rule's own constants, as its file says.
+    /// The rule's own constants, in the order that the rule's file defines.
     pub rule: [f32; 4],
-    /// λ of the penalty on the weights.
+    /// λ of the weight decay.
     pub weight_decay: f32,
-    /// Largest norm of the weights into a neuron.
+    /// Largest Euclidean norm of the weights into a neuron.
     pub max_norm: f32,
-    /// Share of the hidden neurons that a sample leaves out.
+    /// Share of the hidden neurons that training drops per sample.
     pub dropout: f32,
-    /// Share of the inputs that a sample leaves out.
+    /// Share of the inputs that training drops per sample.
     pub dropout_input: f32,
-    /// The seed: key of the random numbers that kernels draw.
+    /// The seed, which is the key of the kernels' random numbers.
     pub seed: [u32; 2],
     /// α of the elastic field in pixels.
     pub elastic_alpha: f32,
-    /// Keeps what follows aligned.
+    /// Keeps the next fields aligned.
     pub reserved1: u32,
-    /// Largest rotation in radians.
+    /// Largest rotation of an image in radians.
     pub distort_rotation: f32,
-    /// Largest change of scale as a share.
+    /// Largest change of an image's scale, as a share.
     pub distort_scale: f32,
-    /// Largest shear in radians.
+    /// Largest shear of an image in radians.
     pub distort_shear: f32,
     /// Keeps the array stride a multiple of 16.
     pub reserved2: u32,
 }
 
-/// A tick number that never comes: a member whose rule is not ψ waits for it.
+/// A tick that no run reaches, as first tick of members whose rule is not ψ.
 const NEVER: f32 = f32::MAX;
 
 impl Member {
-    /// The kernel's view of `config` in a run of `ticks` ticks, α falling along the decay of `curve`: the same settings, or
-    /// those of a run that is replayed.
+    /// The kernels' settings for `config` in a run of `ticks` ticks. α falls along the decay of `curve`: the same
+    /// settings, or those of the run that is replayed.
     #[must_use]
     pub fn new(config: &Config, curve: &Config, ticks: u32) -> Self {
         let absolute = |theta: f64| Trigger::threshold(theta as f32);
         let (trigger, theta_lambda, theta_rate, first_tick) = match config.threshold() {
             Theta::Absolute(theta) => (absolute(theta), 0.0, 0.0, config.rule.warmup.saturating_add(1)),
-            // Until there is a threshold nothing exceeds it, so that nothing is armed by accident.
+            // No mean exceeds an unknown threshold, so no slot is armed by accident.
             Theta::Quantile(_) => (Trigger::NONE, 0.0, 0.0, calibration_tick(config) + 1),
             Theta::Sliding(s) => (Trigger::NONE, s.lambda, 1.0 / s.tau, config.rule.warmup.max(1).saturating_add(1)),
         };
@@ -176,7 +179,7 @@ impl Member {
         }
     }
 
-    /// How far this member's images are distorted.
+    /// The amounts by which this member's images are distorted.
     #[must_use]
     pub const fn distortion(&self) -> Amounts {
         Amounts {
@@ -188,15 +191,15 @@ impl Member {
         }
     }
 
-    /// Whether there is something to observe where α is α0 · `factor`: no δ where a schedule has brought it to 0.
+    /// Whether a slot has something to observe while α is α0 · `factor`. Where a schedule has set α to 0 there is no δ.
     #[must_use]
     pub fn sees(&self, factor: f32) -> bool {
         factor != 0.0 || self.comparison != Comparison::Below as u32
     }
 }
 
-/// The tick whose means fix a quantile threshold: the last of the warm-up, and the first where there is none.
-/// Comparisons start at the next tick, so a threshold always comes from the past.
+/// The tick whose means fix a quantile threshold: the last tick of the warm-up, or the first tick without a warm-up.
+/// Comparisons start at the next tick, so a threshold depends only on the past.
 #[must_use]
 pub(crate) fn calibration_tick(config: &Config) -> u32 {
     config.rule.warmup.max(1)

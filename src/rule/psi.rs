@@ -1,15 +1,15 @@
-//! ψ(α, θ_M), the research variable: when a learning rate starts to fall and along which curve. Host twin of
-//! `shaders/psi.wgsl`: same names, same order of operations, f32.
+//! ψ(α, θ_M), the research variable: when a learning rate starts to fall, and along which curve. Host twin of
+//! `shaders/psi.wgsl`: same functions, same order of operations, f32.
 //!
-//! Every α is `alpha0 · ψ(slot)`, where a [`Slot`] holds the few numbers that ψ remembers about one observed variable.
-//! A slot moves only at clock ticks ([`tick`]).
+//! Every α is `alpha0 · ψ(slot)`. A [`Slot`] is the state of ψ for one observed variable, and changes only at clock
+//! ticks ([`tick`]).
 
 use super::member::{Comparison, Member, Trigger};
 use crate::config::Decay;
 use bytemuck::{Pod, Zeroable};
 use std::f32::consts::FRAC_PI_2;
 
-/// What ψ remembers about one observed variable.
+/// The state of ψ for one observed variable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Slot {
@@ -17,34 +17,35 @@ pub struct Slot {
     pub n: f32,
     /// The tick that triggered, from 1; 0 = none.
     pub onset: f32,
-    /// What triggers it now.
+    /// The value that triggers the slot now.
     pub trigger: Trigger,
-    /// 1 once the mean has exceeded θ (only read with `arm`).
+    /// 1 once the mean has exceeded θ_M; read only with `arm`.
     pub armed: f32,
 }
 
 impl Slot {
-    /// A slot that nothing has happened to.
+    /// A slot at the start of training.
     #[must_use]
     pub fn new(member: &Member) -> Self {
         Self { trigger: member.trigger, ..Self::default() }
     }
 
-    /// A slot that triggered at tick `onset` and has fallen ever since, as it is after tick `t`; 0 = it never did.
+    /// The slot, as it is after tick `t`, that triggered at tick `onset` (0 = never) and advanced at every tick since.
     #[must_use]
     pub fn latched(onset: u32, t: u32) -> Self {
         let n = if onset == 0 || onset > t { 0.0 } else { (t - onset + 1) as f32 };
         Self { n, onset: onset as f32, ..Self::default() }
     }
 
-    /// A slot that triggers at tick `onset`; 0 = never.
+    /// A slot that will trigger at tick `onset`; 0 = never.
     #[must_use]
     pub fn replaying(onset: u32) -> Self {
         Self { trigger: Trigger::tick(onset), ..Self::default() }
     }
 }
 
-/// sin(½π u) for u in 0 … 1, by its Taylor series: WGSL lets `cos` be wrong by 2⁻¹¹, and some drivers use that.
+/// sin(½π u) for u in 0 … 1, by its Taylor series. The shaders cannot use `cos`, because WGSL allows it an error of
+/// 2⁻¹¹ and some drivers have such errors.
 fn sin_quarter(u: f32) -> f32 {
     let u2 = u * u;
     let mut sum = 5.692_173e-8;
@@ -54,8 +55,8 @@ fn sin_quarter(u: f32) -> f32 {
     u * sum
 }
 
-/// α(n)/α0 for the slot as it stands. The cosine, ½ (1 + cos(π n/N)), is computed as sin² of what is left of it, which does not
-/// cancel to 0 before its end.
+/// α(n)/α0 of a slot, between 0 and 1. The cosine, ½ (1 + cos(π n/N)), is computed as sin²(½π (N − n)/N), which does
+/// not cancel to 0 before its end.
 #[must_use]
 pub fn psi(member: &Member, slot: &Slot) -> f32 {
     if slot.n == 0.0 {
@@ -66,7 +67,7 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
     if member.decay == Decay::Hyperbolic as u32 {
         return (slot.n + 1.0).powf(-member.decay_power);
     }
-    // Past the end the curves are 0 by definition; saying so keeps rounding from leaving a trace of α.
+    // Past the end the curves are 0 by definition. The explicit 0 keeps rounding from leaving a small α.
     if member.decay == Decay::Step as u32 || slot.n >= ticks {
         return 0.0;
     }
@@ -80,8 +81,8 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
     (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
 }
 
-/// Advances one slot by tick `t` (from 1), which observed `mean` while α was α0 · `factor`; once ψ is 0 the slot stays as it
-/// is. What sees nothing does not trigger.
+/// Advances one slot by tick `t` (from 1), given the `mean` observed while α was α0 · `factor`. A slot whose ψ is 0 no
+/// longer changes. A member that has nothing to observe (see [`Member::sees`]) does not trigger.
 pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
     if psi(member, slot) == 0.0 {
         return;
@@ -117,8 +118,8 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
     }
 }
 
-/// The `q`-quantile of `values` (linear interpolation between order statistics, as numpy's default); `values` is
-/// reordered. NaN for no values.
+/// The `q`-quantile of `values`, with linear interpolation between order statistics, as numpy's default. Reorders
+/// `values`; NaN if there are none.
 #[must_use]
 pub fn quantile(values: &mut [f32], q: f64) -> f32 {
     let Some(last) = values.len().checked_sub(1) else { return f32::NAN };

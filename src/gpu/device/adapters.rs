@@ -1,5 +1,5 @@
-//! The adapters of this machine: listing them, choosing one, and what it can do. Honours wgpu's conventions `WGPU_BACKEND`,
-//! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF`; the first and last through wgpu, the second by matching names here.
+//! The adapters of this machine: the list, the choice, and the features of each. wgpu's variables `WGPU_BACKEND`,
+//! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF` apply. wgpu reads the first and the last; this file matches names itself.
 
 use crate::error::{Error, Result};
 use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
@@ -14,10 +14,10 @@ async fn adapters() -> Vec<wgpu::Adapter> {
     let wanted = wgpu::Backends::from_env();
     let mut list = enumerate(wanted.unwrap_or(wgpu::Backends::PRIMARY)).await;
     if list.is_empty() && wanted.is_none() {
-        // Last resort, and asked only then: looking for GL makes some systems complain on stderr.
+        // GL is the last resort and enumerated only here, because looking for GL makes some systems complain on stderr.
         list = enumerate(wgpu::Backends::GL).await;
     }
-    // Real hardware first; otherwise as the drivers list them.
+    // Real hardware first; within a kind, the drivers' order.
     list.sort_by_key(|adapter| rank(adapter.get_info().device_type));
     list
 }
@@ -34,24 +34,24 @@ fn rank(device_type: wgpu::DeviceType) -> u8 {
     }
 }
 
-/// Driver and version.
+/// Name and version of the driver.
 pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
-/// What a device's description says of its matrices.
+/// The part of a device's description that names its matrices; empty without matrices.
 pub(super) fn with(cooperative: Option<Cooperative>) -> String {
     cooperative.map_or_else(String::new, |matrices| format!(", {matrices}"))
 }
 
-/// Features that cooperative matrices of f16 need; on Vulkan beside them shaders that go past wgpu's translation, see
-/// `spirv.rs`.
+/// Features that cooperative matrices of f16 need. Passthrough shaders are among them, because on Vulkan these kernels
+/// bypass wgpu's translation, see `spirv.rs`.
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::PASSTHROUGH_SHADERS);
 
-/// The cooperative matrices to use on an adapter: the largest that have a shader type, take f16 and sum in f32.
+/// The cooperative matrices to use on an adapter: the largest that have a shader type, multiply f16 and sum in f32.
 pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     use wgpu::CooperativeScalarType::{F16, F32};
     let info = adapter.get_info();
@@ -71,14 +71,14 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative { side, largest, smallest })
 }
 
-/// Why an adapter cannot be taken for `--precision f16`.
+/// The error of an adapter without half precision.
 pub(super) fn lacks_half(adapter: &str) -> Error {
     Error::Device(format!(
         "`precision = f16`: adapter {adapter} has no 16-bit floats in shaders (SHADER_F16); use `precision = f32`, or another adapter"
     ))
 }
 
-/// All adapters, best first, as people see them.
+/// Descriptions of all adapters, best first.
 pub(super) async fn list() -> Vec<AdapterSummary> {
     let summary = |(index, adapter): (usize, &wgpu::Adapter)| {
         let info = adapter.get_info();
@@ -97,10 +97,10 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
     adapters().await.iter().enumerate().map(summary).collect()
 }
 
-/// The adapter that `pick` means.
+/// The adapter that `pick` selects.
 ///
 /// # Errors
-/// If there is none; the message lists those that there are.
+/// If no adapter matches; the message lists the adapters that exist.
 pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
     let mut list = adapters().await;
     let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();

@@ -1,4 +1,4 @@
-//! An opened adapter: its device and queue, and what the driver complains about while it is used.
+//! An opened adapter: its device, its queue, and the errors that the driver has reported.
 
 use super::adapters::{self, COOPERATIVE, cooperative, driver, lacks_half, with};
 use super::quiet::silently;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// An opened adapter; a clone is the same one.
+/// An opened adapter; clones share the device.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(crate) device: wgpu::Device,
@@ -23,26 +23,26 @@ pub struct Context {
     pub(crate) info: DeviceInfo,
     pub(crate) software: bool,
     pub(crate) is_vulkan: bool,
-    /// Matrices for f16, where it was opened for that and has them.
+    /// Matrices for f16, if the adapter was opened for f16 and has matrices.
     pub(crate) cooperative: Option<Cooperative>,
     failure: Complaint,
 }
 
-/// Work that has been submitted to an adapter.
+/// A submission to an adapter, and whether its work is done.
 #[derive(Clone, Debug)]
 pub struct Submission {
     index: wgpu::SubmissionIndex,
-    /// Comes when the work is done.
+    /// Receives a value when the work is done.
     done: OneshotBroadcastReceiver<()>,
 }
 
-/// A submission that takes longer than this has hung.
+/// A submission that takes longer than this counts as hung.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the driver has complained about since it was last asked.
+/// The error that the driver has reported since the last check.
 type Complaint = Arc<Mutex<Option<(Failure, String)>>>;
 
-/// Takes note of an error that wgpu has nobody else to tell of; the first one counts, as others follow from it.
+/// Stores an error that wgpu reports to no caller. The first error stays, because later ones follow from it.
 fn complain(complaint: &Mutex<Option<(Failure, String)>>, error: &wgpu::Error) {
     let kind = match error {
         wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
@@ -51,10 +51,10 @@ fn complain(complaint: &Mutex<Option<(Failure, String)>>, error: &wgpu::Error) {
     complaint.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (kind, error.to_string()));
 }
 
-/// Why a poll did not end as it should.
+/// Why a poll failed.
 enum Trouble {
     TimedOut,
-    /// There is nobody to answer.
+    /// The device is gone, so no answer will come.
     Gone(String),
 }
 
@@ -76,12 +76,13 @@ impl Context {
     /// Opens the adapter with the features that kernels of this precision need.
     ///
     /// # Errors
-    /// If none fits, it lacks what the kernels need, or its driver refuses to open it.
+    /// If no adapter matches, it lacks a feature that the kernels need, or its driver refuses to open it.
     pub fn open_for(pick: &Pick, precision: Precision) -> Result<Self> {
         Self::open_with_limits(pick, precision, |_| ())
     }
 
-    /// As [`Self::open_for`], with limits that `lower` has lowered, which the device then enforces: a smaller adapter.
+    /// As [`Self::open_for`], with limits that `lower` has reduced. The device enforces them, so it behaves like a
+    /// smaller adapter.
     ///
     /// # Errors
     /// As [`Self::open_for`].
@@ -121,8 +122,8 @@ impl Context {
             Some(_) => {
                 required_features |= COOPERATIVE;
                 #[allow(unsafe_code)]
-                // SAFETY: the one experimental feature is cooperative matrices. What is known to be wrong with them,
-                // the memory model on Vulkan, is put right in `spirv.rs`, and no run trusts them without `half.rs`.
+                // SAFETY: cooperative matrices are the only experimental feature. Their one known fault, the memory
+                // model on Vulkan, is corrected in `spirv.rs`, and every run first tests them in `half.rs`.
                 unsafe {
                     wgpu::ExperimentalFeatures::enabled()
                 }
@@ -130,10 +131,11 @@ impl Context {
             None => wgpu::ExperimentalFeatures::disabled(),
         };
         let offered = adapter.limits();
-        // Only what big nets need is raised above the guaranteed minimum.
+        // Only limits that large networks need exceed the guaranteed minimum.
         let mut required_limits = wgpu::Limits {
             max_immediate_size: size_of::<Step>() as u32,
-            // The persistent kernel may bind ten; the others eight, and one for every further piece of the data set.
+            // The persistent kernel binds up to ten storage buffers and other kernels up to eight; each further piece
+            // of the data set adds one.
             max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(24),
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
@@ -155,7 +157,8 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error| complain(&keep, &error)));
         let keep = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| {
-            // Whatever was refused before, this is why. wgpu gives a device up when it runs out of memory, too.
+            // The loss replaces an earlier error, because it explains that error. wgpu also gives up a device that runs
+            // out of memory.
             let kind = if message.contains("memory") { Failure::OutOfMemory } else { Failure::Lost };
             *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, message));
         });
@@ -169,7 +172,7 @@ impl Context {
         Ok(Self { device, queue, info: device_info, software, is_vulkan, cooperative, failure })
     }
 
-    /// The same, no longer to use cooperative matrices.
+    /// The same context, without cooperative matrices.
     pub(crate) fn without_cooperative(mut self) -> Self {
         if let Some(plain) = self.info.driver.strip_suffix(&with(self.cooperative)) {
             self.info.driver = plain.to_owned();
@@ -184,17 +187,17 @@ impl Context {
         &self.info
     }
 
-    /// Refuses what the adapter was not opened for.
+    /// Refuses a precision for which the adapter was not opened.
     pub(crate) fn require(&self, precision: Precision) -> Result<()> {
         let missing = precision == Precision::F16 && !self.device.features().contains(wgpu::Features::SHADER_F16);
         if missing { Err(lacks_half(&self.info.adapter)) } else { Ok(()) }
     }
 
-    /// Turns what the driver has complained about since the last call into an error.
+    /// Returns the error that the driver has reported since the last call, if any.
     pub(crate) fn check(&self) -> Result<()> {
         let known = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(first) = known() else { return Ok(()) };
-        // A lost device refuses calls, too, and may say only when it is polled that it is lost.
+        // A lost device also refuses calls, and may report its loss only when polled.
         let _ = self.poll(wgpu::PollType::Poll);
         let (failure, reason) = known().unwrap_or(first);
         Err(self.failed(failure, reason))
@@ -214,7 +217,7 @@ impl Context {
         self.check()
     }
 
-    /// Waits until a staging buffer can be read, which `submission` writes.
+    /// Waits until the host can read the staging buffer that `submission` writes.
     pub(crate) async fn map(&self, staging: &wgpu::Buffer, submission: &Submission) -> Result<wgpu::BufferView> {
         let (sender, mapped) = oneshot_broadcast_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |outcome| {
@@ -229,8 +232,9 @@ impl Context {
         }
     }
 
-    /// Waits for what comes with or after the submission of this index; `None` if it does not. Sleeps in the driver where the
-    /// thread may; elsewhere each poll of this future polls the device once.
+    /// Waits for an answer that arrives with or after the submission of this index; `None` if the answer does not
+    /// arrive. Where the thread may block, it sleeps in the driver. Elsewhere each poll of this future polls the device
+    /// once.
     async fn answer<T: Clone>(
         &self,
         receiver: &OneshotBroadcastReceiver<T>,
@@ -258,7 +262,7 @@ impl Context {
                     Poll::Ready(Err(self.trouble(Trouble::TimedOut)))
                 }
                 (Ok(()), Poll::Pending) => {
-                    // In a browser the page drives the device; here nobody else does.
+                    // In a browser the page polls the device. Elsewhere this future must poll it again.
                     if cfg!(not(target_family = "wasm")) {
                         task.waker().wake_by_ref();
                     }
@@ -269,9 +273,9 @@ impl Context {
         .await
     }
 
-    /// The error that a poll ended with, or what the device says of itself where it is lost.
+    /// The error of a failed poll. A lost device's own report takes precedence.
     fn trouble(&self, trouble: Trouble) -> Error {
-        // Gives a lost device the time to say so.
+        // Polls once more, so that a lost device can report its loss.
         let _ = self.poll(wgpu::PollType::Poll);
         match (self.check(), trouble) {
             (Err(error), _) => error,
@@ -280,14 +284,14 @@ impl Context {
         }
     }
 
-    /// Hears of an error as the device would tell it.
+    /// Stores an error as if the device had reported it.
     #[cfg(test)]
     pub(crate) fn hear(&self, error: &wgpu::Error) {
         complain(&self.failure, error);
     }
 
     fn poll(&self, poll: wgpu::PollType) -> std::result::Result<(), Trouble> {
-        // wgpu panics where it finds a device lost while it polls it.
+        // wgpu panics if it finds the device lost during a poll.
         let polled = silently(|| {
             #[cfg(test)]
             super::fault::polled()?;
@@ -296,16 +300,16 @@ impl Context {
         match polled {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(wgpu::PollError::Timeout)) => Err(Trouble::TimedOut),
-            // There is no such submission: a device that is gone takes none.
+            // The submission does not exist, because a device that is gone accepts none.
             Ok(Err(e)) => Err(Trouble::Gone(e.to_string())),
             Err(reason) => Err(Trouble::Gone(reason)),
         }
     }
 
-    /// The error that this adapter failed.
+    /// The error of a failure of this adapter.
     pub(crate) fn failed(&self, failure: Failure, reason: impl Into<String>) -> Error {
         if matches!(failure, Failure::TimedOut | Failure::Lost) {
-            // What is dropped is waited for, and this might never end.
+            // Dropping the device waits for its work, which may never end, so the device is leaked.
             std::mem::forget((self.queue.clone(), self.device.clone()));
         }
         let reason = Some(reason.into()).filter(|reason| !reason.is_empty());

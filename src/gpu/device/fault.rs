@@ -1,43 +1,44 @@
-//! Devices that fail, for the tests: the real calls of a real run, of which one goes wrong.
+//! Injected device failures, for tests: a real run whose real calls fail at a planned submit.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// What this thread's queue is to do wrong, after so many more submits.
+    /// The fault planned for this thread, and the number of submits before it.
     static PLANNED: Cell<Option<(u32, Fault)>> = const { Cell::new(None) };
-    /// What it does when it is polled.
+    /// The fault of this thread's next polls.
     static POLLED: Cell<Option<Fault>> = const { Cell::new(None) };
 }
 
-/// What goes wrong.
+/// A kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The device is destroyed.
     Destroyed,
-    /// wgpu finds the device lost while it polls, and panics as it does.
+    /// wgpu finds the device lost during a poll, and panics.
     Panics,
-    /// The driver says that it has done what it never got.
+    /// The driver reports work as done that it never received.
     Dropped,
-    /// It never answers.
+    /// The device never answers.
     Silent,
-    /// A call makes no sense.
+    /// A call is invalid.
     Refused,
-    /// It has no memory left for a call. Only reported: software Vulkan promises memory without end.
+    /// The device has no memory left for a call. The error is only reported, because software Vulkan never runs out of
+    /// memory.
     Exhausted,
 }
 
-/// Has the submit after `submits` others of this thread go wrong.
+/// Plans a fault for the submit after `submits` others of this thread.
 pub fn plan(submits: u32, fault: Fault) {
     PLANNED.set(Some((submits, fault)));
 }
 
-/// Nothing goes wrong any more.
+/// Cancels all faults of this thread.
 pub fn mend() {
     PLANNED.set(None);
     POLLED.set(None);
 }
 
-/// Called when a device is polled.
+/// Called before a device is polled; fails as planned.
 pub fn polled() -> Result<(), wgpu::PollError> {
     match POLLED.get() {
         Some(Fault::Panics) => panic!("Error in Device::poll: Parent device is lost"),
@@ -46,8 +47,8 @@ pub fn polled() -> Result<(), wgpu::PollError> {
     }
 }
 
-/// Called before a submit; returns what is submitted in the place of `encoder`. `hear` takes an error as the device would
-/// tell it.
+/// Called before a submit; returns the encoder to submit instead of `encoder`. `hear` reports an error as if it came
+/// from the device.
 pub fn strike(
     device: &wgpu::Device,
     hear: impl FnOnce(&wgpu::Error),

@@ -1,4 +1,4 @@
-//! One adapter: the [`adapters`] of this machine, an opened one as a [`context`], and the [`timing`] of its kernels.
+//! Adapters: the [`adapters`] of this machine, an opened adapter as a [`context`], and the [`timing`] of its kernels.
 
 pub mod adapters;
 pub mod context;

@@ -1,14 +1,14 @@
-//! Panics of wgpu that are caught and told as errors, without the panic hook printing them.
+//! Catches panics of wgpu as errors, without output of the panic hook.
 
 use std::cell::Cell;
 use std::sync::Once;
 
 thread_local! {
-    /// Whether a panic of this thread is caught and told as an error.
+    /// Whether a panic of this thread is caught, so that the hook must not print it.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `work` returns, or what says why it panicked, which then nobody prints.
+/// Runs `work` and returns its result, or the message of its panic, which is not printed.
 pub(super) fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -20,7 +20,7 @@ pub(super) fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, St
         }));
     });
     CAUGHT.set(true);
-    // A device that has panicked is not used again, so it does not matter how it was left.
+    // A device is not used again after a panic, so its state does not matter.
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     CAUGHT.set(false);
     outcome.map_err(|panic| {

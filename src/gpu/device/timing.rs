@@ -4,10 +4,10 @@ use super::context::Context;
 use crate::error::Result;
 use crate::train::engine::KernelTime;
 
-/// Dispatches that can be timed at once.
+/// Most dispatches of one measurement.
 const MAX_DISPATCHES: u32 = 256;
 
-/// A place on the GPU for the start and end of every dispatch.
+/// Start and end times of dispatches, stored on the GPU.
 #[derive(Debug)]
 pub struct Timer {
     set: wgpu::QuerySet,
@@ -27,7 +27,7 @@ impl Timer {
         })
     }
 
-    /// Where the next dispatch, `name`, leaves its times; `None` once the set is full.
+    /// The queries for the start and end of the next dispatch, called `name`; `None` once the set is full.
     pub fn next(&mut self, name: String) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let index = 2 * self.names.len() as u32;
         (index < 2 * MAX_DISPATCHES).then(|| {
@@ -40,7 +40,7 @@ impl Timer {
         })
     }
 
-    /// The times, after everything timed has been submitted.
+    /// Reads the times in microseconds, after all timed dispatches have been submitted.
     pub async fn read(self, context: &Context) -> Result<Vec<KernelTime>> {
         let (device, count) = (&context.device, 2 * self.names.len() as u32);
         if count == 0 {

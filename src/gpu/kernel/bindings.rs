@@ -1,4 +1,4 @@
-//! What a WGSL source binds, as naga reads it.
+//! The bindings that a WGSL source declares, as naga parses them.
 
 use crate::error::{Error, Result};
 
@@ -13,7 +13,7 @@ pub struct Binding {
     pub kind: wgpu::BufferBindingType,
 }
 
-/// naga's reading of a WGSL source.
+/// Parses a WGSL source with naga.
 pub(super) fn parse(source: &str) -> Result<naga::Module> {
     naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))
 }

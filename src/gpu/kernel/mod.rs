@@ -1,5 +1,6 @@
-//! From the templates in `shaders/` to pipelines: a [`template`] rendered for a [`specialisation`], the [`bindings`] and the
-//! [`spirv`] of the text, the [`pipeline`] of one kernel, and the [`set`] of all kernels of a run.
+//! Turns the templates in `shaders/` into pipelines. A [`template`] is rendered for a [`specialisation`]; the rendered
+//! text gives the [`bindings`] and, where needed, the [`spirv`]. A [`pipeline`] is one compiled kernel, and the [`set`]
+//! holds all kernels of a run.
 
 pub mod bindings;
 pub mod pipeline;

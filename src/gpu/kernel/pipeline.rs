@@ -1,4 +1,4 @@
-//! A compiled kernel. What it binds is read from its own source, so a buffer is named in one place only: the shader.
+//! A compiled kernel. Its bindings are read from its source, so only the shader names the buffers that a kernel uses.
 
 use super::bindings::bindings;
 use super::spirv;
@@ -7,7 +7,7 @@ use crate::gpu::device::context::Context;
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::Step;
 
-/// A compute pipeline and the names of the buffers it binds.
+/// A compute pipeline, and the numbers and names of its bindings.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
@@ -19,7 +19,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Compiles `source`. With `checked` the driver keeps bounds checks; production leaves them out.
+    /// Compiles `source`. With `checked` the driver adds bounds checks; production omits them.
     pub(super) fn new(context: &Context, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
         let (label, entry_point) = (kernel.stem(), kernel.entry_point());
         let device = &context.device;
@@ -45,7 +45,7 @@ impl Pipeline {
         #[allow(unsafe_code)]
         let module = if context.is_vulkan && spirv::is_needed(source) {
             let words = spirv::translate(source, &declared, checked)?;
-            // Sizes of workgroups are Metal's concern alone.
+            // Only Metal needs the workgroup size.
             let entry = wgpu::PassthroughShaderEntryPoint { name: entry_point.into(), workgroup_size: (0, 0, 0) };
             let descriptor = wgpu::ShaderModuleDescriptorPassthrough {
                 label: Some(label),
@@ -53,15 +53,15 @@ impl Pipeline {
                 spirv: Some(words.into()),
                 ..Default::default()
             };
-            // SAFETY: it is naga's SPIR-V of a source that it has validated, with more memory operands; see below for what
-            // is unchecked.
+            // SAFETY: the module is naga's SPIR-V of a validated source, with added memory operands. The comment below
+            // justifies the missing checks.
             unsafe { device.create_shader_module_passthrough(descriptor) }
         } else if checked {
             device.create_shader_module(descriptor)
         } else {
-            // SAFETY: the shaders are our own. Every index is clamped or guarded against the layout that sized the
-            // buffers, all loops are bounded by values of that layout, no divisor can be 0; the tests run every kernel
-            // with checks on and off and compare.
+            // SAFETY: the shaders are part of this crate. Every index is clamped or guarded against the layout that
+            // sized the buffers. Values of that layout bound all loops, and no divisor can be 0. The tests run every
+            // kernel with and without checks and compare the results.
             unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -80,7 +80,7 @@ impl Pipeline {
         Ok(Self { pipeline, layout, bindings, label, entry_point })
     }
 
-    /// Binds the buffers that `find` knows by name.
+    /// Binds the buffers that `find` returns for the names in the shader.
     pub(super) fn bind<'a>(&self, device: &wgpu::Device, find: impl Fn(&str) -> &'a wgpu::Buffer) -> wgpu::BindGroup {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = self
             .bindings

@@ -1,4 +1,4 @@
-//! The compiled kernels of a run: one pipeline per different source, however many layers use it.
+//! The compiled kernels of a run. Kernels and layers with equal sources share one pipeline.
 
 use super::pipeline::Pipeline;
 use super::specialisation::Specialisation;
@@ -9,7 +9,7 @@ use crate::gpu::memory::buffers::Buffers;
 use crate::gpu::memory::table::Use;
 use crate::gpu::tiles::Plan;
 
-/// A pipeline with its bindings for training and for evaluation.
+/// A pipeline with its bind groups for training and for evaluation.
 #[derive(Debug)]
 pub struct Bound {
     /// The pipeline.
@@ -19,14 +19,14 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Compiles one source.
+    /// Compiles one source and binds its buffers.
     fn new(context: &Context, buffers: &Buffers, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
         let pipeline = Pipeline::new(context, kernel, source, checked)?;
         let bind = |purpose| pipeline.bind(&context.device, |name| buffers.named(name, purpose));
         Ok(Self { training: bind(Use::Training), evaluation: bind(Use::Evaluation), pipeline })
     }
 
-    /// The bindings for one of the two uses.
+    /// The bind group for training or for evaluation.
     pub const fn bindings(&self, purpose: Use) -> &wgpu::BindGroup {
         match purpose {
             Use::Training => &self.training,
@@ -39,7 +39,7 @@ impl Bound {
 #[derive(Debug)]
 pub struct Kernels {
     compiled: Vec<Bound>,
-    /// Which of them serves which kernel.
+    /// The place of each kernel's pipeline in `compiled`.
     of: Vec<(Kernel, usize)>,
 }
 
@@ -71,7 +71,7 @@ impl Kernels {
     /// A kernel of the program.
     ///
     /// # Panics
-    /// If the program does not have it.
+    /// If the program does not have the kernel.
     pub fn get(&self, kernel: Kernel) -> &Bound {
         let found = self.of.iter().find(|(known, _)| *known == kernel);
         let (_, place) = found.expect("only kernels of the program are dispatched");

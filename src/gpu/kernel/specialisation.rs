@@ -1,5 +1,5 @@
-//! What the templates see of one population, and the WGSL of its kernels: needs no device, so the tests can read every
-//! specialisation.
+//! The values that the templates receive for one population, and the WGSL of its kernels. No device is needed, so the
+//! tests can read every specialisation.
 
 use super::template::{self, COOPERATIVE};
 use crate::config::{Basis, Config, Decay, Precision};
@@ -19,7 +19,7 @@ use minijinja::{Value, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A basis as the templates see it: its constant, and the variable in WGSL.
+/// A basis as the templates receive it: its constant, and its variable in WGSL.
 #[derive(Clone, Debug, Serialize)]
 struct Observable {
     #[serde(flatten)]
@@ -33,10 +33,10 @@ impl Observable {
     }
 }
 
-/// What the templates see.
+/// The values that the templates receive.
 #[derive(Clone, Debug, Serialize)]
 pub struct Specialisation {
-    /// The numbers that Rust decides and shaders declare.
+    /// Numbers that Rust defines and shaders declare.
     constants: Vec<Number>,
     planes: Vec<Number>,
     rate_planes: Vec<Number>,
@@ -45,14 +45,14 @@ pub struct Specialisation {
     decays: Vec<Number>,
     bases: Vec<Observable>,
     no_trigger: String,
-    /// What shaders declare behind the names of buffers.
+    /// The WGSL type and comment behind the name of each buffer's variable.
     buffers: BTreeMap<&'static str, String>,
     activation: String,
     output: String,
     loss: String,
     scope: String,
     bytes: bool,
-    /// Planes of the memory arena, and whether the one there is holds a velocity.
+    /// Planes of the memory arena, and whether its one plane is a velocity.
     memory: usize,
     momentum: bool,
     coast: bool,
@@ -60,15 +60,15 @@ pub struct Specialisation {
     weight_decay: bool,
     /// Whether the rule reads the mean square of each input.
     reads_input: bool,
-    /// The rule, whether it knows no target, and the WGSL of its step.
+    /// The rule, whether the rule is unsupervised, and the WGSL of its step.
     rule: String,
     unsupervised: bool,
     rule_source: &'static str,
-    /// Whether any member's bases are observed per neuron.
+    /// Whether any member observes a variable per neuron.
     observe: bool,
     coactivation: bool,
     keep_net: bool,
-    /// Whether hidden neurons are left out.
+    /// Whether training drops hidden neurons.
     dropout: bool,
     dropout_stream: u32,
     /// Whether the inputs of training are prepared, and how.
@@ -77,24 +77,24 @@ pub struct Specialisation {
     distorts: bool,
     affine: bool,
     elastic: bool,
-    /// Width of an image, and the elastic field's Gaussian as WGSL.
+    /// Width of an image in pixels, and the elastic field's Gaussian as WGSL literals.
     side: usize,
     taps: Vec<String>,
     distortion_stream: u32,
-    /// Whether members have labels of their own.
+    /// Whether each member has its own labels.
     label_noise: bool,
-    /// Pieces of the data set, and the rows of each but the last.
+    /// Pieces of the data set, and the rows of each piece but the last.
     data_pieces: usize,
     piece_rows: usize,
     layer_count: usize,
     member_count: usize,
     observe_groups: usize,
     update_groups: usize,
-    /// Whether an α can be 0, so that asking is worth while.
+    /// Whether an α can be 0, so that the kernels must test for frozen neurons.
     freezes: bool,
     /// `vec4`s that a tile must span to own whole rows of the output layer.
     whole_rows4: Option<usize>,
-    /// Steps of a loop over samples that are unrolled: in a product, and where a neuron's samples are fetched.
+    /// Unrolled steps of the loops over samples: in a product, and where a neuron fetches its samples.
     unroll_samples: usize,
     observe_unroll: usize,
     plain_workgroup: usize,
@@ -106,8 +106,8 @@ pub struct Specialisation {
     forward_tiles: Vec<Tile>,
     backward_tiles: Vec<Tile>,
     update_tile: Tile,
-    /// Type of the operands in workgroup memory. f16 is this and nothing else: they are rounded when they are staged and
-    /// multiplied and summed as f32.
+    /// Type of the operands in workgroup memory. With f16, operands are rounded only when they are staged; products and
+    /// sums are f32.
     staged: String,
 }
 
@@ -157,7 +157,7 @@ impl Specialisation {
             affine: distortion.as_ref().is_some_and(Distortion::is_affine),
             elastic: !taps.is_empty(),
             side: distortion.as_ref().map_or(0, Distortion::side),
-            // The shortest decimal that reads back as the same number.
+            // `{:?}` gives the shortest decimal that parses back to the same number.
             taps: taps.iter().map(|tap| format!("{tap:?}f")).collect(),
             distortion_stream: Stream::Distortion.tag(),
             label_noise: population.uses_label_noise(),
@@ -188,7 +188,7 @@ impl Specialisation {
         self.coactivation || self.reads_input
     }
 
-    /// The WGSL of one kernel; `tile` is that of its product, if it has one.
+    /// The WGSL of one kernel, with `tile` for its product, if the kernel has one.
     ///
     /// # Panics
     /// If a template is malformed, which the tests exclude for every specialisation.
@@ -209,7 +209,7 @@ impl Specialisation {
             },
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,
-            // Whether the product of squares is summed beside the gradient.
+            // Whether the kernel sums the product of squares beside the gradient.
             squares => self.sums_squares() && kernel == Kernel::Update,
         };
         let context = minijinja::context! { ..kernel_values, ..Value::from(Serde(self)) };
@@ -218,7 +218,7 @@ impl Specialisation {
             _ => format!("{}.wgsl", kernel.stem()),
         };
         let source = template::render(&name, self.rule_source, &self.buffers, context);
-        // Only what has a product uses f16, and only there may a driver be asked for it.
+        // Only kernels with a product use f16, and only a run in f16 may require it of the driver.
         let enable = match tile {
             Some(tile) if tile.side > 0 => COOPERATIVE,
             Some(_) if self.staged == Precision::F16.to_string() => "enable f16;\n\n",

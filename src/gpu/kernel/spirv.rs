@@ -1,12 +1,14 @@
 //! SPIR-V of kernels with cooperative matrices, for Vulkan.
 //!
-//! Whoever uses these matrices must declare Vulkan's memory model, in which an access is private – for its invocation alone –
-//! unless it says otherwise, and a barrier orders accesses but hands no writes on unless it says so ("Private vs.
-//! Non-Private" and "Location-Ordered" in the memory model of Vulkan's specification). naga 30 declares the model and says
-//! neither (`back/spv/instructions.rs`, `load`, `store`, `coop_load`; `back/spv/writer.rs`, `write_control_barrier`;
-//! gfx-rs/wgpu issue 8805), so what invocations exchange through workgroup memory would be undefined. Both are added here,
-//! to naga's output: every access to shared memory becomes non-private and every barrier makes writes available and
-//! visible, and then each write before a barrier is location-ordered before each access behind it.
+//! Cooperative matrices require Vulkan's memory model. In this model an access is private to its invocation unless
+//! marked otherwise. A barrier orders accesses, but publishes writes only if marked. See "Private vs. Non-Private" and
+//! "Location-Ordered" in the memory model of Vulkan's specification. naga 30 declares the model but sets neither mark
+//! (`back/spv/instructions.rs`, `load`, `store`, `coop_load`; `back/spv/writer.rs`, `write_control_barrier`;
+//! gfx-rs/wgpu issue 8805). Data exchanged through workgroup memory would then be undefined.
+//!
+//! This file adds both marks to naga's output. Every access to shared memory becomes non-private, and every barrier
+//! makes writes available and visible. Each write before a barrier is then location-ordered before each access after
+//! it.
 
 use super::bindings::{Binding, parse};
 use super::template::COOPERATIVE;
@@ -17,20 +19,20 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use spirv::{Capability, MemoryAccess, MemorySemantics, Op, StorageClass};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Words before the first instruction, the fourth of which is the bound of the ids.
+/// Words before the first instruction; the word at `BOUND` is the bound of the ids.
 const HEADER: usize = 5;
 const BOUND: usize = 3;
 
-/// Whether a WGSL source needs this way to Vulkan.
+/// Whether Vulkan needs this translation of a WGSL source.
 pub fn is_needed(source: &str) -> bool {
     source.starts_with(COOPERATIVE)
 }
 
-/// SPIR-V of a WGSL source, with its `bindings` numbered without gaps as wgpu numbers them on Vulkan. With `checked` every
-/// index is checked.
+/// Translates a WGSL source to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
+/// `checked` every index is checked.
 ///
 /// # Errors
-/// If naga does not take the source, or gives something that is not understood here.
+/// If naga rejects the source, or emits an instruction that this file does not handle.
 pub fn translate(source: &str, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
     let module = parse(source)?;
     let capabilities = Capabilities::IMMEDIATES
@@ -68,7 +70,7 @@ pub fn translate(source: &str, bindings: &[Binding], checked: bool) -> Result<Ve
     obey_memory_model(&words)
 }
 
-/// The instructions of a module, each with its length and operation in the first word.
+/// The instructions of a module. The first word of each holds its length and operation.
 fn instructions(words: &[u32]) -> impl Iterator<Item = (Option<Op>, &[u32])> {
     let mut rest = &words[HEADER..];
     std::iter::from_fn(move || {
@@ -79,8 +81,7 @@ fn instructions(words: &[u32]) -> impl Iterator<Item = (Option<Op>, &[u32])> {
     })
 }
 
-/// Which word of an instruction is the pointer that it reads or writes through, and how many words it has without memory
-/// operands.
+/// For a memory access: the index of its pointer's word, and the length of the instruction without memory operands.
 const fn access(op: Op) -> Option<(usize, usize)> {
     match op {
         Op::Load => Some((3, 4)),
@@ -91,12 +92,13 @@ const fn access(op: Op) -> Option<(usize, usize)> {
     }
 }
 
-/// Whether an instruction works on memory in another way than the accesses above. Atomic ones are never private.
+/// Whether an instruction accesses memory in a way that `access` does not cover. Atomic operations need no mark,
+/// because they are never private.
 const fn is_foreign(op: Op) -> bool {
     matches!(op, Op::CopyMemory | Op::CopyMemorySized)
 }
 
-/// Which word of an instruction is the id of a barrier's semantics.
+/// For a barrier: the index of the word with the id of its memory semantics.
 const fn semantics(op: Op) -> Option<usize> {
     match op {
         Op::ControlBarrier => Some(3),
@@ -105,7 +107,7 @@ const fn semantics(op: Op) -> Option<usize> {
     }
 }
 
-/// Adds what Vulkan's memory model wants of accesses and barriers.
+/// Adds the marks of Vulkan's memory model to accesses and barriers.
 fn obey_memory_model(words: &[u32]) -> Result<Vec<u32>> {
     let shared_class = [StorageClass::Workgroup as u32, StorageClass::StorageBuffer as u32];
     let mut pointer_types = BTreeSet::new();
@@ -126,7 +128,7 @@ fn obey_memory_model(words: &[u32]) -> Result<Vec<u32>> {
                 pointers.insert(i[2]);
             }
             Some(op) if semantics(op).is_some() => used.extend(semantics(op).map(|place| i[place])),
-            // Nothing else that naga writes for these kernels makes such a pointer or works on memory.
+            // naga emits no other instruction for these kernels that makes such a pointer or accesses memory.
             Some(op) if is_foreign(op) || i.get(1).is_some_and(|kind| pointer_types.contains(kind)) => {
                 return Err(Error::Device(format!("SPIR-V: naga wrote {op:?}, which is not expected in a kernel")));
             }
@@ -146,7 +148,7 @@ fn obey_memory_model(words: &[u32]) -> Result<Vec<u32>> {
     }
     let mut out = words[..HEADER].to_vec();
     out[BOUND] = bound;
-    // storageBarrier is of device scope.
+    // `storageBarrier` has device scope.
     out.extend([2 << 16 | Op::Capability as u32, Capability::VulkanMemoryModelDeviceScope as u32]);
     for (op, i) in instructions(words) {
         if op == Some(Op::Function) {

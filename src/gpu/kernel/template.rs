@@ -1,7 +1,8 @@
 //! The templates in `shaders/`, and the environment that renders them.
 //!
-//! The templates are Jinja (statements on lines that start with `//%`, comments on lines that start with `//#`), because naga
-//! does not unroll loops and WGSL has no generics: tiles are unrolled and variants chosen here. An undefined name is an error.
+//! The templates are Jinja, with statements on lines that start with `//%` and comments on lines that start with `//#`.
+//! Templates unroll tiles and choose variants, because naga does not unroll loops and WGSL has no generics. An
+//! undefined name is an error.
 
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use std::collections::BTreeMap;
@@ -33,12 +34,13 @@ const SOURCES: [(&str, &str); 20] = sources![
     "persistent.wgsl",
 ];
 
-/// What a kernel with cooperative matrices begins with. naga takes a variable for different in every invocation, so it would
-/// refuse the loop over slabs, and it asks this one filter about uniformity of every kind.
+/// The directives at the head of a kernel with cooperative matrices. naga assumes that a variable differs between
+/// invocations and would refuse the loop over slabs. The filter is off because naga checks every kind of uniformity
+/// under this one name.
 pub const COOPERATIVE: &str =
     "enable f16;\nenable wgpu_cooperative_matrix;\ndiagnostic(off, derivative_uniformity);\n\n";
 
-/// The declaration of a buffer whose name may end in the number of a piece.
+/// Declares a storage buffer. The name may end in the number of a piece, as in `data_2`.
 fn declare(buffers: &BTreeMap<&'static str, String>, access: &str, binding: u32, name: &str) -> Result<String, Error> {
     let whole = name.rsplit_once('_').filter(|(_, piece)| piece.parse::<usize>().is_ok()).map(|(whole, _)| whole);
     let kind = buffers.get(name).or_else(|| buffers.get(whole?)).ok_or_else(|| {
@@ -47,12 +49,12 @@ fn declare(buffers: &BTreeMap<&'static str, String>, access: &str, binding: u32,
     Ok(format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {kind}"))
 }
 
-/// Ends the rendering: a template met a value that it has no code for.
+/// Fails the rendering, because a template has no code for this value.
 fn refuse(what: &str, value: &str) -> Result<String, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, format!("there is no code for the {what} `{value}`")))
 }
 
-/// The templates, with `rule` as that of the learning rule, and the functions that they call.
+/// The environment with all templates and their functions; `rule` is the template of the learning rule.
 fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> Environment<'static> {
     let syntax = SyntaxConfig::builder()
         .line_statement_prefix("//%")
@@ -74,11 +76,11 @@ fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> 
     templates
 }
 
-/// The WGSL that the template `name` gives for these values, with `rule` as that of the learning rule and `buffers` as what
-/// is declared behind the name of each storage buffer.
+/// Renders the template `name` with these values. `rule` is the template of the learning rule, and `buffers` gives the
+/// declaration behind the name of each storage buffer.
 ///
 /// # Panics
-/// If the template is malformed, uses a value that there is not, or refuses one, which the tests exclude for every
+/// If the template is malformed, uses an undefined value or refuses a value. The tests exclude this for every
 /// specialisation.
 pub fn render(name: &str, rule: &'static str, buffers: &BTreeMap<&'static str, String>, values: Value) -> String {
     let templates = environment(rule, buffers);
@@ -90,7 +92,7 @@ pub fn render(name: &str, rule: &'static str, buffers: &BTreeMap<&'static str, S
 mod tests {
     use super::*;
 
-    /// A value that a template has no code for must not become the code of another value.
+    /// A template must refuse a value that it has no code for, instead of using the code of another value.
     #[test]
     fn an_unknown_value_is_refused() {
         let templates = environment("", &BTreeMap::new());

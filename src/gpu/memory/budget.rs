@@ -1,8 +1,9 @@
-//! The memory budget of a run: every buffer with its shape and bytes, and what the kernels ask of the adapter's limits, known
-//! before anything is allocated. `Buffers` allocates from this list and from nothing else, so a run that fits here fits there.
+//! The memory budget of a run: every buffer with its shape and bytes, and the demands of the kernels on the adapter's
+//! limits. The budget is known before any allocation. `Buffers` allocates exactly this list, so a run that fits the
+//! budget fits the adapter's limits.
 //!
-//! Only the data set may exceed what one binding can hold: it is cut into pieces of whole rows (see [`Layout::fit_data`]). Any
-//! other excess is refused, with the setting that would make it fit.
+//! Only the data set may exceed one binding, because it can be divided into pieces of whole rows (see
+//! [`Layout::fit_data`]). Every other excess is refused, and the message names the setting that would make the run fit.
 
 use super::table::{Remedy, Role, Run};
 use crate::error::{Error, Result};
@@ -14,26 +15,26 @@ use crate::gpu::tiles::Plan;
 use crate::memory::{Array, human, total};
 use crate::train::population::Population;
 
-/// All buffers of a run, and what is wrong with them.
+/// All buffers of a run, and the reasons why they do not fit.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
-    /// Those that are made before the first step.
+    /// Buffers allocated before the first step.
     pub buffers: Vec<(Role, Array)>,
-    /// Those that results come back in, at most, made when the first does.
+    /// Upper bound of the staging buffers for readback, allocated at the first readback.
     pub staging: Vec<Array>,
-    /// What the kernels ask of the adapter.
+    /// The adapter's limits that the run needs.
     pub limits: Vec<Limit>,
-    /// What does not fit, and how it would: one sentence each.
+    /// Each excess and its remedy, in one sentence.
     pub problems: Vec<String>,
     adapter: String,
 }
 
-/// Storage buffers that one kernel binds at most beside further pieces of the data set; the persistent kernel, which is an
-/// option, may bind more ([`Plan::storage_buffers`]).
+/// Most storage buffers that one kernel binds, without further pieces of the data set. The persistent kernel is
+/// optional and may bind more ([`Plan::storage_buffers`]).
 const STORAGE_BUFFERS: u32 = 8;
 
 impl MemoryBudget {
-    /// The buffers of `population` laid out as `layout`, held against `limits` of `adapter`.
+    /// The buffers of `population` laid out as `layout`, compared with `limits` of `adapter`.
     #[must_use]
     pub fn new(adapter: &str, limits: &wgpu::Limits, population: &Population, layout: &Layout, plan: &Plan) -> Self {
         let run = Run { population, layout };
@@ -91,13 +92,13 @@ impl MemoryBudget {
         Self { limits: limits.into_iter().chain(taken).collect(), buffers, staging, problems, adapter: adapter.into() }
     }
 
-    /// Bytes of all that is made before the first step.
+    /// Bytes of all buffers allocated before the first step.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         total(self.buffers.iter().map(|(_, array)| array))
     }
 
-    /// Refuses what does not fit.
+    /// Refuses a run that does not fit.
     ///
     /// # Errors
     /// [`Error::Device`] with the first problem.
@@ -111,7 +112,8 @@ impl MemoryBudget {
         }
     }
 
-    /// That the adapter has no room for `array`, although its limits allow it.
+    /// The error of an adapter that has no memory for `array`, although its limits allow the array. `before` is the
+    /// number of bytes allocated by then.
     pub fn out_of_memory(&self, array: &Array, before: u64, reason: &str) -> Error {
         Error::Device(format!(
             "{}: no memory for the {} ({}; {} in all, of which {} were there): {reason}; use a narrower `hidden`, a smaller \
@@ -125,7 +127,7 @@ impl MemoryBudget {
     }
 }
 
-/// Holds a run against the limits of an adapter.
+/// Compares a run with the limits of an adapter.
 struct Check<'a> {
     adapter: &'a str,
     offered: &'a wgpu::Limits,
@@ -134,7 +136,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Bytes that a buffer may have.
+    /// Most bytes of one buffer.
     fn most(&self, uniform: bool) -> u64 {
         let binding = match uniform {
             true => self.offered.max_uniform_buffer_binding_size,
@@ -143,10 +145,10 @@ impl Check<'_> {
         binding.min(self.offered.max_buffer_size)
     }
 
-    /// What is wrong with one buffer.
+    /// Why one buffer does not fit, if it does not.
     fn array(&self, role: Role, array: &Array) -> Option<String> {
         let row = role.row();
-        // The kernels count in u32, and through all pieces of a buffer.
+        // Kernels index in u32, and across all pieces of a buffer.
         let pieces = self.buffers.iter().filter(|(other, _)| *other == role);
         let elements = pieces.fold(0, |sum: u64, (_, array)| sum.saturating_add(array.elements()));
         let counted = elements.saturating_mul(if row.by_floats { 4 } else { 1 });
@@ -168,12 +170,12 @@ impl Check<'_> {
         ))
     }
 
-    /// Whether every member has its own of these.
+    /// Whether the array has the members as an axis.
     fn grows_with_members(&self, array: &Array) -> bool {
         array.shape.contains(&("P", self.run.layout.members))
     }
 
-    /// The largest share of `whole` with which all buffers that grow with it, by `grows`, would fit.
+    /// The largest part of `whole` with which all buffers that grow with it, as `grows` tells, would fit.
     fn fitting(&self, whole: usize, grows: impl Fn(Role, &Array) -> bool) -> u64 {
         let share = |(role, array): &(Role, Array)| {
             whole as u128 * u128::from(self.most(role.row().content.is_uniform())) / u128::from(array.bytes)
@@ -182,7 +184,7 @@ impl Check<'_> {
         u64::try_from(least).unwrap_or(u64::MAX)
     }
 
-    /// What would make the buffer of a role fit.
+    /// The setting that would make the buffer of a role fit.
     fn remedy(&self, role: Role, array: &Array) -> String {
         let Run { layout, .. } = self.run;
         let members = self.fitting(layout.members, |_, array| self.grows_with_members(array));
@@ -204,7 +206,7 @@ impl Check<'_> {
         }
     }
 
-    /// Launch sizes and workgroups of every kernel of `plan`.
+    /// Checks the launch sizes and workgroups of every kernel of `plan`.
     fn launches(&self, plan: &Plan, limits: &mut Vec<Limit>, problems: &mut Vec<String>) {
         let Self { adapter, offered, run: Run { population, layout }, .. } = *self;
         let most = offered.max_compute_workgroups_per_dimension as usize;

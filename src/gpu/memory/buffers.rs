@@ -8,15 +8,15 @@ use crate::gpu::device::context::Context;
 /// All buffers of a run.
 #[derive(Debug)]
 pub struct Buffers {
-    /// The pieces of each [`Role`], by its number; none where the run does not need it.
+    /// The pieces of each [`Role`], indexed by the role; empty if the run does not need the buffer.
     pieces: Vec<Vec<wgpu::Buffer>>,
 }
 
 impl Buffers {
-    /// Allocates everything that `budget` lists and uploads what never changes.
+    /// Allocates every buffer of `budget` and uploads the constant data.
     ///
     /// # Errors
-    /// If memory is short; the message names the array.
+    /// If the adapter has no memory left; the message names the array.
     pub async fn new(context: &Context, run: &Run<'_>, budget: &MemoryBudget) -> Result<Self> {
         let mut buffers = Self { pieces: vec![vec![]; Role::ALL.len()] };
         let mut before = 0;
@@ -39,7 +39,7 @@ impl Buffers {
             if let Content::Input(fill) = role.row().content {
                 fill(run, &mut |piece, first, bytes| {
                     context.queue.write_buffer(&buffers.pieces[role as usize][piece], first as u64, bytes);
-                    // Hands the staged bytes over, so that they do not pile up in host memory.
+                    // Submits the staged bytes now, so that they do not accumulate in host memory.
                     context.queue.submit([]);
                 });
             }
@@ -47,7 +47,7 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// Writes the tables, which alone depend on the tiles.
+    /// Writes the tables. Only they depend on the tiles.
     pub fn write_tables(&self, context: &Context, run: &Run<'_>) {
         for &role in Role::ALL {
             if let (Content::Table(table), Some(buffer)) = (role.row().content, self.get(role)) {
@@ -56,7 +56,7 @@ impl Buffers {
         }
     }
 
-    /// The buffer of a role; `None` where the run does not need it.
+    /// The first piece of a role's buffer; `None` if the run does not need it.
     #[must_use]
     pub fn get(&self, role: Role) -> Option<&wgpu::Buffer> {
         self.pieces[role as usize].first()
@@ -65,7 +65,7 @@ impl Buffers {
     /// The buffer that a shader calls `name` when it is dispatched for `purpose`.
     ///
     /// # Panics
-    /// If a shader declares a buffer that this run does not have, which the tests exclude.
+    /// If a shader declares a buffer that this run lacks, which the tests exclude.
     #[must_use]
     pub fn named(&self, name: &str, purpose: Use) -> &wgpu::Buffer {
         let found = Role::named(name, purpose).and_then(|(role, piece)| self.pieces[role as usize].get(piece));

@@ -1,5 +1,5 @@
-//! GPU memory: the [`table`] of buffers, the [`budget`] that holds them against an adapter, the [`buffers`] themselves, and
-//! the [`place`] of a layer's values in them.
+//! GPU memory: the [`table`] of buffers, the [`budget`] that compares them with an adapter, the [`buffers`] themselves,
+//! and the [`place`] of a layer's values in them.
 
 pub mod budget;
 pub mod buffers;

@@ -1,4 +1,4 @@
-//! Where the values of a layer lie within the buffers of training state.
+//! The places of a layer's values in the buffers of training state.
 
 use super::table::Role;
 use crate::config::Rule;
@@ -6,12 +6,12 @@ use crate::gpu::layout::{CanaryRecord, Layer, Layout, Plane, RatePlane};
 use crate::gpu::tile::LANES;
 use crate::rule;
 
-/// Where a dense array of rows lies in a buffer, in floats.
+/// The place of an array of rows in a padded buffer, counted in floats.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// First float.
     pub first: usize,
-    /// Values of a row; rows follow each other at the padded width.
+    /// Values of a row. Rows follow each other at the padded width.
     pub width: usize,
     /// Rows.
     pub rows: usize,
@@ -22,27 +22,27 @@ impl Place {
         self.width.div_ceil(LANES) * LANES
     }
 
-    /// Writes the dense array.
+    /// Writes the array `dense`, which has no padding.
     pub fn put(&self, floats: &mut [f32], dense: &[f32]) {
         debug_assert_eq!(dense.len(), self.rows * self.width);
         let padded = floats[self.first..].chunks_mut(self.stride());
         dense.chunks_exact(self.width).zip(padded).for_each(|(from, to)| to[..self.width].copy_from_slice(from));
     }
 
-    /// The dense array.
+    /// Reads the array without its padding.
     pub fn get(&self, floats: &[f32]) -> Vec<f32> {
         let padded = floats[self.first..].chunks(self.stride()).take(self.rows);
         padded.flat_map(|row| &row[..self.width]).copied().collect()
     }
 
-    /// Floats that it spans, padding included.
+    /// Floats that the array spans, padding included.
     pub fn span(&self) -> usize {
         self.rows * self.stride()
     }
 }
 
 impl Layout {
-    /// Where a plane of an array shaped like a layer's weights lies, in a buffer with so many `planes` per member.
+    /// The place of a plane shaped like a layer's weights, in a buffer with `planes` planes per member.
     pub fn weight_place(&self, member: usize, (plane, planes): (usize, usize), layer: &Layer) -> Place {
         Place {
             first: LANES * ((member * planes + plane) * self.weights4 + layer.weights as usize),
@@ -51,24 +51,24 @@ impl Layout {
         }
     }
 
-    /// Where a plane of a layer's neurons lies.
+    /// The place of a plane of a layer's neurons.
     pub fn neuron_place(&self, member: usize, plane: Plane, layer: &Layer) -> Place {
         let head = self.members * self.layers.len() * size_of::<CanaryRecord>() / size_of::<f32>();
         let first = LANES * ((member * Plane::COUNT + plane as usize) * self.neurons4 + layer.neurons as usize);
         Place { first: head + first, width: layer.n_out as usize, rows: 1 }
     }
 
-    /// Where a plane of a layer's weight-wise rates lies.
+    /// The place of a plane of a layer's rates in weight scope.
     pub fn rate_place(&self, member: usize, plane: RatePlane, layer: &Layer) -> Place {
         self.weight_place(member, (plane as usize, self.rate_planes), layer)
     }
 
-    /// Where the first plane of the rule's memory lies.
+    /// The place of the first plane of the rule's memory.
     pub fn memory_place(&self, member: usize, layer: &Layer) -> Place {
         self.weight_place(member, (0, self.memory), layer)
     }
 
-    /// Where ψ, the observed sums and the triggers of a layer's slots lie.
+    /// The places of ψ, the observed sums and the triggers of a layer's slots.
     pub fn slot_places(&self, member: usize, layer: &Layer) -> (Role, [Place; 3]) {
         if self.slots_per_weight {
             let planes = [RatePlane::Psi, RatePlane::Sum, RatePlane::Trigger];
@@ -79,7 +79,7 @@ impl Layout {
         }
     }
 
-    /// What a report copies beside the scores: per layer ψ, and the rates that `rule` keeps itself.
+    /// The places that a report copies beside the scores: per layer ψ, and the rates that `rule` keeps itself.
     pub fn alpha_places(&self, rule: Rule) -> impl Iterator<Item = (Role, Place)> + '_ {
         (0..self.members).flat_map(move |member| {
             self.layers.iter().flat_map(move |layer| {

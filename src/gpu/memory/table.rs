@@ -1,6 +1,6 @@
-//! The table of GPU buffers. A row says what a buffer is for, what shaders call it, which element and shape it has, whether a
-//! run needs it, what fills it, and which setting makes it smaller. Allocation, the memory budget, bindings, readback of the
-//! state and the tests' poison all iterate over this table, so a new buffer is one row here and its shader.
+//! The table of GPU buffers. A row names the buffer's purpose, WGSL variable, element, shape and content, the runs that
+//! need the buffer, and the setting that makes it smaller. Allocation, memory budget, bindings, readback of the state
+//! and poison tests iterate over the table. A new buffer is one row here and its shader.
 
 use crate::data::Samples;
 use crate::gpu::layout::{Layer, Layout, Region};
@@ -10,27 +10,27 @@ use crate::rule::member::Member;
 use crate::train::population::Population;
 use wgpu::BufferUsages;
 
-/// What the size and the content of buffers depend on.
+/// The run on which the size and the content of buffers depend.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// What is trained.
+    /// The population to train.
     pub population: &'a Population,
-    /// Where it lies.
+    /// The layout of the population in GPU memory.
     pub layout: &'a Layout,
 }
 
 impl Run<'_> {
-    /// Members, as a dimension.
+    /// The members as a dimension of a shape.
     const fn members(&self) -> (&'static str, usize) {
         ("P", self.layout.members)
     }
 
-    /// The layer with most weights, for people.
+    /// The layer with most weights, as text for people.
     fn heaviest(&self) -> String {
         self.population.topology.largest_layer()
     }
 
-    /// The layer with most neurons, for people.
+    /// The layer with most neurons, as text for people.
     pub fn widest(&self) -> String {
         let shapes = self.population.topology.shapes().enumerate();
         let widest = shapes.max_by_key(|(_, (_, n_out))| *n_out);
@@ -45,12 +45,12 @@ pub enum Element {
     Vec4,
     /// `u32`
     Word,
-    /// A struct of this size, whose array the shader declares.
+    /// A struct of this many bytes, whose array the shader declares.
     Struct(usize),
 }
 
 impl Element {
-    /// Bytes.
+    /// Bytes of the element.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -60,7 +60,7 @@ impl Element {
         }
     }
 
-    /// The WGSL type of a storage buffer of it.
+    /// The WGSL type of a storage buffer of this element.
     #[must_use]
     pub const fn array(self) -> Option<&'static str> {
         match self {
@@ -71,26 +71,26 @@ impl Element {
     }
 }
 
-/// Takes bytes for a place in a piece of a buffer: `(piece, first byte, bytes)`.
+/// Writes bytes into a piece of a buffer: `(piece, first byte, bytes)`.
 pub type Write<'a> = &'a mut dyn FnMut(usize, usize, &[u8]);
 
-/// What a buffer holds, and with that who writes it.
+/// The content of a buffer, and so its writer.
 #[derive(Clone, Copy)]
 pub enum Content {
-    /// A uniform that the host writes, and writes again when the tiles change.
+    /// A uniform that the host writes at the start, and again whenever the tiles change.
     Table(fn(&Run<'_>) -> Vec<u8>),
-    /// What the host writes once, before the first step.
+    /// Data that the host writes once, before the first step.
     Input(fn(&Run<'_>, Write<'_>)),
-    /// Training state: the host sets it and reads it back.
+    /// Training state, which the host sets and reads back.
     State,
-    /// What a step writes before it reads it; tests poison it.
+    /// Data that a step writes before it reads them; tests fill the buffer with NaN.
     Scratch,
-    /// Sums for the next report: copied into it and then set to zeros.
+    /// Sums for the next report, which copies them and then resets them to 0.
     Scores,
 }
 
 impl Content {
-    /// How the buffer is used.
+    /// The wgpu usage of the buffer.
     #[must_use]
     pub fn usage(self) -> BufferUsages {
         let read_back = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
@@ -101,28 +101,28 @@ impl Content {
         }
     }
 
-    /// Whether kernels read it as a uniform.
+    /// Whether kernels read the buffer as a uniform.
     #[must_use]
     pub const fn is_uniform(self) -> bool {
         matches!(self, Self::Table(_))
     }
 }
 
-/// What a kernel is dispatched for.
+/// The purpose of a dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// A training step or a tick.
     Training,
-    /// Loss and error over some rows.
+    /// An evaluation of loss and error.
     Evaluation,
 }
 
-/// What makes a buffer fit that is too large, beside fewer members.
+/// The remedy for a buffer that is too large, beside fewer members.
 #[derive(Clone, Copy)]
 pub enum Remedy {
     /// A smaller batch.
     Batch,
-    /// What this says.
+    /// The setting in this text.
     Setting(fn(&Run<'_>) -> String),
 }
 
@@ -132,31 +132,31 @@ pub type Constant = (&'static str, fn(&Run<'_>) -> usize, &'static str);
 
 /// One buffer.
 pub struct Row {
-    /// The variable in the shaders; further pieces have `_1`, `_2` … behind it.
+    /// The variable in the shaders; further pieces have the suffixes `_1`, `_2` …
     pub wgsl: &'static str,
-    /// What people call it.
+    /// The name in messages.
     pub name: &'static str,
-    /// Its element.
+    /// The element of the buffer.
     pub element: fn(&Run<'_>) -> Element,
-    /// The WGSL type of the whole variable, where that is not an array of the element.
+    /// The WGSL type of the variable, if it is not an array of the element.
     pub declared: Option<&'static str>,
-    /// Its dimensions in elements, the slowest first. A run that does not need the buffer has a 0 among them.
+    /// The dimensions in elements, slowest first. A dimension is 0 if the run does not need the buffer.
     pub shape: fn(&Run<'_>) -> Vec<(&'static str, usize)>,
-    /// Elements of its slowest dimension that one piece holds, where a binding may be too small for all.
+    /// Elements of the slowest dimension in one piece, for a buffer that may exceed one binding.
     pub cut: Option<fn(&Run<'_>) -> usize>,
-    /// What it holds.
+    /// The content of the buffer.
     pub content: Content,
-    /// The use that binds it; `None` = both.
+    /// The only use that binds the buffer; `None` = both uses.
     pub only: Option<Use>,
-    /// Whether kernels count its single floats.
+    /// Whether kernels index single floats of the buffer instead of elements.
     pub by_floats: bool,
-    /// What makes it fit.
+    /// The remedy if the buffer is too large.
     pub remedy: Remedy,
-    /// The constants that shaders index it by.
+    /// The constants by which shaders index the buffer.
     pub constants: &'static [Constant],
 }
 
-/// What most rows agree on.
+/// The values that most rows share.
 const ROW: Row = Row {
     wgsl: "",
     name: "",
@@ -179,7 +179,7 @@ macro_rules! buffers {
         pub enum Role { $($(#[$doc])* $role,)+ }
 
         impl Role {
-            /// All of them, in the order of the table.
+            /// All roles, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$role),+];
         }
 
@@ -199,7 +199,7 @@ buffers! {
         remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
         ..ROW
     }
-    /// Layer table of evaluation: the same arenas, cut for the larger batch.
+    /// Layer table of evaluation: the same arenas, divided for the larger batch.
     EvaluationLayers {
         wgsl: "layers",
         name: "layer table of evaluation",
@@ -220,7 +220,7 @@ buffers! {
         remedy: Remedy::Setting(|_| "use fewer members".into()),
         ..ROW
     }
-    /// The data set, every row padded: words of four bytes, or `vec4`s. Where a binding is too small for it, it comes in pieces.
+    /// The data set, every row padded: words of four bytes, or `vec4`s. It comes in pieces if one binding is too small.
     Data {
         wgsl: "data",
         name: "data set",
@@ -237,7 +237,7 @@ buffers! {
         constants: &[("ROW4", |run| run.layout.row4, "one sample of the data set")],
         ..ROW
     }
-    /// The labels of all rows; of every member where these differ.
+    /// The labels of all rows, once, or once per member where label noise makes them differ.
     Labels {
         wgsl: "labels",
         name: "labels",
@@ -275,7 +275,7 @@ buffers! {
         constants: &[("ROWS", |run| run.layout.rows, "one member's row list: the epoch's order, then the validation and the test rows")],
         ..ROW
     }
-    /// The inputs of a batch, where training prepares them.
+    /// The prepared inputs of a batch, in runs that prepare them.
     Prepared {
         wgsl: "prepared",
         name: "prepared inputs",
@@ -293,7 +293,7 @@ buffers! {
         constants: &[("WEIGHTS4", |run| run.layout.weights4, "one member's weights")],
         ..ROW
     }
-    /// What the rule remembers of each weight, where it has a memory.
+    /// The rule's memory of each weight, for rules with a memory.
     Memory {
         wgsl: "memory",
         name: "rule's memory",
@@ -315,7 +315,7 @@ buffers! {
         constants: &[("NEURONS4", |run| run.layout.neurons4, "one plane of one member's neurons")],
         ..ROW
     }
-    /// The learning rates of the weights, in weight scope.
+    /// The learning rates of the weights, and with co-activation their slots, in weight scope.
     Rates {
         wgsl: "rates",
         name: "learning rates",
@@ -335,7 +335,7 @@ buffers! {
         constants: &[("RATE_PLANES", |run| run.layout.rate_planes, "planes of one member's rates")],
         ..ROW
     }
-    /// y of all layers for a batch, then net where it is kept.
+    /// y of all layers for a batch, then net if a member observes net.
     Activation {
         wgsl: "activation_arena",
         name: "activations",
@@ -373,7 +373,7 @@ buffers! {
     }
 }
 
-/// Uploads rows padded to whole elements, in portions so that staging memory stays small.
+/// Uploads the data set, rows padded to whole elements. Rows go in portions, so that staging memory stays small.
 fn data_set(run: &Run<'_>, write: Write<'_>) {
     const PORTION_ROWS: usize = 4096;
     let (data, piece_rows) = (&*run.population.data, run.layout.piece_rows);
@@ -397,11 +397,11 @@ fn data_set(run: &Run<'_>, write: Write<'_>) {
     }
 }
 
-/// No buffer is smaller: wgpu refuses empty ones, and a binding must hold one element.
+/// The smallest buffer in bytes. wgpu refuses empty buffers, and a binding must hold one element.
 const SMALLEST: u64 = 16;
 
 impl Role {
-    /// Its row of the table.
+    /// The role's row of the table.
     #[must_use]
     pub fn row(self) -> &'static Row {
         &TABLE[self as usize]
@@ -412,12 +412,12 @@ impl Role {
         Self::ALL.iter().copied().filter(|role| matches!(role.row().content, Content::State))
     }
 
-    /// The buffers that a step writes before it reads them.
+    /// The buffers that a step writes before reading them.
     pub fn scratch() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|role| matches!(role.row().content, Content::Scratch))
     }
 
-    /// The buffer, and the piece of it, that a shader calls `name` when it is dispatched for `purpose`.
+    /// The role and the piece that a shader calls `name` when it is dispatched for `purpose`.
     #[must_use]
     pub fn named(name: &str, purpose: Use) -> Option<(Self, usize)> {
         let find = |name: &str| {
@@ -430,7 +430,7 @@ impl Role {
         })
     }
 
-    /// Its pieces as arrays, none where the run does not need it.
+    /// The pieces of the buffer as arrays; empty if the run does not need the buffer.
     #[must_use]
     pub fn arrays(self, run: &Run<'_>) -> Vec<Array> {
         let row = self.row();
@@ -450,7 +450,7 @@ impl Role {
         (0..pieces).map(piece).collect()
     }
 
-    /// What a shader declares behind the name of its variable, with the shape as a comment.
+    /// The WGSL type behind the name of the variable, with the shape as a comment.
     #[must_use]
     pub fn declaration(self, run: &Run<'_>) -> Option<String> {
         let row = self.row();
@@ -459,7 +459,7 @@ impl Role {
         Some(format!("{kind};  // {}: {dimensions}", row.name))
     }
 
-    /// Floats of all its pieces.
+    /// Floats of all pieces together.
     #[must_use]
     pub fn floats(self, run: &Run<'_>) -> usize {
         let dimensions = (self.row().shape)(run).into_iter().map(|(_, size)| size);
@@ -467,7 +467,7 @@ impl Role {
     }
 }
 
-/// Every constant that shaders index buffers by.
+/// Every constant by which shaders index buffers.
 #[must_use]
 pub fn constants(run: &Run<'_>) -> Vec<Number> {
     let number =

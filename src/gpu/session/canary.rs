@@ -1,41 +1,41 @@
-//! What the kernels tell beside their results: how much work they have finished, held at every readback against what was
-//! submitted, and where a value first was not finite. Twin of `shaders/canary.wgsl`.
+//! The host side of the canary. At every readback it compares the work that the kernels counted with the submitted
+//! work, and returns the first non-finite step. Twin of `shaders/canary.wgsl`.
 
 use crate::error::{Error, Failure, Result};
 use crate::gpu::layout::CanaryRecord;
 use crate::train::engine::{NonFinite, first_not_finite};
 
-/// The work that has been recorded since the state was last set, per layer; the same for every member.
+/// Work recorded since the state was last set, per layer. It is the same for every member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Canary {
-    /// Forward passes, and updates of the weights. They wrap around as they do in the kernels.
+    /// Forward passes and weight updates. The counts wrap around as they do in the kernels.
     recorded: Vec<[u32; 2]>,
 }
 
 impl Canary {
-    /// Nothing recorded yet in `layers` layers.
+    /// A canary of `layers` layers without recorded work.
     pub fn new(layers: usize) -> Self {
         Self { recorded: vec![[0; 2]; layers] }
     }
 
-    /// Takes note of forward passes through layer `l` (from 0).
+    /// Counts forward passes through layer `l` (from 0).
     pub fn forward(&mut self, l: usize, passes: u32) {
         let count = &mut self.recorded[l][0];
         *count = count.wrapping_add(passes);
     }
 
-    /// Takes note of updates of all layers.
+    /// Counts weight updates of all layers.
     pub fn update(&mut self, updates: u32) {
         for [_, count] in &mut self.recorded {
             *count = count.wrapping_add(updates);
         }
     }
 
-    /// Holds what the kernels have counted against what was recorded before they were asked; `records` are
-    /// `[P][layers]`. Returns where each member first was not finite.
+    /// Compares the kernels' counts with the work recorded before the copy; `records` are `[P][layers]`. Returns the
+    /// first non-finite step and layer of each member, if any.
     ///
     /// # Errors
-    /// If a driver reported work as finished that it has not done.
+    /// If a driver reported unfinished work as finished.
     pub fn check(&self, adapter: &str, records: &[CanaryRecord]) -> Result<Vec<Option<NonFinite>>> {
         let mut found = vec![];
         for (member, layers) in records.chunks_exact(self.recorded.len()).enumerate() {

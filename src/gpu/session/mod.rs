@@ -1,4 +1,4 @@
-//! A population at work on an adapter: the [`session`] owns context, layout, buffers, kernels and [`queue`]; it [`record`]s
+//! One population on an adapter. The [`session`] owns context, layout, buffers, kernels and [`queue`]. It [`record`]s
 //! steps, reads results [`back`](readback) with a [`canary`], moves the training [`state`], and makes [`report`]s.
 
 pub mod canary;

@@ -1,5 +1,5 @@
-//! Recording and submitting: many dispatches per submit, submits sized by time, at most two in flight, so that no
-//! watchdog fires, Ctrl-C is prompt and the GPU never waits for the host.
+//! The command stream: many dispatches per submit, submits sized by time, at most two in flight. Short submits keep
+//! watchdogs quiet and Ctrl-C prompt; two in flight keep the GPU busy while the host records.
 
 use crate::error::Result;
 use crate::gpu::device::context::{Context, Submission};
@@ -9,13 +9,13 @@ use crate::gpu::layout::Step;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Aim for one submit.
+/// Target duration of one submit, in seconds.
 const SUBMIT_SECONDS: f64 = 0.1;
-/// Submits in flight.
+/// Most submits in flight.
 const IN_FLIGHT: usize = 2;
-/// Dispatches of one submit at most: command buffers cost host memory.
+/// Most dispatches of one submit, because command buffers cost host memory.
 const MAX_DISPATCHES: u32 = 20_000;
-/// Work a dispatch costs beyond its arithmetic, in floating-point operations; only the balance matters.
+/// Cost of a dispatch beyond its arithmetic, in floating-point operations. Only its ratio to the arithmetic matters.
 const DISPATCH_COST: f64 = 1e5;
 
 /// The command stream of one engine.
@@ -29,7 +29,7 @@ pub struct Queue {
     /// Work per second, once something has finished.
     speed: Option<f64>,
     last_finish: Option<Instant>,
-    /// While there is one, every dispatch is timed on its own.
+    /// While set, every dispatch is timed separately.
     pub timer: Option<Timer>,
 }
 
@@ -76,7 +76,7 @@ impl Queue {
         self.speed
     }
 
-    /// Submits if enough has been recorded.
+    /// Submits the recorded work if it fills a submit.
     pub async fn breathe(&mut self, context: &Context) -> Result<()> {
         let enough = self.speed.is_none_or(|speed| self.work >= speed * SUBMIT_SECONDS);
         if enough || self.dispatches >= MAX_DISPATCHES {
@@ -85,7 +85,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Submits what is recorded; waits while too much is in flight. Returns the submission, if there was anything.
+    /// Submits the recorded work, then waits while too many submits are in flight. Returns the submission; `None` if
+    /// nothing was recorded.
     pub async fn submit(&mut self, context: &Context) -> Result<Option<Submission>> {
         self.pass = None;
         self.dispatches = 0;
@@ -104,7 +105,7 @@ impl Queue {
         Ok(Some(submission))
     }
 
-    /// Submits what is recorded and waits until everything is done.
+    /// Submits the recorded work and waits until all work is done.
     pub async fn finish(&mut self, context: &Context) -> Result<()> {
         self.submit(context).await?;
         while !self.in_flight.is_empty() {
@@ -117,10 +118,11 @@ impl Queue {
         let Some((submission, work)) = self.in_flight.pop_front() else { return Ok(()) };
         context.wait(&submission).await?;
         let now = Instant::now();
-        // A submit of copies alone says nothing of how fast work is done.
+        // A submit of copies alone contains no work, so it does not measure the speed.
         if let (Some(before), true) = (self.last_finish.replace(now), work > 0.0) {
             let measured = work / now.duration_since(before).as_secs_f64().max(1e-6);
-            // Grow carefully: the first submits also pay for compilation and page faults.
+            // The estimate at most quadruples per submit, because the first submits include compilation and page
+            // faults.
             self.speed = Some(self.speed.map_or(measured, |speed| measured.min(4.0 * speed)));
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Reading back: one copy of parts of buffers into a staging buffer, mapped while the next work already runs. Every copy
-//! carries the canary, so that no result counts whose work was not done.
+//! Readback: one copy of parts of buffers into a staging buffer, mapped while the next work already runs. Every copy
+//! includes the canary, so that results of unfinished work are refused.
 
 use super::canary::Canary;
 use super::session::Session;
@@ -9,29 +9,29 @@ use crate::gpu::layout::CanaryRecord;
 use crate::gpu::memory::table::Role;
 use crate::train::engine::NonFinite;
 
-/// A copy on its way from the GPU: the canary, and behind it what was asked for.
+/// A copy in progress: the canary, then the requested floats.
 #[derive(Debug)]
 pub struct Readback {
     staging: wgpu::Buffer,
-    /// The submission that carries the copy.
+    /// The submission that includes the copy.
     submission: Submission,
-    /// What the canary must say.
+    /// The work that the canary must have counted.
     canary: Canary,
     canary_bytes: usize,
 }
 
-/// What a [`Readback`] has brought.
+/// The content of a finished [`Readback`].
 #[derive(Debug)]
 pub struct Arrived {
-    /// What was asked for.
+    /// The requested floats.
     pub floats: Vec<f32>,
-    /// Where each member first was not finite.
+    /// The first non-finite step and layer of each member, if any.
     pub not_finite: Vec<Option<NonFinite>>,
     /// The buffer for reuse.
     pub staging: wgpu::Buffer,
 }
 
-/// A staging buffer of at least `bytes`, from `pool` where one fits.
+/// A staging buffer of at least `bytes` bytes, taken from `pool` if one is large enough.
 fn staging(context: &Context, pool: &mut Vec<wgpu::Buffer>, bytes: u64) -> wgpu::Buffer {
     match pool.iter().position(|buffer| buffer.size() >= bytes) {
         Some(place) => pool.swap_remove(place),
@@ -48,7 +48,7 @@ impl Readback {
     /// Waits for the copy.
     ///
     /// # Errors
-    /// If the device fails, or has not done all of the work before the copy.
+    /// If the device fails, or has not finished the work before the copy.
     pub async fn take(self, context: &Context) -> Result<Arrived> {
         let view = context.map(&self.staging, &self.submission).await?;
         let (head, rest) = view.split_at(self.canary_bytes);
@@ -62,7 +62,7 @@ impl Readback {
 }
 
 impl Session {
-    /// All floats of a buffer, after everything recorded so far; none where the run does not have it.
+    /// All floats of a buffer, after all recorded work; empty if the run does not have the buffer.
     ///
     /// # Errors
     /// If the device fails.
@@ -75,8 +75,8 @@ impl Session {
         Ok(floats)
     }
 
-    /// Submits everything recorded so far and a copy of these parts of buffers, first float and floats; then so many floats of
-    /// `cleared` are set to zeros.
+    /// Submits all recorded work and a copy of `parts`, each a role, its first float and a number of floats. Then
+    /// resets the first floats of the buffer in `cleared` to 0.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,4 +1,4 @@
-//! From batches to dispatches: the [`Program`](crate::gpu::launch::Program) of the run, step by step.
+//! Records batches as dispatches, following the [`Program`](crate::gpu::launch::Program) of the run.
 
 use super::session::Session;
 use crate::error::Result;
@@ -10,13 +10,13 @@ use crate::train::engine::KernelTime;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Length of a dispatch of the persistent kernel to aim for, in seconds: far below any watchdog.
+/// Target duration of a dispatch of the persistent kernel in seconds, far below any watchdog's limit.
 const PERSISTENT_SECONDS: f64 = 0.02;
-/// Steps of its first dispatch, when no speed is known yet.
+/// Steps of the first dispatch, before the speed is known.
 const FIRST_STEPS: u32 = 4;
 
 impl Session {
-    /// Records one dispatch of a kernel of the program; submits if that makes it enough, be it within a step.
+    /// Records one dispatch of a kernel of the program. Submits if enough work has been recorded, even within a step.
     ///
     /// # Errors
     /// If the device fails.
@@ -49,12 +49,12 @@ impl Session {
         self.queue.breathe(&self.context).await
     }
 
-    /// Floating-point operations of one product of a layer over `samples`, all members.
+    /// Floating-point operations of one product of a layer over `samples` samples, all members together.
     fn flops(&self, layer: &Layer, samples: usize) -> f64 {
         2.0 * f64::from(layer.n_in) * f64::from(layer.n_out) * (samples * self.layout.members) as f64
     }
 
-    /// Place and size of a training batch.
+    /// The parameters of a training step on `batch`: its place, its size and the score region.
     #[must_use]
     pub fn training_step(&self, batch: u32) -> Step {
         let first = batch as usize * self.layout.batch_size;
@@ -67,7 +67,7 @@ impl Session {
         }
     }
 
-    /// Training on `batches`, the last of which ends with `tick`; submits on the way.
+    /// Records training on `batches`, of which the last ends with `tick`. Submits on the way.
     ///
     /// # Errors
     /// If the device fails.
@@ -93,7 +93,7 @@ impl Session {
                 step.tick = tick as f32;
             }
             for &kernel in &*kernels {
-                // Below frozen layers nothing needs δ.
+                // Frozen layers at the bottom of the network need no δ.
                 if !matches!(kernel, Kernel::BackwardDelta(l) if l <= self.frozen_prefix) {
                     self.launch(kernel, Use::Training, step).await?;
                 }
@@ -114,7 +114,7 @@ impl Session {
         self.queue.speed().map_or(FIRST_STEPS, |speed| (PERSISTENT_SECONDS * speed / step).clamp(1.0, 4096.0) as u32)
     }
 
-    /// Loss and error over places of the row list, into a score region.
+    /// Evaluates loss and error of `rows`, places in the row list, and adds them to a score region.
     ///
     /// # Errors
     /// If the device fails.
@@ -137,7 +137,7 @@ impl Session {
         Ok(())
     }
 
-    /// Trains on one batch and returns the time of each kernel in it; empty where the adapter has no timestamps.
+    /// Trains on one batch and returns the time of each kernel in microseconds; empty if the adapter has no timestamps.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,4 +1,4 @@
-//! Reports: which sums and rates are copied back for one, and how they add up to it.
+//! Reports: which scores and rates are copied back, and how they are added.
 
 use super::readback::{Arrived, Readback};
 use super::session::Session;
@@ -10,18 +10,18 @@ use crate::rule;
 use crate::train::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::train::state::{MemberState, RunningScore, rates};
 
-/// What is needed to make a [`Report`] of a [`Readback`]: scores first, then ψ of every member.
+/// A report in progress: the [`Readback`] holds the scores, then ψ of every member.
 #[derive(Debug)]
 pub struct Pending {
     readback: Readback,
-    /// What was evaluated.
+    /// The evaluations that the report includes.
     wanted: Wanted,
-    /// Samples behind the running score.
+    /// Training samples in the running score.
     running_samples: u64,
     train_seconds: f64,
 }
 
-/// How many floats of the scores a report reads: the regions up to the last that is wanted.
+/// Number of score floats that a report reads: all regions up to the last wanted one.
 fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
     let last = match wanted {
         Wanted { test: true, .. } => Region::Test,
@@ -32,7 +32,7 @@ fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
     4 * (layout.scores(last) + layout.members * layout.region)
 }
 
-/// What a score region of `scores` has summed up: losses, their excess and wrong answers, one entry per place in a batch.
+/// The entries of a member's score region: sum of losses, excess of that sum by rounding, and wrong answers.
 fn sums<'a>(layout: &Layout, scores: &'a [f32], member: usize, region: Region) -> impl Iterator<Item = [f64; 3]> + 'a {
     let first = layout.scores(region) + member * layout.region;
     scores[4 * first..4 * (first + layout.region)]
@@ -40,15 +40,15 @@ fn sums<'a>(layout: &Layout, scores: &'a [f32], member: usize, region: Region) -
         .map(|entry| [entry[0], entry[1], entry[2]].map(f64::from))
 }
 
-/// The running scores of every member over `samples` samples.
+/// The running scores of every member, over `samples` samples.
 pub fn unpack_running(layout: &Layout, scores: &[f32], samples: u64) -> Vec<RunningScore> {
     let places = layout.batch_size;
     let sums = |member| sums(layout, scores, member, Region::Running).take(places).collect();
     (0..layout.members).map(|member| RunningScore { samples, sums: sums(member) }).collect()
 }
 
-/// The inverse of [`unpack_running`], all other regions zero. A sum that another engine keeps in f64 becomes an f32 and what
-/// that is too much.
+/// The inverse of [`unpack_running`]; all other regions are 0. A sum that another engine keeps in f64 is split into an
+/// f32 and its rounding error.
 pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
     let mut scores = vec![0.0; layout.members * Region::COUNT * layout.region * 4];
     let running = &mut scores[4 * layout.scores(Region::Running)..];
@@ -63,10 +63,10 @@ pub fn pack_running(layout: &Layout, states: &[MemberState]) -> Vec<f32> {
 }
 
 impl Pending {
-    /// Waits for the copy and adds it up.
+    /// Waits for the copy and adds the scores.
     ///
     /// # Errors
-    /// If the device fails, or has not done all of the work before the copy.
+    /// If the device fails, or has not finished the work before the copy.
     pub async fn finish(self, session: &mut Session) -> Result<Report> {
         let Arrived { floats, not_finite, staging } = self.readback.take(&session.context).await?;
         session.staging.push(staging);
@@ -116,15 +116,15 @@ impl Pending {
                 not_finite,
             });
         }
-        // What is frozen stays frozen, so this holds for the steps recorded meanwhile, too.
+        // Frozen layers stay frozen, so the prefix also holds for the steps recorded since the copy.
         session.frozen_prefix = prefix;
         Ok(Report { members, train_seconds: self.train_seconds })
     }
 }
 
-/// Layers from the first in which the update kernel, by its own criterion, changes nothing any more, whatever δ is: in
-/// them no δ is needed. `layers` are α0 and ψ of one member's layers. In weight scope the kernel looks at ψ alone, and
-/// where δ is observed nothing else ends that.
+/// Number of layers, from the first, whose weights the update kernel no longer changes whatever δ is. These layers need
+/// no δ. `layers` are α0 and ψ of one member's layers. In weight scope the kernel tests ψ alone. Where a member
+/// observes δ, δ is needed until ψ is 0.
 pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> usize {
     let psi_alone = layout.observes_delta || (layout.weight_scope && !layout.slots_per_weight);
     let frozen = |(alpha0, psi): &(&Vec<f32>, &Vec<f32>)| match psi_alone {
@@ -135,8 +135,8 @@ pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<
 }
 
 impl Session {
-    /// Submits everything recorded so far, evaluates what is `wanted` with the weights as they then are, and has the sums and
-    /// rates copied back, while training may go on.
+    /// Submits all recorded work, evaluates the `wanted` rows with the weights after this work, and starts the copy of
+    /// scores and rates. Training may continue meanwhile.
     ///
     /// # Errors
     /// If the device fails.

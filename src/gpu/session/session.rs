@@ -26,46 +26,47 @@ pub struct Session {
     pub(crate) program: Program,
     pub(crate) kernels: Kernels,
     pub(crate) queue: Queue,
-    /// Staging buffers that wait for their next use.
+    /// Staging buffers for reuse.
     pub(crate) staging: Vec<wgpu::Buffer>,
-    /// The work recorded since the state was set.
+    /// The work recorded since the state was last set.
     pub(crate) canary: Canary,
-    /// The rates that the αs started from, per member and layer.
+    /// The initial rates, per member and layer.
     pub(crate) alpha0: Vec<Vec<Vec<f32>>>,
     /// Steps trained since the start of the run.
     pub(crate) steps: u32,
     pub(crate) samples_since_tick: u64,
     pub(crate) samples_at_tick: u64,
     pub(crate) running_samples: u64,
-    /// Layers from the first that are frozen in every member: no δ is computed for them.
+    /// Number of layers, from the first, that are frozen in every member, so no δ is computed for them.
     pub(crate) frozen_prefix: usize,
     checked: bool,
 }
 
-/// Where everything lies on the adapter of `context`.
+/// The layout for the adapter of `context`.
 pub fn layout(context: &Context, population: &Population, plan: &Plan) -> Layout {
     let limits = context.device.limits();
     let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     Layout::new(population, plan).fit_data(&population.data, most)
 }
 
-/// The buffers of `population`, held against the limits of the adapter of `context`.
+/// The memory budget of `population` on the adapter of `context`.
 pub fn budget(context: &Context, population: &Population, layout: &Layout, plan: &Plan) -> MemoryBudget {
     MemoryBudget::new(&context.info.adapter, &context.device.limits(), population, layout, plan)
 }
 
-/// Whether the adapter can bind what the persistent kernel of `population` needs, all pieces of the data set among it.
+/// Whether the adapter can bind the buffers of the persistent kernel of `population`, including all pieces of the data
+/// set.
 pub fn offers_persistent(context: &Context, population: &Population, layout: &Layout) -> bool {
     let needed = Plan::storage_buffers(population) as usize + layout.pieces(&population.data) - 1;
     needed <= context.device.limits().max_storage_buffers_per_shader_stage as usize
 }
 
 impl Session {
-    /// Allocates the buffers of `population` and compiles the kernels of `plan`; with `checked` they keep the driver's bounds
-    /// checks. The state must be set before anything is trained.
+    /// Allocates the buffers of `population` and compiles the kernels of `plan`. With `checked` the kernels keep the
+    /// driver's bounds checks. The caller must set the state before training.
     ///
     /// # Errors
-    /// If something does not fit the adapter, or its driver refuses a kernel.
+    /// If a buffer or kernel does not fit the adapter, or its driver refuses a kernel.
     pub async fn new(context: Context, population: Arc<Population>, plan: Plan, checked: bool) -> Result<Self> {
         let layout = layout(&context, &population, &plan);
         let budget = budget(&context, &population, &layout, &plan);
@@ -96,7 +97,7 @@ impl Session {
         })
     }
 
-    /// Takes another plan: tables, kernels and launch sizes.
+    /// Switches to another plan: rewrites the tables and compiles its kernels.
     ///
     /// # Errors
     /// If the driver refuses a kernel.
@@ -111,13 +112,13 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the persistent kernel is possible here.
+    /// Whether the population and the adapter allow the persistent kernel.
     #[must_use]
     pub fn may_persist(&self) -> bool {
         Plan::can_persist(&self.population) && offers_persistent(&self.context, &self.population, &self.layout)
     }
 
-    /// Submits what is recorded and waits until everything is done.
+    /// Submits the recorded work and waits until all work is done.
     ///
     /// # Errors
     /// If the device fails.
@@ -130,7 +131,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
-        // Writes take effect at the next submit, so what is recorded must go first.
+        // Writes take effect at the start of the next submit, so recorded work must be submitted first.
         self.queue.submit(&self.context).await?;
         let buffer = self.buffers.get(Role::Rows).expect("every run has row lists");
         for (member, rows) in order.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Between a [`MemberState`], which has no padding, and the buffers of training state, which have. [`Layout::places`] alone
-//! says which value lies where; packing and unpacking both follow it.
+//! Converts between [`MemberState`], which has no padding, and the padded buffers of training state. Only
+//! [`Layout::places`] decides which value lies where, so packing and unpacking agree.
 
 use super::canary::Canary;
 use super::report;
@@ -12,7 +12,7 @@ use crate::rule::member::Trigger;
 use crate::rule::psi::Slot;
 use crate::train::state::{LayerState, MemberState, RunningScore};
 
-/// The floats of the buffers of training state, each by its [`Role`]; none for a buffer that the run does not have.
+/// The floats of the buffers of training state, each with its [`Role`]; empty for a buffer that the run does not have.
 type Floats = Vec<(Role, Vec<f32>)>;
 
 /// The floats of one buffer.
@@ -25,7 +25,7 @@ fn of(floats: &mut Floats, role: Role) -> &mut Vec<f32> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Weights,
-    /// One of as many planes of the rule's memory.
+    /// The first number is the plane of the rule's memory, the second the number of planes.
     Memory(usize, usize),
     Alpha0,
     Psi,
@@ -35,12 +35,12 @@ enum Field {
     Onset,
     Trigger,
     Armed,
-    /// No field: the value is 1 wherever the shaders multiply by it.
+    /// No field: 1, in planes that the shaders multiply by but that the state does not contain.
     One,
 }
 
 impl Layout {
-    /// Every array of a layer's state, and where it lies.
+    /// Every array of a layer's state, with its buffer and place.
     fn places(&self, member: usize, layer: &Layer) -> Vec<(Field, Role, Place)> {
         let neurons = |plane| (Role::Neurons, self.neuron_place(member, plane, layer));
         let rates = |plane| (Role::Rates, self.rate_place(member, plane, layer));
@@ -80,7 +80,7 @@ impl Layout {
     }
 }
 
-/// Lays `states` out with padding.
+/// Packs `states` into buffers with padding.
 fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
     let layout = run.layout;
     let mut floats: Floats = Role::state().map(|role| (role, vec![0.0; role.floats(run)])).collect();
@@ -94,7 +94,7 @@ fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
     floats
 }
 
-/// The inverse of [`pack`]; the running score lies elsewhere, see [`report`].
+/// The inverse of [`pack`], without the running score, which [`report`] unpacks.
 fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
     let mut layer_state = |member: usize, layer: &Layer| {
         let (weights, width) = ((layer.n_in as usize + 1) * layer.n_out as usize, layer.n_out as usize);
@@ -123,7 +123,7 @@ fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u
 }
 
 impl Session {
-    /// Writes `values` into every float of these places, after everything recorded so far.
+    /// Fills these places with their values, after all recorded work.
     ///
     /// # Errors
     /// If the device fails.
@@ -153,7 +153,7 @@ impl Session {
         Ok((0..self.layout.members).map(member).collect())
     }
 
-    /// Sets θ_M of every slot of a layer: `theta[member][layer]`; `None` leaves the member's thresholds alone.
+    /// Sets θ_M of every slot of a layer: `theta[member][layer]`. `None` keeps the member's thresholds.
     ///
     /// # Errors
     /// If the device fails.
@@ -183,7 +183,7 @@ impl Session {
         self.fill(&values).await
     }
 
-    /// The whole training state, one entry per member.
+    /// The complete training state, one entry per member.
     ///
     /// # Errors
     /// If the device fails.
@@ -201,7 +201,7 @@ impl Session {
         Ok(states)
     }
 
-    /// Replaces the whole training state, which must have the population's shape.
+    /// Replaces the complete training state. `state` must have the population's shape.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,4 +1,4 @@
-//! Drivers that lose work, see `device/fault.rs`.
+//! Tests with drivers that lose work, see `device/fault.rs`.
 
 use crate::config::Config;
 use crate::data::DataSet;
@@ -10,7 +10,7 @@ use crate::train::population::Population;
 use crate::train::trainer::order;
 use std::sync::Arc;
 
-/// Work that was never done is noticed at the next readback, whatever kernels do it and in a population too.
+/// The next readback notices lost work, for every kind of kernel and every member.
 #[test]
 fn no_kernel_loses_work_in_silence() {
     let config = Config::default().hidden([9, 6]).batch_size(4);
@@ -33,7 +33,7 @@ fn no_kernel_loses_work_in_silence() {
                 plan(0, Fault::Dropped);
             }
             engine.train(3..4, Some(1)).unwrap();
-            // Submits what is recorded, so that this step alone is lost.
+            // Submits the recorded work, so that only this step is lost.
             engine.set_order(&order(&population, 1)).unwrap();
             engine.train(4..6, None).unwrap();
             match (engine.observed_means().err().or_else(|| engine.state().err()), lost) {

@@ -1,4 +1,4 @@
-//! The proof of half precision at the start of a run.
+//! Tests of the self-check of half precision.
 
 use crate::config::{Config, Precision};
 use crate::data::DataSet;
@@ -9,7 +9,7 @@ use crate::gpu::tile::Product;
 use crate::train::population::Population;
 use std::sync::Arc;
 
-/// Matrices that an adapter only pretends to have are noticed at the start, and the run goes on without them.
+/// The self-check notices matrices that an adapter only pretends to have, and the run continues without them.
 #[test]
 fn matrices_that_do_not_prove_themselves_are_done_without() {
     let context = Context::open_for(&Pick::Any, Precision::F16);

@@ -1,4 +1,4 @@
-//! Tests of whole engines that need what other crates cannot see: devices that fail, speeds, shaders alone.
+//! Tests of whole engines that need private items: failing devices, the queue's speed, and a shader alone.
 
 mod faults;
 mod half;

@@ -1,4 +1,4 @@
-//! The queue's idea of the adapter's speed, and waiting without blocking.
+//! Tests of the queue's estimate of the adapter's speed, and of waiting without blocking.
 
 use crate::config::Config;
 use crate::data::DataSet;
@@ -9,7 +9,7 @@ use crate::train::population::Population;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Copies and empty reports are no work: they must not make the queue believe that work takes for ever.
+/// Copies and empty reports are not work. If the queue counted them, its estimate of the speed would fall towards 0.
 #[test]
 fn copies_leave_the_speed_alone() {
     let config = Config::default().hidden([9]).batch_size(4);
@@ -27,7 +27,7 @@ fn copies_leave_the_speed_alone() {
     }
 }
 
-/// Polls a request by hand, as an executor that must not block; counts the times that it was pending.
+/// Polls a request as an executor that must not block, and counts its `Pending` answers.
 fn drive<T>(mut request: Request<'_, T>, pending: &mut u32) -> T {
     let mut task = Context::from_waker(Waker::noop());
     loop {
@@ -38,7 +38,7 @@ fn drive<T>(mut request: Request<'_, T>, pending: &mut u32) -> T {
     }
 }
 
-/// An executor that must not block gets `Pending` while the device works, and the same results.
+/// An executor that must not block gets `Pending` while the device works, and the same results as a blocking one.
 #[test]
 fn requests_do_not_block_their_thread() {
     let config = Config::default().hidden([300]).batch_size(4);
@@ -56,7 +56,7 @@ fn requests_do_not_block_their_thread() {
     drive(polled.train(0..30, Some(1)), &mut pending);
     let found = drive(polled.state(), &mut pending);
     assert!(found == blocking.state().unwrap(), "polling changes the result");
-    // A device may be so fast that its answer is there at the first poll, but not every time.
+    // A fast device may answer some requests at the first poll, but not all.
     for round in 0..200 {
         if pending > 0 {
             break;

@@ -1,4 +1,4 @@
-//! `shaders/random.wgsl` on an adapter, held against the published vectors and the host's twin.
+//! `shaders/random.wgsl` on an adapter, compared with the published vectors and the host's twin.
 
 use crate::gpu::device::context::Context;
 use crate::gpu::summary::Pick;
@@ -75,7 +75,7 @@ fn philox_on_the_adapter_is_the_published_one() {
     ];
     let mut inputs = vectors.map(|(input, _)| input).to_vec();
     let mut expected = vectors.map(|(_, output)| output).to_vec();
-    // Each output as the next input: counters and keys with every bit in use.
+    // Each output is the next input, so that counters and keys use every bit.
     for _ in 0..1000 {
         let [a, b, c, d] = expected[expected.len() - 1];
         inputs.push(([a, b, c, d], [d ^ a, b.wrapping_add(c)]));

@@ -1,8 +1,8 @@
-//! Choosing tiles by measuring: a few candidates per product around the guess, timed on the adapter with the run's own
-//! shapes, and whole steps in one dispatch against a dispatch per phase. What was found is kept in the user's cache
-//! directory by adapter, driver, version and shapes, so it is measured once.
+//! Chooses tiles by measuring on the adapter with the run's own shapes. Per product it times a few candidates around
+//! the guess. For whole steps it times the persistent kernel against one dispatch per phase. The plan is stored in the
+//! user's cache directory by adapter, driver, version and shapes, so each is measured once.
 //!
-//! No choice changes a result, so neither does a cache that is lost, shared or older than the driver says it is.
+//! No plan changes a result, so a lost, shared or outdated cache is harmless.
 
 use crate::error::Result;
 use crate::files::{to_json, write_atomic};
@@ -18,27 +18,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Candidates on either side of the guess.
+/// Candidates on each side of the guess.
 const NEIGHBOURS: usize = 1;
-/// A measurement repeats its work until it takes this long.
+/// A measurement repeats its work until it takes this many seconds.
 const SECONDS: f64 = 2e-3;
-/// Repetitions of a measurement at most.
+/// Most repetitions of a measurement.
 const MAX_REPEATS: u32 = 256;
 /// Measurements of one candidate; the fastest counts.
 const TRIES: usize = 3;
-/// Steps longer than this are not bound by their launches: the persistent kernel need not be tried.
+/// Steps longer than this, in seconds, are not bound by their launches, so the persistent kernel is not tried.
 const LAUNCH_BOUND_SECONDS: f64 = 5e-4;
-/// Steps of one dispatch when the persistent kernel is measured.
+/// Steps per dispatch in the measurement of the persistent kernel.
 const PERSISTENT_STEPS: u32 = 16;
 
-/// Plans found earlier.
+/// The plans that earlier runs measured.
 #[derive(Debug)]
 pub struct Cache {
     path: PathBuf,
 }
 
 impl Cache {
-    /// The user's cache; `None` where the system has no place for one.
+    /// The user's cache; `None` if the system has no cache directory.
     #[must_use]
     pub fn of_user() -> Option<Self> {
         Some(Self::at(dirs::cache_dir()?.join("homeostat").join("autotune.json")))
@@ -54,12 +54,12 @@ impl Cache {
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// The plan for `key`, if there is one and it fits the population.
+    /// The plan for `key`, if the cache has one that fits the population.
     pub fn get(&self, key: &str, population: &Population) -> Option<Plan> {
         Self::read(&self.path).remove(key).filter(|plan| plan.fits(population))
     }
 
-    /// Adds a plan. A cache that cannot be written costs the next run a measurement and is no reason to fail this one.
+    /// Adds a plan. A write error is ignored, because it only costs the next run a measurement.
     pub fn put(&self, key: String, plan: Plan) {
         let mut all = Self::read(&self.path);
         all.insert(key, plan);
@@ -70,7 +70,7 @@ impl Cache {
     }
 }
 
-/// What a plan depends on.
+/// The key of a plan in the cache: everything on which its speed depends.
 pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String {
     let shared = population.shared();
     format!(
@@ -97,7 +97,7 @@ fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
     menu[place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS + 1).min(menu.len())].to_vec()
 }
 
-/// A piece of work to be measured.
+/// A piece of work to measure.
 #[derive(Clone, Copy)]
 enum Work {
     /// One dispatch.
@@ -107,7 +107,7 @@ enum Work {
 }
 
 impl Session {
-    /// Seconds that so many repeats of `work` take on the device.
+    /// Seconds that `repeats` repetitions of `work` take on the device.
     async fn timed(&mut self, work: Work, repeats: u32) -> Result<f64> {
         let start = Instant::now();
         for _ in 0..repeats {
@@ -123,7 +123,7 @@ impl Session {
     /// Seconds that `work` takes on the device.
     async fn seconds(&mut self, work: Work) -> Result<f64> {
         let mut repeats = 1;
-        // The first run pays for what a driver puts off until then.
+        // The first run includes work that drivers defer until then.
         self.timed(work, 1).await?;
         while self.timed(work, repeats).await? < SECONDS && repeats < MAX_REPEATS {
             repeats *= 2;
@@ -135,7 +135,8 @@ impl Session {
         Ok(best)
     }
 
-    /// Measures and takes the fastest plan of this product. Measuring trains, so the state must be set again afterwards.
+    /// Measures the tiles of this product and switches to the fastest plan. Measuring trains, so the caller must set
+    /// the state again.
     ///
     /// # Errors
     /// If the device fails.
@@ -167,7 +168,7 @@ impl Session {
         self.try_persistent().await
     }
 
-    /// Takes the persistent kernel if whole steps are faster with it.
+    /// Switches to the persistent kernel if whole steps are faster with it.
     async fn try_persistent(&mut self) -> Result<()> {
         if !self.may_persist() {
             return Ok(());

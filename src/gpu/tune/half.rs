@@ -1,10 +1,11 @@
-//! Half precision (`--precision f16`): what it can take, and the proof at the start of a run that it works here.
+//! Half precision (`--precision f16`): the inputs that it accepts, and the self-check at the start of a run.
 //!
-//! f16 are only the factors of the matrix products, rounded when a block stages them; see `product_tiled.wgsl`. A factor
-//! rounds with a relative error of at most 2⁻¹¹ = u, so a product Σ a·b is off by at most (2u + u²) Σ |a·b|, plus what
-//! its f32 sum rounds; below 6e-5 f16 is denormal and the error absolute, up to 3e-8 a factor. Where the adapter has
-//! cooperative matrices that fit, subgroups multiply the blocks (tensor cores, or what else stands behind them); else every
-//! invocation does. Both must pass the same proof.
+//! Only the factors of the matrix products are f16; a block rounds them when it stages them, see `product_tiled.wgsl`.
+//! A factor rounds with a relative error of at most 2⁻¹¹ = u. A product Σ a·b is then off by at most (2u + u²) Σ |a·b|,
+//! plus the rounding of its f32 sum. Below 6e-5 an f16 is denormal, and its error is absolute: up to 3e-8 per factor.
+//!
+//! On adapters with suitable cooperative matrices, subgroups multiply the blocks (with tensor cores or their
+//! equivalent). Elsewhere every invocation multiplies for itself. Both must pass the same self-check.
 
 use crate::config::{Activation, InitScheme, Precision, Rule};
 use crate::data::{DataSet, Samples, Split};
@@ -23,14 +24,15 @@ use std::sync::Arc;
 
 /// The largest f16.
 const LARGEST: f32 = 65504.0;
-/// Widths of the proof's hidden layers: no multiples of any tile, and more than one block of the larger ones.
+/// Widths of the self-check's hidden layers: not multiples of any tile, and more than one block of the larger tiles.
 const HIDDEN: [usize; 2] = [150, 70];
 const FEATURES: usize = 90;
 const SAMPLES: usize = 75;
-/// Deviation allowed in the proof, as a share of the largest value of an array: at least five times what rounding causes there.
+/// Largest deviation in the self-check, as a share of an array's largest value. It is at least five times the deviation
+/// that rounding causes.
 const TOLERANCE: f32 = 0.02;
 
-/// Refuses what half precision cannot hold.
+/// Refuses a plan or inputs that half precision cannot handle.
 pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
     if plan.product == Product::Register {
         return Err(Error::config("`precision = f16`: only the tiled product has half precision"));
@@ -46,8 +48,8 @@ pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Trains one step of a small network in f32 and, more than once, in f16, with the tiles and the settings of the run, and
-/// compares. Has its own buffers, so the run does not see it.
+/// Trains one step of a small network in f32 and, twice, in f16, with the tiles and settings of the run. Compares the
+/// f16 results with f32 and with each other. The self-check has its own buffers, so the run's state is unaffected.
 pub async fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
     let single = Plan::guess(Product::Tiled, population);
     let [reference, _] = probe(context, population, &single, Precision::F32).await?;
@@ -61,10 +63,10 @@ pub async fn self_check(context: &Context, population: &Population, plan: &Plan)
     })
 }
 
-/// What a step leaves, by name.
+/// The arrays after a step, by name.
 type Outcome = Vec<(String, Vec<f32>)>;
 
-/// One step of a network like that of `population`, but small, taken twice from the same state.
+/// Takes one step of a small network modelled on `population`, twice from the same state.
 async fn probe(context: &Context, population: &Population, plan: &Plan, precision: Precision) -> Result<[Outcome; 2]> {
     let (population, plan) = small(population, plan, precision);
     let before = population.initial_state();
@@ -76,7 +78,7 @@ async fn probe(context: &Context, population: &Population, plan: &Plan, precisio
     Ok([first, step(&mut session, &before).await?])
 }
 
-/// What one step makes of the state `before`, in which the session is.
+/// The arrays after one step from the state `before`, which the session must have.
 async fn step(session: &mut Session, before: &[MemberState]) -> Result<Outcome> {
     session.record_steps(0..1, None).await?;
     let mut outcome = vec![];
@@ -92,8 +94,8 @@ async fn step(session: &mut Session, before: &[MemberState]) -> Result<Outcome> 
     Ok(outcome)
 }
 
-/// A population of one small network that needs the same kernels, and the tiles for it: first, last and where there is
-/// one a middle layer, each cut like its model.
+/// A population of one small network that needs the same kernels, and its tiles. It has a first, a last and, if the
+/// model has one, a middle layer, each with the tiles of its model.
 fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, Plan) {
     let layers = model.topology.layers().min(HIDDEN.len() + 1);
     let of = |l: usize| if l + 1 == layers { model.topology.layers() - 1 } else { l };
@@ -104,23 +106,23 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         update: plan.update,
         persistent: false,
     };
-    // The last forward pass covers whole rows of the output if it does in the model.
+    // The last forward pass spans whole rows of the output if it does so in the model.
     let classes = model.topology.widths()[model.topology.layers()].min(37);
     let shared = model.shared();
-    // The products are to be compared, not what training makes of them or their factors.
+    // The self-check compares products, so settings that change training or the factors are off.
     let config = shared
         .without_training()
         .hidden(&HIDDEN[..layers - 1])
-        // relu has a corner, where a rounding turns f′ from 0 to 1.
+        // ReLU has a corner, where rounding turns f′ from 0 to 1.
         .activation(if shared.network.activation == Activation::Relu {
             Activation::Tanh
         } else {
             shared.network.activation
         })
         .init_scheme(InitScheme::Glorot)
-        // So large that ΔW is not lost in the last bits of W.
+        // Large, so that ΔW is not lost in the last bits of W.
         .alpha0(1.0)
-        // Unsupervised layers have no outputs, but the same products.
+        // Unsupervised layers have no outputs, but use the same products.
         .rule(Rule::Constant)
         .batch_size(SAMPLES)
         .precision(precision);
@@ -145,7 +147,7 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
     (population, plan)
 }
 
-/// Names the first array that is not the same to the last bit when its step is repeated.
+/// Names the first array whose bits differ when the step is repeated.
 fn repeats(first: &Outcome, second: &Outcome) -> std::result::Result<(), String> {
     match first.iter().zip(second).find(|((_, first), (_, second))| first != second) {
         Some(((name, _), _)) => Err(format!("{name} is another when the step is repeated")),
@@ -153,12 +155,12 @@ fn repeats(first: &Outcome, second: &Outcome) -> std::result::Result<(), String>
     }
 }
 
-/// Names the first array that deviates by more than rounding.
+/// Names the first array that deviates by more than rounding explains.
 fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), String> {
     for ((name, reference), (_, found)) in reference.iter().zip(found) {
         let largest = reference.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         for (expected, value) in reference.iter().zip(found) {
-            // Written so that a NaN deviates.
+            // This form of the comparison treats NaN as a deviation.
             let close = (value - expected).abs() <= TOLERANCE * largest;
             if !close {
                 return Err(format!("{name} has {value} where it should have {expected}"));
@@ -185,7 +187,7 @@ mod tests {
         Population::new(vec![config], Arc::new(data), Some(classes)).unwrap()
     }
 
-    /// An adapter may have no f16, so f32 in other tiles stands in for it.
+    /// The test uses f32 in other tiles, because an adapter may have no f16.
     #[test]
     fn the_proof_passes_what_is_right_and_catches_what_is_not() {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
@@ -219,8 +221,8 @@ mod tests {
         Context::open_for(&Pick::Any, Precision::F16).expect("these tests need an adapter with f16, as llvmpipe has")
     }
 
-    /// Every block of subgroups gives the same bits, and these are within rounding of single precision. Says so where the
-    /// adapter has no such matrices: there the next test has its subject, as here it has none.
+    /// Every block of subgroups gives the same bits, within rounding of single precision. On an adapter without such
+    /// matrices the test says so, and the next test applies instead.
     #[test]
     fn cooperative_matrices_compute_the_products_where_the_adapter_has_them() {
         let context = half_context();
@@ -253,7 +255,7 @@ mod tests {
         ::half::f16::from_f64(value).to_f64()
     }
 
-    /// One step of a tanh network with softmax and cross-entropy as naive loops, the factors of the products rounded.
+    /// One step of a tanh network with softmax and cross-entropy as naive loops, with rounded factors.
     fn emulate(population: &Population, round: fn(f64) -> f64) -> Outcome {
         let state = population.initial_state();
         let widths = population.topology.widths();
@@ -329,7 +331,7 @@ mod tests {
                 let exact: f64 = terms.iter().map(|[a, b]| a * b).sum();
                 let rounded: f64 = terms.iter().map(|[a, b]| round(*a) * round(*b)).sum();
                 let size: f64 = terms.iter().map(|[a, b]| (a * b).abs()).sum();
-                // What the denormals add: at most half their step beside a factor that is below 8 here.
+                // The error of denormals: at most half their step times the other factor, which is below 8 here.
                 let denormal = depth as f64 * 8.0 * (-25.0_f64).exp2() * 2.0;
                 assert!((rounded - exact).abs() <= (2.0 * u + u * u) * size + denormal, "{depth}");
             }

@@ -1,5 +1,5 @@
-//! What is measured and proved on an adapter before a run: its tiles by [`autotune`], its [`half`] precision, and what it can
-//! do at best, the [`roofline`].
+//! Measurements and checks of an adapter before a run: its tiles by [`autotune`], its [`half`] precision, and its peak
+//! rates by [`roofline`].
 
 pub mod autotune;
 pub mod half;

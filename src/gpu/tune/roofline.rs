@@ -1,4 +1,4 @@
-//! What an adapter does at best: host of `shaders/roofline.wgsl`.
+//! The peak rates of an adapter: host of `shaders/roofline.wgsl`.
 
 use crate::error::{Error, Result};
 use crate::gpu::device::context::Context;
@@ -12,19 +12,20 @@ const TEMPLATE: &str = include_str!("../../../shaders/roofline.wgsl");
 const SUMS: [u32; 4] = [2, 3, 4, 8];
 /// `vec4` FMAs of one round.
 const FMAS: u32 = 48;
-/// Bytes that the copy moves one way: both arrays together exceed any cache.
+/// Bytes that the copy moves in one direction. Both arrays together exceed any cache.
 const BYTES: u64 = 256 << 20;
 /// Invocations of a workgroup.
 const WORKGROUP: u32 = 64;
-/// Invocations of the arithmetic kernels, enough to fill any GPU several times.
+/// Invocations of the arithmetic kernels: enough to fill any GPU several times.
 const INVOCATIONS: u32 = 1 << 20;
-/// What one measurement should take at least.
+/// Shortest duration of one measurement, in seconds.
 const SECONDS: f64 = 0.05;
-/// Times each is tried; the best counts.
+/// Tries per measurement; the best counts.
 const TRIES: usize = 4;
 
 impl Context {
-    /// (10⁹ f32 operations per second, 10⁹ bytes read and written per second): the best kernel of each kind.
+    /// The peak rates: 10⁹ f32 operations per second, and 10⁹ bytes read and written per second, each by the best
+    /// kernel.
     ///
     /// # Errors
     /// If the device fails, or [`Error::Interrupted`] once `interrupt` is set.
@@ -38,7 +39,7 @@ impl Context {
     }
 }
 
-/// The WGSL of the kernels that measure what an adapter does at best.
+/// The WGSL of the kernels that measure peak rates.
 ///
 /// # Panics
 /// If the template is malformed, which the tests exclude.
@@ -102,7 +103,7 @@ impl<'a> Probe<'a> {
         });
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some("roofline"), source: wgpu::ShaderSource::Wgsl(source().into()) };
-        // SAFETY: `copy` guards its index, `fma_peak_N` reduces its own modulo the length; the loops are bounded.
+        // SAFETY: `copy` guards its index, `fma_peak_N` reduces its index modulo the length, and all loops are bounded.
         #[allow(unsafe_code)]
         let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -132,7 +133,7 @@ impl<'a> Probe<'a> {
         self.rate(operations, |encoder, rounds| self.dispatch(encoder, &pipeline, rounds, INVOCATIONS / WORKGROUP, 1))
     }
 
-    /// 10⁹ bytes per second, read and written, by a kernel.
+    /// 10⁹ bytes per second, read and written, of a copying kernel.
     fn copy_by_kernel(&self) -> Result<f64> {
         let pipeline = self.pipeline("copy");
         let groups = self.length().div_ceil(WORKGROUP);
@@ -141,7 +142,7 @@ impl<'a> Probe<'a> {
         })
     }
 
-    /// The same by the driver's own copy.
+    /// 10⁹ bytes per second, read and written, of the driver's copy.
     fn copy_by_driver(&self) -> Result<f64> {
         self.rate(2.0 * self.to.size() as f64, |encoder, repeats| {
             for _ in 0..repeats {
@@ -150,7 +151,7 @@ impl<'a> Probe<'a> {
         })
     }
 
-    /// Elements of either array.
+    /// `vec4`s of each array.
     fn length(&self) -> u32 {
         (self.to.size() / 16) as u32
     }
@@ -173,8 +174,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Doubles the amount of work until it takes long enough to be timed, then takes the best of some tries, in 10⁹
-    /// per second; a unit of work counts `unit`.
+    /// Doubles the amount of work until it takes long enough to time, then returns the best rate of several tries in
+    /// 10⁹ per second. One unit of work counts `unit` operations or bytes.
     fn rate(&self, unit: f64, record: impl Fn(&mut wgpu::CommandEncoder, u32)) -> Result<f64> {
         let seconds = |amount| -> Result<f64> {
             if self.interrupt.load(Ordering::Relaxed) {
@@ -187,7 +188,7 @@ impl<'a> Probe<'a> {
             block_on(self.context.wait(&submission))?;
             Ok(start.elapsed().as_secs_f64())
         };
-        // The first submit pays for page faults and late compilation.
+        // The first submit includes page faults and late compilation.
         seconds(1)?;
         let mut amount = 1;
         while seconds(amount)? < SECONDS && amount < 1 << 20 {
