@@ -5,9 +5,9 @@ use crate::cpu::{self, CpuEngine};
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::GpuEngine;
-use crate::gpu::{Context, Limit, Pick};
+use crate::gpu::{AdapterSummary, Context, Limit, Pick};
 use crate::memory::Array;
-use crate::train::engine::{DeviceInfo, Engine};
+use crate::train::engine::{DeviceInfo, Engine, Request};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use serde::Serialize;
@@ -79,15 +79,14 @@ pub struct Opened {
 /// for a precision that the CPU engine lacks.
 pub async fn open(choice: &Device, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
     let precision = population.shared().run.precision;
-    let gpu = |pick: &Pick| open_gpu(pick, population, state);
     let cpu = |note| -> Result<Opened> {
         Ok(Opened { engine: Box::new(CpuEngine::new(Arc::clone(population), state)?), note })
     };
     match choice {
         Device::Cpu => cpu(None),
-        Device::Gpu(pick) => gpu(pick),
-        Device::Auto if automatic().is_none() => cpu(None),
-        Device::Auto => match gpu(&Pick::Hardware) {
+        Device::Gpu(pick) => open_gpu(pick, population, state).await,
+        Device::Auto if first(&Context::adapters().await?).is_none() => cpu(None),
+        Device::Auto => match open_gpu(&Pick::Hardware, population, state).await {
             Ok(opened) => Ok(opened),
             Err(error) if precision == Precision::F16 => Err(error),
             Err(error) => cpu(Some(passed_over(error))),
@@ -142,15 +141,18 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
 }
 
 #[cfg(feature = "gpu")]
-fn open_gpu(pick: &Pick, population: &Arc<Population>, state: &[MemberState]) -> Result<Opened> {
-    let engine =
-        GpuEngine::new(Context::open_for(pick, population.shared().run.precision)?, Arc::clone(population), state)?;
-    let note = engine.note().map(str::to_owned);
-    Ok(Opened { engine: Box::new(engine), note })
+fn open_gpu<'a>(pick: &'a Pick, population: &'a Arc<Population>, state: &'a [MemberState]) -> Request<'a, Opened> {
+    // Boxed, so that the types of wgpu's futures end here.
+    Box::pin(async move {
+        let context = Context::request(pick, population.shared().run.precision, |_| ()).await?;
+        let engine = GpuEngine::open(context, Arc::clone(population), state).await?;
+        let note = engine.note().map(str::to_owned);
+        Ok(Opened { engine: Box::new(engine), note })
+    })
 }
 
 #[cfg(not(feature = "gpu"))]
-fn open_gpu(_: &Pick, _: &Arc<Population>, _: &[MemberState]) -> Result<Opened> {
+async fn open_gpu(_: &Pick, _: &Arc<Population>, _: &[MemberState]) -> Result<Opened> {
     Err(crate::gpu::missing())
 }
 
@@ -180,11 +182,11 @@ fn gpu_needs(_: &Pick, _: &Population) -> Result<Needs> {
 ///
 /// # Errors
 /// [`Error::Device`] with the bytes and the fix.
-pub fn check(choice: &Device, population: &Population) -> Result<()> {
+pub async fn check(choice: &Device, population: &Population) -> Result<()> {
     population.check_memory()?;
     match choice {
         Device::Cpu => CpuEngine::check(population),
-        Device::Auto if automatic().is_none() => CpuEngine::check(population),
+        Device::Auto if first(&Context::adapters().await?).is_none() => CpuEngine::check(population),
         Device::Auto | Device::Gpu(_) => Ok(()),
     }
 }
@@ -197,9 +199,13 @@ fn passed_over(reason: impl std::fmt::Display) -> String {
 /// Index in [`Context::list`] of the adapter that `auto` tries; `None` means the CPU engine.
 #[must_use]
 pub(crate) fn automatic() -> Option<usize> {
+    first(&Context::list())
+}
+
+/// The adapter of `list` that `auto` tries.
+fn first(list: &[AdapterSummary]) -> Option<usize> {
     let named = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
     let wanted = |name: &str| name.to_lowercase().contains(&named);
-    let list = Context::list();
     list.iter()
         .find(|adapter| if named.is_empty() { adapter.is_hardware } else { wanted(&adapter.name) })
         .map(|adapter| adapter.index)

@@ -34,7 +34,7 @@ impl Session {
     /// If the device does not exist or cannot hold the workload.
     pub fn open(workload: &Workload, choice: &device::Device, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
-        device::check(choice, &population)?;
+        block_on(device::check(choice, &population))?;
         let opened = block_on(device::open(choice, &population, &population.initial_state()))?;
         let mut engine = Blocking(opened.engine);
         engine.set_order(&trainer::order(&population, 1))?;

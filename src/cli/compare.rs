@@ -58,7 +58,7 @@ impl Compare {
         let baseline = self
             .baseline
             .clone()
-            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: `{}`", known.join("`, `"))))?;
+            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: ‘{}’", known.join("’, ‘"))))?;
         let report = compare(
             &records,
             &Settings {

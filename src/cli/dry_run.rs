@@ -1,6 +1,7 @@
 //! `homeostat train --dry-run`: prints the size, memory and files of a run, and whether the run fits, without training.
 
 use super::print::{say, tell};
+use super::wording::as_flags;
 use crate::device::{self, Device, Needs};
 use crate::error::{Error, Result};
 use crate::files::to_json;
@@ -52,7 +53,11 @@ struct DryRun {
 /// # Errors
 /// [`Error::Device`] if the run does not fit, after all output is printed.
 pub fn show(population: &Population, choice: &Device, directory: Option<&Path>, json: bool) -> Result<()> {
-    let needs = device::needs(choice, population)?;
+    let mut needs = device::needs(choice, population)?;
+    if json {
+        // What is printed as text becomes flags on its way to the terminal.
+        needs.problems.iter_mut().chain(&mut needs.note).for_each(|text| *text = as_flags(text));
+    }
     let topology = &population.topology;
     let layer = |(n_in, n_out)| Layer { n_in, n_out, parameters: (n_in + 1) * n_out };
     let run = DryRun {

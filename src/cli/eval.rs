@@ -118,7 +118,7 @@ impl Eval {
             )));
         }
         let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
-        device::check(&choice, &population)?;
+        block_on(device::check(&choice, &population))?;
         let mut state = population.initial_state();
         model.apply_weights(&mut state[0]);
         let opened = block_on(device::open(&choice, &population, &state))?;

@@ -107,21 +107,13 @@ impl Train {
             RunDirectory::check(out, self.force)?;
         }
         let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
-        for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
-            if self.out.as_ref().is_some_and(|out| RunDirectory::holds(out, source)) {
-                return Err(Error::file(
-                    source,
-                    "is read here, and lies where --force would remove it; give another --out",
-                ));
-            }
-        }
         let training = Training::with_widths(config, data, hidden_given)?;
-        Ok(match &self.out {
-            _ if self.no_save => training,
-            Some(out) if self.force => training.replace_in(out)?,
-            Some(out) => training.keep_in(out)?,
+        match &self.out {
+            _ if self.no_save => Ok(training),
+            Some(out) if self.force => training.replace_in(out),
+            Some(out) => training.keep_in(out),
             None => training.keep_as(self.name.clone()),
-        })
+        }
     }
 
     /// The data of the run to resume. Of its settings only the device may change: anything else would make another run of it.

@@ -76,6 +76,7 @@ mod tests {
             ("give another `out`, or `force`", "give another --out, or --force"),
             ("train it with `homeostat train`", "train it with `homeostat train`"),
             ("arm ‘dropout’: `theta = -1`: no", "arm `dropout`: --theta -1: no"),
+            ("there are: ‘momentum’, ‘dropout’", "there are: `momentum`, `dropout`"),
             ("`no-such` and ‘open", "`no-such` and ‘open"),
             ("odd`name.csv: give another `data`", "odd`name.csv: give another --data"),
             ("", ""),

@@ -42,7 +42,7 @@ impl Config {
     ///
     /// # Errors
     /// If `table` has a setting under two names.
-    pub(super) fn canonical(table: &toml::Table) -> Result<toml::Table> {
+    pub(crate) fn canonical(table: &toml::Table) -> Result<toml::Table> {
         let mut canonical = toml::Table::new();
         for (name, value) in table {
             let setting = SETTINGS.iter().find(|setting| setting.aliases.contains(&name.as_str()));

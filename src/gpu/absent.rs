@@ -4,6 +4,7 @@
 mod summary;
 
 use crate::error::{Error, Result};
+use crate::train::engine::Request;
 use std::sync::atomic::AtomicBool;
 pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
 
@@ -12,6 +13,12 @@ pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
 pub enum Context {}
 
 impl Context {
+    /// The empty list, for an executor.
+    #[must_use]
+    pub fn adapters() -> Request<'static, Vec<AdapterSummary>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+
     /// The empty list.
     #[must_use]
     pub fn list() -> Vec<AdapterSummary> {

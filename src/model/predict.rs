@@ -55,7 +55,7 @@ impl Model {
     /// The settings in the model's metadata, which name its activation and output.
     pub(crate) fn functions(&self) -> Result<Config> {
         self.config()?.ok_or_else(|| {
-            Error::file(&self.path, "has no metadata `config`, so nothing says which activation and output it computes")
+            Error::file(&self.path, "has no metadata ‘config’, so nothing says which activation and output it computes")
         })
     }
 

@@ -183,7 +183,7 @@ fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config
         let values = header.metadata().as_ref();
         values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata ‘{key}’")))
     };
-    let source = Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata `config`: {e}")))?;
-    let ticks = metadata("ticks")?.parse().map_err(|_| wrong("its metadata `ticks` is no number".into()))?;
+    let source = Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata ‘config’: {e}")))?;
+    let ticks = metadata("ticks")?.parse().map_err(|_| wrong("its metadata ‘ticks’ is no number".into()))?;
     Ok((file, source, ticks))
 }

@@ -19,8 +19,8 @@ pub(super) struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    pub fn new(device: &'a DeviceInfo) -> Self {
-        let adapters = if device.engine == "gpu" { Context::list() } else { vec![] };
+    pub async fn new(device: &'a DeviceInfo) -> Self {
+        let adapters = if device.engine == "gpu" { Context::adapters().await.unwrap_or_default() } else { vec![] };
         let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
         let commit = commit.ok().filter(|output| output.status.success()).map(|output| output.stdout);
         Self {

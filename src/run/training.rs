@@ -103,6 +103,7 @@ impl Training {
     /// # Errors
     /// If there is no run, it is complete, another process writes to it, or its data cannot be opened by name.
     pub fn resume(directory: impl AsRef<Path>) -> Result<Self> {
+        refuse_finished(directory.as_ref())?;
         Self::resume_by(directory.as_ref(), true, |config| DataSet::open(&config.data.source).map(Arc::new))
     }
 
@@ -111,6 +112,7 @@ impl Training {
     /// # Errors
     /// As [`Self::resume`], and if the run learned from other data.
     pub fn resume_on(directory: impl AsRef<Path>, data: impl Into<Arc<DataSet>>) -> Result<Self> {
+        refuse_finished(directory.as_ref())?;
         Self::resume_by(directory.as_ref(), true, |_| Ok(data.into()))
     }
 
@@ -126,10 +128,7 @@ impl Training {
         let lock = if lock { Some(Lock::take(directory)?) } else { None };
         let mut config = RunDirectory::config(directory)?;
         let data = data(&mut config)?;
-        if RunDirectory::is_finished(directory) {
-            let reason = format!("this run is complete; its network is in {MODEL}");
-            return Err(Error::file(directory, reason));
-        }
+        refuse_finished(directory)?;
         for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
             if !source.exists() {
                 return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
@@ -154,9 +153,9 @@ impl Training {
     /// Keeps settings, metrics, checkpoints and the trained network in the directory `path`, which may not hold another run.
     ///
     /// # Errors
-    /// Names the files in the way.
+    /// Names the files in the way. If the training has begun, or continues a run.
     pub fn keep_in(mut self, path: impl Into<PathBuf>) -> Result<Self> {
-        self.check_ready()?;
+        self.check_new()?;
         let path = path.into();
         RunDirectory::check(&path, false)?;
         self.place = Place::At { path, replace: false };
@@ -168,36 +167,46 @@ impl Training {
     /// # Errors
     /// If this run itself begins with one of the files there.
     pub fn replace_in(mut self, path: impl Into<PathBuf>) -> Result<Self> {
-        self.check_ready()?;
+        self.check_new()?;
         let path = path.into();
         RunDirectory::check(&path, true)?;
+        for source in [&self.config().network.init, &self.config().rule.trace].into_iter().flatten() {
+            if RunDirectory::holds(&path, source) {
+                let reason = "is read here, and lies where `force` would remove it; give another `out`";
+                return Err(Error::file(source, reason));
+            }
+        }
         self.place = Place::At { path, replace: true };
         Ok(self)
     }
 
     /// Keeps the run in a new directory `runs/NAME-HASH`, with the hash of the settings and, where that is taken, a number.
     /// Without a name it bears the data set's.
-    #[must_use]
-    pub fn keep_as(mut self, name: Option<String>) -> Self {
+    ///
+    /// # Errors
+    /// If the training has begun, or continues a run.
+    pub fn keep_as(mut self, name: Option<String>) -> Result<Self> {
+        self.check_new()?;
         self.place = Place::Free { name };
-        self
+        Ok(self)
     }
 
-    /// How often a checkpoint is written, by default after every epoch, and how many are kept, by default 2.
+    /// How often a checkpoint is written, by default after every epoch, and how many are kept, by default 2. Has no effect once
+    /// the training has begun.
     #[must_use]
     pub fn checkpoints(mut self, every: CheckpointEvery, keep: usize) -> Self {
         (self.every, self.keep) = (every, keep.max(1));
         self
     }
 
-    /// What to do once a value is no longer finite, by default to fail.
+    /// What to do once a value is no longer finite, by default to fail. Has no effect once the training has begun.
     #[must_use]
     pub fn on_divergence(mut self, what: OnDivergence) -> Self {
         self.on_divergence = what;
         self
     }
 
-    /// Lets `stop` stop this training.
+    /// Lets `stop` stop this training. Has no effect once the training has begun.
     #[must_use]
     pub fn stopped_by(mut self, stop: impl Into<StopHandle>) -> Self {
         self.stop = stop.into();
@@ -210,6 +219,17 @@ impl Training {
     pub fn since(mut self, began: Instant) -> Self {
         self.began = began;
         self
+    }
+
+    /// Refuses another place for a run that already has one.
+    fn check_new(&self) -> Result<()> {
+        self.check_ready()?;
+        match &self.place {
+            Place::Resumed { path, .. } => {
+                Err(Error::file(path, "a resumed run stays in its directory; leave the other directory out"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_ready(&self) -> Result<()> {
@@ -375,7 +395,7 @@ impl Training {
     /// Opens device and directory.
     async fn begin(&mut self) -> Result<Running> {
         let population = Arc::clone(&self.start.population);
-        device::check(&self.device, &population)?;
+        device::check(&self.device, &population).await?;
         let mut state = self.start.initial_state()?;
         let resumed = match &self.place {
             Place::Resumed { path, .. } => Some(path.clone()),
@@ -404,7 +424,7 @@ impl Training {
         let mut directory = self.place.open(self.start.population.shared(), self.keep)?;
         let mut last = None;
         if let Some(directory) = &mut directory {
-            directory.save_environment(&Environment::new(&device))?;
+            directory.save_environment(&Environment::new(&device).await)?;
             directory.log_start(position, &device);
             if let Some(reason) = directory.missing_lock() {
                 let (directory, reason) = (directory.path().to_owned(), reason.to_owned());
@@ -526,6 +546,14 @@ impl Training {
                 Model::from_state(population.shared(), &population.topology, &state)
             }
         }
+    }
+}
+
+/// Refuses to continue a run that is complete.
+fn refuse_finished(directory: &Path) -> Result<()> {
+    match RunDirectory::is_finished(directory) {
+        true => Err(Error::file(directory, format!("this run is complete; its network is in {MODEL}"))),
+        false => Ok(()),
     }
 }
 

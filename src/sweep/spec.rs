@@ -142,8 +142,12 @@ impl Sweep {
         Self::resolve(file, &stem)
     }
 
-    fn resolve(file: File, stem: &str) -> Result<Self> {
+    fn resolve(mut file: File, stem: &str) -> Result<Self> {
         let seeds = seeds(&file)?;
+        // The checks below look for keys, so aliases are replaced first.
+        for (place, table) in [("[base]", &mut file.base), ("[random]", &mut file.random)] {
+            *table = Config::canonical(table).map_err(|e| Error::config(format!("{place}: {e}")))?;
+        }
         if file.arm.is_empty() {
             return Err(Error::config("a sweep needs at least one [[arm]]"));
         }
@@ -245,6 +249,7 @@ impl Declared {
             _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
         };
         let refuse = |reason: String| Err(Error::config(format!("arm ‘{name}’: {reason}")));
+        table = Config::canonical(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
         forbid(&format!("arm ‘{name}’"), &table, &["seed", "early-stopping"])?;
         let trace_of = match table.remove("trace-of") {
             None => None,

@@ -140,6 +140,33 @@ fn a_dropped_training_leaves_what_can_be_resumed() {
     assert!(refused.contains("already holds a run"), "{refused}");
 }
 
+/// A run keeps its directory, and never removes the files that it begins with.
+#[test]
+fn neither_a_resumed_run_nor_an_initial_model_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("run");
+    let mut first = training(6).keep_in(&directory).unwrap();
+    first.nth(2).unwrap().unwrap();
+    drop(first);
+    let resumed = || Training::resume(&directory).unwrap();
+    for refused in [
+        resumed().keep_in(folder.path().join("other")).err(),
+        resumed().replace_in(&directory).err(),
+        resumed().keep_as(None).err(),
+    ] {
+        let refused = refused.unwrap().to_string();
+        assert!(refused.contains("stays in its directory"), "{refused}");
+    }
+    resumed().run().unwrap();
+
+    let model = directory.join("model.safetensors");
+    let from_there = config(2).init(model.clone());
+    let refused = Training::new(from_there, DataSet::open("iris").unwrap()).unwrap().replace_in(&directory);
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("would remove it"), "{refused}");
+    assert!(model.exists() && is_complete(&directory));
+}
+
 /// Breaking out of the loop and finishing ends the run with an epoch, as early stopping does.
 #[test]
 fn finishing_early_completes_the_run() {

@@ -121,7 +121,7 @@ pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
             Pick::Hardware => "no hardware adapter".to_owned(),
             Pick::Any => "no adapter at all (is a Vulkan driver installed?)".to_owned(),
             Pick::Index(index) => format!("no adapter {index}"),
-            Pick::Name(name) => format!("no adapter is called `{name}`"),
+            Pick::Name(name) => format!("no adapter is called ‘{name}’"),
         };
         let set = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].iter().filter_map(|name| {
             let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Failure, Result};
 use crate::gpu::layout::Step;
 use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
 use crate::train::blocking::{block_on, may_block};
-use crate::train::engine::DeviceInfo;
+use crate::train::engine::{DeviceInfo, Request};
 use futures_intrusive::channel::shared::{OneshotBroadcastReceiver, oneshot_broadcast_channel};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -63,6 +63,13 @@ impl Context {
     #[must_use]
     pub fn list() -> Vec<AdapterSummary> {
         block_on(adapters::list())
+    }
+
+    /// As [`Self::list`], for an executor. Never fails.
+    #[must_use]
+    pub fn adapters() -> Request<'static, Vec<AdapterSummary>> {
+        // Boxed, so that the types of wgpu's futures end here.
+        Box::pin(async { Ok(adapters::list().await) })
     }
 
     /// Opens the adapter for kernels in f32.

@@ -25,6 +25,20 @@ fn a_plan_is_deterministic_and_complete() {
     assert!(text(&output.stderr).contains("22 arms × 4 seeds = 88 runs"), "{}", text(&output.stderr));
 }
 
+/// Aliases mean the same in a sweep as in a run: for replays, and where an arm's value overrides a range.
+#[test]
+fn aliases_are_settings_of_a_sweep_too() {
+    let arms = |rule: &str, rate: &str| {
+        let arms = "[[arm]]\nname = 'psi'\n[[arm]]\nname = 'again'\nRULE = 'replay'\nreplay = 'layer'\ntrace-of = 'psi'\n\
+                    [[arm]]\nname = 'drawn'\nRATE = 0.1\nrandom = 2\n[random]\nalpha0 = { min = 0.01, max = 1.0 }\n\
+                    momentum = { min = 0.1, max = 0.9 }\n";
+        arms.replace("RULE", rule).replace("RATE", rate)
+    };
+    let plan = |arms: &str| Folder::new().plan(&iris("2", arms));
+    let (ours, theirs) = (plan(&arms("rule", "alpha0")), plan(&arms("optimizer", "lr")));
+    assert_eq!(ours.runs, theirs.runs);
+}
+
 #[test]
 fn seeds_are_paired_and_arms_differ_in_nothing_else() {
     let plan = Folder::new().plan(&iris("[7, 3]", MIXED));
