@@ -122,5 +122,5 @@ fn what_members_may_differ_in_has_a_common_value() {
     assert_eq!(other.shared(), other_amounts.shared());
     // Kernels are compiled with or without dropout.
     assert_ne!(one.shared(), other.shared());
-    assert_ne!(one.shared(), one.clone().batch_size(9).shared());
+    assert_ne!(one.shared(), one.batch_size(9).shared());
 }

@@ -1,6 +1,6 @@
 //! The GPU engine for any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
 //!
-//! The modules form layers, and no layer imports a layer above it: [`engine`] → `tune` → [`inspect`] → `session` →
+//! The modules form layers, and no layer imports a layer above it: `engine` → `tune` → `inspect` → `session` →
 //! `kernel` → `memory` → `device`, `launch`, `layout`, `tiles` and `tile`.
 
 mod device;

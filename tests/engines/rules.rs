@@ -32,7 +32,7 @@ fn random_case(random: &mut Random) -> Option<Case> {
         0 => (config.rule.theta, config.rule.theta_quantile) = (None, Some(pick(random, &[0.3, 0.5, 0.8]))),
         1 => {
             (config.rule.theta, config.rule.theta_sliding) =
-                (None, Some(pick(random, &["1.05:2", "0.9:4"]).parse().unwrap()))
+                (None, Some(pick(random, &["1.05:2", "0.9:4"]).parse().unwrap()));
         }
         _ => {}
     }

@@ -307,7 +307,7 @@ fn what_a_run_began_with_is_not_exchanged() {
     let (out, run) = (folder.name("run"), folder.path("run"));
     succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out])));
     let weights = || {
-        let model = homeostat::model::file::Model::open(&run.join("model.safetensors")).unwrap();
+        let model = homeostat::model::file::Model::open(run.join("model.safetensors")).unwrap();
         model.layers.into_iter().map(|layer| layer.weights).collect::<Vec<_>>()
     };
     let whole = weights();
