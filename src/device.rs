@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::gpu::GpuEngine;
 use crate::gpu::{AdapterSummary, Context, Limit, Pick};
 use crate::memory::Array;
-use crate::train::engine::{DeviceInfo, Engine, Request};
+#[cfg(feature = "gpu")]
+use crate::train::engine::Request;
+use crate::train::engine::{DeviceInfo, Engine};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use serde::Serialize;

@@ -140,20 +140,26 @@ fn sample(data: &DataSet, row: u32) -> Vec<f64> {
 
 /// Holds a promise for every row of the table on one engine, and lists all rows that break it.
 fn hold(kind: Kind, promise: fn(&Subject, Kind) -> Result<(), String>) {
+    hold_of(kind, 1, promise);
+}
+
+/// Holds a promise for one row in `step`, another one for each kind of engine.
+fn hold_of(kind: Kind, step: usize, promise: fn(&Subject, Kind) -> Result<(), String>) {
     let mut failures = vec![];
     let mut held = 0;
-    for place in 0..TABLE.len() {
+    for place in (kind as usize % step..TABLE.len()).step_by(step) {
         let subject = Subject::of(place);
         if kind.runs(&subject.population) {
             held += 1;
             failures.extend(promise(subject, kind).err().map(|e| format!("{kind:?}, {:?}: {e}", subject.row)));
         }
     }
-    assert!(held >= TABLE.len() / 3, "{kind:?} runs only {held} rows");
+    assert!(held >= TABLE.len() / 3 / step, "{kind:?} runs only {held} rows");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// A test of `promise` on each engine.
+/// A test of `promise` on each engine. [`plans`] shows for every row that the GPU's other forms compute the bits of register
+/// tiles, so the promise is tested on them for every third row: their kernels take long to compile on software Vulkan.
 macro_rules! on_every_engine {
     () => {
         #[test]
@@ -168,12 +174,12 @@ macro_rules! on_every_engine {
 
         #[test]
         fn on_workgroup_tiles() {
-            super::hold(super::Kind::Tiled, promise);
+            super::hold_of(super::Kind::Tiled, 3, promise);
         }
 
         #[test]
         fn on_the_persistent_kernel() {
-            super::hold(super::Kind::Persistent, promise);
+            super::hold_of(super::Kind::Persistent, 3, promise);
         }
     };
 }

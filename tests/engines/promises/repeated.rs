@@ -1,7 +1,7 @@
 //! The same settings give the same bits again. Of the GPU's engines one is held to it here: [`super::alone`] and
 //! [`super::resumed`] repeat the steps of all, and big nets, in which races would show, are in `bits.rs`.
 
-use super::{Kind, Subject, ensure, hold, same};
+use super::{Kind, Subject, ensure, hold, hold_of, same};
 use crate::harness::train;
 
 #[test]
@@ -11,7 +11,7 @@ fn on_the_cpu() {
 
 #[test]
 fn on_register_tiles() {
-    hold(Kind::Register, promise);
+    hold_of(Kind::Register, 3, promise);
 }
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
