@@ -275,7 +275,7 @@ fn what_cannot_be_distorted_is_refused() {
     let wide = Arc::new(Population::new(vec![config], blank(33 * 33), None).unwrap());
     let context = Context::open(&Pick::Any).expect("an adapter");
     let message = GpuEngine::new(context, Arc::clone(&wide), &wide.initial_state()).unwrap_err().to_string();
-    assert!(message.contains("--device cpu") && message.contains("33 × 33"), "{message}");
+    assert!(message.contains("`device = cpu`") && message.contains("33 × 33"), "{message}");
     (ENGINES[0].1)(Arc::clone(&wide), &wide.initial_state()).train(0..1, None).unwrap();
 }
 
