@@ -6,7 +6,7 @@ mod summary;
 use crate::error::{Error, Result};
 use crate::train::engine::Request;
 use std::sync::atomic::AtomicBool;
-pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
+pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};
 
 /// An opened adapter. The type has no value, because no adapter can be opened.
 #[derive(Clone, Copy, Debug)]

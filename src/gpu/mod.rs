@@ -30,7 +30,7 @@ pub use launch::{Kernel, Program};
 pub use layout::{CanaryRecord, Flag, Layer, Layout, Plane, RatePlane, Region, Step};
 pub use memory::budget::MemoryBudget;
 pub use memory::table::Role;
-pub use summary::{AdapterSummary, Cooperative, Limit, Pick};
+pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};
 pub use tile::{Product, Shape, Tile};
 pub use tiles::{Plan, Shapes};
 pub use tune::roofline::source as roofline_source;

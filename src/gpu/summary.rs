@@ -37,6 +37,27 @@ pub struct AdapterSummary {
     pub half_precision: bool,
     /// The cooperative matrices used for f16; `None` if every invocation multiplies for itself.
     pub cooperative: Option<Cooperative>,
+    /// Every kind of cooperative matrices that the driver names, as `m × n × k, factors to sums`.
+    pub matrices: Vec<String>,
+    /// The limits that bound the shapes of kernels.
+    pub limits: KernelLimits,
+}
+
+/// An adapter's limits on the shapes of kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelLimits {
+    /// Invocations of a workgroup.
+    pub workgroup: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Workgroups along each axis of a dispatch.
+    pub workgroups: u32,
+    /// Storage buffers of a kernel.
+    pub storage_buffers: u32,
+    /// Invocations of the smallest subgroup.
+    pub smallest_subgroup: u32,
+    /// Invocations of the largest subgroup.
+    pub largest_subgroup: u32,
 }
 
 /// Matrices that an adapter's subgroups multiply as a unit, with factors in f16 and sums in f32.

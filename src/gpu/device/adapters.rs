@@ -2,7 +2,7 @@
 //! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF` apply. wgpu reads the first and the last; this file matches names itself.
 
 use crate::error::{Error, Result};
-use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
+use crate::gpu::summary::{AdapterSummary, Cooperative, KernelLimits, Pick};
 
 /// All adapters, best first.
 async fn adapters() -> Vec<wgpu::Adapter> {
@@ -71,6 +71,34 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative { side, largest, smallest })
 }
 
+/// Every kind of cooperative matrices of an adapter, in words.
+fn matrices(adapter: &wgpu::Adapter) -> Vec<String> {
+    let words = |matrix: &wgpu::wgt::CooperativeMatrixProperties| {
+        format!(
+            "{} × {} × {}, {:?} to {:?}{}",
+            matrix.m_size,
+            matrix.n_size,
+            matrix.k_size,
+            matrix.ab_type,
+            matrix.cr_type,
+            if matrix.saturating_accumulation { ", saturating" } else { "" }
+        )
+    };
+    adapter.cooperative_matrix_properties().iter().map(words).collect()
+}
+
+fn limits(adapter: &wgpu::Adapter) -> KernelLimits {
+    let (limits, info) = (adapter.limits(), adapter.get_info());
+    KernelLimits {
+        workgroup: limits.max_compute_invocations_per_workgroup,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        workgroups: limits.max_compute_workgroups_per_dimension,
+        storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        smallest_subgroup: info.subgroup_min_size,
+        largest_subgroup: info.subgroup_max_size,
+    }
+}
+
 /// The error of an adapter without half precision.
 pub(super) fn lacks_half(adapter: &str) -> Error {
     Error::Device(format!(
@@ -91,6 +119,8 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
             max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
             half_precision: adapter.features().contains(wgpu::Features::SHADER_F16),
             cooperative: cooperative(adapter),
+            matrices: matrices(adapter),
+            limits: limits(adapter),
             name: info.name,
         }
     };
