@@ -1,9 +1,9 @@
-//! What may import what, held against every file of `src`: no file imports, directly or round about, a file that
-//! imports it; no folder imports a folder above it; and a long file has a reason. The messages of the library are read
-//! too: flags belong to the command line.
+//! Tests which file of `src` may import which. No file may import, directly or through others, a file that imports it.
+//! No folder may import from a higher floor. A file above 600 lines needs a reason. Messages of the library are checked
+//! too, because only the command line has flags.
 //!
-//! The test reads the text: `use`, paths inside code and macros, `super::`, `self::`, `crate::` and re-exports. A name
-//! that reaches a file through a `mod.rs` counts as an import of both files.
+//! The tests read the text of the files: `use`, paths in code and macros, `super::`, `self::`, `crate::` and
+//! re-exports. A name that reaches a file through a `mod.rs` counts as an import of both files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -11,8 +11,8 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::slice::Iter;
 
-/// The floors of the house, lowest first. A file may import from its own folder and from the floors below it; rooms on
-/// one floor know nothing of each other. A name is a folder of `src`, or a file directly in it without its `.rs`.
+/// The floors of `src`, lowest first. A file may import from its own folder and from lower floors, but not from other
+/// folders of its floor. A name is a folder of `src`, or a file directly in `src` without `.rs`.
 const FLOORS: &[&[&str]] = &[
     &["error", "numbered", "rng", "text"],
     &["files", "memory"],
@@ -32,16 +32,16 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
 ];
 
-/// Most lines of a file without a reason in [`LONG`].
+/// A file with more lines needs a reason in [`LONG`].
 const LINES: usize = 600;
 
-/// Longer files, and why each is one file.
+/// Files of more than [`LINES`] lines, and why each is not split.
 const LONG: &[(&str, &str)] = &[];
 
-/// Beginnings of paths that are still to be put in order: what they import does not count yet.
+/// Path prefixes whose imports are not checked yet.
 const UNFINISHED: &[&str] = &[];
 
-/// Beginnings of paths outside `src/cli/` whose texts may have flags in them, and why.
+/// Path prefixes outside `src/cli/` whose strings may contain flags, and why.
 const WITH_FLAGS: &[(&str, &str)] = &[
     ("src/report/sweep.rs", "writes a page that shows a command"),
     ("src/sweep/submit.rs", "writes a script that calls sbatch and this program"),
@@ -51,7 +51,7 @@ const WITH_FLAGS: &[(&str, &str)] = &[
 fn no_file_imports_a_file_that_imports_it() {
     let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
     let circles = house.circles();
-    assert!(circles.is_empty(), "imports in circles:\n{}", circles.join("\n"));
+    assert!(circles.is_empty(), "circular imports:\n{}", circles.join("\n"));
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn a_file_opens_with_what_it_owns() {
     }
 }
 
-/// A message of the library names a setting, as in `` `alpha0` ``, because its reader may have typed no flag. The command line
-/// makes `--alpha0` of that in `cli/wording.rs`.
+/// A message of the library names a setting, as in `` `alpha0` ``, because its reader may have typed no flag.
+/// `cli/wording.rs` turns that name into `--alpha0` for the command line.
 #[test]
 fn no_message_of_the_library_names_a_flag() {
     let mut wrong = vec![];
@@ -123,7 +123,8 @@ fn no_message_of_the_library_names_a_flag() {
     assert!(wrong.is_empty(), "flags in messages of the library:\n{}", wrong.join("\n"));
 }
 
-/// Whether a literal has `--` and a letter at the beginning of a word; `var(--c1)` is a colour of a style sheet.
+/// Whether a word of the literal is `--` and a letter or a placeholder. `var(--c1)` is exempt, because CSS variables
+/// look the same.
 fn names_a_flag(literal: &str) -> bool {
     literal.match_indices("--").any(|(at, _)| {
         let begins =
@@ -132,7 +133,7 @@ fn names_a_flag(literal: &str) -> bool {
     })
 }
 
-/// The reader itself, on a house of two rooms in which every kind of path occurs.
+/// Tests the reader itself on two small crates, in which every kind of path occurs.
 #[test]
 fn every_kind_of_path_is_an_import() {
     let house = House::of([
@@ -168,7 +169,7 @@ fn is_unfinished(path: &str) -> bool {
     UNFINISHED.iter().any(|beginning| path.starts_with(beginning))
 }
 
-/// The folder of `src` that a file is in, or its own name directly in `src`.
+/// The folder of `src` that contains the file, or the name of a file directly in `src`.
 fn room(path: &str) -> &str {
     let inside = path.strip_prefix("src/").expect("a file of src");
     inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(folder, _)| folder)
@@ -193,7 +194,7 @@ fn sources(root: &Path) -> Vec<(String, String)> {
     sources
 }
 
-/// One `use` of a module: the path, the name it has from there on (`*` for all names) and whether others may use it.
+/// One `use` of a module: the path, and the name that the path brings into scope (`*` for all names).
 #[derive(Debug)]
 struct Use {
     path: Vec<String>,
@@ -204,9 +205,9 @@ struct Use {
 /// A module, of a file or inline.
 #[derive(Debug, Default)]
 struct Module {
-    /// Path from the root, which is empty for the root itself.
+    /// The crate (`lib` or `main`), then the path inside the crate.
     path: Vec<String>,
-    /// Its file, a place in [`House::files`].
+    /// Index of the module's file in [`House::files`].
     file: usize,
     /// Names of the modules in it.
     children: BTreeSet<String>,
@@ -219,16 +220,16 @@ struct Module {
 struct File {
     path: String,
     lines: usize,
-    /// Whether it has items other than modules and `use`.
+    /// Whether the file has items other than modules and `use`.
     defines: bool,
 }
 
-/// All files, and who imports whom.
+/// All files of `src`, and their imports.
 struct House {
     files: Vec<File>,
-    /// By crate (`lib` or `main`, then the path).
+    /// Keyed by [`Module::path`].
     modules: BTreeMap<Vec<String>, Module>,
-    /// File → file → line of the first import.
+    /// Importing file → imported file → line of the first import.
     imports: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
@@ -253,12 +254,12 @@ impl House {
         house
     }
 
-    /// Notes the modules of a file, their `use`s and the paths in their code.
+    /// Records the modules of a file, their `use`s and the paths in their code.
     fn read_file(&mut self, path: &str, text: &str, module: &[String]) {
         let file = self.files.len();
         let tokens = read(text).tokens;
         let mut defines = false;
-        // Inline modules that are open, each with the depth of braces outside it.
+        // The modules around the current inline module, each with the brace depth outside the module inside it.
         let mut open: Vec<(Module, usize)> = vec![];
         let mut current = Module { path: module.to_vec(), file, ..Module::default() };
         let mut depth = 0;
@@ -317,7 +318,7 @@ impl House {
         self.files.push(File { path: path.to_owned(), lines: text.lines().count(), defines });
     }
 
-    /// Finds the files behind every `use` and every path.
+    /// Resolves every `use` and every path to files.
     fn link(&mut self) {
         let mut imports: BTreeMap<String, BTreeMap<String, usize>> =
             self.files.iter().map(|file| (file.path.clone(), BTreeMap::new())).collect();
@@ -337,8 +338,8 @@ impl House {
         self.imports = imports;
     }
 
-    /// Follows a path from inside the module at `from`, adds the files it takes names from, and returns the module that
-    /// it ends at, if it ends at one.
+    /// Resolves a path inside the module at `from`. Adds the files that the path takes names from, and returns the
+    /// module at the end of the path, if there is one.
     fn resolve(
         &self,
         from: &[String],
@@ -346,7 +347,7 @@ impl House {
         files: &mut BTreeSet<usize>,
         steps: usize,
     ) -> Option<Vec<String>> {
-        // Glob imports may name each other.
+        // Glob imports may import each other, so the number of steps is limited.
         if steps > 16 {
             return None;
         }
@@ -377,14 +378,14 @@ impl House {
         Some(at)
     }
 
-    /// The module that `name` means inside the module at `at`. Where it is a re-exported item instead, adds the file of
-    /// the item.
+    /// The module that `name` refers to inside the module at `at`. If `name` is a re-exported item instead, adds the
+    /// file of the item.
     fn lookup(&self, at: &[String], name: &str, files: &mut BTreeSet<usize>, steps: usize) -> Option<Vec<String>> {
         let module = self.modules.get(at)?;
         if module.children.contains(name) {
             return Some(at.iter().cloned().chain([name.to_owned()]).collect());
         }
-        // A `use` of a name by itself, as of another crate, leads nowhere.
+        // A `use` of a bare name is another crate, which has no file here.
         if let Some(used) = module.uses.iter().find(|used| used.name == name && used.path != [name]) {
             let mut behind = BTreeSet::new();
             let found = self.resolve(at, &used.path, &mut behind, steps + 1);
@@ -399,7 +400,7 @@ impl House {
         })
     }
 
-    /// A shortest circle through each set of files that import each other, with the lines of the imports.
+    /// One shortest cycle for each group of files that import each other, with the lines of the imports.
     fn circles(&self) -> Vec<String> {
         let mut told: BTreeSet<&str> = BTreeSet::new();
         let mut circles = vec![];
@@ -419,7 +420,7 @@ impl House {
         circles
     }
 
-    /// The shortest way from a file back to itself.
+    /// The shortest cycle through `start`, found breadth-first.
     fn circle(&self, start: &str) -> Option<Vec<&str>> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let mut queue = VecDeque::from([self.imports.get_key_value(start)?.0.as_str()]);
@@ -443,7 +444,7 @@ impl House {
     }
 }
 
-/// Adds the names that one tree of a `use` brings, `prefix` being the path so far.
+/// Adds the names that one tree of a `use` brings into scope. `prefix` is the path so far.
 fn tree(tokens: &mut Peekable<Iter<'_, Token<'_>>>, mut prefix: Vec<String>, uses: &mut Vec<Use>) {
     let mut renamed = None;
     let mut line = 0;
@@ -464,7 +465,7 @@ fn tree(tokens: &mut Peekable<Iter<'_, Token<'_>>>, mut prefix: Vec<String>, use
             }
         }
     }
-    // `a::{self}` brings `a`.
+    // `a::{self}` brings `a` into scope.
     if prefix.len() > 1 {
         prefix.pop_if(|last| last == "self");
     }
@@ -473,7 +474,7 @@ fn tree(tokens: &mut Peekable<Iter<'_, Token<'_>>>, mut prefix: Vec<String>, use
     }
 }
 
-/// A word, a `::` or one character of anything else.
+/// A word, a `::` or any other single character.
 #[derive(Clone, Copy, Debug)]
 struct Token<'a> {
     text: &'a str,
@@ -484,12 +485,12 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c == '_' || c.is_alphabetic())
 }
 
-/// A source file taken apart.
+/// A source file, split into tokens.
 #[derive(Default)]
 struct Source<'a> {
-    /// The code without comments, literals of text, and lifetimes.
+    /// The code without comments, strings, characters and lifetimes.
     tokens: Vec<Token<'a>>,
-    /// The literals of text, with their quotes.
+    /// The string literals, with their quotes.
     texts: Vec<Token<'a>>,
 }
 
@@ -531,7 +532,7 @@ fn read(text: &str) -> Source<'_> {
     Source { tokens, texts }
 }
 
-/// Bytes of a comment that may hold others.
+/// Length in bytes of a block comment, including the block comments nested in it.
 fn block_comment(text: &str) -> usize {
     let (mut at, mut depth) = (0, 0);
     loop {
@@ -551,7 +552,7 @@ fn block_comment(text: &str) -> usize {
     }
 }
 
-/// Bytes of a raw literal such as `r#"…"#`, where the text begins with one.
+/// Length in bytes of a raw string such as `r#"…"#`, if `text` begins with one.
 fn raw_text(text: &str) -> Option<usize> {
     let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
         let rest = text.strip_prefix(prefix).map(|rest| rest.trim_start_matches('#'));
@@ -563,7 +564,7 @@ fn raw_text(text: &str) -> Option<usize> {
     Some(text[start..].find(&end).map_or(text.len(), |length| start + length + end.len()))
 }
 
-/// Bytes up to and with the closing quote.
+/// Length in bytes up to and including the closing quote.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -577,7 +578,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Bytes of `'x'` or `'a`, which look alike at first.
+/// Length in bytes of a character `'x'` or a lifetime `'a`, which begin alike.
 fn character_or_lifetime(text: &str) -> usize {
     let mut characters = text[1..].chars();
     let (first, second) = (characters.next(), characters.next());

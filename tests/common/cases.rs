@@ -1,16 +1,16 @@
-//! Runs with a known outcome: the golden cases.
+//! The golden cases: runs with a known outcome.
 
 use crate::oracle::Matrix;
 use homeostat::config::{Clock, Config, DecayTicks};
 
-/// What is known of an epoch.
+/// The expected results after one epoch.
 pub struct Epoch {
     pub loss: f64,
     pub error: f64,
     pub alpha_mean: Vec<f64>,
 }
 
-/// A run whose outcome is known.
+/// A run with its expected outcome.
 pub struct Case {
     pub name: String,
     pub config: Config,
@@ -27,7 +27,7 @@ fn matrix(value: &serde_json::Value) -> Matrix {
     serde_json::from_value(value.clone()).expect("a matrix")
 }
 
-/// All golden cases, by file name.
+/// All golden cases, sorted by file name.
 pub fn golden() -> Vec<Case> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -81,7 +81,8 @@ fn golden_case(text: &str) -> Case {
     };
     Case {
         name: json["name"].as_str().unwrap().to_owned(),
-        // The values are f32 printed with the fewest digits that tell them apart.
+        // The samples were f32 values, printed with the fewest digits that identify them. The cast restores the exact
+        // values.
         x: matrix(&json["x"]).iter().map(|row| row.iter().map(|&v| f64::from(v as f32)).collect()).collect(),
         labels: serde_json::from_value(json["label"].clone()).unwrap(),
         initial: list("initial_weights").iter().map(matrix).collect(),

@@ -1,6 +1,7 @@
-//! Comparing numbers.
+//! Comparison of numbers within a tolerance.
 
-/// Element-wise |a − b| ≤ atol + rtol·|b|; NaN fails. Says how many, how far and where.
+/// Checks |a − b| ≤ atol + rtol·|b| for each element; NaN fails. The error says how many elements differ, by how much
+/// and where.
 pub fn close(what: &str, got: &[f64], want: &[f64], rtol: f64, atol: f64) -> Result<(), String> {
     if got.len() != want.len() {
         return Err(format!("{what}: {} values instead of {}", got.len(), want.len()));

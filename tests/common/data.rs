@@ -1,4 +1,4 @@
-//! Data sets that several binaries train on.
+//! Data sets that several test binaries train on.
 
 use homeostat::data::{DataSet, Samples};
 

@@ -1,4 +1,4 @@
-//! Programs started as if nobody had ever used this machine: no data sets but those built in, no cache, no settings.
+//! Starts programs as on a machine that nobody has used: only built-in data sets, no cache and no settings of the user.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,11 +8,12 @@ pub fn program() -> Command {
     isolated(env!("CARGO_BIN_EXE_homeostat"))
 }
 
-/// Another program, which starts this one.
+/// A program, such as a shell, that starts homeostat itself.
 pub fn isolated(program: &str) -> Command {
     let mut command = Command::new(program);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    // Settings of the user, of a scheduler, of a proxy, and of wgpu but for the choice of the back end under test.
+    // Settings of the user, of a scheduler, of a proxy and of wgpu. `WGPU_BACKEND` stays, because it chooses the back
+    // end under test.
     let foreign = |name: &str| {
         let known = ["JOB_COMPLETION_INDEX", "WGPU_ADAPTER_NAME", "WGPU_POWER_PREF"].contains(&name);
         let homes = name.starts_with("XDG_") && name.ends_with("_HOME");
@@ -24,7 +25,8 @@ pub fn isolated(program: &str) -> Command {
         command.env_remove(name);
     }
     command.env("HOME", folder.join("home")).env("HOMEOSTAT_SYSTEM_DATA", folder.join("no-data-sets"));
-    // Mesa keeps compiled shaders, without which every start on software Vulkan takes seconds; they change no result.
+    // Mesa caches compiled shaders here. Without the cache, every start on software Vulkan takes seconds. The cache
+    // changes no result.
     if std::env::var_os("MESA_SHADER_CACHE_DIR").is_none() {
         command.env("MESA_SHADER_CACHE_DIR", folder.join("mesa"));
     }

@@ -1,4 +1,4 @@
-//! The program started as its users start it, and a folder of its own for what it reads and writes.
+//! The program, started as users start it, and a temporary folder for its files.
 
 use crate::isolated::program;
 use serde_json::Value;
@@ -13,7 +13,7 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// What the program does with these arguments, started in a folder that goes when it ends: runs are kept by default.
+/// Runs the program with these arguments, in a temporary folder because `train` writes its run into the current folder.
 pub fn homeostat(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     command(arguments).current_dir(folder.path()).output().expect("the program starts")
@@ -23,13 +23,13 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// stdout of an outcome that must be a success.
+/// Asserts success and returns stdout.
 pub fn success(arguments: &[&str], output: &Output) -> String {
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
-/// stderr of an outcome that must be a failure with `code`, and no panic.
+/// Asserts exit code `code` and no panic, and returns stderr.
 pub fn failure(arguments: &[&str], code: i32, output: &Output) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
@@ -37,23 +37,23 @@ pub fn failure(arguments: &[&str], code: i32, output: &Output) -> String {
     stderr
 }
 
-/// stdout of a run that must succeed.
+/// Runs the program, asserts success and returns stdout.
 pub fn succeed(arguments: &[&str]) -> String {
     success(arguments, &homeostat(arguments))
 }
 
-/// stdout and stderr of a run that must succeed.
+/// Runs the program, asserts success and returns stdout and stderr.
 pub fn both(arguments: &[&str]) -> (String, String) {
     let output = homeostat(arguments);
     (success(arguments, &output), text(&output.stderr))
 }
 
-/// stderr of a run that must end with `code`.
+/// Runs the program, asserts exit code `code` and returns stderr.
 pub fn fail(arguments: &[&str], code: i32) -> String {
     failure(arguments, code, &homeostat(arguments))
 }
 
-/// A run that must end with `code` and a message that contains all `parts`.
+/// Runs the program and asserts exit code `code` and a message that contains all `parts`.
 pub fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
     let message = fail(arguments, code);
     for part in parts {
@@ -61,17 +61,17 @@ pub fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
     }
 }
 
-/// The objects in a file of lines.
+/// The objects in a JSON Lines file.
 pub fn lines(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The metrics of the run in a directory.
+/// The metrics of the run in directory `run`.
 pub fn metrics(run: &Path) -> Vec<Value> {
     lines(&run.join("metrics.jsonl"))
 }
 
-/// Names of the checkpoints of the run in a directory, the oldest first.
+/// Names of the checkpoints of the run in directory `run`, oldest first.
 pub fn checkpoints(run: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(run.join("checkpoints")).unwrap();
     let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -80,7 +80,7 @@ pub fn checkpoints(run: &Path) -> Vec<String> {
     names
 }
 
-/// What must not differ between two runs of the same settings.
+/// The metrics without their timings. Two runs of the same settings may differ in timings only.
 pub fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
     for line in &mut metrics {
         let object = line.as_object_mut().unwrap();
@@ -90,7 +90,7 @@ pub fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
     metrics
 }
 
-/// A folder that goes with the test.
+/// A temporary folder, deleted at the end of the test.
 pub struct Folder(pub TempDir);
 
 impl Folder {
@@ -106,7 +106,7 @@ impl Folder {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a file, in a folder of its own where `name` says so; returns its path.
+    /// Writes a file, with the folders that `name` contains, and returns its path.
     pub fn write(&self, name: &str, content: &str) -> String {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

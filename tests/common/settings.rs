@@ -1,4 +1,4 @@
-//! Settings drawn at random.
+//! Random valid settings.
 
 use clap::ValueEnum;
 use homeostat::config::{Activation, Basis, Config, Decay, Latch, Loss, Output, Scope};
@@ -9,7 +9,8 @@ pub fn pick<T: Copy>(random: &mut Random, options: &[T]) -> T {
     options[random.below(options.len() as u32) as usize]
 }
 
-/// A valid mix of activation, output, loss, rule and momentum; sizes and θ's form are left to the caller.
+/// Random valid settings of the network, the loss, ψ, momentum and regularisation. The caller chooses the sizes and the
+/// form of θ.
 pub fn random_settings(random: &mut Random) -> Config {
     let activation = pick(random, Activation::value_variants());
     let (output, loss) = pick(
@@ -24,7 +25,7 @@ pub fn random_settings(random: &mut Random) -> Config {
     );
     let basis = pick(random, Basis::value_variants());
     let scope = if basis == Basis::Coactivation { Scope::Weight } else { pick(random, Scope::value_variants()) };
-    // Near the middle of what each variable usually is, so that some αs trigger and others do not.
+    // θ is near the middle of each variable's usual values, so that some αs trigger and others do not.
     let theta = match basis {
         Basis::Act => 0.45,
         Basis::Act2 => 0.3,

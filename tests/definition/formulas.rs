@@ -1,5 +1,5 @@
-//! The oracle, held against what it defines: gradients against finite differences of the loss, ψ's curves against the
-//! paper and the authors' code, and the crate's ψ against the oracle's.
+//! Tests the oracle: gradients against finite differences of the loss, ψ's curves against the paper and the authors'
+//! code. Also tests the crate's ψ against the oracle's.
 
 use crate::close::close;
 use crate::oracle::{Matrix, Network, activation, output_delta, psi as oracle_psi};
@@ -14,8 +14,8 @@ fn random_matrix(random: &mut Random, rows: usize, columns: usize, scale: f64) -
     (0..rows).map(|_| (0..columns).map(|_| scale * random.normal()).collect()).collect()
 }
 
-/// One step with α = 1 and no momentum moves every weight by −∂E/∂w of the mean loss, so the weights' difference is the
-/// gradient. Central differences, all activations, outputs and losses.
+/// One step with α = 1 and no momentum moves every weight by −∂E/∂w of the mean loss. So the change of the weights must
+/// equal central differences of the loss.
 #[test]
 fn steps_follow_the_gradient_of_the_loss() {
     let outputs = [
@@ -69,8 +69,8 @@ fn steps_follow_the_gradient_of_the_loss() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Softmax with squared error takes the diagonal derivative y(1 − y), as the authors' code does: not the gradient, so
-/// it has its own test.
+/// Softmax with squared error uses the diagonal derivative y(1 − y), as the authors' code does. This is not the
+/// gradient, so finite differences cannot test it.
 #[test]
 fn softmax_with_squared_error_takes_the_diagonal() {
     let net = [0.3, -1.2, 2.0];
@@ -98,7 +98,7 @@ fn activations_have_published_values() {
     }
 }
 
-/// The curves as they are published, worked out by hand.
+/// Published curves, with values worked out by hand.
 #[test]
 fn decays_have_published_values() {
     let e2 = std::f64::consts::E.powi(2);
@@ -113,7 +113,7 @@ fn decays_have_published_values() {
         (&log, 1, e2 - 1.0, (2.0 - 2.0_f64.ln()) / 2.0),
         (&log, 5, e2 - 1.0, (2.0 - 6.0_f64.ln()) / 2.0),
         (&log, 7, e2 - 1.0, 0.0),
-        // With log10 it reaches 0 at x = 100.
+        // With log10, α reaches 0 at x = 100.
         (&ten, 9, 99.0, 0.5),
         (&ten, 99, 99.0, 0.0),
         // The authors' (n + 1)^−0.4 and their linear fall of 0.0075 a tick from 0.4.
@@ -130,7 +130,7 @@ fn decays_have_published_values() {
     }
 }
 
-/// Every α reaches 0 at the last tick, whenever it was triggered, and not before.
+/// Every α reaches 0 at the last tick and not before, whatever tick triggered it.
 #[test]
 fn to_end_reaches_zero_at_the_last_tick() {
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
@@ -147,7 +147,7 @@ fn to_end_reaches_zero_at_the_last_tick() {
     }
 }
 
-/// A long fall ends when it should: f32 does not round α to 0, which would freeze the weight, a tick before.
+/// f32 must not round α to 0 before a long decay ends, because α = 0 freezes the weight.
 #[test]
 fn a_long_fall_keeps_its_last_ticks() {
     let ticks = 100_000;
@@ -163,7 +163,7 @@ fn a_long_fall_keeps_its_last_ticks() {
     }
 }
 
-/// The crate's ψ, f32 and in closed form, follows the oracle's through random histories of means.
+/// The crate's ψ, in f32 and closed form, follows the oracle's through random histories of means.
 #[test]
 fn host_psi_follows_the_oracle() {
     let mut random = Random::new(41, Stream::Order, 0);
@@ -188,7 +188,7 @@ fn host_psi_follows_the_oracle() {
         for t in 1..=ticks {
             let mean = (middle * (0.5 + random.uniform())) as f32;
             if oracle_psi::tick(&config, &mut oracle, Some(f64::from(mean)), t) < 1e-5 {
-                break; // too close for f32 to decide alike
+                break; // f32 may decide this comparison differently
             }
             psi::tick(&member, &mut slot, mean, 1.0, t as f32);
             let (got, want) = (f64::from(psi::psi(&member, &slot)), oracle_psi::psi(&config, &oracle, ticks));
@@ -199,7 +199,7 @@ fn host_psi_follows_the_oracle() {
     assert!(triggered > 10_000, "the histories trigger too rarely ({triggered}) to test anything");
 }
 
-/// numpy.quantile([3, 1, 4, 1, 5, 9, 2, 6], q), the default linear method.
+/// Expected values: `numpy.quantile([3, 1, 4, 1, 5, 9, 2, 6], q)` with its default, linear method.
 #[test]
 fn quantiles_equal_numpys() {
     let values = [3.0_f32, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];

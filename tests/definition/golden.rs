@@ -5,7 +5,7 @@ use crate::close::close;
 use crate::oracle::Network;
 
 #[test]
-fn the_oracle_reproduces_them() {
+fn the_oracle_reproduces_golden_cases() {
     let mut failures = vec![];
     for case in golden() {
         let mut network = Network::new(&case.config, &case.initial, case.x.len(), None);

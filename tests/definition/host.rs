@@ -1,5 +1,5 @@
-//! What the host computes for every engine – initial weights, sample order, label noise, schedules, replayed trigger times –
-//! against the oracle.
+//! Tests what the host computes for every engine against the oracle: initial weights, sample order, label noise,
+//! schedules and replayed trigger times.
 
 use crate::close::close;
 use crate::oracle::trace::Triggers;
@@ -114,8 +114,8 @@ fn replays_equal_the_oracles() {
     }
 }
 
-/// The oracle's own reports: a run that hardly moves scores the same while it trains as after it, and a fall to the end leaves
-/// every α frozen.
+/// Tests the oracle's own reports. A run with a tiny α0 has the same score during and after training. A decay to the
+/// end leaves every α frozen.
 #[test]
 fn the_oracle_reports_epochs() {
     let config =

@@ -1,4 +1,5 @@
-//! The definition of what homeostat computes, held against the paper, the authors' code and finite differences. No device.
+//! Tests the definition (`oracle`) against the paper, the authors' code and finite differences, and the host's code
+//! against the definition. No test needs a GPU.
 
 #[path = "../common/cases.rs"]
 mod cases;

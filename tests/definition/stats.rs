@@ -1,5 +1,5 @@
-//! The statistics against SciPy 1.17.1 (NumPy 2.4.6). Samples are given in units of 1e-4, as differences between error
-//! rates over 10 000 test samples come; `d` in the calls is the sample over 1e4.
+//! Tests the statistics against SciPy 1.17.1 (NumPy 2.4.6). Samples are in units of 1e-4, like differences between
+//! error rates over 10 000 test samples. In the SciPy calls below, `d` is the sample divided by 1e4.
 
 use homeostat::stats::{
     Interval, bootstrap_mean, holm, mean, median, probability_of_improvement, sd, signed_rank, summary, tost,
@@ -55,8 +55,8 @@ fn summaries_agree() {
     assert!(summary(&[]).mean.is_nan() && median(&[]).is_nan());
 }
 
-/// `stats.wilcoxon(d).pvalue` with its defaults: exact without zeros and ties, by permutation with them where n ≤ 13, by the
-/// normal approximation else. Rank sums from `stats.rankdata(abs(d[d != 0]))`.
+/// `stats.wilcoxon(d).pvalue` with its defaults: exact without zeros and ties. With them, p comes from permutations for
+/// n ≤ 13, else from the normal approximation. Rank sums are from `stats.rankdata(abs(d[d != 0]))`.
 #[test]
 fn signed_ranks_agree() {
     for (sample, plus, minus, p, exact) in [
@@ -70,7 +70,7 @@ fn signed_ranks_agree() {
         let d = over_10_000(sample);
         let test = signed_rank(&d, 0.0);
         assert_eq!((test.plus, test.minus, test.exact), (plus, minus, exact));
-        // statrs has erfc to 1e-10.
+        // The normal approximation uses the erfc of statrs, which is accurate to 1e-10.
         within(test.p, p, if exact { 1e-11 } else { 2e-10 });
         let turned: Vec<f64> = d.iter().map(|d| -d).collect();
         let turned = signed_rank(&turned, 0.0);
@@ -78,7 +78,8 @@ fn signed_ranks_agree() {
     }
 }
 
-/// Rates are not multiples of 1e-4 in binary: without the tolerance rounding would rank what is equal.
+/// Rates are not exact multiples of 1e-4 in binary. Without the tolerance, rounding would rank equal differences as
+/// different.
 #[test]
 fn rounding_neither_breaks_ties_nor_makes_differences() {
     let d = |counts: &[(i32, i32)]| -> Vec<f64> {
@@ -115,9 +116,12 @@ fn equivalence_agrees() {
     assert!(tost(&[0.1], 1.0).is_nan());
 }
 
-/// `stats.bootstrap((d,), np.mean, n_resamples=1_000_000, rng=99, batch=10_000, confidence_level=c).confidence_interval`.
-/// With 10 000 resamples SciPy's own ends have standard deviations of 0.4 to 2.4 % of the interval's width over 40 seeds; here they
-/// may be 5 % of it away. The percentile interval of the skewed sample is 6 and 21 % away.
+/// `stats.bootstrap((d,), np.mean, n_resamples=1_000_000, rng=99, batch=10_000,
+/// confidence_level=c).confidence_interval`.
+///
+/// With 10 000 resamples, SciPy's own interval ends have standard deviations of 0.4 to 2.4 % of the interval's width,
+/// over 40 seeds. So the test allows 5 % of the width. This tolerance rejects percentile intervals, which are 6 and 21
+/// % off for the skewed sample.
 #[test]
 fn bootstrap_intervals_agree() {
     for (sample, confidence, low, high) in [
@@ -154,8 +158,8 @@ fn a_bootstrap_repeats() {
     assert!(bootstrap_mean(&[0.5], 0.95, 100, 1).low.is_nan());
 }
 
-/// `statsmodels.stats.multitest.multipletests(p, method="holm")[1]`, statsmodels 0.15.0; by hand: 0.005·6, 0.01·5, 0.03·4, then
-/// 0.04·3 twice as no p may fall below the one before, 0.5·1.
+/// `statsmodels.stats.multitest.multipletests(p, method="holm")[1]` of statsmodels 0.15.0. By hand: 0.005·6, 0.01·5,
+/// 0.03·4, then 0.04·3 for both values of 0.04, because no adjusted p may be below the one before, and 0.5·1.
 #[test]
 fn holm_agrees() {
     let adjusted = holm(&[0.01, 0.04, 0.03, 0.005, 0.5, 0.04]);
@@ -177,7 +181,7 @@ fn improvement_agrees() {
     assert_eq!(probability_of_improvement(&x, &x), 0.5);
 }
 
-/// An arm against itself.
+/// An arm compared with itself has differences of 0 only.
 #[test]
 fn nothing_differs_from_itself() {
     for n in [2, 13, 14, 50, 60] {

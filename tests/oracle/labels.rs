@@ -1,9 +1,10 @@
-//! Label noise: of the n training samples of a class, round(share · n) get another class, each other class alike.
+//! Label noise: of the n training samples of a class, round(share · n) get another class. Each other class is equally
+//! likely.
 
 use super::random::{LABEL_NOISE, Words};
 use homeostat::config::Config;
 
-/// The labels that are trained on.
+/// The labels that training uses.
 pub fn noisy(config: &Config, labels: &[usize], classes: usize) -> Vec<usize> {
     let mut noisy = labels.to_vec();
     for class in 0..classes {

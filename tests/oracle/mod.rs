@@ -1,7 +1,9 @@
-//! The definition of what homeostat computes, as naive float64 loops written from the specification and sharing no
-//! arithmetic with the crate. [`Network::run`] trains with any settings that the program accepts, on given samples: reading
-//! and splitting data are not defined here. A file for each step of the definition, under the stem of its shader or host code;
-//! speed is no concern.
+//! The definition of what homeostat computes: naive float64 loops, written from the specification. The loops share no
+//! arithmetic with the crate except Philox, the generator of random bits.
+//!
+//! [`Network::run`] trains with any settings that the program accepts. Its samples are given, because reading and
+//! splitting data are not part of the definition. Each step of the definition has its own file, named after its shader
+//! or host code. Speed does not matter here.
 
 pub mod activation;
 pub mod backward_delta;
@@ -25,12 +27,12 @@ use trace::Triggers;
 /// `[n_in + 1][n_out]`, bias row last.
 pub type Matrix = Vec<Vec<f64>>;
 
-/// One layer of a network in training; slots and sums are `[n_in + 1][n_out]` in weight scope with co-activation, else
+/// One layer of a network in training. Slots and sums are `[n_in + 1][n_out]` in weight scope with co-activation, else
 /// one row `[1][n_out]`.
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub w: Matrix,
-    /// What the rule remembers of each weight.
+    /// The rule's state for each weight.
     pub memory: Vec<Vec<Vec<f64>>>,
     pub slots: Vec<Vec<Slot>>,
     pub sums: Matrix,
@@ -43,12 +45,12 @@ pub struct Score {
     pub error: f64,
 }
 
-/// After an epoch.
+/// The results after an epoch.
 #[derive(Clone, Debug)]
 pub struct After {
-    /// Over the training samples, with the weights as they are now.
+    /// Over the training samples, with the weights at the end of the epoch.
     pub score: Score,
-    /// Over the epoch's batches, with the weights as each batch found them.
+    /// Over the epoch's batches, each with the weights before its own update.
     pub running: Score,
     /// Per layer.
     pub alpha_mean: Vec<f64>,
@@ -69,11 +71,12 @@ pub struct Step {
 pub struct Network {
     pub config: Config,
     pub layers: Vec<Layer>,
-    /// T.
+    /// T, the number of ticks.
     pub ticks: u32,
-    /// The closest any comparison with θ has been.
+    /// The smallest margin of any comparison so far: with θ, relative to θ, or with 0, relative to the largest
+    /// gradient. An f32 engine may decide a comparison with a small margin differently.
     pub margin: f64,
-    /// By how much schedules multiply every α of a layer.
+    /// Per layer, the factor of schedules and replayed means on every α.
     scale: Vec<f64>,
     triggers: Option<Triggers>,
     samples: usize,
@@ -82,7 +85,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// For `samples` training samples; `triggers` are those that `--rule replay` repeats.
+    /// A network for `samples` training samples. `triggers` are those that `--rule replay` replays.
     pub fn new(config: &Config, weights: &[Matrix], samples: usize, triggers: Option<Triggers>) -> Self {
         let steps = samples.div_ceil(config.run.batch_size) as u32;
         let ticks = match config.rule.clock {
@@ -116,12 +119,12 @@ impl Network {
         (0..layers).map(of_layer).collect()
     }
 
-    /// y and net of every layer, the output layer as it answers `label`.
+    /// y and net of every layer, and the outcome of the output layer for `label`.
     pub fn forward(&self, x: &[f64], label: usize) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
         self.forward_in_training(x, label, |_, _| 1.0)
     }
 
-    /// The same where dropout multiplies y of each hidden layer (from 1) and unit by a factor.
+    /// [`Self::forward`] with dropout: `factor(layer, unit)` multiplies y of hidden layers, which are counted from 1.
     fn forward_in_training(
         &self,
         x: &[f64],
@@ -145,8 +148,8 @@ impl Network {
         (ys, nets, outcome)
     }
 
-    /// The factor on the rate of weight (i, j) of layer l: ψ, along the curve of the run that is replayed where one is, times
-    /// the schedules.
+    /// The factor on the rate of weight (i, j) of layer l: ψ times the schedules. A replay takes the curve of ψ from
+    /// the source run.
     fn factor(&self, l: usize, i: usize, j: usize) -> f64 {
         let slots = &self.layers[l].slots;
         let curve = self.triggers.as_ref().map_or(&self.config, |triggers| &triggers.config);
@@ -159,7 +162,7 @@ impl Network {
         self.factor(l, i, j) * own.unwrap_or(self.config.rule.alpha0)
     }
 
-    /// One step on a batch of (x, label); a tick follows if the clock says so.
+    /// Trains one step on a batch of (x, label), and ends the tick if the clock says so.
     pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Step {
         let depth = self.layers.len();
         let mut squares: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.w.len()]).collect();
@@ -205,14 +208,15 @@ impl Network {
                     let g = if bias { g } else { g - self.config.regularisation.weight_decay * w[i][j] };
                     let t = f64::from(self.steps + 1);
                     if follows_signs && g != 0.0 {
-                        // Relative to what the sum is made of, and so that a rounding is far from the usual margin.
+                        // Relative to the layer's largest gradient. With the factor 50, a margin of 5e-4 accepts
+                        // gradients above 1e-5 of the largest, far above rounding errors.
                         self.margin = self.margin.min(50.0 * g.abs() / largest);
                     }
                     update::update(&self.config, &mut w[i][j], &mut memory[i][j], factor, g, squares[l][i], t);
                 }
             }
             if let Some(most) = self.config.regularisation.max_norm {
-                // What is frozen stays as it is.
+                // A neuron whose weights are all frozen must not change, so its norm is not limited.
                 let moves =
                     |j| self.config.rule.coast || (0..self.layers[l].w.len()).any(|i| self.factor(l, i, j) != 0.0);
                 let columns: Vec<usize> = (0..self.layers[l].w[0].len()).filter(|&j| moves(j)).collect();
@@ -273,7 +277,7 @@ impl Network {
         self.scale = self.scale_after(t);
     }
 
-    /// Tick `t` of ψ in layer `l`, after `samples` samples.
+    /// Ends tick `t` of ψ in layer `l`, after `samples` samples.
     fn observe_tick(&mut self, l: usize, samples: f64, t: u32) {
         let own: Vec<f64> = self.layers[l].sums.iter().flatten().map(|sum| sum / samples).collect();
         let mean = own.iter().sum::<f64>() / own.len() as f64;
@@ -281,7 +285,8 @@ impl Network {
         for (place, &own) in own.iter().enumerate() {
             let (i, j) = (place / columns, place % columns);
             let psi = psi::psi(&self.config, &self.layers[l].slots[i][j], self.ticks);
-            // What is frozen stays as it is. A schedule may freeze what ψ has not; no δ is computed for its sake.
+            // A frozen slot must not change. Where only a schedule freezes the slot, no δ is computed, so a basis of δ
+            // observes nothing.
             if psi == 0.0 {
                 continue;
             }
@@ -298,7 +303,7 @@ impl Network {
         }
     }
 
-    /// Trains all epochs on samples with these labels, of `classes` classes.
+    /// Trains all epochs. `labels` are below `classes` and have no label noise yet.
     pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize], classes: usize) -> Vec<After> {
         let labels = labels::noisy(&self.config, labels, classes);
         let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels).collect();

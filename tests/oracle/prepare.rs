@@ -1,4 +1,4 @@
-//! What training sees of a sample's inputs: the image distorted, then some of its pixels left out.
+//! Prepares the inputs of a training sample: distorts the image, then drops some of its pixels.
 
 use super::dropout;
 use homeostat::config::{Config, Distort};
@@ -11,14 +11,14 @@ fn times(a: Map, b: Map) -> Map {
     [[cell(0, 0), cell(0, 1)], [cell(1, 0), cell(1, 1)]]
 }
 
-/// The `index`-th number in −1 … 1 of a kind: 0 = the map, 1 and 2 = the fields.
+/// The `index`-th random number in −1 … 1 of a kind: 0 is the map, 1 and 2 are the fields.
 fn draw(config: &Config, step: u32, place: usize, kind: u32, index: usize) -> f64 {
     let counter = [index as u32 / 4, place as u32, step, 7 * 65_536 + kind];
     let word = philox4x32(counter, [config.run.seed as u32, (config.run.seed >> 32) as u32])[index % 4];
     (f64::from(word >> 9) + 0.5) / 2f64.powi(22) - 1.0
 }
 
-/// The map from target to source: rotation · shear · scale.
+/// The affine map from target to source pixels: rotation · shear · scale.
 fn map(config: &Config, step: u32, place: usize) -> Map {
     let u = |index| draw(config, step, place, 0, index);
     let turn = config.regularisation.distort_rotation.to_radians() * u(0);
@@ -31,7 +31,7 @@ fn map(config: &Config, step: u32, place: usize) -> Map {
     times(times(rotation, [[1.0, slant], [0.0, 1.0]]), [[x, 0.0], [0.0, y]])
 }
 
-/// The displacement of pixel (x, y) along one axis: the whole two-dimensional Gaussian over the field.
+/// The displacement of pixel (x, y) along one axis: the field, weighted by the full two-dimensional Gaussian.
 fn displacement(config: &Config, field: &[f64], side: i64, x: i64, y: i64) -> f64 {
     let reach = (3.0 * config.regularisation.elastic_sigma).ceil() as i64;
     let height = |d: i64| (-0.5 * (d as f64 / config.regularisation.elastic_sigma).powi(2)).exp();

@@ -2,10 +2,10 @@
 
 use homeostat::config::{Config, Decay, DecayTicks, Latch, Theta};
 
-/// What one α has been through.
+/// The state of one α.
 #[derive(Clone, Debug, Default)]
 pub struct Slot {
-    /// Ticks since the trigger, 0 before it.
+    /// Ticks by which α has decayed: 1 after the tick that triggered, 0 before.
     pub n: u32,
     /// The tick that triggered.
     pub onset: u32,
@@ -42,7 +42,7 @@ pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
 }
 
 impl Slot {
-    /// θ_M, once there is one.
+    /// θ_M, or `None` while a quantile or a sliding threshold is unknown.
     pub fn theta(&self, config: &Config) -> Option<f64> {
         match config.threshold() {
             Theta::Absolute(theta) => Some(theta),
@@ -51,7 +51,7 @@ impl Slot {
         }
     }
 
-    /// A tick observes `mean`: the mean behind a sliding θ_M follows it.
+    /// Moves the running mean behind a sliding θ_M towards `mean`, which a tick observed.
     pub fn slide(&mut self, config: &Config, mean: f64) {
         if let Theta::Sliding(sliding) = config.threshold() {
             self.mean = Some(self.mean.map_or(mean, |ema| ema + (mean - ema) / sliding.tau));
@@ -59,7 +59,8 @@ impl Slot {
     }
 }
 
-/// Tick `t` observes `mean`, or nothing, which holds no condition. Returns how close the comparison with θ was, relative to θ.
+/// Ends tick `t`, which observed `mean`, or `None` where nothing was computed. Without a mean, no condition holds.
+/// Returns the distance of the mean from θ, relative to θ; 1 if no comparison mattered.
 pub fn tick(config: &Config, slot: &mut Slot, mean: Option<f64>, t: u32) -> f64 {
     let theta = slot.theta(config);
     let Some(mean) = mean else {

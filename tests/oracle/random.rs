@@ -1,16 +1,16 @@
-//! Random numbers drawn on the host: a stream is the words of Philox4x32-10 for the counters (block, stream, substream) under
-//! the seed as key, read one after another.
+//! Random numbers drawn on the host. A stream is the words of Philox4x32-10 for the counters (block, stream,
+//! substream), with the seed as key.
 
 use homeostat::config::Config;
 use homeostat::rng::philox4x32;
 
-/// Numbers of the streams, as every recorded run was drawn with them.
+/// Numbers of the streams. They must not change, because every recorded run was drawn with them.
 const WEIGHTS: u32 = 1;
 const ORDER: u32 = 2;
 pub const LABEL_NOISE: u32 = 5;
 pub const REPLAY: u32 = 10;
 
-/// The words of one substream and the place of the next.
+/// The words of one substream, and the index of the next word.
 pub struct Words {
     seed: u64,
     stream: u32,
@@ -43,8 +43,8 @@ impl Words {
         (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
     }
 
-    /// Uniform in 0 … n − 1 (Lemire 2019): the high half of word · n, drawn again where the low half is one of the 2³² mod n
-    /// that would favour some numbers.
+    /// Uniform in 0 … n − 1 (Lemire 2019): the high half of word · n. A word is drawn again if its low half is below
+    /// 2³² mod n, because these words would favour some numbers.
     pub fn below(&mut self, n: u32) -> u32 {
         let surplus = (1_u64 << 32) % u64::from(n);
         loop {
@@ -55,7 +55,7 @@ impl Words {
         }
     }
 
-    /// Fisher and Yates from the last item on (Durstenfeld 1964).
+    /// The Fisher–Yates shuffle, from the last item down (Durstenfeld 1964).
     pub fn shuffled<T: Clone>(&mut self, items: &[T]) -> Vec<T> {
         let mut items = items.to_vec();
         for last in (1..items.len()).rev() {
@@ -72,7 +72,7 @@ pub fn order(config: &Config, rows: usize, epoch: u32) -> Vec<usize> {
     if config.data.no_shuffle { all } else { Words::new(config.run.seed, ORDER, epoch).shuffled(&all) }
 }
 
-/// The initial weights of layer `l`, `[n_in + 1][n_out]`; glorot and he leave the bias row 0.
+/// The initial weights of layer `l`, `[n_in + 1][n_out]`; `glorot` and `he` leave the bias row at 0.
 pub fn weights(config: &Config, l: usize, n_in: usize, n_out: usize) -> super::Matrix {
     use homeostat::config::InitScheme;
     let mut words = Words::new(config.run.seed, WEIGHTS, l as u32);

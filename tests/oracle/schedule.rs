@@ -1,4 +1,4 @@
-//! Factors on every α of a layer beside its rule: global schedules and FreezeOut, as functions of the ticks done.
+//! Factors on every α of a layer beside its rule: global schedules and FreezeOut, as functions of the completed ticks.
 
 use homeostat::config::{Config, DecayTicks, FreezeOut, Schedule};
 use std::f64::consts::PI;
@@ -13,7 +13,7 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
     let n = if t > start { f64::from(t - start) } else { 0.0 };
     let length = match config.schedule.ticks {
         DecayTicks::Ticks(ticks) => ticks,
-        // Not 0 where the curve starts with the last tick, or after it: then n is 0 throughout.
+        // At least 1, because 0/0 has no value. Where the curve starts at or after the last tick, n is always 0.
         DecayTicks::ToEnd => f64::from(if last > start { last - start } else { 1 }),
     };
     let share = n / length;
@@ -32,7 +32,8 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
             let height = if within <= 1.0 { within } else { 2.0 - within };
             low + (1.0 - low) * height
         }
-        // Smith & Topin 2019: up over 45 % of the curve, down over as much, and from the low rate to 0 in the last tenth.
+        // Smith & Topin 2019: up in the first 45 % of the curve, down in the next 45 %, from the low rate to 0 in the
+        // last 10 %.
         Schedule::OneCycle => falls(if share <= 0.45 {
             low + (1.0 - low) * share / 0.45
         } else if share <= 0.9 {
@@ -43,7 +44,8 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
     }
 }
 
-/// Brock et al. 2017: a cosine that ends for layer l at the share t_l of the run, t_l evenly from t_0 to 1.
+/// Brock et al. 2017: a cosine that ends for layer l at the share t_l of the run. The t_l are evenly spaced from t_0 to
+/// 1.
 fn freeze_out(freeze: FreezeOut, l: usize, layers: usize, t: u32, last: u32) -> f64 {
     let mut end = if layers == 1 { 1.0 } else { freeze.first + (1.0 - freeze.first) * l as f64 / (layers - 1) as f64 };
     if freeze.cubed {

@@ -1,22 +1,24 @@
-//! Replay: α falls as it fell in another run of ψ, without looking at anything.
+//! Replay: α falls as in another run of ψ, the source run, without observing any variable.
 
 use super::psi::{Slot, psi};
 use super::random::{REPLAY, Words};
 use homeostat::config::{Config, Replay};
 
-/// When the slots of a run of ψ triggered.
+/// The tick at which each slot of the source run triggered.
 #[derive(Clone, Debug)]
 pub struct Triggers {
-    /// The settings of that run, whose curve is repeated.
+    /// The settings of the source run, whose curve is replayed.
     pub config: Config,
-    /// T of that run.
+    /// T of the source run.
     pub ticks: u32,
-    /// The tick of each slot, 0 = never; per layer, `[n_in + 1][n_out]` where slots belong to weights, else one row.
+    /// The tick that triggered each slot, 0 = never. Per layer, `[n_in + 1][n_out]` where slots belong to weights, else
+    /// one row.
     pub onsets: Vec<Vec<u32>>,
 }
 
 impl Triggers {
-    /// The tick of each slot as `config` deals them out; all 0 where a mean is repeated.
+    /// The tick that triggers each slot of a replay with the settings `config`. All ticks are 0 if `config` replays
+    /// means.
     pub fn dealt(&self, config: &Config) -> Vec<Vec<u32>> {
         let deal = |onsets: &[u32], substream: u32| Words::new(config.run.seed, REPLAY, substream).shuffled(onsets);
         match config.rule.replay.expect("checked settings") {
@@ -29,7 +31,7 @@ impl Triggers {
         }
     }
 
-    /// The mean of ψ over the weights of the net, or of one layer, after tick `t`, where `config` repeats means; else 1.
+    /// If `config` replays means: the mean of ψ after tick `t`, over the weights of the net or of layer `l`. Else 1.
     /// `weights` has the number of weights of each layer.
     pub fn factor(&self, config: &Config, l: usize, weights: &[usize], t: u32) -> f64 {
         let layers = match config.rule.replay.expect("checked settings") {
@@ -39,7 +41,7 @@ impl Triggers {
         };
         let total: usize = layers.clone().map(|l| weights[l]).sum();
         let of_layer = |l: usize| {
-            // As many weights belong to each slot of a layer.
+            // All slots of a layer have the same number of weights.
             let each = (weights[l] / self.onsets[l].len()) as f64;
             self.onsets[l].iter().map(|&onset| each * self.at(onset, t)).sum::<f64>()
         };

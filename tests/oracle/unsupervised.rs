@@ -1,9 +1,9 @@
-//! The one layer of the rules without a target: what its weights follow in the place of δ, and its loss.
+//! The single layer of rules without a target: the value that its weights follow in place of δ, and its loss.
 
 use super::output_delta::Outcome;
 use homeostat::config::{Config, Rule};
 
-/// Hebb (eq. 1) follows y; BCM (eq. 2) follows φ = y (y − θ_M), and nothing before the first θ_M is known. The loss is −½ Σ y²,
+/// Hebb (eq. 1) follows y. BCM (eq. 2) follows φ = y (y − θ_M), which is 0 until θ_M is known. The loss is −½ Σ y²,
 /// which Hebb's rule descends.
 pub fn outcome(config: &Config, y: &[f64], theta: impl Fn(usize) -> Option<f64>) -> Outcome {
     let along = |(j, &y): (usize, &f64)| match config.rule.kind {

@@ -1,10 +1,10 @@
-//! What one weight does with its mean gradient g = −∂E/∂w, rule by rule, as the papers write it; with momentum in its three
-//! forms (eq. 9), and the limit on a neuron's norm.
+//! The update of one weight from its mean gradient g = −∂E/∂w, rule by rule, as the papers write the rules. Includes
+//! the three forms of momentum (eq. 9) and the limit on a neuron's norm.
 
 use super::Matrix;
 use homeostat::config::{Config, Rule};
 
-/// What the rule remembers of a weight before the first step.
+/// The rule's state of a weight before the first step.
 pub fn initial(config: &Config) -> Vec<f64> {
     let a = config.rule.alpha0;
     match config.rule.kind {
@@ -18,7 +18,7 @@ pub fn initial(config: &Config) -> Vec<f64> {
     }
 }
 
-/// The rate the rule keeps for the weight, where it does.
+/// The weight's own rate, if the rule keeps rates per weight.
 pub fn own_rate(config: &Config, memory: &[f64]) -> Option<f64> {
     match config.rule.kind {
         Rule::DeltaBarDelta | Rule::Rprop | Rule::IrpropMinus | Rule::Lipschitz => Some(memory[0]),
@@ -27,7 +27,7 @@ pub fn own_rate(config: &Config, memory: &[f64]) -> Option<f64> {
     }
 }
 
-/// Step t, from 1; `psi` is the factor on the rate, `x2` the mean square of the weight's input.
+/// Applies step t, counted from 1; `psi` is the factor on the rate, `x2` the mean square of the weight's input.
 pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64, x2: f64, t: f64) {
     let (alpha, mu) = (config.rule.alpha0 * psi, config.rule.momentum);
     match (config.rule.kind, memory) {
@@ -103,7 +103,7 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
     }
 }
 
-/// Scales the weights into each of these neurons, its bias left out, to a norm of at most `most`.
+/// Scales the weights into each of `neurons`, except its bias, to a norm of at most `most`.
 pub fn limit(w: &mut Matrix, neurons: &[usize], most: f64) {
     let rows = w.len() - 1;
     for &j in neurons {
