@@ -1,4 +1,5 @@
-//! Measured tiles: what is found is kept and found again, a damaged cache is no obstacle, and nothing of it changes a bit.
+//! Tests autotuning: measured tiles are cached and used again, a damaged cache is replaced, and measuring changes no
+//! bit of a result.
 
 use crate::harness::tiled;
 use homeostat::config::Config;
@@ -17,7 +18,7 @@ fn population() -> Arc<Population> {
     Arc::new(Population::new(vec![config], data, None).unwrap())
 }
 
-/// An engine on the GPU family's tiles, measured with the cache in `path`.
+/// An engine on workgroup tiles, autotuned with the cache in `path`.
 fn engine(population: &Arc<Population>, path: &Path) -> Blocking<GpuEngine> {
     let context = Context::open(&Pick::Any).expect("an adapter");
     let options = Options { tune: Some((Product::Tiled, path.to_owned())), ..Options::default() };
@@ -52,9 +53,9 @@ fn plans_are_measured_once_and_change_no_bit() {
     let text = std::fs::read_to_string(&path).unwrap();
     let mut kept: std::collections::BTreeMap<String, Plan> = serde_json::from_str(&text).unwrap();
     assert_eq!(kept.values().collect::<Vec<_>>(), [measured.plan()]);
-    assert_eq!(outcome(measured, &population), expected, "measuring leaves a trace");
+    assert_eq!(outcome(measured, &population), expected, "measuring changes the result");
 
-    // Another valid plan under the same key is believed: nothing is measured anew.
+    // A planted plan is used if it is valid, which shows that a cached plan is not measured again.
     let planted = Plan::choose(Product::Tiled, &population, |shapes| *Product::Tiled.menu(shapes).last().unwrap());
     kept.values_mut().for_each(|plan| plan.clone_from(&planted));
     std::fs::write(&path, serde_json::to_string(&kept).unwrap()).unwrap();
@@ -62,7 +63,7 @@ fn plans_are_measured_once_and_change_no_bit() {
     assert_eq!(*found.plan(), planted);
     assert_eq!(outcome(found, &population), expected);
 
-    // A plan of another shape and a file that is no JSON are measured over and replaced.
+    // A plan of the wrong shape and a file that is not JSON are overwritten by a new measurement.
     let mut foreign = planted;
     foreign.update.rows = 12;
     kept.values_mut().for_each(|plan| plan.clone_from(&foreign));

@@ -1,5 +1,6 @@
-//! What every engine promises, whatever it computes: members together equal members alone, resuming equals not stopping,
-//! a run repeats, reports agree with each other – all bitwise on one device. The GPU engine runs in both kernel families.
+//! Tests bits where the small networks of the [table](crate::table) cannot: big runs repeat, threads and tiles change
+//! no bit, and nothing reaches frozen weights. Also tests the bound on GPU memory. The GPU engine runs in both kernel
+//! families.
 
 use crate::harness::{ENGINES, small_register};
 use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
@@ -58,7 +59,8 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     Arc::new(population)
 }
 
-/// Settings that reach every branch of the kernels between them.
+/// Settings that together have every scope, all forms of momentum but Nesterov's, batches of one sample, and samples of
+/// both types.
 fn variants() -> Vec<(Config, bool)> {
     let base = Config::default().hidden([19, 10]).batch_size(8).epochs(4).alpha0(0.2).theta(0.3).test_fraction(None);
     vec![
@@ -89,8 +91,8 @@ fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     population.configs.iter().zip(&population.splits).map(shuffled).collect()
 }
 
-/// Trains epochs `first..=last` with the ticks where the clock puts them; reports after every epoch, taken, as the trainer
-/// does, only when the next epoch has been trained.
+/// Trains epochs `first..=last`, with ticks where the clock puts them, and reports after every epoch. Like the trainer,
+/// takes a report only after the next epoch is trained.
 fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, first: u32, last: u32) -> Vec<Report> {
     let steps = population.steps_per_epoch();
     let period = match population.shared().rule.clock {
@@ -114,7 +116,7 @@ fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, 
     reports
 }
 
-/// Layers without rates learn nothing, but their ψ observes δ like any other, on every engine.
+/// Layers and neurons with α0 = 0 learn nothing, but their ψ observes δ like every other, on every engine.
 #[test]
 fn layers_without_rates_observe_delta() {
     let config = Config::default()
@@ -148,7 +150,8 @@ fn differing_members(config: &Config) -> Vec<Config> {
         .collect()
 }
 
-/// A race would show here: many workgroups, several steps, and the bits must not depend on who came first.
+/// A race would show here, because many workgroups run for several steps. The bits must not depend on which workgroup
+/// finishes first.
 #[test]
 fn a_big_run_repeats() {
     let hidden = Hidden(vec![150, 90]);
@@ -164,7 +167,7 @@ fn a_big_run_repeats() {
     }
 }
 
-/// The CPU engine on a pool of `threads`.
+/// Trains two epochs on the CPU engine, with a pool of `threads` threads.
 fn train_on_cpu(
     threads: usize,
     population: &Arc<Population>,
@@ -178,8 +181,8 @@ fn train_on_cpu(
     })
 }
 
-/// Steps big enough to be spread: over blocks of samples with two threads, over panels of a layer with more, and not at all
-/// with one thread or as a member of a population. The bits are the same.
+/// The steps are big enough to be spread: over blocks of samples with two threads, over panels of a layer with more.
+/// One thread does not spread them, nor does a population of several members. The bits are the same.
 #[test]
 fn threads_do_not_change_a_bit() {
     for (config, bytes) in variants() {
@@ -198,8 +201,8 @@ fn threads_do_not_change_a_bit() {
     }
 }
 
-/// An infinite input makes gradients NaN. Frozen weights must not notice, whether their whole layer or only some of its
-/// neurons are frozen, and whichever way the update takes.
+/// An infinite input makes gradients NaN. Frozen weights must keep their values in every form of the update, whether
+/// their whole layer or only some of its neurons are frozen.
 #[test]
 fn nothing_reaches_a_frozen_weight() {
     let mut data = (*data(false)).clone();
@@ -238,11 +241,11 @@ fn nothing_reaches_a_frozen_weight() {
     }
 }
 
-/// Every tile of the menus, with and without bounds checks, adds in the same order: same bits.
+/// Every tile of the menus adds in the same order, with and without bounds checks, so the bits are the same.
 #[test]
 fn every_plan_gives_the_same_bits() {
     for (place, (config, bytes)) in variants().into_iter().enumerate() {
-        // Wide enough that the sums of the next layer come in strands: eight forward, two backward.
+        // Wide enough that the sums of the next layer are split into strands: eight forward, two backward.
         let hidden = Hidden(if config.network.hidden.0.is_empty() { vec![] } else { vec![520, 130] });
         let population = population(vec![config.clone().hidden(hidden).epochs(1)], bytes);
         let run = |plan, checked| {
@@ -256,7 +259,8 @@ fn every_plan_gives_the_same_bits() {
         };
         let reference = run(small_register(&population), true);
         assert!(run(small_register(&population), false) == reference, "unchecked, {config:?}");
-        // Every tile of every menu is tried once; compiling them all for all settings would take minutes.
+        // Menus have up to seven tiles. Two of the settings try all tiles; compiling all tiles for all settings would
+        // take minutes.
         for turn in 0..if place % 3 == 0 { 7 } else { 1 } {
             let plan = Plan::choose(Product::Tiled, &population, |shapes| {
                 let menu = Product::Tiled.menu(shapes);
@@ -271,13 +275,13 @@ fn every_plan_gives_the_same_bits() {
     }
 }
 
-/// The bound that the design promises: data set + (w, α for weight scope, m with momentum) + 4·B·Σn·4 bytes per
-/// member, + 16 MB.
+/// GPU memory is at most the data set, plus 16 MB, plus for each member 4·B·Σn floats and up to three floats per
+/// weight: w, α in weight scope, and m with momentum.
 #[test]
 fn gpu_memory_stays_within_the_promise() {
     for (config, bytes) in variants() {
         if config.slots_per_weight() {
-            continue; // ψ's slots per weight come on top, as the README says
+            continue; // slots per weight are not in this bound; docs/guarantees.md lists them
         }
         for members in [1, 5] {
             let population = population(vec![config.clone(); members], bytes);

@@ -1,5 +1,5 @@
-//! Memory: what is planned is what is allocated, what exceeds a limit is cut up or refused by name with the fix, and no
-//! size, however absurd, ends the program in any other way.
+//! Tests memory. Engines allocate exactly the planned bytes. An array above a limit is cut into pieces, or refused with
+//! its name and a fix. No size, however absurd, ends the program in another way.
 
 use crate::harness::{small_register, tiled};
 use crate::settings::{pick, random_settings};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 const SIDE: usize = 6;
 
-/// `rows` samples of 6 × 6 features in three classes.
+/// `rows` samples of `features` features in three classes.
 fn data(bytes: bool, rows: usize, features: usize) -> Arc<DataSet> {
     let mut random = Random::new(5, Stream::Order, 0);
     let count = rows * features;
@@ -46,7 +46,7 @@ fn population(config: &Config, members: usize, data: &Arc<DataSet>) -> Arc<Popul
     try_population(config, members, data).unwrap()
 }
 
-/// Settings of every kind: rules, scopes, bases, momentum, regularisers, widths, batches.
+/// Random settings of every kind: rules, scopes, bases, momentum, regularisers, widths, batches.
 fn random_config(random: &mut Random) -> Config {
     let any = random_settings(random);
     let theta = any.theta(0.1).theta_quantile(None).theta_sliding(None);
@@ -66,7 +66,7 @@ fn random_config(random: &mut Random) -> Config {
         .epochs(3)
 }
 
-/// The adapter, with limits lowered.
+/// The adapter, with limits that `lower` reduces.
 fn context(lower: impl FnOnce(&mut wgpu::Limits)) -> Context {
     Context::open_with_limits(&Pick::Any, Precision::F32, lower)
         .expect("the GPU tests need an adapter; tests/run.sh installs one")
@@ -84,17 +84,17 @@ fn the_plan_is_what_the_device_allocates() {
     while tried < 24 {
         let config = random_config(&mut random);
         let (set, members) = (&sets[random.below(2) as usize], 1 + random.below(3) as usize);
-        // Not every mix makes sense.
+        // Some random settings contradict each other.
         let Ok(population) = try_population(&config, members, set) else { continue };
         tried += 1;
-        // Bindings this small cut the data set of reals into pieces.
+        // Bindings this small force the data set of reals into pieces.
         let context = if tried % 2 == 0 { context(|_| ()) } else { binding(1_200_000) };
         let planned = GpuEngine::memory_budget(&context, &population).unwrap();
         let options = Options { plan: Some(small_register(&population)), ..Options::default() };
         let engine = GpuEngine::with_options(context, Arc::clone(&population), &population.initial_state(), options);
         let mut engine = engine.unwrap_or_else(|error| panic!("{error}: {config:?}"));
         assert_eq!(planned.bytes(), engine.allocated_bytes(), "{config:?}");
-        // What the driver's allocator holds, by name; it may round up.
+        // The driver's allocator may round an array up, by less than 4096 bytes.
         let mut held = engine.inspect().allocations();
         for (role, array) in &planned.buffers {
             let place = held.iter().position(|(name, bytes)| *name == array.name && *bytes >= array.bytes);
@@ -110,14 +110,14 @@ fn the_plan_is_what_the_device_allocates() {
 }
 
 #[test]
-fn the_plan_is_what_the_processor_keeps() {
+fn the_plan_is_what_the_cpu_engine_allocates() {
     let mut random = Random::new(12, Stream::Order, 0);
     let sets = [data(true, 60, SIDE * SIDE), data(false, 45, SIDE * SIDE)];
     let mut tried = 0;
     while tried < 60 {
         let config = random_config(&mut random);
         let (set, members) = (&sets[random.below(2) as usize], 1 + random.below(3) as usize);
-        // Not every mix makes sense.
+        // Some random settings contradict each other.
         let Ok(population) = try_population(&config, members, set) else { continue };
         tried += 1;
         let state = population.initial_state();
@@ -128,7 +128,7 @@ fn the_plan_is_what_the_processor_keeps() {
     }
 }
 
-/// Trains two epochs and reads everything back.
+/// Trains two epochs and returns the states and all losses.
 fn train(context: Context, population: &Arc<Population>, plan: Plan) -> (Vec<MemberState>, Vec<f64>) {
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let state = population.initial_state();
@@ -150,7 +150,8 @@ fn train(context: Context, population: &Arc<Population>, plan: Plan) -> (Vec<Mem
 #[test]
 fn a_data_set_in_pieces_trains_the_same_bits() {
     for bytes in [true, false] {
-        // 400 rows of 1600 features: 640 kB as bytes, 2.5 MB as reals; the other arrays are smaller than a piece.
+        // 400 rows of 1600 features are 640 kB as bytes and 2.56 MB as reals. The other arrays are smaller than a
+        // piece, so only the data set is cut.
         let set = data(bytes, 400, 40 * 40);
         let most = if bytes { 200_000 } else { 700_000 };
         for config in [
@@ -175,7 +176,7 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
     }
 }
 
-/// A limit exceeded, what the refusal says, and settings that follow its advice.
+/// A population that exceeds a limit, words of the refusal, and settings that follow the advice of the refusal.
 struct Excess {
     config: Config,
     members: usize,
@@ -185,7 +186,7 @@ struct Excess {
 }
 
 #[test]
-fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
+fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
     let few = data(true, 60, SIDE * SIDE);
     let many = data(true, 6000, SIDE * SIDE);
     let plain = toml("theta = 0.1").batch_size(4).hidden([10]);
@@ -284,7 +285,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
         for words in says {
             assert!(error.to_string().contains(words), "{words}: {error}");
         }
-        // Where the data set is too large, another one is the fix.
+        // If the data set is too large, a smaller data set is the fix.
         let set = if says[0].starts_with("the data set") { &data(true, 1900, SIDE * SIDE) } else { set };
         let mended = GpuEngine::memory_budget(&context(lower), &population(&mended.0, mended.1, set)).unwrap();
         assert_eq!(mended.problems, Vec::<String>::new(), "{}", says[0]);
@@ -292,7 +293,7 @@ fn what_exceeds_a_limit_is_refused_by_name_with_the_fix() {
 }
 
 #[test]
-fn kernels_count_in_u32_and_start_so_many_workgroups() {
+fn indices_and_workgroups_stay_within_their_limits() {
     let unlimited = wgpu::Limits {
         max_storage_buffer_binding_size: u64::MAX,
         max_buffer_size: u64::MAX,
@@ -306,7 +307,7 @@ fn kernels_count_in_u32_and_start_so_many_workgroups() {
         MemoryBudget::new("an adapter without limits", &unlimited, &population, &layout, &plan).problems
     };
     assert_eq!(problems(4_000_000), Vec::<String>::new());
-    // A tick has a workgroup for every 64 neurons, and 65535 at most.
+    // The tick kernel needs a workgroup for every 64 neurons, and the limit is 65535 workgroups.
     let wide = problems(5_000_000);
     assert!(wide.len() == 1 && wide[0].contains("kernel tick needs 78125 × 2 workgroups"), "{wide:?}");
     let wider = &problems(2_000_000_000)[0];

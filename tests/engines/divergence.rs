@@ -1,5 +1,6 @@
-//! Where an engine first sees a value that is not finite: the step, the layer and whether forward or backward, known from how
-//! the networks are made. Every kernel family, the persistent kernel and the CPU; members of a population apart.
+//! Tests what engines report of the first value that is not finite: step, layer, and whether forward or backward. The
+//! networks are made so that the place is known. Runs the CPU engine, both kernel families and the persistent kernel,
+//! with one healthy and one diverging member.
 
 use crate::harness::{ENGINES, Make, gpu, small_register};
 use homeostat::config::{Activation, Config, Loss, Output, Rule, Scope};
@@ -23,7 +24,7 @@ fn engines() -> Vec<(&'static str, Make)> {
     ENGINES.into_iter().chain([("gpu, persistent", persistent)]).collect()
 }
 
-/// 24 samples that are all alike, in the order of their rows, and two members that differ only in their state.
+/// 24 equal samples in the order of their rows, and two members that differ only in their states.
 fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
     let data = DataSet::new((Samples::F32(vec![0.5; FEATURES * ROWS]), FEATURES), (0..ROWS as u32).map(|row| row % 3))
         .unwrap()
@@ -44,7 +45,7 @@ fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
     Arc::new(Population::new(vec![config; 2], Arc::new(data), None).unwrap())
 }
 
-/// What the members have seen after training on some batches and an evaluation.
+/// Each member's first value that is not finite, after training on `batches` batches and an evaluation.
 fn seen(make: Make, population: &Arc<Population>, state: &[MemberState], batches: u32) -> Vec<Option<NonFinite>> {
     let mut engine = make(Arc::clone(population), state);
     engine.set_order(&order(population, 1)).unwrap();
@@ -56,7 +57,7 @@ fn seen(make: Make, population: &Arc<Population>, state: &[MemberState], batches
         engine.train(0..batches, None).unwrap();
     }
     let first = found(&mut engine);
-    // What is first stays first, and a new state has nothing of it.
+    // Further training must not change the first finding, and a new state must clear the finding.
     engine.train(0..1, None).unwrap();
     assert_eq!(found(&mut engine)[1], first[1]);
     engine.set_state(&population.initial_state()).unwrap();
@@ -69,8 +70,8 @@ fn at(step: u32, layer: usize, value: Value) -> Option<NonFinite> {
     Some(NonFinite { step, layer, value })
 }
 
-/// A weight, or a bias, of one member that is not finite shows in the net of its layer and of no layer below, in the first
-/// step, or in an evaluation before any.
+/// A weight or bias that is not finite shows in the net of its layer and of no layer below. The first step finds it, or
+/// an evaluation before the first step.
 #[test]
 fn a_broken_weight_shows_in_the_net_of_its_layer() {
     for (name, make) in engines() {
@@ -90,7 +91,7 @@ fn a_broken_weight_shows_in_the_net_of_its_layer() {
     }
 }
 
-/// relu(1e19 · 0.5 · 5) times 1e25 is more than f32 holds, but only in the layer and for the member that have such weights.
+/// relu(1e19 · 0.5 · 5) times 1e25 exceeds f32, but only in the layer and the member that have such weights.
 #[test]
 fn an_overflow_counts_like_a_broken_weight() {
     for (name, make) in engines() {
@@ -103,8 +104,8 @@ fn an_overflow_counts_like_a_broken_weight() {
     }
 }
 
-/// Nets stay finite, as do the loss and δ of the upper layers: x W1 = 2.5e-20, y1 W2 = O(1), y2 W3 = 1e20; but going back
-/// δ2 = 1e20 meets W2 = 1e20.
+/// Nets stay finite, and so do the loss and δ of the upper layers: x W1 = 2.5e-20, y1 W2 = O(1), y2 W3 = 1e20. Only δ
+/// of layer 1 overflows, because δ2 = 1e20 is multiplied by W2 = 1e20.
 #[test]
 fn a_delta_is_seen_in_the_layer_it_belongs_to() {
     for (name, make) in engines() {
@@ -119,12 +120,12 @@ fn a_delta_is_seen_in_the_layer_it_belongs_to() {
             weights.fill(size);
             weights[inputs * outputs..].fill(0.0);
             if layer == 2 {
-                // The classes must differ, or the terms of δ2 cancel.
+                // The weights of the classes must differ, because the terms of δ2 would cancel otherwise.
                 weights[..inputs * outputs].iter_mut().enumerate().for_each(|(i, w)| *w *= (i % outputs) as f32);
             }
         }
         assert_eq!(seen(make, &population, &state, 2), [None, at(1, 1, Value::Delta)], "{name}");
-        // Frozen, the layer asks for no δ, and nobody minds what it is.
+        // A frozen layer needs no δ, so the engine must not report an overflow of its δ.
         state[1].layers[0].psi.fill(0.0);
         state[0].layers[0].psi.fill(0.0);
         let mut engine = make(Arc::clone(&population), &state);
@@ -135,13 +136,13 @@ fn a_delta_is_seen_in_the_layer_it_belongs_to() {
     }
 }
 
-/// Inputs and neurons of a layer.
+/// The numbers of inputs and neurons of a layer.
 fn sizes(layer: usize) -> (usize, usize) {
     let widths = [FEATURES, 7, 6, 3];
     (widths[layer], widths[layer + 1])
 }
 
-/// A loss may overflow where no net and no δ does: (1e25)² / 2 is the loss of a linear output of 1e25.
+/// A loss may overflow although every net and δ is finite: a linear output of 1e25 has the loss (1e25)² / 2.
 #[test]
 fn a_loss_counts_as_the_output_layers() {
     for (name, make) in engines() {

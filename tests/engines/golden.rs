@@ -1,4 +1,4 @@
-//! The golden cases: every engine reproduces them to 2e-3 relative.
+//! The golden cases: every engine reproduces them to 2e-3 relative plus 1e-5.
 
 use crate::cases::golden;
 use crate::harness::{ENGINES, Make};
@@ -6,7 +6,7 @@ use homeostat::gpu::{Context, GpuEngine, Pick};
 use homeostat::train::blocking::Blocking;
 
 #[test]
-fn the_engines_reproduce_them() {
+fn every_engine_reproduces_golden_cases() {
     let mut failures = vec![];
     for (name, make) in ENGINES {
         for case in golden() {
@@ -16,10 +16,10 @@ fn the_engines_reproduce_them() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The engine as a user gets it: the family that fits the adapter, unchecked. On software Vulkan its big tiles take long
-/// to compile, so a few cases must do.
+/// The GPU engine with a user's defaults: the kernel family that fits the adapter, without bounds checks. Only every
+/// fourth case runs, because big tiles take long to compile on software Vulkan.
 #[test]
-fn the_default_gpu_engine_reproduces_some() {
+fn the_default_gpu_engine_reproduces_some_golden_cases() {
     let make: Make = |population, state| {
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
         Blocking(Box::new(GpuEngine::new(context, population, state).unwrap()))

@@ -1,4 +1,4 @@
-//! Engines under test, and running a case with a known outcome on one of them.
+//! The engines under test, and a runner for cases with a known outcome.
 
 use crate::cases::{Case, Epoch};
 use crate::close::close;
@@ -17,13 +17,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// How close a comparison may be that f32 must decide as float64 does.
+/// f32 and float64 must decide alike every comparison with a larger margin.
 pub const MARGIN: f64 = 5e-4;
 
-/// How to make an engine.
+/// Makes an engine.
 pub type Make = fn(Arc<Population>, &[MemberState]) -> Blocking<dyn Engine>;
 
-/// A GPU engine with poisoned arenas and bounds checks on.
+/// A GPU engine with bounds checks, and with NaN in its scratch buffers, so that reading before writing shows.
 pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> Blocking<GpuEngine> {
     let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter; tests/run.sh installs one");
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
@@ -32,7 +32,7 @@ pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> Bl
     Blocking(Box::new(engine))
 }
 
-/// Register tiles that software Vulkan compiles in a fraction of the time; the source is the same.
+/// Small register tiles, which software Vulkan compiles in a fraction of the time. The shader source is the same.
 pub fn small_register(population: &Population) -> Plan {
     Plan::choose(Product::Register, population, |shapes| {
         let tile = Product::Register.menu(shapes)[0];
@@ -45,7 +45,7 @@ pub fn tiled(population: &Population) -> Plan {
     Plan::guess(Product::Tiled, population)
 }
 
-/// The smallest blocks in workgroup memory, which software Vulkan compiles soonest.
+/// The smallest blocks in workgroup memory, because software Vulkan compiles them fastest.
 pub fn small_tiled(population: &Population) -> Plan {
     Plan::choose(Product::Tiled, population, |shapes| {
         let menu = Product::Tiled.menu(shapes);
@@ -53,7 +53,7 @@ pub fn small_tiled(population: &Population) -> Plan {
     })
 }
 
-/// Every engine, the GPU in both kernel families.
+/// Every engine; the GPU engine in both kernel families.
 pub const ENGINES: [(&str, Make); 3] = [
     ("cpu", cpu),
     ("gpu, register tiles", |population, state| {
@@ -66,25 +66,25 @@ pub const ENGINES: [(&str, Make); 3] = [
     }),
 ];
 
-/// What the rule remembers of each weight as engines keep it: for each row of W plane after plane.
+/// The rule's memory in the order of the engines: for each row of W, one plane after another.
 pub fn memory_in_rows(layer: &Layer) -> Vec<f64> {
     let planes = layer.memory[0][0].len();
     let row = |row: &Vec<Vec<f64>>| (0..planes).flat_map(|k| row.iter().map(move |m| m[k])).collect::<Vec<_>>();
     layer.memory.iter().flat_map(row).collect()
 }
 
-/// The engine of the processor.
+/// The CPU engine.
 pub fn cpu(population: Arc<Population>, state: &[MemberState]) -> Blocking<dyn Engine> {
     Blocking(Box::new(CpuEngine::new(population, state).unwrap()))
 }
 
-/// What became of a run.
+/// The results of a run.
 pub struct Outcome {
     /// The last state of each member.
     pub end: Vec<MemberState>,
-    /// What each epoch reported of each member, without times, which alone may differ.
+    /// The metrics of each epoch and member, without times, because only times may differ.
     pub epochs: Vec<Vec<EpochMetrics>>,
-    /// The states inside epochs and between them, every few steps.
+    /// The states every few steps, inside epochs and between them.
     pub pauses: Vec<(Position, Vec<MemberState>)>,
 }
 
@@ -128,7 +128,7 @@ impl Observer for Log {
 }
 
 impl Case {
-    /// A case whose outcome the oracle computes; `None` if a comparison with θ was too close for f32 to decide alike.
+    /// A case whose outcome the oracle computes. `None` if a comparison is so close that f32 may decide differently.
     pub fn from_oracle(config: Config, x: Vec<Vec<f64>>, labels: Vec<usize>, initial: Vec<Matrix>) -> Option<Self> {
         let mut network = Network::new(&config, &initial, x.len(), None);
         let classes = labels.iter().max().expect("a sample") + 1;
@@ -165,7 +165,7 @@ impl Case {
         states
     }
 
-    /// Trains on an engine and compares everything that is known.
+    /// Trains on an engine and compares weights, α, losses, mean α and the last error with the case.
     pub fn check(&self, make: Make, rtol: f64, atol: f64) -> Result<(), String> {
         let population = self.population();
         let engine = make(Arc::clone(&population), &self.initial_state(&population));
@@ -193,7 +193,7 @@ impl Case {
         }
         let last = (epochs.last().map(|e| e.train_error), self.after.last().map(|a| a.error));
         if let (Some(got), Some(want)) = last {
-            // One borderline sample may fall to either side.
+            // One borderline sample may be classified either way.
             let one = 1.01 / self.labels.len() as f64;
             failures.extend(close("error after the last epoch", &[got], &[want], 0.0, one).err());
         }

@@ -1,6 +1,6 @@
-//! Every kernel against the oracle, step by step: y, δ, W and the observed sums on random ragged shapes (1 … 200), one
-//! and three members, a full and a short batch, all activations, outputs, losses, bases, scopes and momenta, on buffers
-//! poisoned with NaN.
+//! Tests every kernel against the oracle, step by step: y, δ, W and the observed sums. Shapes are random and ragged (1
+//! … 200), with one and three members, a full and a short batch. Settings cover all activations, outputs, losses,
+//! bases, scopes and forms of momentum. Buffers are poisoned with NaN.
 
 use crate::close::close;
 use crate::harness::{gpu, memory_in_rows, small_register, tiled};
@@ -26,7 +26,7 @@ struct Setting {
     x: Vec<Vec<f64>>,
 }
 
-/// With some of the regularisers, on square images.
+/// Adds random regularisers. The samples must be square images.
 fn regularised(random: &mut Random, config: Config) -> Config {
     config
         .dropout(pick(random, &[0.0, 0.2, 0.5]))
@@ -44,7 +44,7 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     let mut width = |limit: u32| 1 + random.below(limit) as usize;
     let (features, classes) = if regularise { (width(14).pow(2), 1 + width(12)) } else { (width(200), 1 + width(12)) };
     let hidden: Vec<usize> = (0..number as usize % 3).map(|_| width(200)).collect();
-    // Every fourth batch is large enough that the gradient's sums come in strands.
+    // Every fourth batch is so large that the sums of the gradient are split into strands.
     let (batch_size, short) = (width(70) + if number % 4 == 3 { 128 } else { 0 }, width(20));
     let rows = batch_size + short.min(batch_size);
     let base =
@@ -76,7 +76,7 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
 }
 
 impl Setting {
-    /// The oracle's networks after each step, with what the step computed.
+    /// Per member and step, the oracle's network after the step, and y and δ of the step.
     fn oracle(&self) -> Vec<Vec<(Network, Step)>> {
         let states = self.population.initial_state();
         let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
@@ -92,7 +92,7 @@ impl Setting {
                 })
                 .collect();
             let mut network = Network::new(config, &weights, samples.len(), None);
-            // No tick: the observed sums themselves are compared.
+            // No tick follows, because a tick would reset the observed sums, which are compared.
             let step = |batch: &[(&[f64], usize)]| {
                 let trace = network.step(batch, false);
                 (network.clone(), trace)
@@ -102,7 +102,7 @@ impl Setting {
         self.population.configs.iter().zip(&states).enumerate().map(member).collect()
     }
 
-    /// Takes both steps on an engine and lists every difference.
+    /// Trains both steps on an engine and lists every difference.
     fn check<E: Engine>(
         &self,
         engine: &mut Blocking<E>,
@@ -173,7 +173,8 @@ fn gpu_kernels_with_regularisers_equal_the_oracle() {
 fn gpu_steps(random: &mut Random, regularise: bool) {
     for number in 0..if regularise { 6 } else { 12 } {
         let setting = setting(random, number, regularise);
-        // The production tiles of software Vulkan take seconds to compile: twice, once with one member and once with three.
+        // Only two settings use the production tiles, one with one member and one with three, because these tiles take
+        // seconds to compile on software Vulkan.
         let production = |population: &_| Plan::guess(Product::Register, population);
         let register: fn(&_) -> Plan = if number < 2 { production } else { small_register };
         for choose in [register, tiled] {

@@ -1,5 +1,5 @@
-//! What learning rules mean to each other, on every engine: schedules against the ψ that they imitate, replayed controls against
-//! the run that they replay, Hebb against BCM.
+//! Tests relations between learning rules on every engine: schedules against the ψ that they imitate, replayed controls
+//! against the run that they replay, Hebb against BCM.
 
 use crate::close::close;
 use crate::harness::ENGINES;
@@ -34,7 +34,7 @@ fn population(configs: Vec<Config>) -> Arc<Population> {
     Arc::new(Population::new(configs, data(4), None).unwrap())
 }
 
-/// Trains from `position` to the end; the state and every epoch's metrics.
+/// Trains from `position` to the end. Returns the states and every epoch's metrics.
 fn train(
     engine: usize,
     population: &Arc<Population>,
@@ -56,7 +56,7 @@ fn from_start(engine: usize, population: &Arc<Population>) -> (Vec<MemberState>,
     train(engine, population, &population.initial_state(), Position::START)
 }
 
-/// A neuron-wise ψ that triggers everywhere at the first tick is a global schedule of the same curve.
+/// If ψ of every neuron triggers at the first tick, the run equals a global schedule with the same curve.
 #[test]
 fn a_schedule_equals_the_psi_that_triggers_at_once() {
     let decays = [
@@ -83,9 +83,9 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
     }
 }
 
-/// A δ that is no longer computed, as nothing below a frozen layer needs it, is none that falls below θ.
+/// No δ is computed for a layer that a schedule has frozen. The missing δ must not count as a δ below θ.
 #[test]
-fn what_a_schedule_has_frozen_observes_no_delta() {
+fn a_layer_frozen_by_a_schedule_observes_no_delta() {
     let config = base()
         .rule(Rule::Psi)
         .basis(Basis::Delta)
@@ -100,17 +100,17 @@ fn what_a_schedule_has_frozen_observes_no_delta() {
             let (states, _) = from_start(engine, &population);
             let slots = |m: usize, l: usize| states[m].layers[l].slots.iter().map(|slot| (slot.onset, slot.n));
             for l in 0..2 {
-                // Every mean is above the one threshold, and below the other from the start.
+                // Every mean is above the first member's threshold, and below the second member's from the first tick.
                 assert!(slots(0, l).all(|slot| slot == (0.0, 0.0)), "{name}, {scope}, layer {l}");
                 assert!(slots(1, l).all(|slot| slot.0 == 1.0), "{name}, {scope}, layer {l}");
             }
-            assert!(slots(1, 0).all(|slot| slot.1 == 8.0), "a fall goes on, {name}, {scope}");
+            assert!(slots(1, 0).all(|slot| slot.1 == 8.0), "α stops falling, {name}, {scope}");
             assert!(states[0].layers[0].psi.iter().all(|&psi| psi == 0.0), "{name}");
         }
     }
 }
 
-/// How many rows one dispatch takes depends on the members; in which order their losses are added up must not.
+/// The number of rows per dispatch depends on the number of members. The order in which losses are added must not.
 #[test]
 fn losses_are_the_same_together_as_alone() {
     let (data, rows) = (data(4), 2_600);
@@ -131,7 +131,8 @@ fn losses_are_the_same_together_as_alone() {
     }
 }
 
-/// A run of ψ, its trace on disk, and the settings that replay it.
+/// Trains a run of ψ and writes its trace. Returns the trace's folder, the trace, the last state, the metrics, and a
+/// function that gives the settings of each kind of replay.
 fn traced(
     config: &Config,
 ) -> (tempfile::TempDir, Trace, MemberState, Vec<Vec<EpochMetrics>>, impl Fn(Replay) -> Config) {
@@ -147,7 +148,7 @@ fn traced(
     (folder, trace, states[0].clone(), epochs, replay)
 }
 
-/// When all neurons of a layer trigger together nothing distinguishes ψ from its layer-wise controls.
+/// If all neurons of a layer trigger together, ψ equals its layer-wise controls.
 #[test]
 fn replay_of_a_layer_wise_psi_is_that_psi() {
     let config = base().scope(Scope::Layer).theta(0.4).decay(Decay::Cosine).alpha0(0.3);
@@ -187,7 +188,7 @@ fn replays_keep_what_they_promise() {
                 values
             };
             for (epoch, source) in again.iter().zip(&epochs) {
-                // Layer and shuffle keep every layer's mean α, global and random that of the net.
+                // `layer` and `shuffle` keep every layer's mean α, `global` keeps the net's.
                 for m in [0, 2] {
                     close("layer's mean α", &epoch[m].alpha_mean, &source[0].alpha_mean, 1e-5, 1e-8).unwrap();
                 }
@@ -208,12 +209,13 @@ fn replays_keep_what_they_promise() {
     }
 }
 
-/// Single-layer rules on K linearly independent patterns: Hebb's weights grow without bound on correlated input; BCM's stay
-/// bounded and each of its neurons ends selective for one pattern (Bienenstock, Cooper & Munro 1982).
+/// Single-layer rules on K linearly independent, correlated patterns. Hebb's weights grow without bound. BCM's weights
+/// stay bounded, and each neuron becomes selective for one pattern (Bienenstock, Cooper & Munro 1982).
 #[test]
 fn hebb_grows_and_bcm_selects() {
     let (k, features) = (4, 8);
-    // Correlated but independent: all share the first inputs, each has one of its own.
+    // All patterns share the last inputs, so they are correlated. Each has an input of its own, so they are
+    // independent.
     let pattern = |p: usize, i: usize| {
         if i == p {
             1.0

@@ -1,5 +1,5 @@
-//! What engines and the trainer promise: the numbers of the oracle, and the same bits however a run is arranged. The GPU
-//! engine runs on whatever adapter there is, in both kernel families.
+//! Tests the engines and the trainer. Engines compute the oracle's numbers, and the same bits however a run is split,
+//! packed or tiled. The GPU engine runs on the adapter that the machine has, in both kernel families.
 
 mod autotune;
 mod bits;

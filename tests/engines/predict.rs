@@ -1,4 +1,4 @@
-//! The host's forward pass against every engine.
+//! Tests the host's forward pass, which answers with saved models, against every engine.
 
 use crate::close::close;
 use crate::data::mnist;
@@ -12,7 +12,7 @@ use homeostat::train::engine::Wanted;
 use homeostat::train::population::Population;
 use std::sync::Arc;
 
-/// Mean squared error and share of wrong answers as the host has them.
+/// Mean squared error and share of wrong answers of the host's predictions.
 fn score(config: &Config, model: &Model, data: &DataSet, rows: &[u32]) -> (f64, f64) {
     let predictions = model.predict_with(config, rows.len(), |i, x| data.copy_row(rows[i] as usize, x)).unwrap();
     let (mut loss, mut wrong) = (0.0, 0);
@@ -51,7 +51,7 @@ fn the_host_agrees_with_every_engine() {
                 let (loss, error) = score(&config, &model, data, rows);
                 let what = format!("{engine_name}, {config:?}");
                 close(&what, &[got.loss], &[loss], 2e-5, 1e-6).unwrap();
-                // One borderline sample may fall to either side.
+                // One borderline sample may be classified either way.
                 close(&what, &[got.error], &[error], 0.0, 1.01 / rows.len() as f64).unwrap();
             }
         }

@@ -1,6 +1,5 @@
-//! Validation, dropout, distorted images and label noise on whole runs: what every engine promises holds with each of them
-//! – members together equal members alone, resuming equals not stopping, tiles change no bit, engines agree – and
-//! evaluation sees none of it. What a single step computes is held against the oracle in kernels.rs.
+//! Tests validation, dropout, distorted images and label noise on whole runs: tiles change no bit, prepared images
+//! equal the oracle's, and evaluation uses the samples as they are. `kernels.rs` compares single steps with the oracle.
 
 use crate::close::close;
 use crate::harness::{ENGINES, gpu, small_register, tiled};
@@ -20,7 +19,7 @@ use std::sync::Arc;
 const SIDE: usize = 5;
 const EPOCHS: u32 = 3;
 
-/// 5 × 5 images, reals where not bytes.
+/// 61 images of 5 × 5 pixels, as bytes or as reals.
 fn data(bytes: bool) -> Arc<DataSet> {
     let (rows, features) = (61, SIDE * SIDE);
     let mut random = Random::new(61, Stream::Order, 0);
@@ -37,7 +36,7 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     Arc::new(Population::new(configs, data(bytes), None).unwrap())
 }
 
-/// Each regulariser alone and all of them together, with settings that reach the branches around them.
+/// Each regulariser alone and several together, with rules and networks that use the code around them.
 fn variants() -> Vec<(Config, bool)> {
     let base = Config::default()
         .hidden([19, 10])
@@ -71,7 +70,7 @@ fn variants() -> Vec<(Config, bool)> {
     ]
 }
 
-/// Members that differ in seed and in how much of everything they have.
+/// Members that differ in their seed and in the strength of their regularisers.
 fn differing_members(config: &Config) -> Vec<Config> {
     let member = |i: u32| {
         let more = 1.0 + 0.2 * f64::from(i);
@@ -128,8 +127,8 @@ fn every_plan_gives_the_same_bits() {
     }
 }
 
-/// Before the first step a network with regularisers scores as one without; only label noise is seen, by the training
-/// score alone, which the oracle repeats.
+/// Before the first step, a network with regularisers has the scores of a network without. Only label noise changes a
+/// score, and only the training score. All scores equal the oracle's.
 #[test]
 fn evaluation_sees_the_samples_as_they_are() {
     for (name, make) in ENGINES {
@@ -179,7 +178,8 @@ fn sample(data: &DataSet, row: u32) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v)).collect()
 }
 
-/// What the GPU makes of a batch, against the oracle and the CPU's twin; sizes at both ends, two members, a short batch.
+/// The inputs that the GPU prepares equal the oracle's: for the smallest and the largest image, two members and a short
+/// batch.
 #[test]
 fn prepared_images_equal_the_oracle() {
     let mut random = Random::new(63, Stream::Order, 0);
@@ -243,7 +243,7 @@ fn distortions_are_drawn_anew_and_repeat() {
     }
 }
 
-/// Between its limits every drawn share comes close to what was asked for.
+/// The share of dropped values is close to the setting.
 #[test]
 fn dropout_leaves_out_its_share() {
     let mut data = (*data(false)).clone();
@@ -255,7 +255,7 @@ fn dropout_leaves_out_its_share() {
     engine.train(0..1, None).unwrap();
     let x = &block_on(engine.inspect().prepared_inputs(55)).unwrap()[0];
     let dropped = x.iter().filter(|&&x| x == 0.0).count();
-    // 1375 draws at p = 0.3: sd 17.
+    // 1375 draws at p = 0.3 have a standard deviation of 17, and 85 is five of them.
     assert!(dropped.abs_diff(412) < 85, "{dropped}");
     assert!(x.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
     let [y, delta] = &block_on(engine.inspect().activations_and_deltas(55)).unwrap()[0][0];
@@ -264,7 +264,7 @@ fn dropout_leaves_out_its_share() {
 }
 
 #[test]
-fn what_cannot_be_distorted_is_refused() {
+fn images_that_cannot_be_distorted_are_refused() {
     let config = Config::default().distort(Distort::Elastic).test_fraction(0.0);
     let blank = |features: usize| {
         let samples = Samples::U8(vec![0; 4 * features]);
@@ -279,7 +279,7 @@ fn what_cannot_be_distorted_is_refused() {
     (ENGINES[0].1)(Arc::clone(&wide), &wide.initial_state()).train(0..1, None).unwrap();
 }
 
-/// The prepared inputs are part of the 4 · B · Σ n floats that the README promises; labels of their own come on top.
+/// The prepared inputs are within the 4 · B · Σ n floats per member of the usual bound. Noisy labels come on top.
 #[test]
 fn gpu_memory_stays_within_the_promise() {
     for (config, bytes) in variants().into_iter().filter(|(config, _)| !config.slots_per_weight()) {

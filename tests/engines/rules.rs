@@ -1,5 +1,5 @@
-//! Whole runs on every engine against the oracle, over random mixes of all settings; and the two mistakes that a
-//! trainer of this kind is likeliest to make, each with a test of its own.
+//! Tests whole runs on every engine against the oracle, with random settings. The two likeliest mistakes of such a
+//! trainer have tests of their own.
 
 use crate::cases::Case;
 use crate::harness::{ENGINES, Make};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 fn random_case(random: &mut Random) -> Option<Case> {
     let mut width = |limit: u32| 1 + random.below(limit) as usize;
-    // Square images every now and then, which can be distorted.
+    // Some cases have square images, because only square images can be distorted.
     let features = [width(20), 4, 9, 16][width(4) - 1];
     let (classes, rows) = (1 + width(4), 8 + width(40));
     let hidden: Vec<usize> = (0..width(3) - 1).map(|_| width(24)).collect();
@@ -53,8 +53,8 @@ fn random_case(random: &mut Random) -> Option<Case> {
     Case::from_oracle(config, x, labels, initial)
 }
 
-/// The settings with another rule, schedules and regularisers, or not. Replays, which need the trace of another run, are in the
-/// table.
+/// Adds another rule, schedules and regularisers at random. Replays are in the table only, because they need the trace
+/// of another run.
 fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
     let rules = [
         (Rule::Psi, config.rule.alpha0),
@@ -68,7 +68,7 @@ fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
         (Rule::Hebb, 0.003),
         (Rule::Bcm, 0.01),
     ];
-    // ψ as often as all others together.
+    // Half of the cases use ψ, the other half any other rule.
     let (rule, alpha0) = if random.below(2) == 0 { rules[0] } else { pick(random, &rules[1..]) };
     let mut config = config.rule(rule).alpha0(alpha0).idbd_rate(0.05).no_shuffle(random.below(2) == 0);
     if !matches!(rule, Rule::Psi | Rule::Constant) {
@@ -163,8 +163,8 @@ fn one_step(
     engine
 }
 
-/// ψ observes |δ| per sample. A program that looks at δ after the division by B sees a B-th of it, below θ here, and
-/// wrongly lets α fall.
+/// ψ observes |δ| per sample. A program that observes δ after the division by B gets |δ| / B, which is below θ here, so
+/// α would wrongly fall.
 #[test]
 fn psi_observes_before_the_division_by_the_batch_size() {
     let base = Config::default()
@@ -176,7 +176,8 @@ fn psi_observes_before_the_division_by_the_batch_size() {
         .epochs(2)
         .no_shuffle(true)
         .test_fraction(0.0);
-    // Weights 0: y = 0, so |δ| is 1 at the label and 0 elsewhere; four of eight samples have each label: mean ½.
+    // All weights are 0, so y = 0, and |δ| is 1 at the label and 0 elsewhere. Four of eight samples have each label, so
+    // the mean is ½.
     let rows: Vec<(&[f32], u32)> = (0..8).map(|i| (&[1.0_f32, 2.0][..], i % 2)).collect();
     for (name, make) in ENGINES {
         for (theta, falls) in [(0.49, false), (0.51, true)] {
@@ -190,7 +191,7 @@ fn psi_observes_before_the_division_by_the_batch_size() {
     }
 }
 
-/// δ_1 reads the W_2 that the forward pass used. With an α this large the difference to the updated W_2 is plain.
+/// δ_1 must use the W_2 of the forward pass. α is so large that the updated W_2 would give a plainly different δ_1.
 #[test]
 fn an_update_does_not_leak_into_the_step_that_makes_it() {
     let config = Config::default()
@@ -204,9 +205,9 @@ fn an_update_does_not_leak_into_the_step_that_makes_it() {
         .epochs(1)
         .no_shuffle(true)
         .test_fraction(0.0);
-    // x = (1, 2), W_1 = ½ everywhere and no bias: both hidden neurons answer 1.5. W_2 = ((1, 2), (3, 4)): y = (6, 9), the
-    // label is 0: δ_2 = (−5, −9). δ_1 = W_2 δ_2 = (−23, −51), ΔW_1 = ½ x δ_1. After the update W_2 would be
-    // ((−2.75, −4.75), (−0.75, −2.75)) and δ_1 positive.
+    // x = (1, 2), and W_1 is ½ everywhere without bias, so both hidden neurons have y = 1.5. W_2 = ((1, 2), (3, 4))
+    // gives y = (6, 9). The label is 0, so δ_2 = (−5, −9), δ_1 = W_2 δ_2 = (−23, −51) and ΔW_1 = ½ x δ_1. The updated
+    // W_2 is ((−2.75, −4.75), (−0.75, −2.75)), with which δ_1 would be positive.
     let w1 = vec![0.5, 0.5, 0.5, 0.5, 0.0, 0.0];
     let w2 = vec![1.0, 2.0, 3.0, 4.0, 0.0, 0.0];
     for (name, make) in ENGINES {

@@ -1,6 +1,6 @@
-//! The table of settings over which every promise is held: between its rows every rule, basis, scope, decay, latch, form of θ,
-//! schedule, replay, momentum, regulariser and activation, each together with others that it could get in the way of. A setting
-//! that is missing here fails `the_table_has_every_setting`.
+//! The table of settings with which every promise is tested. Its rows together have every rule, basis, scope, decay,
+//! latch, form of θ, schedule, replay, form of momentum, regulariser and activation. Each row combines settings that
+//! could interfere. `the_table_has_every_setting` fails for a setting without a row.
 
 use clap::ValueEnum;
 use homeostat::config::{
@@ -14,7 +14,7 @@ use homeostat::train::population::Population;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Four epochs of seven steps, the last of them short; every row is laid over these.
+/// Four epochs of seven steps, of which the last is short. Every row overrides these settings.
 const BASE: &str = "
     hidden = [9, 6]
     activation = 'tanh'
@@ -26,12 +26,12 @@ const BASE: &str = "
     test-fraction = 0.1
 ";
 
-/// The settings of a run.
+/// The settings of a population.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// TOML over the base.
+    /// TOML that overrides [`BASE`].
     settings: &'static str,
-    /// The run of ψ that is replayed, over base and settings.
+    /// The ψ run that a replay repeats: TOML that overrides the base and `settings`.
     source: Option<&'static str>,
 }
 
@@ -43,7 +43,6 @@ const fn replay(settings: &'static str, source: &'static str) -> Row {
     Row { settings, source: Some(source) }
 }
 
-/// The rows.
 pub const TABLE: [Row; 40] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
@@ -79,7 +78,7 @@ pub const TABLE: [Row; 40] = [
     row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'"),
     row("schedule = 'linear'\nschedule-start = 2\nclock = 'steps:2'\nweight-decay = 0.01"),
     row("basis = 'delta'\ntheta = 0.1\nfreeze-out = '0.5'\nclock = 'steps:2'"),
-    // Regularisers, each and all.
+    // Regularisers, alone and together.
     row("dropout = 0.4\nmomentum = 0.5\ndecay = 'linear'\nclock = 'steps:5'"),
     row(
         "distort = 'affine'\ndistort-rotation = 30.0\nactivation = 'relu'\nbasis = 'net2'\ntheta = 0.3\nmax-norm = 1.5",
@@ -91,7 +90,7 @@ pub const TABLE: [Row; 40] = [
     row(
         "distort = 'both'\ndistort-scale = 10.0\ndistort-shear = 20.0\nelastic-sigma = 1.5\nelastic-alpha = 1.0\ndropout = 0.5\ndropout-input = 0.2\nlabel-noise = 0.2\noutput = 'logistic'\nloss = 'mse'\nbatch-size = 13\ntheta = 0.25",
     ),
-    // No ψ: schedules, FreezeOut, momenta, layers of one and three.
+    // Constant rates with schedules, FreezeOut, forms of momentum and other depths.
     row("rule = 'constant'\nbatch-size = 13"),
     row(
         "rule = 'constant'\nmomentum = 0.5\nnesterov = true\nschedule = 'cosine'\nclock = 'steps:3'\nactivation = 'relu'",
@@ -109,12 +108,12 @@ pub const TABLE: [Row; 40] = [
     row(
         "rule = 'constant'\nschedule = 'hyperbolic'\nschedule-power = 0.6\nscope = 'layer'\nfreeze-out = '0.5:cubed:scaled'\nmomentum = 0.5\nclock = 'steps:3'",
     ),
-    // What is left of ψ without homeostasis.
+    // Replays: rates that fall like ψ's, without homeostasis.
     replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
     replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'"),
     replay("replay = 'shuffle'\nclock = 'steps:3'\ndropout = 0.2", "theta = 0.42"),
     replay("replay = 'random'\nclock = 'steps:2'\nscope = 'weight'\nbasis = 'coactivation'", "theta = 0.03"),
-    // Rules with a memory of their own.
+    // Rules that keep a memory for each weight.
     row(
         "rule = 'delta-bar-delta'\ndropout = 0.2\ndbd-kappa = 0.02\ndbd-phi = 0.2\ndbd-theta = 0.6\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'",
     ),
@@ -127,7 +126,7 @@ pub const TABLE: [Row; 40] = [
     row(
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
     ),
-    // One layer without targets.
+    // Rules without a target, on one layer.
     row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2"),
     row(
         "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
@@ -135,7 +134,8 @@ pub const TABLE: [Row; 40] = [
 ];
 
 impl Row {
-    /// The settings of one member of the row's population: members differ in seed and in how much of everything they have.
+    /// The settings of a member with this seed. `more` multiplies the row's rate, threshold and regularisers, so that
+    /// members differ in all of them.
     pub fn config(&self, seed: u64, more: f64) -> Config {
         let mut own: toml::Table = self.settings.parse().expect("TOML");
         let mut base: toml::Table = BASE.parse().expect("TOML");
@@ -156,7 +156,7 @@ impl Row {
         Config::overlay([&base, &own]).unwrap_or_else(|e| panic!("{self:?}: {e}"))
     }
 
-    /// A population of these members.
+    /// A population with these members.
     pub fn population(&self, configs: Vec<Config>) -> Arc<Population> {
         Arc::new(Population::new(configs, self.data(), None).unwrap_or_else(|e| panic!("{self:?}: {e}")))
     }
@@ -168,7 +168,7 @@ impl Row {
         Arc::clone(&kinds[self.settings.len() % 2])
     }
 
-    /// The file with the trace of the row's source.
+    /// The file with the trace of the row's source. The first call writes the traces of all rows.
     fn trace(&self) -> PathBuf {
         static WRITTEN: OnceLock<()> = OnceLock::new();
         let path = |row: &Row| {
@@ -204,7 +204,7 @@ impl Row {
 fn images(bytes: bool) -> DataSet {
     let mut random = Random::new(61, Stream::Order, 0);
     let rows = 67;
-    // A class is brightest in one row of pixels.
+    // Each class is brightest in another row of pixels.
     let pixel = |i: usize| {
         let bright = i / 4 % 4 == i / 16 % 3;
         (if bright { 0.7 } else { 0.2 }) + 0.15 * random.normal()
@@ -218,7 +218,7 @@ fn images(bytes: bool) -> DataSet {
     DataSet::new((samples, 16), labels).unwrap().named("stripes")
 }
 
-/// Settings that say where files and devices are, or that end a run and change nothing in it, and half precision, which no
+/// Settings without a row: places of files and devices, settings that only end a run, and half precision, which no
 /// software adapter has.
 const ELSEWHERE: [&str; 7] = ["data", "init", "fresh-alpha", "early-stopping", "precision", "device", "no-autotune"];
 

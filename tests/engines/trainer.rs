@@ -1,4 +1,4 @@
-//! The trainer on an engine that only writes down what it is told: batches, ticks, thresholds, reports, interruption.
+//! Tests the trainer with an engine that only records its calls: batches, ticks, thresholds, reports, interruption.
 
 use homeostat::config::{Clock, Config};
 use homeostat::data::DataSet;
@@ -42,7 +42,7 @@ impl Recorder {
         }
     }
 
-    /// A request that is noted when it is polled, as engines do their work.
+    /// A request that is recorded when it is polled, because engines work when polled.
     fn request(&self, call: Call) -> Request<'_> {
         Box::pin(async {
             self.note(call);
@@ -97,7 +97,7 @@ impl Engine for Recorder {
     }
 }
 
-/// 23 samples in batches of 5: five steps an epoch, the last of 3 samples.
+/// 23 samples in batches of 5: five steps per epoch, the last with 3 samples.
 fn population(configs: Vec<Config>) -> Arc<Population> {
     let rows = 23;
     let data = DataSet::new((vec![0.5; 2 * rows], 2), (0..rows as u32).map(|i| i % 2))
@@ -145,7 +145,7 @@ fn run(
     Outcome { calls: Arc::into_inner(calls).unwrap().into_inner().unwrap(), metrics, end, position }
 }
 
-/// Where each tick fell, as the number of the step (from 1) that carried it.
+/// Each tick, with the number of its step, counted from 1.
 fn ticks(calls: &[Call]) -> Vec<(u32, u32)> {
     let (mut steps, mut ticks) = (0, vec![]);
     for call in calls {
@@ -189,7 +189,7 @@ fn ticks_fall_where_the_clock_puts_them() {
         ticks(&outcome.calls)
     };
     assert_eq!(of(Clock::Epoch, 3, Position::START), [(1, 5), (2, 10), (3, 15)]);
-    // Across the ends of epochs; the 15 steps hold three whole ticks of 4.
+    // Ticks cross the ends of epochs. The 15 steps have three whole ticks of 4.
     assert_eq!(of(Clock::Steps(4), 3, Position::START), [(1, 4), (2, 8), (3, 12)]);
     assert_eq!(of(Clock::Steps(1), 1, Position::START), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
     // From the middle of epoch 2: steps 1 … 7 are done.
@@ -226,7 +226,8 @@ fn the_order_depends_on_seed_and_epoch_only() {
 
 #[test]
 fn an_interrupt_stops_between_batches_and_delivers_what_is_done() {
-    // The second epoch's order is the call after the first report; the flag is seen before its first batch.
+    // The fourth call is the second epoch's order, after the first report. The trainer sees the flag before the epoch's
+    // first batch.
     let outcome =
         run(vec![config(3)], Position::START, |engine, flag| engine.interrupt_after = Some((4, Arc::clone(flag))), 0);
     assert!(matches!(outcome.end, Err(Error::Interrupted)));
@@ -251,10 +252,10 @@ fn a_loss_that_is_not_finite_is_an_error() {
     assert!(outcome.metrics.is_empty());
 }
 
-/// What an engine has found becomes epoch, step and layer, though the loss may be finite again.
+/// The error has the epoch, step and layer of the engine's finding, although the loss is finite.
 #[test]
 fn a_divergence_is_reported_with_epoch_step_and_layer() {
-    // Five steps an epoch: the eighth is the third of the second epoch.
+    // An epoch has five steps, so step 8 is step 3 of epoch 2.
     let first = NonFinite { step: 8, layer: 2, value: Value::Net };
     let start = Position { epoch: 2, batch: 0 };
     let outcome = run(vec![config(3)], start, |engine, _| engine.not_finite = Some(first), 0);
@@ -269,7 +270,7 @@ fn running_metrics_need_no_pass_over_the_training_samples() {
     assert!(outcome.calls.contains(&Call::Report(Wanted::default())));
 }
 
-/// Whether each report reads the validation and the test samples.
+/// Whether each report reads the validation samples and the test samples.
 fn readings(config: &Config, breaks_at: u32) -> Vec<(bool, bool)> {
     let outcome = run(vec![config.clone()], Position::START, |_, _| (), breaks_at);
     outcome.end.unwrap();
@@ -286,14 +287,14 @@ fn the_test_samples_are_read_last_and_where_asked_for() {
     assert_eq!(readings(&tested(0), 0), [false, false, false, false, true].map(|test| (false, test)));
     assert_eq!(readings(&tested(2), 0), [false, true, false, true, true].map(|test| (false, test)));
     assert_eq!(readings(&tested(1), 0), [(false, true); 5]);
-    // A run that its observer ends early reads them, too.
+    // A run that its observer ends early reads the test samples too.
     assert_eq!(readings(&tested(0), 2), [false, false, true].map(|test| (false, test)));
     let validated = tested(0).val_fraction(0.2);
     assert_eq!(readings(&validated, 0), [false, false, false, false, true].map(|test| (true, test)));
     assert_eq!(readings(&config(2), 0), [(false, false); 2]);
 }
 
-/// Passes over members that diverge, and writes down who and when.
+/// Continues past members that diverge. Records each diverged member with its epoch, and counts the metrics.
 struct Lenient(Vec<(usize, u32)>, usize);
 
 impl Observer for Lenient {
@@ -316,6 +317,6 @@ fn an_observer_may_pass_over_members_that_diverge() {
     let interrupt = Arc::new(AtomicBool::new(false));
     let mut observer = Lenient(vec![], 0);
     Trainer::new(population, Box::new(engine), Position::START, interrupt).run(&mut observer).unwrap();
-    // Each is reported once, and the run goes to its end.
+    // Each divergence is reported once, and the run continues to its end.
     assert_eq!((observer.0, observer.1), (vec![(0, 1), (1, 1)], 6));
 }

@@ -1,4 +1,4 @@
-//! Members of a population equal the same members alone, to the last bit: states and reports.
+//! Members of a population equal the same networks trained alone, bit for bit: states and reports.
 
 use super::{Kind, MEMBERS, Subject, ensure, on_every_engine, same};
 use crate::harness::train;
@@ -8,7 +8,7 @@ on_every_engine!();
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let together = subject.outcome(kind);
     ensure(together.end[0].layers[0].weights != together.end[2].layers[0].weights, || "members do not differ".into())?;
-    // Another member for each row: a GPU engine takes a second to compile on software Vulkan.
+    // On a GPU, each row tests one member in turn, because an engine takes a second to compile on software Vulkan.
     let members = if kind == Kind::Cpu { 0..MEMBERS } else { subject.place % MEMBERS..subject.place % MEMBERS + 1 };
     for member in members {
         let alone = train(kind.make(), &subject.alone(member));

@@ -1,4 +1,4 @@
-//! Every engine computes what the oracle defines, over whole runs: weights, the rule's memory, α, and what epochs report.
+//! Whole runs on every engine agree with the oracle: weights, the rule's memory, α, and the metrics of epochs.
 
 use super::{Kind, MEMBERS, Subject, on_every_engine, sample};
 use crate::close::close;
@@ -35,7 +35,7 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
                 weights,
             );
         }
-        // One borderline sample may fall to either side.
+        // One borderline sample may be classified either way.
         let one = |samples: usize| (0.0, 1.01 / samples as f64);
         for (epoch, want) in outcome.epochs.iter().zip(after) {
             let got = &epoch[member];
@@ -65,8 +65,9 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n  ")) }
 }
 
-/// Every ψ of the table triggers, of neurons and weights not all at once, and somewhere the hidden layers freeze while the output
-/// layer learns; or the other promises would hold for little.
+/// Checks that the rows trigger, because the promises would mean little otherwise. In every ψ row some slots trigger;
+/// slots of neurons and weights do not all trigger at once. In some row the hidden layers freeze while the output layer
+/// learns.
 #[test]
 fn the_rows_trigger() {
     let mut hidden_layers_froze = false;

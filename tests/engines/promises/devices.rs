@@ -1,4 +1,4 @@
-//! A run may change its device: what one engine has learnt and added up, the other resumes with.
+//! A run may change its device: one engine resumes from the weights and running sums of the other.
 
 use super::{Kind, Subject, ensure, hold};
 use crate::close::close;
@@ -19,8 +19,8 @@ fn promise(subject: &Subject, from: Kind, to: Kind) -> Result<(), String> {
     let (position, states) = &unbroken.pauses[unbroken.pauses.len() / 2];
     let resumed = train_from(to.make(), &subject.population, states, *position);
     let rest = &expected.epochs[position.epoch as usize - 1..];
-    ensure(resumed.epochs.len() == rest.len(), || "other epochs".into())?;
-    // One borderline sample may fall to either side.
+    ensure(resumed.epochs.len() == rest.len(), || "the numbers of epochs differ".into())?;
+    // One borderline sample may be classified either way.
     let one = 1.01 / subject.population.train_rows() as f64;
     for (got, want) in resumed.epochs.iter().flatten().zip(rest.iter().flatten()) {
         close("running loss", &[got.running_loss], &[want.running_loss], 2e-3, 1e-5)?;

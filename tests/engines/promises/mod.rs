@@ -1,5 +1,5 @@
-//! What engines promise for whatever settings: a file for each promise, over all rows of the [table](crate::table). A row is
-//! trained once by each engine, as a population of three members, and every promise is held against that run.
+//! What engines promise for any settings. Each file tests one promise on the rows of the [table](crate::table). Each
+//! engine trains a row once, as a population of three members, and every promise is tested against this run.
 
 mod alone;
 mod defined;
@@ -20,7 +20,7 @@ use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
 use std::sync::{Arc, OnceLock};
 
-/// An engine, the GPU's in each of its forms.
+/// An engine; the GPU engine in each of its forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Cpu,
@@ -57,12 +57,12 @@ impl Kind {
     }
 }
 
-/// A row of the table with three members, and what becomes of it.
+/// A row of the table with three members, and its outcomes.
 struct Subject {
     row: Row,
     place: usize,
     population: Arc<Population>,
-    /// What the oracle makes of each member, and reports of its epochs.
+    /// The oracle's network and epoch reports of each member.
     defined: Vec<(Network, Vec<After>)>,
     outcomes: [OnceLock<Outcome>; 4],
 }
@@ -83,22 +83,22 @@ impl Subject {
         Self { row, place, population: row.population(configs), defined, outcomes: Default::default() }
     }
 
-    /// The whole run on an engine.
+    /// The outcome of the whole run on an engine, which the first call trains.
     fn outcome(&self, kind: Kind) -> &Outcome {
         self.outcomes[kind as usize].get_or_init(|| train(kind.make(), &self.population))
     }
 
-    /// One of its members as a population of its own.
+    /// One member as a population of its own.
     fn alone(&self, member: usize) -> Arc<Population> {
         self.row.population(vec![self.population.configs[member].clone()])
     }
 }
 
-/// Settings of a member under the first seed with which no comparison with θ is too close for f32 to decide it as the oracle
-/// does, and the oracle's run of them.
+/// The settings of a member and the oracle's run of them. The seed is the first for which f32 and float64 decide every
+/// comparison alike.
 fn decided(row: &Row, member: usize) -> (Config, Network, Vec<After>) {
     for attempt in 0..200 {
-        // The upper half of a seed counts too.
+        // Seeds differ in their upper 32 bits too, because the upper half must not be ignored.
         let seed = ((member as u64) << 33) + 10 * attempt + member as u64;
         let config = row.config(seed, 1.0 + 0.2 * member as f64);
         let population = row.population(vec![config.clone()]);
@@ -107,7 +107,7 @@ fn decided(row: &Row, member: usize) -> (Config, Network, Vec<After>) {
             return (config, network, after);
         }
     }
-    panic!("{row:?}: under no seed f32 decides as float64 does");
+    panic!("{row:?}: f32 may decide differently from float64 under every seed");
 }
 
 fn run_oracle(population: &Population) -> (Network, Vec<After>) {
@@ -125,7 +125,7 @@ fn run_oracle(population: &Population) -> (Network, Vec<After>) {
     (network, after)
 }
 
-/// The oracle's initial weights, as the f32 that engines start from.
+/// The oracle's initial weights, rounded to f32 like those of the engines.
 fn initial(config: &Config, population: &Population) -> Vec<Matrix> {
     let shapes = population.topology.shapes().enumerate();
     let narrow = |w: Matrix| w.iter().map(|row| row.iter().map(|&w| f64::from(w as f32)).collect()).collect();
@@ -138,12 +138,12 @@ fn sample(data: &DataSet, row: u32) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v)).collect()
 }
 
-/// Holds a promise for every row of the table on one engine, and lists all rows that break it.
+/// Tests a promise for every row of the table on one engine, and lists all rows that break the promise.
 fn hold(kind: Kind, promise: fn(&Subject, Kind) -> Result<(), String>) {
     hold_of(kind, 1, promise);
 }
 
-/// Holds a promise for one row in `step`, another one for each kind of engine.
+/// Tests a promise for one row in `step`. Each kind of engine starts at another row.
 fn hold_of(kind: Kind, step: usize, promise: fn(&Subject, Kind) -> Result<(), String>) {
     let mut failures = vec![];
     let mut held = 0;
@@ -158,8 +158,8 @@ fn hold_of(kind: Kind, step: usize, promise: fn(&Subject, Kind) -> Result<(), St
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// A test of `promise` on each engine. [`plans`] shows for every row that the GPU's other forms compute the bits of register
-/// tiles, so the promise is tested on them for every third row: their kernels take long to compile on software Vulkan.
+/// Tests `promise` on each engine. The GPU's other forms are tested on every third row only, because their kernels take
+/// long to compile on software Vulkan. [`plans`] shows for every row that they compute the bits of register tiles.
 macro_rules! on_every_engine {
     () => {
         #[test]
@@ -189,7 +189,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// The same states, to the last bit.
+/// Asserts that the states are equal, bit for bit.
 fn same(what: &str, got: &[MemberState], want: &[MemberState]) -> Result<(), String> {
     let differ = |(m, (got, want)): (usize, (&MemberState, &MemberState))| {
         let layer = got.layers.iter().zip(&want.layers).position(|(got, want)| got != want);

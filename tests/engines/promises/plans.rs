@@ -1,4 +1,4 @@
-//! However a GPU does the work, it adds in the same order: both kernel families and whole steps in one dispatch give the same
+//! Every form of the GPU engine adds in the same order, so both kernel families and the persistent kernel give the same
 //! bits.
 
 use super::{Kind, Subject, ensure, hold, same};
@@ -16,5 +16,5 @@ fn the_persistent_kernel_equals_register_tiles() {
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let (got, want) = (subject.outcome(kind), subject.outcome(Kind::Register));
     same("from register tiles", &got.end, &want.end)?;
-    ensure(got.epochs == want.epochs, || "other reports".into())
+    ensure(got.epochs == want.epochs, || "the reports differ".into())
 }

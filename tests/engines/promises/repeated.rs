@@ -1,5 +1,5 @@
-//! The same settings give the same bits again. Of the GPU's engines one is held to it here: [`super::alone`] and
-//! [`super::resumed`] repeat the steps of all, and big nets, in which races would show, are in `bits.rs`.
+//! The same settings give the same bits again. Only one form of the GPU engine is tested here, because [`super::alone`]
+//! and [`super::resumed`] repeat the steps of all forms. Big networks, in which races would show, are in `bits.rs`.
 
 use super::{Kind, Subject, ensure, hold, hold_of, same};
 use crate::harness::train;
@@ -17,5 +17,5 @@ fn on_register_tiles() {
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let (first, again) = (subject.outcome(kind), train(kind.make(), &subject.population));
     same("again", &again.end, &first.end)?;
-    ensure(again.epochs == first.epochs, || "other reports".into())
+    ensure(again.epochs == first.epochs, || "the reports differ".into())
 }

@@ -1,5 +1,5 @@
-//! A run that is resumed from a checkpoint equals one that never stopped, to the last bit: weights, the rule's memory, rates,
-//! slots, running sums and random streams.
+//! A run resumed from a checkpoint equals an unbroken run, bit for bit: weights, the rule's memory, rates, slots,
+//! running sums and random streams.
 
 use super::{Kind, MEMBERS, Subject, ensure, on_every_engine, same};
 use crate::harness::train_from;
@@ -14,7 +14,8 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let unbroken = subject.outcome(kind);
     let folder = tempfile::tempdir().unwrap();
     let pauses = &unbroken.pauses;
-    // One between two epochs, and as many inside epochs as the clock allows; a GPU engine compiles anew for each.
+    // The CPU engine resumes between two epochs and at every third pause inside epochs. A GPU engine resumes once,
+    // between epochs or inside one, because each resumption compiles its kernels again.
     let (inside, between): (Vec<_>, Vec<_>) = pauses.iter().partition(|(position, _)| position.batch > 0);
     let chosen = match kind {
         Kind::Cpu => inside.iter().step_by(3).chain(&between[1..2]).collect::<Vec<_>>(),
@@ -28,12 +29,12 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
         let resumed = train_from(kind.make(), &subject.population, &states, *position);
         same(&format!("resumed at {position:?}"), &resumed.end, &unbroken.end)?;
         let rest = &unbroken.epochs[position.epoch as usize - 1..];
-        ensure(resumed.epochs == rest, || format!("other reports after {position:?}"))?;
+        ensure(resumed.epochs == rest, || format!("the reports after {position:?} differ"))?;
     }
     Ok(())
 }
 
-/// A state as it comes back from a checkpoint.
+/// Writes a state to a checkpoint and reads the checkpoint.
 fn through_a_file(
     folder: &Path,
     subject: &Subject,
