@@ -1,4 +1,5 @@
-//! `homeostat bench` as a user meets it, on workloads so small that the windows, not the networks, take the time.
+//! Tests `homeostat bench` as users call it. The workloads are so small that the measuring windows, not the networks,
+//! take the time.
 
 use crate::program::{Folder, refused, succeed};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! The program as a user meets it: files, exit codes, messages, and a run from end to end. On the CPU engine, except
-//! where the GPU is the point.
+//! Tests the program as users call it: files, exit codes, messages, and whole runs. On the CPU engine, unless a test is
+//! about the GPU.
 
 use crate::program::{Folder, both, command, fail, lines, refused, succeed, without_times};
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn train_iris(more: &[&str]) -> String {
 }
 
 #[test]
-fn a_run_writes_what_the_contract_says() {
+fn a_run_writes_the_promised_metrics_and_result() {
     let folder = Folder::new();
     let out = folder.name("run");
     let said = train_iris(&["--out", &out]);
@@ -57,7 +57,7 @@ fn a_run_writes_what_the_contract_says() {
 }
 
 #[test]
-fn the_table_has_columns_for_what_is_read() {
+fn the_table_has_columns_for_the_samples_that_are_read() {
     let table =
         |more: &[&str]| succeed(&[&["train", "--data", "iris", "--epochs", "2", "--device", "cpu"], more].concat());
     let head = |table: &str| table.lines().next().unwrap().to_owned();
@@ -104,7 +104,7 @@ fn the_record_of_a_run_repeats_it() {
 }
 
 #[test]
-fn json_on_stdout_is_what_the_files_say() {
+fn json_on_stdout_equals_the_files() {
     let folder = Folder::new();
     let said = train_iris(&["--json", "--out", &folder.name("run")]);
     let mut objects: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -130,7 +130,7 @@ fn eval_agrees_with_the_last_metrics() {
 }
 
 #[test]
-fn a_run_goes_on_from_the_weights_of_another() {
+fn a_run_starts_from_the_weights_of_another() {
     let folder = Folder::new();
     train_iris(&["--rule", "constant", "--no-shuffle", "--out", &folder.name("whole")]);
     train_iris(&["--rule", "constant", "--no-shuffle", "--epochs", "2", "--out", &folder.name("half")]);
@@ -153,9 +153,10 @@ fn a_run_goes_on_from_the_weights_of_another() {
     }
 }
 
-/// The rates of a file that a run starts from go on, or every α begins anew; both are said.
+/// A run that starts from a model file keeps the file's rates and prints a note, or resets every α with
+/// `--fresh-alpha`.
 #[test]
-fn rates_of_a_file_go_on_or_begin_anew() {
+fn rates_of_an_initial_model_are_kept_or_reset() {
     let folder = Folder::new();
     train_iris(&["--rule", "constant", "--out", &folder.name("first")]);
     let model = folder.name("first/model.safetensors");
@@ -181,7 +182,7 @@ fn rates_of_a_file_go_on_or_begin_anew() {
     refused(&["train", "--resume", &folder.name("on")], 3, &["first/model.safetensors", "put it back"]);
 }
 
-/// The contract under which other programs check this one, on both engines.
+/// Other programs check this one on given data and weights, so both engines must agree on such a run.
 #[test]
 fn a_csv_with_given_weights_runs_the_same_on_cpu_and_gpu() {
     let folder = Folder::new();
@@ -275,10 +276,9 @@ fn mistakes_get_one_message_and_a_code() {
     }
 }
 
-/// Half precision starts where the adapter has it, and is refused by name where not; never silently replaced.
-/// Names in files of others are shown without what would steer a terminal.
+/// Names from foreign files are printed without control characters, because these could steer the terminal.
 #[test]
-fn no_file_writes_to_the_terminal_what_it_likes() {
+fn control_characters_in_files_do_not_reach_the_terminal() {
     let folder = Folder::new();
     let record = |seed: u32, arm: &str| {
         format!(r#"{{"id":"{arm}{seed}","arm":"{arm}","seed":{seed},"final":{{"val_error":0.{seed}}}}}"#)
@@ -292,7 +292,7 @@ fn no_file_writes_to_the_terminal_what_it_likes() {
     assert!(!said.contains('\u{1b}'), "{said:?}");
 }
 
-/// Widths whose weights no machine can hold, or nobody can even count, are settings that make no sense.
+/// Networks whose weights exceed every machine's memory, or overflow the count of weights, are refused.
 #[test]
 fn networks_beyond_all_memory_are_refused() {
     let folder = Folder::new();
@@ -303,6 +303,7 @@ fn networks_beyond_all_memory_are_refused() {
     }
 }
 
+/// Half precision runs where the adapter has it, and is refused by name elsewhere. f32 never replaces it silently.
 #[test]
 fn half_precision_runs_or_is_refused() {
     let devices: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
@@ -332,9 +333,9 @@ fn a_model_and_data_that_do_not_fit_are_refused() {
     assert!(message.contains("--hidden 8"), "{message}");
 }
 
-/// What an unsupervised layer has learned becomes the first layer of a net that classifies.
+/// An unsupervised layer can become the first layer of a net that classifies.
 #[test]
-fn a_net_goes_on_from_an_unsupervised_layer() {
+fn a_net_starts_from_an_unsupervised_layer() {
     let folder = Folder::new();
     let (out, next) = (folder.name("bcm"), folder.name("next"));
     let common = ["train", "--data", "iris", "--device", "cpu", "--epochs", "2", "--quiet"];
@@ -349,7 +350,7 @@ fn a_net_goes_on_from_an_unsupervised_layer() {
 }
 
 #[test]
-fn what_is_read_is_not_written_over() {
+fn no_command_overwrites_its_inputs() {
     let folder = Folder::new();
     let text = "seeds = 2\n[base]\ndata = \"iris\"\nepochs = 1\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
     let (sweep, plan) = (folder.write("s.toml", text), folder.name("s.jsonl"));
@@ -369,7 +370,7 @@ fn what_is_read_is_not_written_over() {
     refused(&["sweep", "plan", &of_data, "-o", &data], 3, &["d.csv", "what is read"]);
     let record = folder.name(&format!("s/runs/{}.json", lines(Path::new(&all))[0]["id"].as_str().unwrap()));
     refused(&["sweep", "merge", &plan, "-o", &record], 3, &["s/runs", "what is read"]);
-    // Nor what lies in a directory that is read; a page there may well be made anew.
+    // Files of a run are not overwritten while the run is read either; only a page in its directory may be replaced.
     let run = folder.name("run");
     train_iris(&["--out", &run]);
     for name in ["result.json", "model.safetensors", "metrics.jsonl"] {
@@ -387,12 +388,13 @@ fn what_is_read_is_not_written_over() {
 fn counts_at_their_limits_do_not_wrap() {
     let folder = Folder::new();
     train_iris(&["--val-fraction", "0.2", "--early-stopping", "4294967295", "--out", &folder.name("run")]);
-    // A step of a run is counted in 32 bits.
+    // Steps of a run are counted in 32 bits, so a longer run is refused.
     let arguments = ["train", "--data", "iris", "--batch-size", "1", "--epochs", "40000000", "--device", "cpu"];
     refused(&arguments, 2, &["--epochs 40000000", "--epochs 31"]);
 }
 
-/// How a model was stopped is of no concern to what it answers on other data.
+/// The settings of a model may include early stopping, which needs validation samples. Evaluation on other data must
+/// not need them.
 #[test]
 fn a_model_that_was_stopped_early_is_evaluated_on_other_data() {
     let folder = Folder::new();
@@ -457,7 +459,7 @@ fn help_and_devices_name_everything() {
     assert!(succeed(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }
 
-/// Ctrl-C keeps the weights and ends with 130.
+/// Ctrl-C saves the weights and ends the program with code 130.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_keeps_its_weights() {
@@ -482,7 +484,7 @@ fn an_interrupted_run_keeps_its_weights() {
 }
 
 #[test]
-fn an_unsupervised_layer_tells_its_selectivity() {
+fn eval_reports_the_selectivity_of_an_unsupervised_layer() {
     let folder = Folder::new();
     let out = folder.name("bcm");
     let said = succeed(&[

@@ -1,4 +1,4 @@
-//! `homeostat compare` as a user meets it: records in files and directories, tables, JSON, and what it refuses.
+//! Tests `homeostat compare` as users call it: records in files and directories, tables, JSON, and refusals.
 
 use crate::program::{Folder, both, failure, homeostat};
 use homeostat::config::Config;
@@ -6,11 +6,11 @@ use homeostat::run::{Record, RunResult};
 use homeostat::train::engine::DeviceInfo;
 use serde_json::{Value, json};
 
-/// Wrong answers of 10 000 per seed from 1.
+/// Wrong answers among 10 000, for the seeds from 1.
 const PLAIN: [u32; 8] = [171, 168, 175, 170, 173, 169, 177, 172];
-/// Lower for every seed.
+/// Fewer wrong answers than [`PLAIN`] for every seed.
 const GOOD: [u32; 8] = [161, 159, 163, 164, 165, 158, 161, 165];
-/// By one wrong answer higher or lower.
+/// At most one wrong answer more or less than [`PLAIN`].
 const SAME: [u32; 8] = [172, 167, 176, 169, 174, 169, 178, 173];
 
 fn record(arm: &str, seed: u64, wrong: u32) -> Value {
@@ -44,7 +44,7 @@ impl Folder {
     }
 }
 
-/// stdout and stderr of a comparison that must succeed.
+/// Runs `homeostat compare`, asserts success and returns stdout and stderr.
 fn compare(arguments: &[&str]) -> (String, String) {
     both(&[&["compare"], arguments].concat())
 }
@@ -59,8 +59,9 @@ fn close(value: &Value, reference: f64) {
     assert!((value - reference).abs() <= 1e-9, "{value}, expected {reference}");
 }
 
-/// References: SciPy 1.17.1 on the counts over 10 000; `wilcoxon(np.round(a - b, 6))`, `mannwhitneyu(b, a).statistic / 64`,
-/// the larger of `ttest_1samp(a - b, -m, alternative="greater")` and `ttest_1samp(a - b, m, alternative="less")`.
+/// Expected values are from SciPy 1.17.1, on the counts divided by 10 000: `wilcoxon(np.round(a - b, 6))`,
+/// `mannwhitneyu(b, a).statistic / 64`, and the larger p of `ttest_1samp(a - b, -m, alternative="greater")` and
+/// `ttest_1samp(a - b, m, alternative="less")`.
 #[test]
 fn a_report_has_the_numbers_of_scipy() {
     let folder = Folder::new();
@@ -132,7 +133,7 @@ fn a_higher_metric_can_be_better() {
     assert_eq!(verdict(&["--metric", "test_accuracy"]), ("worse".into(), 0.0));
 }
 
-/// Records one by one in a directory or in its `runs`, and the same in one file, pretty or not.
+/// Records may be single files in a directory or in its folder `runs`, pretty-printed or not, or lines of one file.
 #[test]
 fn records_come_in_files_and_directories() {
     let folder = Folder::new();
@@ -255,9 +256,9 @@ fn mistakes_get_one_message_and_a_code() {
     }
 }
 
-/// No f32 comes to more, and sums of such numbers are infinite.
+/// Runs compute in f32, so a larger number is damage, and sums of such numbers would be infinite.
 #[test]
-fn numbers_beyond_all_runs_are_none() {
+fn numbers_beyond_f32_are_none() {
     let record = |value: f64| {
         let text = format!(r#"{{"id":"a-1","arm":"a","seed":1,"final":{{"test_error":{value:e}}}}}"#);
         serde_json::from_str::<Record>(&text).unwrap().metric("test_error")
@@ -265,7 +266,7 @@ fn numbers_beyond_all_runs_are_none() {
     assert_eq!((record(1e38), record(1.5e308), record(-1.5e308)), (Some(1e38), None, None));
 }
 
-/// What a sweep writes is what is read, whatever the program adds to its configuration later.
+/// A record stays equal when it is written and read, even if its settings are of another version of the program.
 #[test]
 fn a_record_survives_writing_and_reading() {
     let value = record("psi", 7, 160);

@@ -1,4 +1,5 @@
-//! `homeostat export`: every format read back, ONNX graphs computed by a reader of their own, and what is refused.
+//! Tests `homeostat export`: every format is read back, ONNX graphs are computed by a reader in this file, and wrong
+//! calls are refused.
 
 use crate::program::{both, refused, succeed};
 use clap::ValueEnum;
@@ -8,7 +9,7 @@ use homeostat::model::file::{Alpha, Model, ModelLayer};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// A net 3-4-2, or of one layer, with weights that are all different.
+/// A net 3-4-2, or its first layer alone for rules without a target. Within a layer, no two weights are equal.
 fn model(config: &Config) -> Model {
     let layer = |n_in: usize, n_out: usize, alpha| {
         let weights = (0..(n_in + 1) * n_out).map(|i| ((i * 37 + n_in) % 23) as f32 / 8.0 - 1.3).collect();
@@ -95,7 +96,7 @@ impl Message {
     }
 }
 
-/// What a graph computes from one input, in float64.
+/// Computes a graph for one input, in float64.
 fn compute(graph: &Message, x: &[f64]) -> Vec<f64> {
     let mut values: HashMap<String, Vec<f64>> = HashMap::from([("x".to_owned(), x.to_vec())]);
     for tensor in graph.messages(5) {
@@ -232,7 +233,7 @@ fn the_command_names_its_file_and_replaces_none() {
     }
 }
 
-/// A model from elsewhere does not say its activations: flags do, or a note says what was taken.
+/// A foreign model does not store its activation functions. Flags give them, and a note repeats them.
 #[test]
 fn a_model_without_metadata_takes_its_functions_from_flags() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
-//! What becomes of a run when the file system does not go along – full, in the way, taken, gone – and of the program when
-//! nobody takes what it says: one clear error, and earlier checkpoints from which the run goes on to the same bytes.
+//! Tests runs under faults of the file system: a full disk, a file in the way, a directory that is locked or deleted.
+//! The program prints one clear error, and the run resumes from earlier checkpoints to the same bytes. Also tests the
+//! program with a closed or full output.
 #![cfg(unix)]
 
 use crate::isolated::{isolated, program};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_homeostat");
 
-/// Options of a run of 4 epochs whose checkpoints are some 60 kB large, all of them kept.
+/// Options of a run of 4 epochs that keeps all checkpoints, each of some 60 kB.
 const TRAIN: [&str; 15] = [
     "train",
     "--data",
@@ -30,13 +31,13 @@ const TRAIN: [&str; 15] = [
     "--out",
 ];
 
-/// One arm of a sweep of runs as large.
+/// A sweep with one arm, whose networks have the same size.
 const SWEPT: &str = "[base]\ndata = \"iris\"\nhidden = [900]\nepochs = 2\ndevice = \"cpu\"\n[[arm]]\nname = \"a\"\n";
 
-/// Starts it where 32 blocks – 16 or 32 kB, as the shell counts – are room for metrics, but not for a checkpoint.
+/// Limits files to 32 blocks, which are 16 or 32 kB, depending on the shell. Metrics fit, but a checkpoint does not.
 const FULL: &str = "ulimit -f 32; exec \"$0\" \"$@\"";
 
-/// The same program started by a shell, where `$0` is the program and `$1` … the arguments.
+/// Runs a shell script, in which `$0` is the program and `$1` … are the arguments.
 fn shell(script: &str, arguments: &[&str]) -> Output {
     isolated("sh").args(["-c", script, PROGRAM]).args(arguments).output().expect("a shell")
 }
@@ -45,7 +46,7 @@ fn start(arguments: &[&str]) -> Child {
     program().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
-/// Waits until `done`, for a minute at most.
+/// Waits until `done` returns true, for a minute at most.
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
@@ -69,7 +70,8 @@ impl Folder {
         homeostat(&[&TRAIN[..], &[&self.name(name)], more].concat())
     }
 
-    /// A run as it was when its first two checkpoints were there, and the bytes of the model it has to come to.
+    /// Makes a run that stopped after its first two checkpoints. Returns the bytes of the model that the whole run ends
+    /// with.
     fn stopped_run(&self, name: &str) -> Vec<u8> {
         let output = self.train(name, &[]);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -83,14 +85,14 @@ impl Folder {
         model
     }
 
-    /// The run goes on, and comes to this model.
+    /// Resumes the run and asserts that the run ends with this model.
     fn goes_on_to(&self, name: &str, model: &[u8]) {
         succeed(&["train", "--resume", &self.name(name), "--quiet", "--keep", "9"]);
         assert!(std::fs::read(self.path(name).join("model.safetensors")).unwrap() == model);
     }
 }
 
-/// A limit on the size of files stands in for a full disk: writing fails half way, as it does there.
+/// A limit on the size of files stands in for a full disk, because both make a write fail half way.
 #[test]
 fn a_full_disk_leaves_the_earlier_checkpoints() {
     let folder = Folder::new();
@@ -102,12 +104,16 @@ fn a_full_disk_leaves_the_earlier_checkpoints() {
     let said = failure(&arguments, 3, &shell(FULL, &arguments));
     assert!(said.contains("checkpoints/") && said.contains("cannot be written"), "{said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("error:")).count(), 1, "{said}");
-    assert_eq!(contents(&checkpoints), before, "earlier checkpoints are as they were, and nothing lies beside them");
+    assert_eq!(
+        contents(&checkpoints),
+        before,
+        "earlier checkpoints must be unchanged, without another file beside them"
+    );
     folder.goes_on_to("run", &model);
 }
 
 #[test]
-fn a_sweep_goes_on_after_a_full_disk() {
+fn a_sweep_resumes_after_a_full_disk() {
     let folder = Folder::new();
     let (sweep, plan) = (folder.write("s.toml", &format!("seeds = 2\n{SWEPT}")), folder.name("s.jsonl"));
     succeed(&["sweep", "plan", &sweep, "-o", &plan]);
@@ -129,7 +135,7 @@ fn a_place_that_takes_no_files_is_named() {
         let said = fail(&arguments, 3);
         assert!(said.contains(&file), "{said}");
     }
-    // A directory of the system that takes no files, not even from root.
+    // Not even root can create files in /proc.
     if Path::new("/proc/self").exists() {
         let said = fail(&[&TRAIN[..], &["/proc/homeostat"]].concat(), 3);
         assert!(said.contains("/proc/homeostat"), "{said}");
@@ -153,12 +159,12 @@ fn a_directory_belongs_to_one_process() {
     }
     assert_eq!(std::fs::read(folder.path("other/config.toml")).unwrap(), config);
     stop(first, 143);
-    // What does not run holds nothing.
+    // A stopped run does not lock its directory.
     folder.goes_on_to("run", &model);
     assert!(fail(&[&TRAIN[..], &[&out]].concat(), 3).contains("already holds a run"));
 }
 
-/// Terminates a run, and holds its exit code against `code`.
+/// Terminates a run, asserts its exit code `code` and returns stderr.
 fn stop(child: Child, code: i32) -> String {
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
@@ -166,22 +172,22 @@ fn stop(child: Child, code: i32) -> String {
 }
 
 #[test]
-fn a_directory_may_go_while_a_run_writes_to_it() {
+fn a_directory_may_be_deleted_while_a_run_writes_to_it() {
     let folder = Folder::new();
     let out = folder.name("run");
     let child = start(&["train", "--data", "iris", "--epochs", "1000000", "--device", "cpu", "--quiet", "--out", &out]);
     let path = folder.path("run");
     wait_until("no checkpoint", || path.join("checkpoints").is_dir() && !files(&path.join("checkpoints")).is_empty());
-    // Files may come while they are removed.
-    wait_until("still there", || std::fs::remove_dir_all(&path).is_ok() || !path.exists());
+    // The run may create files during the removal, so the removal is repeated.
+    wait_until("the directory is still there", || std::fs::remove_dir_all(&path).is_ok() || !path.exists());
     let output = child.wait_with_output().unwrap();
     let said = failure(&["train"], 3, &output);
     assert!(said.contains(&out), "{said}");
-    assert!(!path.exists(), "it is not made again");
+    assert!(!path.exists(), "the run must not create its directory again");
 }
 
 #[test]
-fn what_is_in_the_way_of_a_checkpoint_is_named() {
+fn an_obstacle_in_the_way_of_a_checkpoint_is_named() {
     let folder = Folder::new();
     let model = folder.stopped_run("run");
     let checkpoints = folder.path("run/checkpoints");
@@ -201,7 +207,7 @@ fn what_is_in_the_way_of_a_checkpoint_is_named() {
     folder.goes_on_to("run", &model);
 }
 
-/// Where a name leads to a file elsewhere, that file is nobody's to change.
+/// A run must not change a file that a symbolic link in its directory leads to.
 #[test]
 fn links_are_not_followed() {
     let folder = Folder::new();
@@ -212,7 +218,7 @@ fn links_are_not_followed() {
     assert!(folder.train("run", &["--force"]).status.success());
     assert!(linked.iter().all(|path| !path.is_symlink()));
     assert_eq!(std::fs::read_to_string(folder.path("precious")).unwrap(), "precious");
-    // What a run appends to.
+    // A run appends to its metrics, so resuming refuses a link in their place.
     std::fs::remove_file(folder.path("run/result.json")).unwrap();
     let metrics = folder.path("run/metrics.jsonl");
     std::fs::rename(&metrics, folder.path("elsewhere")).unwrap();
@@ -223,7 +229,7 @@ fn links_are_not_followed() {
     assert!(said.contains("metrics.jsonl") && said.contains("symbolic link"), "{said}");
     assert_eq!(std::fs::read(&metrics).unwrap(), before);
     std::fs::remove_file(&metrics).unwrap();
-    // Nor is a folder elsewhere written to, or emptied.
+    // A linked folder of checkpoints is neither written to nor emptied.
     std::fs::remove_dir_all(folder.path("run/checkpoints")).unwrap();
     std::fs::create_dir(folder.path("others")).unwrap();
     folder.write("others/000002-00000000.safetensors", "precious");
@@ -232,14 +238,14 @@ fn links_are_not_followed() {
     assert!(said.contains("checkpoints") && said.contains("symbolic link"), "{said}");
     assert!(folder.train("run", &["--force"]).status.success());
     assert_eq!(std::fs::read_to_string(folder.path("others/000002-00000000.safetensors")).unwrap(), "precious");
-    // The directory itself may well be one.
+    // The run's directory itself may be a link.
     std::fs::create_dir(folder.path("far")).unwrap();
     symlink(folder.path("far"), folder.path("near")).unwrap();
     assert!(folder.train("near", &[]).status.success());
     assert!(folder.path("far/model.safetensors").is_file());
 }
 
-/// A pipe given as an output is written to; to be replaced by a file it would not survive, nor would /dev/null.
+/// Pipes and devices are written directly, because replacing them by a file would destroy them.
 #[test]
 fn pipes_and_devices_are_written_to() {
     let folder = Folder::new();
@@ -255,7 +261,7 @@ fn pipes_and_devices_are_written_to() {
     assert_eq!(reader.wait_with_output().unwrap().stdout, std::fs::read(&plain).unwrap());
 }
 
-/// Also where the system keeps its devices there may be files: those in /dev/shm are replaced like all others.
+/// Files and links in /dev/shm are replaced like all others, although they are among the devices.
 #[test]
 fn a_link_among_the_devices_is_replaced() {
     if !Path::new("/dev/shm").is_dir() {
@@ -269,7 +275,7 @@ fn a_link_among_the_devices_is_replaced() {
     assert!(!out.is_symlink() && std::fs::read_to_string(&precious).unwrap() == "precious");
 }
 
-/// What a killed process left half written does not stay for ever.
+/// A resumed run removes the unfinished files that a killed process left.
 #[test]
 fn unfinished_files_are_removed() {
     let folder = Folder::new();
@@ -280,9 +286,9 @@ fn unfinished_files_are_removed() {
     assert!(left.iter().all(|name| !folder.path(name).exists()));
 }
 
-/// What lies in a directory and is not of a run stays; what bears a name that a run needs is replaced only if asked for.
+/// Foreign files in a run's directory stay. A file with a name that the run needs is replaced only with `--force`.
 #[test]
-fn the_files_of_others_stay() {
+fn foreign_files_in_a_directory_stay() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("run")).unwrap();
     let others = ["run/.notes.tmp", "run/.x.y.z.tmp", "run/notes.txt"];
@@ -302,7 +308,7 @@ fn the_files_of_others_stay() {
 }
 
 #[test]
-fn nobody_listening_is_no_panic() {
+fn a_closed_or_full_output_is_no_panic() {
     let folder = Folder::new();
     let quiet = |output: &Output| assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
     let out = folder.name("run");
@@ -319,14 +325,14 @@ fn nobody_listening_is_no_panic() {
         quiet(&output);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
-    // What is kept in files is brought to its end.
+    // Runs that are kept in files finish although stdout is closed.
     assert!(folder.path("run/result.json").is_file());
     succeed(&["sweep", "status", &plan]);
     if Path::new("/dev/full").exists() {
         let list = ["data", "list"];
         let said = failure(&list, 3, &shell("exec \"$0\" \"$@\" > /dev/full", &list));
         assert!(said.contains("standard output"), "{said}");
-        // An error that cannot be told keeps its exit code.
+        // An error that cannot be printed keeps its exit code.
         let missing = ["eval", &folder.name("missing.safetensors")];
         assert_eq!(shell("exec \"$0\" \"$@\" 2> /dev/full", &missing).status.code(), Some(3));
     }

@@ -1,8 +1,9 @@
-//! Sizes beyond what a machine has: the program refuses absurd ones with one error, and a dry run says what a run then does.
+//! Tests sizes beyond a machine's memory: the program refuses absurd sizes with one error, and `--dry-run` says what a
+//! run will do.
 
 use crate::program::{Folder, fail, succeed};
 
-/// Nothing but an error of its own ends the program, however absurd the sizes.
+/// Only an error of its own ends the program, however absurd the sizes.
 #[test]
 fn absurd_sizes_are_refused_and_never_panic() {
     let most = u32::MAX;

@@ -1,4 +1,4 @@
-//! The program as its users start it: commands, files, exit codes and messages.
+//! Tests the program as users start it: commands, files, exit codes and messages.
 
 mod bench;
 mod cli;

@@ -1,4 +1,4 @@
-//! `homeostat predict` and `eval --per-class`: the host's forward pass against both engines, images, and what is refused.
+//! Tests `homeostat predict` and `eval --per-class`: answers, images, and refusals.
 
 use crate::close::close;
 use crate::data::mnist;
@@ -98,7 +98,7 @@ fn predict_and_eval_agree_on_iris() {
     assert_eq!(csv.lines().count(), 16);
     let text = succeed(&["predict", name(&model)]);
     assert_eq!(text.lines().count(), 15);
-    // Data that it was not trained on: all of it, and no part of its training is asked of it.
+    // Other data are answered and evaluated as a whole, because none of their samples were trained on.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "5.1,3.5,1.4,0.2,0\n6.2,2.9,4.3,1.3,1\n").unwrap();
     let new = format!("csv:{}", name(&new));
@@ -113,7 +113,7 @@ fn predict_and_eval_agree_on_iris() {
     refused(&["predict", "no-such.safetensors"], 3, &["no-such.safetensors"]);
 }
 
-/// A net of 784 inputs with random weights, which is all that images need.
+/// A net of 784 inputs with random weights, because tests of images need no trained weights.
 fn digit_model(path: &Path) {
     let config = Config::default().hidden([5]);
     let population = Population::new(vec![config.clone()], Arc::new(mnist(100)), None).unwrap();
@@ -121,7 +121,7 @@ fn digit_model(path: &Path) {
     Model::from_state(&config, &population.topology, &state[0]).unwrap().save(path).unwrap();
 }
 
-/// A seven in black on white paper, far off the middle: `ink` says what its strokes are, 0 = paper … 255.
+/// Width, height and ink of a seven that is far off the centre. Ink is 0 on paper and 255 on strokes.
 fn seven() -> (usize, usize, Vec<u8>) {
     let (width, height) = (160, 120);
     let ink = |x: usize, y: usize| {
@@ -133,7 +133,7 @@ fn seven() -> (usize, usize, Vec<u8>) {
 }
 
 #[test]
-fn a_digit_becomes_one_of_mnist() {
+fn an_image_is_scaled_and_centred_like_mnist() {
     let folder = tempfile::tempdir().unwrap();
     let (width, height, ink) = seven();
     let size = (width, height);
@@ -156,7 +156,7 @@ fn a_digit_becomes_one_of_mnist() {
         assert!((moment / mass - 14.0).abs() <= 0.5, "{}", moment / mass);
     }
     assert!(expected.pixels.iter().all(|&v| (0.0..=1.00001).contains(&v)));
-    // The average of a stroke's edge is grey: strokes are not merely sampled.
+    // Edges of strokes are grey, because pixels are averages, not samples.
     assert!(inked.iter().any(|&(x, y)| (0.2..0.8).contains(&at(x, y))));
 
     let same = |file: &str| {
@@ -186,7 +186,7 @@ fn images_of_mnist_stay_as_they_are() {
         data.copy_row(row, &mut pixels);
         let peak = pixels.iter().copied().fold(0.0, f32::max);
         let digit = Image { width: 28, height: 28, pixels: pixels.clone() }.as_digit().unwrap();
-        // What is faint enough to be paper may be cut off at the sides.
+        // Pixels as faint as paper may be cut off at the sides.
         let moved = digit.pixels.iter().zip(&pixels).filter(|&(a, b)| (a - b / peak).abs() > 0.1001).count();
         assert_eq!(moved, 0, "image {row}");
     }
@@ -216,7 +216,7 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
     let csv = succeed(&["predict", model, "--data", name(&images), "--csv"]);
     assert!(csv.starts_with("file,class,output\n") && csv.lines().count() == 3, "{csv}");
 
-    // An image saved from the data set gives what the data set gives, to the last bit.
+    // An image saved from the data set has the same outputs as its row of the data set, bit for bit.
     let image = images.join("a.PNG");
     let as_is = succeed(&["predict", model, "--data", name(&image), "--no-centre", "--json"]);
     let by_row = succeed(&["predict", model, "--data", "mnist", "--split", "train", "--json"]);
@@ -237,7 +237,7 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
     refused(&["predict", model, "--data", name(&bad)], 3, &["bad.png", "blank"]);
 }
 
-/// Found by fuzzing: the decoder panics over a palette that is not made of whole colours, or of more than 256.
+/// Found by fuzzing: the decoder panics on a palette with an incomplete colour, or with more than 256 colours.
 #[test]
 fn a_palette_has_whole_colours() {
     let chunk = |name: &[u8; 4], content: &[u8]| {
@@ -247,7 +247,7 @@ fn a_palette_has_whole_colours() {
     let mut rows = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
     std::io::Write::write_all(&mut rows, &[0, 0, 0, 0]).unwrap();
     let rows = rows.finish().unwrap();
-    // 3 × 1 pixels of 8 bits that are numbers of colours.
+    // 3 × 1 pixels of 8 bits, each the number of a colour.
     let header = [0, 0, 0, 3, 0, 0, 0, 1, 8, 3, 0, 0, 0];
     for (colours, sound) in [(0, false), (1, false), (3, true), (4, false), (5, false), (768, true), (771, false)] {
         let palette = chunk(b"PLTE", &vec![7; colours]);
@@ -260,7 +260,7 @@ fn a_palette_has_whole_colours() {
     }
 }
 
-/// A header may claim more pixels than memory has; its file is too short for them.
+/// A header may claim more pixels than memory can hold, so the claim is compared with the size of the file.
 #[test]
 fn claims_are_held_against_the_size_of_the_file() {
     let mut bytes = vec![];
@@ -279,7 +279,7 @@ fn claims_are_held_against_the_size_of_the_file() {
     }
 }
 
-/// Every truncation and many changed bytes: an image or an error, never a panic.
+/// Truncated and changed files give an image or an error, never a panic.
 #[test]
 fn damaged_images_never_panic() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Runs that are asked to stop and runs that diverge: real signals to the real program, exit codes, what is kept, and that
-//! going on equals not having stopped.
+//! Tests runs that a signal stops and runs that diverge: exit codes and the files that are kept. A resumed run equals
+//! an unbroken run.
 
 use crate::isolated::program;
 use crate::program::{Folder, checkpoints, fail, homeostat, metrics, succeed, text};
@@ -34,10 +34,10 @@ mod signals {
         (status, std::io::read_to_string(child.stderr.take().unwrap()).unwrap())
     }
 
-    /// Stopped in the middle of an epoch by each signal, a run leaves its state where it stopped, not where the last checkpoint
-    /// was due, and ends as a run that was never stopped.
+    /// A signal in the middle of an epoch saves the state at the stop, not at the last checkpoint that was due. The
+    /// resumed run ends with the model of an unbroken run.
     #[test]
-    fn a_run_that_is_told_to_stop_goes_on() {
+    fn a_run_stopped_by_a_signal_resumes() {
         for device in ["cpu", "gpu"] {
             let folder = Folder::new();
             let options = |out: &str| {
@@ -66,14 +66,14 @@ mod signals {
         }
     }
 
-    /// Two signals at once, equal or not: the program ends with the code of the second, without a word, and what it had
-    /// already kept is whole.
+    /// A second signal, equal or not, ends the program at once, with the code of the second signal and without a
+    /// message.
     #[test]
     fn a_second_signal_ends_the_program_at_once() {
         for (first, second, code) in [("-INT", "-INT", 130), ("-TERM", "-INT", 130), ("-INT", "-TERM", 143)] {
             let folder = Folder::new();
             let out = folder.path("run");
-            // A step of this network takes seconds, and a stop waits for it.
+            // A step of this network takes seconds, and the first signal waits for the end of the step.
             let arguments = ["train", "--hidden", "4000,4000", "--batch-size", "4096", "--device", "cpu", "--out"];
             let name = folder.name("run");
             let child = start(&[&arguments[..], &[name.as_str()]].concat());
@@ -109,8 +109,9 @@ mod signals {
     }
 }
 
-/// A linear layer whose α is far above 2 / λ of x xᵀ, so that its error grows by a factor in every step: after the first epoch
-/// of 12 it is finite, after the eighth, 96 steps on, not even the weights are.
+/// Arguments of a run that diverges. The layer is linear and α is far above 2 / λ of x xᵀ, so the error grows by a
+/// factor in every step. The error is finite after the first epoch of 12 steps. After the eighth epoch, not even the
+/// weights are finite.
 fn wild(folder: &Folder, device: &str, out: &str, more: &[&str]) -> Vec<String> {
     let mut random = homeostat::rng::Random::new(1, homeostat::rng::Stream::Order, 0);
     let row = |row: usize| format!("{:.3},{:.3},{}", random.normal(), random.normal(), row % 2);
@@ -142,16 +143,16 @@ fn a_run_that_diverges_stops_with_its_last_finite_state() {
         let weights = tensors.tensor("layers.0.weights").unwrap();
         let (values, _) = weights.data().as_chunks::<4>();
         assert!(!values.is_empty() && values.iter().all(|bytes| f32::from_le_bytes(*bytes).is_finite()), "{device}");
-        // What the metrics tell was finite.
+        // Only finite epochs are in the metrics.
         assert!(metrics(&path).iter().all(|line| line["train_loss"].is_number()));
-        // The same settings diverge in the same step again.
+        // The resumed run diverges again, in the same step.
         let again = fail(&["train", "--quiet", "--resume", &folder.name("run")], 5);
         assert!(again.contains(error), "{again}");
     }
 }
 
 #[test]
-fn a_run_that_diverges_may_go_on() {
+fn a_run_that_diverges_may_continue() {
     for device in ["cpu", "gpu"] {
         let folder = Folder::new();
         let arguments = wild(&folder, device, &folder.name("run"), &["--on-divergence", "continue"]);
@@ -172,9 +173,10 @@ fn a_run_that_diverges_may_go_on() {
         let table = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
         let last: Vec<&str> = table.lines().last().unwrap().split(',').collect();
         assert!(last.contains(&"NaN") && last.len() == table.lines().next().unwrap().split(',').count(), "{table}");
-        // The report shows what there is, and says what it could not read.
+        // A report of a diverged run must not fail.
         succeed(&["report", &folder.name("run"), "-o", &folder.name("report.html")]);
-        // No checkpoint is of a state that is not finite; from the last one the run goes on and ends as it did.
+        // Only finite states are checkpointed, so the run resumes from the last good checkpoint and ends with the same
+        // model.
         let model = std::fs::read(path.join("model.safetensors")).unwrap();
         std::fs::remove_file(path.join("result.json")).unwrap();
         succeed(&["train", "--quiet", "--resume", &folder.name("run"), "--on-divergence", "continue"]);

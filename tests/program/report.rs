@@ -1,5 +1,5 @@
-//! Reports and plots as their readers get them: pages that are well-formed, complete and need no network, and curves
-//! through the points that their definitions say.
+//! Tests reports and plots: pages are well-formed, complete and need no network, and curves pass through the points of
+//! their definitions.
 
 use crate::program::{Folder, fail, homeostat, succeed};
 use homeostat::config::Decay;
@@ -14,7 +14,7 @@ impl Folder {
         std::fs::read_to_string(self.name(name)).unwrap()
     }
 
-    /// A run on Iris, in the directory `name`.
+    /// Trains a run on Iris in the directory `name`.
     fn iris(&self, name: &str, more: &[&str]) -> String {
         let out = self.name(name);
         let base = ["train", "--preset", "author-2026", "--epochs", "6", "--device", "cpu", "--quiet", "--out", &out];
@@ -22,7 +22,7 @@ impl Folder {
         out
     }
 
-    /// A run on square images, 6 × 6 and of three classes, in the directory `name`.
+    /// Trains a run on 6 × 6 images of three classes in the directory `name`.
     fn images(&self, name: &str, more: &[&str]) -> String {
         let row = |i: usize| {
             let pixels = (0..36).map(|p| ((i * 7 + p * 5 + i * p) % 11).to_string());
@@ -40,7 +40,7 @@ impl Folder {
 
 const VOID: [&str; 3] = ["meta", "img", "br"];
 
-/// Walks through the tags of a page: each one that opens must close in turn, and no `<` or `&` may stand alone.
+/// Asserts that every tag of a page closes in turn, and that no `<` or `&` stands alone.
 fn well_formed(page: &str) {
     let mut open: Vec<&str> = vec![];
     let mut rest = page;
@@ -100,7 +100,7 @@ fn a_run_has_all_its_sections() {
 }
 
 #[test]
-fn what_the_host_answers_is_what_was_measured() {
+fn the_answers_of_a_report_have_the_measured_error() {
     let folder = Folder::new();
     let run = folder.iris("run", &["--seed", "3"]);
     succeed(&["report", &run, "-o", &folder.name("report.html")]);
@@ -148,10 +148,10 @@ fn other_rules_scopes_and_unfinished_runs_have_pages_too() {
     assert!(
         page.contains("5 runs") && page.contains("run3") && page.contains("run0: This run has not come to its end")
     );
-    assert!(!page.contains(">Test error<"), "one reading of each run is no curve");
+    assert!(!page.contains(">Test error<"), "one test error per run must not be drawn as a curve");
     let row = page.split("<tr>").find(|row| row.starts_with("<th>run4</th>"));
     let row = row.and_then(|row| row.split("</tr>").next()).expect("a row of outcomes");
-    assert_eq!(row.matches(" %").count(), 0, "without targets there are no errors: {row}");
+    assert_eq!(row.matches(" %").count(), 0, "a run without targets must have no errors: {row}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_sweep_shows_every_arm() {
 }
 
 #[test]
-fn what_is_no_run_is_refused() {
+fn a_directory_without_a_run_is_refused() {
     let folder = Folder::new();
     std::fs::create_dir(folder.name("empty")).unwrap();
     let out = folder.name("report.html");
@@ -220,7 +220,7 @@ fn what_is_no_run_is_refused() {
     assert!(!Path::new(&out).exists());
 }
 
-/// A browser, where one is installed.
+/// The path of a browser, if one is installed.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -228,7 +228,7 @@ fn browser() -> Option<PathBuf> {
 }
 
 #[test]
-fn a_browser_reads_the_page_as_it_was_written() {
+fn a_browser_finds_every_tag_of_a_page() {
     let Some(browser) = browser() else {
         eprintln!("skipped: no chromium in PATH");
         return;
@@ -261,7 +261,7 @@ fn no_page_is_wider_than_a_narrow_window() {
     for runs in [&[&one[..]][..], &[&one[..], &two[..]]] {
         let out = folder.name("report.html");
         succeed(&[&["report", "--force", "-o", &out], runs].concat());
-        // The page has no script; this one is the test's own.
+        // The page has no script of its own, so the test adds one that measures.
         let measure =
             "<script>document.title = document.documentElement.scrollWidth - window.innerWidth</script></body>";
         let measured = folder.write("measured.html", &folder.read("report.html").replace("</body>", measure));
@@ -320,7 +320,7 @@ fn plots_are_drawings_of_their_own() {
     fail(&["plot", "bcm", "--theta=-1"], 2);
 }
 
-/// A trace may be odd: no layer is empty, no trigger comes after the last tick, and a number of ticks takes no memory.
+/// A trace with an empty layer or a trigger after the last tick leaves a note. A huge number of ticks takes no memory.
 #[test]
 fn odd_traces_leave_a_note_or_cost_nothing() {
     let folder = Folder::new();

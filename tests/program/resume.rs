@@ -1,4 +1,4 @@
-//! Run directories: what they hold, that they are not lost, and that going on with a run equals not having stopped.
+//! Tests run directories: their files, that no file is lost, and that a resumed run equals an unbroken run.
 
 use crate::program::{
     Folder, both, checkpoints, command, fail, failure, metrics, refused, succeed, success, text, without_times,
@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 impl Folder {
-    /// 1 300 samples of two noisy classes, and the options to train on them in 325 steps per epoch, of which an engine takes
-    /// at most 256 at once.
+    /// Writes 1 300 samples of two noisy classes, and returns options to train on them. An epoch has 325 steps, so that
+    /// an engine, which takes at most 256 steps at once, needs two calls.
     fn options(&self, more: &[&str]) -> Vec<String> {
         let mut random = homeostat::rng::Random::new(1, homeostat::rng::Stream::Order, 0);
         let mut text = String::new();
@@ -62,13 +62,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The rows of `metrics.csv` without the two times at their end.
+/// The rows of `metrics.csv` without the two times at the end of each row.
 fn table(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
     text.lines().map(|row| row.rsplitn(3, ',').last().unwrap().to_owned()).collect()
 }
 
-/// Leaves the metrics of a run as one that dies while it writes them: a part of a line, and a row too few.
+/// Damages the metrics like a process that dies while it writes: a part of a line in `metrics.jsonl`, and an unfinished
+/// last row in `metrics.csv`.
 fn tear(path: &Path) {
     let lines = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
     std::fs::write(path.join("metrics.jsonl"), format!("{lines}{}", &lines[..20])).unwrap();
@@ -77,7 +78,8 @@ fn tear(path: &Path) {
     std::fs::write(path.join("metrics.csv"), &rows[..last + 5]).unwrap();
 }
 
-/// Takes a finished run back to where it was when only the first `keep` checkpoints were there, and goes on.
+/// Copies a finished run, keeps only the first `keep` checkpoints of the copy, and resumes. The copy must end like the
+/// whole run.
 fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     let broken = folder.path(&format!("broken-{keep}"));
     copy(whole, &broken);
@@ -96,7 +98,7 @@ fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     std::fs::remove_dir_all(broken).unwrap();
 }
 
-/// Rules and engines in all combinations are in `tests/engines/promises/resumed.rs`; this is about the files between them.
+/// Tests the files between two parts of a run. `tests/engines/promises/resumed.rs` resumes all rules on all engines.
 fn a_run_goes_on(device: &str) {
     for rule in [
         &["--theta", "0.3", "--clock", "steps:70", "--momentum", "0.5", "--train-metrics", "running"][..],
@@ -109,7 +111,7 @@ fn a_run_goes_on(device: &str) {
         succeed(&strings(&options));
         let kept = checkpoints(&whole);
         assert!(kept.iter().any(|name| !name.contains("-00000000")), "no checkpoint inside an epoch: {kept:?}");
-        // With all of them only what is written last is missing.
+        // With all checkpoints, only the files that a run writes last are missing.
         for keep in [1, kept.len() - 2, kept.len()] {
             go_on(&folder, &whole, keep);
         }
@@ -117,16 +119,16 @@ fn a_run_goes_on(device: &str) {
 }
 
 #[test]
-fn a_run_goes_on_on_the_cpu() {
+fn a_run_resumes_on_the_cpu() {
     a_run_goes_on("cpu");
 }
 
 #[test]
-fn a_run_goes_on_on_the_gpu() {
+fn a_run_resumes_on_the_gpu() {
     a_run_goes_on("gpu");
 }
 
-/// The real thing: the process is killed in the middle of an epoch.
+/// Kills the process in the middle of an epoch and resumes the run.
 #[cfg(unix)]
 fn a_killed_run_goes_on(device: &str, hidden: &str) {
     let folder = Folder::new();
@@ -144,12 +146,13 @@ fn a_killed_run_goes_on(device: &str, hidden: &str) {
         assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint in a minute");
         std::thread::sleep(Duration::from_millis(2));
     }
-    // Not ours to write to while it lives.
+    // The directory is locked while its process lives.
     assert!(fail(&["train", "--resume", &folder.name("killed")], 3).contains("another process"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!out.join("result.json").exists());
-    // Had it been killed between two epochs by chance, it goes on from before.
+    // The process may be killed between two epochs by chance. Without the checkpoints between epochs, the run resumes
+    // inside an epoch.
     for name in checkpoints(&out).iter().filter(|name| name.ends_with("-00000000.safetensors")) {
         std::fs::remove_file(out.join("checkpoints").join(name)).unwrap();
     }
@@ -162,18 +165,18 @@ fn a_killed_run_goes_on(device: &str, hidden: &str) {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_run_goes_on_on_the_cpu() {
+fn a_killed_run_resumes_on_the_cpu() {
     a_killed_run_goes_on("cpu", "256");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_killed_run_goes_on_on_the_gpu() {
+fn a_killed_run_resumes_on_the_gpu() {
     a_killed_run_goes_on("gpu", "8");
 }
 
 #[test]
-fn a_directory_holds_what_it_should() {
+fn a_directory_has_the_files_of_its_run() {
     let folder = Folder::new();
     let out = folder.name("run");
     let options = folder.options(&["--device", "cpu", "--out", &out, "--val-fraction", "0.2"]);
@@ -201,7 +204,7 @@ fn a_directory_holds_what_it_should() {
     assert!(rows[1..].iter().any(|row| row[column].parse::<f64>().unwrap() == lowest));
     let environment: Value = serde_json::from_slice(&std::fs::read(path.join("environment.json")).unwrap()).unwrap();
     assert_eq!(environment["device"]["engine"], "cpu");
-    // The settings make the same run again.
+    // The written settings give the same run again.
     let again = folder.name("again");
     succeed(&["train", "--config", &format!("{out}/config.toml"), "--out", &again, "--quiet"]);
     let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
@@ -216,7 +219,7 @@ fn a_directory_holds_what_it_should() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over() {
+fn a_damaged_checkpoint_is_skipped() {
     let folder = Folder::new();
     let out = folder.name("run");
     succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out])));
@@ -236,7 +239,7 @@ fn a_damaged_checkpoint_is_passed_over() {
 }
 
 #[test]
-fn early_stopping_goes_by_the_validation_error() {
+fn early_stopping_follows_the_validation_error() {
     let folder = Folder::new();
     let out = folder.name("run");
     let more = ["--device", "cpu", "--out", &out, "--val-fraction", "0.3", "--epochs", "60", "--early-stopping", "4"];
@@ -245,7 +248,7 @@ fn early_stopping_goes_by_the_validation_error() {
         metrics(&folder.path("run")).iter().map(|line| line["val_error"].as_f64().unwrap()).collect();
     assert!(errors.len() < 60, "{said}");
     let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap();
-    // One epoch is already under way when the last of the four is judged.
+    // The next epoch may already be trained when the last of the four is judged.
     assert!((best + 5..=best + 6).contains(&errors.len()), "{errors:?}");
     let eval = |model: &str| -> f64 {
         let model = format!("{out}/{model}");
@@ -253,7 +256,7 @@ fn early_stopping_goes_by_the_validation_error() {
         json["validation"]["error"].as_f64().unwrap()
     };
     assert!((eval("best.safetensors") - errors[best]).abs() < 1e-9);
-    // Stopped before or after the decision, and at the very end.
+    // Resumes from before and after the decision to stop, and from the very end.
     let kept = checkpoints(&folder.path("run")).len();
     for keep in [kept - 3, kept - 2, kept - 1, kept] {
         go_on(&folder, &folder.path("run"), keep);
@@ -261,7 +264,7 @@ fn early_stopping_goes_by_the_validation_error() {
     assert!(fail(&["train", "--early-stopping", "3"], 2).contains("--val-fraction"));
 }
 
-/// What early stopping has decided outlives the process, also where the last epoch was a new best.
+/// A checkpoint keeps the end that early stopping has decided, so a resumed run ends there.
 #[test]
 fn a_decided_end_is_kept() {
     use homeostat::data::DataSet;
@@ -284,7 +287,8 @@ fn a_decided_end_is_kept() {
     assert_eq!(metrics(&folder.path("run")).len(), 5);
 }
 
-/// A damaged checkpoint that lies ahead does not count as the newest, or each new one would be removed as too old.
+/// A damaged checkpoint with a later name must not count as the newest, because each new checkpoint would be removed as
+/// too old.
 #[test]
 fn a_damaged_checkpoint_pushes_no_other_out() {
     let folder = Folder::new();
@@ -300,9 +304,9 @@ fn a_damaged_checkpoint_pushes_no_other_out() {
     assert!(left.len() == 2 && left[0] > kept[0] && left[1] == "1000000-00000000.damaged", "{left:?}");
 }
 
-/// A run that goes on with other samples or settings would be neither of the two.
+/// Resuming with other samples or settings is refused, because the result would belong to neither run.
 #[test]
-fn what_a_run_began_with_is_not_exchanged() {
+fn a_run_is_not_resumed_with_other_samples_or_settings() {
     let folder = Folder::new();
     let (out, run) = (folder.name("run"), folder.path("run"));
     succeed(&strings(&folder.options(&["--device", "cpu", "--out", &out])));
@@ -325,9 +329,9 @@ fn what_a_run_began_with_is_not_exchanged() {
         let said = fail(&resume, 3);
         assert!(said.contains(part) && said.contains("--out"), "{said}");
         folder.write(file, &text);
-        assert_eq!(copied(&folder, "run"), before, "nothing is touched");
+        assert_eq!(copied(&folder, "run"), before, "a refused run must not change a file");
     }
-    // Where the data lie is no part of what they are, nor is the device.
+    // The path of the data may change, because only the samples count.
     std::fs::rename(folder.path("data.csv"), folder.path("moved.csv")).unwrap();
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     folder.write("run/config.toml", &config.replace("data.csv", "moved.csv"));
@@ -335,9 +339,9 @@ fn what_a_run_began_with_is_not_exchanged() {
     assert!(weights() == whole);
 }
 
-/// Replayed curves are read from the trace anew.
+/// A resumed replay reads the trace again, so another trace in its place is refused.
 #[test]
-fn a_trace_is_not_exchanged_while_a_run_repeats_it() {
+fn a_replay_is_not_resumed_with_another_trace() {
     let folder = Folder::new();
     let (source, out) = (folder.name("source"), folder.name("run"));
     let train = |more: &[&str]| succeed(&strings(&folder.options(&[&["--device", "cpu"], more].concat())));
@@ -352,7 +356,7 @@ fn a_trace_is_not_exchanged_while_a_run_repeats_it() {
     assert!(fail(&["train", "--resume", &out, "--quiet"], 3).contains("put it back"));
 }
 
-/// What a run reads it does not remove first.
+/// `--force` must not remove a run whose model or trace the new run reads.
 #[test]
 fn a_run_is_not_replaced_by_one_that_needs_it() {
     let folder = Folder::new();
@@ -370,7 +374,7 @@ fn a_run_is_not_replaced_by_one_that_needs_it() {
     assert_eq!(copied(&folder, "run"), before);
 }
 
-/// All files of a directory, without the lock.
+/// All files of a directory with their contents, without the lock.
 fn copied(folder: &Folder, name: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut paths = vec![folder.path(name)];
     let mut files = vec![];
@@ -385,7 +389,7 @@ fn copied(folder: &Folder, name: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     files
 }
 
-/// One line that the disk has spoilt costs no other.
+/// A damaged line of the metrics must cost no other line.
 #[test]
 fn a_damaged_line_of_metrics_leaves_the_others() {
     let folder = Folder::new();
@@ -406,9 +410,9 @@ fn a_damaged_line_of_metrics_leaves_the_others() {
     assert_eq!(table(&run), [&rows[..2], &rows[3..]].concat());
 }
 
-/// Runs are kept by default: under the data set's name or a given one, each in a directory of its own.
+/// Without `--out`, each run gets its own directory in `runs`, named after the data set or after `--name`.
 #[test]
-fn a_run_without_a_place_gets_one_of_its_own() {
+fn a_run_without_out_gets_a_directory_of_its_own() {
     let folder = Folder::new();
     let run = |more: &[&str]| -> String {
         let options = folder.options(&[&["--device", "cpu", "--epochs", "1"], more].concat());

@@ -1,4 +1,5 @@
-//! The library as programs use it: a training that is iterated over, polled, stopped, dropped and resumed, on the CPU engine.
+//! Tests the library as programs use it: a training is iterated over, polled, stopped, dropped and resumed, on the CPU
+//! engine.
 
 use homeostat::prelude::*;
 use std::path::Path;
@@ -14,7 +15,7 @@ fn training(epochs: u32) -> Training {
     Training::new(config(epochs), DataSet::open("iris").unwrap()).unwrap().on(Device::Cpu).unwrap()
 }
 
-/// The weights, which are all that must be equal: a model's settings name the directory of no run.
+/// The weights of a model. Only weights are compared, because the settings of a kept model name its directory.
 fn weights(model: &Model) -> Vec<&Vec<f32>> {
     model.layers.iter().map(|layer| &layer.weights).collect()
 }
@@ -31,7 +32,7 @@ fn an_iteration_ends_with_the_last_epoch() {
     assert!(weights(&model) == weights(&self::training(4).run().unwrap()));
 }
 
-/// Polled piece by piece it computes the same bits, and no poll takes as long as a run.
+/// A polled training computes the same bits, and no poll takes half as long as the run.
 #[test]
 fn a_training_is_driven_without_blocking() {
     let images = DataSet::open("mnist").unwrap();
@@ -78,7 +79,7 @@ impl All for Training {
     }
 }
 
-/// Stops a training of many epochs in `directory` from another thread, soon after it has begun.
+/// Stops a training of many epochs from another thread, soon after its start, and returns the epochs' metrics.
 fn stop_soon(training: &mut Training) -> Vec<EpochMetrics> {
     let stop = training.stop_handle();
     let stopper = std::thread::spawn(move || {
@@ -100,7 +101,7 @@ fn is_complete(directory: &Path) -> bool {
 fn a_stopped_training_resumes_as_if_it_had_not_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
-    // Every step writes nothing, so that the stop comes between two checkpoints.
+    // No checkpoint is due, so that only the stop saves the state.
     let long = || training(20_000).checkpoints("0".parse().unwrap(), 2);
     let mut first = long().keep_in(&directory).unwrap();
     let epochs = stop_soon(&mut first);
@@ -111,7 +112,7 @@ fn a_stopped_training_resumes_as_if_it_had_not_stopped() {
     let stopped = first.finish().unwrap();
     assert!(weights(&stopped) == weights(&Model::open(directory.join("model.safetensors")).unwrap()));
 
-    // Resumed for a few epochs more, beside a run that never stopped.
+    // Compares a later epoch of the resumed run with the same epoch of an unbroken run.
     let mut resumed = Training::resume(&directory).unwrap();
     let mut whole = training(20_000);
     let reached = |training: &mut Training, epoch: u32| training.find(|e| e.as_ref().unwrap().epoch == epoch).unwrap();
@@ -122,7 +123,7 @@ fn a_stopped_training_resumes_as_if_it_had_not_stopped() {
 }
 
 #[test]
-fn a_dropped_training_leaves_what_can_be_resumed() {
+fn a_dropped_training_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
     let mut first = training(6).keep_in(&directory).unwrap();
@@ -140,7 +141,7 @@ fn a_dropped_training_leaves_what_can_be_resumed() {
     assert!(refused.contains("already holds a run"), "{refused}");
 }
 
-/// A run keeps its directory, and never removes the files that it begins with.
+/// A resumed run keeps its directory, and no run removes the files that it starts from.
 #[test]
 fn neither_a_resumed_run_nor_an_initial_model_is_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,7 +168,7 @@ fn neither_a_resumed_run_nor_an_initial_model_is_removed() {
     assert!(model.exists() && is_complete(&directory));
 }
 
-/// Breaking out of the loop and finishing ends the run with an epoch, as early stopping does.
+/// Finishing after a break completes the run at the end of an epoch, like early stopping.
 #[test]
 fn finishing_early_completes_the_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,7 +203,7 @@ fn an_iteration_ends_after_an_error() {
     assert!(training.next().is_none());
     let failed = training.finish().unwrap_err().to_string();
     assert!(failed.contains("failed") && failed.contains("epoch 1"), "{failed}");
-    // Told to train on, it notes the place and comes to its end.
+    // With `OnDivergence::Continue`, the training notes the divergence and runs to its end.
     let mut training = diverging().on_divergence(OnDivergence::Continue);
     assert_eq!(training.by_ref().filter(|epoch| epoch.is_ok()).count(), 50);
     assert!(training.take_notes().iter().any(|note| matches!(note, Note::Diverged(_))));

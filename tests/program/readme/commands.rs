@@ -1,8 +1,9 @@
-//! The commands of README and docs, each page from top to bottom in a folder of its own.
+//! Runs the commands of README and docs, each page from top to bottom in a folder of its own.
 //!
-//! Lines of `sh` blocks are run on nets so small that nobody waits. `console` blocks are run as they stand, and their output
-//! is compared with the output shown: `…` stands for any text up to the end of a line, and on a line of its own for any lines.
-//! Times and speeds may differ, and other numbers by the rounding of another processor.
+//! Lines of `sh` blocks are run on nets so small that nobody waits. `console` blocks are run unchanged, and their
+//! output is compared with the output shown. In the output shown, `…` stands for any text up to the end of a line, and
+//! on a line of its own for any lines. Times and speeds may differ, and other numbers by rounding errors, which depend
+//! on the processor.
 
 use super::{Page, doc, manual, readme};
 use crate::isolated::isolated;
@@ -11,13 +12,13 @@ use homeostat::config::Config;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The words of a line as a shell makes them; what follows ` #` is a comment.
+/// The words of a line, split like a shell does, without the comment after ` #`.
 fn words(line: &str) -> Vec<String> {
     let line = line.split(" #").next().unwrap_or_default().replace("\\ ", "\0");
     line.split_whitespace().map(|word| word.replace('\0', " ")).collect()
 }
 
-/// The arguments of a call of the program.
+/// The arguments of a line that calls the program.
 fn arguments(line: &str) -> Option<Vec<String>> {
     match &words(line)[..] {
         [program, arguments @ ..] if program == "homeostat" => Some(arguments.to_vec()),
@@ -37,8 +38,8 @@ fn session(text: &str) -> Vec<(&str, Vec<&str>)> {
     commands
 }
 
-/// Runs a command of a `console` block and returns all that it prints, less the device line, which no two machines share. The
-/// command must succeed, or fail if its page shows an error.
+/// Runs a command of a `console` block and returns its output without the device line, because no two machines share
+/// that line. The command must succeed, or fail if its page shows an error.
 fn run_in_shell(line: &str, folder: &Folder, fails: bool) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_homeostat"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -98,7 +99,7 @@ fn matches(shown: &[&str], real: &[&str]) -> bool {
 }
 
 #[test]
-fn output_is_compared_as_it_should_be() {
+fn only_times_and_roundings_may_differ() {
     assert!(line_matches(
         "test error 6.67 % after 15 epochs, 0.1 s; saved",
         "test error 6.67 % after 15 epochs, 9.3 s; saved"
@@ -126,8 +127,8 @@ fn every_command_is_understood() {
     assert!(calls > 15, "{calls}");
 }
 
-/// Runs the commands of a page in their order and in one folder, as somebody would who reads from top to bottom. Returns
-/// which commands there were.
+/// Runs the commands of a page in order and in one folder, like a reader who works from top to bottom. Returns the
+/// names of the commands.
 fn follow(page: &Page) -> BTreeSet<String> {
     let folder = Folder::new();
     folder.write("src/data/iris.csv", include_str!("../../../src/data/iris.csv"));
@@ -164,16 +165,17 @@ fn follow(page: &Page) -> BTreeSet<String> {
     done
 }
 
-/// Runs a command of an `sh` block, on a net so small that it takes no time, and on Iris unless it names a data set.
+/// Runs a command of an `sh` block on a net so small that the command takes no time. The data set is Iris unless the
+/// command names another.
 fn run_small(call: &[String], folder: &Folder) {
     let [first, second] = [0, 1].map(|place| call.get(place).map_or("", String::as_str));
     let mut arguments: Vec<&str> = call.iter().map(String::as_str).collect();
     match (first, second) {
-        // Downloads are the business of tests/readers/fetch, and measurements that of bench.rs.
+        // tests/readers/fetch tests downloads, and bench.rs tests measurements.
         ("data", "fetch" | "verify") | ("bench", _) => return,
         ("train", _) if arguments.contains(&"fashion-mnist") => return,
         ("train", "--resume") => {
-            // As if it had been stopped before its end.
+            // Without its result, the run counts as stopped before its end.
             std::fs::remove_file(folder.path(&format!("{}/result.json", call[2]))).unwrap();
             arguments.push("--quiet");
         }
@@ -205,7 +207,7 @@ fn every_command_of_docs_works() {
     }
 }
 
-/// A dark seven on a bright, uneven ground.
+/// Writes a photo of a dark seven on a bright, uneven ground.
 fn photo(folder: &Folder) {
     let (width, height) = (60, 80);
     let ink =

@@ -1,17 +1,17 @@
-//! What the pages name: other pages and headings, files of the repository, options.
+//! Tests that the things that pages name exist: other pages and headings, files of the repository, options.
 
 use super::{Page, doc, manual, pages, readme, top};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// README is a door, not a house.
+/// README stays short, because it only leads to the other pages.
 #[test]
 fn readme_has_at_most_150_lines() {
     let lines = readme().text.lines().count();
     assert!(lines <= 150, "{lines}");
 }
 
-/// What GitHub makes of a heading.
+/// The anchor that GitHub gives a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
@@ -22,7 +22,7 @@ fn anchors(page: &Page) -> BTreeSet<String> {
     prose.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#').trim())).collect()
 }
 
-/// Where the links and pictures of a page lead.
+/// The targets of a page's links and pictures.
 fn targets(page: &Page) -> Vec<String> {
     let prose = page.prose();
     let between = |start: &str, end: char| -> Vec<String> {
@@ -52,7 +52,7 @@ fn every_link_leads_somewhere() {
     assert!(links > 80, "{links}");
 }
 
-/// A page that no index leads to is never read.
+/// Every page must be in the index, because nobody reads a page that no index leads to.
 #[test]
 fn every_page_of_docs_is_in_the_index() {
     let pages = manual();
@@ -70,7 +70,7 @@ fn every_file_named_exists() {
     for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
         let prose = page.prose();
         for name in prose.split('`').skip(1).step_by(2).filter(|name| folders.iter().any(|f| name.starts_with(f))) {
-            // A command that begins with a script, a pattern, or a name to be filled in.
+            // Code may be a script with arguments, a pattern, or a name with a part to be filled in.
             let name = name.split(' ').next().unwrap();
             if name.contains(['*', '{', '…']) || name.contains("NAME") || name.contains("STEM") {
                 continue;
@@ -82,7 +82,7 @@ fn every_file_named_exists() {
     assert!(names > 40, "{names}");
 }
 
-/// The drawing of the floors in docs/architecture.md is what tests/architecture.rs holds the imports against.
+/// The floors drawn in docs/architecture.md must be those that tests/architecture.rs enforces.
 #[test]
 fn the_drawing_of_the_floors_is_right() {
     let page = doc("architecture.md");

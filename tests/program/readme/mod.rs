@@ -1,5 +1,5 @@
-//! README and docs as their readers take them: every command they show is run, the output they show is real, every option,
-//! link and file they name exists, and the pages that repeat what the program knows are compared with the program.
+//! Tests README and docs. Every command is run, and its output is compared with the output shown. Every option, link
+//! and file that a page names must exist. Pages that repeat what the program knows are compared with the program.
 
 mod commands;
 mod links;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A page of Markdown.
 pub struct Page {
-    /// Its path from the top of the repository.
+    /// The path from the top of the repository.
     pub name: String,
     pub text: String,
 }
@@ -37,7 +37,6 @@ fn markdown(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// README.
 pub fn readme() -> Page {
     read(&top().join("README.md"))
 }
@@ -47,7 +46,7 @@ pub fn doc(name: &str) -> Page {
     read(&top().join("docs").join(name))
 }
 
-/// README and every page of docs: their commands are run.
+/// README and every page of docs, whose commands are run.
 pub fn manual() -> Vec<Page> {
     let docs = markdown("docs");
     assert!(docs.len() > 10, "{docs:?}");

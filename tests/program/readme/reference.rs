@@ -1,4 +1,5 @@
-//! The pages that repeat what the program knows: its options, their values, its exit codes, its files, its curves.
+//! Compares pages that repeat what the program knows with the program: options and their values, exit codes, files,
+//! curves.
 //!
 //! `HOMEOSTAT_BLESS=1 cargo test --test program reference` writes docs/options.md and docs/psi.svg anew.
 
@@ -7,7 +8,7 @@ use crate::program::{Folder, metrics, succeed};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Compares a file with what it should be, or writes it.
+/// Compares a file with its expected content. If `HOMEOSTAT_BLESS` is set, writes the file first.
 fn check(name: &str, expected: &str) {
     let path = top().join(name);
     if std::env::var_os("HOMEOSTAT_BLESS").is_some() {
@@ -15,7 +16,7 @@ fn check(name: &str, expected: &str) {
     }
     let found = std::fs::read_to_string(&path).unwrap();
     let different = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
-    assert!(found == expected, "{name} is not what the program says, see reference.rs: {different:?}");
+    assert!(found == expected, "{name} differs from the program, see the top of reference.rs: {different:?}");
 }
 
 /// Text for a cell of a table, on one line.
@@ -23,7 +24,7 @@ fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "&lt;")
 }
 
-/// How an argument is typed: its flags, then its value where it must have one.
+/// How a user types an argument: its flags, then its value if a value is required.
 fn usage(argument: &clap::Arg) -> String {
     let value = argument.get_value_names().unwrap_or_default().first().map_or("", |name| name.as_str());
     let takes_value = argument.get_action().takes_values();
@@ -39,7 +40,7 @@ fn table<'a>(page: &mut String, arguments: impl Iterator<Item = &'a clap::Arg>) 
     page.push_str("| option | default | meaning |\n|---|---|---|\n");
     for argument in arguments {
         let defaults: Vec<&str> = argument.get_default_values().iter().filter_map(|value| value.to_str()).collect();
-        // A switch is off unless given, whether or not it takes a value.
+        // A switch is off by default, whether or not it takes a value.
         let default = if defaults.is_empty() || defaults == ["false"] || !argument.get_action().takes_values() {
             String::new()
         } else {
@@ -120,7 +121,7 @@ fn the_picture_of_psi_is_what_the_program_draws() {
     check("docs/psi.svg", &succeed(&["plot", "psi"]));
 }
 
-/// The values that the table of the rule lists are taken, and the first is the default.
+/// The program accepts all values in the table of rule.md, and the first value is the default.
 #[test]
 fn the_table_of_the_rule_is_right() {
     let program = homeostat::cli::command();

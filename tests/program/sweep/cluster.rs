@@ -1,4 +1,4 @@
-//! Shards from the environment and scripts for clusters.
+//! Tests shards from the environment, and scripts for clusters.
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn a_shard_is_what_the_job_array_says() {
 }
 
 #[test]
-fn submit_writes_what_a_cluster_takes() {
+fn submit_writes_scripts_for_slurm_and_kubernetes() {
     let folder = Folder::new();
     folder.plan(&iris("20", "[[arm]]\nname = \"a\"\n").replace("\"test\"", "\"My 'test' 3\""));
     std::fs::rename(folder.path("s.jsonl"), folder.path("it's.jsonl")).unwrap();
@@ -85,7 +85,7 @@ fn submit_writes_what_a_cluster_takes() {
         "1",
     ]);
     let lines: Vec<&str> = k8s.lines().collect();
-    // Indented by twos with spaces alone, and no deeper than the line before allows.
+    // YAML needs spaces. Lines are indented in steps of two, and by at most four more than the line before.
     let mut before = 0;
     for line in &lines {
         let indent = line.len() - line.trim_start().len();
@@ -110,16 +110,16 @@ fn submit_writes_what_a_cluster_takes() {
     let command = lines.iter().find_map(|line| line.trim().strip_prefix("command: ")).unwrap();
     let command: Vec<String> = serde_json::from_str(command).unwrap();
     assert_eq!(command, ["homeostat", "sweep", "run", "it's.jsonl", "--shard", "auto", "--shards", "8"]);
-    // No more tasks than there is to share, and the flags of one cluster mean nothing to the other.
+    // There are no more tasks than groups of runs. The flags of one cluster are refused for the other.
     assert!(folder.succeed(&[&slurm[..5], &["99"]].concat()).contains("--array=0-19"));
     for wrong in [&["--slurm", "--k8s", "--image", "x"][..], &["--k8s"], &[], &["--slurm", "--image", "x"]] {
         folder.fail(&[&["sweep", "submit", "it's.jsonl"][..], wrong].concat(), 2);
     }
 }
 
-/// A task whose device failed on the way is queued again, but not for ever, and no other failure is.
+/// A task whose device failed is queued again, but at most three times. Other failures are final.
 #[test]
-fn a_slurm_task_tries_again_where_its_device_failed() {
+fn a_slurm_task_is_queued_again_after_its_device_failed() {
     let folder = Folder::new();
     folder.plan(&iris("20", "[[arm]]\nname = \"a\"\n"));
     folder.succeed(&["sweep", "submit", "--slurm", "s.jsonl", "-o", "job.sh"]);

@@ -1,5 +1,5 @@
-//! Sweeps: what a plan is made of, that a packed run equals the run alone to the last bit, and that nothing is lost or done
-//! twice however the work is shared out or cut short.
+//! Tests sweeps. A packed run equals the same run alone, bit for bit. No run is lost or trained twice, however the
+//! sweep is shared or interrupted.
 
 mod cluster;
 mod plan;
@@ -27,17 +27,17 @@ impl Folder {
         self.command(arguments).output().expect("the program starts")
     }
 
-    /// stdout of a call that must succeed.
+    /// Runs the program in this folder, asserts success and returns stdout.
     fn succeed(&self, arguments: &[&str]) -> String {
         success(arguments, &self.output(arguments))
     }
 
-    /// stderr of a call that must end with `code`.
+    /// Runs the program in this folder, asserts exit code `code` and returns stderr.
     fn fail(&self, arguments: &[&str], code: i32) -> String {
         failure(arguments, code, &self.output(arguments))
     }
 
-    /// Writes `sweep` and plans it.
+    /// Writes the file `sweep` and plans the sweep.
     fn plan(&self, sweep: &str) -> Plan {
         std::fs::write(self.path("s.toml"), sweep).unwrap();
         self.succeed(&["sweep", "plan", "s.toml", "-o", "s.jsonl"]);
@@ -76,7 +76,7 @@ fn iris(seeds: &str, arms: &str) -> String {
     format!("seeds = {seeds}\n{IRIS}{arms}")
 }
 
-/// What planning `sweep` refuses with.
+/// The error of planning `sweep`.
 fn refusal(sweep: &str) -> String {
     let folder = Folder::new();
     std::fs::write(folder.path("s.toml"), sweep).unwrap();

@@ -1,4 +1,4 @@
-//! What SWEEP.toml becomes: grids, draws, pairs, traces, and messages.
+//! Tests what a sweep file becomes: grids, draws, pairs, traces, and error messages.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn a_plan_is_deterministic_and_complete() {
         run.config.check().unwrap();
         assert_eq!(run.config.run.seed, run.seed);
     }
-    // Another seed or one arm more leaves the ids of the others as they were.
+    // Another seed or arm must not change the ids of the other runs.
     let more = folder.plan(&iris("4", &format!("{MIXED}\n[[arm]]\nname = \"more\"\n")));
     assert!(ids.iter().all(|id| more.runs.iter().any(|run| run.id == *id)));
     assert_ne!(plan.hash, more.hash);
@@ -25,7 +25,8 @@ fn a_plan_is_deterministic_and_complete() {
     assert!(text(&output.stderr).contains("22 arms × 4 seeds = 88 runs"), "{}", text(&output.stderr));
 }
 
-/// Aliases mean the same in a sweep as in a run: for replays, and where an arm's value overrides a range.
+/// Aliases of settings mean the same in a sweep as in a run, also in replays and where an arm's value overrides a
+/// range.
 #[test]
 fn aliases_are_settings_of_a_sweep_too() {
     let arms = |rule: &str, rate: &str| {
@@ -45,7 +46,7 @@ fn seeds_are_paired_and_arms_differ_in_nothing_else() {
     for arm in plan.arms() {
         let runs: Vec<_> = plan.runs.iter().filter(|run| run.arm == arm).collect();
         assert_eq!(runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [7, 3]);
-        // Seeds and what follows from them aside, the runs of an arm have one configuration: draws belong to the arm.
+        // The runs of an arm differ in seed and trace only, because random draws belong to the arm.
         let bare = |config: &Config| config.clone().seed(0).trace(None);
         assert_eq!(bare(&runs[0].config), bare(&runs[1].config));
     }
@@ -113,7 +114,7 @@ fn nonsense_is_refused_by_arm_and_key() {
             arm("epochs = 3\n[[arm]]\nname = \"c\"\nepochs = 4\ntrace-of = \"a\"\nreplay = \"layer\""),
             vec!["arm ‘c’", "trace-of", "3 epochs", "4"],
         ),
-        // Few lines can ask for very much.
+        // Few lines can ask for a huge number of arms.
         (arm(&format!("alpha0 = [{0}]\ntheta = [{0}]", many(200))), vec!["arm ‘a’", "at most 10000 arms"]),
         (arm("random = 10001\nalpha0 = { min = 0.0, max = 1.0 }"), vec!["arm ‘a’", "at most 10000"]),
         (
@@ -140,7 +141,7 @@ fn nonsense_is_refused_by_arm_and_key() {
             assert!(message.contains(part), "`{part}` is not in `{message}`");
         }
     }
-    // What only the data can tell.
+    // Some settings can be checked only together with the data.
     let folder = Folder::new();
     std::fs::write(folder.path("s.toml"), arm("warmup = 6")).unwrap();
     let message = folder.fail(&["sweep", "plan", "s.toml"], 2);
@@ -149,7 +150,7 @@ fn nonsense_is_refused_by_arm_and_key() {
     assert!(message.contains("no plan"), "{message}");
 }
 
-/// A plan whose hash fits is not yet one that a sweep makes.
+/// A plan with the right hash may still be a plan that no sweep makes.
 #[test]
 fn plans_that_no_sweep_makes_are_refused() {
     let folder = Folder::new();

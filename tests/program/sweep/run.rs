@@ -1,8 +1,8 @@
-//! Training: bits, order, what is finished, killed, interrupted, diverged.
+//! Tests `sweep run`: bits, order, and finished, killed, interrupted and diverged runs.
 
 use super::*;
 
-/// Model, metrics and record of every run of a population equal those of `train`.
+/// The model, metrics and record of every packed run must equal those of `train`.
 fn packed_equals_alone(device: &str, arms: &str, members: u64) {
     let folder = Folder::new();
     let plan = folder.plan(&iris("2", arms));
@@ -34,7 +34,7 @@ fn packed_equals_alone(device: &str, arms: &str, members: u64) {
     }
 }
 
-/// A grid, a threshold, another rule, a replay; with rates, whose bits a careless number format would lose.
+/// A grid, a quantile, another rule and a replay. A careless number format would lose bits of the second rate.
 const PACKED: &str = r#"
 [[arm]]
 name = "psi"
@@ -104,7 +104,7 @@ fn shards_are_disjoint_and_complete_and_merge_to_the_same_bytes() {
     let status: Value =
         serde_json::from_str(&folder.succeed(&["sweep", "status", "s.jsonl", "--results", "parts", "--json"])).unwrap();
     assert_eq!((&status["finished"], &status["missing"]), (&plan.runs.len().into(), &0.into()));
-    // Groups are never torn apart.
+    // A replay must be in the shard of its source.
     for run in &plan.runs {
         let source = plan.runs.iter().find(|other| Some(&other.id) == run.after.as_ref());
         for index in 0..3 {
@@ -130,7 +130,7 @@ fn replays_wait_for_their_traces() {
             assert!(folder.path(&format!("s/traces/{after}.safetensors")).exists());
         }
     }
-    // A trace that is gone is made again when a replay needs it.
+    // A deleted trace is made again when a replay needs the trace.
     let replay = plan.runs.iter().find(|run| run.after.is_some()).unwrap();
     let trace = folder.path("s").join(replay.config.rule.trace.as_ref().unwrap());
     std::fs::remove_file(&trace).unwrap();
@@ -141,7 +141,7 @@ fn replays_wait_for_their_traces() {
 }
 
 #[test]
-fn a_rerun_skips_what_is_finished() {
+fn a_rerun_skips_finished_runs() {
     let folder = Folder::new();
     let plan = folder.plan(&iris("3", "[[arm]]\nname = \"a\"\n"));
     folder.succeed(&["sweep", "run", "s.jsonl"]);
@@ -174,7 +174,7 @@ fn a_damaged_record_is_made_again() {
     assert_eq!(folder.merged("s"), whole);
 }
 
-/// Starts a long sweep and waits until some of it is done.
+/// Starts a long sweep and waits until its first run is finished.
 fn begin(folder: &Folder, results: &str) -> std::process::Child {
     let mut command = folder.command(&["sweep", "run", "s.jsonl", "-o", results, "--max-members", "1"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -194,7 +194,7 @@ fn long() -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_sweep_goes_on_where_it_was() {
+fn a_killed_sweep_resumes() {
     let folder = Folder::new();
     let plan = folder.plan(&long());
     folder.succeed(&["sweep", "run", "s.jsonl", "-o", "whole"]);
@@ -263,7 +263,7 @@ fn a_member_that_diverges_leaves_the_others_alone() {
             .unwrap();
     let counts = ["finished", "diverged", "skipped", "missing"].map(|key| status[key].as_u64().unwrap());
     assert_eq!(counts, [4, 2, 2, 0]);
-    // Nor does a later start try again.
+    // A rerun does not train diverged or skipped runs again.
     assert!(folder.succeed(&["sweep", "run", "s.jsonl", "-o", "packed", "--json"]).is_empty());
 }
 
@@ -281,7 +281,8 @@ fn a_model_of_other_widths_than_planned_is_refused() {
     assert!(message.contains("3/model.safetensors has 4"), "{message}");
 }
 
-/// A sweep on a table that changes between two calls would compare what cannot be compared.
+/// Records of changed data cannot be compared with earlier records, so a sweep refuses data that change between two
+/// calls.
 #[test]
 fn records_of_other_samples_are_not_mixed() {
     let folder = Folder::new();
@@ -296,14 +297,14 @@ fn records_of_other_samples_are_not_mixed() {
     std::fs::write(folder.path("d.csv"), &other).unwrap();
     let said = folder.fail(&["sweep", "run", "s.jsonl", "-o", "parts"], 3);
     assert!(said.contains("csv:d.csv") && said.contains("--results"), "{said}");
-    // Nor are finished runs trained again on them, for whatever is wanted beside their records.
+    // Finished runs are not trained again on changed data either, even if models are wanted beside their records.
     let records = || -> Vec<Value> {
         folder.runs("parts").iter().map(|file| json(&folder.path("parts/runs").join(file))).collect()
     };
     let before = records();
     folder.fail(&["sweep", "run", "s.jsonl", "-o", "parts", "--shard", "0/2", "--keep-models"], 3);
     assert_eq!(before, records());
-    // Shards that do not know of each other are told apart when they are merged.
+    // Shards in different directories do not know of each other, so merging compares their data.
     std::fs::rename(folder.path("others/runs"), folder.path("kept")).unwrap();
     folder.succeed(&["sweep", "run", "s.jsonl", "-o", "others", "--shard", "1/2"]);
     for entry in std::fs::read_dir(folder.path("kept")).unwrap().map(Result::unwrap) {
@@ -316,9 +317,9 @@ fn records_of_other_samples_are_not_mixed() {
     folder.merged("parts");
 }
 
-/// What is wanted beside a record, or is not the run's, has the run trained again, to the same bytes.
+/// A run is trained again, to the same bytes, if a wanted file is missing or belongs to another run.
 #[test]
-fn what_is_missing_or_of_another_run_is_made_again() {
+fn missing_and_foreign_files_are_made_again() {
     let folder = Folder::new();
     let plan = folder.plan(&iris("2", MIXED));
     folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out"]);
@@ -328,8 +329,8 @@ fn what_is_missing_or_of_another_run_is_made_again() {
     assert!(plan.runs.iter().all(|run| path("models", &run.id, "safetensors").exists()));
     folder.succeed(&["sweep", "merge", "s.jsonl", "--results", "out", "--epochs"]);
     let again = folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out", "--keep-models", "--keep-epochs", "--json"]);
-    assert_eq!(again, "", "now there is nothing to do");
-    // Another run's record, and for a trace another's and half of its own.
+    assert_eq!(again, "", "a rerun must have nothing to do");
+    // One record is replaced by another run's, one trace by another's, and one trace is cut in half.
     std::fs::copy(path("runs", &plan.runs[0].id, "json"), path("runs", &plan.runs[1].id, "json")).unwrap();
     assert!(folder.fail(&["sweep", "merge", "s.jsonl", "--results", "out"], 3).contains("another run"));
     let sources: BTreeSet<&String> = plan.runs.iter().filter_map(|run| run.after.as_ref()).collect();
@@ -343,7 +344,7 @@ fn what_is_missing_or_of_another_run_is_made_again() {
     }
     folder.succeed(&["sweep", "run", "s.jsonl", "-o", "out"]);
     assert_eq!((folder.merged("out"), folder.runs("out").len()), (merged.clone(), runs));
-    // What was skipped for a run that diverged elsewhere is trained once that has not.
+    // A replay that was skipped because its source diverged is trained if the source has not diverged here.
     let replay = plan.runs.iter().find(|run| run.after.is_some()).unwrap();
     let mut record = folder.record("out", &replay.id);
     record["skipped"] = "the other diverged".into();
