@@ -1,4 +1,5 @@
-//! Readers of checkpoints and traces: what is not of this run, damaged or impossible is refused by tensor or by place.
+//! Tests the readers of checkpoints and traces. Files that are damaged, impossible or of another run are refused, and
+//! the message names the tensor or the place.
 
 use homeostat::config::Config;
 use homeostat::data::DataSet;
@@ -12,12 +13,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// 3-4-2, two steps in each of three epochs.
+/// A network 3-`hidden`-2 with two steps in each of three epochs.
 fn population(hidden: usize) -> Population {
     with_data(hidden, |_, _| ())
 }
 
-/// The same, on features and labels changed somehow.
+/// [`population`] on features and labels that `change` has changed.
 fn with_data(hidden: usize, change: impl Fn(&mut [f32], &mut [u32])) -> Population {
     let (mut features, mut labels) = (vec![0.5; 12], vec![0, 1, 0, 1]);
     change(&mut features, &mut labels);
@@ -29,7 +30,7 @@ fn with_data(hidden: usize, change: impl Fn(&mut [f32], &mut [u32])) -> Populati
 /// A change of tensors and metadata.
 type Change = dyn Fn(&mut HashMap<String, Tensor>, &mut HashMap<String, String>);
 
-/// The checkpoint after `steps` steps, as `position` and `best` say.
+/// A checkpoint after `steps` steps with this position and best epoch.
 fn checkpoint(position: (u32, u32), steps: u32, best: Option<(f64, u32)>) -> Checkpoint {
     let mut state = population(4).initial_state().swap_remove(0);
     state.steps = steps;
@@ -74,7 +75,7 @@ fn changed(bytes: &[u8], change: impl Fn(&mut HashMap<String, Tensor>, &mut Hash
     safetensors::serialize(views, Some(metadata)).unwrap()
 }
 
-/// Headers that promise what is not there, however much.
+/// Headers that are cut off, malformed, or promise more than the file has.
 fn bad_headers() -> Vec<Vec<u8>> {
     let with_length = |length: u64, header: &[u8]| [&length.to_le_bytes()[..], header].concat();
     let tensor = |end: u64, size: u64| {
@@ -131,7 +132,7 @@ fn bad_checkpoints_are_refused() {
     of_another(&with_data(4, |features, _| features[11] = 0.25), "other samples");
 }
 
-/// A place outside the run would have rows read that are not there.
+/// A checkpoint outside its run is refused, because resuming there would read rows that do not exist.
 #[test]
 fn a_checkpoint_lies_within_its_run() {
     let run = population(4);

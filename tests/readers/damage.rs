@@ -1,5 +1,6 @@
-//! The targets of `tests/fuzz` over small sound files, their beginnings and changed bytes, so that what fuzzing found stays
-//! found on every change. With `HOMEOSTAT_SEEDS=DIR` it also writes these files, for fuzzing to start from.
+//! Runs the targets of `tests/fuzz` on small valid files, their prefixes, and copies with changed bytes, so that damage
+//! is tested on every change. With `HOMEOSTAT_SEEDS=DIR` the test also writes the valid files, from which fuzzing
+//! starts.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -29,7 +30,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What the targets that take two files begin with: the length of the first.
+/// An input of targets that take two files: the length of the first, then both files.
 fn two(first: &[u8], second: &[u8]) -> Vec<u8> {
     [&(first.len() as u16).to_le_bytes()[..], first, second].concat()
 }
@@ -63,7 +64,7 @@ fn png(colour: png::ColorType, depth: png::BitDepth, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// What a writer puts into a file of its own.
+/// The bytes that `write` writes to a file.
 fn written(write: impl Fn(&Path) -> homeostat::error::Result<()>) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
@@ -96,7 +97,7 @@ batch-size = { choice = [1, 2] }
 
 const METRICS: &str = r#"{"epoch":1,"train_loss":0.5,"train_error":0.25,"test_error":0.5,"alpha_mean":[0.1,0.2],"frozen_fraction":[0,1],"running_loss":0.5,"running_error":0.5,"samples_per_second":10.5,"seconds":1}"#;
 
-/// Small sound files, each for the target of that name.
+/// Small valid files, each with the name of its target.
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let images = idx(&[2, 2, 3], &(0..12).collect::<Vec<u8>>());
     let labels = idx(&[2], &[0, 1]);
@@ -187,7 +188,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn readers_stand_damage() {
+fn readers_survive_damage() {
     let seeds = seeds();
     if let Some(folder) = std::env::var_os("HOMEOSTAT_SEEDS") {
         for (place, (name, bytes)) in seeds.iter().enumerate() {
@@ -201,7 +202,7 @@ fn readers_stand_damage() {
         assert!(files.peek().is_some(), "{name} has no seed");
         for bytes in files {
             target(bytes);
-            // At most some hundreds of places of a file, for there are large ones.
+            // At most 300 places of a file are tried, because some files are large.
             let step = bytes.len().div_ceil(300).max(1);
             (0..bytes.len()).step_by(step).for_each(|end| target(&bytes[..end]));
             let mut changed = bytes.clone();
@@ -216,9 +217,9 @@ fn readers_stand_damage() {
     }
 }
 
-/// The seeds themselves are sound: what mutates them starts where readers say yes.
+/// Readers must accept the seeds, so that mutations start from valid files.
 #[test]
-fn seeds_are_read() {
+fn seeds_are_valid() {
     for (name, bytes) in seeds() {
         let (run, path) = (&*targets::RUN, Path::new(name));
         let outcome = match name {

@@ -1,4 +1,5 @@
-//! Everything that reads files or a network: data sets, models, checkpoints and traces, sound, damaged and hostile.
+//! Tests everything that reads files or a network: data sets, models, checkpoints and traces, on valid, damaged and
+//! hostile input.
 
 mod checkpoint;
 mod damage;

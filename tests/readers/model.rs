@@ -1,4 +1,4 @@
-//! `model.safetensors`: the convention of the file, and what the reader says of files that are not it.
+//! Tests `model.safetensors`: the layout of the file, and the reader's errors for other files.
 
 use homeostat::config::{Config, Scope};
 use homeostat::data::{DataSet, Samples};
@@ -53,7 +53,7 @@ fn tensors_follow_pytorchs_linear_layer() {
                 for i in 0..n_in {
                     assert_eq!(weight[j * n_in + i], state.layers[l].weights[i * n_out + j]);
                 }
-                // Our bias row is fed with −1, PyTorch's bias is added.
+                // The sign differs, because homeostat feeds the bias row with −1 and PyTorch adds the bias.
                 assert_eq!(bias[j], -state.layers[l].weights[n_in * n_out + j]);
             }
             let alpha = floats(&format!("layers.{l}.alpha"));
@@ -100,7 +100,7 @@ fn write(path: &Path, tensors: &[Tensor]) {
 }
 
 #[test]
-fn a_file_from_elsewhere_needs_weights_and_biases_only() {
+fn a_foreign_file_needs_weights_and_biases_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("torch.safetensors");
     write(&path, &[f32s("layers.0.weight", &[2, 3], 0.5), f32s("layers.0.bias", &[2], 0.25)]);
@@ -153,7 +153,7 @@ fn bad_files_are_refused_by_tensor() {
     }
 }
 
-/// Every truncation and many changed bytes: a model or an error, never a panic.
+/// Truncated files give an error, changed files a model or an error. No file causes a panic.
 #[test]
 fn damage_never_panics() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn a_rate_per_weight_needs_weight_scope() {
     assert!(!model.is_frozen());
 }
 
-/// Names are looked up, not searched for: a file of many layers takes a moment and no more.
+/// Tensors are looked up by name, not searched for, so a file of many layers takes only a moment.
 #[test]
 fn a_deep_model_is_read_in_a_moment() {
     const LAYERS: usize = 20_000;

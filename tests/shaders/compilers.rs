@@ -1,6 +1,6 @@
-//! One WGSL text through every compiler that wgpu would put it through, with the options that wgpu-hal 30 takes for our
-//! unchecked modules. Registers and buffer slots are dealt out in the order in which wgpu-hal deals them. Of the versions
-//! of a language the oldest counts that wgpu still meets on machines that can run this, as each contains the one before.
+//! Translates one WGSL text with every compiler that wgpu uses, with wgpu-hal 30's options for unchecked modules.
+//! Registers and buffer slots have the order of wgpu-hal. Each language has the oldest version that wgpu meets on
+//! machines that can run homeostat, because each version contains the one before.
 
 use homeostat::gpu::bindings;
 use naga::ResourceBinding;
@@ -10,9 +10,9 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Buffers, constant ones included, that one Metal kernel can have.
+/// The most buffers of a Metal kernel, constant buffers included.
 const METAL_BUFFERS: u8 = 31;
-/// Workgroup memory and invocations of a workgroup that WebGPU guarantees.
+/// Bytes of workgroup memory and invocations of a workgroup that WebGPU guarantees.
 const WORKGROUP_BYTES: u32 = 16 << 10;
 const WORKGROUP_SIZE: u32 = 256;
 
@@ -20,7 +20,7 @@ const WORKGROUP_SIZE: u32 = 256;
 pub struct Checked {
     pub module: naga::Module,
     info: ModuleInfo,
-    /// Whether it says `enable f16;`.
+    /// Whether the text enables f16.
     half: bool,
     storage: Vec<homeostat::gpu::Binding>,
 }
@@ -36,7 +36,7 @@ fn place(number: u32) -> ResourceBinding {
     ResourceBinding { group: 0, binding: number }
 }
 
-/// Parses and validates as wgpu-core does, with no capability beyond those that a run asks its adapter for.
+/// Parses and validates a text like wgpu-core, with no capability beyond those that a run asks its adapter for.
 pub fn check(text: &str) -> Result<Checked, String> {
     let half = text.starts_with("enable f16;");
     let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
@@ -49,7 +49,7 @@ pub fn check(text: &str) -> Result<Checked, String> {
 }
 
 impl Checked {
-    /// What WebGPU promises of every adapter must do.
+    /// Checks that the kernel stays within the limits of every WebGPU adapter.
     pub fn check_limits(&self, storage_buffers: usize) -> Result<(), String> {
         let storage = self.storage.iter().filter(|b| b.kind != wgpu::BufferBindingType::Uniform).count();
         if storage > storage_buffers {
@@ -66,7 +66,7 @@ impl Checked {
         }
     }
 
-    /// Through all of them; the SPIR-V is left for [`spirv_val`].
+    /// Translates the kernel to all languages. Returns the SPIR-V for [`spirv_val`].
     pub fn translate(&self, entry_point: &str) -> Result<Vec<u32>, String> {
         let entry = Some((naga::ShaderStage::Compute, entry_point));
         let (module, info) =
@@ -89,7 +89,7 @@ impl Checked {
         if self.half {
             capabilities.push(C::Float16);
         }
-        // What Vulkan 1.3 drivers have beside, and naga makes use of.
+        // Vulkan 1.3 drivers also have these, and naga uses them.
         capabilities.extend([C::DotProductInputAllKHR, C::DotProductInput4x8BitKHR]);
         capabilities.extend([C::DotProductInput4x8BitPackedKHR, C::DotProductKHR, C::Int8]);
         let binding_map = self.storage.iter().map(|b| {
@@ -114,7 +114,7 @@ impl Checked {
     }
 
     fn msl(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<(), String> {
-        // Slot 0 is for the immediates, the last for the sizes of the others.
+        // Slot 0 is for the immediates, the last slot for the sizes of the buffers.
         let target = |(slot, binding): (usize, &homeostat::gpu::Binding)| {
             let mutable = binding.kind == wgpu::BufferBindingType::Storage { read_only: false };
             (place(binding.number), msl::BindTarget { buffer: Some(slot as u8 + 1), mutable, ..Default::default() })
@@ -152,7 +152,7 @@ impl Checked {
 
     fn hlsl(&self, module: &naga::Module, info: &ModuleInfo, entry_point: &str) -> Result<(), String> {
         use wgpu::BufferBindingType::{Storage, Uniform};
-        // Immediates come first among the constant buffers, and b, t and u registers count apart.
+        // The immediates are the first constant buffer. b, t and u registers are counted separately.
         let mut registers = [1, 0, 0];
         let mut target = |binding: &homeostat::gpu::Binding| {
             let kind = match binding.kind {
@@ -209,7 +209,7 @@ impl Checked {
     }
 }
 
-/// Khronos's own validator.
+/// Validates SPIR-V with Khronos's validator.
 pub fn spirv_val(words: &[u32]) -> Result<(), String> {
     let mut child = Command::new("spirv-val")
         .args(["--target-env", "vulkan1.3", "-"])

@@ -1,13 +1,14 @@
-//! Kernels with cooperative matrices: naga takes them, Apple's translation has them, and their SPIR-V says of every access to
-//! shared memory and every barrier what Vulkan's memory model asks for. Debian's spirv-val does not know these matrices yet.
+//! Tests kernels with cooperative matrices. naga accepts the kernels, and their Metal translation uses Apple's
+//! matrices. In their SPIR-V, every access to shared memory and every barrier keeps to Vulkan's memory model. This file
+//! checks the model itself, because Debian's spirv-val does not know these matrices yet.
 
 use crate::variants;
 use homeostat::gpu::{Cooperative, bindings, translate};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::collections::BTreeMap;
 
-/// That every access through a pointer to memory that invocations share is non-private and every barrier hands writes on;
-/// gives their number. The numbers are those of the SPIR-V specification.
+/// Asserts that every access to memory that invocations share is non-private, and that every barrier makes writes
+/// available and visible. Returns the number of accesses. The constants are those of the SPIR-V specification.
 fn check_memory_model(words: &[u32]) -> usize {
     const WORKGROUP: u32 = 4;
     const STORAGE_BUFFER: u32 = 12;
@@ -22,7 +23,7 @@ fn check_memory_model(words: &[u32]) -> usize {
     while let Some(&first) = rest.first() {
         let (i, behind) = rest.split_at((first >> 16) as usize);
         rest = behind;
-        // Pointer and memory operands of what reads and writes.
+        // The pointer and the memory operands of loads and stores.
         let access = match first & 0xFFFF {
             14 => {
                 model = Some(i[2]);
@@ -83,7 +84,7 @@ fn check(side: usize) {
             .validate(&module)
             .unwrap_or_else(|e| panic!("{what}\n{}", e.emit_to_string(text)));
         let declared = bindings(text).unwrap();
-        // Every other text with bounds checks.
+        // Every other text is translated with bounds checks.
         let words =
             translate(text, &declared, place.is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}\n{text}"));
         exchanges += check_memory_model(&words);

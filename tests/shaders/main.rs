@@ -1,6 +1,6 @@
-//! The shader contract, without a GPU: every kernel in every specialisation parses, validates and is translated for Vulkan,
-//! Metal, DX12 and GL as wgpu does it, the SPIR-V also passing Khronos's validator; the structs it shares with the host have
-//! the host's offsets; it keeps to the limits that every adapter has.
+//! Tests all shaders without a GPU. Every kernel in every specialisation parses, validates, and is translated for
+//! Vulkan, Metal, DX12 and GL like in wgpu. The SPIR-V passes Khronos's validator. Structs that shaders share with the
+//! host have the host's offsets. Kernels stay within the limits of every adapter.
 
 mod compilers;
 mod cooperative;
@@ -20,7 +20,7 @@ use variants::Texts;
 static SINGLE: LazyLock<Texts> = LazyLock::new(|| variants::texts(Precision::F32));
 static HALF: LazyLock<Texts> = LazyLock::new(|| variants::texts(Precision::F16));
 
-/// (name, offset) of every member of a struct and its size, as naga lays it out.
+/// Name and offset of every member of a struct, and the size of the struct, in naga's layout.
 fn struct_layout(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
     let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect(name);
     let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
@@ -90,11 +90,11 @@ fn check_structs(module: &naga::Module) {
     }
 }
 
-/// One text through everything.
+/// Runs all checks on one text.
 fn compile(text: &str, kernel: Kernel) -> Result<(), String> {
     let checked = compilers::check(text)?;
     check_structs(&checked.module);
-    // Eight are guaranteed; the persistent kernel is only used where the adapter has room for two more.
+    // Every adapter has eight storage buffers. The persistent kernel runs only on adapters that have ten.
     checked.check_limits(if kernel == Kernel::Persistent { 10 } else { 8 })?;
     compilers::spirv_val(&checked.translate(kernel.entry_point())?)
 }
@@ -119,7 +119,7 @@ fn every_specialisation_compiles_everywhere() {
 #[test]
 fn every_specialisation_compiles_everywhere_in_half_precision() {
     compile_all(&HALF);
-    // Kernels with a product use f16 and say so; the others ask nothing of a driver.
+    // Kernels with a product enable f16. All others must not ask for f16, because they need nothing of the driver.
     let (half, single): (Vec<_>, Vec<_>) = HALF.keys().partition(|text| text.starts_with("enable f16;"));
     assert!(
         half.iter().all(|text| text.contains("a_tile: array<vec4<f16>") && text.contains("b_tile: array<vec4<f16>"))
@@ -136,9 +136,9 @@ fn constants(text: &str) -> HashMap<&str, u32> {
     text.lines().filter_map(number).collect()
 }
 
-/// Every number that Rust decides is in the shaders the number that it is in Rust, and all of them are there.
+/// Every number that Rust defines for shaders must have the same value in the shaders, and must occur in one.
 #[test]
-fn the_numbers_are_those_of_rust() {
+fn shaders_have_the_numbers_of_rust() {
     let mut expected: HashMap<String, u32> = HashMap::new();
     let mut expect = |prefix: &str, name: &str, number: u32| {
         assert_eq!(expected.insert(format!("{prefix}{name}"), number), None, "{prefix}{name} has two meanings");
@@ -162,7 +162,7 @@ fn the_numbers_are_those_of_rust() {
     }
     for &basis in Basis::value_variants() {
         let number = observe::number(Some(basis));
-        assert_ne!(number, observe::number(None), "{basis} is taken for nothing");
+        assert_ne!(number, observe::number(None), "{basis} has the number of no basis");
         expect("OBSERVES_", &basis.to_string().to_uppercase(), number);
     }
     let mut seen = HashSet::new();
@@ -193,13 +193,14 @@ fn the_roofline_compiles_everywhere() {
     }
 }
 
-/// The declarations of a text, with every number of its own replaced by `#`: sizes and offsets change no translation.
+/// The declarations of a text, with every literal number replaced by `#`, because sizes and offsets change no
+/// translation.
 fn declarations(text: &str) -> Vec<String> {
     let mut all = vec![];
     let mut last = String::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with("//") && !line.trim().is_empty()) {
         let begins = line.starts_with(|c: char| c.is_alphabetic() || c == '@');
-        // An attribute on a line of its own belongs to what follows.
+        // An attribute on its own line belongs to the next declaration.
         if begins && !(last.starts_with("@compute") && last.lines().count() == 1) {
             all.push(std::mem::take(&mut last));
         }

@@ -1,10 +1,10 @@
-//! Every WGSL text that the templates in `shaders/` can give, up to the sizes written into it as numbers.
+//! Every WGSL text that the templates in `shaders/` can give, except for sizes, which are numbers in the text.
 //!
-//! The full product of all settings is too large, and most of it is the same text again. So each kernel is made under the
-//! full product of those settings alone that it reads ([`grid`]), with one small tile, and every tile that a plan can
-//! choose under the full product of those settings that a product reads ([`tiles`]). That nothing else is read is not
-//! believed but tested: [`draw`] draws from the product of everything, and what it gives may have no declaration that
-//! the enumeration has not.
+//! The full product of all settings is too large, and most of its texts are equal. So each kernel is rendered for the
+//! full product of the settings that the kernel reads ([`grid`]), with one small tile. Every tile that a plan can
+//! choose is rendered for the full product of the settings that a product reads ([`tiles`]). A test checks that kernels
+//! read no other settings. [`draw`] draws from the product of all settings, and its texts may have no declaration that
+//! the enumeration lacks.
 
 use clap::ValueEnum;
 use homeostat::config::{
@@ -21,17 +21,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 const ROWS: usize = 512;
-/// A square, so that it can be distorted.
+/// A square number, because only square images can be distorted.
 const FEATURES: usize = 9;
-/// Few classes, whose rows every tile covers, and more than any but the widest.
+/// A few classes, whose rows every tile spans, and more classes than any but the widest tile spans.
 const CLASSES: [usize; 2] = [3, 70];
-/// Samples per step that change how far loops are unrolled, and beyond in how many strands the persistent kernel sums them.
+/// Batch sizes. The first four change how far loops are unrolled, the others the number of strands in the persistent
+/// kernel.
 const BATCHES: [usize; 7] = [1, 2, 4, 16, 128, 256, 512];
 const UNROLLS: &[usize] = BATCHES.split_at(4).0;
-/// Every depth that the persistent kernel unrolls, and layers that it sums in 2, 4 and 8 strands.
+/// Hidden layers: every depth that the persistent kernel unrolls, and widths whose sums have 2, 4 and 8 strands there.
 const TOPOLOGIES: [&[usize]; 7] = [&[], &[5], &[5, 9], &[5, 9, 6], &[130, 130], &[256, 256], &[512, 512]];
 
-/// A run, as far as the templates can tell.
+/// A run, reduced to what the templates read.
 #[derive(Clone, Debug)]
 pub struct Case {
     config: Config,
@@ -74,7 +75,7 @@ impl Case {
     }
 }
 
-/// Every case in every value.
+/// Every case with every value.
 fn vary<T: Copy>(cases: &[Case], values: &[T], set: impl Fn(&mut Case, T)) -> Vec<Case> {
     let each = |case: &Case| {
         values
@@ -93,7 +94,7 @@ fn topologies(layers: &[&[usize]]) -> Vec<Case> {
     layers.iter().map(|hidden| Case::new(hidden)).collect()
 }
 
-// The settings one by one: all their values, in every case.
+// One function per setting, which returns every case with every value of the setting.
 
 const SWITCH: [bool; 2] = [false, true];
 
@@ -126,7 +127,7 @@ fn label_noise(cases: &[Case]) -> Vec<Case> {
     vary(cases, &[0.0, 0.5], |case, value| case.config.regularisation.label_noise = value)
 }
 
-/// Bytes and reals, and whether training has inputs of its own.
+/// Bytes and reals, with and without inputs that are prepared for training.
 fn inputs(cases: &[Case]) -> Vec<Case> {
     let bytes = vary(cases, &SWITCH, |case, value| case.bytes = value);
     vary(&bytes, &[0.0, 0.5], |case, value| case.config.regularisation.dropout_input = value)
@@ -144,17 +145,17 @@ fn rules(cases: &[Case]) -> Vec<Case> {
         case.config = case.config.clone().momentum(momentum).coast(coast).nesterov(nesterov);
     });
     let decays = vary(&forms, &[0.0, 0.1], |case, value| case.config.regularisation.weight_decay = value);
-    // An α can be 0 by a rule, a schedule, or what a file says.
+    // An α can be 0 because of a rule, a schedule or an initial model.
     let files = vary(&decays, &SWITCH, |case, value| case.config.network.init = value.then(|| "model".into()));
     vary(&files, &[Schedule::Constant, Schedule::Linear], |case, value| case.config.schedule.curve = value)
 }
 
-/// Whether a product asks first if anything will come of it.
+/// A rule that freezes weights and a rule that does not, because a product can skip frozen weights.
 fn frozen_or_not(cases: &[Case]) -> Vec<Case> {
     vary(cases, &[Rule::Psi, Rule::Constant], |case, rule| case.config.rule.kind = rule)
 }
 
-/// A rule with what it cannot do without.
+/// Sets a rule with the settings that the rule requires.
 fn set_rule(config: &mut Config, rule: Rule) {
     config.rule.kind = rule;
     match rule {
@@ -167,13 +168,13 @@ fn set_rule(config: &mut Config, rule: Rule) {
     }
 }
 
-/// The kernels, each under all that it reads.
+/// The cases of a shader: the product of all settings that its kernels read.
 fn grid(stem: &str) -> Vec<Case> {
     let deep = topologies(&[&[5, 9]]);
     let shallow = topologies(&[&[], &[5, 9]]);
     match stem {
         "prepare" => distortions(&inputs(&deep)),
-        // keep_net, by the basis net².
+        // The bases are among them, because the basis net² makes the kernel keep net.
         "forward" => classes(&inputs(&label_noise(&dropout(&outputs(&activations(&bases(&shallow))))))),
         "output_delta" => {
             let supervised = label_noise(&outputs(&activations(&bases(&shallow))));
@@ -184,7 +185,7 @@ fn grid(stem: &str) -> Vec<Case> {
         "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
         "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.regularisation.max_norm = value),
         "tick" => rules(&deep),
-        // Its parts are those of the others, but for the names and tiles of its passes.
+        // The parts of this kernel are those of the others, except for the names and tiles of its passes.
         "persistent" => {
             let all = frozen_or_not(&topologies(&TOPOLOGIES));
             let passes = dropout(&bases(&all));
@@ -196,7 +197,7 @@ fn grid(stem: &str) -> Vec<Case> {
     }
 }
 
-/// The use that a tile is for.
+/// The use of a tile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Use {
     Forward,
@@ -206,7 +207,7 @@ enum Use {
     UpdateWithSquares,
 }
 
-/// Every tile that some shape has on its menu, for what it is there.
+/// Every tile on the menu of some shape, with its use.
 fn tiles(product: Product) -> Vec<(Use, Tile)> {
     let mut seen = HashSet::new();
     let mut found = vec![];
@@ -235,7 +236,8 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
     found
 }
 
-/// What a product reads beside its tile: where its factors come from, whether it has squares and skips what is frozen.
+/// The settings that a product reads besides its tile: the source of its factors, whether the product has squares, and
+/// whether frozen weights are skipped.
 fn cases_of(what: Use, product: Product) -> Vec<Case> {
     let unrolled = |cases: Vec<Case>| match product {
         Product::Register => batches(&cases, UNROLLS),
@@ -245,7 +247,7 @@ fn cases_of(what: Use, product: Product) -> Vec<Case> {
     let shallow = topologies(&[&[], &[5, 9]]);
     match what {
         Use::Forward | Use::Backward => deep,
-        // The first layer as well, where it is the last.
+        // One of the networks has a first layer that is also the last.
         Use::Output => shallow,
         Use::Update => unrolled(frozen_or_not(&deep)),
         Use::UpdateWithSquares => {
@@ -260,10 +262,10 @@ fn cases_of(what: Use, product: Product) -> Vec<Case> {
     }
 }
 
-/// A text, the kernel whose it is, and what gave it.
+/// Each text, with its kernel and a description of its settings.
 pub type Texts = BTreeMap<String, (Kernel, String)>;
 
-/// What renders one case.
+/// Renders the kernels of one case.
 struct Renderer {
     population: Population,
     specialisation: Specialisation,
@@ -307,7 +309,7 @@ fn products(precision: Precision) -> &'static [Product] {
     }
 }
 
-/// The text of every tile of a product, and what gave it.
+/// The texts of all tiles of a product, with their kernels and descriptions.
 fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), String)> {
     let tiles = tiles(product);
     let render = |(what, tile): &(Use, Tile)| {
@@ -322,7 +324,7 @@ fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), St
                 Use::Update | Use::UpdateWithSquares => Kernel::Update,
             };
             let mut rendered = vec![(renderer.render(kernel, Some(*tile)), format!("{kernel:?} {tile:?}"))];
-            // The first layer reads the data set.
+            // The first layer has a text of its own, because only this layer reads the data set.
             if *what == Use::Forward {
                 rendered.push((renderer.render(Kernel::Forward(0), Some(*tile)), format!("first {tile:?}")));
             }
@@ -350,7 +352,7 @@ pub fn texts(precision: Precision) -> Texts {
     };
     for &product in products(precision) {
         for stem in STEMS {
-            // Equal settings of a template give equal texts.
+            // Equal specialisations give equal texts, so each is rendered once.
             let mut known = HashSet::new();
             let cases = vary(&grid(stem), &[precision], |case, precision| case.config.run.precision = precision);
             let renderers: Vec<Renderer> = cases
@@ -378,7 +380,7 @@ fn one_of<T: Copy>(random: &mut Random, values: &[T]) -> T {
     values[random.below(values.len() as u32) as usize]
 }
 
-/// A run with everything drawn at once, valid or not.
+/// A run with random values for all settings, valid or not.
 fn draw_case(random: &mut Random) -> Case {
     let momentum = one_of(random, &[0.0, 0.5]);
     let mut config = Config::default()
@@ -406,7 +408,7 @@ fn draw_case(random: &mut Random) -> Case {
     Case { config, bytes: one_of(random, &SWITCH), classes: one_of(random, &CLASSES) }
 }
 
-/// The texts of `count` valid runs with everything drawn at once, each with what gave it, and the rules among them.
+/// The texts of `count` valid random runs with their descriptions, and the rules that were drawn.
 pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
     let (mut texts, mut rules) = (vec![], HashSet::new());
     let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled));
@@ -436,7 +438,7 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
     (texts, rules)
 }
 
-/// Shared settings that no kernel is compiled for: data, files, what the host does, and numbers in buffers.
+/// Shared settings that no kernel is compiled for: data, files, settings of the host, and numbers in buffers.
 const NOT_COMPILED: [&str; 11] = [
     "data",
     "test-fraction",
@@ -451,8 +453,8 @@ const NOT_COMPILED: [&str; 11] = [
     "elastic-sigma",
 ];
 
-/// Settings that members share may be compiled into kernels. Each is drawn above or listed as not compiled, so that a new one
-/// fails here before someone has said whether its values change a kernel.
+/// Settings that members share may be compiled into kernels. Each setting is drawn above or listed as not compiled. So
+/// a new setting fails here until its author says whether the setting changes a kernel.
 #[test]
 fn every_shared_setting_is_drawn_or_not_compiled() {
     let mut random = Random::new(11, Stream::Order, 0);

@@ -1,4 +1,4 @@
-//! The CSV reader.
+//! Tests the CSV reader.
 
 use super::{assert_says, mutate, open_anyhow, refusal};
 use homeostat::data::{DataSet, Samples};

@@ -1,4 +1,4 @@
-//! The embedded data sets against published facts.
+//! Tests the embedded data sets against published facts.
 
 use super::assert_consistent;
 use homeostat::data::{BYTE_SCALE, DataSet, Samples};

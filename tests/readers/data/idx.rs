@@ -1,4 +1,4 @@
-//! The IDX reader.
+//! Tests the IDX reader.
 
 use super::{assert_says, mutate, open_anyhow, refusal};
 use flate2::{Compression, write::GzEncoder};
@@ -74,7 +74,7 @@ fn takes_any_dimensionality_and_no_test_set() {
     }
 }
 
-/// What is wrong, the files of images and of labels, and what the message must hold.
+/// The fault, the files of images and of labels, and parts of the message.
 type Case<'a> = (&'a str, Vec<u8>, Vec<u8>, &'a [&'a str]);
 
 #[test]
@@ -86,7 +86,7 @@ fn refuses_bad_files() {
     let zipped = gzip(&images);
     let mut wrong_sum = zipped.clone();
     wrong_sum[zipped.len() - 8] ^= 1;
-    // A megabyte of zeros in a kilobyte, of which the header promises 12 bytes.
+    // A kilobyte that unpacks to a megabyte of zeros, although the header promises 12 bytes.
     let bomb = gzip(&[&images[..16], &vec![0; 1 << 20]].concat());
     let cases: [Case; 22] = [
         ("empty file", vec![], labels.clone(), &[TRAIN[0], "ends within its header"]),

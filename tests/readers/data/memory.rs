@@ -1,14 +1,14 @@
-//! Sets made of features and labels in memory: what is wrong is refused with its row, before anything is trained.
+//! Tests data sets from memory: wrong features and labels are refused with their row, before any training.
 
 use homeostat::data::{DataSet, Features, MAX_LABEL, Samples};
 
-/// The reason for which features and labels are refused.
+/// The error for these features and labels.
 fn refusal<L>(features: impl Into<Features>, labels: L) -> String
 where
     L: IntoIterator,
     L::Item: TryInto<u32> + std::fmt::Display + Copy,
 {
-    DataSet::new(features, labels).expect_err("these are to be refused").to_string()
+    DataSet::new(features, labels).expect_err("wrong features or labels are accepted").to_string()
 }
 
 fn assert_has(message: &str, parts: &[&str]) {
@@ -43,9 +43,9 @@ fn wrong_widths_are_refused_with_their_row() {
     assert_has(&refusal((vec![1.0_f32; 4], 0), [0]), &["0 features"]);
 }
 
-/// Fewer labels than rows would train on a part of them.
+/// A wrong number of labels is refused, because fewer labels than rows would train on a part of the rows only.
 #[test]
-fn labels_out_of_step_are_refused() {
+fn wrong_labels_are_refused() {
     let rows = || vec![vec![1.0, 2.0]; 4];
     assert_has(&refusal(rows(), [0, 1, 0]), &["3 labels for 4 rows"]);
     assert_has(&refusal(rows(), [0, 1, 0, 1, 1]), &["5 labels for 4 rows"]);

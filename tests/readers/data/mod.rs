@@ -1,4 +1,4 @@
-//! Data sets against what is published about them, hand-built files of every format, and the splits.
+//! Tests data sets: published facts, hand-built files of every format, and splits.
 
 mod csv;
 mod embedded;
@@ -19,7 +19,7 @@ fn refusal(kind: &str, path: &Path) -> String {
     }
 }
 
-/// Asserts that `message` holds every one of `parts`.
+/// Asserts that `message` is one line and contains all `parts`.
 fn assert_says(case: &str, message: &str, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "{case}: `{part}` is not in `{message}`");
@@ -27,7 +27,7 @@ fn assert_says(case: &str, message: &str, parts: &[&str]) {
     assert!(!message.contains('\n'), "{case}: more than one line: {message}");
 }
 
-/// Hands `attempt` every beginning of `bytes`, and `bytes` with each byte changed in turn.
+/// Calls `attempt` with every prefix of `bytes`, and with `bytes` after each change of one byte.
 fn mutate(bytes: &[u8], mut attempt: impl FnMut(&[u8])) {
     (0..bytes.len()).for_each(|end| attempt(&bytes[..end]));
     let mut changed = bytes.to_vec();
@@ -40,7 +40,7 @@ fn mutate(bytes: &[u8], mut attempt: impl FnMut(&[u8])) {
     }
 }
 
-/// What every data set promises, however it came to be.
+/// Asserts the properties that every data set has, whatever its source.
 fn assert_consistent(data: &DataSet) {
     let mut row = vec![f32::NAN; data.features()];
     assert!(!data.is_empty() && data.features() > 0 && data.test_rows() < data.len());
@@ -51,7 +51,7 @@ fn assert_consistent(data: &DataSet) {
     }
 }
 
-/// Opens a changed file: a data set that keeps its promises or an error, never a panic.
+/// Opens a changed file. The result must be a consistent data set or an error, never a panic.
 fn open_anyhow(name: &str) {
     if let Ok(data) = DataSet::open(name) {
         assert_consistent(&data);

@@ -1,4 +1,4 @@
-//! The NPZ reader.
+//! Tests the NPZ reader.
 
 use super::{assert_says, mutate, open_anyhow, refusal};
 use homeostat::data::{DataSet, Samples};
@@ -7,7 +7,8 @@ use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// An array file by the published format: magic, version 1.0, length of the header, a dictionary padded to 64, data.
+/// An array file in the published format: magic, version 1.0, length of the header, a dictionary padded to 64 bytes,
+/// data.
 fn npy(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
     let order = if fortran { "True" } else { "False" };
     raw_npy(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"), data)
@@ -97,7 +98,7 @@ fn reads_every_type_and_name() {
 
 #[test]
 fn fortran_order_means_the_same_array() {
-    // Element (i, j, k) of a 2 × 3 × 4 array is 100 i + 10 j + k; the first index runs fastest in Fortran order.
+    // Element (i, j, k) of a 2 × 3 × 4 array is 100 i + 10 j + k. In Fortran order, the first index runs fastest.
     let element = |i: u8, j: u8, k: u8| 100 * i + 10 * j + k;
     let mut fortran = vec![];
     (0..4).for_each(|k| (0..3).for_each(|j| (0..2).for_each(|i| fortran.push(element(i, j, k)))));
@@ -212,7 +213,7 @@ fn damage_never_panics() {
     for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
         mutate(&npz(&[("x", x.clone()), ("y", y.clone())], method), &mut attempt);
     }
-    // Damage under a sum that holds, so that it reaches the array's own header and data.
+    // The checksum of the ZIP entry is right here, so that the damage reaches the header and data of the array.
     mutate(&x, |x| attempt(&stored(&[("x", x.to_vec()), ("y", y.clone())])));
     mutate(&y, |y| attempt(&stored(&[("x", x.clone()), ("y", y.to_vec())])));
 }

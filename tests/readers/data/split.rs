@@ -1,9 +1,9 @@
-//! Splits: what is held out.
+//! Tests splits into training, validation and test samples, and label noise.
 
 use super::assert_says;
 use homeostat::data::{DEFAULT_TEST_FRACTION, DataSet, Samples, Split};
 
-/// A data set of one feature with the given number of samples per class, classes interleaved as far as they reach.
+/// A data set of one feature with `counts` samples per class. The classes alternate while they have samples left.
 fn data(counts: &[usize], test_rows: usize) -> DataSet {
     let longest = counts.iter().copied().max().unwrap_or(0);
     let classes = |turn| (0..).zip(counts).filter(move |&(_, &count)| turn < count).map(|(class, _)| class);
@@ -57,7 +57,7 @@ fn every_row_is_as_likely_to_be_held_out() {
         let split = Split::new(&data, Some(0.25), seed).unwrap();
         split.test.iter().for_each(|&row| counts[row as usize] += 1);
     }
-    // 2000 draws at p = 1/4: standard deviation 19.4, so five of it is far beyond chance for 40 rows.
+    // 2000 draws at p = 1/4 have a standard deviation of 19.4. Five of them are far beyond chance for 40 rows.
     assert!(counts.iter().all(|count| count.abs_diff(500) < 97), "{counts:?}");
 }
 
@@ -74,7 +74,7 @@ fn the_canonical_split_is_kept() {
 }
 
 #[test]
-fn refuses_what_leaves_a_side_empty() {
+fn refuses_fractions_that_leave_a_side_empty() {
     assert!((DEFAULT_TEST_FRACTION - 0.1).abs() < 1e-12);
     let cases: [(&[usize], Option<f64>, &[&str]); 8] = [
         (&[4, 4], None, &["`test-fraction = 0.1` (the default)", "holds out none of the 8 samples", "or 0"]),
@@ -101,7 +101,7 @@ fn validation_comes_from_the_training_rows_alone() {
         let whole = Split::new(&data, Some(0.2), seed).unwrap();
         let split = whole.clone().hold_out(&data, 0.25, seed).unwrap();
         assert_eq!(split.test, whole.test);
-        assert_eq!(per_class(&data, &split.validation), [10, 2, 0, 0, 5]); // of 40, 6, 1, 0 and 20
+        assert_eq!(per_class(&data, &split.validation), [10, 2, 0, 0, 5]); // a quarter of 40, 6, 1, 0 and 20
         assert!(split.train.is_sorted() && split.validation.is_sorted());
         let mut rest = [&split.train[..], &split.validation].concat();
         rest.sort_unstable();
@@ -132,7 +132,7 @@ fn label_noise_replaces_its_share_of_training_labels_evenly() {
     let expected: Vec<usize> =
         per_class(&data, &split.train).iter().map(|&n| (0.3 * n as f64).round() as usize).collect();
     assert_eq!(per_class(&data, &replaced), expected);
-    // Of the first class about 97 labels went to four others: 24 each, five sd is 21.
+    // About 97 labels of the first class went to four other classes, 24 to each. Five standard deviations are 21.
     let mut towards = [0u32; 5];
     for &row in replaced.iter().filter(|&&row| data.labels()[row as usize] == 0) {
         towards[labels[row as usize] as usize] += 1;

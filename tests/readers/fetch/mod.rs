@@ -1,4 +1,4 @@
-//! Fetching data sets from servers that do everything a server can do wrong, and data sets by name.
+//! Tests fetching data sets from servers with every kind of fault, and opening data sets by name.
 
 mod server;
 
@@ -42,12 +42,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What a server has, by path.
+/// The files of a server, by path.
 fn packed(contents: &[(String, Vec<u8>)]) -> HashMap<String, Vec<u8>> {
     contents.iter().map(|(name, bytes)| (format!("/{name}.gz"), gzip(bytes))).collect()
 }
 
-/// The small set with its sums pinned, as the catalogue would have it.
+/// A catalogue entry for the small set, with pinned checksums.
 fn pinned(contents: &[(String, Vec<u8>)]) -> Files {
     let sums = contents.iter().map(|(_, bytes)| &*sums::hex(bytes).leak()).collect::<Vec<&'static str>>();
     Files { sha256: Some(sums.try_into().unwrap()), ..LOCAL }
@@ -90,7 +90,7 @@ impl Fetched {
         self.root.path().join("tiny")
     }
 
-    /// The files of the folder but for the lock.
+    /// The files of the folder without the lock.
     fn files(&self) -> Vec<String> {
         let entries = self.directory().read_dir().unwrap();
         let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -99,7 +99,7 @@ impl Fetched {
         names
     }
 
-    /// Asserts that all four files are here and right, and nothing else is.
+    /// Asserts that the folder has exactly the four files, with the right contents.
     fn assert_whole(&self, contents: &[(String, Vec<u8>)]) {
         let Ok(directory) = &self.outcome else { panic!("{:?}, {:?}", self.outcome, self.notes) };
         let mut names: Vec<String> = contents.iter().map(|(name, _)| format!("{name}.gz")).collect();
@@ -110,7 +110,7 @@ impl Fetched {
         }
     }
 
-    /// Asserts that it failed with one line that holds every one of `parts`.
+    /// Asserts that the fetch failed with an error of one line that contains all `parts`.
     fn assert_failed(&self, parts: &[&str]) {
         let Err(error @ Error::File { .. }) = &self.outcome else { panic!("{:?}", self.outcome) };
         let message = error.to_string();
@@ -136,14 +136,14 @@ fn a_set_is_fetched_once_and_opened_by_its_name() {
 
     let again = Fetched::into(fetched.root, &pinned(&contents), &options(&[&server]));
     again.assert_whole(&contents);
-    assert_eq!(server.requests().len(), 4, "nothing was missing");
+    assert_eq!(server.requests().len(), 4, "a complete set must not be fetched again");
     let forced = Options { force: true, ..options(&[&server]) };
     Fetched::into(again.root, &pinned(&contents), &forced).assert_whole(&contents);
     assert_eq!(server.requests().len(), 8);
 }
 
 #[test]
-fn a_download_cut_off_goes_on_where_it_was() {
+fn a_broken_download_resumes() {
     for end in [End::Close, End::Hang] {
         let contents = contents(2);
         let files = packed(&contents);
@@ -158,7 +158,7 @@ fn a_download_cut_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_server_that_ignores_ranges_sends_it_all_again() {
+fn a_server_that_ignores_ranges_sends_the_whole_file_again() {
     let contents = contents(3);
     let files = packed(&contents);
     let server = Server::new(move |request| {
@@ -184,7 +184,7 @@ fn a_server_that_always_stops_at_the_same_place_is_given_up() {
     let alone = Fetched::from(&[&bad], &pinned(&contents));
     alone.assert_failed(&["train-images-idx3-ubyte.gz", &bad.url, "after 20 of", "3 attempts", "`mirror"]);
     assert_eq!(alone.files(), ["train-images-idx3-ubyte.gz.part", "train-images-idx3-ubyte.gz.part.json"]);
-    // What is here serves the next fetch, even of a process that knows nothing of this one.
+    // The next fetch resumes from the part on disk, even in another process.
     let files = packed(&contents);
     bad.change(move |request| Reply::range(request, &files[&request.path]));
     let before = bad.requests().len();
@@ -193,7 +193,7 @@ fn a_server_that_always_stops_at_the_same_place_is_given_up() {
 }
 
 #[test]
-fn mirrors_that_give_nothing_are_passed_over() {
+fn useless_mirrors_are_skipped() {
     let contents = contents(5);
     let good = Server::of(packed(&contents));
     let bad: [(&str, Server); 6] = [
@@ -243,7 +243,7 @@ fn wrong_contents_are_refused_and_removed() {
     alone.assert_failed(&["train-images-idx3-ubyte.gz", &bad.url, "SHA-256", &sums::hex(&right[0].1)]);
     assert!(alone.files().is_empty(), "{:?}", alone.files());
 
-    // One changed byte, and a file that goes on after its end.
+    // One changed byte in the middle of the packed file.
     let files = packed(&right);
     let corrupt = Server::new(move |request| {
         let mut bytes = files[&request.path].clone();
@@ -252,7 +252,7 @@ fn wrong_contents_are_refused_and_removed() {
         Reply::ok(&bytes)
     });
     Fetched::from(&[&corrupt, &good], &pinned(&right)).assert_whole(&right);
-    // A forced fetch that fails leaves the right file alone.
+    // A forced fetch that fails must not touch the right files.
     let forced = Options { force: true, ..options(&[&bad]) };
     let kept = Fetched::into(fetched.root, &pinned(&right), &forced);
     kept.assert_failed(&["SHA-256"]);
@@ -260,13 +260,14 @@ fn wrong_contents_are_refused_and_removed() {
 }
 
 #[test]
-fn a_file_that_changed_meanwhile_is_begun_anew() {
+fn a_file_that_changed_meanwhile_is_downloaded_again() {
     let (old, new) = (contents(9), contents(10));
     for honest in [true, false] {
         let (before, after) = (packed(&old), packed(&new));
         let server = Server::new(move |request| match request.turn {
             0 => Reply::range(request, &before[&request.path]).ends_after(25, End::Close),
-            // It sees that the tag is another – or sends the rest of another file all the same.
+            // An honest server sees the old tag and sends the whole file. The other server sends the rest of another
+            // file.
             _ if honest => Reply::ok(&after[&request.path]),
             _ => Reply::range(request, &after[&request.path]),
         });
@@ -275,7 +276,7 @@ fn a_file_that_changed_meanwhile_is_begun_anew() {
 }
 
 #[test]
-fn an_answer_that_does_not_fit_is_begun_anew() {
+fn a_file_with_a_wrong_range_is_downloaded_again() {
     let contents = contents(11);
     for range in ["bytes 0-9/10", "bytes 20-29/999999", "bytes 20-/*", "nonsense"] {
         let files = packed(&contents);
@@ -318,18 +319,18 @@ fn a_set_without_pinned_sums_is_trusted_once() {
         assert!(record.contains(&format!("{}  {name}\n", sums::hex(bytes))), "{record}");
     }
     assert_eq!(sums::verify(&LOCAL, &fetched.directory()).unwrap().len(), 4);
-    // A mirror that sends something else later is not believed.
+    // Files that differ from the recorded checksums are refused, because a mirror is trusted only once.
     let forced = Options { force: true, ..options(&[&changed]) };
     let fetched = Fetched::into(fetched.root, &LOCAL, &forced);
     fetched.assert_failed(&["SHA-256", "SHA256SUMS"]);
-    // Nor is a file that was changed, which the next fetch replaces.
+    // A file that was changed on disk fails to verify, and the next fetch replaces the file.
     let place = fetched.directory().join("t10k-labels-idx1-ubyte.gz");
     std::fs::write(&place, gzip(&other[3].1)).unwrap();
     assert_eq!(sums::verify(&LOCAL, &fetched.directory()).unwrap_err().exit_code(), 3);
     let mended = Fetched::into(fetched.root, &LOCAL, &options(&[&server]));
     assert!(mended.outcome.is_ok(), "{:?}", mended.outcome);
     assert_eq!(sums::verify(&LOCAL, &mended.directory()).unwrap().len(), 4);
-    // A wrong raw file would be found before the fetched one.
+    // A wrong unpacked file is refused, because readers prefer an unpacked file to the fetched one.
     std::fs::write(mended.directory().join("t10k-labels-idx1-ubyte"), &other[3].1).unwrap();
     Fetched::into(mended.root, &LOCAL, &options(&[&server])).assert_failed(&["t10k-labels-idx1-ubyte:", "remove it"]);
 }
@@ -352,7 +353,7 @@ fn emnist_is_turned_upright() {
     }
 }
 
-/// The program with `root` as the only folder of data sets.
+/// Runs the program with `root` as the only folder of data sets.
 fn homeostat(root: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = program();
     let own = tempfile::tempdir().unwrap();
@@ -401,7 +402,7 @@ fn the_program_fetches_lists_verifies_and_trains() {
     let [out, model, root_name] = [out.as_path(), model.as_path(), root.path()].map(|path| path.to_str().unwrap());
     let train = ["train", "--data", "mine", "--epochs", "1", "--hidden", "4", "--device", "cpu", "--quiet"];
     succeed(&[&train[..], &["--out", out]].concat());
-    // A model's own data set is found where it was found for training.
+    // `predict` and `eval` search for a model's data set in the folders in which training searches.
     let nowhere = [("HOMEOSTAT_DATA", "")];
     assert!(!homeostat(root.path(), &nowhere, &["predict", model]).status.success());
     for command in ["predict", "eval"] {
@@ -421,7 +422,7 @@ fn the_program_fetches_lists_verifies_and_trains() {
 }
 
 #[test]
-fn the_environments_proxy_is_used_but_for_its_exceptions() {
+fn the_proxy_of_the_environment_is_used_except_for_no_proxy() {
     let contents = contents(17);
     let server = Server::of(packed(&contents));
     let root = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! An HTTP server on this machine that answers as it is told to, wrongly for the most part.
+//! A local HTTP server whose answers a test chooses, most of them wrong.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -6,26 +6,26 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What was asked for.
+/// A request to the server.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub path: String,
-    /// Requests for this path before this one.
+    /// The number of earlier requests for this path.
     pub turn: usize,
-    /// The first byte wanted.
+    /// The first byte of the requested range.
     pub from: Option<u64>,
     pub if_range: Option<String>,
     /// Whether the client took the server for a proxy.
     pub proxied: bool,
 }
 
-/// What happens once an answer has been sent as far as it is.
+/// What the server does after the last byte that it sends.
 #[derive(Clone, Copy)]
 pub enum End {
     Close,
-    /// The connection stays open and nothing comes any more.
+    /// Keeps the connection open and sends nothing more.
     Hang,
-    /// As [`Self::Hang`], before even the head.
+    /// Like [`Self::Hang`], but sends no head either.
     Silent,
 }
 
@@ -43,13 +43,13 @@ impl Reply {
         Self { status, ..Self::ok(b"") }
     }
 
-    /// The whole file, whatever was asked for.
+    /// The whole file, whatever range was requested.
     pub fn ok(body: &[u8]) -> Self {
         let headers = vec![("Content-Length", body.len().to_string()), ("ETag", "\"v1\"".into())];
         Self { status: 200, headers, body: body.to_vec(), sent: body.len(), end: End::Close }
     }
 
-    /// The part of the file that was asked for.
+    /// The requested range of the file.
     pub fn range(request: &Request, file: &[u8]) -> Self {
         let Some(from) = request.from else { return Self::ok(file) };
         let range = format!("bytes {from}-{}/{}", file.len() - 1, file.len());
@@ -71,7 +71,7 @@ impl Reply {
         self
     }
 
-    /// Sends no more than `bytes` of the body; if these are fewer than there are, `end` happens.
+    /// Sends at most `bytes` bytes of the body. If the body is longer, the answer ends with `end`.
     pub fn ends_after(mut self, bytes: usize, end: End) -> Self {
         if bytes < self.body.len() || matches!(end, End::Silent) {
             (self.sent, self.end) = (bytes, end);
@@ -87,7 +87,7 @@ impl Reply {
             stream.write_all(&self.body[..self.sent.min(self.body.len())])?;
         }
         if !matches!(self.end, End::Close) {
-            // Until the client gives up, so that no thread stays behind for long.
+            // Waits until the client gives up, for 5 s at most, so that no thread stays behind.
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             BufReader::new(stream).fill_buf()?;
         }
@@ -113,27 +113,27 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
-                // A client that has gone away is part of the game.
+                // The result is ignored, because clients may close the connection early.
                 std::thread::spawn(move || serve(stream, &requests, &answer));
             }
         });
         server
     }
 
-    /// A server without fault.
+    /// A server without faults.
     pub fn of(files: HashMap<String, Vec<u8>>) -> Self {
         Self::new(move |request| {
             files.get(&request.path).map_or_else(|| Reply::status(404), |file| Reply::range(request, file))
         })
     }
 
-    /// An address at which nobody listens.
+    /// An address where no server listens.
     pub fn refusing() -> Self {
         let url = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
         Self { url, ..Self::of(HashMap::new()) }
     }
 
-    /// Answers in another way from now on.
+    /// Replaces the answers from now on.
     pub fn change(&self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.answer.lock().unwrap() = Arc::new(Box::new(answer));
     }
@@ -172,7 +172,7 @@ fn serve(mut stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Mutex<A
             })
         };
         let target = lines[0].split(' ').nth(1).unwrap_or_default();
-        // A proxy is asked for a whole address.
+        // Clients send the whole URL to a proxy.
         let path = target.strip_prefix("http://").map_or(target, |rest| &rest[rest.find('/').unwrap_or(0)..]);
         let mut all = requests.lock().unwrap();
         let request = Request {
