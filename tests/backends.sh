@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the GPU tests on drivers other than the default one, and prints one line per group of tests. Not part of the
-# ordinary tests, because it takes up to an hour and needs the Debian packages in parentheses.
+# ordinary tests, because the script takes up to an hour and needs the Debian packages in parentheses.
 #
 #   tests/backends.sh BACKEND...    validation    the default Vulkan driver, under Khronos's validation layer with
 #                                                 synchronisation validation; its messages count as failures
@@ -42,7 +42,7 @@ END
         name=${group//\//.}
         log=$logs/$backend.$name.log
         case $group in
-            # Neither SwiftShader nor GL has f16.
+            # SwiftShader and GL have no f16, so the tests of half precision are skipped there.
             lib/*) target=(--lib "${group#*/}::" -- $([[ $backend != swiftshader && $backend != gl ]] || echo --skip gpu::half)) ;;
             *) target=(--test "${group%%/*}" "${group#*/}::") ;;
         esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks exported models in the programs that read them: ONNX Runtime, PyTorch and NumPy must give the outputs of
-# `homeostat predict` within 1e-5. Not part of the ordinary tests, because it installs those programs.
+# `homeostat predict` within 1e-5. Not part of the ordinary tests, because the script installs those programs.
 #
 #   tests/interchange.sh
 #
@@ -46,7 +46,7 @@ torch.set_num_threads(2)
 
 
 def features(name):
-    """The features of all samples, read here anew."""
+    """The features of all samples, read without homeostat."""
     if name == "iris":
         with open(data / "iris.csv") as file:
             lines = [line for line in csv.reader(file) if line and line[0][0].isdigit()]
@@ -67,7 +67,7 @@ class Function(torch.nn.Module):
 
 
 def functions(config, layers):
-    """The activation behind each layer; that of an unsupervised net is a hidden one."""
+    """The function after each layer. An unsupervised net ends with the hidden activation."""
     last = hidden[config["activation"]] if config["rule"] in ("hebb", "bcm") else output[config["output"]]
     return [hidden[config["activation"]]] * (layers - 1) + [last]
 

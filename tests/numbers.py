@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Trains MNIST for ten epochs on the CPU engine and on a GPU and compares: the test errors may differ by 0.2 points, and with psi
-each learning rate may begin to fall one tick sooner or later. How far two such runs drift apart by rounding alone is measured
-beside it: a third run, on the CPU engine, whose alpha0 is the next larger f32. Rounding alone moves triggers of single neurons
-and weights by more than a tick, so these rows miss the second bound; whole layers keep it (results/numbers.md). No part of the
-ordinary tests, as it takes a quarter of an hour on software Vulkan; a rerun goes on where it was.
+"""Trains MNIST for ten epochs on the CPU engine and on a GPU, and compares the two runs. The test errors may differ by 0.2
+points. With psi, each learning rate may begin to fall one tick earlier or later.
+
+A third run shows how far two runs drift apart by rounding alone: on the CPU engine, with the next larger f32 as alpha0.
+Rounding alone moves triggers of single neurons and weights by more than a tick, so their rows miss the second bound. Rows of
+whole layers keep the bound (results/numbers.md).
+
+Not part of the ordinary tests, because the script takes a quarter of an hour on software Vulkan. A rerun skips finished runs.
 
     cargo build --release && tests/numbers.py target/release/homeostat DIR [DEVICE [RULE...]]
 
-DEVICE is the GPU, `gpu` unless given. Prints a Markdown table; exit code 1 if a bound is missed. Needs nothing but Python."""
+DEVICE is the GPU (default `gpu`). Prints a Markdown table. The exit code is 1 if a bound is missed. Needs only Python."""
 
 import json
 import struct
@@ -17,7 +20,7 @@ from pathlib import Path
 
 POINTS = 0.2
 TICKS = 1
-# Settings beside the defaults: 784-256-10, relu and softmax, batches of 32, seed 0.
+# Settings besides the defaults: 784-256-10, relu and softmax, batches of 32, seed 0.
 RULES = {
     "psi": "--rule psi",
     "psi, 50 ticks": "--rule psi --clock steps:375",
@@ -45,7 +48,7 @@ def folder(out, rule, which):
 
 
 def train(homeostat, out, rule, which, device):
-    """One run, unless it is there already."""
+    """Trains one run, unless the run is finished already."""
     run = folder(out, rule, which)
     if (run / "result.json").exists():
         return
@@ -55,13 +58,13 @@ def train(homeostat, out, rule, which, device):
             options += ["--alpha0", "0.3"]
         place = options.index("--alpha0") + 1
         options[place] = next_larger(float(options[place]))
-    # The running metrics save a pass over the training samples per epoch and change nothing.
+    # Running metrics save a pass over the training samples per epoch and do not change the weights.
     common = "--epochs 10 --train-metrics running --checkpoint-every 10 --force --quiet --out".split()
     subprocess.run([homeostat, "train", *options, "--device", device, *common, run], check=True, stdout=sys.stderr)
 
 
 def onsets(path):
-    """The tick at which each alpha began to fall, layer after layer; the tick after the last where it never did."""
+    """The tick at which each alpha began to fall, layer after layer. An alpha that never fell has the tick after the last."""
     if not path.exists():
         return []
     data = path.read_bytes()
@@ -77,7 +80,8 @@ def onsets(path):
 
 
 def compare(out, rule, which):
-    """Points of test error, alphas that begin to fall at another tick, and by how many ticks at most."""
+    """The final metrics of two runs, and their difference in points of test error. Then the number of alphas that begin to
+    fall at different ticks, by how many ticks at most, and the number of all alphas."""
     results = [json.loads((folder(out, rule, w) / "result.json").read_text())["final"] for w in ("cpu", which)]
     ticks = [onsets(folder(out, rule, w) / "trace.safetensors") for w in ("cpu", which)]
     assert len(ticks[0]) == len(ticks[1])

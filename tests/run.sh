@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test, or those that the arguments of `cargo test` select, and ends with the number of tests that passed and
-# failed and the time they took. A failing test binary does not keep the others from running.
+# Runs every test, or the tests that the arguments of `cargo test` select. Ends with the numbers of passed and failed
+# tests and the time they took. A failing test binary does not keep the others from running.
 #
-# First installs missing prerequisites (on Debian or Ubuntu), because tests without them fail and never skip: Mesa's software
-# Vulkan on machines without an adapter, and Khronos's SPIR-V validator.
+# First installs missing prerequisites on Debian or Ubuntu, because tests without them fail and never skip. These are Mesa's
+# software Vulkan on machines without an adapter, and Khronos's SPIR-V validator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,13 +31,12 @@ fi
 
 # Mesa's device-select layer prints warnings on machines without a desktop, and has nothing to select here.
 export NODEVICE_SELECT=1
-# Nothing that the user has set or installed may decide a test: neither data sets nor the choice among adapters. The
-# choice of a back end stays, because it is what `tests/backends.sh` chooses. Programs that tests start are isolated by
-# `tests/common/isolated.rs`.
+# Settings and data sets of the user must not decide a test. The choice of a back end stays, because `tests/backends.sh`
+# sets it. `tests/common/isolated.rs` isolates the programs that tests start.
 unset HOMEOSTAT_DATA WGPU_ADAPTER_NAME WGPU_POWER_PREF
 folder=${CARGO_TARGET_DIR:-$PWD/target}/tests
 export HOMEOSTAT_SYSTEM_DATA=$folder/no-data-sets XDG_DATA_HOME=$folder/home XDG_CACHE_HOME=$folder/home
-# Shaders that Mesa has compiled stay: on software Vulkan most of the time of a GPU test goes into compiling them.
+# Mesa's compiled shaders are kept, because on software Vulkan a GPU test spends most of its time on compiling shaders.
 export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-$folder/mesa}
 mkdir -p "$MESA_SHADER_CACHE_DIR"
 
@@ -47,7 +46,7 @@ SECONDS=0
 code=0
 cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log" || code=$?
 
-# What cargo prints at the end of each binary, and the names of failed tests.
+# Sums the results that cargo prints for each binary, and names the failed tests.
 read -r passed failed ignored < <(awk '
     /^test result: / { for (i = 2; i <= NF; i++) count[$i] += $(i - 1) }
     END { print count["passed;"] + 0, count["failed;"] + 0, count["ignored;"] + 0 }' "$log")

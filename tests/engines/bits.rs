@@ -275,8 +275,8 @@ fn every_plan_gives_the_same_bits() {
     }
 }
 
-/// GPU memory is at most the data set, plus 16 MB, plus for each member 4·B·Σn floats and up to three floats per
-/// weight: w, α in weight scope, and m with momentum.
+/// GPU memory is at most the data set and 16 MB, plus 4·B·Σn floats and up to three floats per weight for each member.
+/// The three are w, α in weight scope, and m with momentum.
 #[test]
 fn gpu_memory_stays_within_the_promise() {
     for (config, bytes) in variants() {

@@ -1,4 +1,4 @@
-//! Tests validation, dropout, distorted images and label noise on whole runs: tiles change no bit, prepared images
+//! Tests validation, dropout, distorted images and label noise on whole runs. Tiles change no bit, prepared images
 //! equal the oracle's, and evaluation uses the samples as they are. `kernels.rs` compares single steps with the oracle.
 
 use crate::close::close;

@@ -32,8 +32,7 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
             let height = if within <= 1.0 { within } else { 2.0 - within };
             low + (1.0 - low) * height
         }
-        // Smith & Topin 2019: up in the first 45 % of the curve, down in the next 45 %, from the low rate to 0 in the
-        // last 10 %.
+        // Smith & Topin 2019: up for 45 % of the curve, down for 45 %, and from the low rate to 0 in the last 10 %.
         Schedule::OneCycle => falls(if share <= 0.45 {
             low + (1.0 - low) * share / 0.45
         } else if share <= 0.9 {
