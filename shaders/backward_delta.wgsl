@@ -35,18 +35,24 @@ fn {{ op }}b_load(member: u32, layer: Layer, row: u32, k4: u32, k: u32) -> vec4<
     return weights[row + k4];
 }
 
-fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
+// y of four neurons.
+fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
+    let row = layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    return activation_arena[member * ACTIVATION4 + row + min(n4, layer.in4 - 1u)];
+}
+
+fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.in4 {
         let place = layer.source + sample * layer.in4 + n4;
 //% if dropout
         // The activation arena holds y / (1 - share), but f' is a function of the unscaled y. Dropped neurons get delta
         // 0.
         let share = members[member].dropout;
-        let slope = activation_slope(activation_arena[member * ACTIVATION4 + place] * (1.0 - share));
+        let slope = activation_slope(y * (1.0 - share));
         let delta = drop_out(member, share, step.layer, sample, n4, sum * slope);
         delta_arena[member * DELTA4 + place] = mask_columns(delta, n4, layer.n_in);
 //% else
-        let slope = activation_slope(activation_arena[member * ACTIVATION4 + place]);
+        let slope = activation_slope(y);
         delta_arena[member * DELTA4 + place] = mask_columns(sum * slope, n4, layer.n_in);
 //% endif
     }

@@ -65,9 +65,13 @@ fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, k: u32) -> vec4<
     return weights[row + min(n4, layer.out4 - 1u)];
 }
 
-fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, sum: vec4<f32>) {
+// The bias of four neurons.
+fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
+    return {{ op }}b_load(member, layer, {{ op }}b_row(member, layer, layer.n_in), n4, 0u);
+}
+
+fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.out4 {
-        let bias = weights[{{ op }}b_row(member, layer, layer.n_in) + n4];
         let net = mask_columns(sum - bias, n4, layer.n_out);
         watch_net(net);
         let place = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
@@ -108,7 +112,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let place = group.x + group.y * groups.x;
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
     tell_net(group.z);
-//% if whole_rows and product == "product_tiled.wgsl"
+//% if whole_rows and product != "product_register.wgsl"
     // The block spans all columns, so the workgroup's invocations have just written whole rows.
     storageBarrier();
     let first = place * {{ tile.block_rows * tile.rows }}u;

@@ -7,7 +7,8 @@
 // order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along` and `b_along`, and defines these
 // functions, each with `op` before its name:
 //   a_row, a_load, b_row, b_load          the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
-//   keep(member, layer, m, n4, value...)  receives four finished outputs
+//   recall(member, layer, m, n4)          what four outputs build on, such as their weights
+//   keep(member, layer, m, n4, recalled, value...)  receives four finished outputs
 //   skip(member, layer, n4)               with `skippable`: whether four columns can be left out
 // Each function must accept indices past the edge.
 
@@ -113,7 +114,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% set result = "total" if tile.strands > 1 else "sum"
 //% for r in range(rows)
 //% for c in range(columns)
-    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
+    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ op }}recall(member, layer, m + {{ r }}u, n4 + {{ c }}u), {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
 }

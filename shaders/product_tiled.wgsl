@@ -1,53 +1,58 @@
 // The matrix product for GPUs. {{ tile.block_rows }} x {{ tile.block_columns }} invocations own a block of
-// {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs. They walk along k in slabs
-// of {{ tile.slab }}, staged in workgroup memory. Each invocation keeps {{ tile.rows }} x {{ 4 * tile.columns4 }}
-// outputs in registers. While it multiplies one slab, it fetches the next slab into registers.
-// A workgroup has {{ tile.strands }} such groups of invocations, the strands, each with its own span of k. Their sums
-// are added in order, so the bits equal those of product_register.wgsl. The contract with the including kernel is the
-// same.
-//# With cooperative matrices the owners are subgroups. Their sums are matrices of side x side, added in the adapter's
-//# order.
-//% if tile.side
-//
-// Here the owners are subgroups, and their sums are matrices of {{ tile.side }} x {{ tile.side }}. The adapter decides
-// the order in which a subgroup adds, so the bits differ from those of other products. A driver may make subgroups
-// smaller than its maximum. A workgroup then has more subgroups than owners, and each surplus subgroup repeats an
-// owner's work, which nobody reads.
+// {{ tile.block_rows * tile.rows }} x {{ 4 * tile.block_columns * tile.columns4 }} outputs, and each of them keeps
+// {{ tile.rows }} x {{ 4 * tile.columns4 }} outputs in registers. They walk along k in slabs of {{ tile.slab }}, staged in
+// workgroup memory.
+//# The contract with the including kernel is that of product_register.wgsl.
+//% if tile.parallel
+// A workgroup has {{ tile.strands }} such groups of invocations, one per strand of the sum.
+//% elif tile.strands > 1
+// The {{ tile.strands }} strands of the sum follow one another.
 //% endif
+// The sums of the strands are added in order, so the bits equal those of product_register.wgsl.
+//
+//# Who owns which outputs decides how fast workgroup memory answers. NVIDIA reads 16 bytes per lane in two cycles if
+//# lanes i ^ 1 or lanes i ^ 2 share an address, and in four otherwise; other GPUs broadcast as well. So in a group of 32
+//# invocations bit 0 of the number chooses among rows, and bits 1 and 2 among columns.
+//# With two stages one barrier per slab suffices, because a slab is written while its predecessor is read.
 
-//% set threads = tile.workgroup // tile.strands
-//% set owners = tile.block_rows * tile.block_columns
+//% set threads = tile.block_rows * tile.block_columns
 //% set rows = tile.rows
 //% set columns = tile.columns4
 //% set rows4 = tile.block_rows * rows // 4
 //% set columns4 = tile.block_columns * columns
+//% set groups = tile.strands if tile.parallel else 1
+//% set rounds = 1 if tile.parallel else tile.strands
 //% set slab = tile.slab
 //% set slab4 = slab // 4
 //% set m_vectors = rows // 4
+//# One more vec4 per row of a slab spreads the components that are stored across k over the banks.
+//% set a_pitch = rows4 + 1
+//% set b_pitch = columns4 + 1
 //% set a_count = rows4 * slab
 //% set b_count = columns4 * slab
+//% set a_stage = a_pitch * slab
+//% set b_stage = b_pitch * slab
 //% set a_each = (a_count + threads - 1) // threads
 //% set b_each = (b_count + threads - 1) // threads
+//% set across = 8 if tile.block_columns % 8 == 0 else 4
+//# Invocations down one group of 32.
+//% set down = [32 // across, tile.block_rows] | min
+//% set unroll = [slab, 16] | min
+//% set stages = tile.stages
+//% set staged_vectors = stages * groups * (a_stage + b_stage)
+//% set sum_vectors = groups * threads * rows * columns if tile.parallel else 0
 //% if declare_tiles
-//% if tile.side
-var<private> subgroup: u32;  // set by the entry point
-var<workgroup> a_tile: array<f16, {{ 4 * a_count }}>;  // [k][m]
-var<workgroup> b_tile: array<f16, {{ 4 * b_count }}>;  // [k][n]
-var<workgroup> matrix: array<f32, {{ tile.subgroups * tile.side * tile.side }}>;  // one matrix per subgroup, while it is written out
-//% else
-var<workgroup> a_tile: array<vec4<{{ staged }}>, {{ tile.strands * a_count }}>;  // [strand][k][m / 4]
-var<workgroup> b_tile: array<vec4<{{ staged }}>, {{ tile.strands * b_count }}>;  // [strand][k][n / 4]
-//% endif
+// Slabs: [stage][strand][k][m / 4] of A, then [stage][strand][k][n / 4] of B.{% if tile.parallel and staged == "f32" %} At the end, sums: [strand][output][lane].{% endif %}
+
+var<workgroup> slabs: array<vec4<{{ staged }}>, {{ [staged_vectors, sum_vectors, 2 * tile.workgroup] | max if staged == "f32" else staged_vectors }}>;
 //% if squares
-var<workgroup> y2_tile: array<vec4<{{ staged }}>, {{ b_count }}>;
+var<workgroup> y2_slabs: array<vec4<{{ staged }}>, {{ stages * b_stage }}>;
 //% endif
-//% if tile.strands > 1
-var<workgroup> partial: array<vec4<f32>, {{ threads * rows * columns }}>;  // one strand's sums, before the first strand adds them
-//% endif
-//% if skippable and tile.side
-var<workgroup> skipped: vec4<u32>;  // only .x is used; a whole vec4 keeps the next variable aligned
+//% if tile.parallel and staged == "f16"
+var<workgroup> partial: array<vec4<f32>, {{ sum_vectors }}>;
 //% endif
 //% endif
+//% set sums = "partial" if staged == "f16" else "slabs"
 
 fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
     let blocks_n = (width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u;
@@ -55,46 +60,44 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
 //% if skippable
     if local == 0u {
-//% if tile.side
-        skipped.x = u32({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
+        slabs[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
     }
-    if workgroupUniformLoad(&skipped).x != 0u {
-//% else
-        // The answer is stored in the tile, because the largest tiles fill the workgroup memory that every adapter
-        // guarantees.
-        a_tile[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
-    }
-    if workgroupUniformLoad(&a_tile[0]).x != {{ staged }}(0.0) {
-//% endif
+    if workgroupUniformLoad(&slabs[0]).x != {{ staged }}(0.0) {
         return;
     }
 //% endif
     let strand = local / {{ threads }}u;
     let lane = local % {{ threads }}u;
-    let owner = {% if tile.side %}subgroup % {{ owners }}u{% else %}lane{% endif %};
-    let thread_m = owner / {{ tile.block_columns }}u;
-    let thread_n = owner % {{ tile.block_columns }}u;
-    let a_base = strand * {{ a_count }}u;
-    let b_base = strand * {{ b_count }}u;
+    let square = lane / {{ down * across }}u;
+//% if across == 8
+    let lane_m = (lane & 1u) | ((lane >> 3u) & 2u);
+    let lane_n = (lane >> 1u) & 7u;
+//% else
+    let lane_m = (lane & 1u) | ((lane >> 2u) & 6u{% if down == 4 %} & 3u{% endif %});
+    let lane_n = (lane >> 1u) & 3u;
+//% endif
+    let own_m4 = (square / {{ tile.block_columns // across }}u) * {{ down * m_vectors }}u + lane_m;
+    let own_n4 = (square % {{ tile.block_columns // across }}u) * {{ across * columns }}u + lane_n;
     let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
+    let slabs_of_span = (span + {{ slab - 1 }}u) / {{ slab }}u;
+//% if rounds > 1
+    let steps = (depth + span - 1u) / span * slabs_of_span;
+//% else
+    let steps = slabs_of_span;
     let first = strand * span;
     let last = min(first + span, depth);
-//% if tile.side
-//% for r in range(rows // tile.side)
-//% for c in range(4 * columns // tile.side)
-    var sum_{{ r }}_{{ c }} = coop_mat{{ tile.side }}x{{ tile.side }}<f32, C>();
-//% endfor
-//% endfor
-//% else
+//% endif
 //% for r in range(rows)
 //% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% if squares
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
-//% endfor
-//% endfor
+//% if rounds > 1
+    var total_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
+//% endfor
+//% endfor
 //# Place in the slab of this invocation's j-th vec4 of A and B, and its row where the row does not depend on k.
 //% for j in range(a_each)
 //% if a_along == "k"
@@ -121,58 +124,19 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif
 //% endfor
-//# The first iteration multiplies nothing and only fetches the first slab.
-    for (var slab = 0u; slab <= span; slab += {{ slab }}u) {
-        if slab > 0u {
-//% for j in range(a_each)
-//% set guard = (j + 1) * threads > a_count
-            {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
-//% if a_along == "k"
-//% for i in range(4)
-//% if tile.side
-                a_tile[(a_k_{{ j }} + {{ i }}u) * {{ 4 * rows4 }}u + a_m_{{ j }}] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
+//# Round `at` fetches slab `at` from memory, multiplies the slab before it, and stages what it fetched.
+    for (var at = 0u; at <= steps; at++) {
+        if at < steps {
+//% if rounds > 1
+            let first = at / slabs_of_span * span;
+            let last = min(first + span, depth);
+            let slab_k = first + at % slabs_of_span * {{ slab }}u;
 //% else
-                a_tile[a_base + (a_k_{{ j }} + {{ i }}u) * {{ rows4 }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(a_next_{{ j }}.{{ "xyzw"[i] }});
+            let slab_k = first + at * {{ slab }}u;
 //% endif
-//% endfor
-//% elif tile.side
-//% for i in range(4)
-                a_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
-//% endfor
-//% else
-                a_tile[a_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(a_next_{{ j }});
-//% endif
-            }
-//% endfor
-//% for j in range(b_each)
-//% set guard = (j + 1) * threads > b_count
-            {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
-//% if b_along == "k"
-//% for i in range(4)
-//% if tile.side
-                b_tile[(b_k_{{ j }} + {{ i }}u) * {{ 4 * columns4 }}u + b_n_{{ j }}] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
-//% else
-                b_tile[b_base + (b_k_{{ j }} + {{ i }}u) * {{ columns4 }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(b_next_{{ j }}.{{ "xyzw"[i] }});
-//% endif
-//% endfor
-//% elif tile.side
-//% for i in range(4)
-                b_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
-//% endfor
-//% else
-                b_tile[b_base + lane + {{ j * threads }}u] = vec4<{{ staged }}>(b_next_{{ j }});
-//% if squares
-                y2_tile[lane + {{ j * threads }}u] = vec4<{{ staged }}>(y2_next_{{ j }});
-//% endif
-//% endif
-            }
-//% endfor
-        }
-        workgroupBarrier();
-        if slab < span {
 //% for j in range(a_each)
             {
-                let k = first + slab + a_k_{{ j }};
+                let k = slab_k + a_k_{{ j }};
 //% if a_along == "k"
                 a_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}a_load(member, layer, a_row_{{ j }}, min(k, depth - 1u) / 4u), k < last);
 //% else
@@ -182,7 +146,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
 //% for j in range(b_each)
             {
-                let k = first + slab + b_k_{{ j }};
+                let k = slab_k + b_k_{{ j }};
                 let k_inside = min(k, depth - 1u);
 //% if b_along == "k"
                 b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row_{{ j }}, k_inside / 4u, k_inside), k < last);
@@ -196,34 +160,25 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
             }
 //% endfor
         }
-        if slab > 0u {
-//% if tile.side
-//% set type = "coop_mat" ~ tile.side ~ "x" ~ tile.side
-//% for k in range(0, slab, tile.side)
-            {
-//% for r in range(rows // tile.side)
-                let a_{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_tile[{{ 4 * k * rows4 }}u + {{ rows }}u * thread_m + {{ r * tile.side }}u], {{ 4 * rows4 }}u);
-//% endfor
-//% for c in range(4 * columns // tile.side)
-                let b_{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_tile[{{ 4 * k * columns4 }}u + {{ 4 * columns }}u * thread_n + {{ c * tile.side }}u], {{ 4 * columns4 }}u);
-//% endfor
-//% for r in range(rows // tile.side)
-//% for c in range(4 * columns // tile.side)
-                sum_{{ r }}_{{ c }} = coopMultiplyAdd(a_{{ r }}, b_{{ c }}, sum_{{ r }}_{{ c }});
-//% endfor
-//% endfor
-            }
-//% endfor
+        if at > 0u {
+            let stage = {% if stages == 2 %}((at - 1u) & 1u) * {{ groups }}u + {% endif %}strand;
+//% if slab > unroll
+            for (var k = 0u; k < {{ slab }}u; k += {{ unroll }}u) {
+            let a_from = stage * {{ a_stage }}u + k * {{ a_pitch }}u + own_m4;
+            let b_from = {{ stages * groups * a_stage }}u + stage * {{ b_stage }}u + k * {{ b_pitch }}u + own_n4;
 //% else
-//% for k in range(slab)
+            let a_from = stage * {{ a_stage }}u + own_m4;
+            let b_from = {{ stages * groups * a_stage }}u + stage * {{ b_stage }}u + own_n4;
+//% endif
+//% for k in range(unroll)
             {
 //% for g in range(m_vectors)
-                let a_{{ g }} = vec4<f32>(a_tile[a_base + {{ k * rows4 }}u + {{ m_vectors }}u * thread_m + {{ g }}u]);
+                let a_{{ g }} = vec4<f32>(slabs[a_from + {{ k * a_pitch + down * g }}u]);
 //% endfor
 //% for c in range(columns)
-                let b_{{ c }} = vec4<f32>(b_tile[b_base + {{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
+                let b_{{ c }} = vec4<f32>(slabs[b_from + {{ k * b_pitch + across * c }}u]);
 //% if squares
-                let y2_{{ c }} = vec4<f32>(y2_tile[{{ k * columns4 }}u + thread_n + {{ tile.block_columns * c }}u]);
+                let y2_{{ c }} = vec4<f32>(y2_slabs[b_from + {{ k * b_pitch + across * c }}u - {{ stages * groups * a_stage }}u]);
 //% endif
 //% endfor
 //% for r in range(rows)
@@ -237,54 +192,95 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
             }
 //% endfor
+//% if slab > unroll
+            }
 //% endif
+//% if rounds > 1
+            if at % slabs_of_span == 0u {
+//% for r in range(rows)
+//% for c in range(columns)
+                total_{{ r }}_{{ c }} += sum_{{ r }}_{{ c }};
+                sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
+//% endfor
+//% endfor
+            }
+//% endif
+        }
+//% if stages == 1
+        workgroupBarrier();
+//% endif
+        if at < steps {
+            let stage = {% if stages == 2 %}(at & 1u) * {{ groups }}u + {% endif %}strand;
+//% for j in range(a_each)
+//% set guard = (j + 1) * threads > a_count
+            {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
+                let to = stage * {{ a_stage }}u;
+//% if a_along == "k"
+//% for i in range(4)
+                slabs[to + (a_k_{{ j }} + {{ i }}u) * {{ a_pitch }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(a_next_{{ j }}.{{ "xyzw"[i] }});
+//% endfor
+//% else
+                slabs[to + a_k_{{ j }} * {{ a_pitch }}u + a_m_{{ j }}] = vec4<{{ staged }}>(a_next_{{ j }});
+//% endif
+            }
+//% endfor
+//% for j in range(b_each)
+//% set guard = (j + 1) * threads > b_count
+            {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
+                let to = {{ stages * groups * a_stage }}u + stage * {{ b_stage }}u;
+//% if b_along == "k"
+//% for i in range(4)
+                slabs[to + (b_k_{{ j }} + {{ i }}u) * {{ b_pitch }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(b_next_{{ j }}.{{ "xyzw"[i] }});
+//% endfor
+//% else
+                slabs[to + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(b_next_{{ j }});
+//% if squares
+                y2_slabs[stage * {{ b_stage }}u + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(y2_next_{{ j }});
+//% endif
+//% endif
+            }
+//% endfor
         }
         workgroupBarrier();
     }
-//% if tile.side
-//# Matrices leave one by one through workgroup memory, because only the driver knows which invocation holds which
-//# element.
-//% set quads = tile.side * tile.side // 4
-//% set share = threads // owners
-    let part = local / {{ share }}u;
-//% for r in range(rows // tile.side)
-//% for c in range(4 * columns // tile.side)
-    coopStoreT(sum_{{ r }}_{{ c }}, &matrix[subgroup * {{ 4 * quads }}u], {{ tile.side }}u);
+    let m = 4u * (block_m4 + own_m4);
+    let n4 = block_n4 + own_n4;
+//% if tile.parallel
+//# Every strand finishes a share of the outputs, each summed in the order of the strands.
+//% for r in range(rows)
+//% for c in range(columns)
+    {{ sums }}[(strand * {{ rows * columns }}u + {{ r * columns + c }}u) * {{ threads }}u + lane] = sum_{{ r }}_{{ c }};
+//% endfor
+//% endfor
     workgroupBarrier();
-    for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
-        let at = {{ 4 * quads }}u * part + 4u * quad;
-        let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ r * tile.side }}u + quad / {{ tile.side // 4 }}u;
-        let n4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ c * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
-        {{ op }}keep(member, layer, m, n4, vec4<f32>(matrix[at], matrix[at + 1u], matrix[at + 2u], matrix[at + 3u]));
+    for (var output = strand; output < {{ rows * columns }}u; output += {{ groups }}u) {
+        var sum = {{ sums }}[output * {{ threads }}u + lane];
+//% for s in range(1, groups)
+        sum += {{ sums }}[({{ s * rows * columns }}u + output) * {{ threads }}u + lane];
+//% endfor
+        let row = output / {{ columns }}u;
+        let m_own = m + row / 4u * {{ 4 * down }}u + row % 4u;
+        let n4_own = n4 + output % {{ columns }}u * {{ across }}u;
+        {{ op }}keep(member, layer, m_own, n4_own, {{ op }}recall(member, layer, m_own, n4_own), sum);
     }
-    workgroupBarrier();
-//% endfor
-//% endfor
 //% else
-//% for strand in range(1, tile.strands)
-    if strand == {{ strand }}u {
-//% for r in range(rows)
+//% set result = "total" if rounds > 1 else "sum"
+//# What the outputs build on is read for four rows before any of them is written, because a driver must keep the order
+//# of loads and stores of one buffer.
+//% for g in range(m_vectors)
+    {
+//% for i in range(4)
 //% for c in range(columns)
-        partial[{{ (r * columns + c) * threads }}u + lane] = sum_{{ r }}_{{ c }};
+        let before_{{ i }}_{{ c }} = {{ op }}recall(member, layer, m + {{ 4 * down * g + i }}u, n4 + {{ across * c }}u);
+//% endfor
+//% endfor
+//% for i in range(4)
+//% set r = 4 * g + i
+//% for c in range(columns)
+        {{ op }}keep(member, layer, m + {{ 4 * down * g + i }}u, n4 + {{ across * c }}u, before_{{ i }}_{{ c }}, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
     }
-    workgroupBarrier();
-    if strand == 0u {
-//% for r in range(rows)
-//% for c in range(columns)
-        sum_{{ r }}_{{ c }} += partial[{{ (r * columns + c) * threads }}u + lane];
 //% endfor
-//% endfor
-    }
-    workgroupBarrier();
-//% endfor
-    if strand == 0u {
-//% for r in range(rows)
-//% for c in range(columns)
-        {{ op }}keep(member, layer, 4u * block_m4 + {{ rows }}u * thread_m + {{ r }}u, block_n4 + thread_n + {{ tile.block_columns * c }}u, sum_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
-//% endfor
-//% endfor
-    }
 //% endif
 }

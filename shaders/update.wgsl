@@ -2,8 +2,8 @@
 // theta_M), and the weight write. The gradient exists only in registers.
 //
 // Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
-// workgroups, where an invocation owns the bias row and the observed sums of four neurons. Then come the workgroups
-// over [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation.
+// workgroups, which own the bias row and the observed sums of their neurons. Then come the workgroups over
+// [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation.
 // Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], the rule's memory and the rates of
 // the same shape, and the observed sums. One invocation alone writes each weight, bias and observed sum.
 
@@ -57,24 +57,38 @@ struct Cell {
 
 //% include "rule.wgsl"
 
-// Changes four weights of row m (n_in = the bias row) along the mean gradient; x2 is the mean square of their input.
-// Unless it coasts, a frozen weight keeps its value and its memory whatever the gradient, because backward_delta skips
-// frozen layers and leaves stale deltas.
-fn apply(member: u32, layer: Layer, m: u32, n4: u32, gradient: vec4<f32>, x2: f32) {
+// Four cells and their rates, as the step finds them.
+struct Recalled {
+    cell: Cell,
+    alpha: vec4<f32>,
+}
+
+// The cells of row m (n_in = the bias row).
+fn recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
     let cell = layer.weights + m * layer.out4 + n4;
-    let place = member * WEIGHTS4 + cell;
-    var alpha = neuron_alpha(member, layer, n4);
+    var recalled: Recalled;
+    recalled.alpha = neuron_alpha(member, layer, n4);
 //% if scope == "weight"
-    alpha *= rates[member * RATE_PLANES * WEIGHTS4 + cell];
+    recalled.alpha *= rates[member * RATE_PLANES * WEIGHTS4 + cell];
 //% endif
 //% if coactivation
-    alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
+    recalled.alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
 //% endif
-    var before: Cell;
-    before.w = weights[place];
+    recalled.cell.w = weights[member * WEIGHTS4 + cell];
 //% for k in range(memory)
-    before.memory_{{ k }} = memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell];
+    recalled.cell.memory_{{ k }} = memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell];
 //% endfor
+    return recalled;
+}
+
+// Changes four weights of row m along the mean gradient; x2 is the mean square of their input. Unless it coasts, a
+// frozen weight keeps its value and its memory whatever the gradient, because backward_delta skips frozen layers and
+// leaves stale deltas.
+fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradient: vec4<f32>, x2: f32) {
+    let cell = layer.weights + m * layer.out4 + n4;
+    let place = member * WEIGHTS4 + cell;
+    let before = recalled.cell;
+    let alpha = recalled.alpha;
     var g = gradient;
 //% if weight_decay
     if m < layer.n_in {
@@ -167,9 +181,13 @@ fn {{ op }}skip(member: u32, layer: Layer, n4: u32) -> bool {
     return all(neuron_alpha(member, layer, min(n4, layer.out4 - 1u)) == vec4<f32>(0.0));
 }
 
-fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if squares %}, square: vec4<f32>{% endif %}) {
+fn {{ op }}recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
+    return recall(member, layer, min(m, layer.n_in), min(n4, layer.out4 - 1u));
+}
+
+fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, sum: vec4<f32>{% if squares %}, square: vec4<f32>{% endif %}) {
     if m < layer.n_in && n4 < layer.out4 {
-        apply(member, layer, m, n4, sum / f32(step.batch_len), {% if reads_input %}square.x / f32(step.batch_len){% else %}1.0{% endif %});
+        apply(member, layer, m, n4, recalled, sum / f32(step.batch_len), {% if reads_input %}square.x / f32(step.batch_len){% else %}1.0{% endif %});
 //% if coactivation
         observe_weights(member, layer, m, n4, square);
 //% endif
@@ -184,38 +202,17 @@ fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>{% if 
 //% include product
 
 //% endfor
-// The bias row, whose input is the constant -1, and the observed sums, both for four neurons.
-fn observe_neurons(member: u32, layer: Layer, n4: u32) {
-    if n4 >= layer.out4 {
-        return;
-    }
+//% set blocks = kernel == "update" and product != "product_register.wgsl"
+//% set seen_slab = "slabs" if staged == "f32" else "seen_slab"
+//% if blocks and staged != "f32"
+var<workgroup> seen_slab: array<vec4<f32>, {{ 2 * tile.workgroup }}>;
+//% endif
+// Moves the bias row of four neurons, whose input is the constant -1, and adds to their observed sums. `bias` and `seen`
+// are the batch's sums of -delta and of the observed variable.
+fn conclude(member: u32, layer: Layer, n4: u32, bias: vec4<f32>, batch_seen: vec4<f32>) {
     let settings = members[member];
-    var bias = vec4<f32>(0.0);
-    var seen = vec4<f32>(0.0);
-    // Up to {{ observe_unroll }} samples are fetched together, so a GPU waits for memory once per group. They are added
-    // in order.
-    for (var sample = 0u; sample < step.batch_len; sample += {{ observe_unroll }}u) {
-//% for i in range(observe_unroll)
-        let place_{{ i }} = layer.result + min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
-        let delta_{{ i }} = delta_arena[member * DELTA4 + place_{{ i }}];
-//% if observe or coactivation
-        let y_{{ i }} = activation_arena[member * ACTIVATION4 + place_{{ i }}];
-//% if keep_net
-        let net_{{ i }} = activation_arena[member * ACTIVATION4 + NET4 + place_{{ i }}];
-//% else
-        let net_{{ i }} = vec4<f32>(0.0);
-//% endif
-//% endif
-//% endfor
-//% for i in range(observe_unroll)
-        let inside_{{ i }} = sample + {{ i }}u < step.batch_len;
-        bias -= select(vec4<f32>(0.0), delta_{{ i }}, inside_{{ i }});
-//% if observe or coactivation
-        seen += select(vec4<f32>(0.0), observed(settings.observed, y_{{ i }}, net_{{ i }}, delta_{{ i }}), inside_{{ i }});
-//% endif
-//% endfor
-    }
-    apply(member, layer, layer.n_in, n4, bias / f32(step.batch_len), 1.0);
+    var seen = batch_seen;
+    apply(member, layer, layer.n_in, n4, recall(member, layer, layer.n_in, n4), bias / f32(step.batch_len), 1.0);
     let broken = not_finite(bias);
     // backward_delta skips frozen layers, so a frozen neuron may read a stale, non-finite delta; only learning neurons
     // report.
@@ -240,6 +237,80 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
 //% endif
 }
 
+//% if observe or coactivation
+// The observed variable of four neurons in one sample.
+fn observed_sample(member: u32, place: u32, delta: vec4<f32>) -> vec4<f32> {
+    let y = activation_arena[member * ACTIVATION4 + place];
+//% if keep_net
+    let net = activation_arena[member * ACTIVATION4 + NET4 + place];
+//% else
+    let net = vec4<f32>(0.0);
+//% endif
+    return observed(members[member].observed, y, net, delta);
+}
+
+//% endif
+//% if blocks
+//% set observed4 = tile.workgroup if tile.workgroup < 16 else [tile.workgroup // 16, 8] | min
+//% set samples = tile.workgroup // observed4
+// The sums over the batch of {{ 4 * observed4 }} neurons, of which the first are `first4`. {{ samples }} samples are fetched
+// together, and added in order.
+fn observe_neurons(member: u32, layer: Layer, first4: u32, local: u32) {
+    let n4 = first4 + local % {{ observed4 }}u;
+    let n4_inside = min(n4, layer.out4 - 1u);
+    var bias = vec4<f32>(0.0);
+    var seen = vec4<f32>(0.0);
+    for (var first = 0u; first < step.batch_len; first += {{ samples }}u) {
+        let sample = first + local / {{ observed4 }}u;
+        let place = layer.result + min(sample, step.batch_len - 1u) * layer.out4 + n4_inside;
+        let delta = delta_arena[member * DELTA4 + place];
+        {{ seen_slab }}[local] = select(vec4<f32>(0.0), delta, sample < step.batch_len);
+//% if observe or coactivation
+        {{ seen_slab }}[{{ tile.workgroup }}u + local] = select(vec4<f32>(0.0), observed_sample(member, place, delta), sample < step.batch_len);
+//% endif
+        workgroupBarrier();
+        if local < {{ observed4 }}u {
+            for (var i = local; i < {{ tile.workgroup }}u; i += {{ observed4 }}u) {
+                bias -= {{ seen_slab }}[i];
+//% if observe or coactivation
+                seen += {{ seen_slab }}[{{ tile.workgroup }}u + i];
+//% endif
+            }
+        }
+        workgroupBarrier();
+    }
+    if local < {{ observed4 }}u && n4 < layer.out4 {
+        conclude(member, layer, n4, bias, seen);
+    }
+}
+//% else
+fn observe_neurons(member: u32, layer: Layer, n4: u32) {
+    if n4 >= layer.out4 {
+        return;
+    }
+    var bias = vec4<f32>(0.0);
+    var seen = vec4<f32>(0.0);
+    // Up to {{ observe_unroll }} samples are fetched together. They are added in order.
+    for (var sample = 0u; sample < step.batch_len; sample += {{ observe_unroll }}u) {
+//% for i in range(observe_unroll)
+        let place_{{ i }} = layer.result + min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
+        let delta_{{ i }} = delta_arena[member * DELTA4 + place_{{ i }}];
+//% if observe or coactivation
+        let seen_{{ i }} = observed_sample(member, place_{{ i }}, delta_{{ i }});
+//% endif
+//% endfor
+//% for i in range(observe_unroll)
+        let inside_{{ i }} = sample + {{ i }}u < step.batch_len;
+        bias -= select(vec4<f32>(0.0), delta_{{ i }}, inside_{{ i }});
+//% if observe or coactivation
+        seen += select(vec4<f32>(0.0), seen_{{ i }}, inside_{{ i }});
+//% endif
+//% endfor
+    }
+    conclude(member, layer, n4, bias, seen);
+}
+//% endif
+
 //% if kernel == "update"
 @compute @workgroup_size({{ tile.workgroup }})
 fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32{% if tile.side %}, @builtin(subgroup_id) subgroup_id: u32{% endif %}) {
@@ -253,7 +324,11 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
             l++;
         }
         let layer = layers[l];
+//% if blocks
+        observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ observed4 }}u, local);
+//% else
         observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ tile.workgroup }}u + local);
+//% endif
     } else if place < OBSERVE_GROUPS + UPDATE_GROUPS {
         var l = 0u;
         while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {

@@ -66,8 +66,8 @@ fn check_distortion(population: &Population) -> Result<()> {
 fn product(context: &Context, precision: Precision) -> Product {
     match (precision, context.cooperative) {
         (Precision::F32, _) if context.software => Product::Register,
-        (Precision::F16, Some(matrices)) => Product::Cooperative(matrices),
-        _ => Product::Tiled,
+        (Precision::F16, Some(matrices)) => Product::Cooperative(matrices, context.room()),
+        _ => Product::Tiled(context.room()),
     }
 }
 

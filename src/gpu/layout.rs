@@ -261,7 +261,7 @@ impl Layout {
                 result += batch * out4;
                 neurons += out4;
                 update_groups += plan.update.groups(n_in, out4);
-                observe_groups += out4.div_ceil(plan.update.workgroup);
+                observe_groups += out4.div_ceil(plan.update.observed4());
             }
             (layers, weights, neurons, update_groups, observe_groups)
         };

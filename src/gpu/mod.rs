@@ -31,6 +31,6 @@ pub use layout::{CanaryRecord, Flag, Layer, Layout, Plane, RatePlane, Region, St
 pub use memory::budget::MemoryBudget;
 pub use memory::table::Role;
 pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};
-pub use tile::{Product, Shape, Tile};
+pub use tile::{Product, Room, Shape, Tile};
 pub use tiles::{Plan, Shapes};
 pub use tune::roofline::source as roofline_source;

@@ -15,6 +15,22 @@ pub const LANES: usize = 4;
 /// Spans of k are multiples of this many terms.
 pub const SPAN: usize = 16;
 
+/// What an adapter grants a workgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Room {
+    /// Bytes of workgroup memory.
+    pub bytes: usize,
+    /// Invocations.
+    pub invocations: usize,
+}
+
+impl Room {
+    /// What every adapter grants.
+    pub const LEAST: Self = Self { bytes: 16 << 10, invocations: 256 };
+    /// More than this serves no tile: with more memory per workgroup a GPU runs too few workgroups at once.
+    pub const MOST: Self = Self { bytes: 48 << 10, invocations: 1024 };
+}
+
 /// The division of one matrix product among invocations and workgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tile {
@@ -26,10 +42,14 @@ pub struct Tile {
     pub block_rows: usize,
     /// Invocations along n that share one block.
     pub block_columns: usize,
-    /// Spans of k that are added separately: in parallel in a block, one after another in a register tile.
+    /// Spans of k that are added separately.
     pub strands: usize,
+    /// Whether each strand has its own invocations. Otherwise the strands follow one another.
+    pub parallel: bool,
     /// Terms of k per strand that a block stages at once in workgroup memory; 0 for a register tile.
     pub slab: usize,
+    /// Slabs in workgroup memory: with two, one is written while the other is read.
+    pub stages: usize,
     /// Invocations of a workgroup.
     pub workgroup: usize,
     /// Side of the matrices that a subgroup multiplies as a unit; 0 if every invocation multiplies for itself. With
@@ -40,24 +60,36 @@ pub struct Tile {
 }
 
 impl Tile {
+    const NONE: Self = Self {
+        rows: 1,
+        columns4: 1,
+        block_rows: 1,
+        block_columns: 1,
+        strands: 1,
+        parallel: false,
+        slab: 0,
+        stages: 1,
+        workgroup: 32,
+        side: 0,
+        subgroups: 0,
+    };
+
     /// A register tile. A workgroup has 32 of them.
     #[must_use]
     pub const fn register(rows: usize, columns4: usize, strands: usize) -> Self {
-        Self { rows, columns4, block_rows: 1, block_columns: 1, strands, slab: 0, workgroup: 32, side: 0, subgroups: 0 }
+        Self { rows, columns4, strands, ..Self::NONE }
     }
 
-    /// A block of `block_rows` × `block_columns` invocations per strand.
-    #[must_use]
-    pub const fn block(
-        rows: usize,
-        columns4: usize,
-        block_rows: usize,
-        block_columns: usize,
-        strands: usize,
-        slab: usize,
-    ) -> Self {
-        let workgroup = block_rows * block_columns * strands;
-        Self { rows, columns4, block_rows, block_columns, strands, slab, workgroup, side: 0, subgroups: 0 }
+    /// A block of invocations, with the deepest slabs that fit `room`; `None` if no slab fits.
+    fn block(block: Block, strands: usize, parallel: bool, squares: bool, room: Room) -> Option<Self> {
+        let Block { rows, columns4, block_rows, block_columns, deepest } = block;
+        let workgroup = block_rows * block_columns * if parallel { strands } else { 1 };
+        // One invocation per row of a slab at least, so that few fetch nothing.
+        let tile = Self { rows, columns4, block_rows, block_columns, strands, parallel, workgroup, ..Self::NONE };
+        let staged = |(slab, stages)| Self { slab, stages, ..tile };
+        let slabs = [(32, 2), (32, 1), (16, 2), (16, 1), (8, 2), (8, 1)].map(staged).into_iter();
+        let fits = |tile: &Self| tile.slab <= deepest && tile.workgroup_bytes(squares) <= room.bytes;
+        slabs.into_iter().find(|tile| fits(tile) && workgroup <= room.invocations)
     }
 
     /// A block of `block_rows` × `block_columns` subgroups that own `rows` × `columns` outputs each.
@@ -68,7 +100,7 @@ impl Tile {
         let workgroup = block_rows * block_columns * largest;
         let subgroups = workgroup / smallest;
         let columns4 = columns / LANES;
-        Self { rows, columns4, block_rows, block_columns, strands: 1, slab: SPAN, workgroup, side, subgroups }
+        Self { rows, columns4, block_rows, block_columns, slab: SPAN, workgroup, side, subgroups, ..Self::NONE }
     }
 
     /// Output rows of a block.
@@ -90,41 +122,83 @@ impl Tile {
         if self.slab == 0 { blocks.div_ceil(self.workgroup) } else { blocks }
     }
 
-    /// Bytes of workgroup memory. With `squares` the kernel also stages the operand of a second sum, the product of
-    /// squares.
+    /// Neurons that one workgroup of the update observes, in `vec4`s. In a block, at least 16 invocations fetch the
+    /// samples of each.
+    #[must_use]
+    pub const fn observed4(&self) -> usize {
+        match (self.slab, self.workgroup / 16) {
+            (0, _) => self.workgroup,
+            (_, 0) => 1,
+            (_, 1..8) => self.workgroup / 16,
+            _ => 8,
+        }
+    }
+
+    /// Bytes of workgroup memory; `product_tiled.wgsl` and `product_cooperative.wgsl` declare as much. With `squares` the
+    /// kernel also stages the operand of a second sum, the product of squares.
     #[must_use]
     pub const fn workgroup_bytes(&self, squares: bool) -> usize {
+        // Two vec4s per invocation, where the update observes neurons.
+        let observed = 32 * self.workgroup;
         if self.side > 0 {
             // The last 16 bytes are the flag that skips a block.
             return 2 * self.slab * (self.height() + LANES * self.width4())
                 + 4 * self.subgroups * self.side * self.side
+                + observed
                 + 16;
         }
-        let slab = self.height() / LANES + self.width4() * if squares { 2 } else { 1 };
-        let partial =
-            if self.strands > 1 { self.block_rows * self.block_columns * self.rows * self.columns4 } else { 0 };
-        16 * (self.strands * self.slab * slab + partial)
+        let groups = if self.parallel { self.strands } else { 1 };
+        // Each row of a slab is one vec4 longer than the block, for the sake of the banks.
+        let row = self.height() / LANES + 1 + (self.width4() + 1) * if squares { 2 } else { 1 };
+        let slabs = 16 * self.stages * groups * self.slab * row;
+        let sums = if self.parallel { 4 * groups * self.height() * LANES * self.width4() } else { 0 };
+        // In f32 the arrays share one place. In f16 each has its own.
+        let shared = if slabs > sums { slabs } else { sums };
+        let shared = if shared > observed { shared } else { observed };
+        let separate = slabs / 2 + sums + observed;
+        if separate > shared { separate } else { shared }
     }
 }
 
-/// Every block shape, large to small.
-const BLOCKS: [Tile; 15] = [
-    Tile::block(8, 2, 16, 16, 1, 16), // 128 × 128
-    Tile::block(8, 2, 8, 16, 1, 16),  // 64 × 128
-    Tile::block(4, 1, 16, 16, 1, 16), // 64 × 64
-    Tile::block(8, 2, 8, 8, 1, 16),   // 64 × 64, fewer invocations
-    Tile::block(4, 1, 8, 16, 1, 16),  // 32 × 64
-    Tile::block(4, 1, 8, 8, 1, 16),   // 32 × 32
-    Tile::block(4, 1, 4, 8, 1, 16),   // 16 × 32
-    Tile::block(4, 1, 8, 16, 2, 8),   // 32 × 64
-    Tile::block(4, 1, 8, 8, 2, 16),   // 32 × 32
-    Tile::block(4, 1, 8, 8, 4, 8),    // 32 × 32
-    Tile::block(4, 1, 4, 16, 4, 8),   // 16 × 64
-    Tile::block(4, 1, 4, 8, 4, 8),    // 16 × 32
-    Tile::block(4, 1, 4, 8, 8, 8),    // 16 × 32
-    Tile::block(4, 1, 8, 4, 8, 8),    // 32 × 16
-    Tile::block(4, 1, 4, 4, 8, 8),    // 16 × 16
+/// The shape of a block of invocations: the outputs of each, the invocations along both axes, and the deepest slab that
+/// pays.
+#[derive(Clone, Copy)]
+struct Block {
+    rows: usize,
+    columns4: usize,
+    block_rows: usize,
+    block_columns: usize,
+    deepest: usize,
+}
+
+const fn block(rows: usize, columns4: usize, block_rows: usize, block_columns: usize, deepest: usize) -> Block {
+    Block { rows, columns4, block_rows, block_columns, deepest }
+}
+
+/// Blocks whose strands follow one another, large to small. Blocks of more than 32 outputs per invocation lack the
+/// registers for a second set of sums.
+const BLOCKS: [Block; 8] = [
+    block(8, 2, 16, 16, 16), // 128 × 128
+    block(8, 2, 8, 16, 16),  // 64 × 128
+    block(8, 1, 8, 32, 16),  // 64 × 128, more invocations
+    block(8, 1, 8, 16, 16),  // 64 × 64
+    block(4, 1, 16, 16, 16), // 64 × 64, more invocations
+    block(4, 1, 8, 16, 16),  // 32 × 64
+    block(4, 1, 8, 8, 32),   // 32 × 32
+    block(4, 1, 4, 8, 32),   // 16 × 32
 ];
+
+/// Blocks whose strands work side by side, large to small.
+const PARALLEL_BLOCKS: [Block; 5] = [
+    block(4, 1, 8, 16, 32), // 32 × 64
+    block(4, 1, 8, 8, 32),  // 32 × 32
+    block(4, 1, 4, 16, 32), // 16 × 64
+    block(4, 1, 4, 8, 32),  // 16 × 32
+    block(4, 1, 4, 4, 32),  // 16 × 16
+];
+
+/// Most sums of an invocation that keeps two sets of them.
+const MOST_DOUBLE_SUMS: usize = 32;
 
 /// Every block of subgroups, large to small: the rows × columns that one subgroup owns, and the subgroups along both
 /// axes.
@@ -139,14 +213,8 @@ const SUBGROUP_BLOCKS: [[usize; 4]; 8] = [
     [16, 16, 1, 2], // 16 × 32
 ];
 
-/// Workgroup memory that every adapter offers.
-const WORKGROUP_BYTES: usize = 16 << 10;
-/// Invocations of a workgroup that every adapter offers.
-const WORKGROUP: usize = 256;
 /// Most sums per invocation of a subgroup; more would not fit into its registers.
 const MOST_SUMS: usize = 64;
-/// Number of workgroups that keeps a large GPU busy.
-const BUSY_GROUPS: usize = 128;
 /// A product of at least this many multiplications gets a larger register tile.
 const LARGE_PRODUCT: usize = 1 << 25;
 /// Widest output layer, in `vec4`s, that a block of the forward pass must span completely, so that the pass includes
@@ -178,9 +246,9 @@ pub enum Product {
     /// `product_register.wgsl`
     Register,
     /// `product_tiled.wgsl`
-    Tiled,
-    /// `product_tiled.wgsl` with cooperative matrices, except in kernels with a second sum.
-    Cooperative(Cooperative),
+    Tiled(Room),
+    /// `product_cooperative.wgsl`, except in kernels with a second sum.
+    Cooperative(Cooperative, Room),
 }
 
 /// One matrix product of a step.
@@ -203,41 +271,89 @@ pub struct Shape {
 }
 
 impl Product {
+    /// Blocks in workgroup memory that fit every adapter.
+    pub const TILED: Self = Self::Tiled(Room::LEAST);
+
     /// The tiles that can compute all of `shapes` in one dispatch, large to small.
     #[must_use]
     pub fn menu(self, shapes: &[Shape]) -> Vec<Tile> {
         let first = shapes[0];
         let out4 = first.n.div_ceil(LANES);
-        let fits = |tile: &Tile| {
-            tile.workgroup_bytes(first.squares) <= WORKGROUP_BYTES
-                && tile.workgroup <= WORKGROUP
-                && (!first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4)
-        };
+        let spans = |tile: &Tile| !first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4;
         match self {
             Self::Register => vec![register_tile(shapes)],
-            Self::Cooperative(matrices) if !first.squares => {
+            Self::Cooperative(matrices, room) if !first.squares => {
                 let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
+                let fits =
+                    |tile: &Tile| tile.workgroup_bytes(false) <= room.bytes && tile.workgroup <= room.invocations;
                 let blocks = SUBGROUP_BLOCKS.map(|block| Tile::cooperative(block, matrices)).into_iter();
-                blocks.filter(|tile| few(tile) && fits(tile)).collect()
+                blocks.filter(|tile| few(tile) && fits(tile) && spans(tile)).collect()
             }
-            Self::Tiled | Self::Cooperative(_) => {
-                BLOCKS.into_iter().filter(|tile| tile.strands == first.strands && fits(tile)).collect()
+            Self::Tiled(room) | Self::Cooperative(_, room) => {
+                let tile = |block, parallel| Tile::block(block, first.strands, parallel, first.squares, room);
+                let few = |block: &Block| first.strands == 1 || 4 * block.rows * block.columns4 <= MOST_DOUBLE_SUMS;
+                let serial = BLOCKS.into_iter().filter(few).filter_map(|block| tile(block, false));
+                let parallel = PARALLEL_BLOCKS.into_iter().filter(|_| first.strands > 1);
+                serial.chain(parallel.filter_map(|block| tile(block, true))).filter(spans).collect()
             }
         }
     }
 
-    /// The tile to use without measuring: the largest that still keeps the GPU busy with `members` networks.
+    /// The tile to use without measuring: the one that [`Tile::cost`] expects to be fastest for `members` networks.
     ///
     /// # Panics
     /// If no tile has the strands of the shapes, which cannot happen for the products of a step.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
-        let menu = self.menu(shapes);
-        let groups = |tile: &Tile| -> usize {
-            members * shapes.iter().map(|shape| tile.groups(shape.m, shape.n.div_ceil(LANES))).sum::<usize>()
+        self.ranked(shapes, members)[0]
+    }
+
+    /// The menu, the tile with the least expected time first.
+    #[must_use]
+    pub fn ranked(self, shapes: &[Shape], members: usize) -> Vec<Tile> {
+        let mut menu = self.menu(shapes);
+        menu.sort_by(|a, b| a.cost(shapes, members).total_cmp(&b.cost(shapes, members)));
+        menu
+    }
+}
+
+/// Multiprocessors of the GPU that [`Tile::cost`] has in mind. A GPU with fewer prefers larger tiles, which measuring
+/// finds.
+const PROCESSORS: f64 = 128.0;
+/// FMAs of a multiprocessor per cycle.
+const FMAS: f64 = 128.0;
+/// Cycles from the fetch of a slab to the next, if nothing else limits it.
+const LATENCY: f64 = 1100.0;
+/// Invocations that a multiprocessor runs at once, given the registers that a block needs.
+const RESIDENT: f64 = 1024.0;
+
+impl Tile {
+    /// The time that one dispatch is expected to take, in cycles of a large GPU. Two bounds compete: the arithmetic of the
+    /// busiest multiprocessor, and the latency of the slabs, which follow one another.
+    #[must_use]
+    pub fn cost(&self, shapes: &[Shape], members: usize) -> f64 {
+        // Slots of workgroup memory's port that an FMA takes, beside its own.
+        let overhead = match (self.side, self.rows, self.columns4) {
+            (1.., ..) => 0.2,
+            (0, 8.., 2..) => 1.2,
+            (0, 8.., _) => 1.3,
+            _ => 1.6,
         };
-        let busy = menu.iter().find(|tile| groups(tile) >= BUSY_GROUPS);
-        *busy.or(menu.last()).expect("every number of strands has a block that fits")
+        let outputs = (self.height() * LANES * self.width4()) as f64;
+        let resident = (RESIDENT / self.workgroup as f64).floor().max(1.0);
+        let (mut work, mut chain, mut groups) = (0.0, 0.0_f64, 0.0);
+        for shape in shapes {
+            let blocks = (members * self.groups(shape.m, shape.n.div_ceil(LANES))) as f64;
+            let terms = shape.depth as f64 / if self.parallel { self.strands as f64 } else { 1.0 };
+            groups += blocks;
+            work += blocks * outputs * shape.depth as f64 / FMAS * overhead;
+            chain = chain.max((terms / self.slab.max(1) as f64).ceil() + 1.0);
+        }
+        let rounds = (groups / PROCESSORS).ceil();
+        // Few waves leave the last one partly empty.
+        let busiest = work / groups * rounds;
+        let waves = (groups / (PROCESSORS * resident)).ceil();
+        busiest.max(chain * LATENCY * waves)
     }
 }
 
@@ -266,10 +382,16 @@ mod tests {
     /// Largest and smallest subgroups of NVIDIA, Apple and Mesa's llvmpipe; AMD; Intel; Qualcomm.
     const SUBGROUPS: [(usize, usize); 6] = [(32, 32), (8, 8), (64, 32), (32, 8), (32, 16), (128, 64)];
 
-    fn blocks() -> impl Iterator<Item = Product> {
-        let of =
-            |(largest, smallest)| [8, 16].map(|side| Product::Cooperative(Cooperative { side, largest, smallest }));
-        [Product::Tiled].into_iter().chain(SUBGROUPS.into_iter().flat_map(of))
+    const ROOMS: [Room; 3] = [Room::LEAST, Room { bytes: 32 << 10, invocations: 512 }, Room::MOST];
+
+    fn blocks() -> impl Iterator<Item = (Product, Room)> {
+        let sides = |(largest, smallest)| [8, 16].map(|side| Cooperative { side, largest, smallest });
+        let of = move |room| {
+            let matrices =
+                SUBGROUPS.into_iter().flat_map(sides).map(move |matrices| Product::Cooperative(matrices, room));
+            [Product::Tiled(room)].into_iter().chain(matrices).map(move |product| (product, room))
+        };
+        ROOMS.into_iter().flat_map(of)
     }
 
     #[test]
@@ -280,7 +402,7 @@ mod tests {
                     let strands = if squares { 1 } else { strands(depth, m * n) };
                     for is_output in [false, true] {
                         let shape = Shape { m, n, depth, is_output, rows_in_fours: squares, squares, strands };
-                        for product in blocks() {
+                        for (product, _) in blocks() {
                             assert!(!product.menu(&[shape]).is_empty(), "{product:?}, {shape:?}");
                         }
                     }
@@ -290,15 +412,15 @@ mod tests {
     }
 
     #[test]
-    fn blocks_respect_the_limits_of_every_adapter() {
+    fn blocks_respect_the_limits_of_their_room() {
         let shape =
             Shape { m: 512, n: 512, depth: 512, is_output: false, rows_in_fours: false, squares: false, strands: 1 };
-        for product in blocks() {
-            let strands = if product == Product::Tiled { &[1, 2, 4, 8][..] } else { &[1] };
+        for (product, room) in blocks() {
+            let strands = if matches!(product, Product::Tiled(_)) { &[1, 2, 4, 8][..] } else { &[1] };
             for tile in strands.iter().flat_map(|&strands| product.menu(&[Shape { strands, ..shape }])) {
-                assert!(tile.workgroup <= 256 && tile.workgroup_bytes(false) <= 16384, "{tile:?}");
-                assert!(tile.rows.is_multiple_of(LANES) && SPAN.is_multiple_of(tile.slab), "{tile:?}");
-                if let Product::Cooperative(Cooperative { side, largest, smallest }) = product {
+                assert!(tile.workgroup <= room.invocations && tile.workgroup_bytes(false) <= room.bytes, "{tile:?}");
+                assert!(tile.rows.is_multiple_of(LANES) && tile.slab.is_multiple_of(LANES), "{tile:?}");
+                if let Product::Cooperative(Cooperative { side, largest, smallest }, _) = product {
                     // At least as many subgroups as owners, whatever their size, and each owns whole matrices.
                     let owners = tile.block_rows * tile.block_columns;
                     assert!(tile.workgroup / largest >= owners && tile.workgroup.is_multiple_of(largest), "{tile:?}");

@@ -21,7 +21,7 @@ fn population() -> Arc<Population> {
 /// An engine on workgroup tiles, autotuned with the cache in `path`.
 fn engine(population: &Arc<Population>, path: &Path) -> Blocking<GpuEngine> {
     let context = Context::open(&Pick::Any).expect("an adapter");
-    let options = Options { tune: Some((Product::Tiled, path.to_owned())), ..Options::default() };
+    let options = Options { tune: Some((Product::TILED, path.to_owned())), ..Options::default() };
     Blocking(Box::new(
         GpuEngine::with_options(context, Arc::clone(population), &population.initial_state(), options).unwrap(),
     ))
@@ -56,7 +56,7 @@ fn plans_are_measured_once_and_change_no_bit() {
     assert_eq!(outcome(measured, &population), expected, "measuring changes the result");
 
     // A planted plan is used if it is valid, which shows that a cached plan is not measured again.
-    let planted = Plan::choose(Product::Tiled, &population, |shapes| *Product::Tiled.menu(shapes).last().unwrap());
+    let planted = Plan::choose(Product::TILED, &population, |shapes| *Product::TILED.menu(shapes).last().unwrap());
     kept.values_mut().for_each(|plan| plan.clone_from(&planted));
     std::fs::write(&path, serde_json::to_string(&kept).unwrap()).unwrap();
     let found = engine(&population, &path);

@@ -42,13 +42,13 @@ pub fn small_register(population: &Population) -> Plan {
 
 /// Blocks in workgroup memory.
 pub fn tiled(population: &Population) -> Plan {
-    Plan::guess(Product::Tiled, population)
+    Plan::guess(Product::TILED, population)
 }
 
 /// The smallest blocks in workgroup memory, because software Vulkan compiles them fastest.
 pub fn small_tiled(population: &Population) -> Plan {
-    Plan::choose(Product::Tiled, population, |shapes| {
-        let menu = Product::Tiled.menu(shapes);
+    Plan::choose(Product::TILED, population, |shapes| {
+        let menu = Product::TILED.menu(shapes);
         menu[menu.len() - 1]
     })
 }

@@ -24,4 +24,5 @@ mod rules;
 #[path = "../common/settings.rs"]
 mod settings;
 mod table;
+mod tiles;
 mod trainer;

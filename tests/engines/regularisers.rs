@@ -291,7 +291,7 @@ fn gpu_memory_stays_within_the_promise() {
         let state = 4 * population.topology.parameters() * per_weight + 4 * 40 * neurons * 4 + labels;
         let data = population.data.len() * population.data.features() * if bytes { 1 } else { 4 };
         let context = Context::open(&Pick::Any).expect("an adapter");
-        let plan = Plan::guess(Product::Tiled, &population);
+        let plan = Plan::guess(Product::TILED, &population);
         let options = Options { plan: Some(plan), ..Options::default() };
         let engine =
             GpuEngine::with_options(context, Arc::clone(&population), &population.initial_state(), options).unwrap();

@@ -2,7 +2,7 @@
 //! Registers and buffer slots have the order of wgpu-hal. Each language has the oldest version that wgpu meets on
 //! machines that can run homeostat, because each version contains the one before.
 
-use homeostat::gpu::bindings;
+use homeostat::gpu::{Room, bindings};
 use naga::ResourceBinding;
 use naga::back::{glsl, hlsl, msl, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -12,10 +12,6 @@ use std::process::{Command, Stdio};
 
 /// The most buffers of a Metal kernel, constant buffers included.
 const METAL_BUFFERS: u8 = 31;
-/// Bytes of workgroup memory and invocations of a workgroup that WebGPU guarantees.
-const WORKGROUP_BYTES: u32 = 16 << 10;
-const WORKGROUP_SIZE: u32 = 256;
-
 /// A module that naga has parsed and validated.
 pub struct Checked {
     pub module: naga::Module,
@@ -49,7 +45,7 @@ pub fn check(text: &str) -> Result<Checked, String> {
 }
 
 impl Checked {
-    /// Checks that the kernel stays within the limits of every WebGPU adapter.
+    /// Checks that the kernel stays within the limits that a run asks its adapter for.
     pub fn check_limits(&self, storage_buffers: usize) -> Result<(), String> {
         let storage = self.storage.iter().filter(|b| b.kind != wgpu::BufferBindingType::Uniform).count();
         if storage > storage_buffers {
@@ -57,11 +53,11 @@ impl Checked {
         }
         let shared = self.module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
         let bytes: u32 = shared.map(|(_, v)| self.module.types[v.ty].inner.size(self.module.to_ctx())).sum();
-        if bytes > WORKGROUP_BYTES {
+        if bytes as usize > Room::MOST.bytes {
             return Err(format!("{bytes} bytes of workgroup memory"));
         }
         match self.module.entry_points.iter().map(|e| e.workgroup_size.iter().product::<u32>()).max() {
-            Some(1..=WORKGROUP_SIZE) => Ok(()),
+            Some(size) if size as usize <= Room::MOST.invocations => Ok(()),
             size => Err(format!("workgroups of {size:?}")),
         }
     }

@@ -11,7 +11,7 @@ use homeostat::config::{
     Activation, Basis, Config, Distort, Loss, Members, Output, Precision, Replay, Rule, SETTINGS, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Shape, Specialisation, Tile};
+use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Room, Shape, Specialisation, Tile};
 use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
@@ -241,7 +241,7 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
 fn cases_of(what: Use, product: Product) -> Vec<Case> {
     let unrolled = |cases: Vec<Case>| match product {
         Product::Register => batches(&cases, UNROLLS),
-        Product::Tiled | Product::Cooperative(_) => cases,
+        Product::Tiled(_) | Product::Cooperative(..) => cases,
     };
     let deep = topologies(&[&[5, 9]]);
     let shallow = topologies(&[&[], &[5, 9]]);
@@ -304,8 +304,8 @@ const STEMS: [&str; 8] =
 /// The product shaders of a precision.
 fn products(precision: Precision) -> &'static [Product] {
     match precision {
-        Precision::F32 => &[Product::Register, Product::Tiled],
-        Precision::F16 => &[Product::Tiled],
+        Precision::F32 => &[Product::Register, Product::Tiled(Room::MOST)],
+        Precision::F16 => &[Product::Tiled(Room::MOST)],
     }
 }
 
@@ -337,7 +337,7 @@ fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), St
 
 /// All different texts of the tiles of cooperative matrices.
 pub fn cooperative(matrices: Cooperative) -> Texts {
-    let rendered = of_tiles(Product::Cooperative(matrices), Precision::F16).into_iter();
+    let rendered = of_tiles(Product::Cooperative(matrices, Room::MOST), Precision::F16).into_iter();
     let texts = rendered.map(|((text, kernel), what)| (text, (kernel, what)));
     texts.filter(|(text, _)| text.contains("enable wgpu_cooperative_matrix;")).collect()
 }
@@ -411,7 +411,7 @@ fn draw_case(random: &mut Random) -> Case {
 /// The texts of `count` valid random runs with their descriptions, and the rules that were drawn.
 pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
     let (mut texts, mut rules) = (vec![], HashSet::new());
-    let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled));
+    let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled(Room::MOST)));
     for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
         rules.insert(case.config.rule.kind);
         for &product in products(case.config.run.precision) {

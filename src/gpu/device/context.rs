@@ -6,6 +6,7 @@ use crate::config::Precision;
 use crate::error::{Error, Failure, Result};
 use crate::gpu::layout::Step;
 use crate::gpu::summary::{AdapterSummary, Cooperative, Pick};
+use crate::gpu::tile::Room;
 use crate::train::blocking::{block_on, may_block};
 use crate::train::engine::{DeviceInfo, Request};
 use futures_intrusive::channel::shared::{OneshotBroadcastReceiver, oneshot_broadcast_channel};
@@ -144,6 +145,11 @@ impl Context {
             // The persistent kernel binds up to ten storage buffers and other kernels up to eight; each further piece
             // of the data set adds one.
             max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(24),
+            max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(Room::MOST.bytes as u32),
+            max_compute_invocations_per_workgroup: offered
+                .max_compute_invocations_per_workgroup
+                .min(Room::MOST.invocations as u32),
+            max_compute_workgroup_size_x: offered.max_compute_workgroup_size_x.min(Room::MOST.invocations as u32),
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             ..wgpu::Limits::defaults()
@@ -186,6 +192,20 @@ impl Context {
         }
         self.cooperative = None;
         self
+    }
+
+    /// What the adapter grants a workgroup.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let limits = self.device.limits();
+        let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+        Room { bytes: limits.max_compute_workgroup_storage_size as usize, invocations: invocations as usize }
+    }
+
+    /// The matrices that a run in f16 uses, if the adapter was opened for f16 and has matrices.
+    #[must_use]
+    pub const fn cooperative(&self) -> Option<Cooperative> {
+        self.cooperative
     }
 
     /// The adapter.

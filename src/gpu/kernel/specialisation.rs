@@ -205,7 +205,8 @@ impl Specialisation {
             product => match product {
                 _ if kernel == Kernel::Persistent => "product_register.wgsl",
                 Product::Register => "product_register.wgsl",
-                Product::Tiled | Product::Cooperative(_) => "product_tiled.wgsl",
+                _ if tile.is_some_and(|tile| tile.side > 0) => "product_cooperative.wgsl",
+                Product::Tiled(_) | Product::Cooperative(..) => "product_tiled.wgsl",
             },
             tile => Value::from(Serde(tile)),
             coactivation => self.coactivation && kernel == Kernel::Update,

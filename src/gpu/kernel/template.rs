@@ -11,7 +11,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 20] = sources![
+const SOURCES: [(&str, &str); 21] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -23,6 +23,7 @@ const SOURCES: [(&str, &str); 20] = sources![
     "psi.wgsl",
     "product_register.wgsl",
     "product_tiled.wgsl",
+    "product_cooperative.wgsl",
     "forward.wgsl",
     "score.wgsl",
     "output_delta.wgsl",

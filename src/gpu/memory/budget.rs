@@ -231,7 +231,7 @@ impl Check<'_> {
                 ));
             }
             invocations = invocations.max(workgroup);
-            let staged = |tile: &Tile| plan.product == Product::Tiled && tile.slab > 0;
+            let staged = |tile: &Tile| plan.product != Product::Register && tile.slab > 0;
             let squares = kernel == Kernel::Update && sums_squares;
             let staged = kernel.tile(plan).filter(staged).map_or(0, |tile| tile.workgroup_bytes(squares));
             storage = storage.max(staged);

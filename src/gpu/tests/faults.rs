@@ -18,7 +18,7 @@ fn no_kernel_loses_work_in_silence() {
     let members = vec![config.clone(), config.seed(7)];
     let population = Arc::new(Population::new(members, data, None).unwrap());
     let state = population.initial_state();
-    let plans = [Product::Tiled, Product::Register].map(|product| Plan::guess(product, &population));
+    let plans = [Product::TILED, Product::Register].map(|product| Plan::guess(product, &population));
     let persistent = Plan { persistent: true, ..plans[1].clone() };
     for chosen in plans.into_iter().chain([persistent]) {
         let options = Options { plan: Some(chosen.clone()), checked: true, ..Options::default() };

@@ -51,7 +51,7 @@ pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
 /// Trains one step of a small network in f32 and, twice, in f16, with the tiles and settings of the run. Compares the
 /// f16 results with f32 and with each other. The self-check has its own buffers, so the run's state is unaffected.
 pub async fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
-    let single = Plan::guess(Product::Tiled, population);
+    let single = Plan::guess(Product::TILED, population);
     let [reference, _] = probe(context, population, &single, Precision::F32).await?;
     let [found, again] = probe(context, population, plan, Precision::F16).await?;
     compare(&reference, &found).and_then(|()| repeats(&found, &again)).map_err(|what| {
@@ -175,6 +175,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::gpu::summary::Pick;
+    use crate::gpu::tile::Room;
     use crate::gpu::tiles::Shapes;
     use crate::train::blocking::block_on;
 
@@ -199,7 +200,7 @@ mod tests {
                 assert_eq!(repeats(&first, &again), Ok(()));
                 first
             };
-            let (reference, mut other) = (outcome(Product::Register), outcome(Product::Tiled));
+            let (reference, mut other) = (outcome(Product::Register), outcome(Product::TILED));
             assert_eq!(compare(&reference, &other), Ok(()));
             for array in 0..other.len() {
                 let values = &mut other[array].1;
@@ -230,10 +231,10 @@ mod tests {
             println!("{} has no cooperative matrices", context.info);
             return;
         };
-        let product = Product::Cooperative(matrices);
+        let product = Product::Cooperative(matrices, Room::LEAST);
         for (widths, bytes) in [(vec![8, 3], false), (vec![20, 600, 400, 300, 10], true)] {
             let population = model(&widths, bytes, Config::default().precision(Precision::F16));
-            let single = Plan::guess(Product::Tiled, &population);
+            let single = Plan::guess(Product::TILED, &population);
             let [reference, _] = block_on(probe(&context, &population, &single, Precision::F32)).unwrap();
             let mut known = None;
             let longest = Shapes::new(&population).forward[0];
@@ -309,7 +310,7 @@ mod tests {
     #[test]
     fn the_tolerance_is_well_above_rounding_alone() {
         let population = model(&[784, 256, 64, 10], true, Config::default());
-        let (population, _) = small(&population, &Plan::guess(Product::Tiled, &population), Precision::F32);
+        let (population, _) = small(&population, &Plan::guess(Product::TILED, &population), Precision::F32);
         let (exact, rounded) = (emulate(&population, |value| value), emulate(&population, round));
         let mut worst = 0.0_f32;
         for ((name, exact), (_, rounded)) in exact.iter().zip(&rounded) {
@@ -342,7 +343,7 @@ mod tests {
     fn what_f16_cannot_hold_is_refused() {
         let config = Config::default().precision(Precision::F16);
         let mut population = model(&[8, 3], false, config);
-        let plan = Plan::guess(Product::Tiled, &population);
+        let plan = Plan::guess(Product::TILED, &population);
         assert!(check_inputs(&population, &plan).is_ok());
         assert!(check_inputs(&population, &Plan::guess(Product::Register, &population)).is_err());
         let data = Arc::make_mut(&mut population.data);
