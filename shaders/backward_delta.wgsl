@@ -23,15 +23,20 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return member * DELTA4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
-fn {{ op }}a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
+//% set a_type = "vec4<f32>"
+fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
     return delta_arena[row + k4];
+}
+
+fn {{ op }}a_value(fetched: vec4<f32>) -> vec4<f32> {
+    return fetched;
 }
 
 fn {{ op }}b_row(member: u32, layer: Layer, n: u32) -> u32 {
     return member * WEIGHTS4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
 }
 
-fn {{ op }}b_load(member: u32, layer: Layer, row: u32, k4: u32, k: u32) -> vec4<f32> {
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
     return weights[row + k4];
 }
 

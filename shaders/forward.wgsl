@@ -47,12 +47,17 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% endif
 }
 
-fn {{ op }}a_load(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
+//% set a_type = "u32" if first_layer and bytes and not prepared else "vec4<f32>"
+fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> {{ a_type }} {
 //% if first_layer
-    return data_load(row, k4);
+    return data_fetch(row, k4);
 //% else
     return activation_arena[row + k4];
 //% endif
+}
+
+fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
+    return {% if first_layer %}data_value(fetched){% else %}fetched{% endif %};
 }
 
 // For k past the last input this is the bias row, because an index must stay inside the layer. The zero padding of A
@@ -61,13 +66,13 @@ fn {{ op }}b_row(member: u32, layer: Layer, k: u32) -> u32 {
     return member * WEIGHTS4 + layer.weights + min(k, layer.n_in) * layer.out4;
 }
 
-fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, k: u32) -> vec4<f32> {
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
     return weights[row + min(n4, layer.out4 - 1u)];
 }
 
 // The bias of four neurons.
 fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
-    return {{ op }}b_load(member, layer, {{ op }}b_row(member, layer, layer.n_in), n4, 0u);
+    return {{ op }}b_fetch(member, layer, {{ op }}b_row(member, layer, layer.n_in), n4);
 }
 
 fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>, sum: vec4<f32>) {
@@ -110,20 +115,24 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 //% endif
     let layer = layers[step.layer];
     let place = group.x + group.y * groups.x;
+//% if whole_rows and product != "product_register.wgsl"
+    // Each invocation owns at most one sample of the block, and looks up the label before the product.
+    let sample = place * {{ tile.block_rows * tile.rows }}u + local;
+    let label = label_of(group.z, sample);
+//% endif
     {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
     tell_net(group.z);
 //% if whole_rows and product != "product_register.wgsl"
     // The block spans all columns, so the workgroup's invocations have just written whole rows.
     storageBarrier();
-    let first = place * {{ tile.block_rows * tile.rows }}u;
-    for (var sample = first + local; sample < min(first + {{ tile.block_rows * tile.rows }}u, step.batch_len); sample += {{ tile.workgroup }}u) {
-        output_sample(group.z, sample);
+    if local < {{ tile.block_rows * tile.rows }}u && sample < step.batch_len {
+        output_sample(group.z, sample, label);
     }
 //% elif whole_rows
     // The tile spans all columns, so this invocation has just written whole rows.
     let first = (place * {{ tile.workgroup }}u + local) * {{ tile.rows }}u;
     for (var sample = first; sample < min(first + {{ tile.rows }}u, step.batch_len); sample++) {
-        output_sample(group.z, sample);
+        output_sample(group.z, sample, label_of(group.z, sample));
     }
 //% endif
     // The last workgroup of the dispatch counts the pass once its own work is done.

@@ -19,7 +19,10 @@ fn data_row(member: u32, sample: u32) -> u32 {
 //% endif
 }
 
-fn data_load(row: u32, column4: u32) -> vec4<f32> {
+// Four features as they lie in memory. {% if bytes and not prepared %}Bytes are turned into numbers by data_value, because a kernel that converts at
+// once waits for the memory at once.{% endif %}
+
+fn data_fetch(row: u32, column4: u32) -> {{ "u32" if bytes and not prepared else "vec4<f32>" }} {
 //% if prepared
     return prepared[row + column4];
 //% else
@@ -35,10 +38,14 @@ fn data_load(row: u32, column4: u32) -> vec4<f32> {
         default: { value = data[place]; }
     }
 //% endif
-//% if bytes
-    return vec4<f32>(unpack4xU8(value)) * (1.0 / 255.0);
-//% else
     return value;
 //% endif
+}
+
+fn data_value(fetched: {{ "u32" if bytes and not prepared else "vec4<f32>" }}) -> vec4<f32> {
+//% if bytes and not prepared
+    return vec4<f32>(unpack4xU8(fetched)) * (1.0 / 255.0);
+//% else
+    return fetched;
 //% endif
 }

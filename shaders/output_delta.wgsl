@@ -20,9 +20,13 @@
 
 //% include "score.wgsl"
 
-fn output_sample(member: u32, sample: u32) {
+fn label_of(member: u32, sample: u32) -> u32 {
+    let row = rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)];
+    return labels[{% if label_noise %}member * LABELS + {% endif %}row];
+}
+
+fn output_sample(member: u32, sample: u32, label: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
-    let label = labels[{% if label_noise %}member * LABELS + {% endif %}rows[member * ROWS + step.batch_start + sample]];
     let row = layer.result + sample * layer.out4;
     let y_row = member * ACTIVATION4 + row;
     let training = (step.flags & TRAINING) != 0u;
@@ -103,7 +107,7 @@ fn output_sample(member: u32, sample: u32) {
 fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let sample = (group.x + group.y * groups.x) * {{ plain_workgroup }}u + local;
     if sample < step.batch_len {
-        output_sample(group.z, sample);
+        output_sample(group.z, sample, label_of(group.z, sample));
     }
 }
 //% endif

@@ -80,7 +80,7 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         storageBarrier();
 //% endfor
         for (var sample = local; sample < step.batch_len; sample += WORKGROUP) {
-            output_sample(member, sample);
+            output_sample(member, sample, label_of(member, sample));
         }
         storageBarrier();
 //% for tile in backward_tiles | reverse

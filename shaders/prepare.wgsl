@@ -34,7 +34,7 @@ fn pixel(row: u32, x: i32, y: i32) -> f32 {
         return 0.0;
     }
     let place = u32(y) * SIDE + u32(x);
-    return data_load(row, place / 4u)[place % 4u];
+    return data_value(data_fetch(row, place / 4u))[place % 4u];
 }
 
 // The image at a place between its pixels, by bilinear interpolation.
@@ -154,7 +154,7 @@ fn prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
                 }
             }
 //% else
-            var x = data_load(row, n4);
+            var x = data_value(data_fetch(row, n4));
 //% endif
 //% if dropout_input
             x = drop_out(member, settings.dropout_input, 0u, sample, n4, x);

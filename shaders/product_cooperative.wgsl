@@ -19,13 +19,27 @@
 //% set m_vectors = rows // 4
 //% set a_count = rows4 * slab
 //% set b_count = columns4 * slab
+//# A row of a slab is stored as it is fetched, so that one store moves four numbers. 16 more bytes per row spread the rows
+//# over the banks.
+//% set vectors = tile.vectors
+//% set unit = 4 if vectors else 1
+//% set a_wide = slab if a_along == "k" else 4 * rows4
+//% set b_wide = slab if b_along == "k" else 4 * columns4
+//% set a_tall = 4 * rows4 if a_along == "k" else slab
+//% set b_tall = 4 * columns4 if b_along == "k" else slab
+//% set a_pitch = (a_wide + 8) // unit
+//% set b_pitch = (b_wide + 8) // unit
+//# Enough for both ways to store a slab, because the operands of two layers may differ.
+//% set a_halves = [(slab + 8) * 4 * rows4, (4 * rows4 + 8) * slab] | max
+//% set b_halves = [(slab + 8) * 4 * columns4, (4 * columns4 + 8) * slab] | max
+//% set together = tile.together
 //% set a_each = (a_count + threads - 1) // threads
 //% set b_each = (b_count + threads - 1) // threads
 //% if declare_tiles
 var<private> subgroup: u32;  // set by the entry point
-var<workgroup> a_tile: array<f16, {{ 4 * a_count }}>;  // [k][m]
-var<workgroup> b_tile: array<f16, {{ 4 * b_count }}>;  // [k][n]
-var<workgroup> matrix: array<f32, {{ tile.subgroups * tile.side * tile.side }}>;  // one matrix per subgroup, while it is written out
+var<workgroup> a_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ a_halves // unit }}>;  // [m][k], or [k][m] in the update
+var<workgroup> b_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ b_halves // unit }}>;  // [k][n], or [n][k] in the backward pass
+var<workgroup> matrices: array<f32, {{ tile.subgroups * together * tile.side * tile.side }}>;  // [subgroup][matrix], while they are written out
 //% if skippable
 var<workgroup> skipped: vec4<u32>;  // only .x is used; a whole vec4 keeps the next variable aligned
 //% endif
@@ -61,8 +75,9 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% else
     let a_m_{{ j }} = (lane + {{ j * threads }}u) % {{ rows4 }}u;
     let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
+    var a_row_{{ j }} = {{ op }}a_row(member, layer, min(a_k_{{ j }}, depth - 1u));
 //% endif
-    var a_next_{{ j }} = vec4<f32>(0.0);
+    var a_next_{{ j }} = {{ a_type }}();
 //% endfor
 //% for j in range(b_each)
 //% if b_along == "k"
@@ -75,59 +90,51 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endif
     var b_next_{{ j }} = vec4<f32>(0.0);
 //% endfor
-//# The first iteration multiplies nothing and only fetches the first slab.
+//# The first iteration multiplies nothing and only fetches the first slab. Values are used, and turned into f16, only when
+//# they are staged, because an invocation waits for memory where it first uses a value.
     for (var slab = 0u; slab < depth + {{ slab }}u; slab += {{ slab }}u) {
         if slab > 0u {
-//% for j in range(a_each)
-//% set guard = (j + 1) * threads > a_count
-            {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
-//% if a_along == "k"
-//% for i in range(4)
-                a_tile[(a_k_{{ j }} + {{ i }}u) * {{ 4 * rows4 }}u + a_m_{{ j }}] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
-//% endfor
+//% for operand, each, count, along, pitch in [("a", a_each, a_count, a_along, a_pitch), ("b", b_each, b_count, b_along, b_pitch)]
+//% set across = "m" if operand == "a" else "n"
+//% for j in range(each)
+//% set guard = (j + 1) * threads > count
+            {% if guard %}if lane + {{ j * threads }}u < {{ count }}u {% endif %}{
+                let k = slab - {{ slab }}u + {{ operand }}_k_{{ j }};
+                let value = vec4<f16>(select(vec4<f32>(0.0), {% if operand == "a" %}{{ op }}a_value(a_next_{{ j }}){% else %}b_next_{{ j }}{% endif %}, k < depth));
+//% if along == "k"
+                let to = {{ operand }}_{{ across }}_{{ j }} * {{ pitch }}u + {{ operand }}_k_{{ j }} / {{ unit }}u;
+//% else
+                let to = {{ operand }}_k_{{ j }} * {{ pitch }}u + {{ 4 // unit }}u * {{ operand }}_{{ across }}_{{ j }};
+//% endif
+//% if vectors
+                {{ operand }}_slab[to] = value;
 //% else
 //% for i in range(4)
-                a_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(a_next_{{ j }}.{{ "xyzw"[i] }});
+                {{ operand }}_slab[to + {{ i }}u] = value.{{ "xyzw"[i] }};
 //% endfor
 //% endif
             }
 //% endfor
-//% for j in range(b_each)
-//% set guard = (j + 1) * threads > b_count
-            {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
-//% if b_along == "k"
-//% for i in range(4)
-                b_tile[(b_k_{{ j }} + {{ i }}u) * {{ 4 * columns4 }}u + b_n_{{ j }}] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
-//% endfor
-//% else
-//% for i in range(4)
-                b_tile[4u * (lane + {{ j * threads }}u) + {{ i }}u] = f16(b_next_{{ j }}.{{ "xyzw"[i] }});
-//% endfor
-//% endif
-            }
 //% endfor
         }
         workgroupBarrier();
         if slab < depth {
 //% for j in range(a_each)
-            {
-                let k = slab + a_k_{{ j }};
 //% if a_along == "k"
-                a_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}a_load(member, layer, a_row_{{ j }}, min(k, depth - 1u) / 4u), k < depth);
+            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, min(slab + a_k_{{ j }}, depth - 1u) / 4u);
 //% else
-                a_next_{{ j }} = {{ op }}a_load(member, layer, {{ op }}a_row(member, layer, min(k, depth - 1u)), block_m4 + a_m_{{ j }});
+//# The rows of the next slab are looked up one round ahead, because the first layer's are in a list.
+            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, block_m4 + a_m_{{ j }});
+            a_row_{{ j }} = {{ op }}a_row(member, layer, min(slab + {{ slab }}u + a_k_{{ j }}, depth - 1u));
 //% endif
-            }
 //% endfor
 //% for j in range(b_each)
             {
-                let k = slab + b_k_{{ j }};
-                let k_inside = min(k, depth - 1u);
+                let k = min(slab + b_k_{{ j }}, depth - 1u);
 //% if b_along == "k"
-                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row_{{ j }}, k_inside / 4u, k_inside), k < depth);
+                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
 //% else
-                let b_row = {{ op }}b_row(member, layer, k_inside);
-                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < depth);
+                b_next_{{ j }} = {{ op }}b_fetch(member, layer, {{ op }}b_row(member, layer, k), block_n4 + b_n_{{ j }});
 //% endif
             }
 //% endfor
@@ -137,10 +144,18 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% for k in range(0, slab, tile.side)
             {
 //% for r in range(rows // tile.side)
-                let a_{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_tile[{{ 4 * k * rows4 }}u + {{ rows }}u * thread_m + {{ r * tile.side }}u], {{ 4 * rows4 }}u);
+//% if a_along == "k"
+                let a_{{ r }} = coopLoadT<{{ type }}<f16, A>>(&a_slab[({{ rows }}u * thread_m + {{ r * tile.side }}u) * {{ a_pitch }}u + {{ k // unit }}u], {{ a_pitch }}u);
+//% else
+                let a_{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_slab[{{ k * a_pitch }}u + ({{ rows }}u * thread_m + {{ r * tile.side }}u) / {{ unit }}u], {{ a_pitch }}u);
+//% endif
 //% endfor
 //% for c in range(4 * columns // tile.side)
-                let b_{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_tile[{{ 4 * k * columns4 }}u + {{ 4 * columns }}u * thread_n + {{ c * tile.side }}u], {{ 4 * columns4 }}u);
+//% if b_along == "k"
+                let b_{{ c }} = coopLoad<{{ type }}<f16, B>>(&b_slab[({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) * {{ b_pitch }}u + {{ k // unit }}u], {{ b_pitch }}u);
+//% else
+                let b_{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_slab[{{ k * b_pitch }}u + ({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) / {{ unit }}u], {{ b_pitch }}u);
+//% endif
 //% endfor
 //% for r in range(rows // tile.side)
 //% for c in range(4 * columns // tile.side)
@@ -152,22 +167,26 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
         }
         workgroupBarrier();
     }
-//# Matrices leave one by one through workgroup memory, because only the driver knows which invocation holds which
-//# element.
+//# Matrices leave through workgroup memory, {{ together }} of a subgroup at a time, because only the driver knows which
+//# invocation holds which element.
 //% set quads = tile.side * tile.side // 4
 //% set share = threads // owners
+//% set matrix_columns = 4 * columns // tile.side
+//% set count = rows // tile.side * matrix_columns
     let part = local / {{ share }}u;
-//% for r in range(rows // tile.side)
-//% for c in range(4 * columns // tile.side)
-    coopStoreT(sum_{{ r }}_{{ c }}, &matrix[subgroup * {{ 4 * quads }}u], {{ tile.side }}u);
-    workgroupBarrier();
-    for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
-        let at = {{ 4 * quads }}u * part + 4u * quad;
-        let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ r * tile.side }}u + quad / {{ tile.side // 4 }}u;
-        let n4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ c * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
-        {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), vec4<f32>(matrix[at], matrix[at + 1u], matrix[at + 2u], matrix[at + 3u]));
-    }
-    workgroupBarrier();
+//% for from in range(0, count, together)
+//% for i in range(together)
+    coopStoreT(sum_{{ (from + i) // matrix_columns }}_{{ (from + i) % matrix_columns }}, &matrices[(subgroup * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u], {{ tile.side }}u);
 //% endfor
+    workgroupBarrier();
+//% for i in range(together)
+    for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
+        let at = (part * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u + 4u * quad;
+        let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ (from + i) // matrix_columns * tile.side }}u + quad / {{ tile.side // 4 }}u;
+        let n4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ (from + i) % matrix_columns * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
+        {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), vec4<f32>(matrices[at], matrices[at + 1u], matrices[at + 2u], matrices[at + 3u]));
+    }
+//% endfor
+    workgroupBarrier();
 //% endfor
 }

@@ -6,7 +6,8 @@
 // Computes C[m][n] = sum over k of A[m][k] B[k][n]. The sum is split into `strands` spans of k, whose sums are added in
 // order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along` and `b_along`, and defines these
 // functions, each with `op` before its name:
-//   a_row, a_load, b_row, b_load          the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
+//   a_row, a_fetch, b_row, b_fetch        the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
+//   a_value                               turns a fetched part of A into numbers
 //   recall(member, layer, m, n4)          what four outputs build on, such as their weights
 //   keep(member, layer, m, n4, recalled, value...)  receives four finished outputs
 //   skip(member, layer, n4)               with `skippable`: whether four columns can be left out
@@ -56,12 +57,12 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
     for (var k = first; k < last; k += {{ unroll }}u) {
 //% if a_along == "k"
 //% for r in range(rows)
-        let a_{{ r }} = {{ op }}a_load(member, layer, a_row_{{ r }}, k / 4u);
+        let a_{{ r }} = {{ op }}a_value({{ op }}a_fetch(member, layer, a_row_{{ r }}, k / 4u));
 //% endfor
 //% endif
 //% if b_along == "k"
 //% for j in range(4 * columns)
-        let b_{{ j }} = {{ op }}b_load(member, layer, b_row_{{ j }}, k / 4u, k);
+        let b_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
 //% endfor
 //% endif
 //% for i in range(unroll)
@@ -69,7 +70,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% if a_along == "m"
         let a_row_k_{{ i }} = {{ op }}a_row(member, layer, k + {{ i }}u);
 //% for g in range(rows // 4)
-        let a_{{ i }}_{{ g }} = {{ op }}a_load(member, layer, a_row_k_{{ i }}, m / 4u + {{ g }}u);
+        let a_{{ i }}_{{ g }} = {{ op }}a_value({{ op }}a_fetch(member, layer, a_row_k_{{ i }}, m / 4u + {{ g }}u));
 //% if squares
         let a2_{{ i }}_{{ g }} = a_{{ i }}_{{ g }} * a_{{ i }}_{{ g }};
 //% endif
@@ -80,9 +81,14 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endif
 //% for c in range(columns)
 //% if b_along == "n"
-        let column_{{ i }}_{{ c }} = {{ op }}b_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
+//% if a_along == "k"
+        let column_{{ i }}_{{ c }} = {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u);
+//% else
+//# Past the last k, A has no padding of zeros.
+        let column_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u), k + {{ i }}u < depth);
+//% endif
 //% if squares
-        let y2_{{ i }}_{{ c }} = {{ op }}y2_load(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u, k + {{ i }}u);
+        let y2_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}y2_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u), k + {{ i }}u < depth);
 //% endif
 //% else
         let column_{{ i }}_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});

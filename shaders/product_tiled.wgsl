@@ -107,8 +107,9 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% else
     let a_m_{{ j }} = (lane + {{ j * threads }}u) % {{ rows4 }}u;
     let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
+    var a_row_{{ j }} = {{ op }}a_row(member, layer, min({% if rounds == 1 %}first + {% endif %}a_k_{{ j }}, depth - 1u));
 //% endif
-    var a_next_{{ j }} = vec4<f32>(0.0);
+    var a_next_{{ j }} = {{ a_type }}();
 //% endfor
 //% for j in range(b_each)
 //% if b_along == "k"
@@ -124,37 +125,39 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif
 //% endfor
-//# Round `at` fetches slab `at` from memory, multiplies the slab before it, and stages what it fetched.
+//# Round `at` fetches slab `at` from memory, multiplies the slab before it, and stages what it fetched. Whatever needs the
+//# fetched values comes after the multiplication, because an invocation waits for memory where it first uses a value.
     for (var at = 0u; at <= steps; at++) {
-        if at < steps {
 //% if rounds > 1
-            let first = at / slabs_of_span * span;
-            let last = min(first + span, depth);
-            let slab_k = first + at % slabs_of_span * {{ slab }}u;
+        let first = at / slabs_of_span * span;
+        let last = min(first + span, depth);
+        let slab_k = first + at % slabs_of_span * {{ slab }}u;
 //% else
-            let slab_k = first + at * {{ slab }}u;
+        let slab_k = first + at * {{ slab }}u;
 //% endif
+//% if a_along == "m"
+//# The rows of the next slab are looked up one round ahead, because the first layer's are in a list.
+        let next_k = {% if rounds > 1 %}(at + 1u) / slabs_of_span * span + (at + 1u) % slabs_of_span * {{ slab }}u{% else %}slab_k + {{ slab }}u{% endif %};
+//% endif
+        if at < steps {
 //% for j in range(a_each)
-            {
-                let k = slab_k + a_k_{{ j }};
 //% if a_along == "k"
-                a_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}a_load(member, layer, a_row_{{ j }}, min(k, depth - 1u) / 4u), k < last);
+            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, min(slab_k + a_k_{{ j }}, depth - 1u) / 4u);
 //% else
-                a_next_{{ j }} = {{ op }}a_load(member, layer, {{ op }}a_row(member, layer, min(k, depth - 1u)), block_m4 + a_m_{{ j }});
+            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, block_m4 + a_m_{{ j }});
+            a_row_{{ j }} = {{ op }}a_row(member, layer, min(next_k + a_k_{{ j }}, depth - 1u));
 //% endif
-            }
 //% endfor
 //% for j in range(b_each)
             {
-                let k = slab_k + b_k_{{ j }};
-                let k_inside = min(k, depth - 1u);
+                let k = min(slab_k + b_k_{{ j }}, depth - 1u);
 //% if b_along == "k"
-                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row_{{ j }}, k_inside / 4u, k_inside), k < last);
+                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
 //% else
-                let b_row = {{ op }}b_row(member, layer, k_inside);
-                b_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}b_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
+                let b_row = {{ op }}b_row(member, layer, k);
+                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
 //% if squares
-                y2_next_{{ j }} = select(vec4<f32>(0.0), {{ op }}y2_load(member, layer, b_row, block_n4 + b_n_{{ j }}, k_inside), k < last);
+                y2_next_{{ j }} = {{ op }}y2_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
 //% endif
 //% endif
             }
@@ -216,11 +219,12 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
             {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
                 let to = stage * {{ a_stage }}u;
 //% if a_along == "k"
+                let value = select(vec4<f32>(0.0), {{ op }}a_value(a_next_{{ j }}), slab_k + a_k_{{ j }} < last);
 //% for i in range(4)
-                slabs[to + (a_k_{{ j }} + {{ i }}u) * {{ a_pitch }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(a_next_{{ j }}.{{ "xyzw"[i] }});
+                slabs[to + (a_k_{{ j }} + {{ i }}u) * {{ a_pitch }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(value.{{ "xyzw"[i] }});
 //% endfor
 //% else
-                slabs[to + a_k_{{ j }} * {{ a_pitch }}u + a_m_{{ j }}] = vec4<{{ staged }}>(a_next_{{ j }});
+                slabs[to + a_k_{{ j }} * {{ a_pitch }}u + a_m_{{ j }}] = vec4<{{ staged }}>({{ op }}a_value(a_next_{{ j }}));
 //% endif
             }
 //% endfor
@@ -228,14 +232,16 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% set guard = (j + 1) * threads > b_count
             {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
                 let to = {{ stages * groups * a_stage }}u + stage * {{ b_stage }}u;
+                let inside = slab_k + b_k_{{ j }} < last;
+                let value = select(vec4<f32>(0.0), b_next_{{ j }}, inside);
 //% if b_along == "k"
 //% for i in range(4)
-                slabs[to + (b_k_{{ j }} + {{ i }}u) * {{ b_pitch }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(b_next_{{ j }}.{{ "xyzw"[i] }});
+                slabs[to + (b_k_{{ j }} + {{ i }}u) * {{ b_pitch }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(value.{{ "xyzw"[i] }});
 //% endfor
 //% else
-                slabs[to + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(b_next_{{ j }});
+                slabs[to + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(value);
 //% if squares
-                y2_slabs[stage * {{ b_stage }}u + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(y2_next_{{ j }});
+                y2_slabs[stage * {{ b_stage }}u + b_k_{{ j }} * {{ b_pitch }}u + b_n_{{ j }}] = vec4<{{ staged }}>(select(vec4<f32>(0.0), y2_next_{{ j }}, inside));
 //% endif
 //% endif
             }

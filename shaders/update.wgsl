@@ -147,12 +147,17 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% endif
 }
 
-fn {{ op }}a_load(member: u32, layer: Layer, row: u32, m4: u32) -> vec4<f32> {
+//% set a_type = "u32" if op == "update_first_" and bytes and not prepared else "vec4<f32>"
+fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, m4: u32) -> {{ a_type }} {
 //% if op == "update_first_"
-    return data_load(row, min(m4, layer.in4 - 1u));
+    return data_fetch(row, min(m4, layer.in4 - 1u));
 //% else
     return activation_arena[row + min(m4, layer.in4 - 1u)];
 //% endif
+}
+
+fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
+    return {% if op == "update_first_" %}data_value(fetched){% else %}fetched{% endif %};
 }
 
 // The offset is the same in the delta arena and, for co-activation, in the activation arena.
@@ -160,20 +165,19 @@ fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
-// Samples past the end of a short batch count as 0, because an earlier batch may have left values there.
-fn {{ op }}b_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)], sample < step.batch_len);
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
+    return delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)];
 }
 //% if squares
 
 // The factor of the squared input in the second sum.
-fn {{ op }}y2_load(member: u32, layer: Layer, row: u32, n4: u32, sample: u32) -> vec4<f32> {
+fn {{ op }}y2_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
 //% if coactivation
     let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
 //% else
     let y = vec4<f32>(1.0);
 //% endif
-    return select(vec4<f32>(0.0), y * y, sample < step.batch_len);
+    return y * y;
 }
 //% endif
 

@@ -88,13 +88,18 @@ impl GpuEngine {
     /// # Errors
     /// As [`Self::new`].
     pub async fn open(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        match (Self::proved(context.clone(), &population, initial).await, context.cooperative) {
-            (Err(error), Some(matrices)) => {
-                let note = Some(format!("{error}; doing without {matrices}"));
-                let engine = Self::proved(context.without_cooperative(), &population, initial).await?;
-                Ok(Self { note, ..engine })
+        let mut context = context;
+        let mut note = None;
+        loop {
+            match (Self::proved(context.clone(), &population, initial).await, context.cooperative) {
+                // Some drivers may read matrices only from arrays of numbers.
+                (Err(_), Some(matrices)) if matrices.vectors => context = context.without_vectors(),
+                (Err(error), Some(matrices)) => {
+                    note = Some(format!("{error}; doing without {matrices}"));
+                    context = context.without_cooperative();
+                }
+                (engine, _) => return Ok(Self { note, ..engine? }),
             }
-            (engine, _) => engine,
         }
     }
 

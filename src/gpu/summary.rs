@@ -69,6 +69,8 @@ pub struct Cooperative {
     pub largest: usize,
     /// Invocations of the adapter's smallest subgroup.
     pub smallest: usize,
+    /// Whether matrices can be read from arrays of `vec4`s, as Vulkan allows.
+    pub vectors: bool,
 }
 
 impl std::fmt::Display for Cooperative {

@@ -57,6 +57,10 @@ pub struct Tile {
     pub side: usize,
     /// Largest number of subgroups in a workgroup, with [`Self::side`].
     pub subgroups: usize,
+    /// Matrices of a subgroup that leave together, with [`Self::side`].
+    pub together: usize,
+    /// Whether the driver reads matrices from `vec4`s, with [`Self::side`].
+    pub vectors: bool,
 }
 
 impl Tile {
@@ -72,6 +76,8 @@ impl Tile {
         workgroup: 32,
         side: 0,
         subgroups: 0,
+        together: 0,
+        vectors: false,
     };
 
     /// A register tile. A workgroup has 32 of them.
@@ -95,12 +101,25 @@ impl Tile {
     /// A block of `block_rows` × `block_columns` subgroups that own `rows` × `columns` outputs each.
     const fn cooperative(
         [rows, columns, block_rows, block_columns]: [usize; 4],
-        Cooperative { side, largest, smallest }: Cooperative,
+        Cooperative { side, largest, smallest, vectors }: Cooperative,
+        slab: usize,
     ) -> Self {
         let workgroup = block_rows * block_columns * largest;
         let subgroups = workgroup / smallest;
-        let columns4 = columns / LANES;
-        Self { rows, columns4, block_rows, block_columns, slab: SPAN, workgroup, side, subgroups, ..Self::NONE }
+        let (columns4, together) = (columns / LANES, if rows * columns > side * side { 2 } else { 1 });
+        Self {
+            rows,
+            columns4,
+            block_rows,
+            block_columns,
+            slab,
+            workgroup,
+            side,
+            subgroups,
+            together,
+            vectors,
+            ..Self::NONE
+        }
     }
 
     /// Output rows of a block.
@@ -120,6 +139,12 @@ impl Tile {
     pub const fn groups(&self, m: usize, n4: usize) -> usize {
         let blocks = m.div_ceil(self.height()) * n4.div_ceil(self.width4());
         if self.slab == 0 { blocks.div_ceil(self.workgroup) } else { blocks }
+    }
+
+    /// f16 of a slab of this height or width, each row with eight more, stored along k or across.
+    const fn padded(&self, side: usize) -> usize {
+        let (along, across) = ((self.slab + 8) * side, self.slab * (side + 8));
+        if along > across { along } else { across }
     }
 
     /// Neurons that one workgroup of the update observes, in `vec4`s. In a block, at least 16 invocations fetch the
@@ -142,8 +167,9 @@ impl Tile {
         let observed = 32 * self.workgroup;
         if self.side > 0 {
             // The last 16 bytes are the flag that skips a block.
-            return 2 * self.slab * (self.height() + LANES * self.width4())
-                + 4 * self.subgroups * self.side * self.side
+            return 2 * self.padded(self.height())
+                + 2 * self.padded(LANES * self.width4())
+                + 4 * self.subgroups * self.together * self.side * self.side
                 + observed
                 + 16;
         }
@@ -286,8 +312,10 @@ impl Product {
                 let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
                 let fits =
                     |tile: &Tile| tile.workgroup_bytes(false) <= room.bytes && tile.workgroup <= room.invocations;
-                let blocks = SUBGROUP_BLOCKS.map(|block| Tile::cooperative(block, matrices)).into_iter();
-                blocks.filter(|tile| few(tile) && fits(tile) && spans(tile)).collect()
+                let deepest =
+                    |block| [32, 16].map(|slab| Tile::cooperative(block, matrices, slab)).into_iter().find(fits);
+                let blocks = SUBGROUP_BLOCKS.into_iter().filter_map(deepest);
+                blocks.filter(|tile| few(tile) && spans(tile)).collect()
             }
             Self::Tiled(room) | Self::Cooperative(_, room) => {
                 let tile = |block, parallel| Tile::block(block, first.strands, parallel, first.squares, room);
@@ -385,7 +413,8 @@ mod tests {
     const ROOMS: [Room; 3] = [Room::LEAST, Room { bytes: 32 << 10, invocations: 512 }, Room::MOST];
 
     fn blocks() -> impl Iterator<Item = (Product, Room)> {
-        let sides = |(largest, smallest)| [8, 16].map(|side| Cooperative { side, largest, smallest });
+        let sides =
+            |(largest, smallest)| [8, 16].map(|side| Cooperative { side, largest, smallest, vectors: side == 16 });
         let of = move |room| {
             let matrices =
                 SUBGROUPS.into_iter().flat_map(sides).map(move |matrices| Product::Cooperative(matrices, room));
@@ -419,8 +448,10 @@ mod tests {
             let strands = if matches!(product, Product::Tiled(_)) { &[1, 2, 4, 8][..] } else { &[1] };
             for tile in strands.iter().flat_map(|&strands| product.menu(&[Shape { strands, ..shape }])) {
                 assert!(tile.workgroup <= room.invocations && tile.workgroup_bytes(false) <= room.bytes, "{tile:?}");
+                // Each sample of a block has an invocation of its own, for δ_L.
+                assert!(tile.height() <= tile.workgroup, "{tile:?}");
                 assert!(tile.rows.is_multiple_of(LANES) && tile.slab.is_multiple_of(LANES), "{tile:?}");
-                if let Product::Cooperative(Cooperative { side, largest, smallest }, _) = product {
+                if let Product::Cooperative(Cooperative { side, largest, smallest, .. }, _) = product {
                     // At least as many subgroups as owners, whatever their size, and each owns whole matrices.
                     let owners = tile.block_rows * tile.block_columns;
                     assert!(tile.workgroup / largest >= owners && tile.workgroup.is_multiple_of(largest), "{tile:?}");

@@ -68,7 +68,12 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     };
     let side = [16, 8].into_iter().find(|&side| fits(side))? as usize;
     let (largest, smallest) = (info.subgroup_max_size as usize, info.subgroup_min_size as usize);
-    (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative { side, largest, smallest })
+    (smallest > 0 && smallest <= largest && largest <= 128).then_some(Cooperative {
+        side,
+        largest,
+        smallest,
+        vectors: info.backend == wgpu::Backend::Vulkan,
+    })
 }
 
 /// Every kind of cooperative matrices of an adapter, in words.

@@ -185,6 +185,12 @@ impl Context {
         Ok(Self { device, queue, info: device_info, software, is_vulkan, cooperative, failure })
     }
 
+    /// The same context, with matrices that are read from arrays of numbers only.
+    pub(crate) fn without_vectors(mut self) -> Self {
+        self.cooperative = self.cooperative.map(|matrices| Cooperative { vectors: false, ..matrices });
+        self
+    }
+
     /// The same context, without cooperative matrices.
     pub(crate) fn without_cooperative(mut self) -> Self {
         if let Some(plain) = self.info.driver.strip_suffix(&with(self.cooperative)) {
