@@ -28,6 +28,10 @@ fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
     return delta_arena[row + k4];
 }
 
+fn {{ op }}a_nothing() -> {{ a_type }} {
+    return {{ a_type }}();
+}
+
 fn {{ op }}a_value(fetched: vec4<f32>) -> vec4<f32> {
     return fetched;
 }

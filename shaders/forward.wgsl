@@ -56,6 +56,10 @@ fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> {{ a_type }}
 //% endif
 }
 
+fn {{ op }}a_nothing() -> {{ a_type }} {
+    return {{ a_type }}();
+}
+
 fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
     return {% if first_layer %}data_value(fetched){% else %}fetched{% endif %};
 }

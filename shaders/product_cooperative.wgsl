@@ -77,7 +77,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
     var a_row_{{ j }} = {{ op }}a_row(member, layer, min(a_k_{{ j }}, depth - 1u));
 //% endif
-    var a_next_{{ j }} = {{ a_type }}();
+    var a_next_{{ j }} = {{ op }}a_nothing();
 //% endfor
 //% for j in range(b_each)
 //% if b_along == "k"

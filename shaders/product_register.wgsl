@@ -7,7 +7,7 @@
 // order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along` and `b_along`, and defines these
 // functions, each with `op` before its name:
 //   a_row, a_fetch, b_row, b_fetch        the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
-//   a_value                               turns a fetched part of A into numbers
+//   a_value, a_nothing                    turns a fetched part of A into numbers; a part that was never fetched
 //   recall(member, layer, m, n4)          what four outputs build on, such as their weights
 //   keep(member, layer, m, n4, recalled, value...)  receives four finished outputs
 //   skip(member, layer, n4)               with `skippable`: whether four columns can be left out

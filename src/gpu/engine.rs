@@ -152,7 +152,7 @@ impl GpuEngine {
         let known = options.plan.or_else(|| cache.as_ref()?.get(&key, &population));
         let measures = tunes && known.is_none();
         let plan = known.unwrap_or_else(|| {
-            let persistent = Plan::guess_persistent(&population) && !measures;
+            let persistent = context.software && Plan::guess_persistent(&population) && !measures;
             Plan { persistent, ..Plan::guess(product, &population) }
         });
         let layout = session::layout(&context, &population, &plan);

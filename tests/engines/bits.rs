@@ -259,12 +259,10 @@ fn every_plan_gives_the_same_bits() {
         };
         let reference = run(small_register(&population), true);
         assert!(run(small_register(&population), false) == reference, "unchecked, {config:?}");
-        // Two of the settings try all tiles, in the room of this adapter and in the least; compiling all tiles for all
-        // settings would take minutes.
+        // One of the settings tries all tiles; compiling all tiles for all settings would take minutes.
         let room = Context::open(&Pick::Any).expect("an adapter").room();
-        for (turn, room) in
-            (0..if place % 3 == 0 { 12 } else { 1 }).flat_map(|turn| [(turn, room), (turn, Room::LEAST)])
-        {
+        let turns = if place == 0 { 12 } else { 1 };
+        for (turn, room) in [(0, Room::LEAST)].into_iter().chain((0..turns).map(|turn| (turn, room))) {
             let product = Product::Tiled(room);
             let plan = Plan::choose(product, &population, |shapes| {
                 let menu = product.menu(shapes);

@@ -9,6 +9,7 @@ use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Hidden layers, batch size and members.
 const WORKLOADS: [(&str, &[usize], usize, usize); 6] = [
@@ -21,6 +22,8 @@ const WORKLOADS: [(&str, &[usize], usize, usize); 6] = [
 ];
 /// Steps of which the median counts.
 const STEPS: usize = 5;
+/// Training before the measurements.
+const WARM_UP: Duration = Duration::from_millis(60);
 
 fn population(hidden: &[usize], batch_size: usize, members: usize, precision: Precision) -> Arc<Population> {
     let mut random = Random::new(1, Stream::Order, 0);
@@ -80,7 +83,12 @@ fn time_of_every_tile() {
                 let mut engine = Blocking(Box::new(engine));
                 let rows = population.splits.iter().map(|split| split.train.clone()).collect::<Vec<_>>();
                 engine.set_order(&rows).unwrap();
-                engine.train(0..2, None).unwrap();
+                // An idle GPU lowers its clocks.
+                let start = Instant::now();
+                while start.elapsed() < WARM_UP {
+                    (0..8).for_each(|_| engine.train(0..4, None).unwrap());
+                    engine.kernel_times(0).unwrap();
+                }
                 let times: Vec<_> = (0..STEPS).map(|_| engine.kernel_times(0).unwrap()).collect();
                 let products = Kernel::products(population.topology.layers());
                 for kernel in products {

@@ -8,6 +8,7 @@ use crate::gpu::launch::{Kernel, Program};
 use crate::gpu::memory::buffers::Buffers;
 use crate::gpu::memory::table::Use;
 use crate::gpu::tiles::Plan;
+use rayon::prelude::*;
 
 /// A pipeline with its bind groups for training and for evaluation.
 #[derive(Debug)]
@@ -52,19 +53,19 @@ impl Kernels {
         (program, plan): (&Program, &Plan),
         checked: bool,
     ) -> Result<Self> {
-        let (mut compiled, mut sources, mut of) = (vec![], vec![], vec![]);
-        for &kernel in &program.kernels {
-            let source = specialisation.source(kernel, plan.product, kernel.tile(plan));
-            let place = match sources.iter().position(|known| *known == source) {
-                Some(place) => place,
-                None => {
-                    compiled.push(Bound::new(context, buffers, kernel, &source, checked)?);
-                    sources.push(source);
-                    sources.len() - 1
-                }
-            };
+        let render = |&kernel: &Kernel| specialisation.source(kernel, plan.product, kernel.tile(plan));
+        let texts: Vec<String> = program.kernels.par_iter().map(render).collect();
+        let (mut sources, mut of): (Vec<(Kernel, &str)>, _) = (vec![], vec![]);
+        for (&kernel, text) in program.kernels.iter().zip(&texts) {
+            let place = sources.iter().position(|(_, known)| known == text).unwrap_or(sources.len());
+            if place == sources.len() {
+                sources.push((kernel, text));
+            }
             of.push((kernel, place));
         }
+        // Drivers take longer to compile a kernel than a step takes to run, and compile several at once.
+        let compile = |&(kernel, source): &(Kernel, &str)| Bound::new(context, buffers, kernel, source, checked);
+        let compiled = sources.par_iter().map(compile).collect::<Result<_>>()?;
         Ok(Self { compiled, of })
     }
 

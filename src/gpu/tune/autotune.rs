@@ -1,5 +1,5 @@
-//! Chooses tiles by measuring on the adapter with the run's own shapes. Per product it times a few candidates around
-//! the guess. For whole steps it times the persistent kernel against one dispatch per phase. The plan is stored in the
+//! Chooses tiles by measuring on the adapter with the run's own shapes. Per product it times the candidates that
+//! promise most. For whole steps it times the persistent kernel against one dispatch per phase. The plan is stored in the
 //! user's cache directory by adapter, driver, version and shapes, so each is measured once.
 //!
 //! No plan changes a result, so a lost, shared or outdated cache is harmless.
@@ -10,7 +10,7 @@ use crate::gpu::launch::Kernel;
 use crate::gpu::layout::{Flag, Step};
 use crate::gpu::memory::table::Use;
 use crate::gpu::session::session::Session;
-use crate::gpu::tile::{Product, Shape, Tile};
+use crate::gpu::tile::{Product, Tile};
 use crate::gpu::tiles::Plan;
 use crate::train::population::Population;
 use std::collections::BTreeMap;
@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Candidates on each side of the guess.
-const NEIGHBOURS: usize = 1;
+/// Tiles measured per product: those of which [`Product::ranked`] expects most.
+const CANDIDATES: usize = 6;
+/// Seconds of training before the measurements of each plan, because an idle GPU lowers its clocks.
+const WARM_UP_SECONDS: f64 = 0.05;
 /// A measurement repeats its work until it takes this many seconds.
 const SECONDS: f64 = 2e-3;
 /// Most repetitions of a measurement.
@@ -89,14 +91,6 @@ pub fn key(adapter: &impl std::fmt::Display, population: &Population) -> String 
     )
 }
 
-/// The guess and its neighbours on the menu.
-fn candidates(product: Product, shapes: &[Shape], members: usize) -> Vec<Tile> {
-    let menu = product.menu(shapes);
-    let guess = product.guess(shapes, members);
-    let place = menu.iter().position(|tile| *tile == guess).unwrap_or(0);
-    menu[place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS + 1).min(menu.len())].to_vec()
-}
-
 /// A piece of work to measure.
 #[derive(Clone, Copy)]
 enum Work {
@@ -135,6 +129,15 @@ impl Session {
         Ok(best)
     }
 
+    /// Trains for a moment.
+    async fn warm_up(&mut self) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+            self.timed(Work::FirstStep, 8).await?;
+        }
+        Ok(())
+    }
+
     /// Measures the tiles of this product and switches to the fastest plan. Measuring trains, so the caller must set
     /// the state again.
     ///
@@ -146,12 +149,13 @@ impl Session {
         self.set_order(&rows).await?;
         let kernels: Vec<Kernel> = Kernel::products(population.topology.layers()).collect();
         let mut best: Vec<(f64, Tile)> = kernels.iter().map(|_| (f64::MAX, self.plan.update)).collect();
-        for turn in 0..=2 * NEIGHBOURS {
+        for turn in 0..CANDIDATES {
             let plan = Plan::choose(product, &population, |shapes| {
-                let candidates = candidates(product, shapes, population.len());
-                candidates[turn % candidates.len()]
+                let ranked = product.ranked(shapes, population.len());
+                ranked[turn % ranked.len()]
             });
             self.adopt(plan)?;
+            self.warm_up().await?;
             for (&kernel, best) in kernels.iter().zip(&mut best) {
                 let Some(tile) = kernel.tile(&self.plan).filter(|tile| *tile != best.1 || best.0 == f64::MAX) else {
                     continue;
