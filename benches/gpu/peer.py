@@ -102,15 +102,15 @@ def measure(name, mode, rule, precision):
     )
 
 
-graph = "graph" if device == "cuda" else "eager"
+graph, compiled = ("graph", "compile and graph") if device == "cuda" else ("eager", "compile")
 names = ["mid", "big", "small", "online"]
 plan = [(name, graph, "constant", "f32") for name in names]
 plan += [(name, graph, "constant", "tf32") for name in ("mid", "big")]
+plan += [(name, compiled, "constant", p) for name, p in (("small", "f32"), ("mid", "f32"), ("big", "f32"), ("big", "tf32"))]
 plan += [(name, graph, rule, "f32") for rule in ("psi weight", "psi neuron") for name in ("mid", "big", "small")]
+plan += [("mid", compiled, "psi weight", "f32"), ("mid", compiled, "constant", "tf32"), ("online", compiled, "constant", "f32")]
 plan += [(name, graph, "constant", "f16") for name in ("mid", "big")]
-plan += [(name, "compile and graph" if device == "cuda" else "compile", "constant", p) for name, p in (("small", "f32"), ("mid", "f32"), ("big", "tf32"))]
 plan += [(name, "eager", "constant", "f32") for name in ("small", "mid", "big")]
-plan += [("mid", "compile and graph" if device == "cuda" else "compile", "psi weight", "f32")]
 for case in plan:
     if time.time() - began > limit:
         break
