@@ -4,12 +4,26 @@ use homeostat::cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quiet_drivers();
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With nobody to tell, on a full disk for instance, the exit code still says it.
             cli::tell(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Keeps Mesa from complaining on machines without a desktop. Its layer that orders adapters asks for a Wayland display, and the
+/// library of Wayland prints an error if no folder for sockets is named, whatever the folder holds.
+fn quiet_drivers() {
+    const NAME: &str = "XDG_RUNTIME_DIR";
+    if cfg!(target_os = "linux") && std::env::var_os(NAME).is_none_or(|folder| folder.is_empty()) {
+        #[allow(unsafe_code)]
+        // SAFETY: the program has no other thread yet, so nobody reads the environment.
+        unsafe {
+            std::env::set_var(NAME, std::env::temp_dir());
         }
     }
 }

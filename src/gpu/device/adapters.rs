@@ -3,9 +3,20 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::summary::{AdapterSummary, Cooperative, KernelLimits, Pick};
+use std::sync::OnceLock;
 
-/// All adapters, best first.
-async fn adapters() -> Vec<wgpu::Adapter> {
+/// All adapters, best first. A process looks for them once, because looking takes time, and some systems complain on stderr
+/// whenever a program looks.
+async fn adapters() -> &'static [wgpu::Adapter] {
+    static ADAPTERS: OnceLock<Vec<wgpu::Adapter>> = OnceLock::new();
+    if let Some(list) = ADAPTERS.get() {
+        return list;
+    }
+    let list = enumerate().await;
+    ADAPTERS.get_or_init(|| list)
+}
+
+async fn enumerate() -> Vec<wgpu::Adapter> {
     let enumerate = async |backends| {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         descriptor.backends = backends;
@@ -17,8 +28,12 @@ async fn adapters() -> Vec<wgpu::Adapter> {
         // GL is the last resort and enumerated only here, because looking for GL makes some systems complain on stderr.
         list = enumerate(wgpu::Backends::GL).await;
     }
-    // Real hardware first; within a kind, the drivers' order.
-    list.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+    // Real hardware first. Within a kind Vulkan comes before DX12, whose compiler is slow on unrolled loops, and then the
+    // drivers' order counts.
+    list.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        (rank(info.device_type), info.backend == wgpu::Backend::Dx12)
+    });
     list
 }
 
@@ -59,7 +74,7 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     if !translates || !adapter.features().contains(COOPERATIVE) {
         return None;
     }
-    let offered = adapter.cooperative_matrix_properties();
+    let offered = offered(adapter);
     let fits = |side: u32| {
         offered.iter().any(|matrix| {
             [matrix.m_size, matrix.n_size, matrix.k_size] == [side; 3]
@@ -76,6 +91,15 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
     })
 }
 
+/// The kinds of cooperative matrices that the driver names.
+fn offered(adapter: &wgpu::Adapter) -> Vec<wgpu::wgt::CooperativeMatrixProperties> {
+    // AMDVLK crashes when asked (GPUOpen-Drivers/AMDVLK issue 422).
+    if adapter.get_info().driver.contains("AMD open-source driver") {
+        return vec![];
+    }
+    adapter.cooperative_matrix_properties()
+}
+
 /// Every kind of cooperative matrices of an adapter, in words.
 fn matrices(adapter: &wgpu::Adapter) -> Vec<String> {
     let words = |matrix: &wgpu::wgt::CooperativeMatrixProperties| {
@@ -89,7 +113,7 @@ fn matrices(adapter: &wgpu::Adapter) -> Vec<String> {
             if matrix.saturating_accumulation { ", saturating" } else { "" }
         )
     };
-    adapter.cooperative_matrix_properties().iter().map(words).collect()
+    offered(adapter).iter().map(words).collect()
 }
 
 fn limits(adapter: &wgpu::Adapter) -> KernelLimits {
@@ -137,7 +161,7 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
 /// # Errors
 /// If no adapter matches; the message lists the adapters that exist.
 pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
-    let mut list = adapters().await;
+    let list = adapters().await;
     let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
     let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
     let matching = |wanted: &str| names.iter().position(|name| name.to_lowercase().contains(&wanted.to_lowercase()));
@@ -165,5 +189,5 @@ pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
         let set: String = set.collect();
         Error::Device(format!("`device`: {wanted}; adapters found: {listed}{set}; `homeostat devices` lists them"))
     })?;
-    Ok(list.swap_remove(index))
+    Ok(list[index].clone())
 }

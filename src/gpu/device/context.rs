@@ -23,7 +23,7 @@ pub struct Context {
     pub(crate) queue: wgpu::Queue,
     pub(crate) info: DeviceInfo,
     pub(crate) software: bool,
-    pub(crate) is_vulkan: bool,
+    pub(crate) backend: wgpu::Backend,
     /// Matrices for f16, if the adapter was opened for f16 and has matrices.
     pub(crate) cooperative: Option<Cooperative>,
     failure: Complaint,
@@ -125,7 +125,7 @@ impl Context {
             }
             required_features |= wgpu::Features::SHADER_F16;
         }
-        let cooperative = cooperative(&adapter).filter(|_| precision == Precision::F16);
+        let cooperative = if precision == Precision::F16 { cooperative(&adapter) } else { None };
         let experimental_features = match cooperative {
             Some(_) => {
                 required_features |= COOPERATIVE;
@@ -181,8 +181,7 @@ impl Context {
             driver: format!("{:?}, {}{}", info.backend, driver(&info), with(cooperative)),
         };
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let is_vulkan = info.backend == wgpu::Backend::Vulkan;
-        Ok(Self { device, queue, info: device_info, software, is_vulkan, cooperative, failure })
+        Ok(Self { device, queue, info: device_info, software, backend: info.backend, cooperative, failure })
     }
 
     /// The same context, with matrices that are read from arrays of numbers only.

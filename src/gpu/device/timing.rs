@@ -64,10 +64,31 @@ impl Timer {
         let view = context.map(&staging, &submission).await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         let period = f64::from(context.queue.get_timestamp_period());
-        let time = |(kernel, pair): (String, &[u64])| KernelTime {
-            kernel,
-            microseconds: pair[1].wrapping_sub(pair[0]) as f64 * period / 1000.0,
-        };
-        Ok(self.names.into_iter().zip(ticks.chunks_exact(2)).map(time).collect())
+        Ok(times(self.names, &ticks, period))
+    }
+}
+
+/// The time of each dispatch by its two timestamps. `period` is the length of a tick in nanoseconds. Empty if a driver left
+/// a timestamp unwritten, as some do (gfx-rs/wgpu issue 6406): then none of them is worth reading.
+fn times(names: Vec<String>, ticks: &[u64], period: f64) -> Vec<KernelTime> {
+    if ticks.chunks_exact(2).any(|pair| pair[0] == 0 || pair[1] < pair[0]) {
+        return vec![];
+    }
+    let microseconds = |pair: &[u64]| (pair[1] - pair[0]) as f64 * period / 1000.0;
+    let time = |(kernel, pair)| KernelTime { kernel, microseconds: microseconds(pair) };
+    names.into_iter().zip(ticks.chunks_exact(2)).map(time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unwritten_timestamps_are_no_times() {
+        let names = || vec!["forward".to_owned(), "update".to_owned()];
+        let measured = times(names(), &[1000, 3000, 3500, 4000], 2.0);
+        assert_eq!(measured.iter().map(|time| time.microseconds).collect::<Vec<_>>(), [4.0, 1.0]);
+        assert!(times(names(), &[1000, 3000, 0, 0], 2.0).is_empty());
+        assert!(times(names(), &[1000, 3000, 3500, 0], 2.0).is_empty());
     }
 }

@@ -43,7 +43,7 @@ impl Pipeline {
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
         #[allow(unsafe_code)]
-        let module = if context.is_vulkan && spirv::is_needed(source) {
+        let module = if context.backend == wgpu::Backend::Vulkan && spirv::is_needed(source) {
             let words = spirv::translate(source, &declared, checked)?;
             // Only Metal needs the workgroup size.
             let entry = wgpu::PassthroughShaderEntryPoint { name: entry_point.into(), workgroup_size: (0, 0, 0) };
@@ -70,7 +70,10 @@ impl Pipeline {
             module: &module,
             entry_point: Some(entry_point),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: checked,
+                // Metal miscompiles a kernel that returns after workgroupUniformLoad, unless its memory starts at zero
+                // (gfx-rs/wgpu issue 4500).
+                zero_initialize_workgroup_memory: checked
+                    || (context.backend == wgpu::Backend::Metal && source.contains("workgroupUniformLoad")),
                 ..Default::default()
             },
             cache: None,
