@@ -353,7 +353,10 @@ const FMAS: f64 = 128.0;
 /// Cycles from the fetch of a slab to the next, if nothing else limits it. Measured, too.
 const LATENCY: f64 = 1100.0;
 /// Invocations that a multiprocessor runs at once, given the registers that a block needs.
-const RESIDENT: f64 = 1024.0;
+const RESIDENT: f64 = 400.0;
+/// Numbers fetched per FMA, of which a block of 32 × 64 needs this many, and the cycles that each further number costs.
+const LARGE_BLOCK: f64 = 96.0 / 2048.0;
+const SMALL_BLOCK: f64 = 45.0;
 
 impl Tile {
     /// The time that one dispatch is expected to take, in cycles of a large GPU. Two bounds compete: the arithmetic of the
@@ -368,7 +371,10 @@ impl Tile {
             (0, 8.., ..) => 2.0,
             _ => 2.35,
         };
-        let outputs = (self.height() * LANES * self.width4()) as f64;
+        let (height, width) = (self.height() as f64, (LANES * self.width4()) as f64);
+        let outputs = height * width;
+        // Small blocks fetch more for each FMA.
+        let overhead = overhead + SMALL_BLOCK * ((height + width) / outputs - LARGE_BLOCK).max(0.0);
         let resident = (RESIDENT / self.workgroup as f64).floor().max(1.0);
         let (mut work, mut chain, mut groups) = (0.0, 0.0_f64, 0.0);
         for shape in shapes {
@@ -376,13 +382,15 @@ impl Tile {
             let terms = shape.depth as f64 / if self.parallel { self.strands as f64 } else { 1.0 };
             groups += blocks;
             work += blocks * outputs * shape.depth as f64 / FMAS * overhead;
-            chain = chain.max((terms / self.slab.max(1) as f64).ceil() + 1.0);
+            // Slab after slab, and at the end four rows after four rows.
+            chain = chain.max((terms / self.slab.max(1) as f64).ceil() + (self.rows / LANES) as f64);
         }
         let rounds = (groups / PROCESSORS).ceil();
         // Few waves leave the last one partly empty.
         let busiest = work / groups * rounds;
         let waves = (groups / (PROCESSORS * resident)).ceil();
-        busiest.max(chain * LATENCY * waves)
+        // Of tiles that wait alike the smaller one spreads the work further.
+        busiest.max(chain * LATENCY * waves) + outputs / FMAS
     }
 }
 
@@ -462,6 +470,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What measurements on an H100 ask for, see results/gpu-model.md.
+    #[test]
+    fn tiles_fit_the_product() {
+        let shape = |m, n, depth| Shape {
+            m,
+            n,
+            depth,
+            is_output: false,
+            rows_in_fours: false,
+            squares: false,
+            strands: strands(depth, m * n),
+        };
+        let product = Product::Tiled(Room::MOST);
+        let outputs = |shape, members| {
+            let tile = product.guess(&[shape], members);
+            (tile.height() * LANES * tile.width4(), tile.parallel)
+        };
+        // A little work is spread far, and its strands run side by side.
+        assert!(outputs(shape(128, 256, 10), 1).0 <= 32 * 64);
+        assert_eq!(outputs(shape(128, 256, 784), 1), (16 * 16, true));
+        // Much work takes large tiles, and the strands of a population follow one another.
+        assert!(outputs(shape(512, 2000, 2500), 1).0 >= 64 * 64);
+        assert!(outputs(shape(512, 2000, 2500), 1).0 > outputs(shape(512, 500, 1000), 1).0);
+        let (population, parallel) = outputs(shape(128, 256, 784), 64);
+        assert!(population >= 64 * 64 && !parallel);
     }
 
     #[test]

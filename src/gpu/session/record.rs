@@ -3,9 +3,11 @@
 use super::session::Session;
 use crate::error::Result;
 use crate::gpu::device::timing::Timer;
-use crate::gpu::launch::Kernel;
+use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP};
 use crate::gpu::layout::{Flag, Layer, Region, Step};
 use crate::gpu::memory::table::Use;
+use crate::gpu::tile::{LANES, Tile};
+use crate::gpu::tiles::Plan;
 use crate::train::engine::KernelTime;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +16,9 @@ use std::sync::Arc;
 const PERSISTENT_SECONDS: f64 = 0.02;
 /// Steps of the first dispatch, before the speed is known.
 const FIRST_STEPS: u32 = 4;
+/// Rounds of all loops that an invocation may take on software drivers. Mesa ends an invocation's loops after 65 535 rounds in
+/// all, and silently leaves out the rest.
+const LOOP_ROUNDS: usize = 60_000;
 
 impl Session {
     /// Records one dispatch of a kernel of the program. Submits if enough work has been recorded, even within a step.
@@ -111,7 +116,33 @@ impl Session {
     /// Steps that one dispatch of the persistent kernel should take.
     fn persistent_steps(&self) -> u32 {
         let step: f64 = self.layout.layers.iter().map(|layer| 3.0 * self.flops(layer, self.layout.batch_size)).sum();
-        self.queue.speed().map_or(FIRST_STEPS, |speed| (PERSISTENT_SECONDS * speed / step).clamp(1.0, 4096.0) as u32)
+        let wanted = self
+            .queue
+            .speed()
+            .map_or(FIRST_STEPS, |speed| (PERSISTENT_SECONDS * speed / step).clamp(1.0, 4096.0) as u32);
+        if self.context.software { wanted.min((LOOP_ROUNDS / self.loop_rounds()).max(1) as u32) } else { wanted }
+    }
+
+    /// Rounds of loops that an invocation of the persistent kernel takes in one step, at most.
+    fn loop_rounds(&self) -> usize {
+        let tiles = Plan::persistent_tiles(&self.population);
+        let batch = self.layout.batch_size;
+        let of_tile = |tile: &Tile, m: usize, n4: u32, depth: usize| {
+            let count = m.div_ceil(tile.rows) * (n4 as usize).div_ceil(tile.columns4);
+            // A round per tile, per strand and per unrolled part of k.
+            count.div_ceil(PERSISTENT_WORKGROUP) * (1 + tile.strands + depth.div_ceil(batch.min(LANES)))
+        };
+        let of_layer = |(l, layer): (usize, &Layer)| {
+            let (n_in, n_out) = (layer.n_in as usize, layer.n_out as usize);
+            let forward = of_tile(&tiles.forward[l], batch, layer.out4, n_in);
+            let backward = if l == 0 { 0 } else { of_tile(&tiles.backward[l - 1], batch, layer.in4, n_out) };
+            let update = of_tile(&tiles.update, n_in, layer.out4, batch);
+            let observed = n_out.div_ceil(PERSISTENT_WORKGROUP) * (1 + batch);
+            forward + backward + update + observed
+        };
+        let outputs = self.layout.layers.last().map_or(0, |layer| layer.out4 as usize);
+        let output = batch.div_ceil(PERSISTENT_WORKGROUP) * (1 + 3 * outputs);
+        self.layout.layers.iter().enumerate().map(of_layer).sum::<usize>() + output
     }
 
     /// Evaluates loss and error of `rows`, places in the row list, and adds them to a score region.
