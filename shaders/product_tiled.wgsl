@@ -37,7 +37,7 @@
 //% set across = 8 if tile.block_columns % 8 == 0 else 4
 //# Invocations down one group of 32.
 //% set down = [32 // across, tile.block_rows] | min
-//# A longer body takes more registers, of which every wait then leaves fewer for other invocations.
+//# A longer body would take more registers, so fewer invocations would run at once.
 //% set unroll = [slab, 8] | min
 //% set stages = tile.stages
 //% set staged_vectors = stages * groups * (a_stage + b_stage)

@@ -36,7 +36,8 @@ pub fn gpu(population: Arc<Population>, state: &[MemberState], plan: Plan) -> Bl
 pub fn small_register(population: &Population) -> Plan {
     Plan::choose(Product::Register, population, |shapes| {
         let tile = Product::Register.menu(shapes)[0];
-        Tile { rows: tile.rows.min(4), columns4: if shapes[0].is_output { tile.columns4 } else { 2 }, ..tile }
+        let rows = if shapes[0].rows_in_fours { 4 } else { 1 };
+        Tile { rows, columns4: if shapes[0].is_output { tile.columns4 } else { 1 }, ..tile }
     })
 }
 
