@@ -1,5 +1,5 @@
-//! Tests validation, dropout, distorted images and label noise on whole runs. Tiles change no bit, prepared images
-//! equal the oracle's, and evaluation uses the samples as they are. `kernels.rs` compares single steps with the oracle.
+//! Tests validation, dropout, distorted images and label noise on whole runs. Prepared images equal the oracle's, and
+//! evaluation uses the samples as they are. `kernels.rs` compares single steps with the oracle.
 
 use crate::close::close;
 use crate::harness::{ENGINES, gpu, small_register, tiled};
@@ -101,30 +101,6 @@ fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, 
 fn report<E: Engine + ?Sized>(engine: &mut Blocking<E>) -> Report {
     engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
     engine.next_report().unwrap()
-}
-
-#[test]
-fn every_plan_gives_the_same_bits() {
-    for (config, bytes) in variants() {
-        let population = population(differing_members(&config), bytes);
-        let run = |plan, checked| {
-            let context = Context::open(&Pick::Any).expect("an adapter");
-            let options = Options { plan: Some(plan), checked, ..Options::default() };
-            let state = population.initial_state();
-            let engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();
-            let mut engine = Blocking(Box::new(engine));
-            train(&mut engine, &population, 0, population.steps_per_epoch() + 2);
-            (engine.state().unwrap(), report(&mut engine).members)
-        };
-        let reference = run(small_register(&population), true);
-        assert!(run(small_register(&population), false) == reference, "unchecked, {config:?}");
-        assert!(run(tiled(&population), true) == reference, "tiled, {config:?}");
-        let persists = Plan::can_persist(&population);
-        assert_eq!(persists, !config.slots_per_weight() && !population.prepares_inputs());
-        if persists {
-            assert!(run(Plan { persistent: true, ..small_register(&population) }, true) == reference, "{config:?}");
-        }
-    }
 }
 
 /// Before the first step, a network with regularisers has the scores of a network without. Only label noise changes a

@@ -11,7 +11,7 @@ fn from_the_cpu_to_the_gpu() {
 
 #[test]
 fn from_the_gpu_to_the_cpu() {
-    hold(Kind::Cpu, |subject, to| promise(subject, Kind::Register, to));
+    hold(Kind::Register, |subject, from| promise(subject, from, Kind::Cpu));
 }
 
 fn promise(subject: &Subject, from: Kind, to: Kind) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The same settings give the same bits again. Only one form of the GPU engine is tested here, because [`super::alone`]
 //! and [`super::resumed`] repeat the steps of all forms. Big networks, in which races would show, are in `bits.rs`.
 
-use super::{Kind, Subject, ensure, hold, hold_of, same};
+use super::{Kind, Subject, ensure, hold, same};
 use crate::harness::train;
 
 #[test]
@@ -11,7 +11,7 @@ fn on_the_cpu() {
 
 #[test]
 fn on_register_tiles() {
-    hold_of(Kind::Register, 3, promise);
+    hold(Kind::Register, promise);
 }
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
