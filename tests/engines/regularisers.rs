@@ -86,18 +86,6 @@ fn differing_members(config: &Config) -> Vec<Config> {
     (0..3).map(member).collect()
 }
 
-/// Trains the steps `first..end` of the run, with a tick at the end of each epoch.
-fn train<E: Engine + ?Sized>(engine: &mut Blocking<E>, population: &Population, first: u32, end: u32) {
-    let per_epoch = population.steps_per_epoch();
-    for step in first..end {
-        let (epoch, batch) = (step / per_epoch + 1, step % per_epoch);
-        if batch == 0 || step == first {
-            engine.set_order(&order(population, epoch)).unwrap();
-        }
-        engine.train(batch..batch + 1, (batch + 1 == per_epoch).then_some(epoch)).unwrap();
-    }
-}
-
 fn report<E: Engine + ?Sized>(engine: &mut Blocking<E>) -> Report {
     engine.request_report(Wanted { train: true, validation: true, test: true }).unwrap();
     engine.next_report().unwrap()
