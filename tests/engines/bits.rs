@@ -2,7 +2,8 @@
 //! no bit, and nothing reaches frozen weights. Also tests the bound on GPU memory. The GPU engine runs in both kernel
 //! families.
 
-use crate::harness::{ENGINES, is_thorough, small_register};
+use crate::harness::{ENGINES, small_register};
+use crate::thorough::is_thorough;
 use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};

@@ -20,11 +20,6 @@ use std::sync::atomic::AtomicBool;
 /// f32 and float64 must decide alike every comparison with a larger margin.
 pub const MARGIN: f64 = 5e-4;
 
-/// Whether tests that CI shortens run in full.
-pub fn is_thorough() -> bool {
-    std::env::var_os("THOROUGH").is_some()
-}
-
 /// Makes an engine.
 pub type Make = fn(Arc<Population>, &[MemberState]) -> Blocking<dyn Engine>;
 

@@ -6,6 +6,7 @@ use crate::close::close;
 use crate::harness::{gpu, memory_in_rows, small_register, tiled};
 use crate::oracle::{Matrix, Network, Step};
 use crate::settings::{pick, random_settings};
+use crate::thorough::is_thorough;
 use clap::ValueEnum;
 use homeostat::config::{Config, Distort, Scope};
 use homeostat::cpu::CpuEngine;
@@ -171,7 +172,8 @@ fn gpu_kernels_with_regularisers_equal_the_oracle() {
 }
 
 fn gpu_steps(random: &mut Random, regularise: bool) {
-    for number in 0..if regularise { 6 } else { 12 } {
+    let settings = if regularise { 4 } else { 8 };
+    for number in 0..if is_thorough() { 3 * settings } else { settings } {
         let setting = setting(random, number, regularise);
         // Only two settings use the production tiles, one with one member and one with three, because these tiles take
         // seconds to compile on software Vulkan.

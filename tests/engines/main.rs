@@ -24,5 +24,7 @@ mod rules;
 #[path = "../common/settings.rs"]
 mod settings;
 mod table;
+#[path = "../common/thorough.rs"]
+mod thorough;
 mod tiles;
 mod trainer;

@@ -8,10 +8,11 @@ mod plans;
 mod repeated;
 mod resumed;
 
-use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, is_thorough, small_register, small_tiled, train};
+use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, small_register, small_tiled, train};
 use crate::oracle::trace::Triggers;
 use crate::oracle::{After, Matrix, Network};
 use crate::table::{Row, TABLE};
+use crate::thorough::is_thorough;
 use homeostat::config::Config;
 use homeostat::data::DataSet;
 use homeostat::gpu::Plan;
