@@ -14,7 +14,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 engines=(promises kernels golden rules bits learning regularisers divergence bytes autotune)
-program=(resume reliability limits sweep)
+program=(resume reliability limits sweep bench)
 read -ra groups <<<"${GPU_TESTS:-lib/gpu ${engines[*]/#/engines/} ${program[*]/#/program/}}"
 logs=${LOGS:-$(mktemp -d)}
 export NODEVICE_SELECT=1

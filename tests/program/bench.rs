@@ -41,6 +41,14 @@ fn every_named_device_is_measured_in_turn() {
     }
 }
 
+/// So many short steps share a dispatch that an invocation takes hundreds of thousands of loop rounds. Mesa's OpenGL ends
+/// all loops of an invocation after 65 535 rounds, so there the program must divide the dispatch.
+#[test]
+fn no_step_of_many_short_ones_is_lost() {
+    let rows = rows(&["784,32,10:1", "--device", "gpu", "--rule", "constant"]);
+    assert!(rows[0]["window_steps"].as_u64().is_some_and(|steps| steps > 10), "{}", rows[0]);
+}
+
 #[test]
 fn the_table_is_exported_as_markdown() {
     let folder = Folder::new();
