@@ -8,6 +8,7 @@
 // functions, each with `op` before its name:
 //   a_row, a_fetch, b_row, b_fetch        the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
 //   a_value, a_nothing                    turns a fetched part of A into numbers; a part that was never fetched
+//   y2_fetch                              with `squares`: the factor of A squared in the second sum
 //   recall(member, layer, m, n4)          what four outputs build on, such as their weights
 //   keep(member, layer, m, n4, recalled, value...)  receives four finished outputs
 //   skip(member, layer, n4)               with `skippable`: whether four columns can be left out

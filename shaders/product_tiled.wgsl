@@ -12,7 +12,8 @@
 //
 //# Who owns which outputs decides how fast workgroup memory answers. NVIDIA reads 16 bytes per lane in two cycles if
 //# lanes i ^ 1 or lanes i ^ 2 share an address, and in four otherwise; other GPUs broadcast as well. So in a group of 32
-//# invocations bit 0 of the number chooses among rows, and bits 1 and 2 among columns.
+//# invocations bit 0 of the number chooses among rows, which lanes i ^ 2 share, and bits 1 and 2 among columns, which lanes
+//# i ^ 1 share. The other bits continue along columns, up to `across` of them, and then along rows.
 //# With two stages one barrier per slab suffices, because a slab is written while its predecessor is read.
 
 //% set threads = tile.block_rows * tile.block_columns
@@ -43,7 +44,7 @@
 //% set staged_vectors = stages * groups * (a_stage + b_stage)
 //% set sum_vectors = groups * threads * rows * columns if tile.parallel else 0
 //% if declare_tiles
-// Slabs: [stage][strand][k][m / 4] of A, then [stage][strand][k][n / 4] of B.{% if tile.parallel and staged == "f32" %} At the end, sums: [strand][output][lane].{% endif %}
+// Slabs: [stage][strand][k][m / 4] of A, then [stage][strand][k][n / 4] of B. Also the flag that skips a block, and samples that the update observes.{% if tile.parallel and staged == "f32" %} At the end, sums: [strand][output][lane].{% endif %}
 
 var<workgroup> slabs: array<vec4<{{ staged }}>, {{ [staged_vectors, sum_vectors, 2 * tile.workgroup] | max if staged == "f32" else staged_vectors }}>;
 //% if squares

@@ -1,5 +1,5 @@
 // The fused update of all layers in one dispatch (eq. 9): gradient g = x~^T delta / B, momentum, alpha = psi(alpha0,
-// theta_M), and the weight write. The gradient exists only in registers.
+// theta_M), and the weight write. The gradient never reaches memory outside the workgroup.
 //
 // Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
 // workgroups, which own the bias row and the observed sums of their neurons. Then come the workgroups over
@@ -259,7 +259,7 @@ fn observed_sample(member: u32, place: u32, delta: vec4<f32>) -> vec4<f32> {
 
 //% endif
 //% if blocks
-//% set observed4 = tile.workgroup if tile.workgroup < 16 else [tile.workgroup // 16, 8] | min
+//% set observed4 = 1 if tile.workgroup < 16 else [tile.workgroup // 16, 8] | min
 //% set samples = tile.workgroup // observed4
 // The sums over the batch of {{ 4 * observed4 }} neurons, of which the first are `first4`. {{ samples }} samples are fetched
 // together, and added in order.

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Measures homeostat on the GPU of this machine, from a folder that benches/gpu/pack.sh filled. Needs a Vulkan driver and
-# Python 3; PyTorch is measured if Python has it. Takes under six minutes.
+# Python 3; PyTorch is measured if Python has it.
 #
-#   OUT=FOLDER run.sh        results go to FOLDER as they come: the most important first, each step under its own time limit
+#   OUT=FOLDER run.sh        results go to FOLDER as they come, each step under its own time limit
 #
-# Environment, with defaults: DEVICE=gpu, SECONDS_LEFT=360 (steps that do not fit are left out).
+# Environment, with defaults: DEVICE=gpu, SECONDS_LEFT=360 (the whole ends by then: a step is cut short or left out).
 set -u
 kit=$(cd "$(dirname "$0")" && pwd)
 out=${OUT:?a folder for the results}
 device=${DEVICE:-gpu}
 limit=${SECONDS_LEFT:-360}
+if [ -e "$out/bench.jsonl" ]; then
+    echo "$out has results already; name another folder" >&2
+    exit 1
+fi
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -22,11 +26,11 @@ unpack() {
 unpack homeostat
 homeostat=$work/homeostat
 if ! ldconfig -p | grep -q 'libvulkan\.so\.1'; then
-    for package in "$kit"/loader/*.deb; do
+    for package in $(compgen -G "$kit/loader/*.deb"); do
         dpkg-deb -x "$package" "$work/loader"
     done
     library=$(find "$work/loader" -name libvulkan.so.1 | head -1)
-    export LD_LIBRARY_PATH=${library%/*}:/usr/local/nvidia/lib64:${LD_LIBRARY_PATH:-}
+    [ -z "$library" ] || export LD_LIBRARY_PATH=${library%/*}:/usr/local/nvidia/lib64${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi
 # Some containers have NVIDIA's driver without a manifest where the loader looks.
 if ! "$homeostat" devices --json 2>/dev/null | grep -q '"is_hardware":true'; then
@@ -43,6 +47,7 @@ step() {
         echo "$name: left out at $began s" | tee -a "$out/steps.txt"
         return
     fi
+    [ "$most" -le $((limit - began)) ] || most=$((limit - began))
     timeout --kill-after 5 "$most" "$@" || code=$?
     echo "$name: exit $code, $((SECONDS - began)) s, at $SECONDS s" | tee -a "$out/steps.txt"
 }
@@ -74,7 +79,7 @@ train() {
 }
 export -f train
 export homeostat out
-step 30 'train on the GPU' bash -c "train $device"
+step 30 'train on the GPU' bash -c 'train "$1"' _ "$device"
 step 30 'train on the CPU' bash -c 'train cpu'
 if unpack engines; then
     # The tests read tests/golden below the folder that they were built in.
@@ -93,7 +98,7 @@ for members in 8 64 256; do
 done
 measure 30 members mid "${constant[@]}" --members 16
 measure 40 half mid big "${constant[@]}" --precision f16
-measure 30 psi mid big small --device "$device" --rule psi --scope weight --runs 3
+measure 60 psi mid big small --device "$device" --rule psi --scope weight --runs 3
 measure 20 psi mid --device "$device" --rule psi --scope neuron --runs 3
 measure 40 cpu small mid online big --device cpu --rule constant --runs 3
 measure 30 shapes 784,4096,4096,10:1024 "${constant[@]}" --no-autotune

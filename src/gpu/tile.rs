@@ -90,7 +90,6 @@ impl Tile {
     fn block(block: Block, strands: usize, parallel: bool, squares: bool, room: Room) -> Option<Self> {
         let Block { rows, columns4, block_rows, block_columns, deepest } = block;
         let workgroup = block_rows * block_columns * if parallel { strands } else { 1 };
-        // One invocation per row of a slab at least, so that few fetch nothing.
         let tile = Self { rows, columns4, block_rows, block_columns, strands, parallel, workgroup, ..Self::NONE };
         let staged = |(slab, stages)| Self { slab, stages, ..tile };
         let slabs = [(32, 2), (32, 1), (16, 2), (16, 1), (8, 2), (8, 1)].map(staged).into_iter();
@@ -178,7 +177,7 @@ impl Tile {
         let row = self.height() / LANES + 1 + (self.width4() + 1) * if squares { 2 } else { 1 };
         let slabs = 16 * self.stages * groups * self.slab * row;
         let sums = if self.parallel { 4 * groups * self.height() * LANES * self.width4() } else { 0 };
-        // In f32 the arrays share one place. In f16 each has its own.
+        // In f32 the arrays share one place. In f16 each has its own. A tile must fit in both.
         let shared = if slabs > sums { slabs } else { sums };
         let shared = if shared > observed { shared } else { observed };
         let separate = slabs / 2 + sums + observed;
@@ -223,7 +222,7 @@ const PARALLEL_BLOCKS: [Block; 5] = [
     block(4, 1, 4, 4, 32),  // 16 × 16
 ];
 
-/// Most sums of an invocation that keeps two sets of them.
+/// Most outputs of an invocation that keeps the sum of a strand and the total of the strands before.
 const MOST_DOUBLE_SUMS: usize = 32;
 
 /// Every block of subgroups, large to small: the rows × columns that one subgroup owns, and the subgroups along both
@@ -248,8 +247,8 @@ const LARGE_PRODUCT: usize = 1 << 25;
 const WHOLE_ROWS: usize = 16;
 
 /// Strands of a product with this `depth` (terms of each sum) and number of outputs. Products with too few outputs to
-/// keep a GPU busy get more strands, each with at least 64 terms. Only the shape decides, because the order of a sum
-/// decides its last bits.
+/// keep a GPU busy get more strands, of at least 64 terms on average. Spans are rounded up, so the last strand may be
+/// shorter, or empty. Only the shape decides, because the order of a sum decides its last bits.
 #[must_use]
 pub const fn strands(depth: usize, outputs: usize) -> usize {
     let wanted = match outputs {
@@ -300,7 +299,8 @@ impl Product {
     /// Blocks in workgroup memory that fit every adapter.
     pub const TILED: Self = Self::Tiled(Room::LEAST);
 
-    /// The tiles that can compute all of `shapes` in one dispatch, large to small.
+    /// The tiles that can compute all of `shapes` in one dispatch: those whose strands follow one another, then those whose
+    /// strands work side by side, each from large to small.
     #[must_use]
     pub fn menu(self, shapes: &[Shape]) -> Vec<Tile> {
         let first = shapes[0];
@@ -330,7 +330,7 @@ impl Product {
     /// The tile to use without measuring: the one that [`Tile::cost`] expects to be fastest for `members` networks.
     ///
     /// # Panics
-    /// If no tile has the strands of the shapes, which cannot happen for the products of a step.
+    /// If the menu is empty, which cannot happen for the products of a step.
     #[must_use]
     pub fn guess(self, shapes: &[Shape], members: usize) -> Tile {
         self.ranked(shapes, members)[0]
@@ -345,17 +345,20 @@ impl Product {
     }
 }
 
-/// Multiprocessors of the GPU that [`Tile::cost`] has in mind. A GPU with fewer prefers larger tiles, which measuring
-/// finds.
+// Constants of [`Tile::cost`], by results/gpu-model.md.
+
+/// Multiprocessors of the GPU that the model has in mind, rounded to a power of two. A GPU with fewer prefers larger tiles,
+/// which measuring finds.
 const PROCESSORS: f64 = 128.0;
 /// FMAs of a multiprocessor per cycle.
 const FMAS: f64 = 128.0;
-/// Cycles from the fetch of a slab to the next, if nothing else limits it. Measured, too.
+/// Cycles from the fetch of a slab to the next, if nothing else limits it.
 const LATENCY: f64 = 1100.0;
 /// Invocations that a multiprocessor runs at once, given the registers that a block needs.
 const RESIDENT: f64 = 400.0;
-/// Numbers fetched per FMA, of which a block of 32 × 64 needs this many, and the cycles that each further number costs.
+/// Numbers fetched per FMA by a block of 32 × 64.
 const LARGE_BLOCK: f64 = 96.0 / 2048.0;
+/// Cycles per FMA that each number fetched beyond [`LARGE_BLOCK`] costs.
 const SMALL_BLOCK: f64 = 45.0;
 
 impl Tile {
@@ -472,7 +475,7 @@ mod tests {
         }
     }
 
-    /// What measurements on an H100 ask for, see results/gpu-model.md.
+    /// The order that measurements on an H100 suggest, see results/gpu-model.md.
     #[test]
     fn tiles_fit_the_product() {
         let shape = |m, n, depth| Shape {
