@@ -47,7 +47,7 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% endif
 }
 
-//% set a_type = "u32" if first_layer and bytes and not prepared else "vec4<f32>"
+//% set a_type = data_type if first_layer else "vec4<f32>"
 fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> {{ a_type }} {
 //% if first_layer
     return data_fetch(row, k4);

@@ -19,17 +19,16 @@ fn data_row(member: u32, sample: u32) -> u32 {
 //% endif
 }
 
-// Four features as they lie in memory. {% if bytes and not prepared %}Bytes are turned into numbers by data_value, because a kernel that converts at
-// once waits for the memory at once.{% endif %}
-
-fn data_fetch(row: u32, column4: u32) -> {{ "u32" if bytes and not prepared else "vec4<f32>" }} {
+// Four features as they lie in memory. data_value turns them into numbers later, because a kernel that converts at once
+// waits for the memory at once.
+fn data_fetch(row: u32, column4: u32) -> {{ data_type }} {
 //% if prepared
     return prepared[row + column4];
 //% else
 //% if data_pieces == 1
     let value = data[row + column4];
 //% else
-    var value: {% if bytes %}u32{% else %}vec4<f32>{% endif %};
+    var value: {{ data_type }};
     let place = row % PIECE + column4;
     switch row / PIECE {
 //% for piece in range(1, data_pieces)
@@ -42,8 +41,8 @@ fn data_fetch(row: u32, column4: u32) -> {{ "u32" if bytes and not prepared else
 //% endif
 }
 
-fn data_value(fetched: {{ "u32" if bytes and not prepared else "vec4<f32>" }}) -> vec4<f32> {
-//% if bytes and not prepared
+fn data_value(fetched: {{ data_type }}) -> vec4<f32> {
+//% if data_type == "u32"
     return vec4<f32>(unpack4xU8(fetched)) * (1.0 / 255.0);
 //% else
     return fetched;

@@ -16,7 +16,6 @@
 //% set columns4 = tile.block_columns * columns
 //% set slab = tile.slab
 //% set slab4 = slab // 4
-//% set m_vectors = rows // 4
 //% set a_count = rows4 * slab
 //% set b_count = columns4 * slab
 //# A row of a slab is stored as it is fetched, so that one store moves four numbers. 16 more bytes per row spread the rows
@@ -66,30 +65,8 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     var sum_{{ r }}_{{ c }} = coop_mat{{ tile.side }}x{{ tile.side }}<f32, C>();
 //% endfor
 //% endfor
-//# Place in the slab of this invocation's j-th vec4 of A and B, and its row where the row does not depend on k.
-//% for j in range(a_each)
-//% if a_along == "k"
-    let a_m_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
-    let a_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
-    let a_row_{{ j }} = {{ op }}a_row(member, layer, 4u * block_m4 + a_m_{{ j }});
-//% else
-    let a_m_{{ j }} = (lane + {{ j * threads }}u) % {{ rows4 }}u;
-    let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
-    var a_row_{{ j }} = {{ op }}a_row(member, layer, min(a_k_{{ j }}, depth - 1u));
-//% endif
-    var a_next_{{ j }} = {{ op }}a_nothing();
-//% endfor
-//% for j in range(b_each)
-//% if b_along == "k"
-    let b_n_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
-    let b_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
-    let b_row_{{ j }} = {{ op }}b_row(member, layer, 4u * block_n4 + b_n_{{ j }});
-//% else
-    let b_n_{{ j }} = (lane + {{ j * threads }}u) % {{ columns4 }}u;
-    let b_k_{{ j }} = (lane + {{ j * threads }}u) / {{ columns4 }}u;
-//% endif
-    var b_next_{{ j }} = vec4<f32>(0.0);
-//% endfor
+//% set first_k = ""
+//% include "product_places.wgsl"
 //# The first iteration multiplies nothing and only fetches the first slab. Values are used, and turned into f16, only when
 //# they are staged, because an invocation waits for memory where it first uses a value.
     for (var slab = 0u; slab < depth + {{ slab }}u; slab += {{ slab }}u) {
@@ -119,25 +96,9 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
         }
         workgroupBarrier();
         if slab < depth {
-//% for j in range(a_each)
-//% if a_along == "k"
-            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, min(slab + a_k_{{ j }}, depth - 1u) / 4u);
-//% else
-//# The rows of the next slab are looked up one round ahead, because the first layer's are in a list.
-            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, block_m4 + a_m_{{ j }});
-            a_row_{{ j }} = {{ op }}a_row(member, layer, min(slab + {{ slab }}u + a_k_{{ j }}, depth - 1u));
-//% endif
-//% endfor
-//% for j in range(b_each)
-            {
-                let k = min(slab + b_k_{{ j }}, depth - 1u);
-//% if b_along == "k"
-                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
-//% else
-                b_next_{{ j }} = {{ op }}b_fetch(member, layer, {{ op }}b_row(member, layer, k), block_n4 + b_n_{{ j }});
-//% endif
-            }
-//% endfor
+            let slab_k = slab;
+            let next_k = slab + {{ slab }}u;
+//% include "product_fetch.wgsl"
         }
         if slab > 0u {
 //% set type = "coop_mat" ~ tile.side ~ "x" ~ tile.side

@@ -100,33 +100,8 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endif
 //% endfor
 //% endfor
-//# Place in the slab of this invocation's j-th vec4 of A and B, and its row where the row does not depend on k.
-//% for j in range(a_each)
-//% if a_along == "k"
-    let a_m_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
-    let a_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
-    let a_row_{{ j }} = {{ op }}a_row(member, layer, 4u * block_m4 + a_m_{{ j }});
-//% else
-    let a_m_{{ j }} = (lane + {{ j * threads }}u) % {{ rows4 }}u;
-    let a_k_{{ j }} = (lane + {{ j * threads }}u) / {{ rows4 }}u;
-    var a_row_{{ j }} = {{ op }}a_row(member, layer, min({% if rounds == 1 %}first + {% endif %}a_k_{{ j }}, depth - 1u));
-//% endif
-    var a_next_{{ j }} = {{ op }}a_nothing();
-//% endfor
-//% for j in range(b_each)
-//% if b_along == "k"
-    let b_n_{{ j }} = (lane + {{ j * threads }}u) / {{ slab4 }}u;
-    let b_k_{{ j }} = 4u * ((lane + {{ j * threads }}u) % {{ slab4 }}u);
-    let b_row_{{ j }} = {{ op }}b_row(member, layer, 4u * block_n4 + b_n_{{ j }});
-//% else
-    let b_n_{{ j }} = (lane + {{ j * threads }}u) % {{ columns4 }}u;
-    let b_k_{{ j }} = (lane + {{ j * threads }}u) / {{ columns4 }}u;
-//% endif
-    var b_next_{{ j }} = vec4<f32>(0.0);
-//% if squares
-    var y2_next_{{ j }} = vec4<f32>(0.0);
-//% endif
-//% endfor
+//% set first_k = "first + " if rounds == 1 else ""
+//% include "product_places.wgsl"
 //# Round `at` fetches slab `at` from memory, multiplies the slab before it, and stages what it fetched. Whatever needs the
 //# fetched values comes after the multiplication, because an invocation waits for memory where it first uses a value.
     for (var at = 0u; at <= steps; at++) {
@@ -142,28 +117,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
         let next_k = {% if rounds > 1 %}(at + 1u) / slabs_of_span * span + (at + 1u) % slabs_of_span * {{ slab }}u{% else %}slab_k + {{ slab }}u{% endif %};
 //% endif
         if at < steps {
-//% for j in range(a_each)
-//% if a_along == "k"
-            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, min(slab_k + a_k_{{ j }}, depth - 1u) / 4u);
-//% else
-            a_next_{{ j }} = {{ op }}a_fetch(member, layer, a_row_{{ j }}, block_m4 + a_m_{{ j }});
-            a_row_{{ j }} = {{ op }}a_row(member, layer, min(next_k + a_k_{{ j }}, depth - 1u));
-//% endif
-//% endfor
-//% for j in range(b_each)
-            {
-                let k = min(slab_k + b_k_{{ j }}, depth - 1u);
-//% if b_along == "k"
-                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
-//% else
-                let b_row = {{ op }}b_row(member, layer, k);
-                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
-//% if squares
-                y2_next_{{ j }} = {{ op }}y2_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
-//% endif
-//% endif
-            }
-//% endfor
+//% include "product_fetch.wgsl"
         }
         if at > 0u {
             let stage = {% if stages == 2 %}((at - 1u) & 1u) * {{ groups }}u + {% endif %}strand;

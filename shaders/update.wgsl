@@ -147,7 +147,7 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% endif
 }
 
-//% set a_type = "u32" if op == "update_first_" and bytes and not prepared else "vec4<f32>"
+//% set a_type = data_type if op == "update_first_" else "vec4<f32>"
 fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, m4: u32) -> {{ a_type }} {
 //% if op == "update_first_"
     return data_fetch(row, min(m4, layer.in4 - 1u));
@@ -259,7 +259,6 @@ fn observed_sample(member: u32, place: u32, delta: vec4<f32>) -> vec4<f32> {
 
 //% endif
 //% if blocks
-//% set observed4 = 1 if tile.workgroup < 16 else [tile.workgroup // 16, 8] | min
 //% set samples = tile.workgroup // observed4
 // The sums over the batch of {{ 4 * observed4 }} neurons, of which the first are `first4`. {{ samples }} samples are fetched
 // together, and added in order.

@@ -34,9 +34,8 @@ if ! ldconfig -p | grep -q 'libvulkan\.so\.1'; then
 fi
 # Some containers have NVIDIA's driver without a manifest where the loader looks.
 if ! "$homeostat" devices --json 2>/dev/null | grep -q '"is_hardware":true'; then
-    for manifest in /usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json; do
-        [ ! -f "$manifest" ] || export VK_DRIVER_FILES=$manifest
-    done
+    manifest=/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json
+    [ ! -f "$manifest" ] || export VK_DRIVER_FILES=$manifest
 fi
 
 # step SECONDS NAME COMMAND...: one step; leaves it out if the whole would take too long.

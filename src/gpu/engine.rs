@@ -87,8 +87,7 @@ impl GpuEngine {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub async fn open(context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
-        let mut context = context;
+    pub async fn open(mut context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         let mut note = None;
         loop {
             match (Self::proved(context.clone(), &population, initial).await, context.cooperative) {

@@ -295,6 +295,15 @@ pub struct Shape {
     pub strands: usize,
 }
 
+impl Shape {
+    /// An `m` × `n` product of this depth that is neither the last forward pass nor the update.
+    #[must_use]
+    pub const fn new(m: usize, n: usize, depth: usize) -> Self {
+        let strands = strands(depth, m * n);
+        Self { m, n, depth, is_output: false, rows_in_fours: false, squares: false, strands }
+    }
+}
+
 impl Product {
     /// Blocks in workgroup memory that fit every adapter.
     pub const TILED: Self = Self::Tiled(Room::LEAST);
@@ -478,15 +487,7 @@ mod tests {
     /// The order that measurements on an H100 suggest, see results/gpu-model.md.
     #[test]
     fn tiles_fit_the_product() {
-        let shape = |m, n, depth| Shape {
-            m,
-            n,
-            depth,
-            is_output: false,
-            rows_in_fours: false,
-            squares: false,
-            strands: strands(depth, m * n),
-        };
+        let shape = Shape::new;
         let product = Product::Tiled(Room::MOST);
         let outputs = |shape, members| {
             let tile = product.guess(&[shape], members);

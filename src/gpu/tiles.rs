@@ -47,30 +47,21 @@ impl Shapes {
         let shared = population.shared();
         let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
         let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
-        let shape = |m, n, depth| Shape {
-            m,
-            n,
-            depth,
-            is_output: false,
-            rows_in_fours: false,
-            squares: false,
-            strands: strands(depth, m * n),
-        };
         let last = topology.layers() - 1;
         Self {
             forward: topology
                 .shapes()
                 .enumerate()
-                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..shape(batch, n_out, n_in) })
+                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..Shape::new(batch, n_out, n_in) })
                 .collect(),
-            backward: topology.shapes().skip(1).map(|(n_in, n_out)| shape(batch, n_in, n_out)).collect(),
+            backward: topology.shapes().skip(1).map(|(n_in, n_out)| Shape::new(batch, n_in, n_out)).collect(),
             update: topology
                 .shapes()
                 .map(|(n_in, n_out)| Shape {
                     rows_in_fours: true,
                     squares,
                     strands: update_strands,
-                    ..shape(n_in, n_out, batch)
+                    ..Shape::new(n_in, n_out, batch)
                 })
                 .collect(),
         }

@@ -3,7 +3,7 @@
 
 use homeostat::config::{Config, Precision, Rule};
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::{Context, GpuEngine, Kernel, Options, Pick, Plan, Product, Shape, Shapes, Tile};
+use homeostat::gpu::{Context, GpuEngine, Kernel, Options, Pick, Plan, Product, Shape, Tile};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
@@ -36,15 +36,6 @@ fn population(hidden: &[usize], batch_size: usize, members: usize, precision: Pr
     Arc::new(Population::new(configs, Arc::new(data), Some(10)).unwrap())
 }
 
-/// The shapes of a kernel's product.
-fn shapes(shapes: &Shapes, kernel: Kernel) -> Vec<Shape> {
-    match kernel {
-        Kernel::Forward(l) => vec![shapes.forward[l]],
-        Kernel::BackwardDelta(l) => vec![shapes.backward[l - 1]],
-        _ => shapes.update.clone(),
-    }
-}
-
 #[test]
 #[ignore = "measures a GPU"]
 fn time_of_every_tile() {
@@ -61,7 +52,11 @@ fn time_of_every_tile() {
                 (Precision::F16, Some(matrices)) => Product::Cooperative(matrices, context.room()),
                 _ => Product::Tiled(context.room()),
             };
-            let all = Shapes::new(&population);
+            let mut products: Vec<Vec<Shape>> = vec![];
+            Plan::choose(product, &population, |shapes| {
+                products.push(shapes.to_vec());
+                product.guess(shapes, members)
+            });
             let mut seen: HashSet<(String, Tile)> = HashSet::new();
             for turn in 0..16 {
                 let mut fresh = false;
@@ -90,8 +85,7 @@ fn time_of_every_tile() {
                     engine.kernel_times(0).unwrap();
                 }
                 let times: Vec<_> = (0..STEPS).map(|_| engine.kernel_times(0).unwrap()).collect();
-                let products = Kernel::products(population.topology.layers());
-                for kernel in products {
+                for (kernel, shapes) in Kernel::products(population.topology.layers()).zip(&products) {
                     let tile = kernel.tile(&plan).expect("a product has a tile");
                     let layer = kernel.layer() + 1;
                     let named = |time: &&homeostat::train::engine::KernelTime| {
@@ -103,7 +97,6 @@ fn time_of_every_tile() {
                     if measured.is_empty() || !seen.insert((format!("{kernel:?}"), tile)) {
                         continue;
                     }
-                    let shapes = shapes(&all, kernel);
                     println!(
                         "tile {label}; {kernel:?}; {} x {} by {} x {}{}, slab {} x {}, strands {}, {} invocations; {:.1} us; {:.0} cycles expected",
                         tile.height(),
@@ -116,7 +109,7 @@ fn time_of_every_tile() {
                         tile.strands,
                         tile.workgroup,
                         measured[measured.len() / 2],
-                        tile.cost(&shapes, members)
+                        tile.cost(shapes, members)
                     );
                 }
             }

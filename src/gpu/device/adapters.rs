@@ -17,16 +17,16 @@ async fn adapters() -> &'static [wgpu::Adapter] {
 }
 
 async fn enumerate() -> Vec<wgpu::Adapter> {
-    let enumerate = async |backends| {
+    let offered_by = async |backends| {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         descriptor.backends = backends;
         wgpu::Instance::new(descriptor).enumerate_adapters(backends).await
     };
     let wanted = wgpu::Backends::from_env();
-    let mut list = enumerate(wanted.unwrap_or(wgpu::Backends::PRIMARY)).await;
+    let mut list = offered_by(wanted.unwrap_or(wgpu::Backends::PRIMARY)).await;
     if list.is_empty() && wanted.is_none() {
         // GL is the last resort and enumerated only here, because looking for GL makes some systems complain on stderr.
-        list = enumerate(wgpu::Backends::GL).await;
+        list = offered_by(wgpu::Backends::GL).await;
     }
     // Real hardware first. Within a kind Vulkan comes before DX12, whose compiler is slow on unrolled loops, and then the
     // drivers' order counts.

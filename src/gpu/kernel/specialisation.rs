@@ -196,11 +196,14 @@ impl Specialisation {
     pub fn source(&self, kernel: Kernel, product: Product, tile: Option<Tile>) -> String {
         let is_first = matches!(kernel, Kernel::Forward(0) | Kernel::ForwardPrepared);
         let is_output = kernel == Kernel::Forward(self.layer_count - 1) || (is_first && self.layer_count == 1);
+        let prepared = self.prepares && matches!(kernel, Kernel::ForwardPrepared | Kernel::Update);
         let kernel_values = minijinja::context! {
             kernel => kernel.stem(),
             op => format!("{}_", kernel.stem()),
             first_layer => is_first,
-            prepared => self.prepares && matches!(kernel, Kernel::ForwardPrepared | Kernel::Update),
+            prepared => prepared,
+            // Type of four features as they lie in memory.
+            data_type => if self.bytes && !prepared { "u32" } else { "vec4<f32>" },
             whole_rows => is_output && tile.zip(self.whole_rows4).is_some_and(|(tile, rows4)| tile.width4() >= rows4),
             product => match product {
                 _ if kernel == Kernel::Persistent => "product_register.wgsl",
@@ -209,6 +212,7 @@ impl Specialisation {
                 Product::Tiled(_) | Product::Cooperative(..) => "product_tiled.wgsl",
             },
             tile => Value::from(Serde(tile)),
+            observed4 => tile.map(|tile| tile.observed4()),
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the kernel sums the product of squares beside the gradient.
             squares => self.sums_squares() && kernel == Kernel::Update,

@@ -11,7 +11,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 21] = sources![
+const SOURCES: [(&str, &str); 23] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -24,6 +24,8 @@ const SOURCES: [(&str, &str); 21] = sources![
     "product_register.wgsl",
     "product_tiled.wgsl",
     "product_cooperative.wgsl",
+    "product_places.wgsl",
+    "product_fetch.wgsl",
     "forward.wgsl",
     "score.wgsl",
     "output_delta.wgsl",

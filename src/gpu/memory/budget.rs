@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::gpu::launch::{Kernel, Program, field_bytes};
 use crate::gpu::layout::Layout;
 use crate::gpu::summary::Limit;
-use crate::gpu::tile::{Product, Tile};
+use crate::gpu::tile::Tile;
 use crate::gpu::tiles::Plan;
 use crate::memory::{Array, human, total};
 use crate::train::population::Population;
@@ -231,7 +231,7 @@ impl Check<'_> {
                 ));
             }
             invocations = invocations.max(workgroup);
-            let staged = |tile: &Tile| plan.product != Product::Register && tile.slab > 0;
+            let staged = |tile: &Tile| tile.slab > 0;
             let squares = kernel == Kernel::Update && sums_squares;
             let staged = kernel.tile(plan).filter(staged).map_or(0, |tile| tile.workgroup_bytes(squares));
             storage = storage.max(staged);

@@ -148,18 +148,23 @@ impl Session {
         let rows: Vec<Vec<u32>> = population.splits.iter().map(|split| split.train.clone()).collect();
         self.set_order(&rows).await?;
         let kernels: Vec<Kernel> = Kernel::products(population.topology.layers()).collect();
-        let mut best: Vec<(f64, Tile)> = kernels.iter().map(|_| (f64::MAX, self.plan.update)).collect();
-        for turn in 0..CANDIDATES {
-            let plan = Plan::choose(product, &population, |shapes| {
-                let ranked = product.ranked(shapes, population.len());
-                ranked[turn % ranked.len()]
-            });
+        let mut candidates: Vec<Vec<Tile>> = vec![];
+        Plan::choose(product, &population, |shapes| {
+            let mut ranked = product.ranked(shapes, population.len());
+            ranked.truncate(CANDIDATES);
+            candidates.push(ranked);
+            candidates[candidates.len() - 1][0]
+        });
+        let turns = candidates.iter().map(Vec::len).max().unwrap_or(0);
+        let mut best: Vec<(f64, Tile)> = candidates.iter().map(|tiles| (f64::MAX, tiles[0])).collect();
+        for turn in 0..turns {
+            // A product with fewer tiles keeps its last one.
+            let mut tiles = candidates.iter().map(|tiles| tiles[turn.min(tiles.len() - 1)]);
+            let plan = Plan::choose(product, &population, |_| tiles.next().expect("one tile per product, in order"));
             self.adopt(plan)?;
             self.warm_up().await?;
-            for (&kernel, best) in kernels.iter().zip(&mut best) {
-                let Some(tile) = kernel.tile(&self.plan).filter(|tile| *tile != best.1 || best.0 == f64::MAX) else {
-                    continue;
-                };
+            for ((&kernel, tiles), best) in kernels.iter().zip(&candidates).zip(&mut best) {
+                let Some(&tile) = tiles.get(turn) else { continue };
                 let seconds = self.seconds(Work::Dispatch(kernel, self.training_step(0))).await?;
                 if seconds < best.0 {
                     *best = (seconds, tile);
