@@ -18,6 +18,7 @@ mod npz;
 mod open;
 #[cfg(feature = "png")]
 mod png;
+mod raw;
 mod read;
 pub mod set;
 pub mod split;
