@@ -21,7 +21,7 @@
 {{ read(5, "rows") }}
 //% endif
 //% if whole_rows
-{{ read(6, "labels") }}
+{{ read(6, answers) }}
 {{ read_write(7, "delta_arena") }}
 {{ read_write(8, "scores") }}
 //% endif

@@ -11,7 +11,7 @@
 
 {{ read_write(3, "activation_arena") }}
 {{ read(5, "rows") }}
-{{ read(6, "labels") }}
+{{ read(6, answers) }}
 {{ read_write(7, "delta_arena") }}
 {{ read_write(8, "scores") }}
 {{ read_write(9, "neurons") }}
@@ -20,10 +20,25 @@
 
 //% include "score.wgsl"
 
+//% if answers == "targets"
+// Place of the sample's row of targets: d of every output{% if weighted %}, then the weight in the loss{% endif %}.
+fn label_of(member: u32, sample: u32) -> u32 {
+    return rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)] * TARGET4;
+}
+//% else
 fn label_of(member: u32, sample: u32) -> u32 {
     let row = rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)];
-    return labels[{% if label_noise %}member * LABELS + {% endif %}row];
+    return labels[{% if label_noise %}member * LABELS + {% endif %}{% if weighted %}2u * {% endif %}row];
 }
+//% if weighted
+
+// The weight of the sample in the loss, which lies behind its label.
+fn weight_of(member: u32, sample: u32) -> f32 {
+    let row = rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)];
+    return bitcast<f32>(labels[{% if label_noise %}member * LABELS + {% endif %}2u * row + 1u]);
+}
+//% endif
+//% endif
 
 fn output_sample(member: u32, sample: u32, label: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
@@ -31,6 +46,27 @@ fn output_sample(member: u32, sample: u32, label: u32) {
     let y_row = member * ACTIVATION4 + row;
     let training = (step.flags & TRAINING) != 0u;
 
+//% if answers == "targets"
+//% if weighted
+    let weight = targets[label + layer.out4].x;
+//% endif
+//% if task == "multilabel"
+    // The answer is right if every net is above 0 exactly where the label holds; NaN is never right.
+    var right = true;
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let net = activation_arena[y_row + n4];
+        let agrees = select(net <= vec4<f32>(0.0), net > vec4<f32>(0.0), targets[label + n4] > vec4<f32>(0.5));
+        right = right && all(agrees | (4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(layer.n_out)));
+    }
+    var wrong = select(1.0, 0.0, right);
+//% else
+    // Sum of the absolute errors.
+    var wrong = 0.0;
+//% endif
+//% else
+//% if weighted
+    let weight = weight_of(member, sample);
+//% endif
     // The answer is right if no other net is larger and no earlier net is equal; NaN is never right. The comparison
     // uses net, because saturated units may have equal y but different net.
     let net_label = activation_arena[y_row + label / 4u][label % 4u];
@@ -45,6 +81,7 @@ fn output_sample(member: u32, sample: u32, label: u32) {
         right = right && all(beaten | tied | padding);
         largest = max(largest, select(net, vec4<f32>(net_label), padding));
     }
+//% endif
 //% if output == "softmax"
     let peak = max(max(largest.x, largest.y), max(largest.z, largest.w));
     var total = 0.0;
@@ -52,12 +89,25 @@ fn output_sample(member: u32, sample: u32, label: u32) {
         let e = exp(max(activation_arena[y_row + n4] - peak, vec4<f32>(-80.0)));
         total += dot(mask_columns(e, n4, layer.n_out), vec4<f32>(1.0));
     }
+//% if full_derivative
+    var mean = 0.0;
+    for (var n4 = 0u; n4 < layer.out4; n4++) {
+        let d = select(vec4<f32>(0.0), vec4<f32>(1.0), 4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(label));
+        let e = exp(max(activation_arena[y_row + n4] - peak, vec4<f32>(-80.0)));
+        let y = mask_columns(e / total, n4, layer.n_out);
+        mean += dot(d - y, y);
+    }
+//% endif
 //% endif
 
     var loss = 0.0;
     for (var n4 = 0u; n4 < layer.out4; n4++) {
         let net = activation_arena[y_row + n4];
+//% if answers == "targets"
+        let d = targets[label + n4];
+//% else
         let d = select(vec4<f32>(0.0), vec4<f32>(1.0), 4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(label));
+//% endif
 //% if output == "softmax"
         let y = mask_columns(exp(max(net - peak, vec4<f32>(-80.0))) / total, n4, layer.n_out);
         let slope = y * (1.0 - y);
@@ -71,11 +121,19 @@ fn output_sample(member: u32, sample: u32, label: u32) {
 {{ refuse("output", output) }}
 //% endif
         let error = d - y;
+//% if task == "regression"
+        wrong += dot(abs(error), vec4<f32>(1.0));
+//% endif
+//% set times_weight = " * weight" if weighted else ""
 //% if loss == "mse"
-        let delta = error * slope;
+//% if full_derivative
+        let delta = y * (error - mean){{ times_weight }};
+//% else
+        let delta = error * slope{{ times_weight }};
+//% endif
         loss += 0.5 * dot(error, error);
 //% elif loss == "cross-entropy"
-        let delta = error;
+        let delta = error{{ times_weight }};
 //% if output == "logistic"
         // -ln y where d = 1 and -ln(1 - y) where d = 0, written so that nothing cancels.
         let entropy = max(net, vec4<f32>(0.0)) - net * d + log(1.0 + exp(-min(abs(net), vec4<f32>(80.0))));
@@ -95,11 +153,14 @@ fn output_sample(member: u32, sample: u32, label: u32) {
 //% if loss == "cross-entropy" and output == "softmax"
     loss = log(total) + peak - net_label;
 //% endif
+//% if weighted
+    loss *= weight;
+//% endif
 
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, layer.index)].delta, ~step.number);
     }
-    add_score(member, sample, loss, select(1.0, 0.0, right));
+    add_score(member, sample, loss, {% if answers == "targets" %}wrong{% else %}select(1.0, 0.0, right){% endif %});
 }
 
 //% if kernel == "output_delta"

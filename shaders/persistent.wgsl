@@ -16,7 +16,7 @@
 {{ read_write(5, "scores") }}
 {{ read(6, "data") }}
 {{ read(7, "rows") }}
-{{ read(8, "labels") }}
+{{ read(8, answers) }}
 {{ read_write(9, "neurons") }}
 //% if memory
 {{ read_write(10, "memory") }}

@@ -2,16 +2,20 @@
 
 use super::place::Place;
 use super::print::{say, tell};
-use crate::config::{Activation, Clock, Config, Loss, Output, Precision};
+use super::targets::PerTarget;
+use crate::config::{Activation, Clock, Config, DataSettings, Loss, Output, Precision, Task};
 use crate::data::DataSet;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::model::confusion::{ClassScore, Confusion};
 use crate::model::file::Model;
-use crate::text::percent;
+use crate::model::{labels, regression};
+use crate::text::{one_line, percent, significant};
 use crate::train::blocking::{Blocking, block_on};
 use crate::train::engine::{DeviceInfo, Engine, Score, Wanted};
+use crate::train::measure::{Measure, Told};
+use crate::train::metrics::Scored;
 use crate::train::population::Population;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,7 +32,7 @@ pub struct Eval {
     /// The model.safetensors to evaluate
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE [default: the training data]
+    /// Data to evaluate whole, as `train --data` takes them [default: the training data, split as in training]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
     #[command(flatten)]
@@ -64,6 +68,23 @@ struct Part {
     samples: usize,
     loss: f64,
     error: f64,
+    #[serde(flatten)]
+    regression: Option<Deviation>,
+}
+
+/// The errors of a regression.
+#[derive(Clone, Copy, Serialize)]
+struct Deviation {
+    rmse: f64,
+    mae: f64,
+    r2: f64,
+}
+
+impl Part {
+    fn new(samples: usize, told: Told) -> Self {
+        let regression = told.rmse.zip(told.mae).zip(told.r2).map(|((rmse, mae), r2)| Deviation { rmse, mae, r2 });
+        Self { samples, loss: told.loss, error: told.error, regression }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,6 +101,9 @@ struct Evaluation {
     selectivity: Option<Vec<f64>>,
     #[serde(flatten)]
     per_class: Option<PerClass>,
+    /// The scores of each target or label, of the samples that `targets_of` names.
+    #[serde(flatten)]
+    targets: Option<PerTarget>,
     device: DeviceInfo,
 }
 
@@ -88,6 +112,8 @@ struct Evaluation {
 struct PerClass {
     /// Name of the samples that were counted: `test`, `validation` or `train`.
     classes_of: &'static str,
+    /// The names of the classes, in the order of their numbers.
+    names: Vec<String>,
     classes: Vec<ClassScore>,
     /// Number of samples per `[label][answer]`.
     confusion: Vec<Vec<u64>>,
@@ -99,17 +125,28 @@ impl Eval {
         let choice: device::Device = self.device.parse()?;
         let model = Model::open(&self.model)?;
         let mut config = self.config(&model)?;
-        let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
-        model.check_data(&data)?;
-        if data.test_rows > 0 && self.test_fraction.is_none() {
-            config.data.test_fraction = None;
+        let is_new = self.is_new(&model, &config)?;
+        if is_new {
+            config.data = of_other_data(config.data);
+        }
+        let data = Arc::new(model.open_data(&config.data, &self.place.search())?);
+        if !data.has_targets() && !model.is_unsupervised() {
+            return Err(Error::file(&data.name, "has no labels to compare with; use `homeostat predict`"));
+        }
+        if !is_new {
+            model.check_unchanged(&data)?;
+        }
+        if self.test_fraction.is_none() {
+            match (data.test_rows > 0, is_new && model.data.is_some()) {
+                (true, _) => config.data.test_fraction = None,
+                // New data are evaluated whole.
+                (false, true) => config.data.test_fraction = Some(0.0),
+                (false, false) => {}
+            }
         }
         config.check()?;
-        if self.per_class && config.rule.kind.is_unsupervised() {
-            return Err(Error::config(format!(
-                "--per-class: the neurons of --rule {} are no classes; leave it out",
-                config.rule.kind
-            )));
+        if self.per_class && (config.rule.kind.is_unsupervised() || model.task() != Task::Classification) {
+            return Err(Error::config("--per-class: the outputs of this network are no classes; leave it out"));
         }
         if self.per_class && model.classes() > MOST_CLASSES {
             return Err(Error::config(format!(
@@ -117,7 +154,9 @@ impl Eval {
                 model.classes()
             )));
         }
-        let population = Arc::new(Population::new(vec![config], data, Some(model.classes()))?);
+        let fixed = model.data.as_ref().map(|data| &data.preparation);
+        let population = Population::prepared_by(vec![config], Arc::clone(&data), Some(model.classes()), fixed)?;
+        let population = Arc::new(population);
         block_on(device::check(&choice, &population))?;
         let mut state = population.initial_state();
         model.apply_weights(&mut state[0]);
@@ -128,23 +167,38 @@ impl Eval {
         let mut evaluation = self.evaluate(&population, Blocking(opened.engine))?;
         if model.is_unsupervised() {
             let rows = &population.splits[0].train;
-            evaluation.selectivity = Some(model.selectivity(population.shared(), &population.data, rows));
+            evaluation.selectivity = Some(model.selectivity(population.shared(), &data, rows));
         }
         if self.per_class {
-            evaluation.per_class = Some(per_class(&model, &population)?);
+            evaluation.per_class = Some(per_class(&model, &population, &data)?);
         }
+        if model.task() != Task::Classification && !model.is_unsupervised() {
+            evaluation.targets = Some(per_target(&model, &population, &data)?);
+        }
+        let whole = if data.test_rows == 0 && data.validation_rows == 0 && is_new { "all" } else { "train" };
         if self.json {
             return say(to_json(&evaluation)?);
         }
         tell(format_args!("device: {}", evaluation.device));
-        say(format_args!("{:<10} {:>8}  {:>10}  {:>8}", "split", "samples", "loss", "error"))?;
         let Evaluation { train, validation, test, .. } = &evaluation;
-        for (name, part) in [("train", Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())] {
-            if let Some(Part { samples, loss, error }) = part {
-                // Without targets there is no error.
-                let error = if evaluation.selectivity.is_some() { "–".into() } else { percent(*error) };
-                say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {error:>8}"))?;
+        let parts = [(whole, Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())];
+        let errors = if train.regression.is_some() { "      RMSE         MAE        R²" } else { "   error" };
+        say(format_args!("{:<10} {:>8}  {:>10}  {errors}", "split", "samples", "loss"))?;
+        for (name, part) in parts {
+            if let Some(Part { samples, loss, error, regression }) = part {
+                let error = match regression {
+                    Some(Deviation { rmse, mae, r2 }) => {
+                        format!("{:>10}  {:>10}  {r2:>8.5}", significant(*rmse, 4), significant(*mae, 4))
+                    }
+                    // Without targets there is no error.
+                    None if evaluation.selectivity.is_some() => format!("{:>8}", "–"),
+                    None => format!("{:>8}", percent(*error)),
+                };
+                say(format_args!("{name:<10} {samples:>8}  {loss:>10.5}  {error}"))?;
             }
+        }
+        if let Some(table) = &evaluation.targets {
+            table.print()?;
         }
         if let Some(table) = &evaluation.per_class {
             table.print()?;
@@ -166,17 +220,25 @@ impl Eval {
         let report = engine.next_report()?;
         let missing = || Error::Device("the device returned no evaluation".into());
         let member = report.members.first().ok_or_else(missing)?;
-        let part = |samples, score: Score| Part { samples, loss: score.loss, error: score.error };
+        let measure = Measure::new(population, 0);
+        let part = |samples, score: Score, of| Part::new(samples, measure.tell(score, of));
         Ok(Evaluation {
             model: self.model.clone(),
             data: population.data.name.clone(),
-            train: part(rows.len(), member.train.ok_or_else(missing)?),
-            validation: member.validation.map(|score| part(population.validation_rows(), score)),
-            test: member.test.map(|score| part(population.test_rows(), score)),
+            train: part(rows.len(), member.train.ok_or_else(missing)?, Scored::Training),
+            validation: member.validation.map(|score| part(population.validation_rows(), score, Scored::Validation)),
+            test: member.test.map(|score| part(population.test_rows(), score, Scored::Test)),
             selectivity: None,
             per_class: None,
+            targets: None,
             device: engine.device().clone(),
         })
+    }
+
+    /// Whether other data are evaluated than the network was trained on.
+    fn is_new(&self, model: &Model, config: &Config) -> Result<bool> {
+        let trained_on = model.config()?.map(|stored| stored.data.source);
+        Ok(self.data.is_some() && trained_on.is_none_or(|source| source != config.data.source))
     }
 
     /// The settings of an evaluation. Settings that only training uses are reset, because they must not restrict the
@@ -217,35 +279,75 @@ impl Eval {
     }
 }
 
-/// Counts answers of the forward pass on the host, because engines report only sums.
-fn per_class(model: &Model, population: &Population) -> Result<PerClass> {
+/// The settings for data that the network was not trained on. Parts and weights that were made for the training data do not
+/// apply.
+pub fn of_other_data(settings: DataSettings) -> DataSettings {
+    DataSettings {
+        val_data: None,
+        test_data: None,
+        val_fraction: 0.0,
+        weight: None,
+        group: None,
+        fold: None,
+        class_weight: None,
+        ..settings
+    }
+}
+
+/// The rows that tables describe: of the test samples, or else of the validation samples, or else of the training samples.
+fn described(population: &Population) -> (&'static str, &[u32]) {
     let split = &population.splits[0];
     let parts = [("test", &split.test), ("validation", &split.validation), ("train", &split.train)];
-    let (classes_of, rows) = parts.into_iter().find(|(_, rows)| !rows.is_empty()).unwrap_or(parts[2]);
-    let data = &population.data;
+    let (name, rows) = parts.into_iter().find(|(_, rows)| !rows.is_empty()).unwrap_or(parts[2]);
+    (name, rows)
+}
+
+/// Counts answers of the forward pass on the host, because engines report only sums.
+fn per_class(model: &Model, population: &Population, data: &DataSet) -> Result<PerClass> {
+    let (classes_of, rows) = described(population);
     let answers =
         model.predict_with(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?.classes;
     let labels = rows.iter().map(|&row| data.labels[row as usize]);
     let confusion = Confusion::new(model.classes(), labels.zip(answers));
     let counts = confusion.rows().into_iter().map(<[u64]>::to_vec).collect();
-    Ok(PerClass { classes_of, classes: confusion.classes(), confusion: counts })
+    let names = (0..model.classes()).map(|k| model.output_name(k)).collect();
+    Ok(PerClass { classes_of, names, classes: confusion.classes(), confusion: counts })
+}
+
+/// Compares outputs and targets one by one, on the host.
+fn per_target(model: &Model, population: &Population, data: &DataSet) -> Result<PerTarget> {
+    let (targets_of, rows) = described(population);
+    let predictions = model.predict_with(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?;
+    let width = data.classes;
+    let targets: Vec<f32> =
+        rows.iter().flat_map(|&row| data.values[row as usize * width..(row as usize + 1) * width].iter().copied()).collect();
+    let name = |k| model.output_name(k);
+    Ok(match model.task() {
+        Task::Multilabel => PerTarget::labels(targets_of, labels::scores(&predictions.outputs, &targets, width), name),
+        _ => PerTarget::values(targets_of, regression::scores(&predictions.outputs, &targets, width), name),
+    })
 }
 
 impl PerClass {
     fn print(&self) -> Result<()> {
         let share = |share: Option<f64>| share.map_or("–".to_owned(), percent);
         say(format_args!("classes of the {} samples:", self.classes_of))?;
+        let name = |class: usize| one_line(self.names.get(class).map_or("", String::as_str));
+        let width = (0..self.names.len()).map(|k| name(k).chars().count()).max().unwrap_or(0).max(5);
         say(format_args!(
-            "{:>5} {:>8} {:>8}  {:>9} {:>9}  most often taken for",
+            "{:>width$} {:>8} {:>8}  {:>9} {:>9}  most often taken for",
             "class", "samples", "correct", "recall", "precision"
         ))?;
         for class in &self.classes {
-            let confused =
-                class.confused_with.map_or("–".to_owned(), |other| format!("{other} ({} times)", class.confused));
+            let confused = class
+                .confused_with
+                .map_or("–".to_owned(), |other| format!("{} ({} times)", name(other), class.confused));
             let (recall, precision) = (share(class.recall), share(class.precision));
             say(format_args!(
-                "{:>5} {:>8} {:>8}  {recall:>9} {precision:>9}  {confused}",
-                class.class, class.samples, class.correct
+                "{:>width$} {:>8} {:>8}  {recall:>9} {precision:>9}  {confused}",
+                name(class.class),
+                class.samples,
+                class.correct
             ))?;
         }
         Ok(())

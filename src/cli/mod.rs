@@ -1,6 +1,7 @@
 //! The command line, one file per command. Machines read `--json` on stdout; each command says where text for people
 //! goes.
 
+mod answers;
 mod bench;
 #[cfg(feature = "report")]
 mod compare;
@@ -28,6 +29,7 @@ mod progress;
 mod report;
 mod signals;
 mod sweep;
+mod targets;
 mod train;
 mod wording;
 

@@ -1,34 +1,32 @@
 //! `homeostat predict`: prints the answers of a saved model to samples or images, one by one.
 
+use super::answers::{Answers, Format};
+use super::eval::of_other_data;
 use super::functions::Functions;
 use super::place::Place;
-use super::print::{say, tell};
-use crate::config::Config;
+use super::print::tell;
+use crate::config::{Columns, Config, Task};
 use crate::data::catalogue::Set;
-use crate::data::{DataSet, Image, Split};
+use crate::data::{BYTE_SCALE, DataSet, Image, Split, images};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files::to_json;
 use crate::model::file::Model;
-use crate::model::predict::Predictions;
-use crate::text::percent;
 use clap::ValueEnum;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Print the answers of a saved model to the samples of a data set, or to images.
 ///
-/// Images are PNG files, in the order of their names. For a network of 784 inputs, each image is converted to MNIST's
-/// format: white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the class with the
-/// largest output. Answers go to stdout; if labels are known, the error goes to stderr. Predictions are computed on the
-/// processor.
+/// Tables are matched to the model's columns by name, and need no labels. Images are PNG or JPEG files, in the order of their
+/// names, and are scaled as in training. For a network that was trained on MNIST, each image is converted to MNIST's format:
+/// white ink on black, scaled to fit 20 × 20 and centred by mass in 28 × 28. The answer is the class with the largest output, or
+/// the targets in their units. Answers go to stdout; if labels are known, the error goes to stderr. Predictions are computed on
+/// the processor.
 #[derive(clap::Args)]
 pub struct Predict {
     /// The model.safetensors to use
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE; or a PNG file or a directory of PNG
-    /// files [default: the training data]
+    /// Data as `train --data` takes them, or an image or a directory of images [default: the training data]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
     #[command(flatten)]
@@ -37,6 +35,9 @@ pub struct Predict {
     /// training have no test set of their own]
     #[arg(long, value_enum)]
     split: Option<Part>,
+    /// Columns of a table that name the samples in the answers [default: those of training]
+    #[arg(long, value_name = "COLUMNS")]
+    id: Option<Columns>,
     /// Use images unchanged, without centring; they must have as many pixels as the network has inputs
     #[arg(long, visible_alias = "no-center")]
     no_centre: bool,
@@ -70,45 +71,11 @@ enum Part {
 }
 
 /// The samples to predict.
-enum Source {
+pub enum Source {
     /// A data set, and the numbers of the rows to predict.
     Rows(DataSet, Vec<u32>),
     /// The paths of images, and the features of each.
     Images(Vec<PathBuf>, Vec<Vec<f32>>),
-}
-
-/// One line of output: the answer to one sample.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    row: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a Path>,
-    class: u32,
-    output: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    right: Option<bool>,
-    outputs: &'a [f32],
-}
-
-impl Answer<'_> {
-    fn name(&self) -> String {
-        match (self.row, self.file) {
-            (Some(row), _) => row.to_string(),
-            (None, file) => file.map_or(String::new(), |file| file.display().to_string()),
-        }
-    }
-
-    /// The `k` classes with the largest outputs, and these outputs. The answer comes first even if other classes have
-    /// the same output.
-    fn top(&self, k: usize) -> Vec<(u32, f32)> {
-        let mut classes: Vec<(u32, f32)> = (0..).zip(self.outputs.iter().copied()).collect();
-        classes.sort_by(|a, b| (b.0 == self.class).cmp(&(a.0 == self.class)).then(b.1.total_cmp(&a.1)));
-        classes.truncate(k);
-        classes
-    }
 }
 
 impl Predict {
@@ -121,6 +88,9 @@ impl Predict {
             )));
         }
         let model = Model::open(&self.model)?;
+        if self.top != 1 && model.task() != Task::Classification {
+            return Err(Error::config(format!("--top {}: the outputs of this network are no classes; leave it out", self.top)));
+        }
         if self.top == 0 || self.top > model.classes() {
             return Err(Error::config(format!("--top {}: must be 1 … {}, the outputs", self.top, model.classes())));
         }
@@ -136,36 +106,41 @@ impl Predict {
         };
         // The neurons of an unsupervised layer are not classes, so no answer is right or wrong.
         let labelled = !config.rule.kind.is_unsupervised();
-        self.print(&answers(&source, &predictions, labelled))
+        let format = match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
+        };
+        Answers { model: &model, source: &source, predictions: &predictions, labelled, top: self.top }.print(format)
     }
 
     fn source(&self, model: &Model, config: &Config) -> Result<Source> {
         let name = self.data.as_deref().unwrap_or(&config.data.source);
-        let path = Path::new(name);
-        let is_set = matches!(name, "mnist" | "iris")
-            || Set::named(name).is_some()
-            || ["idx:", "csv:", "npz:"].iter().any(|kind| name.starts_with(kind));
-        if !is_set && (path.is_dir() || is_png(path)) {
+        if self.data.is_some() && holds_images(name) {
+            let path = Path::new(name);
             if let Some(split) = self.split {
                 let split = split.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
                 return Err(Error::config(format!("--split {split}: images have no such parts; leave it out")));
             }
-            let files = if path.is_dir() { png_files(path)? } else { vec![path.to_owned()] };
-            let n_in = model.layers[0].n_in;
-            let images = files.iter().map(|file| self.features(file, n_in)).collect::<Result<_>>()?;
+            let files = if path.is_dir() { image_files(path)? } else { vec![path.to_owned()] };
+            let features = self.image_features(model)?;
+            let images = files.iter().map(|file| features(file)).collect::<Result<_>>()?;
             return Ok(Source::Images(files, images));
-        }
-        if !is_set && name.contains(['/', '\\']) {
-            return Err(Error::file(
-                path,
-                "there is no such directory, and it is no PNG file; data sets have a prefix such as csv:",
-            ));
         }
         if self.no_centre {
             return Err(Error::config(format!("--no-centre: is for images, and {name} is a data set; leave it out")));
         }
-        let data = DataSet::open_in(name, &self.place.search())?;
-        model.check_data(&data)?;
+        let is_new = *name != config.data.source;
+        let mut settings = if is_new { of_other_data(config.data.clone()) } else { config.data.clone() };
+        name.clone_into(&mut settings.source);
+        if let Some(id) = &self.id {
+            settings.id = id.clone();
+        }
+        let data = model.open_data(&settings, &self.place.search())?;
+        if !is_new && self.split != Some(Part::All) {
+            model.check_unchanged(&data)?;
+        }
+        data.notes().iter().for_each(|note| tell(format_args!("note: {note}")));
         let rows = self.rows(&data, config)?;
         Ok(Source::Rows(data, rows))
     }
@@ -181,8 +156,8 @@ impl Predict {
         }
         let fraction = config.data.test_fraction.filter(|_| data.test_rows == 0);
         // A validation split made for other data does not apply.
-        let val_fraction = if is_new { 0.0 } else { config.data.val_fraction };
-        let split = Split::new(data, fraction, config.run.seed)?.hold_out(data, val_fraction, config.run.seed)?;
+        let (val_fraction, fold) = if is_new { (0.0, None) } else { (config.data.val_fraction, config.data.fold) };
+        let split = Split::new(data, fraction, fold, config.run.seed)?.hold_out(data, val_fraction, config.run.seed)?;
         let (rows, what, remedy) = match self.split {
             Some(Part::Train) => return Ok(split.train),
             Some(Part::Validation) => (split.validation, "validation", "--val-fraction"),
@@ -195,108 +170,72 @@ impl Predict {
         }
     }
 
-    /// The features of an image, in the format that the network takes.
-    fn features(&self, path: &Path, n_in: usize) -> Result<Vec<f32>> {
-        let image = Image::read(path)?;
-        if n_in == 784 && !self.no_centre {
-            let digit = image.as_digit().ok_or_else(|| Error::file(path, "is blank, all of one shade"))?;
-            return Ok(digit.pixels);
+    /// The function from an image file to features, as in training.
+    fn image_features(&self, model: &Model) -> Result<Box<dyn Fn(&Path) -> Result<Vec<f32>>>> {
+        let n_in = model.layers[0].n_in;
+        let about = model.data.as_ref().map(|data| &data.about);
+        // A model that does not name its data, and has as many inputs as MNIST has pixels, most probably learnt digits.
+        let is_digits = about.map_or(n_in == 784, |about| about.digits);
+        if is_digits && n_in == 784 && !self.no_centre {
+            tell("note: each image is converted to MNIST's format, because the network was trained on such digits");
+            return Ok(Box::new(|path| {
+                let digit = Image::read(path)?.as_digit();
+                Ok(digit.ok_or_else(|| Error::file(path, "is blank, all of one shade"))?.pixels)
+            }));
         }
-        let Image { width, height, pixels } = image;
-        if pixels.len() != n_in {
-            return Err(Error::file(
-                path,
-                format!("has {width} × {height} = {} pixels, but the net takes {n_in} inputs", pixels.len()),
-            ));
+        let shape = about.and_then(|about| about.image);
+        match shape.filter(|_| !self.no_centre) {
+            Some(shape) => Ok(Box::new(move |path| {
+                let bytes = images::decode_one(path, shape)?;
+                Ok(bytes.into_iter().map(|byte| f32::from(byte) * BYTE_SCALE).collect())
+            })),
+            None => Ok(Box::new(move |path| unchanged(path, n_in, shape))),
         }
-        Ok(pixels)
-    }
-
-    fn print(&self, answers: &[Answer<'_>]) -> Result<()> {
-        if self.json {
-            answers.iter().try_for_each(|answer| say(to_json(answer)?))?;
-        } else if self.csv {
-            self.print_csv(answers)?;
-        } else {
-            let names: Vec<String> = answers.iter().map(Answer::name).collect();
-            let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-            for (answer, name) in answers.iter().zip(names) {
-                let top: Vec<String> =
-                    answer.top(self.top).iter().map(|(class, y)| format!("{class:>4} {y:.4}")).collect();
-                let verdict = match (answer.label, answer.right) {
-                    (Some(_), Some(true)) => "  right".to_owned(),
-                    (Some(label), _) => format!("  wrong: {label}"),
-                    _ => String::new(),
-                };
-                say(format_args!("{name:<width$} {}{verdict}", top.join(" ")))?;
-            }
-        }
-        let known = answers.iter().filter_map(|answer| answer.right);
-        let (known, wrong) = known.fold((0, 0), |(known, wrong), right| (known + 1, wrong + usize::from(!right)));
-        if known > 0 {
-            let error = percent(wrong as f64 / known as f64);
-            tell(format_args!("{wrong} of {known} samples wrong, error {error}"));
-        }
-        Ok(())
-    }
-
-    fn print_csv(&self, answers: &[Answer<'_>]) -> Result<()> {
-        let is_image = answers.first().is_some_and(|answer| answer.file.is_some());
-        let mut header = vec![if is_image { "file" } else { "row" }.to_owned()];
-        let labelled = answers.iter().any(|answer| answer.label.is_some());
-        for k in 1..=self.top {
-            let end = if k == 1 { String::new() } else { format!("_{k}") };
-            header.extend([format!("class{end}"), format!("output{end}")]);
-        }
-        if labelled {
-            header.extend(["label", "right"].map(str::to_owned));
-        }
-        let mut lines = csv::Writer::from_writer(vec![]);
-        let failed = |e: csv::Error| Error::Run(format!("cannot be written as CSV: {e}"));
-        lines.write_record(header).map_err(failed)?;
-        for answer in answers {
-            let mut record = vec![answer.name()];
-            for (class, y) in answer.top(self.top) {
-                record.extend([class.to_string(), y.to_string()]);
-            }
-            if let (Some(label), Some(right)) = (answer.label, answer.right) {
-                record.extend([label.to_string(), right.to_string()]);
-            }
-            lines.write_record(record).map_err(failed)?;
-        }
-        let bytes = lines.into_inner().map_err(|e| Error::Run(format!("cannot be written as CSV: {e}")))?;
-        say(String::from_utf8_lossy(&bytes).trim_end())
     }
 }
 
-fn answers<'a>(source: &'a Source, predictions: &'a Predictions, labelled: bool) -> Vec<Answer<'a>> {
-    let answer = |(i, (outputs, &class)): (usize, (&'a [f32], &u32))| {
-        let (row, file, label) = match source {
-            Source::Rows(data, rows) => (Some(rows[i]), None, labelled.then(|| data.labels[rows[i] as usize])),
-            Source::Images(files, _) => (None, Some(files[i].as_path()), None),
-        };
-        let (output, right) = (outputs[class as usize], label.map(|label| label == class));
-        Answer { row, file, class, output, label, right, outputs }
+/// The features of an image that has as many pixels as the network has inputs.
+fn unchanged(path: &Path, n_in: usize, shape: Option<[usize; 3]>) -> Result<Vec<f32>> {
+    let Image { width, height, pixels } = Image::read(path)?;
+    let pixels = match shape {
+        Some([.., channels]) if channels > 1 => {
+            let bytes = images::decode_one(path, [height, width, channels])?;
+            bytes.into_iter().map(|byte| f32::from(byte) * BYTE_SCALE).collect()
+        }
+        _ => pixels,
     };
-    predictions.rows().zip(&predictions.classes).enumerate().map(answer).collect()
+    if pixels.len() != n_in {
+        return Err(Error::file(
+            path,
+            format!("has {width} × {height} = {} pixels, but the net takes {n_in} inputs", pixels.len()),
+        ));
+    }
+    Ok(pixels)
 }
 
-fn is_png(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+/// Whether `name` is an image, or a directory that holds images itself and not in one folder per class.
+fn holds_images(name: &str) -> bool {
+    let path = Path::new(name);
+    is_image(path) || (path.is_dir() && Set::named(name).is_none() && image_files(path).is_ok())
 }
 
-/// The PNG files of a directory, sorted by name.
-fn png_files(directory: &Path) -> Result<Vec<PathBuf>> {
+fn is_image(path: &Path) -> bool {
+    let endings = ["png", "jpg", "jpeg"];
+    path.extension().is_some_and(|extension| endings.iter().any(|ending| extension.eq_ignore_ascii_case(ending)))
+}
+
+/// The images of a directory, sorted by name.
+fn image_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |e: std::io::Error| Error::file(directory, format!("cannot be read: {e}"));
     let mut files = vec![];
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if is_png(&path) && path.is_file() {
+        if is_image(&path) && path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
-        return Err(Error::file(directory, "holds no PNG files"));
+        return Err(Error::file(directory, "holds no PNG or JPEG files"));
     }
     files.sort();
     Ok(files)

@@ -1,6 +1,7 @@
 //! The progress of a run for people: a table with one line per epoch, and a progress bar if stderr is a terminal.
 
 use super::print::{say_of, tell};
+use crate::config::Task;
 use crate::error::Result;
 use crate::text::thousands;
 use crate::train::metrics::{EpochMetrics, METRICS, Metric, Reading, Scored};
@@ -29,6 +30,7 @@ pub struct Progress {
 /// The optional columns of the table.
 #[derive(Clone, Copy)]
 struct Columns {
+    task: Task,
     validation: bool,
     /// With test samples, only if they are read during training. The test result after the last epoch is printed below
     /// the table.
@@ -52,6 +54,7 @@ impl Progress {
             ProgressBar::new(samples).with_style(style)
         };
         let columns = Columns {
+            task: population.data.task,
             validation: population.validation_rows() > 0,
             test: population.test_rows() > 0 && population.shared().run.test_every > 0,
         };
@@ -101,6 +104,8 @@ impl Progress {
 fn shown(columns: Columns) -> impl Iterator<Item = &'static Metric> {
     METRICS.iter().filter(move |metric| {
         metric.column.is_some()
+            && metric.only.is_none_or(|only| only == columns.task)
+            && !(metric.is_error() && columns.task == Task::Regression)
             && match metric.scored {
                 None | Some(Scored::Training) => true,
                 Some(Scored::Validation) => columns.validation,
@@ -157,7 +162,7 @@ mod tests {
             seconds: 1.5,
             ..EpochMetrics::default()
         };
-        let columns = Columns { validation: true, test: false };
+        let columns = Columns { task: Task::Classification, validation: true, test: false };
         assert_eq!(
             [header(columns, &metrics), row(columns, &metrics)],
             [
@@ -183,7 +188,7 @@ mod tests {
         };
         let read = EpochMetrics { test_loss: Some(1.0), test_error: Some(1.0), ..metrics.clone() };
         for (validation, test) in [(false, false), (true, false), (false, true), (true, true)] {
-            let columns = Columns { validation, test };
+            let columns = Columns { task: Task::Classification, validation, test };
             for metrics in [&metrics, &read] {
                 assert_eq!(header(columns, metrics).chars().count(), row(columns, metrics).chars().count());
             }

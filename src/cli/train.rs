@@ -7,12 +7,15 @@ use super::progress::Progress;
 use super::signals::interrupt_flag;
 use crate::config::{CheckpointEvery, Config, Preset};
 use crate::data::DataSet;
+use crate::data::catalogue::Set;
+use crate::data::summary::Summary;
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::run::{Event, Failed, Kept, MODEL, Note, OnDivergence, RunDirectory, RunResult, Training};
 use crate::text::percent;
 use crate::train::blocking::block_on;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{EpochMetrics, Metric};
+use crate::train::population::Population;
 use crate::train::trainer::Position;
 use clap::builder::TypedValueParser;
 use std::path::{Path, PathBuf};
@@ -106,14 +109,32 @@ impl Train {
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
         }
-        let data = Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?);
-        let training = Training::with_widths(config, data, hidden_given)?;
+        let data = Arc::new(DataSet::open_as(&config.data, &self.place.search())?);
+        let training = Training::with_widths(config, Arc::clone(&data), hidden_given)?;
+        self.tell_data(&data, training.population());
         match &self.out {
             _ if self.no_save => Ok(training),
             Some(out) if self.force => training.replace_in(out),
             Some(out) => training.keep_in(out),
             None => training.keep_as(self.name.clone()),
         }
+    }
+
+    /// Tells what was read, and what looks like a mistake.
+    fn tell_data(&self, data: &DataSet, population: &Population) {
+        let preparation = &population.preparations[0];
+        let notes = data.notes().iter();
+        if self.quiet {
+            return notes.for_each(|note| tell(format_args!("note: {note}")));
+        }
+        // Known sets hold no surprise.
+        if Set::named(&data.name).is_some_and(|set| set.files.is_some() || set.name == "mnist") {
+            return;
+        }
+        let scale = preparation.describe(data, population.shared());
+        let Summary { facts, doubts } = Summary::new(data, &population.splits[0], scale);
+        facts.iter().for_each(|fact| tell(fact));
+        notes.chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
     /// The data of the run to resume. Of its settings only the device may change: anything else would make another run of it.
@@ -136,7 +157,7 @@ impl Train {
         }
         config.run.no_autotune |= self.settings.run.no_autotune;
         let _: crate::device::Device = config.run.device.parse()?;
-        Ok(Arc::new(DataSet::open_in(&config.data.source, &self.place.search())?))
+        Ok(Arc::new(DataSet::open_as(&config.data, &self.place.search())?))
     }
 
     /// Trains to the end, and prints what happens.
@@ -224,12 +245,12 @@ impl Train {
 
     fn tell_outcome(&self, result: &RunResult, directory: Option<&Path>) -> Result<()> {
         let saved = directory.map_or_else(|| "not saved".to_owned(), |path| format!("saved in {}", path.display()));
-        let error = match result.last.test_error {
-            _ if result.config.rule.kind.is_unsupervised() => format!("mean ½ Σ y² {:.4}", -result.last.train_loss),
-            None => format!("training error {} (no test set)", percent(result.last.train_error)),
-            Some(error) => format!("test error {}", percent(error)),
-        };
-        let line = format!("{error} after {} epochs, {:.1} s; {saved}", result.last.epoch, result.seconds);
+        let outcome = outcome(result);
+        let best = result.best.as_ref().map_or(String::new(), |best| {
+            let format = Metric::named(&best.monitor.key()).map_or(String::new(), |metric| metric.format.text(best.value));
+            format!(", best in epoch {} ({} {format})", best.metrics.epoch, best.monitor)
+        });
+        let line = format!("{outcome} after {} epochs{best}, {:.1} s; {saved}", result.last.epoch, result.seconds);
         if self.json {
             tell(line);
             say(to_json(result)?)
@@ -246,5 +267,24 @@ impl Train {
         let layers = || preset.iter().chain(&file).chain([&typed]);
         let config = Config::overlay(layers())?;
         Ok((config, layers().any(|layer| layer.contains_key("hidden"))))
+    }
+}
+
+/// The score of the network that a run ended with, in words.
+fn outcome(result: &RunResult) -> String {
+    let scores = result.outcome();
+    if result.config.rule.kind.is_unsupervised() {
+        return format!("mean ½ Σ y² {:.4}", -scores.train_loss);
+    }
+    let told = |key: &str, value: f64| Metric::named(key).map_or(String::new(), |metric| metric.format.text(value));
+    let regression = |rmse: f64, mae: Option<f64>, r2: Option<f64>| {
+        let [mae, r2] = [("test_mae", mae), ("test_r2", r2)].map(|(key, value)| told(key, value.unwrap_or(f64::NAN)));
+        format!("RMSE {}, MAE {mae}, R² {r2}", told("test_rmse", rmse))
+    };
+    match (scores.test_rmse, scores.train_rmse, scores.test_error) {
+        (Some(rmse), ..) => format!("test {}", regression(rmse, scores.test_mae, scores.test_r2)),
+        (None, Some(rmse), _) => format!("training {} (no test set)", regression(rmse, scores.train_mae, scores.train_r2)),
+        (.., None) => format!("training error {} (no test set)", percent(scores.train_error)),
+        (.., Some(error)) => format!("test error {}", percent(error)),
     }
 }

@@ -1,6 +1,6 @@
 //! The checks of a configuration: every setting against its range, then settings against each other.
 
-use super::choices::{Basis, Loss, Output, Precision, Rule, Schedule, Scope};
+use super::choices::{Basis, Loss, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
 use super::setting::{Range, Setting, Value, Visit};
 use super::settings::{Config, Theta};
 use super::values::DecayTicks;
@@ -14,12 +14,8 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Config(message));
         self.check_ranges()?;
-        if let Some(patience) = self.run.early_stopping
-            && (patience == 0 || self.data.val_fraction == 0.0)
-        {
-            return refuse(format!(
-                "`early-stopping = {patience}`: needs at least 1 epoch, and a validation set to go by: give `val-fraction`, for example 0.1"
-            ));
+        if self.run.early_stopping == Some(0) {
+            return refuse("`early-stopping = 0`: needs at least 1 epoch without improvement".into());
         }
         self.check_integers()?;
         if self.network.hidden.0.contains(&0) {
@@ -32,7 +28,43 @@ impl Config {
         if self.network.output == Output::Linear && self.network.loss == Loss::CrossEntropy {
             return refuse("`output = linear` has no cross-entropy: use `loss = mse`, or `output = softmax`".into());
         }
+        let squared_softmax = self.network.output == Output::Softmax && self.network.loss == Loss::Mse;
+        if self.network.output_derivative == OutputDerivative::Full && !squared_softmax {
+            return refuse(format!(
+                "`output-derivative = full`: is for `output = softmax` with `loss = mse`, not `output = {}` with `loss = {}`; \
+                 leave it out",
+                self.network.output, self.network.loss
+            ));
+        }
         self.check_rule()
+    }
+
+    /// Takes the output layer and the loss of `task`, where the settings are still those of a classification.
+    ///
+    /// # Errors
+    /// If outputs or loss do not fit the task.
+    pub fn fit_task(&mut self, task: Task) -> Result<()> {
+        if self.rule.kind.is_unsupervised() {
+            return Ok(());
+        }
+        let is_default = (self.network.output, self.network.loss) == (Output::Softmax, Loss::CrossEntropy);
+        let (outputs, fits): ((Output, Loss), fn(Output, Loss) -> bool) = match task {
+            Task::Classification => return Ok(()),
+            Task::Regression => {
+                ((Output::Linear, Loss::Mse), |output, loss| output == Output::Linear && loss == Loss::Mse)
+            }
+            Task::Multilabel => ((Output::Logistic, Loss::CrossEntropy), |output, _| output == Output::Logistic),
+        };
+        if is_default {
+            (self.network.output, self.network.loss) = outputs;
+        }
+        match fits(self.network.output, self.network.loss) {
+            true => Ok(()),
+            false => Err(Error::config(format!(
+                "`output = {}` with `loss = {}`: `task = {task}` needs `output = {}` with `loss = {}`; leave both out",
+                self.network.output, self.network.loss, outputs.0, outputs.1
+            ))),
+        }
     }
 
     /// Checks every setting by itself against its range in the table.

@@ -52,6 +52,95 @@ choices! {
     }
 }
 choices! {
+    /// How δ_L of softmax outputs follows from the squared error.
+    OutputDerivative {
+        /// (d − y) y (1 − y), each output by itself, as the authors' code has it
+        Diagonal,
+        /// y (e − Σ e y) with e = d − y, the derivative of the error itself
+        Full,
+    }
+}
+choices! {
+    /// What a network learns.
+    Task {
+        /// one class per sample
+        Classification,
+        /// one or several numbers per sample
+        Regression,
+        /// any of several labels per sample
+        Multilabel,
+    }
+}
+choices! {
+    /// How features are scaled before the first layer.
+    Scale {
+        /// 8-bit images by 1/255, all else as standard
+        Auto,
+        /// to a mean of 0 and a standard deviation of 1
+        Standard,
+        /// to 0 … 1
+        Minmax,
+        /// bytes by 1/255, all else not at all
+        None,
+    }
+}
+choices! {
+    /// What becomes of missing values.
+    Missing {
+        /// they are refused
+        Refuse,
+        /// numbers become the mean of the training samples, text its most frequent value
+        Impute,
+    }
+}
+choices! {
+    /// Whether the first row of a table is a header.
+    Header {
+        /// it is
+        Yes,
+        /// it is not
+        No,
+    }
+}
+choices! {
+    /// The character between the fields of a table.
+    Delimiter {
+        /// ,
+        Comma,
+        /// ;
+        Semicolon,
+        /// a tab
+        Tab,
+        /// one or more spaces
+        Space,
+    }
+}
+choices! {
+    /// The metric that decides which network is best.
+    Monitor {
+        /// share of validation samples answered wrongly
+        #[cfg_attr(feature = "cli", value(name = "val_error"))]
+        #[serde(rename = "val_error")]
+        ValError,
+        /// mean loss over the validation samples
+        #[cfg_attr(feature = "cli", value(name = "val_loss"))]
+        #[serde(rename = "val_loss")]
+        ValLoss,
+        /// root of the mean squared error of the validation samples
+        #[cfg_attr(feature = "cli", value(name = "val_rmse"))]
+        #[serde(rename = "val_rmse")]
+        ValRmse,
+        /// mean absolute error of the validation samples
+        #[cfg_attr(feature = "cli", value(name = "val_mae"))]
+        #[serde(rename = "val_mae")]
+        ValMae,
+        /// share of the variance of the validation targets that is explained
+        #[cfg_attr(feature = "cli", value(name = "val_r2"))]
+        #[serde(rename = "val_r2")]
+        ValR2,
+    }
+}
+choices! {
     /// The error that δ_L descends.
     Loss {
         /// squared error ½ Σ (d − y)², the paper's
@@ -217,6 +306,33 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "author-2026"))]
         #[serde(rename = "author-2026")]
         Author2026,
+    }
+}
+
+impl Delimiter {
+    /// The byte itself.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Space => b' ',
+        }
+    }
+}
+
+impl Monitor {
+    /// The key of the metric.
+    #[must_use]
+    pub fn key(self) -> String {
+        super::setting::word(&self)
+    }
+
+    /// Whether larger values are better.
+    #[must_use]
+    pub const fn rises(self) -> bool {
+        matches!(self, Self::ValR2)
     }
 }
 

@@ -23,6 +23,7 @@ impl Config {
             scope = "neuron"
             latch = "latched"
             clock = "epoch"
+            scale = "none"
         };
         let mut author = toml::toml! {
             data = "iris"
@@ -41,6 +42,7 @@ impl Config {
             scope = "neuron"
             latch = "latched"
             clock = "epoch"
+            scale = "none"
         };
         author.insert("decay-ticks".into(), toml::Value::Float(0.4 / 0.0075));
         match preset {

@@ -16,15 +16,17 @@ mod values;
 
 pub(crate) use choices::choices;
 pub use choices::{
-    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Preset, Replay, Rule, Schedule, Scope,
-    TrainMetrics,
+    Activation, Basis, Decay, Delimiter, Distort, Header, Latch, Loss, Missing, Monitor, Output, OutputDerivative,
+    Precision, Preset, Replay, Rule, Scale, Schedule, Scope, Task, TrainMetrics,
 };
 pub use setting::{Members, Range, Setting};
 pub use settings::{
     Config, DataSettings, NetworkSettings, Regularisation, RuleConstants, RuleSettings, RunSettings, SETTINGS,
     ScheduleSettings, Theta,
 };
-pub use values::{CheckpointEvery, Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
+pub use values::{
+    CheckpointEvery, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding,
+};
 
 #[cfg(all(test, feature = "cli"))]
 mod tests;

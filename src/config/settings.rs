@@ -1,11 +1,12 @@
 //! The table of all settings: [`Config`] and its groups, and what follows from several settings together.
 
 use super::choices::{
-    Activation, Basis, Decay, Distort, Latch, Loss, Output, Precision, Replay, Rule, Schedule, Scope, TrainMetrics,
+    Activation, Basis, Decay, Delimiter, Distort, Header, Latch, Loss, Missing, Monitor, Output, OutputDerivative,
+    Precision, Replay, Rule, Scale, Schedule, Scope, Task, TrainMetrics,
 };
 use super::setting::Range::{AtLeastOne, LogBase, NotNegative, Positive, Share, UpTo};
 use super::setting::{Edit, Members, Setting, Value, Visit, key, setter, settings};
-use super::values::{Clock, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
+use super::values::{Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding};
 use std::path::PathBuf;
 
 settings! {
@@ -14,8 +15,40 @@ settings! {
 
     /// The samples, and the order in which training presents them.
     data: DataSettings = "Data" {
-        /// Data set: a name of `homeostat data list`, idx:DIR, csv:FILE or npz:FILE
+        /// Data set: a name of `homeostat data list`, a file (.csv, .tsv, .npz, .npy, …), or a prefix and a path: csv:FILE,
+        /// npz:FILE, npy:FILE, idx:DIR, images:DIR, safetensors:FILE, parquet:FILE
         source as data: String = "mnist".to_owned();
+        /// Validation set in files of its own, read like `data`
+        val_data: Option<String> = None => [value("DATA")];
+        /// Test set in files of its own, read like `data`
+        test_data: Option<String> = None => [value("DATA")];
+        /// What is learnt [default: told from the labels]
+        task: Option<Task> = None;
+        /// Label columns of a table, by name or by position from 1, with commas between [default: the column named label, class,
+        /// target or y, else the last]
+        label: Columns = Columns(vec![]);
+        /// Columns of a table to leave out
+        drop: Columns = Columns(vec![]);
+        /// Columns of a table that name the sample; predictions repeat them
+        id: Columns = Columns(vec![]);
+        /// Column of a table with the weights of the samples
+        weight: Option<String> = None => [value("COLUMN")];
+        /// Column of a table whose equal values keep samples together in every split
+        group: Option<String> = None => [value("COLUMN")];
+        /// Character between the fields of a table [default: found]
+        delimiter: Option<Delimiter> = None;
+        /// Whether the first row of a table is a header [default: found]
+        header: Option<Header> = None;
+        /// What becomes of missing values
+        missing: Missing = Missing::Refuse;
+        /// How features are scaled before the first layer, fitted on the training samples
+        scale: Scale = Scale::Auto;
+        /// Weight of each class in the loss: balanced, or a CSV file of lines class,weight
+        class_weight: Option<String> = None => [value("balanced|FILE"), training_only];
+        /// Rows and columns to which images of a folder are scaled, as 28x28 [default: they have one size]
+        image_size: Option<ImageSize> = None;
+        /// Cross-validation: test on part K of N of the samples, and train on the others
+        fold: Option<Fold> = None;
         /// Share of the samples held out as test set where the data has none, stratified and drawn from the seed; 0 = none
         /// [default: 0.1]
         test_fraction: Option<f64> = None => [range(Share)];
@@ -34,6 +67,8 @@ settings! {
         output: Output = Output::Softmax;
         /// Error to descend
         loss: Loss = Loss::CrossEntropy;
+        /// Derivative of softmax outputs under the squared error
+        output_derivative: OutputDerivative = OutputDerivative::Diagonal => [training_only];
         /// Start from the weights (and α, where there) of this safetensors file
         init: Option<PathBuf> = None => [per_member, training_only];
         /// Take only the weights of --init, and let every α begin at --alpha0
@@ -165,8 +200,14 @@ settings! {
         seed: u64 = 0 => [per_member];
         /// Epochs from one look at the test set to the next; 0 = once, after the last
         test_every: u32 = 0;
-        /// Stop once the validation error has not fallen for this many epochs
-        early_stopping: Option<u32> = None => [training_only];
+        /// Stop once the monitored metric has not improved for this many epochs, and keep the best network
+        early_stopping: Option<u32> = None => [value("EPOCHS"), training_only];
+        /// Metric that decides which network is best
+        monitor: Monitor = Monitor::ValError => [training_only];
+        /// Least improvement of the monitored metric that counts
+        min_delta: f64 = 0.0 => [range(NotNegative), training_only];
+        /// Keep the last network of an early stop instead of the best
+        no_restore_best: bool = false => [training_only];
         /// What the reported training loss and error are
         train_metrics: TrainMetrics = TrainMetrics::AfterEpoch;
         /// Precision of the factors in the matrix products; f16 needs a GPU that has it
@@ -187,6 +228,31 @@ pub enum Theta {
     Quantile(f64),
     /// λ times a running mean over about τ ticks.
     Sliding(Sliding),
+}
+
+impl DataSettings {
+    /// The settings that decide what is read: the same for all runs that can share one [`DataSet`](crate::data::DataSet).
+    #[must_use]
+    pub fn reading(&self) -> Self {
+        let Self { source, val_data, test_data, task, label, drop, id, weight, group, delimiter, header, .. } = self.clone();
+        let Self { missing, image_size, .. } = *self;
+        Self {
+            source,
+            val_data,
+            test_data,
+            task,
+            label,
+            drop,
+            id,
+            weight,
+            group,
+            delimiter,
+            header,
+            missing,
+            image_size,
+            ..Self::default()
+        }
+    }
 }
 
 impl Config {

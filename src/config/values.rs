@@ -74,6 +74,121 @@ impl fmt::Display for Hidden {
     }
 }
 
+/// Columns of a table, each by its name or by its position from 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Columns(pub Vec<String>);
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for Columns {
+    fn from(names: [T; N]) -> Self {
+        Self(names.map(Into::into).to_vec())
+    }
+}
+
+impl From<Vec<String>> for Columns {
+    fn from(names: Vec<String>) -> Self {
+        Self(names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Name {
+            Number(i64),
+            Text(String),
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected the name or the position of a column, or a list of them")]
+        enum Spelling {
+            Single(Name),
+            List(Vec<Name>),
+        }
+        let name = |name| match name {
+            Name::Number(position) => position.to_string(),
+            Name::Text(name) => name,
+        };
+        Ok(Self(match Spelling::deserialize(deserializer)? {
+            Spelling::Single(single) => vec![name(single)],
+            Spelling::List(list) => list.into_iter().map(name).collect(),
+        }))
+    }
+}
+
+impl FromStr for Columns {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        match names.iter().any(String::is_empty) {
+            true => Err("expected names or positions of columns, with commas between".into()),
+            false => Ok(Self(names)),
+        }
+    }
+}
+
+impl fmt::Display for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+/// The size to which images are scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ImageSize {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+}
+
+impl FromStr for ImageSize {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A side longer than this belongs to no image that a multilayer perceptron could take.
+        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=4096).contains(side));
+        let (rows, columns) = text.split_once(['x', '×']).unwrap_or((text, text));
+        match (side(rows), side(columns)) {
+            (Some(rows), Some(columns)) => Ok(Self { rows, columns }),
+            _ => Err("expected rows and columns, 1 … 4096, for example 28x28".into()),
+        }
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.columns)
+    }
+}
+
+/// One part of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Fold {
+    /// The part that is tested on, from 1.
+    pub part: u32,
+    /// Number of parts, at least 2.
+    pub parts: u32,
+}
+
+impl FromStr for Fold {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<u32>().ok();
+        match text.split_once('/').map(|(part, parts)| (number(part), number(parts))) {
+            Some((Some(part), Some(parts))) if parts >= 2 && (1..=parts).contains(&part) => Ok(Self { part, parts }),
+            _ => Err("expected K/N, part K of N, for example 1/5".into()),
+        }
+    }
+}
+
+impl fmt::Display for Fold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.part, self.parts)
+    }
+}
+
 /// N of ψ's decay: its length in ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DecayTicks {
@@ -309,7 +424,7 @@ macro_rules! spelled_as_string {
         }
     )+};
 }
-spelled_as_string!(Clock, FreezeOut, InitScheme, Sliding);
+spelled_as_string!(Clock, Fold, FreezeOut, ImageSize, InitScheme, Sliding);
 
 super::setting::values! {
     Clock { const VALUE_NAME: &'static str = "CLOCK"; }
@@ -323,8 +438,33 @@ super::setting::values! {
             }
         }
     }
+    Fold { const VALUE_NAME: &'static str = "K/N"; }
     FreezeOut { const VALUE_NAME: &'static str = "T0"; }
     Hidden { const VALUE_NAME: &'static str = "WIDTHS"; }
+    ImageSize { const VALUE_NAME: &'static str = "ROWSxCOLUMNS"; }
     InitScheme { const VALUE_NAME: &'static str = "SCHEME"; }
     Sliding { const VALUE_NAME: &'static str = "LAMBDA:TAU"; }
+}
+
+/// An empty list is absent, so that records and `--help` do not show it.
+impl super::setting::Value for Columns {
+    type Word = Self;
+    const VALUE_NAME: &'static str = "COLUMNS";
+
+    #[cfg(feature = "cli")]
+    fn parser() -> clap::builder::ValueParser {
+        clap::value_parser!(Columns).into()
+    }
+
+    fn from_word(word: Self) -> Self {
+        word
+    }
+
+    fn spelled(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| self.to_string())
+    }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_empty()
+    }
 }

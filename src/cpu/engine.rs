@@ -130,7 +130,7 @@ pub fn device() -> DeviceInfo {
 
 fn score(tally: Tally) -> Score {
     let samples = tally.samples as f64;
-    Score { loss: tally.loss / samples, error: tally.wrong as f64 / samples }
+    Score { loss: tally.loss / samples, error: tally.wrong / samples }
 }
 
 impl CpuEngine {

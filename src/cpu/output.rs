@@ -2,7 +2,8 @@
 //! `shaders/output_delta.wgsl`.
 
 use super::elementwise::exp;
-use crate::config::{Loss, Output};
+use crate::config::{Loss, Output, OutputDerivative, Task};
+use crate::data::DataSet;
 use crate::network::function::{Function, Logistic};
 use crate::rule::psi::Slot;
 use crate::train::state::RunningScore;
@@ -12,8 +13,8 @@ use crate::train::state::RunningScore;
 pub struct Tally {
     /// Sum of the losses.
     pub loss: f64,
-    /// Number of wrong answers.
-    pub wrong: u64,
+    /// Number of wrong answers; in a regression the sum of the absolute errors.
+    pub wrong: f64,
     /// Number of samples.
     pub samples: u64,
 }
@@ -21,13 +22,13 @@ pub struct Tally {
 impl Tally {
     /// The sums in the form that a [`RunningScore`] stores.
     pub fn to_running(self) -> RunningScore {
-        let sums = if self.samples > 0 { vec![[self.loss, 0.0, self.wrong as f64]] } else { vec![] };
+        let sums = if self.samples > 0 { vec![[self.loss, 0.0, self.wrong]] } else { vec![] };
         RunningScore { samples: self.samples, sums }
     }
 
     /// The inverse of [`Self::to_running`]. Also totals the sums of a state from another engine.
     pub fn from_running(running: &RunningScore) -> Self {
-        let part = |&[loss, excess, wrong]: &[f64; 3]| Self { loss: loss - excess, wrong: wrong as u64, samples: 0 };
+        let part = |&[loss, excess, wrong]: &[f64; 3]| Self { loss: loss - excess, wrong, samples: 0 };
         let start = Self { samples: running.samples, ..Self::default() };
         running.sums.iter().map(part).fold(start, |sum, part| sum + part)
     }
@@ -47,15 +48,62 @@ fn right(net: &[f32], label: usize) -> bool {
     net.iter().enumerate().all(|(k, &v)| v < net[label] || (v == net[label] && k >= label))
 }
 
-/// Turns a sample's net, in `y`, into y and writes δ. Returns the sample's loss and whether the answer is wrong.
-pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (Output, Loss)) -> Tally {
-    let wrong = !right(y, label);
-    let target = |k: usize| if k == label { 1.0 } else { 0.0 };
+/// What a sample is to be answered with.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The number of a class.
+    Class(usize),
+    /// A number per output.
+    Values(&'a [f32]),
+}
+
+impl Target<'_> {
+    /// The target of `row` of `data`, in which one member sees these `labels`.
+    pub fn of<'a>(data: &'a DataSet, labels: &[u32], row: usize) -> Target<'a> {
+        match data.task {
+            Task::Classification => Target::Class(labels[row] as usize),
+            Task::Regression | Task::Multilabel => {
+                Target::Values(&data.values[row * data.classes..(row + 1) * data.classes])
+            }
+        }
+    }
+
+    /// d of output `k`.
+    fn at(&self, k: usize) -> f32 {
+        match self {
+            Self::Class(class) => f32::from(u8::from(k == *class)),
+            Self::Values(values) => values[k],
+        }
+    }
+}
+
+/// The settings of the output layer.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputLayer {
+    pub output: Output,
+    pub loss: Loss,
+    pub derivative: OutputDerivative,
+    pub task: Task,
+}
+
+/// Turns a sample's net, in `y`, into y and writes δ. Returns the sample's loss, times its `weight`, and whether the answer
+/// is wrong.
+pub fn output(y: &mut [f32], delta: &mut [f32], target: Target<'_>, weight: Option<f32>, layer: OutputLayer) -> Tally {
+    let OutputLayer { output, loss, .. } = layer;
+    let wrong = match target {
+        Target::Class(label) => f64::from(u8::from(!right(y, label))),
+        Target::Values(values) if layer.task == Task::Multilabel => {
+            // NaN is never right.
+            let right = |(net, d): (&f32, &f32)| if *d > 0.5 { *net > 0.0 } else { *net <= 0.0 };
+            f64::from(u8::from(!y.iter().zip(values).all(right)))
+        }
+        Target::Values(_) => 0.0,
+    };
     let mut entropy = 0.0;
     match output {
         Output::Softmax => {
             let peak = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let net_label = y[label];
+            let net_label = if let Target::Class(label) = target { y[label] } else { f32::NAN };
             y.iter_mut().for_each(|y| *y = if y.is_nan() { *y } else { exp(*y - peak) });
             let total: f32 = y.iter().sum();
             y.iter_mut().for_each(|y| *y /= total);
@@ -64,7 +112,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
         Output::Logistic => {
             if loss == Loss::CrossEntropy {
                 // −ln y where d = 1 and −ln(1 − y) where d = 0, in a form that does not cancel.
-                let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target(k) + (-net.abs()).exp().ln_1p();
+                let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target.at(k) + (-net.abs()).exp().ln_1p();
                 entropy = y.iter().enumerate().map(|pair| f64::from(term(pair))).sum();
             }
             y.iter_mut().for_each(|y| *y = Logistic::of(*y));
@@ -72,16 +120,28 @@ pub fn output(y: &mut [f32], delta: &mut [f32], label: usize, (output, loss): (O
         Output::Linear => {}
     }
     let mut squares = 0.0;
+    let mut absolute = 0.0;
     for (k, (delta, &y)) in delta.iter_mut().zip(&*y).enumerate() {
-        let error = target(k) - y;
+        let error = target.at(k) - y;
         squares += error * error;
+        absolute += error.abs();
         *delta = match (loss, output) {
             (Loss::CrossEntropy, _) | (Loss::Mse, Output::Linear) => error,
             (Loss::Mse, _) => error * (y * (1.0 - y)),
         };
     }
-    let loss = if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy };
-    Tally { loss, wrong: u64::from(wrong), samples: 1 }
+    if layer.derivative == OutputDerivative::Full {
+        let error = |k: usize, y: f32| target.at(k) - y;
+        let mean: f32 = y.iter().enumerate().map(|(k, &y)| error(k, y) * y).sum();
+        delta.iter_mut().zip(&*y).enumerate().for_each(|(k, (delta, &y))| *delta = y * (error(k, y) - mean));
+    }
+    let mut loss = if loss == Loss::Mse { f64::from(0.5 * squares) } else { entropy };
+    if let Some(weight) = weight {
+        delta.iter_mut().for_each(|delta| *delta *= weight);
+        loss *= f64::from(weight);
+    }
+    let wrong = if layer.task == Task::Regression { f64::from(absolute) } else { wrong };
+    Tally { loss, wrong, samples: 1 }
 }
 
 /// Writes the signal that takes the place of δ in rules without a target. Without `slots` the signal is y (eq. 1,
@@ -96,5 +156,5 @@ pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tal
         };
     }
     let squares: f32 = y.iter().map(|y| y * y).sum();
-    Tally { loss: f64::from(-0.5 * squares), wrong: 0, samples: 1 }
+    Tally { loss: f64::from(-0.5 * squares), wrong: 0.0, samples: 1 }
 }

@@ -8,7 +8,7 @@ use super::dropout::{self, Dropout};
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
 use super::layout::{self, Layout, PANEL, Place, ranges};
-use super::output::{Tally, output, unsupervised};
+use super::output::{OutputLayer, Tally, Target, output, unsupervised};
 use super::product::{View, matrix_vector, multiply, vector_matrix};
 use super::scratch::with_scratch;
 use crate::config::{Config, Rule};
@@ -243,18 +243,21 @@ impl Pass<'_> {
                 tally = tally + unsupervised(&forward[y..y + n_out], delta, thetas);
             }
         }
+        let network = &self.config.network;
+        let outputs = OutputLayer {
+            output: network.output,
+            loss: network.loss,
+            derivative: network.output_derivative,
+            task: self.samples.0.task,
+        };
         let supervised = if self.config.rule.kind.is_unsupervised() { &[] } else { rows };
         for (record, &row) in records.chunks_exact_mut(stride).zip(supervised) {
             let (forward, deltas) = record.split_at_mut(self.layout.deltas);
             let delta = &mut deltas[delta - self.layout.deltas..][..n_out];
-            let label = self.samples.1[row as usize] as usize;
-            tally = tally
-                + output(
-                    &mut forward[y..y + n_out],
-                    delta,
-                    label,
-                    (self.config.network.output, self.config.network.loss),
-                );
+            let (data, labels) = self.samples;
+            let target = Target::of(data, labels, row as usize);
+            let weight = data.weights.as_ref().map(|weights| weights[row as usize]);
+            tally = tally + output(&mut forward[y..y + n_out], delta, target, weight, outputs);
         }
         if !tally.loss.is_finite() {
             self.layers[layer].canary.note_delta(self.number);

@@ -23,6 +23,8 @@ pub struct Set {
     pub licence: &'static str,
     /// The address of the makers' own description.
     pub source: &'static str,
+    /// Whether samples are digits or letters in the format of MNIST: white ink on black, centred by mass in 28 × 28.
+    pub digits: bool,
     /// A remark for the user.
     pub note: Option<&'static str>,
     /// The files of the set; `None` if the set is built into the program.
@@ -56,6 +58,7 @@ pub static CATALOGUE: [Set; 5] = [
         test: 10_000,
         licence: "CC BY-SA 3.0",
         source: "http://yann.lecun.com/exdb/mnist/",
+        digits: true,
         note: None,
         files: None,
     },
@@ -67,6 +70,7 @@ pub static CATALOGUE: [Set; 5] = [
         test: 0,
         licence: "CC BY 4.0",
         source: "https://doi.org/10.24432/C56C76",
+        digits: false,
         note: None,
         files: None,
     },
@@ -78,6 +82,7 @@ pub static CATALOGUE: [Set; 5] = [
         test: 10_000,
         licence: "MIT",
         source: "https://github.com/zalandoresearch/fashion-mnist",
+        digits: false,
         note: Some("Debian and Ubuntu: apt install dataset-fashion-mnist"),
         files: Some(Files {
             stems: idx::STEMS,
@@ -103,6 +108,7 @@ pub static CATALOGUE: [Set; 5] = [
         test: 10_000,
         licence: "CC BY-SA 4.0",
         source: "https://codh.rois.ac.jp/kmnist/",
+        digits: false,
         note: Some("not pinned: the first download is trusted and its hashes recorded"),
         files: Some(Files {
             stems: idx::STEMS,
@@ -119,6 +125,7 @@ pub static CATALOGUE: [Set; 5] = [
         test: 18_800,
         licence: "none stated (made from NIST Special Database 19)",
         source: "https://www.nist.gov/itl/products-and-services/emnist-dataset",
+        digits: true,
         note: Some(
             "no download: published only inside a zip of all EMNIST sets, about 540 MB; unpack its four files \
              gzip/emnist-balanced-*.gz into the folder, or fetch them from a `mirror` of your own. Images are stored \
@@ -242,6 +249,12 @@ impl Search {
         let files = listed.unwrap_or(&LOCAL);
         let holds = |directory: &PathBuf| files.find(directory).iter().take(needed).all(Option::is_some);
         self.directories.iter().map(|directory| directory.join(name)).find(holds)
+    }
+
+    /// Whether the name is that of a set, or of a folder of IDX files that is searched.
+    #[must_use]
+    pub fn holds(&self, name: &str) -> bool {
+        Set::named(name).is_some() || self.find(name).is_some()
     }
 
     /// The names and paths of folders of IDX files that are not in the catalogue.

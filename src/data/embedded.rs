@@ -3,7 +3,6 @@
 //! They are decoded on demand by the same code that reads files. Sources and licences: `mnist/README.md` and `iris.md`
 //! beside this file.
 
-use super::csv;
 use super::idx::{self, Pair, Source};
 use super::set::DataSet;
 use crate::error::Result;
@@ -29,5 +28,5 @@ pub fn mnist() -> Result<DataSet> {
 
 /// Fisher's Iris: 150 samples of 4 lengths in cm, 3 classes, no canonical test set.
 pub fn iris() -> Result<DataSet> {
-    csv::decode(Path::new("iris.csv"), include_bytes!("iris.csv"))
+    DataSet::from_csv(Path::new("iris.csv"), include_bytes!("iris.csv"))
 }

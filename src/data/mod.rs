@@ -5,25 +5,34 @@
 //! memory for bytes that exist, not for the sizes that a header claims.
 
 pub mod catalogue;
-mod csv;
+pub mod about;
+#[doc(hidden)]
+pub mod arrays;
 mod digit;
 pub mod distort;
+mod encode;
 mod embedded;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod idx;
+mod merge;
 pub mod image;
-#[cfg(feature = "npz")]
-mod npz;
+#[doc(hidden)]
+pub mod images;
 mod open;
 #[cfg(feature = "png")]
 mod png;
-mod raw;
+#[doc(hidden)]
+pub mod raw;
+pub mod preparation;
 mod read;
 pub mod set;
 pub mod split;
+pub mod summary;
 #[cfg(feature = "fetch")]
 pub mod sums;
+#[doc(hidden)]
+pub mod table;
 
 pub use catalogue::Search;
 pub use image::Image;

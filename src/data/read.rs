@@ -60,3 +60,10 @@ pub fn class(label: i128) -> std::result::Result<u32, String> {
 pub fn finite(value: f32) -> std::result::Result<f32, String> {
     if value.is_finite() { Ok(value) } else { Err(format!("{value} is not a finite number")) }
 }
+
+/// Joins up to eight texts with commas; `…` stands for further ones.
+pub fn joined(texts: impl ExactSizeIterator<Item = String>) -> String {
+    let count = texts.len();
+    let shown = texts.take(8).collect::<Vec<_>>().join(", ");
+    if count > 8 { format!("{shown}, … ({count})") } else { shown }
+}

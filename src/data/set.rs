@@ -1,6 +1,8 @@
 //! A labelled data set: rows of features with labels, held in memory and checked when the set is made.
 
+use super::about::About;
 use super::read::{MAX_LABEL, row_count};
+use crate::config::Task;
 use crate::error::{Error, Result};
 use crate::memory::Array;
 use std::sync::OnceLock;
@@ -204,15 +206,34 @@ impl From<&DataSet> for Features {
     }
 }
 
-/// A labelled data set. Every label is below [`Self::classes`], every feature is finite, and all rows are equally wide.
+/// A data set: features, targets, and what is known of them. All rows are equally wide, and every value is finite, except
+/// features that are missing and will be imputed.
+///
+/// The rows to train on come first, then the canonical validation set, then the canonical test set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSet {
     pub(crate) name: String,
+    pub(crate) task: Task,
     pub(crate) features: usize,
+    /// Number of outputs, n_L: of classes, or of targets per sample.
     pub(crate) classes: usize,
     pub(crate) samples: Samples,
+    /// The class of each row; empty if the task is not classification.
     pub(crate) labels: Vec<u32>,
+    /// The targets, row-major `[rows, classes]`; empty if the task is classification.
+    pub(crate) values: Vec<f32>,
+    /// Number of rows in the canonical validation set; 0 if there is none.
+    pub(crate) validation_rows: usize,
     pub(crate) test_rows: usize,
+    /// The weight of each row in the loss.
+    pub(crate) weights: Option<Vec<f32>>,
+    /// The group of each row; splits keep groups together.
+    pub(crate) groups: Option<Vec<u32>>,
+    /// Columns that name the samples: the column's name, and one value per row.
+    pub(crate) ids: Vec<(String, Vec<String>)>,
+    pub(crate) about: About,
+    /// What readers took for what, one sentence each.
+    pub(crate) notes: Vec<String>,
     checksum: Checksum,
 }
 
@@ -288,6 +309,7 @@ impl DataSet {
         if test.features != self.features {
             return refuse(format!("its samples have {} features, not {}", test.features, self.features));
         }
+        let test_rows = test.len();
         match (&mut self.samples, test.samples) {
             (Samples::U8(all), Samples::U8(more)) => all.extend(more),
             (Samples::F32(all), Samples::F32(more)) => all.extend(more),
@@ -295,10 +317,10 @@ impl DataSet {
             _ => return refuse("either it or the training samples are bytes; give both alike".into()),
         }
         self.checksum = Checksum::default();
-        self.test_rows = test.labels.len();
+        self.test_rows = test_rows;
         self.classes = self.classes.max(test.classes);
         self.labels.extend(test.labels);
-        row_count(self.labels.len()).map_err(Error::Data)?;
+        row_count(self.len()).map_err(Error::Data)?;
         Ok(self)
     }
 
@@ -335,13 +357,109 @@ impl DataSet {
             Samples::F32(reals) => reals.truncate(rows * self.features),
         }
         self.labels.truncate(rows);
-        Self { test_rows: 0, checksum: Checksum::default(), ..self }
+        self.values.truncate(rows * self.classes);
+        self.weights.iter_mut().for_each(|weights| weights.truncate(rows));
+        self.groups.iter_mut().for_each(|groups| groups.truncate(rows));
+        self.ids.iter_mut().for_each(|(_, ids)| ids.truncate(rows));
+        Self { test_rows: 0, validation_rows: 0, checksum: Checksum::default(), ..self }
     }
 
     /// Assembles a set from parts that a reader has checked: one label per sample, and at least one sample.
     pub(crate) fn assemble(features: usize, samples: Samples, labels: Vec<u32>, test_rows: usize) -> Self {
         let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
-        Self { name: String::new(), features, classes, samples, labels, test_rows, checksum: Checksum::default() }
+        Self { classes, labels, test_rows, ..Self::of_samples(Task::Classification, features, samples) }
+    }
+
+    /// A set of samples without targets.
+    pub(crate) fn of_samples(task: Task, features: usize, samples: Samples) -> Self {
+        let about = About { bytes: matches!(samples, Samples::U8(_)), ..About::default() };
+        Self {
+            name: String::new(),
+            task,
+            features,
+            classes: 0,
+            samples,
+            labels: vec![],
+            values: vec![],
+            validation_rows: 0,
+            test_rows: 0,
+            weights: None,
+            groups: None,
+            ids: vec![],
+            about,
+            notes: vec![],
+            checksum: Checksum::default(),
+        }
+    }
+
+    /// Makes a set from `features`, see [`Features`], and real targets, one row of `targets` numbers per sample.
+    ///
+    /// Training scales the targets to a mean of 0 and a standard deviation of 1. Predictions are in the units of `values`.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if a target is not finite.
+    pub fn regression(features: impl Into<Features>, values: impl Into<Vec<f32>>, targets: usize) -> Result<Self> {
+        Self::with_values(Task::Regression, features.into(), values.into(), targets)
+    }
+
+    /// Makes a set from `features`, see [`Features`], and labels of which a sample may have any: one row of `targets` numbers
+    /// per sample, each 0 or 1.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if a target is neither 0 nor 1.
+    pub fn multilabel(features: impl Into<Features>, values: impl Into<Vec<f32>>, targets: usize) -> Result<Self> {
+        let values = values.into();
+        match values.iter().position(|&value| value != 0.0 && value != 1.0) {
+            Some(place) => {
+                let (row, value) = (place / targets.max(1), values[place]);
+                Err(Error::Data(format!("row {row}: target {value} is neither 0 nor 1")))
+            }
+            None => Self::with_values(Task::Multilabel, features.into(), values, targets),
+        }
+    }
+
+    fn with_values(task: Task, features: Features, values: Vec<f32>, targets: usize) -> Result<Self> {
+        let (rows, width) = (features.len(), features.width());
+        let samples = features.checked()?;
+        if targets == 0 || values.len() != rows * targets {
+            let given = values.len();
+            return Err(Error::Data(format!("{given} targets for {rows} rows of {targets}; give as many per row")));
+        }
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let (row, value) = (place / targets, values[place]);
+            return Err(Error::Data(format!("row {row}: target {value} is not a finite number")));
+        }
+        Ok(Self { name: UNNAMED.to_owned(), classes: targets, values, ..Self::of_samples(task, width, samples) })
+    }
+
+    /// What is learnt.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// What is known of features and targets.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// What the reader of the file took for what, one sentence each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The targets of regression and of several labels, row-major `[rows, outputs]`.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Whether the rows have targets. Sets for prediction may have none.
+    #[must_use]
+    pub fn has_targets(&self) -> bool {
+        !self.labels.is_empty() || !self.values.is_empty()
     }
 
     /// The name under which the set was opened (`mnist`, `csv:FILE`, …) or that [`Self::named`] set.
@@ -390,13 +508,13 @@ impl DataSet {
     /// Number of rows, including those of the test set.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.samples.len().checked_div(self.features).unwrap_or(0)
     }
 
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// CRC-32 of sizes, samples and labels. It detects a resumed run whose data have changed.
@@ -415,6 +533,9 @@ impl DataSet {
             Samples::F32(values) => checksum.update(bytemuck::cast_slice(values)),
         }
         checksum.update(bytemuck::cast_slice(&self.labels));
+        checksum.update(bytemuck::cast_slice(&self.values));
+        checksum.update(bytemuck::cast_slice(self.weights.as_deref().unwrap_or_default()));
+        checksum.update(bytemuck::cast_slice(self.groups.as_deref().unwrap_or_default()));
         checksum.finalize()
     }
 

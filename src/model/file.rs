@@ -3,13 +3,18 @@
 //!
 //! The reader checks every name, type, shape and value, because such files also come from other programs.
 
-use crate::config::{Config, Hidden, Scope};
-use crate::data::DataSet;
+use crate::config::{Config, DataSettings, Hidden, Scope, Task};
+use crate::data::about::About;
+use crate::data::preparation::Preparation;
+use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::network::topology::Topology;
+use crate::train::population::Population;
 use crate::train::state::MemberState;
+use serde::{Deserialize, Serialize};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The learning rates of one layer.
@@ -45,6 +50,23 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
+/// The data that a network was trained on, and what it does to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelData {
+    /// What it learnt.
+    pub task: Task,
+    /// Columns, classes and targets.
+    #[serde(flatten)]
+    pub about: About,
+    /// Scaling of features and targets.
+    #[serde(flatten)]
+    pub preparation: Preparation,
+    /// Numbers of training, validation and test samples.
+    pub samples: [usize; 3],
+    /// [`DataSet::checksum`].
+    pub checksum: u32,
+}
+
 /// A network as its file stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -52,12 +74,29 @@ pub struct Model {
     pub layers: Vec<ModelLayer>,
     /// The configuration as JSON; `None` if the file has none.
     pub config: Option<String>,
+    /// The data that the network was trained on; `None` if the file does not say.
+    pub data: Option<ModelData>,
     /// The file that the network was read from, for messages; empty for a network from memory.
     pub path: PathBuf,
 }
 
 impl Model {
-    /// The network of one member of a population.
+    /// The network of one member of a population, whose settings were `config`.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written as JSON, which does not happen for a valid one.
+    pub fn of_member(population: &Population, member: usize, config: &Config, state: &MemberState) -> Result<Self> {
+        let data = ModelData {
+            task: population.data.task,
+            about: population.data.about.clone(),
+            preparation: (*population.preparations[member]).clone(),
+            samples: [population.train_rows(), population.validation_rows(), population.test_rows()],
+            checksum: population.data_checksum,
+        };
+        Ok(Self { data: Some(data), ..Self::from_state(config, &population.topology, state)? })
+    }
+
+    /// The network in `state`, without what is known of its data.
     ///
     /// # Errors
     /// If the configuration cannot be written as JSON, which does not happen for a valid one.
@@ -74,7 +113,7 @@ impl Model {
             }),
         };
         let layers = topology.shapes().zip(&state.layers).map(layer).collect();
-        Ok(Self { layers, config: Some(to_json(config)?), path: PathBuf::new() })
+        Ok(Self { layers, config: Some(to_json(config)?), data: None, path: PathBuf::new() })
     }
 
     /// The tensors of the file, layer by layer: weight, bias and, if the layer has rates, α.
@@ -115,7 +154,11 @@ impl Model {
             .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let metadata = self.config.clone().map(|json| [("config".to_owned(), json)].into_iter().collect());
+        let data = self.data.as_ref().map(to_json).transpose()?;
+        let entries = [("config", self.config.clone()), ("data", data)];
+        let metadata: BTreeMap<_, _> =
+            entries.into_iter().filter_map(|(key, json)| Some((key.to_owned(), json?))).collect();
+        let metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
         write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
     }
 
@@ -143,7 +186,11 @@ impl Model {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
         let file = SafeTensors::deserialize(content).map_err(refuse)?;
         let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
-        let config = header.metadata().as_ref().and_then(|metadata| metadata.get("config").cloned());
+        let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
+        let (config, data) = (entry("config"), entry("data"));
+        let data = data.map(|json| {
+            serde_json::from_str(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}")))
+        });
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
         if count == 0 {
             return Err(Error::file(
@@ -168,7 +215,42 @@ impl Model {
         if let Some(name) = file.names().into_iter().find(|name| !belongs(name, count)) {
             return Err(reader.wrong(name, "is not one of layers.{l}.weight, .bias and .alpha; remove it"));
         }
-        Ok(Self { layers, config, path: path.to_owned() })
+        let model = Self { layers, config, data: data.transpose()?, path: path.to_owned() };
+        model.check_own_data()?;
+        Ok(model)
+    }
+
+    /// Refuses metadata whose scaling does not fit the layers.
+    fn check_own_data(&self) -> Result<()> {
+        let Some(data) = &self.data else { return Ok(()) };
+        let n_in = self.layers.first().map_or(0, |layer| layer.n_in);
+        let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+        let fits = |values: &[f64], width: usize| values.len() == width && finite(values);
+        let scaling = data.preparation.scaling.as_ref().is_none_or(|scaling| {
+            let fill = scaling.fill.as_ref().is_none_or(|fill| fits(fill, n_in));
+            fits(&scaling.offset, n_in) && fits(&scaling.factor, n_in) && fill
+        });
+        let targets = data.preparation.targets.as_ref().is_none_or(|targets| {
+            fits(&targets.mean, self.classes()) && fits(&targets.deviation, self.classes())
+        });
+        let columns = data.about.columns.is_empty() || data.about.is_level().len() == n_in;
+        let outputs = data.about.outputs.len() <= self.classes() || self.is_unsupervised();
+        match scaling && targets && columns && outputs {
+            true => Ok(()),
+            false => Err(Error::file(&self.path, "its metadata ‘data’ does not fit the layers; train it again")),
+        }
+    }
+
+    /// The name of output `k`: of a class or a target.
+    #[must_use]
+    pub fn output_name(&self, k: usize) -> String {
+        self.data.as_ref().map_or_else(|| k.to_string(), |data| data.about.output(k))
+    }
+
+    /// What the network learnt.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.data.as_ref().map_or(Task::Classification, |data| data.task)
     }
 
     /// The configuration that the network was trained with; `None` if another program wrote the file.
@@ -208,6 +290,33 @@ impl Model {
     #[must_use]
     pub fn least_outputs(&self) -> Option<usize> {
         (!self.is_unsupervised()).then(|| self.classes())
+    }
+
+    /// Opens the data that `settings` name, with the features and classes that the network was trained on.
+    ///
+    /// # Errors
+    /// If the data cannot be opened or do not fit the network.
+    pub fn open_data(&self, settings: &DataSettings, search: &Search) -> Result<DataSet> {
+        let data = match &self.data {
+            Some(known) => DataSet::open_like(settings, search, &known.about, known.task)?,
+            None => DataSet::open_as(settings, search)?,
+        };
+        self.check_data(&data)?;
+        Ok(data)
+    }
+
+    /// Refuses data that have changed since the network was trained on them.
+    ///
+    /// # Errors
+    /// If the checksum differs.
+    pub fn check_unchanged(&self, data: &DataSet) -> Result<()> {
+        match &self.data {
+            Some(known) if known.checksum != data.checksum() => Err(Error::file(
+                &self.path,
+                format!("{} has changed since this network was trained on it; name it with `data` to treat it as new data", data.name),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses data that do not fit the network: another number of features, or more classes than outputs.

@@ -99,6 +99,9 @@ impl Model {
         blocks.for_each(|(block, (outputs, classes))| {
             self.predict_block(config, |i, x| input(block * BLOCK + i, x), outputs, classes);
         });
+        if let Some(data) = &self.data {
+            data.preparation.restore(&mut outputs);
+        }
         match outputs.iter().position(|y| !y.is_finite()) {
             None => Ok(Predictions { width, outputs, classes }),
             Some(place) => Err(Error::Run(format!(
@@ -129,7 +132,7 @@ impl Model {
         });
     }
 
-    /// Computes net and y of each layer, both `[samples, n_out]`, for at most [`BLOCK`] samples and passes them to
+    /// Prepares the features as in training and computes net and y of each layer, both `[samples, n_out]`, for at most [`BLOCK`] samples and passes them to
     /// `visit`.
     ///
     /// # Panics
@@ -146,7 +149,12 @@ impl Model {
         // Blocks are always full, because a product of another shape may round differently. So the answer to a sample
         // does not depend on the number of samples asked for.
         let mut x = vec![0.0; BLOCK * n_in];
-        x.chunks_exact_mut(n_in).take(samples).enumerate().for_each(|(i, x)| input(i, x));
+        for (i, x) in x.chunks_exact_mut(n_in).take(samples).enumerate() {
+            input(i, x);
+            if let Some(data) = &self.data {
+                data.preparation.apply(x);
+            }
+        }
         for (l, layer) in self.layers.iter().enumerate() {
             let (n_in, n_out) = (layer.n_in, layer.n_out);
             let (weights, bias) = layer.weights.split_at(n_in * n_out);

@@ -8,7 +8,7 @@ use super::svg::{Chart, colour, open};
 use super::text::{escape, number};
 use super::{forward, image};
 use crate::config::{Basis, Clock, Latch, Rule, Theta};
-use crate::data::{DataSet, Split};
+use crate::data::{DataSet, Search, Split};
 use crate::model::file::{Alpha, Model};
 use crate::rule::member::Member;
 use crate::rule::psi::{Slot, psi};
@@ -245,10 +245,10 @@ pub fn symbol(basis: Basis) -> &'static str {
 /// The data set of a run and its split, or the reason why there is none.
 pub fn samples(run: &Run, model: &Model) -> Result<(DataSet, Split), String> {
     let open = || {
-        let data = DataSet::open(&run.config.data.source)?;
+        let data = model.open_data(&run.config.data, &Search::new(None))?;
         model.check_data(&data)?;
         let (seed, fraction) = (run.config.run.seed, run.config.data.val_fraction);
-        let split = Split::new(&data, run.config.data.test_fraction, seed)?.hold_out(&data, fraction, seed)?;
+        let split = Split::new(&data, run.config.data.test_fraction, run.config.data.fold, seed)?.hold_out(&data, fraction, seed)?;
         Ok((data, split))
     };
     open().map_err(|e: crate::error::Error| format!("the data set cannot be used ({e})"))

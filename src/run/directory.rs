@@ -370,7 +370,7 @@ impl RunDirectory {
     }
 
     fn save_network(&self, name: &str, population: &Population, state: &MemberState) -> Result<()> {
-        save_model(population, population.shared(), state, &self.path.join(name))
+        save_model(population, 0, population.shared(), state, &self.path.join(name))
     }
 
     /// Writes `result.json`, which marks the run as complete.

@@ -58,6 +58,17 @@ pub enum Note {
     MetricsLost(usize),
     /// A value is no longer finite, and training goes on.
     Diverged(Divergence),
+    /// From this epoch on every α is 0.
+    Frozen(u32),
+    /// The trained network gives every sample the same class.
+    AlikeAnswers(String),
+    /// The trained network is no better than one that does not look at its inputs.
+    NothingLearnt {
+        /// Mean loss over the training samples.
+        loss: f64,
+        /// The loss of the best answer that does not depend on the sample.
+        constant: f64,
+    },
     /// The training was stopped before its end, and its directory can be resumed.
     Stopped {
         /// The next batch.
@@ -121,6 +132,18 @@ impl std::fmt::Display for Note {
                 directory.display()
             ),
             Self::MetricsLost(epochs) => write!(f, "the metrics of {epochs} epochs are damaged or lost, and left out"),
+            Self::Frozen(epoch) => {
+                write!(f, "every α is 0 after epoch {epoch}, so the network does not change any more")
+            }
+            Self::AlikeAnswers(class) => write!(
+                f,
+                "the trained network answers every sample with the class {class}; try another `alpha0`, `scale` or `hidden`"
+            ),
+            Self::NothingLearnt { loss, constant } => write!(
+                f,
+                "the training loss, {loss:.5}, is no better than {constant:.5}, that of one answer to all samples; try another \
+                 `alpha0`, `scale` or `hidden`"
+            ),
             Self::Diverged(divergence) => write!(f, "{divergence}; training goes on"),
             Self::Stopped { position: Position { epoch, batch }, directory, from } => {
                 write!(f, "stopped in epoch {epoch} before batch {batch}; {} can be resumed", directory.display())?;

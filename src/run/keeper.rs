@@ -2,13 +2,14 @@
 
 use super::checkpoint::Progress;
 use super::directory::RunDirectory;
+use super::doubts::doubts;
 use super::event::{Event, Failed, Kept, Note};
 use super::names::TRACE;
 use super::start::save_trace;
 use crate::config::{CheckpointEvery, Rule};
 use crate::error::{Error, Result};
 use crate::files::to_json;
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{EpochMetrics, Metric};
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use crate::train::trainer::{Divergence, Observer, Position};
@@ -35,8 +36,10 @@ pub(super) struct Keeper {
     /// What happened since it was last asked for.
     pub events: VecDeque<Event>,
     pub last: Option<EpochMetrics>,
-    /// The lowest validation error and its epoch.
+    /// The best value of the monitored metric, and its epoch.
     pub best: Option<(f64, u32)>,
+    /// The state at the end of that epoch, in runs that end with it.
+    pub best_state: Option<MemberState>,
     /// The last epoch, once early stopping has decided on it.
     pub end: Option<u32>,
     pub seconds_before: f64,
@@ -98,13 +101,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes the network of a run that is over, and its trace.
-    pub fn complete(&mut self, state: &MemberState) -> Result<()> {
+    /// Writes the network `state` of a run that is over, and its trace, which ends with the `last` state.
+    pub fn complete(&mut self, state: &MemberState, last: &MemberState) -> Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         directory.save_model(&self.population, state)?;
         let config = self.population.shared();
         match config.rule.kind {
-            Rule::Psi => save_trace(&self.population, config, state, &directory.path().join(TRACE)),
+            Rule::Psi => save_trace(&self.population, config, last, &directory.path().join(TRACE)),
             _ => Ok(()),
         }
     }
@@ -146,18 +149,58 @@ impl Keeper {
         self.note(note);
     }
 
-    /// Keeps the state at the end of the epoch of `metrics` if no earlier one had a lower validation error.
+    /// Notes what makes the network doubtful that the run ends with: the best, or the last state.
+    pub fn doubt(&mut self, best: Option<(&EpochMetrics, &MemberState)>, last: &MemberState) {
+        let found = match (best, &self.last) {
+            (Some((metrics, state)), _) => doubts(&self.population, state, metrics),
+            (None, Some(metrics)) => doubts(&self.population, last, metrics),
+            (None, None) => vec![],
+        };
+        for note in found {
+            if let Some(directory) = &mut self.directory {
+                directory.log(&format!("note: {note}"));
+            }
+            self.note(note);
+        }
+    }
+
+    /// Notes the first epoch after which nothing changes any more, if epochs are left.
+    fn note_frozen(&mut self, metrics: &EpochMetrics) {
+        let is_frozen = |metrics: &EpochMetrics| metrics.frozen_fraction.iter().all(|&share| share == 1.0);
+        let is_last = metrics.epoch >= self.population.shared().run.epochs;
+        let before = self.last.as_ref().is_some_and(is_frozen);
+        if is_frozen(metrics) && !before && !is_last {
+            self.note(Note::Frozen(metrics.epoch));
+        }
+    }
+
+    /// Whether the run ends with its best network instead of its last.
+    pub fn restores_best(&self) -> bool {
+        let run = &self.population.shared().run;
+        run.early_stopping.is_some() && !run.no_restore_best
+    }
+
+    /// Keeps the state at the end of the epoch of `metrics` if no earlier one had a better value of the monitored metric.
     fn choose_best(&mut self, metrics: &EpochMetrics, held: Option<&(Position, MemberState)>) -> Result<()> {
-        let is_judged = !self.population.shared().rule.kind.is_unsupervised();
-        let Some(error) = metrics.val_error.filter(|_| is_judged) else { return Ok(()) };
-        let is_lowest = self.best.is_none_or(|(lowest, _)| error < lowest);
-        if !is_lowest {
+        let shared = self.population.shared();
+        let (monitor, least) = (shared.run.monitor, shared.run.min_delta);
+        let is_judged = !shared.rule.kind.is_unsupervised();
+        let value = Metric::named(&monitor.key()).and_then(|metric| metric.value(metrics, None));
+        let Some(value) = value.filter(|value| is_judged && !value.is_nan()) else { return Ok(()) };
+        let is_better = self.best.is_none_or(|(best, _)| {
+            if monitor.rises() { value - best > least } else { best - value > least }
+        });
+        if !is_better {
             return Ok(());
         }
-        self.best = Some((error, metrics.epoch));
-        match (&self.directory, held) {
-            (Some(directory), Some((_, state))) if state.is_finite() => directory.save_best(&self.population, state),
-            _ => Ok(()),
+        self.best = Some((value, metrics.epoch));
+        let Some((_, state)) = held.filter(|(_, state)| state.is_finite()) else { return Ok(()) };
+        if self.restores_best() {
+            self.best_state = Some(state.clone());
+        }
+        match &self.directory {
+            Some(directory) => directory.save_best(&self.population, state),
+            None => Ok(()),
         }
     }
 }
@@ -169,8 +212,11 @@ impl Observer for Keeper {
 
     fn wants_state(&mut self, position: Position) -> bool {
         let ends_epoch = position.batch == 0;
-        self.directory.is_some()
-            && (self.checkpoint_is_due(position) || (ends_epoch && self.population.validation_rows() > 0))
+        let may_be_best = ends_epoch && self.population.validation_rows() > 0;
+        match self.directory {
+            Some(_) => self.checkpoint_is_due(position) || may_be_best,
+            None => self.restores_best() && may_be_best,
+        }
     }
 
     fn state(&mut self, position: Position, mut state: Vec<MemberState>) -> Result<()> {
@@ -188,6 +234,7 @@ impl Observer for Keeper {
             directory.append(metrics)?;
             directory.log(&to_json(metrics)?);
         }
+        self.note_frozen(metrics);
         self.last = Some(metrics.clone());
         self.events.push_back(Event::Epoch(metrics.clone()));
         let held = self.held.take();

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod directory;
+mod doubts;
 mod environment;
 mod event;
 mod events;

@@ -1,8 +1,10 @@
 //! A training on its device: does its pieces, and keeps the outcome.
 
 use super::keeper::Keeper;
-use super::result::RunResult;
+use super::names::BEST;
+use super::result::{Best, RunResult};
 use crate::error::{Error, Result};
+use crate::model::file::Model;
 use crate::train::engine::DeviceInfo;
 use crate::train::state::MemberState;
 use crate::train::trainer::Trainer;
@@ -46,9 +48,12 @@ impl Running {
 
     /// Keeps the outcome of a training that is over.
     async fn complete(&mut self) -> Result<()> {
-        if self.keeper.directory.is_some() {
-            let state = self.state().await?;
-            self.keeper.complete(&state)?;
+        let mut best = None;
+        if self.keeper.directory.is_some() || self.keeper.restores_best() {
+            let last = self.state().await?;
+            best = self.restore_best(&last).await?;
+            self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
+            self.keeper.complete(best.as_ref().map_or(&last, |(_, state)| state), &last)?;
         }
         let last = self.keeper.last.clone().ok_or_else(|| {
             Error::Run(
@@ -59,6 +64,7 @@ impl Running {
         })?;
         let result = RunResult {
             last,
+            best: best.map(|(best, _)| best),
             divergence: self.keeper.divergence,
             config: self.keeper.population.shared().clone(),
             device: self.device.clone(),
@@ -70,6 +76,25 @@ impl Running {
         }
         self.result = Some(result);
         Ok(())
+    }
+
+    /// Gives the engine the best network of a run that ends with it, and scores that network.
+    async fn restore_best(&mut self, last: &MemberState) -> Result<Option<(Best, MemberState)>> {
+        let Some((value, epoch)) = self.keeper.best.filter(|_| self.keeper.restores_best()) else { return Ok(None) };
+        let kept = self.keeper.best_state.take();
+        let state = match (kept, &self.keeper.directory) {
+            (Some(state), _) => state,
+            // The best epoch lies before the run was resumed.
+            (None, Some(directory)) => {
+                let mut state = last.clone();
+                Model::open(directory.path().join(BEST))?.apply_weights(&mut state);
+                state
+            }
+            (None, None) => return Ok(None),
+        };
+        let metrics = self.trainer.restore(epoch, vec![state.clone()]).await?.swap_remove(0);
+        let monitor = self.keeper.population.shared().run.monitor;
+        Ok(Some((Best { monitor, value, metrics }, state)))
     }
 
     async fn state(&mut self) -> Result<MemberState> {

@@ -1,10 +1,10 @@
 //! What the training of a population begins with: its members, the model file that they start from, and a device that holds
 //! their state. Sweeps and single runs begin alike.
 
-use crate::config::Config;
+use crate::config::{Config, Monitor, Task};
 use crate::data::DataSet;
 use crate::device::{self, Device, Opened};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::file::Model;
 use crate::rule::trace::Trace;
 use crate::train::population::Population;
@@ -39,7 +39,12 @@ impl Start {
             }
         }
         let classes = model.as_ref().and_then(Model::least_outputs);
-        Ok(Self { population: Arc::new(Population::new(configs, data, classes)?), model })
+        // Weights mean what they meant only under the scale that they were trained with.
+        let fixed = model.as_ref().and_then(|model| model.data.as_ref()).map(|data| &data.preparation);
+        let population = Population::prepared_by(configs, data, classes, fixed)?;
+        check_classes(&population)?;
+        check_monitor(&population)?;
+        Ok(Self { population: Arc::new(population), model })
     }
 
     /// The state before the first step, with the weights and rates of the model.
@@ -66,12 +71,57 @@ impl Start {
     }
 }
 
-/// Writes the network of one member, whose settings were `config`.
+/// Refuses training samples of a single class, because they can teach nothing.
+fn check_classes(population: &Population) -> Result<()> {
+    let data = &population.data;
+    if data.task != Task::Classification || population.shared().rule.kind.is_unsupervised() {
+        return Ok(());
+    }
+    for split in &population.splits {
+        let class = |row: &u32| data.labels[*row as usize];
+        let Some(first) = split.train.first().map(class) else { continue };
+        if split.train.iter().all(|row| class(row) == first) {
+            return Err(Error::config(format!(
+                "all {} training samples of {} have the class {}, so there is nothing to learn; is `label` the right column?",
+                split.train.len(),
+                data.name,
+                data.about.output(first as usize)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses early stopping without validation samples, and metrics that the task does not have.
+fn check_monitor(population: &Population) -> Result<()> {
+    let run = &population.shared().run;
+    if let Some(patience) = run.early_stopping.filter(|_| population.validation_rows() == 0) {
+        return Err(Error::config(format!(
+            "`early-stopping = {patience}`: needs a validation set to go by: give `val-fraction`, for example 0.1, or `val-data`"
+        )));
+    }
+    let monitor = run.monitor;
+    let regression = matches!(monitor, Monitor::ValRmse | Monitor::ValMae | Monitor::ValR2);
+    match regression && population.data.task != Task::Regression {
+        false => Ok(()),
+        true => Err(Error::config(format!(
+            "`monitor = {monitor}`: only `task = regression` has this metric; use `monitor = val_error` or val_loss"
+        ))),
+    }
+}
+
+/// Writes the network of `member`, whose settings were `config`.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn save_model(population: &Population, config: &Config, state: &MemberState, path: &Path) -> Result<()> {
-    Model::from_state(config, &population.topology, state)?.save(path)
+pub fn save_model(
+    population: &Population,
+    member: usize,
+    config: &Config,
+    state: &MemberState,
+    path: &Path,
+) -> Result<()> {
+    Model::of_member(population, member, config, state)?.save(path)
 }
 
 /// Writes the trigger times of one member, whose settings were `config`.

@@ -13,7 +13,7 @@ use super::running::Running;
 use super::start::Start;
 use super::stop::StopHandle;
 use crate::config::{CheckpointEvery, Config};
-use crate::data::DataSet;
+use crate::data::{DataSet, Search};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::model::file::Model;
@@ -104,7 +104,7 @@ impl Training {
     /// If there is no run, it is complete, another process writes to it, or its data cannot be opened by name.
     pub fn resume(directory: impl AsRef<Path>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |config| DataSet::open(&config.data.source).map(Arc::new))
+        Self::resume_by(directory.as_ref(), true, |config| DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new))
     }
 
     /// As [`Self::resume`], for a run on `data` that was made in memory.
@@ -455,6 +455,7 @@ impl Training {
             events: VecDeque::new(),
             last,
             best: progress.as_ref().and_then(|progress| progress.best),
+            best_state: None,
             end,
             seconds_before: progress.as_ref().map_or(0.0, |progress| progress.seconds),
             started: self.began,
@@ -543,7 +544,7 @@ impl Training {
             Stage::Running(running) | Stage::Over(running) | Stage::Stopped(running) => {
                 let state = running.trainer.read_state().await?.swap_remove(0);
                 let population = &self.start.population;
-                Model::from_state(population.shared(), &population.topology, &state)
+                Model::of_member(population, 0, population.shared(), &state)
             }
         }
     }

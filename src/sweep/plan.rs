@@ -13,7 +13,7 @@ use super::hash::fnv;
 use super::pack::{Key, Packer};
 use super::spec::{MAX_RUNS, Sweep};
 use crate::config::{Config, Rule};
-use crate::data::DataSet;
+use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::train::population::Population;
@@ -220,7 +220,8 @@ impl Plan {
     /// If an arm does not fit its data, for instance if its warm-up is longer than the run.
     pub fn estimate(&self) -> Result<Estimate> {
         let mut kinds: Vec<(Key, usize, &PlannedRun)> = vec![];
-        let mut data: HashMap<&str, Option<Arc<DataSet>>> = HashMap::new();
+        let mut data: HashMap<String, Option<Arc<DataSet>>> = HashMap::new();
+        let reading = |run: &PlannedRun| format!("{:?}", run.config.data.reading());
         let mut arm = None;
         for run in &self.runs {
             let key = Key::new(&run.config, run.after.is_some());
@@ -228,8 +229,8 @@ impl Plan {
                 Some((_, count, _)) => *count += 1,
                 None => kinds.push((key, 1, run)),
             }
-            let name = run.config.data.source.as_str();
-            let data = data.entry(name).or_insert_with(|| DataSet::open(name).ok().map(Arc::new));
+            let open = || DataSet::open_as(&run.config.data, &Search::new(None)).ok().map(Arc::new);
+            let data = data.entry(reading(run)).or_insert_with(open);
             // Checking the first run of an arm suffices. A replay cannot be checked, because its trace does not exist
             // yet.
             let told = arm.replace(&run.arm) == Some(&run.arm);
@@ -244,7 +245,7 @@ impl Plan {
         }
         let mut populations = Some(0);
         for (_, count, run) in &kinds {
-            let members = match &data[run.config.data.source.as_str()] {
+            let members = match &data[&reading(run)] {
                 Some(data) => Some(Packer::new(&run.config.run.device.parse()?).members(&run.config, data)),
                 None => None,
             };

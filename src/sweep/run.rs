@@ -5,8 +5,8 @@ use super::pack::{Key, Packer};
 use super::plan::{Plan, PlannedRun};
 use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
-use crate::config::Config;
-use crate::data::DataSet;
+use crate::config::{Config, DataSettings};
+use crate::data::{DataSet, Search};
 use crate::device::{self, Device};
 use crate::error::{Error, Failure, Result};
 use crate::gpu::Pick;
@@ -213,7 +213,7 @@ struct Sweep<'a> {
     /// Checksums of the data and initial weights of the runs so far.
     sources: Sources,
     /// The last data set that was used.
-    data: Option<Arc<DataSet>>,
+    data: Option<(DataSettings, Arc<DataSet>)>,
     packers: HashMap<String, Packer>,
     /// Largest number of members per kind of run that fit into memory, for kinds whose estimate was too large.
     ceilings: Vec<(Key, usize)>,
@@ -235,7 +235,7 @@ impl Sweep<'_> {
         let alike: Vec<&PlannedRun> =
             todo[next..].iter().copied().filter(|run| key_of(run) == key && !lost(run)).collect();
         let first = &alike[0].config;
-        let data = self.data(&first.data.source)?;
+        let data = self.data(&first.data)?;
         let device = self.options.device.as_deref().unwrap_or(&first.run.device).to_owned();
         let choice: Device = device.parse()?;
         let packer = *self.packers.entry(device.clone()).or_insert_with(|| Packer::new(&choice));
@@ -256,13 +256,15 @@ impl Sweep<'_> {
         }
     }
 
-    fn data(&mut self, name: &str) -> Result<Arc<DataSet>> {
-        if let Some(data) = self.data.as_ref().filter(|data| data.name == name) {
+    fn data(&mut self, settings: &DataSettings) -> Result<Arc<DataSet>> {
+        let reading = settings.reading();
+        if let Some((_, data)) = self.data.as_ref().filter(|(other, _)| *other == reading) {
             return Ok(Arc::clone(data));
         }
         // The previous set is dropped first, because two large ones may not fit into memory together.
         self.data = None;
-        Ok(Arc::clone(self.data.insert(Arc::new(DataSet::open(name)?))))
+        let data = Arc::new(DataSet::open_as(settings, &Search::new(None))?);
+        Ok(Arc::clone(&self.data.insert((reading, data)).1))
     }
 
     fn train(
@@ -307,8 +309,9 @@ impl Sweep<'_> {
         let wanted = |run: &PlannedRun| self.options.keep_models || self.repeated.contains(run.id.as_str());
         if runs.iter().any(|run| wanted(run)) {
             let states = trainer.state()?;
-            for ((run, state), _) in runs.iter().zip(&states).zip(&follower.diverged).filter(|(_, d)| d.is_none()) {
-                self.keep(run, &population, state)?;
+            let finite = runs.iter().zip(&states).zip(&follower.diverged).enumerate().filter(|(_, (_, d))| d.is_none());
+            for (member, ((run, state), _)) in finite {
+                self.keep(run, &population, (member, state))?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -329,9 +332,9 @@ impl Sweep<'_> {
     }
 
     /// Writes the files of a run that must exist before its record does.
-    fn keep(&self, run: &PlannedRun, population: &Population, state: &MemberState) -> Result<()> {
+    fn keep(&self, run: &PlannedRun, population: &Population, (member, state): (usize, &MemberState)) -> Result<()> {
         if self.options.keep_models {
-            save_model(population, &run.config, state, &self.results.model_path(&run.id))?;
+            save_model(population, member, &run.config, state, &self.results.model_path(&run.id))?;
         }
         if self.repeated.contains(run.id.as_str()) {
             save_trace(population, &run.config, state, &self.results.trace_path(&run.id))?;

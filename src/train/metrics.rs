@@ -5,6 +5,8 @@
 //! engine's [`MemberReport`] so far is also a field there.
 
 use super::engine::{MemberReport, Score};
+use super::measure::{Measure, Told};
+use crate::config::Task;
 use crate::text;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,6 +17,8 @@ pub(super) struct Source<'a> {
     pub epoch: u32,
     /// What the engine says of the member.
     pub member: &'a MemberReport,
+    /// How its scores are told.
+    pub measure: &'a Measure,
     /// Training samples of this member per second of training.
     pub samples_per_second: f64,
     /// Wall-clock seconds of the epoch.
@@ -23,8 +27,24 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// The score of the training samples after the epoch, or of its batches where no other was asked for.
-    fn train(&self) -> Score {
-        self.member.train.unwrap_or(self.member.running)
+    fn train(&self) -> Told {
+        self.told(self.member.train.unwrap_or(self.member.running), Scored::Training)
+    }
+
+    fn running(&self) -> Told {
+        self.told(self.member.running, Scored::Training)
+    }
+
+    fn validation(&self) -> Option<Told> {
+        self.member.validation.map(|score| self.told(score, Scored::Validation))
+    }
+
+    fn test(&self) -> Option<Told> {
+        self.member.test.map(|score| self.told(score, Scored::Test))
+    }
+
+    fn told(&self, score: Score, of: Scored) -> Told {
+        self.measure.tell(score, of)
     }
 }
 
@@ -37,6 +57,8 @@ pub enum Format {
     Percent(usize),
     /// A whole number with its thousands set apart.
     Count,
+    /// With this many significant digits, for values in units of their own.
+    Significant(usize),
 }
 
 impl Format {
@@ -47,6 +69,7 @@ impl Format {
             Self::Decimals(decimals) => format!("{value:.decimals$}"),
             Self::Percent(decimals) => format!("{:.decimals$} %", 100.0 * value),
             Self::Count => text::thousands(value),
+            Self::Significant(digits) => text::significant(value, digits),
         }
     }
 }
@@ -114,6 +137,8 @@ pub struct Metric {
     pub format: Format,
     /// The samples it scores, if it is a score.
     pub scored: Option<Scored>,
+    /// The only task that has it; `None` = every task.
+    pub only: Option<Task>,
     /// Whether it depends on how fast the machine was, so that a repeated run gives another value.
     pub is_timing: bool,
     /// Whether there is one value per layer.
@@ -175,6 +200,7 @@ const PLAIN: Metric = Metric {
     chart: None,
     format: Format::Decimals(5),
     scored: None,
+    only: None,
     is_timing: false,
     per_layer: false,
     get: |_| Values::One(None),
@@ -182,6 +208,8 @@ const PLAIN: Metric = Metric {
 
 const LOSS: Chart = Chart { title: "Loss", unit: 1.0, compared: true };
 const ERROR: Chart = Chart { title: "Error", unit: 1.0, compared: true };
+const RMSE: Chart = Chart { title: "RMSE", unit: 1.0, compared: true };
+const R2: Chart = Chart { title: "R²", unit: 1.0, compared: true };
 
 /// Makes [`EpochMetrics`] and [`METRICS`] of rows `field: type = value from the source, row of the table`.
 macro_rules! metrics {
@@ -233,9 +261,43 @@ metrics! { |source|
         scored: Some(Scored::Training),
         ..PLAIN
     };
+    /// Root of the mean squared error over the training samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    train_rmse: Option<f64> = source.train().rmse, Metric {
+        label: "training RMSE",
+        tag: Some("rmse/train"),
+        column: Some(Column { heading: "train RMSE", width: 10 }),
+        chart: Some(RMSE),
+        format: Format::Significant(4),
+        scored: Some(Scored::Training),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Mean absolute error over the training samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    train_mae: Option<f64> = source.train().mae, Metric {
+        label: "training MAE",
+        tag: Some("mae/train"),
+        column: Some(Column { heading: "MAE", width: 10 }),
+        format: Format::Significant(4),
+        scored: Some(Scored::Training),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Share of the variance of the training targets that is explained, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    train_r2: Option<f64> = source.train().r2, Metric {
+        label: "training R²",
+        tag: Some("r2/train"),
+        column: Some(Column { heading: "R²", width: 8 }),
+        chart: Some(R2),
+        scored: Some(Scored::Training),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
     /// Mean loss over the validation samples after the epoch; `None` without any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
-    val_loss: Option<f64> = source.member.validation.map(|score| score.loss), Metric {
+    val_loss: Option<f64> = source.validation().map(|told| told.loss), Metric {
         label: "validation loss",
         tag: Some("loss/validation"),
         column: Some(Column { heading: "val loss", width: 10 }),
@@ -245,7 +307,7 @@ metrics! { |source|
     };
     /// Share of validation samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    val_error: Option<f64> = source.member.validation.map(|score| score.error), Metric {
+    val_error: Option<f64> = source.validation().map(|told| told.error), Metric {
         label: "validation error",
         tag: Some("error/validation"),
         column: Some(Column { heading: "error", width: 8 }),
@@ -254,9 +316,43 @@ metrics! { |source|
         scored: Some(Scored::Validation),
         ..PLAIN
     };
+    /// Root of the mean squared error over the validation samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    val_rmse: Option<f64> = source.validation().and_then(|told| told.rmse), Metric {
+        label: "validation RMSE",
+        tag: Some("rmse/validation"),
+        column: Some(Column { heading: "val RMSE", width: 10 }),
+        chart: Some(RMSE),
+        format: Format::Significant(4),
+        scored: Some(Scored::Validation),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Mean absolute error over the validation samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    val_mae: Option<f64> = source.validation().and_then(|told| told.mae), Metric {
+        label: "validation MAE",
+        tag: Some("mae/validation"),
+        column: Some(Column { heading: "MAE", width: 10 }),
+        format: Format::Significant(4),
+        scored: Some(Scored::Validation),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Share of the variance of the validation targets that is explained, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    val_r2: Option<f64> = source.validation().and_then(|told| told.r2), Metric {
+        label: "validation R²",
+        tag: Some("r2/validation"),
+        column: Some(Column { heading: "R²", width: 8 }),
+        chart: Some(R2),
+        scored: Some(Scored::Validation),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
     /// Mean loss over the test samples after the epoch; `None` where they were not read.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
-    test_loss: Option<f64> = source.member.test.map(|score| score.loss), Metric {
+    test_loss: Option<f64> = source.test().map(|told| told.loss), Metric {
         label: "test loss",
         tag: Some("loss/test"),
         column: Some(Column { heading: "test loss", width: 10 }),
@@ -266,13 +362,47 @@ metrics! { |source|
     };
     /// Share of test samples answered wrongly, 0 … 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    test_error: Option<f64> = source.member.test.map(|score| score.error), Metric {
+    test_error: Option<f64> = source.test().map(|told| told.error), Metric {
         label: "test error",
         tag: Some("error/test"),
         column: Some(Column { heading: "error", width: 8 }),
         chart: Some(ERROR),
         format: Format::Percent(2),
         scored: Some(Scored::Test),
+        ..PLAIN
+    };
+    /// Root of the mean squared error over the test samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    test_rmse: Option<f64> = source.test().and_then(|told| told.rmse), Metric {
+        label: "test RMSE",
+        tag: Some("rmse/test"),
+        column: Some(Column { heading: "test RMSE", width: 10 }),
+        chart: Some(RMSE),
+        format: Format::Significant(4),
+        scored: Some(Scored::Test),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Mean absolute error over the test samples, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    test_mae: Option<f64> = source.test().and_then(|told| told.mae), Metric {
+        label: "test MAE",
+        tag: Some("mae/test"),
+        column: Some(Column { heading: "MAE", width: 10 }),
+        format: Format::Significant(4),
+        scored: Some(Scored::Test),
+        only: Some(Task::Regression),
+        ..PLAIN
+    };
+    /// Share of the variance of the test targets that is explained, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
+    test_r2: Option<f64> = source.test().and_then(|told| told.r2), Metric {
+        label: "test R²",
+        tag: Some("r2/test"),
+        column: Some(Column { heading: "R²", width: 8 }),
+        chart: Some(R2),
+        scored: Some(Scored::Test),
+        only: Some(Task::Regression),
         ..PLAIN
     };
     /// Mean α of the next step, one entry per layer.
@@ -295,9 +425,9 @@ metrics! { |source|
     };
     /// Mean loss over the epoch's batches while the weights changed.
     #[serde(deserialize_with = "number")]
-    running_loss: f64 = source.member.running.loss, Metric { label: "running loss", ..PLAIN };
+    running_loss: f64 = source.running().loss, Metric { label: "running loss", ..PLAIN };
     /// Share of wrong answers over the epoch's batches while the weights changed.
-    running_error: f64 = source.member.running.error, Metric {
+    running_error: f64 = source.running().error, Metric {
         label: "running error",
         format: Format::Percent(2),
         ..PLAIN

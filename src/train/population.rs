@@ -6,6 +6,7 @@
 use super::state::MemberState;
 use crate::config::{Clock, Config, Distort, Rule, Scope, Theta};
 use crate::data::distort;
+use crate::data::preparation::{Preparation, prepare};
 use crate::data::{DataSet, Split};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
@@ -29,8 +30,12 @@ pub struct Population {
     pub members: Vec<Member>,
     /// Widths.
     pub topology: Topology,
-    /// The rows.
+    /// The rows as engines read them, see [`Preparation`].
     pub data: Arc<DataSet>,
+    /// What each member does to features and targets.
+    pub preparations: Vec<Arc<Preparation>>,
+    /// CRC-32 of the data set before its preparation.
+    pub data_checksum: u32,
     /// The rows on which each member trains, is validated and is tested; of equal sizes in all members.
     pub splits: Vec<Split>,
     /// The trace that each member replays, if it replays one.
@@ -45,6 +50,22 @@ impl Population {
     /// If there is no member or too many, if members differ in a shared setting, or if there is nothing to train on.
     /// [`Error::Device`] if no machine could hold the population.
     pub fn new(configs: Vec<Config>, data: Arc<DataSet>, classes: Option<usize>) -> Result<Self> {
+        Self::prepared_by(configs, data, classes, None)
+    }
+
+    /// As [`Self::new`]. All members prepare features and targets as `fixed` says, if it is given.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn prepared_by(
+        mut configs: Vec<Config>,
+        data: Arc<DataSet>,
+        classes: Option<usize>,
+        fixed: Option<&Preparation>,
+    ) -> Result<Self> {
+        for config in &mut configs {
+            config.fit_task(data.task)?;
+        }
         let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
         if configs.len() > MAX_MEMBERS {
             return Err(Error::config(format!("{} members: at most {MAX_MEMBERS} train together", configs.len())));
@@ -67,13 +88,18 @@ impl Population {
         let widths: Vec<usize> =
             std::iter::once(data.features).chain(first.network.hidden.0.iter().copied()).chain(outputs).collect();
         let split = |config: &Config| {
-            Split::new(&data, config.data.test_fraction, config.run.seed)?
+            Split::new(&data, config.data.test_fraction, config.data.fold, config.run.seed)?
                 .hold_out(&data, config.data.val_fraction, config.run.seed)?
                 .with_label_noise(&data, config.regularisation.label_noise, config.run.seed)
         };
-        let splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
+        let mut splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
+        check_splits(&splits)?;
+        let data_checksum = data.checksum();
+        let (data, preparations) = prepare(&data, &mut splits, first, fixed)?;
         let topology = Topology::new(widths);
-        let mut population = Self { members: vec![], topology, data, splits, traces: vec![], configs };
+        let traces = vec![];
+        let mut population =
+            Self { members: vec![], topology, data, preparations, data_checksum, splits, traces, configs };
         population.check_size()?;
         let ticks = population.ticks();
         for config in &population.configs {
@@ -91,7 +117,7 @@ impl Population {
     /// CRC-32 of everything that the members learn from: the data set and the replayed traces.
     #[must_use]
     pub fn checksum(&self) -> u32 {
-        let mut checksum = crc32fast::Hasher::new_with_initial(self.data.checksum());
+        let mut checksum = crc32fast::Hasher::new_with_initial(self.data_checksum);
         self.traces.iter().flatten().for_each(|trace| trace.checksum(&mut checksum));
         checksum.finalize()
     }
@@ -274,6 +300,17 @@ impl Population {
                 MemberState::initial(config, member, &self.topology, trace.as_deref(), &scale)
             })
             .collect()
+    }
+}
+
+/// Refuses members whose parts differ in size, because they train together step by step.
+fn check_splits(splits: &[Split]) -> Result<()> {
+    let sizes = |split: &Split| [split.train.len(), split.validation.len(), split.test.len()];
+    match splits.iter().all(|split| sizes(split) == sizes(&splits[0])) {
+        true => Ok(()),
+        false => Err(Error::config(
+            "`group`: with these seeds the groups give parts of different sizes, which cannot be trained together; train one member at a time",
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The next epoch is already under way while one is reported, so that a device never waits for the host to print.
 
+use super::measure::Measure;
 use super::metrics::{EpochMetrics, Source};
 use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
 use crate::data::Split;
@@ -124,6 +125,8 @@ pub struct Trainer {
     last_report: Option<Instant>,
     /// Members that have been reported as not finite.
     diverged: Vec<bool>,
+    /// How the scores of each member are told.
+    measures: Vec<Measure>,
 }
 
 /// What the next [step](Trainer::step) does.
@@ -163,6 +166,7 @@ impl Trainer {
     ) -> Self {
         let (stride, epochs) = (stride(&population), population.shared().run.epochs);
         let diverged = vec![false; population.len()];
+        let measures = (0..population.len()).map(|member| Measure::new(&population, member)).collect();
         Self {
             population,
             engine,
@@ -174,6 +178,7 @@ impl Trainer {
             pending: None,
             last_report: None,
             diverged,
+            measures,
         }
     }
 
@@ -215,6 +220,22 @@ impl Trainer {
     /// As [`Self::read_state`].
     pub fn state(&mut self) -> Result<Vec<MemberState>> {
         block_on(self.read_state())
+    }
+
+    /// Gives the engine another state, and scores it on all samples: metrics of `epoch`, one per member.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn restore(&mut self, epoch: u32, state: Vec<MemberState>) -> Result<Vec<EpochMetrics>> {
+        self.engine.set_state(&state).await?;
+        self.engine.set_order(&order(&self.population, epoch)).await?;
+        self.engine.request_report(Wanted { train: true, validation: true, test: true }).await?;
+        let report = self.engine.next_report().await?;
+        let members = report.members.iter().zip(&self.measures);
+        let metrics = members.map(|(member, measure)| {
+            EpochMetrics::new(&Source { epoch, member, measure, samples_per_second: 0.0, seconds: 0.0 })
+        });
+        Ok(metrics.collect())
     }
 
     /// Trains to the last epoch, or until the observer ends the run, and waits.
@@ -379,8 +400,9 @@ impl Trainer {
         self.check_finite(pending.epoch, &report, observer)?;
         // A coarse clock may measure 0 seconds, and JSON has no infinite rate.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
-        let source = |member| Source { epoch: pending.epoch, member, samples_per_second: rate, seconds };
-        let metrics: Vec<_> = report.members.iter().map(|member| EpochMetrics::new(&source(member))).collect();
+        let source = |(member, measure)| Source { epoch: pending.epoch, member, measure, samples_per_second: rate, seconds };
+        let members = report.members.iter().zip(&self.measures);
+        let metrics: Vec<_> = members.map(|pair| EpochMetrics::new(&source(pair))).collect();
         observer.epoch(&metrics)
     }
 

@@ -19,7 +19,7 @@ fn model(config: &Config) -> Model {
     if !config.rule.kind.is_unsupervised() {
         layers.push(layer(4, 2, Some(Alpha::PerWeight((0..10).map(|i| i as f32).collect()))));
     }
-    Model { layers, config: Some(homeostat::files::to_json(config).unwrap()), path: "test".into() }
+    Model { layers, config: Some(homeostat::files::to_json(config).unwrap()), data: None, path: "test".into() }
 }
 
 /// A field of a protobuf message: an integer, or bytes.

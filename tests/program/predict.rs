@@ -31,7 +31,7 @@ fn write_png(path: &Path, (width, height): (usize, usize), color: ColorType, dep
 #[test]
 fn outputs_that_overflow_are_refused() {
     let layer = homeostat::model::file::ModelLayer { n_in: 1, n_out: 1, weights: vec![f32::MAX, 0.0], alpha: None };
-    let model = Model { layers: vec![layer], config: None, path: "big.safetensors".into() };
+    let model = Model { layers: vec![layer], config: None, data: None, path: "big.safetensors".into() };
     let config = Config::default().output(Output::Linear);
     let message = model.predict_with(&config, 2, |i, x| x[0] = 4.0 * i as f32).unwrap_err().to_string();
     assert!(message.contains("sample 1") && message.contains("big.safetensors"), "{message}");

@@ -2,7 +2,7 @@
 //! tests can read every specialisation.
 
 use super::template::{self, COOPERATIVE};
-use crate::config::{Basis, Config, Decay, Precision};
+use crate::config::{Basis, Config, Decay, OutputDerivative, Precision, Task};
 use crate::data::Samples;
 use crate::data::distort::Distortion;
 use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP, whole_rows4};
@@ -81,6 +81,12 @@ pub struct Specialisation {
     side: usize,
     taps: Vec<String>,
     distortion_stream: u32,
+    /// The task, the buffer of labels or targets, and whether samples have weights in the loss.
+    task: String,
+    answers: &'static str,
+    weighted: bool,
+    /// Whether δ of softmax outputs is the derivative of the squared error itself.
+    full_derivative: bool,
     /// Whether each member has its own labels.
     label_noise: bool,
     /// Pieces of the data set, and the rows of each piece but the last.
@@ -160,6 +166,10 @@ impl Specialisation {
             // `{:?}` gives the shortest decimal that parses back to the same number.
             taps: taps.iter().map(|tap| format!("{tap:?}f")).collect(),
             distortion_stream: Stream::Distortion.tag(),
+            task: population.data.task.to_string(),
+            answers: if population.data.task == Task::Classification { "labels" } else { "targets" },
+            weighted: population.data.weights.is_some(),
+            full_derivative: shared.network.output_derivative == OutputDerivative::Full,
             label_noise: population.uses_label_noise(),
             data_pieces: layout.pieces(&population.data),
             piece_rows: layout.piece_rows,

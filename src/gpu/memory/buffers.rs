@@ -36,7 +36,8 @@ impl Buffers {
         }
         buffers.write_tables(context, run);
         for &role in Role::ALL {
-            if let Content::Input(fill) = role.row().content {
+            // A run that needs no buffer of the role has no piece to fill.
+            if let (Content::Input(fill), Some(_)) = (role.row().content, buffers.get(role)) {
                 fill(run, &mut |piece, first, bytes| {
                     context.queue.write_buffer(&buffers.pieces[role as usize][piece], first as u64, bytes);
                     // Submits the staged bytes now, so that they do not accumulate in host memory.

@@ -2,8 +2,10 @@
 //! need the buffer, and the setting that makes it smaller. Allocation, memory budget, bindings, readback of the state
 //! and poison tests iterate over the table. A new buffer is one row here and its shader.
 
+use crate::config::Task;
 use crate::data::Samples;
 use crate::gpu::layout::{Layer, Layout, Region};
+use crate::gpu::tile::LANES;
 use crate::memory::Array;
 use crate::numbered::Number;
 use crate::rule::member::Member;
@@ -237,27 +239,65 @@ buffers! {
         constants: &[("ROW4", |run| run.layout.row4, "one sample of the data set")],
         ..ROW
     }
-    /// The labels of all rows, once, or once per member where label noise makes them differ.
+    /// The labels of all rows, once, or once per member where label noise makes them differ. Where samples have weights, each
+    /// label is followed by its weight.
     Labels {
         wgsl: "labels",
         name: "labels",
         element: |_| Element::Word,
         shape: |run| {
             let owners = if run.population.uses_label_noise() { run.layout.members } else { 1 };
-            vec![("P", owners), ("rows", run.population.data.len())]
+            let rows = if run.population.data.task == Task::Classification { run.population.data.len() } else { 0 };
+            let row = if run.population.data.weights.is_some() { Some(("label, weight", 2)) } else { None };
+            [("P", owners), ("rows", rows)].into_iter().chain(row).collect()
         },
         content: Content::Input(|run, write| {
             let owners = if run.population.uses_label_noise() { run.layout.members } else { 1 };
             for member in 0..owners {
                 let labels = run.population.labels(member);
-                write(0, member * size_of_val(labels), bytemuck::cast_slice(labels));
+                match &run.population.data.weights {
+                    None => write(0, member * size_of_val(labels), bytemuck::cast_slice(labels)),
+                    Some(weights) => {
+                        let pairs: Vec<[u32; 2]> = labels.iter().zip(weights).map(|(&l, w)| [l, w.to_bits()]).collect();
+                        write(0, member * size_of_val(&pairs[..]), bytemuck::cast_slice(&pairs));
+                    }
+                }
             }
         }),
         remedy: Remedy::Setting(|run| match run.population.uses_label_noise() {
             true => "use `label-noise = 0`".into(),
             false => "use fewer samples, or features, in `data`".into(),
         }),
-        constants: &[("LABELS", |run| run.population.data.len(), "labels of one member, where each has its own")],
+        constants: &[(
+            "LABELS",
+            |run| run.population.data.len() * if run.population.data.weights.is_some() { 2 } else { 1 },
+            "labels of one member, where each has its own",
+        )],
+        ..ROW
+    }
+    /// The targets of all rows, every row padded, for tasks without classes. Where samples have weights, each row is followed by
+    /// its weight.
+    Targets {
+        wgsl: "targets",
+        name: "targets",
+        shape: |run| {
+            let has_values = run.population.data.task != Task::Classification && !run.population.shared().rule.kind.is_unsupervised();
+            let rows = if has_values { run.population.data.len() } else { 0 };
+            vec![("rows", rows), ("vec4s", target4(run))]
+        },
+        content: Content::Input(|run, write| {
+            let data = &*run.population.data;
+            let width = LANES * target4(run);
+            let mut padded = vec![0.0f32; data.len() * width];
+            for (row, (to, from)) in padded.chunks_exact_mut(width).zip(data.values.chunks_exact(data.classes)).enumerate() {
+                to[..from.len()].copy_from_slice(from);
+                if let Some(weights) = &data.weights {
+                    to[width - LANES] = weights[row];
+                }
+            }
+            write(0, 0, bytemuck::cast_slice(&padded));
+        }),
+        constants: &[("TARGET4", target4, "targets of one sample")],
         ..ROW
     }
     /// Each member's row list: the epoch's order, then the validation rows, then the test rows.
@@ -371,6 +411,11 @@ buffers! {
         constants: &[("REGION", |run| run.layout.region, "score entries of one member in one region")],
         ..ROW
     }
+}
+
+/// `vec4`s of a sample's targets, with the weight of the sample behind them.
+fn target4(run: &Run<'_>) -> usize {
+    run.population.topology.classes().div_ceil(LANES) + usize::from(run.population.data.weights.is_some())
 }
 
 /// Uploads the data set, rows padded to whole elements. Rows go in portions, so that staging memory stays small.

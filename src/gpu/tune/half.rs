@@ -142,6 +142,8 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         topology: Topology::new(widths),
         data: Arc::new(data),
         splits: vec![Split { train: (0..SAMPLES as u32).collect(), ..Split::default() }],
+        preparations: vec![],
+        data_checksum: 0,
         configs: vec![config],
     };
     (population, plan)

@@ -34,7 +34,8 @@ impl Model {
     }
 }
 
-/// Writes `model` to `path` atomically. Only ONNX needs `config`, because the graph contains the activations. A
+/// Writes `model` to `path` atomically. Scaling of features and targets is part of an ONNX graph. In the other formats it is
+/// folded into the weights, except with `keep_alpha`, because rates belong to the weights as they were trained. Only ONNX needs `config`, because the graph contains the activations. A
 /// safetensors file has the learning rates only with `keep_alpha`; NPZ always has them.
 ///
 /// # Errors
@@ -43,14 +44,14 @@ pub fn write(model: &Model, config: &Config, format: Format, keep_alpha: bool, p
     match format {
         Format::Onnx => write_atomic(path, &onnx::encode(model, config, path)?),
         #[cfg(feature = "npz")]
-        Format::Npz => write_atomic(path, &npz::encode(model, path)?),
+        Format::Npz => write_atomic(path, &npz::encode(&model.folded(true), path)?),
         #[cfg(not(feature = "npz"))]
         Format::Npz => {
             Err(Error::file(path, "cannot be written: this build of homeostat lacks the Cargo feature `npz`"))
         }
         Format::Safetensors if keep_alpha => model.save(path),
         Format::Safetensors => {
-            let mut model = model.clone();
+            let mut model = model.folded(true);
             model.layers.iter_mut().for_each(|layer| layer.alpha = None);
             model.save(path)
         }

@@ -6,6 +6,7 @@
 use super::protobuf::Message;
 use crate::config::{Activation, Config, Output};
 use crate::error::{Error, Result};
+use crate::files::to_json;
 use crate::model::file::Model;
 use crate::network::function;
 use std::path::Path;
@@ -22,12 +23,15 @@ const MOST_BYTES: usize = i32::MAX as usize;
 pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
     let weights: usize = model.layers.iter().map(|layer| layer.weights.len()).sum();
     let n_in = model.layers.first().map_or(0, |layer| layer.n_in);
+    // Targets are linear in the last layer. Features are scaled by nodes, because folded weights would lose digits where an
+    // offset is much larger than the feature's spread.
+    let model = &model.folded(false);
     let mut graph = Graph::default();
     // Weights keep the layout of `nn.Linear`, `[n_out, n_in]`, hence `transB` below.
     for tensor in model.tensors().iter().filter(|tensor| !tensor.name.ends_with(".alpha")) {
         graph.constant(&tensor.name, &tensor.shape, &tensor.values);
     }
-    let mut y = "x".to_owned();
+    let mut y = graph.prepare(model, "x".to_owned());
     for l in 0..model.layers.len() {
         let hidden = l + 1 < model.layers.len() || config.rule.kind.is_unsupervised();
         graph.layer = l;
@@ -42,6 +46,7 @@ pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
         .messages(5, graph.constants)
         .message(11, value("x", n_in, "features as in training; bytes scaled to 0 … 1"))
         .message(12, value("y", model.classes(), "outputs; the largest is the class"));
+    let data = model.data.as_ref().map(to_json).transpose()?;
     let property = |(key, value): (&str, &str)| Message::default().bytes(1, key).bytes(2, value);
     let file = Message::default()
         .int(1, IR_VERSION)
@@ -50,6 +55,7 @@ pub fn encode(model: &Model, config: &Config, path: &Path) -> Result<Vec<u8>> {
         .message(7, graph)
         .message(8, Message::default().bytes(1, "").int(2, OPSET))
         .messages(14, model.config.as_deref().map(|json| property(("config", json))))
+        .messages(14, data.as_deref().map(|json| property(("data", json))))
         .into_bytes();
     if file.len() > MOST_BYTES {
         return Err(Error::file(
@@ -110,6 +116,32 @@ impl Graph {
         let sizes = shape.iter().fold(Message::default(), |message, &size| message.int(1, size as u64));
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constants.push(sizes.int(2, FLOAT).bytes(8, name).bytes(9, bytes));
+    }
+
+    /// Appends the nodes that impute and scale features.
+    fn prepare(&mut self, model: &Model, x: String) -> String {
+        let Some(scaling) = model.data.as_ref().and_then(|data| data.preparation.scaling.as_ref()) else { return x };
+        let mut x = x;
+        let constant = |graph: &mut Self, name: &str, values: &mut dyn Iterator<Item = f64>| {
+            let values: Vec<f32> = values.map(|value| value as f32).collect();
+            graph.constant(name, &[1, values.len()], &values);
+        };
+        if let Some(fill) = &scaling.fill {
+            constant(self, "features.fill", &mut fill.iter().copied());
+            let missing = self.node("IsNaN", &[x.clone()], None);
+            x = self.node("Where", &[missing, "features.fill".into(), x], None);
+        }
+        // An offset is an f32 and its rounding error, because features may be close to a large offset.
+        let rounded = |offset: &f64| f64::from(*offset as f32);
+        constant(self, "features.offset", &mut scaling.offset.iter().copied());
+        constant(self, "features.offset_error", &mut scaling.offset.iter().map(|offset| offset - rounded(offset)));
+        constant(self, "features.factor", &mut scaling.factor.iter().copied());
+        for (operator, name) in
+            [("Sub", "features.offset"), ("Sub", "features.offset_error"), ("Mul", "features.factor")]
+        {
+            x = self.node(operator, &[x, name.to_owned()], None);
+        }
+        x
     }
 
     /// Appends a product with the constant `name`, which the first call creates with the value `factor`.

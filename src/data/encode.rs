@@ -1,0 +1,394 @@
+//! Makes a [`DataSet`] of what a reader delivers: tells the task from the labels, numbers the classes, and turns text into
+//! one feature per distinct value.
+
+use super::about::{About, Column};
+use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
+use super::read::{MAX_LABEL, row_count, joined};
+use super::set::{DataSet, Samples};
+use crate::config::{Missing, Task};
+use std::collections::HashMap;
+
+type Outcome<T> = std::result::Result<T, String>;
+
+/// More distinct whole numbers than this may be amounts instead of classes.
+const MANY_CLASSES: usize = 20;
+/// Fewer samples per distinct whole number than this suggest amounts instead of classes.
+const FEW_SAMPLES: usize = 10;
+/// Least number of features of an image.
+const LEAST_PIXELS: usize = 64;
+
+/// How to encode.
+#[derive(Clone, Debug, Default)]
+pub struct Encoding<'a> {
+    /// The task; `None` = told from the labels.
+    pub task: Option<Task>,
+    /// What becomes of missing features.
+    pub missing: Option<Missing>,
+    /// The data that a model was trained on, and its task. Features and classes get the same numbers.
+    pub known: Option<(&'a About, Task)>,
+}
+
+/// Encodes `raw`.
+///
+/// # Errors
+/// A text that names the column and the fix.
+pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
+    let rows = raw.parts.iter().sum::<usize>();
+    if rows == 0 {
+        return Err("holds no samples".into());
+    }
+    row_count(rows)?;
+    let known = encoding.known.map(|(about, _)| about);
+    let mut notes = raw.notes;
+    let (samples, features, columns) = features(raw.samples, raw.width, raw.features, (rows, known), &mut notes)?;
+    let samples = as_bytes(samples, features, known, &mut notes);
+    if features == 0 {
+        return Err("has no feature columns beside the labels".into());
+    }
+    check_missing(&samples, features, &columns, encoding.missing)?;
+    let targets = targets(&raw.labels, raw.may_be_one_hot, encoding, &mut notes)?;
+    let mut data = DataSet::of_samples(targets.task, features, samples);
+    data.about.columns = columns;
+    data.about.outputs = targets.names;
+    data.about.labels = raw.labels.iter().filter_map(|label| label.name.clone()).collect();
+    data.about.image = raw.image;
+    if let Some(known) = known {
+        data.about = About { bytes: data.about.bytes, ..known.clone() };
+    }
+    (data.classes, data.labels, data.values) = (targets.outputs, targets.labels, targets.values);
+    [_, data.validation_rows, data.test_rows] = raw.parts;
+    data.weights = raw.weights.map(weights).transpose()?;
+    data.groups = raw.groups.map(groups).transpose()?;
+    data.ids = raw.ids;
+    data.notes = notes;
+    Ok(data)
+}
+
+/// The features of all rows, with text as one feature per level: samples, their width, and what the columns are.
+fn features(
+    numbers: Samples,
+    width: usize,
+    features: Vec<Feature>,
+    (rows, known): (usize, Option<&About>),
+    notes: &mut Vec<String>,
+) -> Outcome<(Samples, usize, Vec<Column>)> {
+    if features.iter().all(|feature| feature.text.is_none()) {
+        let columns = features.into_iter().map(|feature| Column { name: feature.name, levels: None }).collect();
+        return Ok((numbers, width, columns));
+    }
+    let numbers = match numbers {
+        Samples::F32(reals) => reals,
+        Samples::U8(bytes) => bytes.into_iter().map(f32::from).collect(),
+    };
+    let mut columns = vec![];
+    // The places that the codes of a text column stand for; `None` copies the next number.
+    let mut sources: Vec<Option<(Vec<u32>, usize)>> = vec![];
+    for (place, Feature { name, text }) in features.into_iter().enumerate() {
+        let Some(Text { levels, mut codes }) = text else {
+            columns.push(Column { name, levels: None });
+            sources.push(None);
+            continue;
+        };
+        let levels = match known.map(|known| &known.columns[place].levels) {
+            Some(Some(known_levels)) => {
+                let unknown = recode(&levels, known_levels, &mut codes);
+                if !unknown.is_empty() {
+                    let shown = shown_list(&unknown);
+                    notes.push(format!("column ‘{name}’: {shown} did not occur in training and counts as none of the known values"));
+                }
+                known_levels.clone()
+            }
+            _ => levels,
+        };
+        sources.push(Some((codes, levels.len())));
+        columns.push(Column { name, levels: Some(levels) });
+    }
+    let all: usize = sources.iter().map(|source| source.as_ref().map_or(1, |(_, levels)| *levels)).sum();
+    let mut samples = Vec::new();
+    samples
+        .try_reserve_exact(rows.checked_mul(all).ok_or("has more features than memory can hold")?)
+        .map_err(|_| format!("{rows} samples of {all} features do not fit into memory; leave out text columns with many values"))?;
+    for row in 0..rows {
+        let mut number = numbers[row * width..(row + 1) * width].iter();
+        for source in &sources {
+            match source {
+                None => samples.extend(number.next()),
+                Some((codes, levels)) => {
+                    let missing = codes[row] == MISSING;
+                    let level = |k| if missing { f32::NAN } else { f32::from(u8::from(codes[row] as usize == k)) };
+                    samples.extend((0..*levels).map(level));
+                }
+            }
+        }
+    }
+    Ok((Samples::F32(samples), all, columns))
+}
+
+/// Renumbers `codes` of `levels` as places in `known`; unknown levels get a number that no level has. Returns the unknown
+/// levels that occur.
+fn recode(levels: &[String], known: &[String], codes: &mut [u32]) -> Vec<String> {
+    let places: HashMap<&String, u32> = known.iter().zip(0..).collect();
+    let renumbered: Vec<u32> = levels.iter().map(|level| places.get(level).copied().unwrap_or(known.len() as u32)).collect();
+    codes.iter_mut().filter(|code| **code != MISSING).for_each(|code| *code = renumbered[*code as usize]);
+    levels.iter().filter(|level| !places.contains_key(level)).cloned().collect()
+}
+
+/// Turns numbers into bytes where they are the pixels of 8-bit images. A network that was trained on bytes gets bytes.
+fn as_bytes(samples: Samples, width: usize, known: Option<&About>, notes: &mut Vec<String>) -> Samples {
+    let Samples::F32(reals) = samples else { return samples };
+    let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
+    let wanted = match known {
+        Some(about) => about.bytes,
+        None => width >= LEAST_PIXELS,
+    };
+    let bright = if known.is_some() { 1.0 } else { 127.0 };
+    if !wanted || !reals.iter().all(is_byte) || !reals.iter().any(|&value| value > bright) {
+        return Samples::F32(reals);
+    }
+    notes.push(format!("the {width} features are whole numbers 0 … 255, so they are taken as 8-bit pixels and scaled by 1/255"));
+    Samples::U8(reals.into_iter().map(|value| value as u8).collect())
+}
+
+/// Refuses missing features unless they will be imputed, and columns without any value.
+fn check_missing(samples: &Samples, width: usize, columns: &[Column], missing: Option<Missing>) -> Outcome<()> {
+    let Samples::F32(reals) = samples else { return Ok(()) };
+    if !reals.iter().any(|value| value.is_nan()) {
+        return Ok(());
+    }
+    let mut counts = vec![0usize; width];
+    for row in reals.chunks_exact(width) {
+        row.iter().zip(&mut counts).for_each(|(value, count)| *count += usize::from(value.is_nan()));
+    }
+    let rows = reals.len() / width;
+    let mut gaps = vec![];
+    let mut place = 0;
+    for (number, column) in columns.iter().enumerate() {
+        let width = column.levels.as_ref().map_or(1, Vec::len);
+        let count = counts.get(place).copied().unwrap_or(0);
+        if count == rows && width > 0 {
+            return Err(format!("column ‘{}’ holds no value at all; leave it out with `drop = {}`", column.name, number + 1));
+        }
+        if count > 0 {
+            gaps.push(format!("‘{}’ ({count})", column.name));
+        }
+        place += width;
+    }
+    if columns.is_empty() {
+        gaps.extend(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(k, count)| format!("{} ({count})", k + 1)));
+    }
+    match missing {
+        Some(Missing::Impute) => Ok(()),
+        _ => Err(format!(
+            "missing values in {} {}; give `missing = impute`, or leave the columns out",
+            if gaps.len() == 1 { "column" } else { "columns" },
+            shown_list(&gaps)
+        )),
+    }
+}
+
+/// The targets of all rows.
+#[derive(Debug)]
+struct Targets {
+    task: Task,
+    outputs: usize,
+    labels: Vec<u32>,
+    values: Vec<f32>,
+    names: Vec<String>,
+}
+
+fn targets(labels: &[Label], may_be_one_hot: bool, encoding: &Encoding<'_>, notes: &mut Vec<String>) -> Outcome<Targets> {
+    if let Some((about, task)) = encoding.known {
+        return known_targets(labels, may_be_one_hot, about, task);
+    }
+    let Some(first) = labels.first() else {
+        return Err("has no labels; a table needs a label column, and arrays need y".into());
+    };
+    check_labels(labels)?;
+    let one_hot = (labels.len() > 1 && may_be_one_hot).then(|| from_one_hot(labels)).flatten();
+    let binary = || labels.iter().all(|label| numbers(label).is_some_and(|values| values.iter().all(|&v| v == 0.0 || v == 1.0)));
+    let told = match (&one_hot, &first.values, labels.len()) {
+        (Some(_), ..) | (None, LabelValues::Text(_), 1) => Task::Classification,
+        (None, LabelValues::Numbers(values), 1) if values.iter().all(|value| value.fract() == 0.0) => Task::Classification,
+        (None, LabelValues::Numbers(_), 1) => Task::Regression,
+        _ if binary() => Task::Multilabel,
+        _ => Task::Regression,
+    };
+    let task = encoding.task.unwrap_or(told);
+    match task {
+        Task::Classification => match one_hot {
+            Some(labels) => Ok(class_numbers(labels)),
+            None if labels.len() > 1 => Err(format!(
+                "{} label columns: a class has one; name it with `label`, or use `task = multilabel` or regression",
+                labels.len()
+            )),
+            None => classes(first, encoding.task.is_none(), notes),
+        },
+        Task::Regression | Task::Multilabel => {
+            if task == Task::Multilabel && !binary() {
+                return Err("the label columns of several labels hold 0 or 1 only; use `task = regression` for amounts".into());
+            }
+            values(labels, task)
+        }
+    }
+}
+
+/// Refuses missing and infinite labels.
+fn check_labels(labels: &[Label]) -> Outcome<()> {
+    for label in labels {
+        let name = label.name.as_deref().map_or("the labels".to_owned(), |name| format!("label column ‘{name}’"));
+        let missing: Vec<usize> = match &label.values {
+            LabelValues::Numbers(values) => (0..values.len()).filter(|&row| !values[row].is_finite()).collect(),
+            LabelValues::Text(text) => (0..text.codes.len()).filter(|&row| text.codes[row] == MISSING).collect(),
+        };
+        if let Some(first) = missing.first() {
+            return Err(format!("{name}: no value in {} of the samples, first in sample {}; remove these rows", missing.len(), first + 1));
+        }
+    }
+    Ok(())
+}
+
+fn numbers(label: &Label) -> Option<&[f64]> {
+    match &label.values {
+        LabelValues::Numbers(values) => Some(values),
+        LabelValues::Text(_) => None,
+    }
+}
+
+/// The classes of labels written as one-hot: every row has one 1, and all else is 0.
+fn from_one_hot(labels: &[Label]) -> Option<Vec<u32>> {
+    let columns = labels.iter().map(numbers).collect::<Option<Vec<_>>>()?;
+    let class = |row: usize| {
+        let mut ones = (0..columns.len()).filter(|&k| columns[k][row] == 1.0);
+        let class = ones.next()?;
+        let zeros = columns.iter().filter(|column| column[row] == 0.0).count();
+        (ones.next().is_none() && zeros + 1 == columns.len()).then_some(class as u32)
+    };
+    (0..columns[0].len()).map(class).collect()
+}
+
+/// Targets of classes that are numbered already.
+fn class_numbers(labels: Vec<u32>) -> Targets {
+    let outputs = labels.iter().max().map_or(0, |&most| most as usize + 1);
+    Targets { task: Task::Classification, outputs, labels, values: vec![], names: vec![] }
+}
+
+/// Numbers the classes: the sorted labels that occur.
+fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Targets> {
+    let (names, labels) = match &label.values {
+        LabelValues::Text(text) => (text.levels.clone(), text.codes.clone()),
+        LabelValues::Numbers(values) => {
+            let mut distinct = values.clone();
+            distinct.sort_by(f64::total_cmp);
+            distinct.dedup();
+            // −0 and 0 are one number.
+            distinct.dedup_by(|a, b| a == b);
+            let name = label.name.as_deref().unwrap_or("y");
+            let whole = distinct.iter().all(|value| value.fract() == 0.0);
+            if is_guess && distinct.len() > MANY_CLASSES && values.len() < FEW_SAMPLES * distinct.len() {
+                return Err(format!(
+                    "label column ‘{name}’ holds {} different whole numbers in {} samples: amounts, or classes? Give \
+                     `task = regression` or `task = classification`",
+                    distinct.len(),
+                    values.len()
+                ));
+            }
+            if !whole && distinct.len() > MANY_CLASSES {
+                return Err(format!(
+                    "label column ‘{name}’ holds {} different numbers with fractions, which are no classes; use `task = regression`",
+                    distinct.len()
+                ));
+            }
+            let place = |value: &f64| distinct.partition_point(|other| other < value) as u32;
+            (distinct.iter().map(|value| format!("{}", value + 0.0)).collect(), values.iter().map(place).collect())
+        }
+    };
+    let outputs = names.len();
+    if outputs > MAX_LABEL as usize + 1 {
+        return Err(format!("{outputs} different labels are more than {} classes", u64::from(MAX_LABEL) + 1));
+    }
+    let numbered = names.iter().enumerate().all(|(k, name): (usize, &String)| *name == k.to_string());
+    if !numbered && matches!(label.values, LabelValues::Numbers(_)) {
+        notes.push(format!("the labels {} are the classes 0 … {}", shown_list(&names), outputs - 1));
+    }
+    Ok(Targets {
+        task: Task::Classification,
+        outputs,
+        labels,
+        values: vec![],
+        names: if numbered { vec![] } else { names },
+    })
+}
+
+/// Targets that are numbers.
+fn values(labels: &[Label], task: Task) -> Outcome<Targets> {
+    let mut columns = vec![];
+    for label in labels {
+        let name = label.name.as_deref().unwrap_or("y");
+        columns.push(numbers(label).ok_or_else(|| format!("label column ‘{name}’ holds text, which is no number; use `task = classification`"))?);
+    }
+    let rows = columns.first().map_or(0, |column| column.len());
+    let mut values = Vec::with_capacity(rows * columns.len());
+    for row in 0..rows {
+        for column in &columns {
+            let value = column[row] as f32;
+            if !value.is_finite() {
+                return Err(format!("sample {}: target {} is beyond the range of f32 (3.4e38)", row + 1, column[row]));
+            }
+            values.push(value);
+        }
+    }
+    let named = labels.iter().map(|label| label.name.clone()).collect::<Option<Vec<_>>>();
+    Ok(Targets { task, outputs: labels.len(), labels: vec![], values, names: named.unwrap_or_default() })
+}
+
+/// Targets by the numbers of a model; none if there are no labels.
+fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Task) -> Outcome<Targets> {
+    let outputs = about.outputs.len();
+    let none = Targets { task, outputs, labels: vec![], values: vec![], names: about.outputs.clone() };
+    let Some(first) = labels.first() else { return Ok(none) };
+    if task != Task::Classification {
+        check_labels(labels)?;
+        return values(labels, task);
+    }
+    check_labels(labels)?;
+    if labels.len() > 1 {
+        let one_hot = if may_be_one_hot { from_one_hot(labels) } else { None };
+        return one_hot.map(class_numbers).ok_or_else(|| format!("{} label columns, but the model has classes", labels.len()));
+    }
+    let mut targets = classes(first, false, &mut vec![])?;
+    if about.outputs.is_empty() {
+        // The model numbers its classes as the data do.
+        if let LabelValues::Numbers(values) = &first.values {
+            let number = |&value: &f64| (value >= 0.0 && value.fract() == 0.0 && value <= f64::from(MAX_LABEL)).then_some(value as u32);
+            if let Some(labels) = values.iter().map(number).collect::<Option<Vec<_>>>() {
+                return Ok(class_numbers(labels));
+            }
+        }
+        return Err(format!("the labels {} are no class numbers, but those of the model are", shown_list(&targets.names)));
+    }
+    let names = if targets.names.is_empty() { (0..targets.outputs).map(|k| k.to_string()).collect() } else { targets.names };
+    let unknown = recode(&names, &about.outputs, &mut targets.labels);
+    if !unknown.is_empty() {
+        return Err(format!("the labels {} are no classes of the model, which are {}", shown_list(&unknown), shown_list(&about.outputs)));
+    }
+    Ok(Targets { outputs, labels: targets.labels, names: about.outputs.clone(), ..none })
+}
+
+fn weights(weights: Vec<f64>) -> Outcome<Vec<f32>> {
+    if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+        return Err(format!("sample {}: weight {} is no number of at least 0", row + 1, weights[row]));
+    }
+    Ok(weights.into_iter().map(|weight| weight as f32).collect())
+}
+
+fn groups(text: Text) -> Outcome<Vec<u32>> {
+    match text.codes.iter().position(|&code| code == MISSING) {
+        Some(row) => Err(format!("sample {}: no value in the `group` column", row + 1)),
+        None => Ok(text.codes),
+    }
+}
+
+/// Up to eight texts with commas between.
+fn shown_list(texts: &[String]) -> String {
+    joined(texts.iter().map(|text| text.escape_debug().to_string()))
+}

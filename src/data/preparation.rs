@@ -1,0 +1,370 @@
+//! The numbers that a network computes with: features scaled and imputed, targets scaled, samples weighted. All of it is
+//! fitted on the training samples of a member.
+//!
+//! Engines see only finite features. Members with other training samples have another scale, so each distinct scale gets
+//! its own copy of the rows, and row numbers of a member point into its copy.
+
+use super::about::About;
+use super::read::joined;
+use super::set::{DataSet, Samples};
+use super::split::Split;
+use crate::config::{Config, Missing, Scale, Task};
+use crate::error::{Error, Result};
+use crate::memory::{self, Array};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A linear map of every feature, `(x − offset) · factor`, and the values that stand for missing ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaling {
+    /// What is subtracted from each feature.
+    pub offset: Vec<f64>,
+    /// What the difference is multiplied by; 0 for constant features.
+    pub factor: Vec<f64>,
+    /// The value of each feature where it is missing; absent if missing values are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Vec<f64>>,
+}
+
+/// The mean and the standard deviation of each target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetScaling {
+    /// One per target.
+    pub mean: Vec<f64>,
+    /// One per target; 1 for constant targets.
+    pub deviation: Vec<f64>,
+}
+
+/// What a member's network does to features before its first layer, and to its outputs after the last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// The map of the features; `None` if they are used as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+    /// The map of the targets of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetScaling>,
+}
+
+impl Scaling {
+    /// Scales one sample in place.
+    pub fn apply(&self, x: &mut [f32]) {
+        for (k, x) in x.iter_mut().enumerate() {
+            let raw = match &self.fill {
+                Some(fill) if x.is_nan() => fill[k],
+                _ => f64::from(*x),
+            };
+            *x = ((raw - self.offset[k]) * self.factor[k]) as f32;
+        }
+    }
+
+    /// Number of features.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.offset.len()
+    }
+
+    /// The features that were constant, from 0.
+    #[must_use]
+    pub fn constant(&self) -> Vec<usize> {
+        (0..self.width()).filter(|&k| self.factor[k] == 0.0).collect()
+    }
+
+    /// Fits the map on `rows` of `data`; `None` if it would change nothing.
+    fn fit(data: &DataSet, rows: &[u32], scale: Scale, missing: Missing) -> Option<Self> {
+        let scale = match (scale, &data.samples) {
+            (Scale::Auto, Samples::U8(_)) => Scale::None,
+            (Scale::Auto, Samples::F32(_)) => Scale::Standard,
+            (scale, _) => scale,
+        };
+        let fills = missing == Missing::Impute && matches!(data.samples, Samples::F32(_));
+        if scale == Scale::None && !fills {
+            return None;
+        }
+        let moments = Moments::of(data, rows);
+        let is_level = data.about.is_level();
+        let (mut offset, mut factor) = (vec![0.0; data.features], vec![1.0; data.features]);
+        for k in (0..data.features).filter(|&k| !is_level.get(k).copied().unwrap_or(false)) {
+            let (subtracted, spread) = match scale {
+                Scale::Standard => (moments.mean[k], moments.deviation[k]),
+                Scale::Minmax => (moments.least[k], moments.most[k] - moments.least[k]),
+                Scale::Auto | Scale::None => continue,
+            };
+            let is_constant = moments.least[k] >= moments.most[k] || !(1.0 / spread).is_finite();
+            (offset[k], factor[k]) = (subtracted, if is_constant { 0.0 } else { 1.0 / spread });
+        }
+        let fill = fills.then(|| fill(&data.about, &moments));
+        Some(Self { offset, factor, fill })
+    }
+}
+
+/// The value of each feature where it is missing: the mean, or of a text column its most frequent value.
+fn fill(about: &About, moments: &Moments) -> Vec<f64> {
+    let mut fill = moments.mean.clone();
+    let mut place = 0;
+    for column in &about.columns {
+        let width = column.levels.as_ref().map_or(1, Vec::len);
+        if column.levels.is_some() {
+            let means = &moments.mean[place..place + width];
+            let most = (0..width).fold(0, |most, k| if means[k] > means[most] { k } else { most });
+            (0..width).for_each(|k| fill[place + k] = f64::from(u8::from(k == most)));
+        }
+        place += width;
+    }
+    fill
+}
+
+/// What is known of the values of each feature over some rows, without the missing ones.
+struct Moments {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+    least: Vec<f64>,
+    most: Vec<f64>,
+}
+
+impl Moments {
+    /// Two passes, because a sum of squares loses the digits of a feature whose mean is much larger than its deviation.
+    fn of(data: &DataSet, rows: &[u32]) -> Self {
+        let width = data.features;
+        let mut row_values = vec![0.0; width];
+        let mut each = |visit: &mut dyn FnMut(usize, f64)| {
+            for &row in rows {
+                data.copy_row(row as usize, &mut row_values);
+                let known = row_values.iter().enumerate().filter(|(_, value)| !value.is_nan());
+                known.for_each(|(k, &value)| visit(k, f64::from(value)));
+            }
+        };
+        let mut count = vec![0.0; width];
+        let (mut mean, mut deviation) = (vec![0.0; width], vec![0.0; width]);
+        let (mut least, mut most) = (vec![f64::INFINITY; width], vec![f64::NEG_INFINITY; width]);
+        each(&mut |k, value| {
+            count[k] += 1.0;
+            mean[k] += value;
+            (least[k], most[k]) = (least[k].min(value), most[k].max(value));
+        });
+        // A feature that is missing in all training samples counts as 0.
+        mean.iter_mut().zip(&count).for_each(|(mean, count)| *mean /= f64::max(*count, 1.0));
+        each(&mut |k, value| deviation[k] += (value - mean[k]) * (value - mean[k]));
+        deviation.iter_mut().zip(&count).for_each(|(sum, count)| *sum = (*sum / f64::max(*count, 1.0)).sqrt());
+        Self { mean, deviation, least, most }
+    }
+}
+
+impl TargetScaling {
+    fn fit(data: &DataSet, rows: &[u32]) -> Self {
+        let outputs = data.classes;
+        let value = |row: u32, k: usize| f64::from(data.values[row as usize * outputs + k]);
+        let count = rows.len() as f64;
+        let mean: Vec<f64> = (0..outputs).map(|k| rows.iter().map(|&row| value(row, k)).sum::<f64>() / count).collect();
+        let deviation = (0..outputs).map(|k| {
+            let squares: f64 = rows.iter().map(|&row| (value(row, k) - mean[k]).powi(2)).sum();
+            let deviation = (squares / count).sqrt();
+            if deviation > 0.0 && (1.0 / deviation).is_finite() { deviation } else { 1.0 }
+        });
+        Self { deviation: deviation.collect(), mean }
+    }
+
+    /// A target in the scale of the network.
+    #[must_use]
+    pub fn scaled(&self, k: usize, value: f32) -> f32 {
+        ((f64::from(value) - self.mean[k]) / self.deviation[k]) as f32
+    }
+
+    /// An output in the units of the target.
+    #[must_use]
+    pub fn unscaled(&self, k: usize, output: f32) -> f32 {
+        (f64::from(output) * self.deviation[k] + self.mean[k]) as f32
+    }
+}
+
+impl Preparation {
+    /// What becomes of the features of `data`, for people.
+    #[must_use]
+    pub fn describe(&self, data: &DataSet, config: &Config) -> &'static str {
+        match (&self.scaling, &data.samples, config.data.scale) {
+            (_, Samples::U8(_), Scale::Auto | Scale::None) => "bytes scaled by 1/255",
+            (Some(_), _, Scale::Auto | Scale::Standard) => "scaled to a mean of 0 and a standard deviation of 1",
+            (Some(_), _, Scale::Minmax) => "scaled to 0 … 1",
+            _ => "not scaled",
+        }
+    }
+
+    /// Whether features and targets are used as they are.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.scaling.is_none() && self.targets.is_none()
+    }
+
+    fn fit(data: &DataSet, rows: &[u32], config: &Config) -> Self {
+        Self {
+            scaling: Scaling::fit(data, rows, config.data.scale, config.data.missing),
+            targets: (data.task == Task::Regression).then(|| TargetScaling::fit(data, rows)),
+        }
+    }
+
+    /// Scales one sample in place.
+    pub fn apply(&self, x: &mut [f32]) {
+        if let Some(scaling) = &self.scaling {
+            scaling.apply(x);
+        }
+    }
+
+    /// Turns the outputs of the network into the units of the targets.
+    pub fn restore(&self, outputs: &mut [f32]) {
+        if let Some(targets) = &self.targets {
+            let width = targets.mean.len();
+            outputs.iter_mut().enumerate().for_each(|(i, y)| *y = targets.unscaled(i % width, *y));
+        }
+    }
+}
+
+/// Prepares `data` for members with these `splits`, whose rows then point into the returned set. Also returns the
+/// preparation of each member. `fixed` is the preparation of a model that is trained further or evaluated.
+///
+/// # Errors
+/// If the copies of the rows do not fit into memory, or if a file of class weights is invalid.
+pub fn prepare(
+    data: &Arc<DataSet>,
+    splits: &mut [Split],
+    config: &Config,
+    fixed: Option<&Preparation>,
+) -> Result<(Arc<DataSet>, Vec<Arc<Preparation>>)> {
+    let class_weights = config.data.class_weight.as_deref().map(|text| class_weights(text, data)).transpose()?;
+    let weighs = class_weights.is_some() || data.weights.is_some();
+    let fitted = |split: &Split| fixed.cloned().unwrap_or_else(|| Preparation::fit(data, &split.train, config));
+    // The distinct sets of training rows, the preparation of each, and the set of each member.
+    let mut distinct: Vec<(usize, Arc<Preparation>)> = vec![];
+    let mut owner = vec![];
+    for (member, split) in splits.iter().enumerate() {
+        let same = distinct.iter().position(|(other, _)| splits[*other].train == split.train);
+        owner.push(match same.or((fixed.is_some() && !weighs && member > 0).then_some(0)) {
+            Some(place) => place,
+            None => {
+                distinct.push((member, Arc::new(fitted(split))));
+                distinct.len() - 1
+            }
+        });
+    }
+    let of_members: Vec<_> = owner.iter().map(|&place| Arc::clone(&distinct[place].1)).collect();
+    if !weighs && distinct.iter().all(|(_, preparation)| preparation.is_identity()) {
+        return Ok((Arc::clone(data), of_members));
+    }
+    let (rows, copies) = (data.len(), distinct.len());
+    if u32::try_from(rows * copies).is_err() {
+        let reason = format!("{copies} members with a scale of their own need {rows} rows each, more than {}", u32::MAX);
+        return Err(Error::Device(format!("{reason}; train fewer members together")));
+    }
+    let array = Array::new("scaled samples", size_of::<f32>(), &[("P", copies), ("rows", rows), ("features", data.features)]);
+    memory::check_machine("the scaled data", &[array], "use `scale = none`, or fewer members")?;
+    let scales = distinct.iter().any(|(_, preparation)| preparation.scaling.is_some());
+    let samples = if scales { scaled(data, &distinct) } else { repeated(&data.samples, copies) };
+    let values = distinct.iter().flat_map(|(_, preparation)| targets(data, preparation)).collect();
+    let weights = weighs.then(|| {
+        let of = |&(member, _): &(usize, _)| row_weights(data, &splits[member].train, class_weights.as_deref());
+        distinct.iter().flat_map(of).collect()
+    });
+    for (split, &place) in splits.iter_mut().zip(&owner) {
+        split.move_to(place * rows, rows * copies, &data.labels);
+    }
+    let mut prepared = DataSet::of_samples(data.task, data.features, samples);
+    prepared.name.clone_from(&data.name);
+    prepared.about.clone_from(&data.about);
+    prepared.classes = data.classes;
+    prepared.labels = data.labels.repeat(copies);
+    (prepared.values, prepared.weights) = (values, weights);
+    Ok((Arc::new(prepared), of_members))
+}
+
+fn scaled(data: &DataSet, distinct: &[(usize, Arc<Preparation>)]) -> Samples {
+    let width = data.features;
+    let mut all = vec![0.0; data.len() * width * distinct.len()];
+    for ((_, preparation), copy) in distinct.iter().zip(all.chunks_exact_mut(data.len() * width)) {
+        for (row, x) in copy.chunks_exact_mut(width).enumerate() {
+            data.copy_row(row, x);
+            preparation.apply(x);
+        }
+    }
+    Samples::F32(all)
+}
+
+fn repeated(samples: &Samples, copies: usize) -> Samples {
+    match samples {
+        Samples::U8(bytes) => Samples::U8(bytes.repeat(copies)),
+        Samples::F32(reals) => Samples::F32(reals.repeat(copies)),
+    }
+}
+
+fn targets(data: &DataSet, preparation: &Preparation) -> Vec<f32> {
+    match &preparation.targets {
+        Some(scaling) => {
+            data.values.iter().enumerate().map(|(i, &value)| scaling.scaled(i % data.classes, value)).collect()
+        }
+        None => data.values.clone(),
+    }
+}
+
+/// The weight of each row: that of the sample times that of its class, with a mean of 1 over the rows to train on.
+fn row_weights(data: &DataSet, train: &[u32], classes: Option<&ClassWeights>) -> Vec<f32> {
+    let of_class = classes.map(|weights| weights.resolve(data, train));
+    let weight = |row: usize| {
+        let sample = data.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+        sample * of_class.as_ref().map_or(1.0, |weights| weights[data.labels[row] as usize])
+    };
+    let mean = train.iter().map(|&row| weight(row as usize)).sum::<f64>() / train.len() as f64;
+    let mean = if mean > 0.0 { mean } else { 1.0 };
+    (0..data.len()).map(|row| (weight(row) / mean) as f32).collect()
+}
+
+/// The weights of classes.
+enum ClassWeights {
+    /// In inverse proportion to the number of training samples.
+    Balanced,
+    /// One per class.
+    Given(Vec<f64>),
+}
+
+impl ClassWeights {
+    fn resolve(&self, data: &DataSet, train: &[u32]) -> Vec<f64> {
+        match self {
+            Self::Given(weights) => weights.clone(),
+            Self::Balanced => {
+                let mut counts = vec![0.0; data.classes];
+                train.iter().for_each(|&row| counts[data.labels[row as usize] as usize] += 1.0);
+                counts.iter().map(|&count| if count > 0.0 { train.len() as f64 / count } else { 0.0 }).collect()
+            }
+        }
+    }
+}
+
+fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
+    let refuse = |reason: String| Error::config(format!("`class-weight = {text}`: {reason}"));
+    if data.task != Task::Classification {
+        return Err(refuse("only `task = classification` has classes; leave it out".into()));
+    }
+    if text == "balanced" {
+        return Ok(Box::new(ClassWeights::Balanced));
+    }
+    let content = std::fs::read_to_string(Path::new(text))
+        .map_err(|e| refuse(format!("is not `balanced`, and not a file that can be read: {e}")))?;
+    let names: Vec<String> = (0..data.classes).map(|k| data.about.output(k)).collect();
+    let mut weights = vec![None; data.classes];
+    for (number, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let (name, weight) = line.rsplit_once([',', ';', '\t']).unwrap_or((line, ""));
+        let (name, weight) = (name.trim().trim_matches('"'), weight.trim().parse::<f64>());
+        let class = names.iter().position(|known| known == name);
+        match (class, weight) {
+            (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
+            (None, Err(_)) if number == 0 => {}
+            (None, _) => {
+                let known = joined(names.iter().cloned());
+                return Err(refuse(format!("line {}: ‘{}’ is no class; there are {known}", number + 1, name.escape_debug())));
+            }
+            (Some(_), _) => return Err(refuse(format!("line {}: the weight is no number of at least 0", number + 1))),
+        }
+    }
+    if let Some(class) = weights.iter().position(Option::is_none) {
+        return Err(refuse(format!("has no weight for the class {}", names[class])));
+    }
+    Ok(Box::new(ClassWeights::Given(weights.into_iter().flatten().collect())))
+}

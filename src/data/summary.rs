@@ -1,0 +1,150 @@
+//! What a person should know of a data set before training: sizes, classes, ranges, and what looks like a mistake.
+
+use super::read::joined;
+use super::set::{DataSet, Samples};
+use super::split::Split;
+use crate::config::Task;
+use crate::text::{one_line, significant, thousands};
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Most classes that are listed one by one.
+const LISTED: usize = 12;
+
+/// The summary, as lines without an end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// What the data are.
+    pub facts: Vec<String>,
+    /// What may be a mistake.
+    pub doubts: Vec<String>,
+}
+
+impl Summary {
+    /// Looks at all samples of `data`, which are split as `split` says. `scale` says how features are scaled.
+    #[must_use]
+    pub fn new(data: &DataSet, split: &Split, scale: &str) -> Self {
+        let kind = match data.task {
+            Task::Classification => format!("{} classes", data.classes),
+            Task::Regression if data.classes == 1 => "1 target (regression)".into(),
+            Task::Regression => format!("{} targets (regression)", data.classes),
+            Task::Multilabel => format!("{} labels (multilabel)", data.classes),
+        };
+        let count = |number: usize| thousands(number as f64);
+        let name = one_line(&data.name);
+        let features = data.features;
+        let mut facts = vec![format!("data: {name}, {} samples of {features} features, {kind}", count(data.len()))];
+        let parts = [(&split.train, "training"), (&split.validation, "validation"), (&split.test, "test")];
+        let parts = parts.iter().filter(|(rows, _)| !rows.is_empty());
+        facts.push(parts.map(|(rows, name)| format!("{} {name}", count(rows.len()))).collect::<Vec<_>>().join(", "));
+        if let Some(classes) = classes(data, split) {
+            facts.push(classes);
+        }
+        let (least, most, constant, twins) = columns(data);
+        facts.push(format!("features {} … {}, {scale}", significant(least, 4), significant(most, 4)));
+        let mut doubts = vec![];
+        let names = data.about.feature_names();
+        let named = |columns: &[usize]| {
+            let name = |&k: &usize| names.as_ref().map_or_else(|| (k + 1).to_string(), |names| one_line(&names[k]));
+            joined(columns.iter().map(name).collect::<Vec<_>>().into_iter())
+        };
+        if !constant.is_empty() {
+            doubts.push(format!("{} features never change and are no use: {}", constant.len(), named(&constant)));
+        }
+        let pairs: Vec<String> = twins.iter().map(|(a, b)| format!("{} = {}", named(&[*a]), named(&[*b]))).collect();
+        if !pairs.is_empty() {
+            doubts.push(format!("{} features repeat another: {}", pairs.len(), joined(pairs.into_iter())));
+        }
+        let shared = shared_rows(data, split);
+        if shared > 0 {
+            doubts.push(format!(
+                "{shared} of the {} held-out samples have the same features as a training sample, so their error tells less",
+                split.validation.len() + split.test.len()
+            ));
+        }
+        let unseen = unseen_classes(data, split);
+        if !unseen.is_empty() {
+            doubts.push(format!("no training sample has the class {}", joined(unseen.into_iter())));
+        }
+        Self { facts, doubts }
+    }
+}
+
+/// The number of samples of each class, in training and held out.
+fn classes(data: &DataSet, split: &Split) -> Option<String> {
+    if data.task != Task::Classification {
+        return None;
+    }
+    let counts = |rows: &[u32]| {
+        let mut counts = vec![0usize; data.classes];
+        rows.iter().for_each(|&row| counts[data.labels[row as usize] as usize] += 1);
+        counts
+    };
+    let (train, held_out) = (counts(&split.train), counts(&[&split.validation[..], &split.test].concat()));
+    if data.classes <= LISTED {
+        let class = |k| format!("{} {} + {}", one_line(&data.about.output(k)), train[k], held_out[k]);
+        return Some(format!("per class, training + held out: {}", (0..data.classes).map(class).collect::<Vec<_>>().join(", ")));
+    }
+    let least = (0..data.classes).min_by_key(|&k| train[k])?;
+    let most = (0..data.classes).max_by_key(|&k| train[k])?;
+    let class = |k: usize| format!("{} of class {}", train[k], one_line(&data.about.output(k)));
+    Some(format!("per class {} … {} training samples", class(least), class(most)))
+}
+
+/// The smallest and the largest value, the features that are constant, and those that repeat an earlier one.
+fn columns(data: &DataSet) -> (f64, f64, Vec<usize>, Vec<(usize, usize)>) {
+    let width = data.features;
+    let mut least = vec![f32::INFINITY; width];
+    let mut most = vec![f32::NEG_INFINITY; width];
+    let mut hashes = vec![0u64; width];
+    let mut x = vec![0.0; width];
+    for row in 0..data.len() {
+        data.copy_row(row, &mut x);
+        for (k, &value) in x.iter().enumerate() {
+            (least[k], most[k]) = (least[k].min(value), most[k].max(value));
+            // FNV-1a over whole words: quick, and two columns that differ agree with a chance of 2⁻⁶⁴.
+            hashes[k] = (hashes[k] ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        }
+    }
+    let constant: Vec<usize> = (0..width).filter(|&k| least[k] >= most[k]).collect();
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    let mut twins = vec![];
+    for k in (0..width).filter(|&k| least[k] < most[k]) {
+        match seen.get(&hashes[k]) {
+            Some(&twin) => twins.push((k, twin)),
+            None => drop(seen.insert(hashes[k], k)),
+        }
+    }
+    let fold = |values: &[f32], pick: fn(f32, f32) -> f32, start| f64::from(values.iter().copied().fold(start, pick));
+    (fold(&least, f32::min, f32::INFINITY), fold(&most, f32::max, f32::NEG_INFINITY), constant, twins)
+}
+
+/// Number of held-out samples whose features are those of a training sample.
+fn shared_rows(data: &DataSet, split: &Split) -> usize {
+    let hash = |row: &u32| {
+        let mut hasher = DefaultHasher::new();
+        let range = *row as usize * data.features..(*row as usize + 1) * data.features;
+        match &data.samples {
+            Samples::U8(bytes) => bytes[range].hash(&mut hasher),
+            Samples::F32(reals) => bytemuck::cast_slice::<f32, u8>(&reals[range]).hash(&mut hasher),
+        }
+        hasher.finish()
+    };
+    if split.validation.is_empty() && split.test.is_empty() {
+        return 0;
+    }
+    let train: HashSet<u64> = split.train.iter().map(hash).collect();
+    split.validation.iter().chain(&split.test).filter(|row| train.contains(&hash(row))).count()
+}
+
+/// The names of the classes that occur only in held-out samples.
+fn unseen_classes(data: &DataSet, split: &Split) -> Vec<String> {
+    if data.task != Task::Classification {
+        return vec![];
+    }
+    let mut seen = vec![false; data.classes];
+    split.train.iter().for_each(|&row| seen[data.labels[row as usize] as usize] = true);
+    let mut occurs = vec![false; data.classes];
+    data.labels.iter().for_each(|&label| occurs[label as usize] = true);
+    (0..data.classes).filter(|&k| occurs[k] && !seen[k]).map(|k| one_line(&data.about.output(k))).collect()
+}

@@ -1,0 +1,79 @@
+//! What is reported of a score. Engines sum losses and wrong answers; a regression is also told in the units of its targets.
+
+use super::engine::Score;
+use super::metrics::Scored;
+use super::population::Population;
+use crate::config::Task;
+
+/// How the scores of one member are told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measure {
+    regression: Option<Regression>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Regression {
+    outputs: f64,
+    /// Standard deviation of a single target; 1 where there are several, which are told in their own standard deviations.
+    deviation: f64,
+    /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples.
+    variance: [f64; 3],
+}
+
+/// A score as it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of wrong answers; in a regression the share of the variance that is not explained, 1 − R².
+    pub error: f64,
+    /// Root of the mean squared error, of a regression.
+    pub rmse: Option<f64>,
+    /// Mean absolute error, of a regression.
+    pub mae: Option<f64>,
+    /// Share of the variance that is explained, R², of a regression.
+    pub r2: Option<f64>,
+}
+
+impl Measure {
+    /// How the scores of `member` are told.
+    #[must_use]
+    pub fn new(population: &Population, member: usize) -> Self {
+        let data = &population.data;
+        if data.task != Task::Regression || population.shared().rule.kind.is_unsupervised() {
+            return Self::default();
+        }
+        let outputs = data.classes;
+        let split = &population.splits[member];
+        let variance = [&split.train, &split.validation, &split.test].map(|rows| {
+            let count = rows.len() as f64;
+            let of_output = |k: usize| {
+                let value = |&row: &u32| f64::from(data.values[row as usize * outputs + k]);
+                let mean = rows.iter().map(value).sum::<f64>() / count;
+                rows.iter().map(|row| (value(row) - mean).powi(2)).sum::<f64>() / count
+            };
+            (0..outputs).map(of_output).sum::<f64>() / outputs as f64
+        });
+        let targets = population.preparations.get(member).and_then(|preparation| preparation.targets.as_ref());
+        let deviation = targets.filter(|_| outputs == 1).map_or(1.0, |targets| targets.deviation[0]);
+        Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance }) }
+    }
+
+    /// Tells a score of these samples.
+    #[must_use]
+    pub fn tell(&self, score: Score, of: Scored) -> Told {
+        let Score { loss, error } = score;
+        let Some(Regression { outputs, deviation, variance }) = &self.regression else {
+            return Told { loss, error, ..Told::default() };
+        };
+        let squared = 2.0 * loss / outputs;
+        let unexplained = squared / variance[of as usize];
+        Told {
+            loss,
+            error: unexplained,
+            rmse: Some(squared.sqrt() * deviation),
+            mae: Some(error / outputs * deviation),
+            r2: Some(1.0 - unexplained),
+        }
+    }
+}
