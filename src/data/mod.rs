@@ -18,12 +18,15 @@ mod npz;
 mod open;
 #[cfg(feature = "png")]
 mod png;
-mod raw;
+#[doc(hidden)]
+pub mod raw;
 mod read;
 pub mod set;
 pub mod split;
 #[cfg(feature = "fetch")]
 pub mod sums;
+#[doc(hidden)]
+pub mod table;
 
 pub use catalogue::Search;
 pub use image::Image;
