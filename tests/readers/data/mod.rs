@@ -6,6 +6,7 @@ mod idx;
 mod memory;
 mod npz;
 mod split;
+mod table;
 
 use homeostat::data::DataSet;
 use homeostat::error::Error;

@@ -1,0 +1,17 @@
+//! The reader of tables in text: CSV and its relatives, whatever their delimiter, header and encoding.
+
+mod blocks;
+mod dialect;
+mod fields;
+mod kinds;
+mod layout;
+mod names;
+mod part;
+mod read;
+mod roles;
+mod source;
+mod store;
+mod utf16;
+mod value;
+
+pub use read::{decode, decode_in_blocks, read};

@@ -1,0 +1,193 @@
+//! Reads a table: tells its layout, parses it in blocks side by side, and reads it again where a column is not what its
+//! first rows showed.
+
+use super::blocks::Blocks;
+use super::dialect::Head;
+use super::kinds::{Fault, Kind, check_levels, guess, plan, revise};
+use super::layout::{Layout, layout};
+use super::names::list;
+use super::part::{Column, Part, Plan, parse};
+use super::roles::{Role, Roles, assign, refuted_by_head};
+use super::source::Source;
+use super::store::Store;
+use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
+use crate::data::read::row_count;
+use crate::data::set::Samples;
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Bytes of a block. It fits a core's cache.
+const BLOCK: usize = 1 << 20;
+
+/// Most blocks that are parsed at a time, so that a machine with many cores needs little more memory.
+const MAX_BATCH: usize = 16;
+
+/// Every pass but the last corrects at least one column for good, and no column needs more corrections.
+const MAX_PASSES: usize = 5;
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// If it is no table or its values make no sense; the message names the line.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
+    read_source(path, &Source::at(path)?, options, BLOCK)
+}
+
+/// Decodes `bytes`, the contents of the file at `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode(path: &Path, bytes: &[u8], options: &ReadOptions) -> Result<Raw> {
+    decode_in_blocks(path, bytes, options, BLOCK)
+}
+
+/// Like [`decode`], but in blocks of about `size` bytes. The size changes no result.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode_in_blocks(path: &Path, bytes: &[u8], options: &ReadOptions, size: usize) -> Result<Raw> {
+    read_source(path, &Source::of(path, bytes), options, size)
+}
+
+fn read_source(path: &Path, source: &Source, options: &ReadOptions, size: usize) -> Result<Raw> {
+    if let Some(delimiter) = options.delimiter
+        && (!delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"#+-.\r\n\0".contains(&delimiter))
+    {
+        let shown = char::from(delimiter).escape_default();
+        return Err(Error::config(format!(
+            "`delimiter = {shown}`: no such byte separates fields; give `,`, `;`, a tab or a space"
+        )));
+    }
+    let head = Head::read(source)?;
+    let fault = |(line, reason): Fault| match line {
+        Some(line) => source.error(format!("line {line}: {reason}")),
+        None => source.error(reason),
+    };
+    let layout = layout(&head, options).map_err(fault)?;
+    if layout.names.len() < 2 && options.expected.is_none() {
+        let reason = "one field only; a line holds features, then the label, with commas between; if another byte stands \
+                      between them, name it with `delimiter`";
+        return Err(fault((Some(layout.line + 1), reason.into())));
+    }
+    let mut kinds = guess(&layout);
+    let mut refuted = refuted_by_head(&layout);
+    for _ in 0..MAX_PASSES {
+        let roles = assign(&layout, options, &refuted).map_err(|reason| Error::file(path, reason))?;
+        if roles.features.is_empty() {
+            return Err(source.error("no column is left for the features"));
+        }
+        let plan = plan(&layout, &roles, &kinds);
+        let store = pass(source, &layout, &plan, &roles, size, fault)?;
+        row_count(store.rows).map_err(|reason| source.error(reason))?;
+        if revise(&store, &plan, &roles, &mut kinds, &mut refuted).map_err(fault)? {
+            return Ok(finish(store, &layout, &plan, roles, &kinds));
+        }
+    }
+    Err(source.error("changed while it was read; try again"))
+}
+
+/// Reads all rows once.
+fn pass(
+    source: &Source,
+    layout: &Layout,
+    plan: &Plan,
+    roles: &Roles,
+    size: usize,
+    fault: impl Fn(Fault) -> Error,
+) -> Result<Store> {
+    let (mut text, length) = source.text()?;
+    let skipped = io::copy(&mut (&mut text).take(layout.start as u64), &mut io::sink());
+    skipped.map_err(|e| source.error(format!("cannot be read: {e}")))?;
+    let mut blocks = Blocks::new(text, plan.dialect, size);
+    let wanted = (2 * rayon::current_num_threads()).min(MAX_BATCH);
+    let mut fill = || {
+        let mut batch = vec![];
+        while batch.len() < wanted
+            && let Some(block) = blocks.next()?
+        {
+            batch.push(block);
+        }
+        Ok::<_, String>(batch)
+    };
+    let mut store = Store::new(plan, layout.line);
+    let mut bytes = 0;
+    let mut batch = fill().map_err(|reason| source.error(reason))?;
+    while !batch.is_empty() {
+        // The next blocks are read while these are parsed, because unpacking takes as long as parsing.
+        let (next, parts) =
+            rayon::join(&mut fill, || batch.par_iter().map(|block| parse(block, plan)).collect::<Vec<Part>>());
+        for part in parts {
+            store.append(part).map_err(&fault)?;
+        }
+        if bytes == 0
+            && let Some(length) = length
+        {
+            bytes = batch.iter().map(Vec::len).sum::<usize>();
+            let rows = length as f64 / bytes as f64 * store.rows as f64 * 1.02;
+            store.expect(rows as usize, plan);
+        }
+        check_levels(&store, plan, roles).map_err(&fault)?;
+        batch = next.map_err(|reason| source.error(reason))?;
+    }
+    Ok(store)
+}
+
+/// Makes the result of a pass that was right.
+fn finish(mut store: Store, layout: &Layout, plan: &Plan, roles: Roles, kinds: &[Kind]) -> Raw {
+    let mut texts: Vec<_> = store.texts.into_iter().map(|dictionary| Some(dictionary.finish())).collect();
+    let mut text = |column: usize| match plan.columns[column] {
+        Column::Text { slot } => texts[slot].take(),
+        _ => None,
+    };
+    let mut wide = |column: usize| match plan.columns[column] {
+        Column::Wide { slot, .. } => std::mem::take(&mut store.wide[slot]),
+        _ => vec![],
+    };
+    let all = &roles.roles;
+    let with_role = |role: Role| (0..all.len()).filter(move |&column| all[column] == role);
+    let name = |column: usize| layout.names[column].clone();
+    let features = roles.features.iter().map(|&column| Feature { name: name(column), text: text(column) }).collect();
+    let labels: Vec<Label> = (roles.labels.iter())
+        .map(|&column| Label {
+            name: layout.has_header.then(|| name(column)),
+            values: text(column).map_or_else(|| LabelValues::Numbers(wide(column)), LabelValues::Text),
+        })
+        .collect();
+    let weights = with_role(Role::Weight).next().map(&mut wide);
+    let groups = with_role(Role::Group).next().and_then(&mut text);
+    let ids = (0..all.len()).filter_map(|column| match plan.columns[column] {
+        Column::Verbatim { slot } => Some((name(column), std::mem::take(&mut store.verbatim[slot]))),
+        _ => None,
+    });
+    let ids = ids.collect();
+    let mut notes = vec![layout.note.clone()];
+    let truths: Vec<&str> = with_role(Role::Feature(None))
+        .filter(|&column| kinds[column] == Kind::Truth)
+        .map(|column| &layout.names[column][..])
+        .collect();
+    if !truths.is_empty() {
+        notes.push(format!("true and false are 1 and 0 in {}", list(truths.into_iter())));
+    }
+    match store.comments {
+        0 => {}
+        1 => notes.push("1 line between the rows begins with # and was skipped".into()),
+        lines => notes.push(format!("{lines} lines between the rows begin with # and were skipped")),
+    }
+    notes.extend(roles.notes.iter().cloned());
+    store.reals.shrink_to_fit();
+    Raw {
+        parts: [store.rows, 0, 0],
+        features,
+        width: plan.width,
+        samples: Samples::F32(store.reals),
+        may_be_one_hot: labels.len() > 1,
+        labels,
+        ids,
+        weights,
+        groups,
+        image: None,
+        notes,
+    }
+}
