@@ -4,6 +4,8 @@
 //! check the sizes in a header against the bytes that follow, because files may be damaged or malicious. They allocate
 //! memory for bytes that exist, not for the sizes that a header claims.
 
+#[doc(hidden)]
+pub mod arrays;
 pub mod catalogue;
 mod csv;
 mod digit;
@@ -13,12 +15,15 @@ mod embedded;
 pub mod fetch;
 mod idx;
 pub mod image;
+#[doc(hidden)]
+pub mod images;
 #[cfg(feature = "npz")]
 mod npz;
 mod open;
 #[cfg(feature = "png")]
 mod png;
-mod raw;
+#[doc(hidden)]
+pub mod raw;
 mod read;
 pub mod set;
 pub mod split;

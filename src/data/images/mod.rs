@@ -1,0 +1,1 @@
+//! Reader of folders of images, one folder for each class.
