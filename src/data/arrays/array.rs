@@ -1,7 +1,7 @@
 //! An array in a file: its header, and the decoding of its elements into features and labels.
 
 use super::element::{Element, doubles, reals, text};
-use super::text::text as column;
+use super::shared::text as column;
 use crate::data::raw::{Label, LabelValues};
 use crate::data::read::{rows_and_features, times};
 use crate::data::set::Samples;

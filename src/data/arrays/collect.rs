@@ -3,6 +3,7 @@
 use super::array::{Array, Header};
 use super::element::Element;
 use super::names::{Pair, pairs, partner};
+use super::shared::refuse_table_settings;
 use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
 use crate::data::read::row_count;
 use crate::data::set::Samples;
@@ -26,23 +27,6 @@ pub trait Store {
     fn called(&self, name: &str) -> String;
     /// Reads the header of an array.
     fn open(&mut self, name: &str) -> Result<Array<'_>>;
-}
-
-/// Refuses settings that choose among the columns of a table, because arrays have none.
-pub fn refuse_table_settings(options: &ReadOptions, path: &Path) -> Result<()> {
-    let settings = [
-        ("delimiter", options.delimiter.is_some()),
-        ("header", options.header.is_some()),
-        ("label", !options.label.is_empty()),
-        ("drop", !options.drop.is_empty()),
-        ("id", !options.id.is_empty()),
-        ("weight", options.weight.is_some()),
-        ("group", options.group.is_some()),
-    ];
-    match settings.into_iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Error::file(path, format!("holds arrays; `{name}` is for tables"))),
-        None => Ok(()),
-    }
 }
 
 /// Finds the arrays of samples and labels by their names, else by their shapes, and reads them.
@@ -86,7 +70,7 @@ pub fn collect(store: &mut dyn Store, options: &ReadOptions) -> Result<Raw> {
 /// Reads the arrays of each part. Only with columns to match, labels may be missing.
 pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOptions) -> Result<Raw> {
     let path = store.path().to_owned();
-    refuse_table_settings(options, &path)?;
+    refuse_table_settings(options, &path, "arrays")?;
     let may_lack_labels = options.expected.is_some();
     if pairs[0] == Pair::default() && (!may_lack_labels || pairs.iter().all(|pair| pair.samples.is_none())) {
         return Err(missing(store, "x_train", "; name the samples x and the labels y"));
@@ -165,7 +149,7 @@ fn join(parts: Vec<Vec<Label>>) -> std::result::Result<Vec<Label>, String> {
         for (label, more) in all.iter_mut().zip(more) {
             match (&mut label.values, more.values) {
                 (LabelValues::Numbers(all), LabelValues::Numbers(more)) => all.extend(more),
-                (LabelValues::Text(all), LabelValues::Text(more)) => *all = super::text::joined(all, &more),
+                (LabelValues::Text(all), LabelValues::Text(more)) => *all = super::shared::joined(all, &more),
                 _ => return Err("labels are text in one part and numbers in another; store them alike".into()),
             }
         }
@@ -176,7 +160,7 @@ fn join(parts: Vec<Vec<Label>>) -> std::result::Result<Vec<Label>, String> {
 /// The samples and labels among two arrays of the same first size, and why; a name that is known decides.
 fn by_shape(store: &mut dyn Store, names: &[String], known: &Pair) -> Option<(Pair, &'static str)> {
     let [a, b] = names else { return None };
-    let mut header = |name: &str| Some(store.open(name).ok()?.header.clone());
+    let mut header = |name: &str| Some(store.open(name).ok()?.header);
     let (first, second) = (header(a)?, header(b)?);
     if first.sizes.first()? != second.sizes.first()? {
         return None;

@@ -1,6 +1,6 @@
 //! Readers of arrays: NPZ, NPY, safetensors, IDX and Parquet. All deliver a [`Raw`](super::raw::Raw).
 
-mod array;
+pub mod array;
 mod collect;
 mod element;
 pub mod idx;
@@ -10,4 +10,4 @@ mod npy_header;
 #[cfg(feature = "npz")]
 pub mod npz;
 pub mod safetensors;
-mod text;
+pub mod shared;

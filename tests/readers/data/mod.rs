@@ -1,10 +1,12 @@
 //! Tests data sets: published facts, hand-built files of every format, and splits.
 
+mod arrays;
 mod csv;
 mod embedded;
 mod idx;
 mod memory;
 mod npz;
+mod raw_npz;
 mod split;
 
 use homeostat::data::DataSet;

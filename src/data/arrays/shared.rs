@@ -1,7 +1,9 @@
-//! Makes a [`Text`] of the values of a column.
+//! What readers of arrays and of images share: columns of text, and the refusal of settings for tables.
 
-use crate::data::raw::{MISSING, Text};
+use crate::data::raw::{MISSING, ReadOptions, Text};
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The column that holds `values`, `None` where one is missing.
 pub fn text<S: AsRef<str> + Ord>(values: &[Option<S>]) -> Text {
@@ -18,4 +20,21 @@ pub fn joined(first: &Text, second: &Text) -> Text {
         column.codes.iter().map(|&code| column.levels.get(usize::try_from(code).unwrap_or(usize::MAX)))
     });
     text(&values.collect::<Vec<_>>())
+}
+
+/// Refuses settings that choose among the columns of a table, because arrays and images have none.
+pub fn refuse_table_settings(options: &ReadOptions, path: &Path, what: &str) -> Result<()> {
+    let settings = [
+        ("delimiter", options.delimiter.is_some()),
+        ("header", options.header.is_some()),
+        ("label", !options.label.is_empty()),
+        ("drop", !options.drop.is_empty()),
+        ("id", !options.id.is_empty()),
+        ("weight", options.weight.is_some()),
+        ("group", options.group.is_some()),
+    ];
+    match settings.into_iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Error::file(path, format!("holds {what}; `{name}` is for tables"))),
+        None => Ok(()),
+    }
 }
