@@ -4,9 +4,13 @@ mod arrays;
 mod csv;
 mod embedded;
 mod idx;
+mod images;
 mod memory;
+mod npy;
 mod npz;
+mod raw_idx;
 mod raw_npz;
+mod safetensors;
 mod split;
 
 use homeostat::data::DataSet;
