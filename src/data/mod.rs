@@ -4,27 +4,27 @@
 //! check the sizes in a header against the bytes that follow, because files may be damaged or malicious. They allocate
 //! memory for bytes that exist, not for the sizes that a header claims.
 
-pub mod catalogue;
 pub mod about;
 #[doc(hidden)]
 pub mod arrays;
+pub mod catalogue;
 mod digit;
 pub mod distort;
-mod encode;
 mod embedded;
+mod encode;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 mod idx;
-mod merge;
 pub mod image;
 #[doc(hidden)]
 pub mod images;
+mod merge;
 mod open;
 #[cfg(feature = "png")]
 mod png;
+pub mod preparation;
 #[doc(hidden)]
 pub mod raw;
-pub mod preparation;
 mod read;
 pub mod set;
 pub mod split;

@@ -1,10 +1,16 @@
 //! Tests data sets: published facts, hand-built files of every format, and splits.
 
+mod arrays;
 mod csv;
 mod embedded;
 mod idx;
+mod images;
 mod memory;
+mod npy;
 mod npz;
+mod raw_idx;
+mod raw_npz;
+mod safetensors;
 mod split;
 mod table;
 

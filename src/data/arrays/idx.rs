@@ -1,0 +1,135 @@
+//! Reader of IDX files with elements of any type, each raw or gzipped.
+//!
+//! An IDX file starts with two zero bytes, the element type and the number of dimensions. One big-endian u32 per
+//! dimension and then the elements follow, in big-endian order too.
+
+use super::array::{Array, Header};
+use super::collect::{Store, read_pairs};
+use super::element::Element;
+use super::names::Pair as Names;
+use crate::data::idx::{Pair, Source, find, names};
+use crate::data::raw::{Raw, ReadOptions};
+use crate::data::read::open_file;
+use crate::error::{Error, Result};
+use flate2::bufread::MultiGzDecoder;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Reads the files of `directory` whose names begin with `stems`. The two files of the test set may both be absent.
+///
+/// # Errors
+/// If a file is missing or damaged; the message names the file and the place.
+pub fn read(directory: &Path, stems: [&str; 2], options: &ReadOptions) -> Result<Raw> {
+    let names = names(stems);
+    if !directory.is_dir() {
+        let what = if directory.exists() { "is not a directory" } else { "there is no such directory" };
+        return Err(Error::file(directory, format!("{what}; idx: takes the one with {}", names[0])));
+    }
+    let missing = |name: &str| Error::file(directory, format!("{name} is missing (raw or with .gz)"));
+    let [train_images, train_labels, images, labels] = names.each_ref().map(|name| find(directory, name));
+    let pair = |images: PathBuf, labels: PathBuf| -> Result<Pair<'_>> {
+        Ok(Pair { images: open(images)?, labels: open(labels)? })
+    };
+    let train = pair(train_images.ok_or_else(|| missing(&names[0]))?, train_labels.ok_or_else(|| missing(&names[1]))?)?;
+    let test = match (images, labels) {
+        (None, None) => None,
+        (Some(images), Some(labels)) => Some(pair(images, labels)?),
+        (None, _) => return Err(missing(&names[2])),
+        (_, None) => return Err(missing(&names[3])),
+    };
+    decode(train, test, options)
+}
+
+fn open(path: PathBuf) -> Result<Source<'static>> {
+    Ok(Source { bytes: Box::new(open_file(&path)?), path })
+}
+
+/// Decodes a training set and, if there is one, its test set.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode<'a>(train: Pair<'a>, test: Option<Pair<'a>>, options: &ReadOptions) -> Result<Raw> {
+    let mut files = Files { path: train.images.path.clone(), sources: vec![] };
+    let mut add = |pair: Pair<'a>| -> Result<Names> {
+        let name = |source: &Source| source.path.display().to_string();
+        let names = Names { samples: Some(name(&pair.images)), labels: Some(name(&pair.labels)) };
+        for (source, least) in [(pair.images, 2), (pair.labels, 1)] {
+            let array = array(source)?;
+            if array.header.sizes.len() < least {
+                return Err(array.error("has one dimension only; images need at least two (is it a file of labels?)"));
+            }
+            files.sources.push((array.path.display().to_string(), Some(array)));
+        }
+        Ok(names)
+    };
+    let names = [add(train)?, Names::default(), test.map(&mut add).transpose()?.unwrap_or_default()];
+    read_pairs(&mut files, &names, options)
+}
+
+/// Reads the header of a file.
+fn array(source: Source<'_>) -> Result<Array<'_>> {
+    let Source { path, mut bytes } = source;
+    let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
+    let mut bytes: Box<dyn Read> =
+        if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
+    let mut four = || {
+        let mut four = [0; 4];
+        let outcome = bytes.read_exact(&mut four).map_err(|e| match e.kind() {
+            ErrorKind::UnexpectedEof => Error::file(&path, "is truncated: it ends within its header"),
+            _ => Error::file(&path, format!("cannot be read: {e}")),
+        });
+        outcome.map(|()| four)
+    };
+    let [zero0, zero1, kind, dimensions] = four()?;
+    if [zero0, zero1] != [0, 0] || dimensions == 0 {
+        return Err(Error::file(
+            &path,
+            format!(
+                "is not an IDX file: it starts {zero0:02x} {zero1:02x} {kind:02x} {dimensions:02x}, where 00 00, the type \
+                 of the elements and the number of dimensions belong"
+            ),
+        ));
+    }
+    let element = match kind {
+        0x08 => Element::U8,
+        0x09 => Element::I8,
+        0x0b => Element::I16,
+        0x0c => Element::I32,
+        0x0d => Element::F32,
+        0x0e => Element::F64,
+        _ => {
+            let known = "the types are 0x08, 0x09, 0x0b, 0x0c, 0x0d and 0x0e";
+            return Err(Error::file(&path, format!("elements of type {kind:#04x} are not read; {known}")));
+        }
+    };
+    let sizes = (0..dimensions).map(|_| Ok(u64::from(u32::from_be_bytes(four()?)))).collect::<Result<_>>()?;
+    let header = Header { element, big_endian: true, fortran: false, sizes };
+    // The length of a gzipped file is not known. Values are kept as they come, and no more than the header promises.
+    Ok(Array { path, called: None, header, bytes, stored: 0, most: u64::MAX })
+}
+
+/// Files by their paths; each can be opened once.
+struct Files<'a> {
+    path: PathBuf,
+    sources: Vec<(String, Option<Array<'a>>)>,
+}
+
+impl Store for Files<'_> {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.sources.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn called(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn open(&mut self, name: &str) -> Result<Array<'_>> {
+        let source = self.sources.iter_mut().find(|(source, array)| source == name && array.is_some());
+        let array = source.and_then(|(_, array)| array.take());
+        array.ok_or_else(|| Error::file(&self.path, format!("{} is given twice", name.escape_debug())))
+    }
+}

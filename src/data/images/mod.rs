@@ -1,0 +1,14 @@
+//! Reader of folders of images, one folder for each class, and of single images.
+
+mod decode;
+mod exif;
+mod folder;
+#[cfg(feature = "jpeg")]
+mod jpeg;
+mod picture;
+#[cfg(feature = "png")]
+mod png;
+mod read;
+
+pub use picture::Picture;
+pub use read::{decode_one, read};
