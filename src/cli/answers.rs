@@ -252,7 +252,10 @@ impl Answers<'_> {
                         record.extend([names[class as usize].clone(), y.to_string()]);
                     }
                     if let Some(label) = self.label(i) {
-                        record.extend([names[label as usize].clone(), (label == self.predictions.classes[i]).to_string()]);
+                        record.extend([
+                            names[label as usize].clone(),
+                            (label == self.predictions.classes[i]).to_string(),
+                        ]);
                     }
                     record.extend(outputs());
                 }

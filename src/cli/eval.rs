@@ -319,8 +319,10 @@ fn per_target(model: &Model, population: &Population, data: &DataSet) -> Result<
     let (targets_of, rows) = described(population);
     let predictions = model.predict_with(population.shared(), rows.len(), |i, x| data.copy_row(rows[i] as usize, x))?;
     let width = data.classes;
-    let targets: Vec<f32> =
-        rows.iter().flat_map(|&row| data.values[row as usize * width..(row as usize + 1) * width].iter().copied()).collect();
+    let targets: Vec<f32> = rows
+        .iter()
+        .flat_map(|&row| data.values[row as usize * width..(row as usize + 1) * width].iter().copied())
+        .collect();
     let name = |k| model.output_name(k);
     Ok(match model.task() {
         Task::Multilabel => PerTarget::labels(targets_of, labels::scores(&predictions.outputs, &targets, width), name),

@@ -89,7 +89,10 @@ impl Predict {
         }
         let model = Model::open(&self.model)?;
         if self.top != 1 && model.task() != Task::Classification {
-            return Err(Error::config(format!("--top {}: the outputs of this network are no classes; leave it out", self.top)));
+            return Err(Error::config(format!(
+                "--top {}: the outputs of this network are no classes; leave it out",
+                self.top
+            )));
         }
         if self.top == 0 || self.top > model.classes() {
             return Err(Error::config(format!("--top {}: must be 1 … {}, the outputs", self.top, model.classes())));
@@ -154,10 +157,10 @@ impl Predict {
             None if is_new && data.test_rows == 0 => return Ok(all()),
             _ => {}
         }
-        let fraction = config.data.test_fraction.filter(|_| data.test_rows == 0);
-        // A validation split made for other data does not apply.
-        let (val_fraction, fold) = if is_new { (0.0, None) } else { (config.data.val_fraction, config.data.fold) };
-        let split = Split::new(data, fraction, fold, config.run.seed)?.hold_out(data, val_fraction, config.run.seed)?;
+        // A split made for other data does not apply.
+        let mut settings = if is_new { of_other_data(config.data.clone()) } else { config.data.clone() };
+        settings.test_fraction = settings.test_fraction.filter(|_| data.test_rows == 0);
+        let split = Split::of(data, &settings, config.run.seed)?;
         let (rows, what, remedy) = match self.split {
             Some(Part::Train) => return Ok(split.train),
             Some(Part::Validation) => (split.validation, "validation", "--val-fraction"),

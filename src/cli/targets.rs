@@ -36,7 +36,8 @@ impl PerTarget {
         let names: Vec<String> = self.names.iter().map(|name| one_line(name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
         if let Some(labels) = &self.labels {
-            let [micro, macro_] = [labels.micro_f1, labels.macro_f1].map(|f1| f1.map_or("–".into(), |f1| format!("{f1:.4}")));
+            let [micro, macro_] =
+                [labels.micro_f1, labels.macro_f1].map(|f1| f1.map_or("–".into(), |f1| format!("{f1:.4}")));
             say(format_args!(
                 "{} samples: exact match {}, F1 {micro} (micro), {macro_} (macro)",
                 self.targets_of,

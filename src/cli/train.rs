@@ -247,7 +247,8 @@ impl Train {
         let saved = directory.map_or_else(|| "not saved".to_owned(), |path| format!("saved in {}", path.display()));
         let outcome = outcome(result);
         let best = result.best.as_ref().map_or(String::new(), |best| {
-            let format = Metric::named(&best.monitor.key()).map_or(String::new(), |metric| metric.format.text(best.value));
+            let format =
+                Metric::named(&best.monitor.key()).map_or(String::new(), |metric| metric.format.text(best.value));
             format!(", best in epoch {} ({} {format})", best.metrics.epoch, best.monitor)
         });
         let line = format!("{outcome} after {} epochs{best}, {:.1} s; {saved}", result.last.epoch, result.seconds);
@@ -283,7 +284,9 @@ fn outcome(result: &RunResult) -> String {
     };
     match (scores.test_rmse, scores.train_rmse, scores.test_error) {
         (Some(rmse), ..) => format!("test {}", regression(rmse, scores.test_mae, scores.test_r2)),
-        (None, Some(rmse), _) => format!("training {} (no test set)", regression(rmse, scores.train_mae, scores.train_r2)),
+        (None, Some(rmse), _) => {
+            format!("training {} (no test set)", regression(rmse, scores.train_mae, scores.train_r2))
+        }
         (.., None) => format!("training error {} (no test set)", percent(scores.train_error)),
         (.., Some(error)) => format!("test error {}", percent(error)),
     }

@@ -234,7 +234,8 @@ impl DataSettings {
     /// The settings that decide what is read: the same for all runs that can share one [`DataSet`](crate::data::DataSet).
     #[must_use]
     pub fn reading(&self) -> Self {
-        let Self { source, val_data, test_data, task, label, drop, id, weight, group, delimiter, header, .. } = self.clone();
+        let Self { source, val_data, test_data, task, label, drop, id, weight, group, delimiter, header, .. } =
+            self.clone();
         let Self { missing, image_size, .. } = *self;
         Self {
             source,

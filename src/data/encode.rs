@@ -3,7 +3,7 @@
 
 use super::about::{About, Column};
 use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
-use super::read::{MAX_LABEL, row_count, joined};
+use super::read::{MAX_LABEL, joined, row_count};
 use super::set::{DataSet, Samples};
 use crate::config::{Missing, Task};
 use std::collections::HashMap;
@@ -94,7 +94,9 @@ fn features(
                 let unknown = recode(&levels, known_levels, &mut codes);
                 if !unknown.is_empty() {
                     let shown = shown_list(&unknown);
-                    notes.push(format!("column ‘{name}’: {shown} did not occur in training and counts as none of the known values"));
+                    notes.push(format!(
+                        "column ‘{name}’: {shown} did not occur in training and counts as none of the known values"
+                    ));
                 }
                 known_levels.clone()
             }
@@ -105,9 +107,9 @@ fn features(
     }
     let all: usize = sources.iter().map(|source| source.as_ref().map_or(1, |(_, levels)| *levels)).sum();
     let mut samples = Vec::new();
-    samples
-        .try_reserve_exact(rows.checked_mul(all).ok_or("has more features than memory can hold")?)
-        .map_err(|_| format!("{rows} samples of {all} features do not fit into memory; leave out text columns with many values"))?;
+    samples.try_reserve_exact(rows.checked_mul(all).ok_or("has more features than memory can hold")?).map_err(
+        |_| format!("{rows} samples of {all} features do not fit into memory; leave out text columns with many values"),
+    )?;
     for row in 0..rows {
         let mut number = numbers[row * width..(row + 1) * width].iter();
         for source in &sources {
@@ -128,7 +130,8 @@ fn features(
 /// levels that occur.
 fn recode(levels: &[String], known: &[String], codes: &mut [u32]) -> Vec<String> {
     let places: HashMap<&String, u32> = known.iter().zip(0..).collect();
-    let renumbered: Vec<u32> = levels.iter().map(|level| places.get(level).copied().unwrap_or(known.len() as u32)).collect();
+    let renumbered: Vec<u32> =
+        levels.iter().map(|level| places.get(level).copied().unwrap_or(known.len() as u32)).collect();
     codes.iter_mut().filter(|code| **code != MISSING).for_each(|code| *code = renumbered[*code as usize]);
     levels.iter().filter(|level| !places.contains_key(level)).cloned().collect()
 }
@@ -145,7 +148,9 @@ fn as_bytes(samples: Samples, width: usize, known: Option<&About>, notes: &mut V
     if !wanted || !reals.iter().all(is_byte) || !reals.iter().any(|&value| value > bright) {
         return Samples::F32(reals);
     }
-    notes.push(format!("the {width} features are whole numbers 0 … 255, so they are taken as 8-bit pixels and scaled by 1/255"));
+    notes.push(format!(
+        "the {width} features are whole numbers 0 … 255, so they are taken as 8-bit pixels and scaled by 1/255"
+    ));
     Samples::U8(reals.into_iter().map(|value| value as u8).collect())
 }
 
@@ -166,7 +171,11 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], missing: O
         let width = column.levels.as_ref().map_or(1, Vec::len);
         let count = counts.get(place).copied().unwrap_or(0);
         if count == rows && width > 0 {
-            return Err(format!("column ‘{}’ holds no value at all; leave it out with `drop = {}`", column.name, number + 1));
+            return Err(format!(
+                "column ‘{}’ holds no value at all; leave it out with `drop = {}`",
+                column.name,
+                number + 1
+            ));
         }
         if count > 0 {
             gaps.push(format!("‘{}’ ({count})", column.name));
@@ -174,7 +183,9 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], missing: O
         place += width;
     }
     if columns.is_empty() {
-        gaps.extend(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(k, count)| format!("{} ({count})", k + 1)));
+        gaps.extend(
+            counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(k, count)| format!("{} ({count})", k + 1)),
+        );
     }
     match missing {
         Some(Missing::Impute) => Ok(()),
@@ -196,7 +207,12 @@ struct Targets {
     names: Vec<String>,
 }
 
-fn targets(labels: &[Label], may_be_one_hot: bool, encoding: &Encoding<'_>, notes: &mut Vec<String>) -> Outcome<Targets> {
+fn targets(
+    labels: &[Label],
+    may_be_one_hot: bool,
+    encoding: &Encoding<'_>,
+    notes: &mut Vec<String>,
+) -> Outcome<Targets> {
     if let Some((about, task)) = encoding.known {
         return known_targets(labels, may_be_one_hot, about, task);
     }
@@ -205,10 +221,13 @@ fn targets(labels: &[Label], may_be_one_hot: bool, encoding: &Encoding<'_>, note
     };
     check_labels(labels)?;
     let one_hot = (labels.len() > 1 && may_be_one_hot).then(|| from_one_hot(labels)).flatten();
-    let binary = || labels.iter().all(|label| numbers(label).is_some_and(|values| values.iter().all(|&v| v == 0.0 || v == 1.0)));
+    let binary =
+        || labels.iter().all(|label| numbers(label).is_some_and(|values| values.iter().all(|&v| v == 0.0 || v == 1.0)));
     let told = match (&one_hot, &first.values, labels.len()) {
         (Some(_), ..) | (None, LabelValues::Text(_), 1) => Task::Classification,
-        (None, LabelValues::Numbers(values), 1) if values.iter().all(|value| value.fract() == 0.0) => Task::Classification,
+        (None, LabelValues::Numbers(values), 1) if values.iter().all(|value| value.fract() == 0.0) => {
+            Task::Classification
+        }
         (None, LabelValues::Numbers(_), 1) => Task::Regression,
         _ if binary() => Task::Multilabel,
         _ => Task::Regression,
@@ -225,7 +244,9 @@ fn targets(labels: &[Label], may_be_one_hot: bool, encoding: &Encoding<'_>, note
         },
         Task::Regression | Task::Multilabel => {
             if task == Task::Multilabel && !binary() {
-                return Err("the label columns of several labels hold 0 or 1 only; use `task = regression` for amounts".into());
+                return Err(
+                    "the label columns of several labels hold 0 or 1 only; use `task = regression` for amounts".into(),
+                );
             }
             values(labels, task)
         }
@@ -241,7 +262,11 @@ fn check_labels(labels: &[Label]) -> Outcome<()> {
             LabelValues::Text(text) => (0..text.codes.len()).filter(|&row| text.codes[row] == MISSING).collect(),
         };
         if let Some(first) = missing.first() {
-            return Err(format!("{name}: no value in {} of the samples, first in sample {}; remove these rows", missing.len(), first + 1));
+            return Err(format!(
+                "{name}: no value in {} of the samples, first in sample {}; remove these rows",
+                missing.len(),
+                first + 1
+            ));
         }
     }
     Ok(())
@@ -324,7 +349,9 @@ fn values(labels: &[Label], task: Task) -> Outcome<Targets> {
     let mut columns = vec![];
     for label in labels {
         let name = label.name.as_deref().unwrap_or("y");
-        columns.push(numbers(label).ok_or_else(|| format!("label column ‘{name}’ holds text, which is no number; use `task = classification`"))?);
+        columns.push(numbers(label).ok_or_else(|| {
+            format!("label column ‘{name}’ holds text, which is no number; use `task = classification`")
+        })?);
     }
     let rows = columns.first().map_or(0, |column| column.len());
     let mut values = Vec::with_capacity(rows * columns.len());
@@ -353,23 +380,35 @@ fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Ta
     check_labels(labels)?;
     if labels.len() > 1 {
         let one_hot = if may_be_one_hot { from_one_hot(labels) } else { None };
-        return one_hot.map(class_numbers).ok_or_else(|| format!("{} label columns, but the model has classes", labels.len()));
+        return one_hot
+            .map(class_numbers)
+            .ok_or_else(|| format!("{} label columns, but the model has classes", labels.len()));
     }
     let mut targets = classes(first, false, &mut vec![])?;
     if about.outputs.is_empty() {
         // The model numbers its classes as the data do.
         if let LabelValues::Numbers(values) = &first.values {
-            let number = |&value: &f64| (value >= 0.0 && value.fract() == 0.0 && value <= f64::from(MAX_LABEL)).then_some(value as u32);
+            let number = |&value: &f64| {
+                (value >= 0.0 && value.fract() == 0.0 && value <= f64::from(MAX_LABEL)).then_some(value as u32)
+            };
             if let Some(labels) = values.iter().map(number).collect::<Option<Vec<_>>>() {
                 return Ok(class_numbers(labels));
             }
         }
-        return Err(format!("the labels {} are no class numbers, but those of the model are", shown_list(&targets.names)));
+        return Err(format!(
+            "the labels {} are no class numbers, but those of the model are",
+            shown_list(&targets.names)
+        ));
     }
-    let names = if targets.names.is_empty() { (0..targets.outputs).map(|k| k.to_string()).collect() } else { targets.names };
+    let names =
+        if targets.names.is_empty() { (0..targets.outputs).map(|k| k.to_string()).collect() } else { targets.names };
     let unknown = recode(&names, &about.outputs, &mut targets.labels);
     if !unknown.is_empty() {
-        return Err(format!("the labels {} are no classes of the model, which are {}", shown_list(&unknown), shown_list(&about.outputs)));
+        return Err(format!(
+            "the labels {} are no classes of the model, which are {}",
+            shown_list(&unknown),
+            shown_list(&about.outputs)
+        ));
     }
     Ok(Targets { outputs, labels: targets.labels, names: about.outputs.clone(), ..none })
 }

@@ -1,9 +1,9 @@
 //! Opens data sets: finds out what a name stands for, reads its files, and encodes what they hold.
 
 use super::about::About;
-use super::arrays::{self, npy, safetensors};
 #[cfg(feature = "npz")]
 use super::arrays::npz;
+use super::arrays::{self, npy, safetensors};
 use super::catalogue::{Search, Set};
 use super::encode::{Encoding, encode};
 use super::raw::{Expected, Raw, ReadOptions};
@@ -166,7 +166,9 @@ fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>)
         Source::Named => {
             check_columns(settings, name)?;
             if has_others {
-                return Err(Error::config(format!("`val-data` and `test-data`: {name} comes with its own sets; leave them out")));
+                return Err(Error::config(format!(
+                    "`val-data` and `test-data`: {name} comes with its own sets; leave them out"
+                )));
             }
             let mut data = named(name, search)?;
             check_task(&mut data, settings)?;
@@ -182,7 +184,10 @@ fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>)
             for (other, part) in others {
                 let Some(other) = other else { continue };
                 let Source::Files(format, other_path) = Source::of(other)? else {
-                    return Err(Error::config(format!("`{}-data = {other}`: give files, as in csv:FILE", ["", "val", "test"][part])));
+                    return Err(Error::config(format!(
+                        "`{}-data = {other}`: give files, as in csv:FILE",
+                        ["", "val", "test"][part]
+                    )));
                 };
                 options.expected = options.expected.or_else(|| names.clone());
                 let more = read(format, &other_path, &options)?;

@@ -252,10 +252,12 @@ pub fn prepare(
     }
     let (rows, copies) = (data.len(), distinct.len());
     if u32::try_from(rows * copies).is_err() {
-        let reason = format!("{copies} members with a scale of their own need {rows} rows each, more than {}", u32::MAX);
+        let reason =
+            format!("{copies} members with a scale of their own need {rows} rows each, more than {}", u32::MAX);
         return Err(Error::Device(format!("{reason}; train fewer members together")));
     }
-    let array = Array::new("scaled samples", size_of::<f32>(), &[("P", copies), ("rows", rows), ("features", data.features)]);
+    let array =
+        Array::new("scaled samples", size_of::<f32>(), &[("P", copies), ("rows", rows), ("features", data.features)]);
     memory::check_machine("the scaled data", &[array], "use `scale = none`, or fewer members")?;
     let scales = distinct.iter().any(|(_, preparation)| preparation.scaling.is_some());
     let samples = if scales { scaled(data, &distinct) } else { repeated(&data.samples, copies) };
@@ -358,7 +360,11 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
             (None, Err(_)) if number == 0 => {}
             (None, _) => {
                 let known = joined(names.iter().cloned());
-                return Err(refuse(format!("line {}: ‘{}’ is no class; there are {known}", number + 1, name.escape_debug())));
+                return Err(refuse(format!(
+                    "line {}: ‘{}’ is no class; there are {known}",
+                    number + 1,
+                    name.escape_debug()
+                )));
             }
             (Some(_), _) => return Err(refuse(format!("line {}: the weight is no number of at least 0", number + 1))),
         }

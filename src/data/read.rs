@@ -47,20 +47,6 @@ pub fn row_count(rows: usize) -> std::result::Result<(), String> {
     }
 }
 
-/// Checks that a label is a class number, 0 … [`MAX_LABEL`].
-pub fn class(label: i128) -> std::result::Result<u32, String> {
-    match u32::try_from(label) {
-        Ok(class) if class <= MAX_LABEL => Ok(class),
-        _ if label < 0 => Err(format!("label {label} is negative; number the classes 0, 1, 2, …")),
-        _ => Err(format!("label {label} is above {MAX_LABEL}; number the classes 0, 1, 2, …")),
-    }
-}
-
-/// Checks that a feature is finite, because training on infinities or NaN fails.
-pub fn finite(value: f32) -> std::result::Result<f32, String> {
-    if value.is_finite() { Ok(value) } else { Err(format!("{value} is not a finite number")) }
-}
-
 /// Joins up to eight texts with commas; `…` stands for further ones.
 pub fn joined(texts: impl ExactSizeIterator<Item = String>) -> String {
     let count = texts.len();

@@ -432,6 +432,21 @@ impl DataSet {
         Ok(Self { name: UNNAMED.to_owned(), classes: targets, values, ..Self::of_samples(task, width, samples) })
     }
 
+    /// Sets the weight of each row in the loss and in δ of the outputs. Training scales weights to a mean of 1 over its samples.
+    ///
+    /// # Errors
+    /// If there is not one weight per row, or one is not a number of at least 0.
+    pub fn with_weights(self, weights: impl Into<Vec<f32>>) -> Result<Self> {
+        let weights = weights.into();
+        if weights.len() != self.len() {
+            return Err(Error::Data(format!("{} weights for {} rows; give one per row", weights.len(), self.len())));
+        }
+        if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            return Err(Error::Data(format!("row {row}: weight {} is no number of at least 0", weights[row])));
+        }
+        Ok(Self { weights: Some(weights), checksum: Checksum::default(), ..self })
+    }
+
     /// What is learnt.
     #[must_use]
     pub fn task(&self) -> Task {

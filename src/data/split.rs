@@ -1,7 +1,7 @@
 //! The split of a member's rows into training, validation and test, and label noise for the training rows.
 
 use super::set::DataSet;
-use crate::config::{Fold, Task};
+use crate::config::{DataSettings, Fold, Task};
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
 use std::collections::BTreeMap;
@@ -24,16 +24,29 @@ pub struct Split {
 
 impl Split {
     /// Uses the canonical split if the data have one. Otherwise holds out `fraction` of the samples for testing, 0 … 1, by
-    /// default [`DEFAULT_TEST_FRACTION`]; 0 means no test set. With `fold`, tests on that part of the samples.
+    /// default [`DEFAULT_TEST_FRACTION`]; 0 means no test set.
     ///
     /// The test set has round(`fraction` · n) samples of n, halves rounded away from zero, so sizes do not depend on `seed`.
     /// Every class gives its share, with the largest remainders rounded up, and keeps at least one sample to train on.
     /// Samples of one group stay together. Samples are drawn from the class's own random numbers under `seed`.
     ///
     /// # Errors
-    /// If the data have a test set and a fraction or a fold is given. If the fraction is outside 0 … 1, leaves no sample to
-    /// train on, or is above 0 but holds out no sample. If there are fewer samples or groups than folds.
-    pub fn new(data: &DataSet, fraction: Option<f64>, fold: Option<Fold>, seed: u64) -> Result<Self> {
+    /// If the data have a test set and a fraction is given. If the fraction is outside 0 … 1, leaves no sample to train on, or
+    /// is above 0 but holds out no sample.
+    pub fn new(data: &DataSet, fraction: Option<f64>, seed: u64) -> Result<Self> {
+        Self::drawn(data, fraction, None, seed)
+    }
+
+    /// The split that `settings` describe: a test set as [`Self::new`], or part K of N of a cross-validation, and then a
+    /// validation set as [`Self::hold_out`]. The parts of a cross-validation have sizes that differ by at most one sample.
+    ///
+    /// # Errors
+    /// As [`Self::new`] and [`Self::hold_out`], and if there are fewer samples or groups than parts.
+    pub fn of(data: &DataSet, settings: &DataSettings, seed: u64) -> Result<Self> {
+        Self::drawn(data, settings.test_fraction, settings.fold, seed)?.hold_out(data, settings.val_fraction, seed)
+    }
+
+    fn drawn(data: &DataSet, fraction: Option<f64>, fold: Option<Fold>, seed: u64) -> Result<Self> {
         let rows = data.len() as u32;
         let [first_validation, first_test] =
             [data.validation_rows + data.test_rows, data.test_rows].map(|held_out| rows - held_out as u32);
@@ -55,7 +68,9 @@ impl Split {
         }
         if let Some(fold) = fold {
             if fraction.is_some() {
-                return Err(Error::config(format!("`fold = {fold}`: the fold is the test set; leave `test-fraction` out")));
+                return Err(Error::config(format!(
+                    "`fold = {fold}`: the fold is the test set; leave `test-fraction` out"
+                )));
             }
             let (train, test) = folded(data, own.train, fold, seed)?;
             return Ok(Self { train, test, ..own });
@@ -90,7 +105,10 @@ impl Split {
         let refuse = |reason: &str| Err(Error::config(format!("`val-fraction = {fraction}`: {reason}")));
         if data.validation_rows > 0 {
             let count = data.validation_rows;
-            return refuse(&format!("{} already has a validation set ({count} samples); leave the option out", data.name));
+            return refuse(&format!(
+                "{} already has a validation set ({count} samples); leave the option out",
+                data.name
+            ));
         }
         let (train, validation) = held_out(data, self.train, fraction, (seed, Stream::Validation));
         if train.is_empty() {
@@ -126,7 +144,9 @@ impl Split {
             return Ok(self);
         }
         if data.task != Task::Classification {
-            return Err(Error::config(format!("`label-noise = {share}`: only `task = classification` has classes to replace")));
+            return Err(Error::config(format!(
+                "`label-noise = {share}`: only `task = classification` has classes to replace"
+            )));
         }
         let others = (data.classes as u32).saturating_sub(1);
         if others == 0 {

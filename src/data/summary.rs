@@ -83,7 +83,10 @@ fn classes(data: &DataSet, split: &Split) -> Option<String> {
     let (train, held_out) = (counts(&split.train), counts(&[&split.validation[..], &split.test].concat()));
     if data.classes <= LISTED {
         let class = |k| format!("{} {} + {}", one_line(&data.about.output(k)), train[k], held_out[k]);
-        return Some(format!("per class, training + held out: {}", (0..data.classes).map(class).collect::<Vec<_>>().join(", ")));
+        return Some(format!(
+            "per class, training + held out: {}",
+            (0..data.classes).map(class).collect::<Vec<_>>().join(", ")
+        ));
     }
     let least = (0..data.classes).min_by_key(|&k| train[k])?;
     let most = (0..data.classes).max_by_key(|&k| train[k])?;

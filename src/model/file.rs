@@ -12,8 +12,8 @@ use crate::files::{to_json, write_atomic};
 use crate::network::topology::Topology;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
-use serde::{Deserialize, Serialize};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -230,9 +230,11 @@ impl Model {
             let fill = scaling.fill.as_ref().is_none_or(|fill| fits(fill, n_in));
             fits(&scaling.offset, n_in) && fits(&scaling.factor, n_in) && fill
         });
-        let targets = data.preparation.targets.as_ref().is_none_or(|targets| {
-            fits(&targets.mean, self.classes()) && fits(&targets.deviation, self.classes())
-        });
+        let targets = data
+            .preparation
+            .targets
+            .as_ref()
+            .is_none_or(|targets| fits(&targets.mean, self.classes()) && fits(&targets.deviation, self.classes()));
         let columns = data.about.columns.is_empty() || data.about.is_level().len() == n_in;
         let outputs = data.about.outputs.len() <= self.classes() || self.is_unsupervised();
         match scaling && targets && columns && outputs {
@@ -313,7 +315,10 @@ impl Model {
         match &self.data {
             Some(known) if known.checksum != data.checksum() => Err(Error::file(
                 &self.path,
-                format!("{} has changed since this network was trained on it; name it with `data` to treat it as new data", data.name),
+                format!(
+                    "{} has changed since this network was trained on it; name it with `data` to treat it as new data",
+                    data.name
+                ),
             )),
             _ => Ok(()),
         }

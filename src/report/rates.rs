@@ -247,8 +247,7 @@ pub fn samples(run: &Run, model: &Model) -> Result<(DataSet, Split), String> {
     let open = || {
         let data = model.open_data(&run.config.data, &Search::new(None))?;
         model.check_data(&data)?;
-        let (seed, fraction) = (run.config.run.seed, run.config.data.val_fraction);
-        let split = Split::new(&data, run.config.data.test_fraction, run.config.data.fold, seed)?.hold_out(&data, fraction, seed)?;
+        let split = Split::of(&data, &run.config.data, run.config.run.seed)?;
         Ok((data, split))
     };
     open().map_err(|e: crate::error::Error| format!("the data set cannot be used ({e})"))

@@ -187,9 +187,8 @@ impl Keeper {
         let is_judged = !shared.rule.kind.is_unsupervised();
         let value = Metric::named(&monitor.key()).and_then(|metric| metric.value(metrics, None));
         let Some(value) = value.filter(|value| is_judged && !value.is_nan()) else { return Ok(()) };
-        let is_better = self.best.is_none_or(|(best, _)| {
-            if monitor.rises() { value - best > least } else { best - value > least }
-        });
+        let is_better =
+            self.best.is_none_or(|(best, _)| if monitor.rises() { value - best > least } else { best - value > least });
         if !is_better {
             return Ok(());
         }

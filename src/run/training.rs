@@ -104,7 +104,9 @@ impl Training {
     /// If there is no run, it is complete, another process writes to it, or its data cannot be opened by name.
     pub fn resume(directory: impl AsRef<Path>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |config| DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new))
+        Self::resume_by(directory.as_ref(), true, |config| {
+            DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new)
+        })
     }
 
     /// As [`Self::resume`], for a run on `data` that was made in memory.

@@ -88,8 +88,7 @@ impl Population {
         let widths: Vec<usize> =
             std::iter::once(data.features).chain(first.network.hidden.0.iter().copied()).chain(outputs).collect();
         let split = |config: &Config| {
-            Split::new(&data, config.data.test_fraction, config.data.fold, config.run.seed)?
-                .hold_out(&data, config.data.val_fraction, config.run.seed)?
+            Split::of(&data, &config.data, config.run.seed)?
                 .with_label_noise(&data, config.regularisation.label_noise, config.run.seed)
         };
         let mut splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;

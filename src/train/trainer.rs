@@ -400,7 +400,8 @@ impl Trainer {
         self.check_finite(pending.epoch, &report, observer)?;
         // A coarse clock may measure 0 seconds, and JSON has no infinite rate.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
-        let source = |(member, measure)| Source { epoch: pending.epoch, member, measure, samples_per_second: rate, seconds };
+        let source =
+            |(member, measure)| Source { epoch: pending.epoch, member, measure, samples_per_second: rate, seconds };
         let members = report.members.iter().zip(&self.measures);
         let metrics: Vec<_> = members.map(|pair| EpochMetrics::new(&source(pair))).collect();
         observer.epoch(&metrics)

@@ -48,6 +48,8 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
     widths.push(5);
     let splits = vec![split; configs.len()];
     let mut population = Population {
+        preparations: vec![],
+        data_checksum: 0,
         members: vec![],
         topology: Topology::new(widths),
         data,

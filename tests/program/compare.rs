@@ -286,6 +286,7 @@ fn a_record_is_a_result_with_a_name() {
         "frozen_fraction": [0.0], "running_loss": 0.2, "running_error": 0.03, "samples_per_second": 9.0, "seconds": 0.5
     });
     let result = RunResult {
+        best: None,
         last: serde_json::from_value(last.clone()).unwrap(),
         divergence: None,
         config: Config::default().seed(7).alpha0(0.3),

@@ -8,7 +8,8 @@
 
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Config, Distort, Loss, Members, Output, Precision, Replay, Rule, SETTINGS, Schedule, Scope,
+    Activation, Basis, Config, Distort, Loss, Members, Output, OutputDerivative, Precision, Replay, Rule, SETTINGS,
+    Schedule, Scope, Task,
 };
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Room, Shape, Specialisation, Tile};
@@ -38,12 +39,14 @@ pub struct Case {
     config: Config,
     bytes: bool,
     classes: usize,
+    task: Task,
+    weighted: bool,
 }
 
 impl Case {
     fn new(hidden: &[usize]) -> Self {
         let config = Config::default().hidden(hidden.to_vec()).batch_size(16);
-        Self { config, bytes: true, classes: CLASSES[0] }
+        Self { config, bytes: true, classes: CLASSES[0], task: Task::Classification, weighted: false }
     }
 
     pub fn population(&self) -> Population {
@@ -53,8 +56,16 @@ impl Case {
             false => Samples::F32(vec![0.0; ROWS * FEATURES]),
         };
         let (features, classes) = (FEATURES, self.classes);
-        let data =
-            DataSet::new((samples, features), vec![0; ROWS]).unwrap().named("test").with_classes(classes).unwrap();
+        let values = vec![0.0; ROWS * classes];
+        let data = match self.task {
+            Task::Classification => {
+                DataSet::new((samples, features), vec![0; ROWS]).unwrap().with_classes(classes).unwrap()
+            }
+            Task::Regression => DataSet::regression((samples, features), values, classes).unwrap(),
+            Task::Multilabel => DataSet::multilabel((samples, features), values, classes).unwrap(),
+        };
+        let data = data.named("test");
+        let data = if self.weighted { data.with_weights(vec![1.0; ROWS]).unwrap() } else { data };
         let labels = (config.regularisation.label_noise > 0.0).then(|| vec![0; ROWS]);
         let split = Split { train: (0..ROWS as u32).collect(), labels, ..Split::default() };
         let mut widths = vec![FEATURES];
@@ -67,11 +78,16 @@ impl Case {
             topology: Topology::new(widths),
             data: Arc::new(data),
             splits: vec![split; 2],
+            preparations: vec![],
+            data_checksum: 0,
         }
     }
 
     fn is_valid(&self) -> bool {
-        self.config.check().is_ok()
+        let noise = self.config.regularisation.label_noise > 0.0;
+        let mut fitted = self.config.clone();
+        let fits = fitted.fit_task(self.task).is_ok() && fitted == self.config;
+        self.config.check().is_ok() && fits && !(noise && self.task != Task::Classification)
     }
 }
 
@@ -105,6 +121,17 @@ fn activations(cases: &[Case]) -> Vec<Case> {
 fn outputs(cases: &[Case]) -> Vec<Case> {
     let outputs = vary(cases, Output::value_variants(), |case, value| case.config.network.output = value);
     vary(&outputs, Loss::value_variants(), |case, value| case.config.network.loss = value)
+}
+
+/// Every task with its output layers, with and without weights of the samples.
+fn tasks(cases: &[Case]) -> Vec<Case> {
+    let tasks = vary(&outputs(cases), Task::value_variants(), |case, value| case.task = value);
+    let weights = vary(&tasks, &SWITCH, |case, value| case.weighted = value);
+    let mut derivatives = vary(&weights, OutputDerivative::value_variants(), |case, value| {
+        case.config.network.output_derivative = value;
+    });
+    derivatives.retain(Case::is_valid);
+    derivatives
 }
 
 fn classes(cases: &[Case]) -> Vec<Case> {
@@ -175,11 +202,14 @@ fn grid(stem: &str) -> Vec<Case> {
     match stem {
         "prepare" => distortions(&inputs(&deep)),
         // The bases are among them, because the basis net² makes the kernel keep net.
-        "forward" => classes(&inputs(&label_noise(&dropout(&outputs(&activations(&bases(&shallow))))))),
+        "forward" => {
+            let all = classes(&inputs(&label_noise(&dropout(&outputs(&activations(&bases(&shallow)))))));
+            [all, tasks(&shallow)].concat()
+        }
         "output_delta" => {
             let supervised = label_noise(&outputs(&activations(&bases(&shallow))));
             let unsupervised = vary(&deep, &[Rule::Hebb, Rule::Bcm], |case, rule| set_rule(&mut case.config, rule));
-            [supervised, activations(&unsupervised)].concat()
+            [supervised, label_noise(&tasks(&bases(&shallow))), activations(&unsupervised)].concat()
         }
         "backward_delta" => dropout(&activations(&deep)),
         "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
@@ -405,7 +435,14 @@ fn draw_case(random: &mut Random) -> Case {
         .precision(one_of(random, Precision::value_variants()))
         .epochs(3);
     set_rule(&mut config, one_of(random, Rule::value_variants()));
-    Case { config, bytes: one_of(random, &SWITCH), classes: one_of(random, &CLASSES) }
+    config.network.output_derivative = one_of(random, OutputDerivative::value_variants());
+    Case {
+        config,
+        bytes: one_of(random, &SWITCH),
+        classes: one_of(random, &CLASSES),
+        task: one_of(random, Task::value_variants()),
+        weighted: one_of(random, &SWITCH),
+    }
 }
 
 /// The texts of `count` valid random runs with their descriptions, and the rules that were drawn.
@@ -439,14 +476,32 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
 }
 
 /// Shared settings that no kernel is compiled for: data, files, settings of the host, and numbers in buffers.
-const NOT_COMPILED: [&str; 11] = [
+const NOT_COMPILED: [&str; 29] = [
     "data",
+    "val-data",
+    "test-data",
+    "task",
+    "label",
+    "drop",
+    "id",
+    "weight",
+    "group",
+    "delimiter",
+    "header",
+    "missing",
+    "scale",
+    "class-weight",
+    "image-size",
+    "fold",
     "test-fraction",
     "val-fraction",
     "no-shuffle",
     "clock",
     "test-every",
     "early-stopping",
+    "monitor",
+    "min-delta",
+    "no-restore-best",
     "train-metrics",
     "device",
     "no-autotune",
