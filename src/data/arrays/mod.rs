@@ -2,6 +2,8 @@
 
 pub mod array;
 mod collect;
+#[cfg(feature = "parquet")]
+mod columns;
 mod element;
 pub mod idx;
 mod names;
@@ -9,5 +11,8 @@ pub mod npy;
 mod npy_header;
 #[cfg(feature = "npz")]
 pub mod npz;
+pub mod parquet;
+#[cfg(feature = "parquet")]
+mod roles;
 pub mod safetensors;
 pub mod shared;
