@@ -44,7 +44,7 @@ pub(super) const HINTS: &[Hint] = &[
         "keeps ψ from triggering; a rate that rises at the start is --schedule one-cycle",
     ),
     hint(
-        &["dropout-rate", "dropout-p", "p-dropout", "drop"],
+        &["dropout-rate", "dropout-p", "p-dropout"],
         "dropout",
         "leaves out hidden neurons; inputs have --dropout-input",
     ),

@@ -219,7 +219,17 @@ fn unchanged(path: &Path, n_in: usize, shape: Option<[usize; 3]>) -> Result<Vec<
 /// Whether `name` is an image, or a directory that holds images itself and not in one folder per class.
 fn holds_images(name: &str) -> bool {
     let path = Path::new(name);
-    is_image(path) || (path.is_dir() && Set::named(name).is_none() && image_files(path).is_ok())
+    let folder = || path.is_dir() && Set::named(name).is_none();
+    is_image(path) || (folder() && (image_files(path).is_ok() || !holds_data(path)))
+}
+
+/// Whether a directory holds folders or files that may be a data set.
+fn holds_data(directory: &Path) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name().to_string_lossy().to_lowercase();
+        entry.path().is_dir() || name.contains("ubyte") || name.ends_with(".npy")
+    })
 }
 
 fn is_image(path: &Path) -> bool {

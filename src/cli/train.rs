@@ -123,18 +123,14 @@ impl Train {
     /// Tells what was read, and what looks like a mistake.
     fn tell_data(&self, data: &DataSet, population: &Population) {
         let preparation = &population.preparations[0];
-        let notes = data.notes().iter();
-        if self.quiet {
-            return notes.for_each(|note| tell(format_args!("note: {note}")));
-        }
         // Known sets hold no surprise.
-        if Set::named(&data.name).is_some_and(|set| set.files.is_some() || set.name == "mnist") {
+        if self.quiet || Set::named(&data.name).is_some_and(|set| set.files.is_some() || set.name == "mnist") {
             return;
         }
         let scale = preparation.describe(data, population.shared());
         let Summary { facts, doubts } = Summary::new(data, &population.splits[0], scale);
         facts.iter().for_each(|fact| tell(fact));
-        notes.chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
+        data.notes().iter().chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
     /// The data of the run to resume. Of its settings only the device may change: anything else would make another run of it.

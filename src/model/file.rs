@@ -8,7 +8,7 @@ use crate::data::about::About;
 use crate::data::preparation::Preparation;
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
-use crate::files::{to_json, write_atomic};
+use crate::files::{safetensors_bytes, to_json, write_atomic};
 use crate::network::topology::Topology;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -158,8 +158,7 @@ impl Model {
         let entries = [("config", self.config.clone()), ("data", data)];
         let metadata: BTreeMap<_, _> =
             entries.into_iter().filter_map(|(key, json)| Some((key.to_owned(), json?))).collect();
-        let metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
-        write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
+        write_atomic(path, &safetensors_bytes(views, &metadata).map_err(refuse)?)
     }
 
     /// Reads and checks a file.

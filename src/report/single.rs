@@ -102,7 +102,10 @@ fn curves(page: &mut Page, run: &Run) {
     };
     page.section("curves", "Learning", remark);
     let has_errors = !run.config.rule.kind.is_unsupervised();
-    let charted = METRICS.iter().filter(|metric| !metric.per_layer && (has_errors || !metric.is_error()));
+    let charted = METRICS.iter().filter(|metric| {
+        let is_there = metric.only.is_none() || !over_epochs(run, metric, None).is_empty();
+        is_there && !metric.per_layer && (has_errors || !metric.is_error())
+    });
     let mut charts: Vec<(&str, Vec<&Metric>)> = vec![];
     for metric in charted {
         let Some(chart) = metric.chart else { continue };

@@ -9,7 +9,7 @@
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
-use crate::files::{to_json, write_atomic};
+use crate::files::{safetensors_bytes, to_json, write_atomic};
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
 use crate::rule::member::Member;
@@ -67,8 +67,7 @@ impl Trace {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = [("config".to_owned(), to_json(&self.config)?), ("ticks".to_owned(), self.ticks.to_string())];
-        let metadata = Some(metadata.into_iter().collect());
-        write_atomic(path, &safetensors::serialize(views, metadata).map_err(refuse)?)
+        write_atomic(path, &safetensors_bytes(views, &metadata.into_iter().collect()).map_err(refuse)?)
     }
 
     /// The settings of the run that the whole trace at `path` records.

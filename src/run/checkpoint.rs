@@ -8,7 +8,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{to_json, write_atomic};
+use crate::files::{safetensors_bytes, to_json, write_atomic};
 use crate::rule::psi::Slot;
 use crate::train::population::Population;
 use crate::train::state::{LayerState, MemberState, RunningScore};
@@ -180,7 +180,7 @@ impl Checkpoint {
         ]);
         let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
         metadata.insert(CHECKSUM.to_owned(), checksum);
-        write_atomic(path, &safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(refuse)?)
+        write_atomic(path, &safetensors_bytes(views, &metadata).map_err(refuse)?)
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.

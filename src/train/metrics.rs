@@ -500,10 +500,12 @@ impl Metric {
 }
 
 impl EpochMetrics {
-    /// The values of these metrics, in this order; neighbours with one value per layer are told layer by layer.
+    /// The values of these metrics, in this order, without those of another task; neighbours with one value per layer are told
+    /// layer by layer.
     #[must_use]
     pub fn readings(&self, metrics: impl IntoIterator<Item = &'static Metric>) -> Vec<Reading> {
-        let metrics: Vec<_> = metrics.into_iter().collect();
+        let is_regression = self.train_rmse.is_some();
+        let metrics: Vec<_> = metrics.into_iter().filter(|metric| metric.only.is_none() || is_regression).collect();
         let mut readings = vec![];
         for neighbours in metrics.chunk_by(|one, other| one.per_layer && other.per_layer) {
             let read = |layer| {
@@ -535,7 +537,11 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_file_in_its_order() {
-        let full = EpochMetrics { val_error: Some(0.5), test_loss: Some(0.5), test_error: Some(0.5), ..metrics() };
+        let some = Some(0.5);
+        let regression = EpochMetrics { train_rmse: some, train_mae: some, train_r2: some, ..metrics() };
+        let validated = EpochMetrics { val_error: some, val_rmse: some, val_mae: some, val_r2: some, ..regression };
+        let tested = EpochMetrics { test_loss: some, test_error: some, test_rmse: some, ..validated };
+        let full = EpochMetrics { test_mae: some, test_r2: some, ..tested };
         let text = serde_json::to_string(&full).unwrap();
         let places: Vec<_> = METRICS.iter().map(|metric| text.find(&format!("\"{}\":", metric.key)).unwrap()).collect();
         assert!(places.is_sorted(), "{text}");

@@ -253,7 +253,7 @@ fn mistakes_get_one_message_and_a_code() {
         (vec!["train", "--config", "no-such.toml"], 3, &["no-such.toml"]),
         (vec!["train", "--data", "cifar"], 2, &["cifar", "mnist"]),
         (vec!["train", "--data", "csv:no-such.csv"], 3, &["no-such.csv"]),
-        (vec!["train", "--data", &csv], 3, &["nan.csv", "line 2"]),
+        (vec!["train", "--data", &csv], 3, &["nan.csv", "column", "--missing impute"]),
         (vec!["train", "--data", "iris", "--init", &junk], 3, &["junk.safetensors"]),
         (vec!["train", "--data", "iris", "--device", "no such GPU"], 4, &["no such GPU"]),
         (vec!["train", "--data", "iris", "--device", "99"], 4, &["99"]),

@@ -94,7 +94,7 @@ fn predict_and_eval_agree_on_iris() {
         }
     }
     let csv = succeed(&["predict", name(&model), "--csv", "--top", "2"]);
-    assert!(csv.starts_with("row,class,output,class_2,output_2,label,right\n"), "{csv}");
+    assert!(csv.starts_with("row,class,output,class_2,output_2,label,right,p_0,p_1,p_2\n"), "{csv}");
     assert_eq!(csv.lines().count(), 16);
     let text = succeed(&["predict", name(&model)]);
     assert_eq!(text.lines().count(), 15);
