@@ -1,6 +1,7 @@
 //! Reader of folders of images, one folder for each class, and of single images.
 
 mod decode;
+#[cfg(any(feature = "jpeg", feature = "png"))]
 mod exif;
 mod folder;
 #[cfg(feature = "jpeg")]

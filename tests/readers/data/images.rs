@@ -245,7 +245,8 @@ fn refuses_bad_folders() {
         file[29..33].copy_from_slice(&sum.to_be_bytes());
         file
     };
-    let cases: [(&str, &[(&str, Vec<u8>)], &[&str]); 12] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, Vec<u8>)], &'a [&'a str]);
+    let cases: [Case; 12] = [
         ("empty", &[], &["has no folders"]),
         ("no classes", &[("1.png", one())], &["has no folders"]),
         ("a loose image", &[("1.png", one()), ("a/1.png", one())], &["1.png", "outside the folders"]),

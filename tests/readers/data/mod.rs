@@ -8,6 +8,7 @@ mod images;
 mod memory;
 mod npy;
 mod npz;
+mod parquet;
 mod raw_idx;
 mod raw_npz;
 mod safetensors;
