@@ -508,7 +508,7 @@ fn random_tables_come_back_as_they_were_written() {
                 match &raw.labels[0].values {
                     LabelValues::Text(text) => (0..rows).for_each(|row| assert_eq!(texts(text)[row], cell(row))),
                     LabelValues::Numbers(numbers) => {
-                        (0..rows).for_each(|row| assert_eq!(numbers[row], cell(row).parse().unwrap(), "{text}"));
+                        (0..rows).for_each(|row| assert_eq!(numbers[row], cell(row).parse::<f64>().unwrap(), "{text}"));
                     }
                 }
             } else if let Some(read) = &raw.features[column].text {
