@@ -89,7 +89,7 @@ pub fn sample<'a>(head: &'a Head, dialect: Dialect, limit: usize) -> Sample<'a> 
                 sample.rows.push(Row { line, at, fields: record });
             }
             Err(reason) => {
-                sample.fault = Some((line + 1, reason.to_string()));
+                sample.fault = Some((line + 1, reason));
                 break;
             }
         }

@@ -142,7 +142,7 @@ fn foreign(start: &[u8]) -> Option<&'static str> {
     }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     let opens = |word: &&str| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word.as_bytes()));
-    if ["<!doctype", "<html", "<head", "<body", "<table", "<?xml", "<!--"].iter().any(|word| opens(&word)) {
+    if ["<!doctype", "<html", "<head", "<body", "<table", "<?xml", "<!--"].iter().any(opens) {
         return Some("is a web page (HTML or XML), not a table; download the file that the page links to");
     }
     let second = text.get(1..).and_then(|rest| rest.trim_ascii_start().first());
