@@ -137,9 +137,13 @@ impl Predict {
         let mut settings = if is_new { of_other_data(config.data.clone()) } else { config.data.clone() };
         name.clone_into(&mut settings.source);
         if let Some(id) = &self.id {
+            settings.drop.0.retain(|column| !id.0.contains(column));
             settings.id = id.clone();
         }
         let data = model.open_data(&settings, &self.place.search())?;
+        if let Some(column) = self.id.iter().flat_map(|id| &id.0).find(|_| data.ids.is_empty()) {
+            return Err(Error::config(format!("--id {column}: {name} has no such column")));
+        }
         if !is_new && self.split != Some(Part::All) {
             model.check_unchanged(&data)?;
         }

@@ -50,7 +50,12 @@ pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
     let mut data = DataSet::of_samples(targets.task, features, samples);
     data.about.columns = columns;
     data.about.outputs = targets.names;
-    data.about.labels = raw.labels.iter().filter_map(|label| label.name.clone()).collect();
+    // A table without a header has label columns all the same.
+    let name = |(k, label): (usize, &Label)| label.name.clone().unwrap_or_else(|| format!("label {}", k + 1));
+    data.about.labels = match data.about.columns.is_empty() {
+        true => vec![],
+        false => raw.labels.iter().enumerate().map(name).collect(),
+    };
     data.about.image = raw.image;
     if let Some(known) = known {
         data.about = About { bytes: data.about.bytes, ..known.clone() };

@@ -193,6 +193,10 @@ fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>)
                 let more = read(format, &other_path, &options)?;
                 raw.append(more, part).map_err(|reason| Error::file(&other_path, reason))?;
             }
+            if known.is_some() && raw.parts[0] == 0 {
+                // Data for prediction may be a test set alone.
+                raw.parts = [raw.parts.iter().sum(), 0, 0];
+            }
             let encoding = Encoding { task: settings.task, missing: Some(settings.missing), known };
             encoded(&path, raw, &encoding)?
         }
@@ -243,8 +247,7 @@ fn read_options(settings: &DataSettings, known: Option<&About>) -> ReadOptions {
         delimiter: settings.delimiter.map(|delimiter| delimiter.byte()),
         header: settings.header.map(|header| header == Header::Yes),
         label: settings.label.0.clone(),
-        // A model names the columns that it needs.
-        drop: if known.is_some() { vec![] } else { settings.drop.0.clone() },
+        drop: settings.drop.0.clone(),
         id: settings.id.0.clone(),
         weight: settings.weight.clone(),
         group: settings.group.clone(),
@@ -260,7 +263,7 @@ fn read_options(settings: &DataSettings, known: Option<&About>) -> ReadOptions {
 fn expected(raw: &Raw) -> Expected {
     Expected {
         features: raw.features.iter().map(|feature| (feature.name.clone(), feature.text.is_some())).collect(),
-        labels: raw.labels.iter().filter_map(|label| label.name.clone()).collect(),
+        labels: raw.labels.iter().map(|label| label.name.clone().unwrap_or_default()).collect(),
     }
 }
 

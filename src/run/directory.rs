@@ -369,6 +369,16 @@ impl RunDirectory {
         self.save_network(BEST, population, state)
     }
 
+    /// Makes the network of `best.safetensors` that of the run.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn finish_with_best(&self) -> Result<()> {
+        let best = self.path.join(BEST);
+        let content = std::fs::read(&best).map_err(|e| Error::file(&best, format!("cannot be read: {e}")))?;
+        write_atomic(&self.path.join(MODEL), &content)
+    }
+
     fn save_network(&self, name: &str, population: &Population, state: &MemberState) -> Result<()> {
         save_model(population, 0, population.shared(), state, &self.path.join(name))
     }

@@ -117,7 +117,8 @@ mod tests {
         let tags: Vec<_> = in_sections().into_iter().filter_map(|metric| metric.tag).collect();
         let losses = ["loss/train", "loss/validation", "loss/test"];
         let errors = ["error/train", "error/validation", "error/test"];
-        let regression = ["rmse", "mae", "r2"].map(|kind| ["train", "validation", "test"].map(|of| format!("{kind}/{of}")));
+        let regression =
+            ["rmse", "mae", "r2"].map(|kind| ["train", "validation", "test"].map(|of| format!("{kind}/{of}")));
         let regression: Vec<_> = regression.iter().flatten().map(String::as_str).collect();
         let others = ["alpha_mean", "frozen_fraction", "samples_per_second"];
         assert_eq!(tags, [&losses[..], &errors, &regression, &others].concat());

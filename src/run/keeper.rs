@@ -104,7 +104,11 @@ impl Keeper {
     /// Writes the network `state` of a run that is over, and its trace, which ends with the `last` state.
     pub fn complete(&mut self, state: &MemberState, last: &MemberState) -> Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        directory.save_model(&self.population, state)?;
+        match self.restores_best() && self.best.is_some() {
+            // After the best epoch the run may have been resumed, and only the file has all of its network.
+            true => directory.finish_with_best()?,
+            false => directory.save_model(&self.population, state)?,
+        }
         let config = self.population.shared();
         match config.rule.kind {
             Rule::Psi => save_trace(&self.population, config, last, &directory.path().join(TRACE)),

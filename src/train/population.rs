@@ -88,8 +88,11 @@ impl Population {
         let widths: Vec<usize> =
             std::iter::once(data.features).chain(first.network.hidden.0.iter().copied()).chain(outputs).collect();
         let split = |config: &Config| {
-            Split::of(&data, &config.data, config.run.seed)?
-                .with_label_noise(&data, config.regularisation.label_noise, config.run.seed)
+            Split::of(&data, &config.data, config.run.seed)?.with_label_noise(
+                &data,
+                config.regularisation.label_noise,
+                config.run.seed,
+            )
         };
         let mut splits = configs.iter().map(split).collect::<Result<Vec<_>>>()?;
         check_splits(&splits)?;

@@ -214,7 +214,7 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
     assert_eq!(files, [name(&images.join("a.PNG")), name(&images.join("b.png"))]);
     assert!(lines[0].get("label").is_none() && !told.contains("wrong"), "{told}");
     let csv = succeed(&["predict", model, "--data", name(&images), "--csv"]);
-    assert!(csv.starts_with("file,class,output\n") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.starts_with("file,class,output,p_0,") && csv.lines().count() == 3, "{csv}");
 
     // An image saved from the data set has the same outputs as its row of the data set, bit for bit.
     let image = images.join("a.PNG");

@@ -117,7 +117,19 @@ fn wild(folder: &Folder, device: &str, out: &str, more: &[&str]) -> Vec<String> 
     let row = |row: usize| format!("{:.3},{:.3},{}", random.normal(), random.normal(), row % 2);
     let rows: Vec<String> = (0..60).map(row).collect();
     let data = format!("csv:{}", folder.write("data.csv", &rows.join("\n")));
-    let all = ["train", "--data", &data, "--test-fraction", "0", "--val-fraction", "0.2", "--hidden", "none"];
+    let all = [
+        "train",
+        "--data",
+        &data,
+        "--test-fraction",
+        "0",
+        "--val-fraction",
+        "0.2",
+        "--hidden",
+        "none",
+        "--scale",
+        "none",
+    ];
     let rule = ["--output", "linear", "--loss", "mse", "--rule", "constant", "--alpha0", "3"];
     let run = ["--batch-size", "4", "--epochs", "8", "--keep", "99", "--quiet", "--device", device, "--out", out];
     all.iter().chain(&rule).chain(&run).chain(more).map(|&word| word.to_owned()).collect()

@@ -17,7 +17,20 @@ impl Folder {
     /// Trains a run on Iris in the directory `name`.
     fn iris(&self, name: &str, more: &[&str]) -> String {
         let out = self.name(name);
-        let base = ["train", "--preset", "author-2026", "--epochs", "6", "--device", "cpu", "--quiet", "--out", &out];
+        let base = [
+            "train",
+            "--preset",
+            "author-2026",
+            "--epochs",
+            "6",
+            "--device",
+            "cpu",
+            "--quiet",
+            "--scale",
+            "none",
+            "--out",
+            &out,
+        ];
         succeed(&[&base, more].concat());
         out
     }
@@ -31,8 +44,10 @@ impl Folder {
         let file = self.name("images.csv");
         std::fs::write(&file, (0..90).map(row).collect::<Vec<_>>().join("\n")).unwrap();
         let (out, data) = (self.name(name), format!("csv:{file}"));
-        let base =
-            ["train", "--data", &data, "--hidden", "8", "--epochs", "3", "--device", "cpu", "--quiet", "--out", &out];
+        let base = [
+            "train", "--data", &data, "--hidden", "8", "--epochs", "3", "--device", "cpu", "--quiet", "--scale",
+            "none", "--out", &out,
+        ];
         succeed(&[&base, more].concat());
         out
     }
@@ -161,7 +176,10 @@ fn a_run_that_diverged_says_so() {
     let data = format!("csv:{}", folder.name("images.csv"));
     for (name, alpha0) in [("late", "0.01"), ("at once", "1e30")] {
         let out = folder.name(name);
-        let base = ["train", "--data", &data, "--device", "cpu", "--quiet", "--rule", "hebb", "--hidden", "4"];
+        let base = [
+            "train", "--data", &data, "--device", "cpu", "--quiet", "--scale", "none", "--rule", "hebb", "--hidden",
+            "4",
+        ];
         fail(&[&base[..], &["--epochs", "200", "--alpha0", alpha0, "--out", &out]].concat(), 5);
     }
     let page = folder.name("page.html");

@@ -95,6 +95,10 @@ pub fn assign(layout: &Layout, options: &ReadOptions, refuted: &HashSet<usize>) 
     let ids = [("id", &options.id, Role::Id)];
     for (setting, names, role) in lists.into_iter().chain(ids) {
         for name in names {
+            // Data for prediction need not have the columns that training left out or passed through.
+            if options.expected.is_some() && setting != "label" && find(&layout.names, name).is_err() {
+                continue;
+            }
             let column = give(&mut given, layout, setting, name, role)?;
             labels.extend((role == Role::Label).then_some(column));
         }
