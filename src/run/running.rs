@@ -1,8 +1,10 @@
 //! A training on its device: does its pieces, and keeps the outcome.
 
+use super::doubts::label_scores;
 use super::keeper::Keeper;
 use super::names::BEST;
 use super::result::{Best, RunResult};
+use crate::config::Task;
 use crate::error::{Error, Result};
 use crate::model::file::Model;
 use crate::train::engine::DeviceInfo;
@@ -48,10 +50,12 @@ impl Running {
 
     /// Keeps the outcome of a training that is over.
     async fn complete(&mut self) -> Result<()> {
-        let mut best = None;
-        if self.keeper.directory.is_some() || self.keeper.restores_best() {
+        let (mut best, mut labels) = (None, None);
+        let has_labels = self.keeper.population.data.task == Task::Multilabel;
+        if self.keeper.directory.is_some() || self.keeper.restores_best() || has_labels {
             let last = self.state().await?;
             best = self.restore_best(&last).await?;
+            labels = label_scores(&self.keeper.population, best.as_ref().map_or(&last, |(_, state)| state));
             self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
             self.keeper.complete(best.as_ref().map_or(&last, |(_, state)| state), &last)?;
         }
@@ -65,6 +69,7 @@ impl Running {
         let result = RunResult {
             last,
             best: best.map(|(best, _)| best),
+            labels,
             divergence: self.keeper.divergence,
             config: self.keeper.population.shared().clone(),
             device: self.device.clone(),

@@ -29,16 +29,18 @@ impl Start {
     pub fn new(mut configs: Vec<Config>, data: Arc<DataSet>, given: bool) -> Result<Self> {
         let init = configs.first().and_then(|config| config.network.init.as_deref());
         let model = init.map(Model::open).transpose()?;
-        if let Some(model) = &model {
+        let is_layer = |model: &Model| configs.first().is_some_and(|config| model.may_be_unsupervised(config));
+        if let Some(model) = model.as_ref().filter(|model| !is_layer(model)) {
             model.check_data(&data)?;
         }
+        let is_layer = model.as_ref().is_some_and(is_layer);
         for config in &mut configs {
             match &model {
                 Some(model) => model.adopt_hidden(config, given)?,
                 None => config.network.init_scheme = Some(config.resolved_init_scheme()),
             }
         }
-        let classes = model.as_ref().and_then(Model::least_outputs);
+        let classes = model.as_ref().filter(|_| !is_layer).and_then(Model::least_outputs);
         // Weights mean what they meant only under the scale that they were trained with.
         let fixed = model.as_ref().and_then(|model| model.data.as_ref()).map(|data| &data.preparation);
         let population = Population::prepared_by(configs, data, classes, fixed)?;

@@ -104,7 +104,7 @@ impl Training {
     /// If there is no run, it is complete, another process writes to it, or its data cannot be opened by name.
     pub fn resume(directory: impl AsRef<Path>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |config| {
+        Self::resume_by(directory.as_ref(), true, None, |config| {
             DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new)
         })
     }
@@ -115,7 +115,18 @@ impl Training {
     /// As [`Self::resume`], and if the run learned from other data.
     pub fn resume_on(directory: impl AsRef<Path>, data: impl Into<Arc<DataSet>>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |_| Ok(data.into()))
+        Self::resume_by(directory.as_ref(), true, None, |_| Ok(data.into()))
+    }
+
+    /// Prolongs the run in `directory`, complete or not, to `epochs` epochs. It ends with the bits of a run that was given as
+    /// many epochs from the start.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], if the run has as many epochs already, or if a curve of its rates ends with the run.
+    pub fn prolong(directory: impl AsRef<Path>, epochs: u32) -> Result<Self> {
+        Self::resume_by(directory.as_ref(), true, Some(epochs), |config| {
+            DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new)
+        })
     }
 
     /// As [`Self::resume`], on the data that `data` opens, which may also change the device among the settings. Without a
@@ -123,6 +134,7 @@ impl Training {
     pub(crate) fn resume_by(
         directory: &Path,
         lock: bool,
+        epochs: Option<u32>,
         data: impl FnOnce(&mut Config) -> Result<Arc<DataSet>>,
     ) -> Result<Self> {
         RunDirectory::config(directory)?;
@@ -130,7 +142,10 @@ impl Training {
         let lock = if lock { Some(Lock::take(directory)?) } else { None };
         let mut config = RunDirectory::config(directory)?;
         let data = data(&mut config)?;
-        refuse_finished(directory)?;
+        match epochs {
+            None => refuse_finished(directory)?,
+            Some(epochs) => prolong(directory, &mut config, epochs)?,
+        }
         for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
             if !source.exists() {
                 return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
@@ -424,6 +439,9 @@ impl Training {
         let progress = checkpoint.map(|checkpoint| checkpoint.progress);
         let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
         let mut directory = self.place.open(self.start.population.shared(), self.keep)?;
+        if let Some(directory) = directory.as_ref().filter(|_| resumed.is_some()) {
+            directory.reopen(population.shared())?;
+        }
         let mut last = None;
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device).await)?;
@@ -471,6 +489,7 @@ impl Training {
     }
 
     fn note_what_the_model_gives(&mut self) {
+        self.note_replay();
         let Some(model) = &self.start.model else { return };
         let path = model.path.clone();
         let (has, needs) = (model.layers.len(), self.start.population.topology.layers());
@@ -479,7 +498,33 @@ impl Training {
             self.note(Note::Layers { path: path.clone(), has, needs });
         }
         if let Some(frozen) = rates {
-            self.note(Note::Rates { path, frozen });
+            self.note(Note::Rates { path: path.clone(), frozen });
+        }
+        let rule = self.config().rule.kind;
+        if rule.has_own_memory() {
+            self.note(Note::MemoryAnew { path, rule });
+        }
+    }
+
+    /// Notes every setting in which a replay differs from the run that it repeats.
+    fn note_replay(&mut self) {
+        let config = self.config();
+        let (Some(trace), Some(path)) = (&self.start.population.traces[0], &config.rule.trace) else { return };
+        // These make the replay, or do not change what is learnt.
+        let expected = ["rule", "trace", "replay", "device", "no-autotune", "precision"];
+        let (then, now) = (trace.config.to_table(), config.to_table());
+        let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let value = |table: &toml::Table, key: &str| table.get(key).map_or("nothing".to_owned(), ToString::to_string);
+        let settings: Vec<[String; 3]> = keys
+            .into_iter()
+            .filter(|key| !expected.contains(&key.as_str()) && then.get(*key) != now.get(*key))
+            .map(|key| [key.clone(), value(&then, key), value(&now, key)])
+            .collect();
+        if !settings.is_empty() {
+            let path = path.clone();
+            self.note(Note::ReplayDiffers { path, settings });
         }
     }
 
@@ -550,6 +595,32 @@ impl Training {
             }
         }
     }
+}
+
+/// Sets the epochs of a run that is to be prolonged.
+fn prolong(directory: &Path, config: &mut Config, epochs: u32) -> Result<()> {
+    let has = config.run.epochs;
+    if epochs <= has {
+        return Err(Error::config(format!("`epochs = {epochs}`: {} has {has} epochs; give more", directory.display())));
+    }
+    if let Some(key) = config.follows_the_end() {
+        let model = directory.join(MODEL);
+        return Err(Error::config(format!(
+            "`epochs = {epochs}`: with `{key}` the rates follow a curve to the end of the run, so that longer runs differ from \
+             the start; to train on from the weights give `init = {}`",
+            model.display()
+        )));
+    }
+    if RunDirectory::is_finished(directory) && !RunDirectory::has_checkpoint_after(directory, has) {
+        let (path, model) = (directory.display(), directory.join(MODEL));
+        return Err(Error::config(format!(
+            "`epochs = {epochs}`: {path} has no checkpoint after epoch {has}, because it stopped early or kept none; to train on \
+             from its weights give `init = {}`",
+            model.display()
+        )));
+    }
+    config.run.epochs = epochs;
+    Ok(())
 }
 
 /// Refuses to continue a run that is complete.
