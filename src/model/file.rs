@@ -191,6 +191,12 @@ impl Model {
             serde_json::from_str(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}")))
         });
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
+        if file.tensor("running").is_ok() {
+            return Err(Error::file(
+                path,
+                "is a checkpoint, the state of a run; give the model.safetensors in the run's directory",
+            ));
+        }
         if count == 0 {
             return Err(Error::file(
                 path,

@@ -4,7 +4,6 @@ use super::doubts::label_scores;
 use super::keeper::Keeper;
 use super::names::BEST;
 use super::result::{Best, RunResult};
-use crate::config::Task;
 use crate::error::{Error, Result};
 use crate::model::file::Model;
 use crate::train::engine::DeviceInfo;
@@ -50,15 +49,12 @@ impl Running {
 
     /// Keeps the outcome of a training that is over.
     async fn complete(&mut self) -> Result<()> {
-        let (mut best, mut labels) = (None, None);
-        let has_labels = self.keeper.population.data.task == Task::Multilabel;
-        if self.keeper.directory.is_some() || self.keeper.restores_best() || has_labels {
-            let last = self.state().await?;
-            best = self.restore_best(&last).await?;
-            labels = label_scores(&self.keeper.population, best.as_ref().map_or(&last, |(_, state)| state));
-            self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
-            self.keeper.complete(best.as_ref().map_or(&last, |(_, state)| state), &last)?;
-        }
+        let last = self.state().await?;
+        let best = self.restore_best(&last).await?;
+        let kept = best.as_ref().map_or(&last, |(_, state)| state);
+        self.keeper.complete(kept, &last)?;
+        let labels = label_scores(&self.keeper.population, kept);
+        self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
         let last = self.keeper.last.clone().ok_or_else(|| {
             Error::Run(
                 "the metrics of the last epoch are lost; move the newest checkpoint away, and `resume` trains that epoch \
