@@ -99,7 +99,10 @@ impl Train {
             .since(began);
         self.follow(&mut training)?;
         match training.result() {
-            Some(result) => self.tell_outcome(result, training.directory()),
+            Some(result) => {
+                let targets = training.population().topology.classes();
+                self.tell_outcome(result, training.directory(), targets)
+            }
             None => Err(Error::Interrupted),
         }
     }
@@ -131,7 +134,7 @@ impl Train {
         }
         let scale = preparation.describe(data, population.shared());
         let Summary { facts, doubts } = Summary::new(data, &population.splits[0], scale);
-        facts.iter().for_each(|fact| tell(fact));
+        facts.iter().for_each(tell);
         data.notes().iter().chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
@@ -248,9 +251,9 @@ impl Train {
         }
     }
 
-    fn tell_outcome(&self, result: &RunResult, directory: Option<&Path>) -> Result<()> {
+    fn tell_outcome(&self, result: &RunResult, directory: Option<&Path>, targets: usize) -> Result<()> {
         let saved = directory.map_or_else(|| "not saved".to_owned(), |path| format!("saved in {}", path.display()));
-        let outcome = outcome(result);
+        let outcome = outcome(result, targets);
         let best = result.best.as_ref().map_or(String::new(), |best| {
             let format =
                 Metric::named(&best.monitor.key()).map_or(String::new(), |metric| metric.format.text(best.value));
@@ -277,7 +280,7 @@ impl Train {
 }
 
 /// The score of the network that a run ended with, in words.
-fn outcome(result: &RunResult) -> String {
+fn outcome(result: &RunResult, targets: usize) -> String {
     let scores = result.outcome();
     if result.config.rule.kind.is_unsupervised() {
         return format!("mean ½ Σ y² {:.4}", -scores.train_loss);
@@ -285,7 +288,8 @@ fn outcome(result: &RunResult) -> String {
     let told = |key: &str, value: f64| Metric::named(key).map_or(String::new(), |metric| metric.format.text(value));
     let regression = |rmse: f64, mae: Option<f64>, r2: Option<f64>| {
         let [mae, r2] = [("test_mae", mae), ("test_r2", r2)].map(|(key, value)| told(key, value.unwrap_or(f64::NAN)));
-        format!("RMSE {}, MAE {mae}, R² {r2}", told("test_rmse", rmse))
+        let unit = if targets > 1 { " (in standard deviations of each target)" } else { "" };
+        format!("RMSE {}, MAE {mae}{unit}, R² {r2}", told("test_rmse", rmse))
     };
     if let Some(labels) = &result.labels {
         let of = if scores.test_error.is_some() { "test" } else { "training" };

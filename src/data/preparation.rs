@@ -354,7 +354,14 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
     for (number, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let (name, weight) = line.rsplit_once([',', ';', '\t']).unwrap_or((line, ""));
         let (name, weight) = (name.trim().trim_matches('"'), weight.trim().parse::<f64>());
-        let class = names.iter().position(|known| known == name);
+        let same = |known: &String| match (known.parse::<f64>(), name.parse::<f64>()) {
+            (Ok(known), Ok(name)) => known == name,
+            _ => known == name,
+        };
+        let class = names.iter().position(same);
+        if class.is_some_and(|class| weights[class].is_some()) {
+            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, name.escape_debug())));
+        }
         match (class, weight) {
             (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
             (None, Err(_)) if number == 0 => {}

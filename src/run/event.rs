@@ -9,6 +9,7 @@ use std::path::PathBuf;
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "an event is made once per epoch")]
 pub enum Event {
     /// The device is ready, and training begins.
     Device(DeviceInfo),

@@ -76,7 +76,27 @@ impl Start {
 /// Refuses training samples of a single class, because they can teach nothing.
 fn check_classes(population: &Population) -> Result<()> {
     let data = &population.data;
-    if data.task != Task::Classification || population.shared().rule.kind.is_unsupervised() {
+    if population.shared().rule.kind.is_unsupervised() {
+        return Ok(());
+    }
+    let train = || population.splits.iter().flat_map(|split| &split.train);
+    if data.weights.as_ref().is_some_and(|weights| train().all(|&row| weights[row as usize] == 0.0)) {
+        return Err(Error::config("all training samples have the weight 0, so there is nothing to learn"));
+    }
+    if data.task == Task::Regression {
+        let first = |k: usize| data.values[population.splits[0].train[0] as usize * data.classes + k];
+        let is_constant = |k: usize| train().all(|&row| data.values[row as usize * data.classes + k] == first(k));
+        return match (0..data.classes).find(|&k| !population.splits[0].train.is_empty() && is_constant(k)) {
+            None => Ok(()),
+            Some(k) => Err(Error::config(format!(
+                "the target {} of {} is the same in all training samples, so there is nothing to learn; is `label` the right \
+                 column?",
+                data.about.output(k),
+                data.name
+            ))),
+        };
+    }
+    if data.task != Task::Classification {
         return Ok(());
     }
     for split in &population.splits {

@@ -1,5 +1,6 @@
 //! The training of one network, from settings and data to a model: what the command line, notebooks and programs drive.
 
+use super::beginning;
 use super::checkpoint::Checkpoint;
 use super::directory::RunDirectory;
 use super::environment::Environment;
@@ -144,7 +145,7 @@ impl Training {
         let data = data(&mut config)?;
         match epochs {
             None => refuse_finished(directory)?,
-            Some(epochs) => prolong(directory, &mut config, epochs)?,
+            Some(epochs) => beginning::prolong(directory, &mut config, epochs)?,
         }
         for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
             if !source.exists() {
@@ -421,7 +422,9 @@ impl Training {
         let checkpoint = match &resumed {
             Some(path) => self.newest_checkpoint(path)?,
             None => {
-                self.note_what_the_model_gives();
+                for note in beginning::notes(&self.start) {
+                    self.note(note);
+                }
                 None
             }
         };
@@ -486,46 +489,6 @@ impl Training {
             divergence: progress.as_ref().and_then(|progress| progress.divergence),
         };
         Ok(Running { trainer, keeper, device, path, result: None })
-    }
-
-    fn note_what_the_model_gives(&mut self) {
-        self.note_replay();
-        let Some(model) = &self.start.model else { return };
-        let path = model.path.clone();
-        let (has, needs) = (model.layers.len(), self.start.population.topology.layers());
-        let rates = model.gives_rates(self.config()).then(|| model.is_frozen());
-        if has != needs {
-            self.note(Note::Layers { path: path.clone(), has, needs });
-        }
-        if let Some(frozen) = rates {
-            self.note(Note::Rates { path: path.clone(), frozen });
-        }
-        let rule = self.config().rule.kind;
-        if rule.has_own_memory() {
-            self.note(Note::MemoryAnew { path, rule });
-        }
-    }
-
-    /// Notes every setting in which a replay differs from the run that it repeats.
-    fn note_replay(&mut self) {
-        let config = self.config();
-        let (Some(trace), Some(path)) = (&self.start.population.traces[0], &config.rule.trace) else { return };
-        // These make the replay, or do not change what is learnt.
-        let expected = ["rule", "trace", "replay", "device", "no-autotune", "precision"];
-        let (then, now) = (trace.config.to_table(), config.to_table());
-        let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let value = |table: &toml::Table, key: &str| table.get(key).map_or("nothing".to_owned(), ToString::to_string);
-        let settings: Vec<[String; 3]> = keys
-            .into_iter()
-            .filter(|key| !expected.contains(&key.as_str()) && then.get(*key) != now.get(*key))
-            .map(|key| [key.clone(), value(&then, key), value(&now, key)])
-            .collect();
-        if !settings.is_empty() {
-            let path = path.clone();
-            self.note(Note::ReplayDiffers { path, settings });
-        }
     }
 
     /// The newest checkpoint of the run in `directory` that is whole.
@@ -595,32 +558,6 @@ impl Training {
             }
         }
     }
-}
-
-/// Sets the epochs of a run that is to be prolonged.
-fn prolong(directory: &Path, config: &mut Config, epochs: u32) -> Result<()> {
-    let has = config.run.epochs;
-    if epochs <= has {
-        return Err(Error::config(format!("`epochs = {epochs}`: {} has {has} epochs; give more", directory.display())));
-    }
-    if let Some(key) = config.follows_the_end() {
-        let model = directory.join(MODEL);
-        return Err(Error::config(format!(
-            "`epochs = {epochs}`: with `{key}` the rates follow a curve to the end of the run, so that longer runs differ from \
-             the start; to train on from the weights give `init = {}`",
-            model.display()
-        )));
-    }
-    if RunDirectory::is_finished(directory) && !RunDirectory::has_checkpoint_after(directory, has) {
-        let (path, model) = (directory.display(), directory.join(MODEL));
-        return Err(Error::config(format!(
-            "`epochs = {epochs}`: {path} has no checkpoint after epoch {has}, because it stopped early or kept none; to train on \
-             from its weights give `init = {}`",
-            model.display()
-        )));
-    }
-    config.run.epochs = epochs;
-    Ok(())
 }
 
 /// Refuses to continue a run that is complete.

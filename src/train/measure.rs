@@ -1,9 +1,34 @@
 //! What is reported of a score. Engines sum losses and wrong answers; a regression is also told in the units of its targets.
 
 use super::engine::Score;
-use super::metrics::Scored;
 use super::population::Population;
 use crate::config::Task;
+
+/// The samples that a score is the mean over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scored {
+    /// Those that are learnt from.
+    Training,
+    /// Those that are held out to choose by.
+    Validation,
+    /// Those that are held out to the end.
+    Test,
+}
+
+impl Scored {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// Their name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
 
 /// How the scores of one member are told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +92,11 @@ impl Measure {
             return Told { loss, error, ..Told::default() };
         };
         let squared = 2.0 * loss / outputs;
-        let unexplained = squared / variance[of as usize];
+        // Of constant targets nothing can be explained, unless every answer is right.
+        let unexplained = match variance[of as usize] {
+            0.0 => f64::from(u8::from(squared > 0.0)),
+            variance => squared / variance,
+        };
         Told {
             loss,
             error: unexplained,

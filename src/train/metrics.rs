@@ -5,6 +5,7 @@
 //! engine's [`MemberReport`] so far is also a field there.
 
 use super::engine::{MemberReport, Score};
+pub use super::measure::Scored;
 use super::measure::{Measure, Told};
 use crate::config::Task;
 use crate::text;
@@ -70,32 +71,6 @@ impl Format {
             Self::Percent(decimals) => format!("{:.decimals$} %", 100.0 * value),
             Self::Count => text::thousands(value),
             Self::Significant(digits) => text::significant(value, digits),
-        }
-    }
-}
-
-/// The samples that a score is the mean over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scored {
-    /// Those that are learnt from.
-    Training,
-    /// Those that are held out to choose by.
-    Validation,
-    /// Those that are held out to the end.
-    Test,
-}
-
-impl Scored {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
-
-    /// Their name for people.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Validation => "validation",
-            Self::Test => "test",
         }
     }
 }
@@ -251,7 +226,8 @@ metrics! { |source|
         scored: Some(Scored::Training),
         ..PLAIN
     };
-    /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
+    /// Share of training samples answered wrongly, 0 … 1, as `train_loss`. In a regression 1 − R².
+    #[serde(deserialize_with = "number")]
     train_error: f64 = source.train().error, Metric {
         label: "training error",
         tag: Some("error/train"),
@@ -306,7 +282,7 @@ metrics! { |source|
         ..PLAIN
     };
     /// Share of validation samples answered wrongly, 0 … 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     val_error: Option<f64> = source.validation().map(|told| told.error), Metric {
         label: "validation error",
         tag: Some("error/validation"),
@@ -361,7 +337,7 @@ metrics! { |source|
         ..PLAIN
     };
     /// Share of test samples answered wrongly, 0 … 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     test_error: Option<f64> = source.test().map(|told| told.error), Metric {
         label: "test error",
         tag: Some("error/test"),
@@ -427,6 +403,7 @@ metrics! { |source|
     #[serde(deserialize_with = "number")]
     running_loss: f64 = source.running().loss, Metric { label: "running loss", ..PLAIN };
     /// Share of wrong answers over the epoch's batches while the weights changed.
+    #[serde(deserialize_with = "number")]
     running_error: f64 = source.running().error, Metric {
         label: "running error",
         format: Format::Percent(2),

@@ -88,9 +88,9 @@ fn columns_have_roles() {
     folder.write("kaggle.csv", &table);
     let roles = ["--label", "survived", "--drop", "name", "--weight", "weight", "--group", "family"];
     let said = folder.quick("kaggle.csv", &roles);
-    assert!(said.contains("60 samples of 1 features, 2 classes") && said.contains("PassengerId"), "{said}");
+    assert!(said.contains("60 samples of 1 feature, 2 classes") && said.contains("PassengerId"), "{said}");
     let positions = ["--label", "5", "--drop", "2", "--weight", "4", "--group", "6"];
-    assert!(folder.quick("kaggle.csv", &positions).contains("60 samples of 1 features"));
+    assert!(folder.quick("kaggle.csv", &positions).contains("60 samples of 1 feature"));
     let train =
         |more: &[&'static str]| [&["train", "--data", "kaggle.csv", "--no-save", "--device", "cpu"], more].concat();
     folder.refuse(&train(&["--label", "surviving"]), 3, &["--label surviving", "survived"]);

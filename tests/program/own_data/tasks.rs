@@ -66,7 +66,7 @@ fn what_cannot_be_learnt_is_said() {
         loans(40).lines().enumerate().map(|(i, line)| format!("{},{line}\n", if i == 0 { "z" } else { "5" })).collect();
     folder.write("constant.csv", &constant);
     let said = folder.quick("constant.csv", &[]);
-    assert!(said.contains("1 features never change and are no use: z"), "{said}");
+    assert!(said.contains("1 feature never changes and is no use: z"), "{said}");
 }
 
 #[test]
