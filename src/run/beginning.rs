@@ -75,4 +75,3 @@ pub fn prolong(directory: &Path, config: &mut Config, epochs: u32) -> Result<()>
     config.run.epochs = epochs;
     Ok(())
 }
-
