@@ -78,7 +78,7 @@ fn exports_contain_the_scaling() {
 fn pixels_are_scaled_as_in_training() {
     let folder = Folder::new();
     // Kaggle's form of images: a label, then 64 pixels as whole numbers.
-    let pixel = |i: usize, p: usize| if (p / 8 < 4) == (i % 2 == 0) { 200 + (i * p) % 55 } else { (i * p) % 50 };
+    let pixel = |i: usize, p: usize| if (p / 8 < 4) == i.is_multiple_of(2) { 200 + (i * p) % 55 } else { (i * p) % 50 };
     let row = |i: usize| (0..64).map(|p| pixel(i, p).to_string()).collect::<Vec<_>>().join(",");
     let head = (0..64).map(|p| format!("pixel{p}")).collect::<Vec<_>>().join(",");
     let table: String =
