@@ -41,6 +41,9 @@ struct PlanCommand {
     /// File for the plan [default: stdout]
     #[arg(long, short, value_name = "PLAN.jsonl")]
     out: Option<PathBuf>,
+    /// Run every arm and seed once per part of a cross-validation with N parts
+    #[arg(long, value_name = "N")]
+    folds: Option<u32>,
     /// Check the sweep and print the number of runs, without writing a plan
     #[arg(long)]
     dry: bool,
@@ -216,7 +219,7 @@ fn count(number: usize, what: &str) -> String {
 
 impl PlanCommand {
     fn run(&self) -> Result<()> {
-        let sweep = sweep::Sweep::read(&self.sweep)?;
+        let sweep = sweep::Sweep::read(&self.sweep)?.with_folds(self.folds)?;
         let plan = Plan::new(&sweep)?;
         let estimate = plan.estimate()?;
         let packed = match estimate.populations {

@@ -206,18 +206,22 @@ impl Sweep {
             }
             arms[place].trace_of = Some(source);
         }
-        if let Some(folds) = file.folds {
-            if folds < 2 {
-                return Err(Error::config(format!("folds = {folds}: a cross-validation has at least 2 parts")));
-            }
-            if let Some(arm) = arms.iter().find(|arm| arm.config.data.fold.is_some()) {
-                return Err(Error::config(format!(
-                    "arm ‘{}’: fold: is set by folds of the sweep; leave it out",
-                    arm.name
-                )));
-            }
+        Self { name: file.name.unwrap_or_else(|| stem.to_owned()), seeds, folds: None, arms }.with_folds(file.folds)
+    }
+
+    /// Runs every arm and seed once per part of a cross-validation with so many parts, if a number is given.
+    ///
+    /// # Errors
+    /// If there is only one part, or if an arm sets its own.
+    pub fn with_folds(self, folds: Option<u32>) -> Result<Self> {
+        let Some(folds) = folds else { return Ok(self) };
+        if folds < 2 {
+            return Err(Error::config(format!("`folds = {folds}`: a cross-validation has at least 2 parts")));
         }
-        Ok(Self { name: file.name.unwrap_or_else(|| stem.to_owned()), seeds, folds: file.folds, arms })
+        if let Some(arm) = self.arms.iter().find(|arm| arm.config.data.fold.is_some()) {
+            return Err(Error::config(format!("arm ‘{}’: fold: is set by folds of the sweep; leave it out", arm.name)));
+        }
+        Ok(Self { folds: Some(folds), ..self })
     }
 
     /// The seeds, each with every part of the cross-validation.
