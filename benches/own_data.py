@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Compares a default run of homeostat with scikit-learn's default networks on tables that packages carry.
+
+Part `small` makes the table of docs/own-data.md: both programs train on the same ten random 70/30 splits of each table,
+stratified for classes. Part `large` trains three epochs on a generated table of covertype's size, whole process.
+
+    python3 benches/own_data.py small --program target/release/homeostat
+    python3 benches/own_data.py large --program target/release/homeostat
+
+Needs scikit-learn, pandas and vega_datasets. Nothing is downloaded.
+"""
+
+import argparse
+import io
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+LARGE_ROWS, LARGE_FEATURES, LARGE_CLASSES = 581_012, 54, 7
+
+
+class Table:
+    """A table, its label columns, and the flags that the data demand."""
+
+    def __init__(self, name, frame, labels, regression=False, flags=()):
+        self.name, self.frame, self.labels, self.regression = name, frame, labels, regression
+        self.flags = list(flags)
+
+    def features(self, frame):
+        return frame.drop(columns=self.labels)
+
+
+def bundled(name, load, regression=False, flags=()):
+    bunch = load(as_frame=True)
+    labels = list(bunch.target.columns) if isinstance(bunch.target, pd.DataFrame) else [bunch.target.name]
+    return Table(name, bunch.frame, labels, regression, flags)
+
+
+def cars():
+    from vega_datasets import data
+
+    frame = data.cars().drop(columns="Name")
+    frame["Year"] = pd.to_datetime(frame["Year"]).dt.year
+    return frame
+
+
+def tables():
+    frame = cars()
+    with_target = frame.dropna(subset="Miles_per_Gallon")
+    impute = ["--missing", "impute"]
+    regression = ["--task", "regression"]
+    mileage = ["--label", "Miles_per_Gallon"]
+    exercises = ["--label", "Weight,Waist,Pulse"]
+    return [
+        bundled("iris", datasets.load_iris),
+        bundled("wine", datasets.load_wine),
+        bundled("breast cancer", datasets.load_breast_cancer),
+        bundled("digits", datasets.load_digits),
+        Table("cars: origin", frame, ["Origin"], flags=["--label", "Origin"] + impute),
+        bundled("diabetes", datasets.load_diabetes, True, regression),
+        Table("cars: mileage", with_target, ["Miles_per_Gallon"], True, mileage + regression + impute),
+        bundled("linnerud", datasets.load_linnerud, True, exercises + regression),
+    ]
+
+
+def run(command):
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout, seconds
+
+
+def score(table, answers, truth):
+    """The error, or the RMSE; of several targets, the root of the mean square of RMSE / standard deviation."""
+    if not table.regression:
+        return float(np.mean(np.asarray(answers) != np.asarray(truth)))
+    squares = np.mean((np.asarray(answers) - np.asarray(truth)) ** 2, axis=0)
+    if len(table.labels) > 1:
+        squares = squares / table.frame[table.labels].var(ddof=0).to_numpy()
+    return float(np.sqrt(np.mean(squares)))
+
+
+def ours(program, table, train, test, seed, extra, folder):
+    train.to_csv(folder / "train.csv", index=False)
+    test.to_csv(folder / "test.csv", index=False)
+    files = ["--data", folder / "train.csv", "--test-data", folder / "test.csv"]
+    place = ["--out", folder / "run", "--force", "--quiet", "--device", "cpu", "--seed", str(seed)]
+    _, seconds = run([program, "train", *files, *table.flags, *extra, *place])
+    model = folder / "run" / "model.safetensors"
+    answers = pd.read_csv(io.StringIO(run([program, "predict", model, "--data", folder / "test.csv", "--csv"])[0]))
+    answers = answers[table.labels] if table.regression else answers["class"].astype(test[table.labels[0]].dtype)
+    return score(table, answers.to_numpy(), target(table, test, table.regression)), seconds
+
+
+def target(table, frame, as_columns):
+    return frame[table.labels].to_numpy() if as_columns else frame[table.labels[0]].to_numpy()
+
+
+def theirs(table, train, test, seed):
+    features = table.features(train)
+    text = [name for name in features if not pd.api.types.is_numeric_dtype(features[name])]
+    numbers = [name for name in features if name not in text]
+    scale = make_pipeline(SimpleImputer(), StandardScaler()) if features[numbers].isna().any(axis=None) else StandardScaler()
+    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    prepare = make_column_transformer((scale, numbers), (encode, text))
+    network = MLPRegressor(random_state=seed) if table.regression else MLPClassifier(random_state=seed)
+    several = len(table.labels) > 1
+    start = time.perf_counter()
+    fitted = make_pipeline(prepare, network).fit(features, target(table, train, several))
+    seconds = time.perf_counter() - start
+    answers = fitted.predict(table.features(test))
+    return score(table, answers, target(table, test, several)), seconds
+
+
+def mean_and_error(values):
+    return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+
+
+def small(options):
+    print("| table | samples | homeostat | scikit-learn | difference | not worse | s, homeostat | s, scikit-learn |")
+    print("|---|---|---|---|---|---|---|---|")
+    for table in tables():
+        if options.only and table.name not in options.only.split(","):
+            continue
+        extra = (options.flags + " " + (options.regression_flags if table.regression else "")).split()
+        scores = []
+        for seed in range(options.splits):
+            stratify = None if table.regression else table.frame[table.labels[0]]
+            train, test = train_test_split(table.frame, test_size=0.3, random_state=seed, stratify=stratify)
+            with tempfile.TemporaryDirectory() as folder:
+                mine = ours(options.program, table, train, test, seed, extra, Path(folder))
+            scores.append((*mine, *theirs(table, train, test, seed)))
+        mine, my_seconds, other, other_seconds = zip(*scores)
+        factor, digits, unit = (1, 3, "") if table.regression else (100, 2, " %")
+        shown = lambda values: "{:.{d}f} ± {:.{d}f}{}".format(*(factor * x for x in mean_and_error(values)), unit, d=digits)
+        difference, error = mean_and_error([a - b for a, b in zip(mine, other)])
+        # Both are multiples of one wrong answer, so equal ones may differ in the last bit.
+        verdict = "yes" if difference <= error * (1 + 1e-9) else "NO"
+        seconds = [f"{statistics.fmean(s):.2f}" for s in (my_seconds, other_seconds)]
+        cells = [table.name, len(table.frame), shown(mine), shown(other), shown([a - b for a, b in zip(mine, other)])]
+        print("| " + " | ".join(map(str, [*cells, verdict, *seconds])) + " |", flush=True)
+
+
+def covertype_like(rows):
+    """Ten whole numbers, 44 columns of 0 and 1 in two one-hot blocks, and seven classes, as covertype has them."""
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(rows, 10))
+    area, soil = random.integers(4, size=rows), random.integers(40, size=rows)
+    hidden = np.tanh(numbers @ random.normal(size=(10, 20)) + random.normal(size=(4, 20))[area] + random.normal(size=(40, 20))[soil])
+    classes = np.argmax(hidden @ random.normal(size=(20, LARGE_CLASSES)), axis=1) + 1
+    columns = [np.round(1000 + 300 * numbers).astype(int), np.eye(4, dtype=int)[area], np.eye(40, dtype=int)[soil]]
+    frame = pd.DataFrame(np.hstack(columns), columns=[f"f{k}" for k in range(LARGE_FEATURES)])
+    frame["class"] = classes
+    return frame
+
+
+THEIRS = """
+import sys, warnings, pandas as pd
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+warnings.simplefilter("ignore")
+table = pd.read_csv(sys.argv[1])
+make_pipeline(StandardScaler(), MLPClassifier(max_iter=3, random_state=0)).fit(table.drop(columns="class"), table["class"])
+"""
+
+
+def large(options):
+    presented = 3 * LARGE_ROWS
+    print("| program | s | samples/s |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "large.csv"
+        covertype_like(LARGE_ROWS).to_csv(file, index=False)
+        mine = [options.program, "train", "--data", file, "--epochs", "3", "--test-fraction", "0", "--no-save", "--quiet",
+                "--device", "cpu", *options.flags.split()]
+        seconds = {}
+        for name, command in [("homeostat", mine), ("scikit-learn", [sys.executable, "-c", THEIRS, file])]:
+            seconds[name] = statistics.median(run(command)[1] for _ in range(options.repeats))
+            print(f"| {name} | {seconds[name]:.1f} | {presented / seconds[name]:,.0f} |", flush=True)
+        print(f"\nhomeostat is {seconds['scikit-learn'] / seconds['homeostat']:.2f} times as fast.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["small", "large"])
+    parser.add_argument("--program", default="homeostat", help="path of homeostat")
+    parser.add_argument("--splits", type=int, default=10, help="splits of each small table")
+    parser.add_argument("--only", help="names of small tables, with commas between")
+    parser.add_argument("--flags", default="", help="more flags for `homeostat train`")
+    parser.add_argument("--regression-flags", default="", help="more flags where the task is a regression")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of the large table, of which the median counts")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    small(options) if options.part == "small" else large(options)
