@@ -7,6 +7,8 @@ stratified for classes. Part `large` trains three epochs on a generated table of
     python3 benches/own_data.py small --program target/release/homeostat
     python3 benches/own_data.py large --program target/release/homeostat
 
+The environment variables FLAGS and REGRESSION_FLAGS give `homeostat train` more flags.
+
 Needs scikit-learn, pandas and vega_datasets. Nothing is downloaded.
 """
 
@@ -35,6 +37,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+# More flags for `homeostat train`, and still more where the task is a regression.
+FLAGS, REGRESSION_FLAGS = (os.environ.get(name, "") for name in ("FLAGS", "REGRESSION_FLAGS"))
 
 LARGE_ROWS, LARGE_FEATURES, LARGE_CLASSES = 581_012, 54, 7
 
@@ -122,7 +127,8 @@ def theirs(table, train, test, seed, scale_targets=False):
     features = table.features(train)
     text = [name for name in features if not pd.api.types.is_numeric_dtype(features[name])]
     numbers = [name for name in features if name not in text]
-    scale = make_pipeline(SimpleImputer(), StandardScaler()) if features[numbers].isna().any(axis=None) else StandardScaler()
+    has_gaps = features[numbers].isna().any(axis=None)
+    scale = make_pipeline(SimpleImputer(), StandardScaler()) if has_gaps else StandardScaler()
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     prepare = make_column_transformer((scale, numbers), (encode, text))
     network = MLPRegressor(random_state=seed) if table.regression else MLPClassifier(random_state=seed)
@@ -146,7 +152,7 @@ def small(options):
     for table in tables():
         if options.only and table.name not in options.only.split(","):
             continue
-        extra = (options.flags + " " + (options.regression_flags if table.regression else "")).split()
+        extra = (FLAGS + " " + (REGRESSION_FLAGS if table.regression else "")).split()
         mine, other, scaled = [], [], []
         for seed in range(options.splits):
             stratify = None if table.regression else table.frame[table.labels[0]]
@@ -184,7 +190,8 @@ def covertype_like(rows):
     random = np.random.default_rng(0)
     numbers = random.normal(size=(rows, 10))
     area, soil = random.integers(4, size=rows), random.integers(40, size=rows)
-    hidden = np.tanh(numbers @ random.normal(size=(10, 20)) + random.normal(size=(4, 20))[area] + random.normal(size=(40, 20))[soil])
+    weights = [random.normal(size=(count, 20)) for count in (10, 4, 40)]
+    hidden = np.tanh(numbers @ weights[0] + weights[1][area] + weights[2][soil])
     classes = np.argmax(hidden @ random.normal(size=(20, LARGE_CLASSES)), axis=1) + 1
     columns = [np.round(1000 + 300 * numbers).astype(int), np.eye(4, dtype=int)[area], np.eye(40, dtype=int)[soil]]
     frame = pd.DataFrame(np.hstack(columns), columns=[f"f{k}" for k in range(LARGE_FEATURES)])
@@ -210,7 +217,7 @@ def large(options):
         file = Path(folder) / "large.csv"
         covertype_like(LARGE_ROWS).to_csv(file, index=False)
         mine = [options.program, "train", "--data", file, "--epochs", "3", "--test-fraction", "0", "--no-save", "--quiet",
-                "--device", "cpu", *options.flags.split()]
+                "--device", "cpu", *FLAGS.split()]
         same = ["--hidden", "100", "--batch-size", "200"]
         programs = {
             "scikit-learn": [sys.executable, "-c", THEIRS, file],
@@ -230,8 +237,6 @@ if __name__ == "__main__":
     parser.add_argument("--program", default="homeostat", help="path of homeostat")
     parser.add_argument("--splits", type=int, default=10, help="splits of each small table")
     parser.add_argument("--only", help="names of small tables, with commas between")
-    parser.add_argument("--flags", default="", help="more flags for `homeostat train`")
-    parser.add_argument("--regression-flags", default="", help="more flags where the task is a regression")
     parser.add_argument("--repeats", type=int, default=3, help="runs of the large table, of which the median counts")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
