@@ -362,9 +362,9 @@ impl PerClass {
             "class", "samples", "correct", "recall", "precision"
         ))?;
         for class in &self.classes {
-            let confused = class
-                .confused_with
-                .map_or("–".to_owned(), |other| format!("{} ({} times)", name(other), class.confused));
+            let confused = class.confused_with.map_or("–".to_owned(), |other| {
+                format!("{} ({} time{})", name(other), class.confused, if class.confused == 1 { "" } else { "s" })
+            });
             let (recall, precision) = (share(class.recall), share(class.precision));
             say(format_args!(
                 "{:>width$} {:>8} {:>8}  {recall:>9} {precision:>9}  {confused}",

@@ -18,6 +18,7 @@ use crate::train::metrics::{EpochMetrics, Metric};
 use crate::train::population::Population;
 use crate::train::trainer::Position;
 use clap::builder::TypedValueParser;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -109,13 +110,18 @@ impl Train {
 
     /// A run from its beginning.
     fn new_training(&self, matches: &clap::ArgMatches) -> Result<Training> {
-        let (config, hidden_given) = self.resolve(matches)?;
+        let (mut config, given) = self.resolve(matches)?;
         let _: crate::device::Device = config.run.device.parse()?;
         if let Some(out) = &self.out {
             RunDirectory::check(out, self.force)?;
         }
         let data = Arc::new(DataSet::open_as(&config.data, &self.place.search())?);
-        let training = Training::with_widths(config, Arc::clone(&data), hidden_given)?;
+        let samples = data.len() - data.test_rows - data.validation_rows;
+        let is_given = |key: &str| given.contains(key);
+        // A preset stands for the whole experiment that it repeats.
+        let keeps = |key: &str| self.preset.is_some() || is_given(key);
+        config.suit(samples, data.task, keeps("epochs"), keeps("alpha0"));
+        let training = Training::with_widths(config, Arc::clone(&data), is_given("hidden"))?;
         self.tell_data(&data, training.population());
         match &self.out {
             _ if self.no_save => Ok(training),
@@ -268,14 +274,15 @@ impl Train {
         }
     }
 
-    /// All layers of settings together, and whether one of them gives the hidden widths.
-    fn resolve(&self, matches: &clap::ArgMatches) -> Result<(Config, bool)> {
+    /// All layers of settings together, and the keys that they give.
+    fn resolve(&self, matches: &clap::ArgMatches) -> Result<(Config, HashSet<String>)> {
         let preset = self.preset.map(Config::preset);
         let file = self.config.as_deref().map(Config::read_table).transpose()?;
         let typed = self.settings.typed(matches)?;
         let layers = || preset.iter().chain(&file).chain([&typed]);
         let config = Config::overlay(layers())?;
-        Ok((config, layers().any(|layer| layer.contains_key("hidden"))))
+        let given = layers().map(Config::canonical).collect::<Result<Vec<_>>>()?;
+        Ok((config, given.iter().flat_map(|layer| layer.keys().cloned()).collect()))
     }
 }
 

@@ -80,7 +80,7 @@ settings! {
     rule: RuleSettings = "Rule" {
         /// Learning rule
         kind as rule: Rule = Rule::Psi => [aliases(&["optimizer"]), per_member, training_only];
-        /// Initial learning rate α0
+        /// Initial learning rate α0; where `train` is not told, a regression gets 2.5/n of its last hidden layer, if that is less
         alpha0: f64 = 0.3 => [aliases(&["lr", "learning-rate"]), range(Positive), per_member];
         /// Variable that ψ observes
         basis: Basis = Basis::Act => [per_member];
@@ -192,7 +192,7 @@ settings! {
     }
     /// Length, seed, evaluation and device of the run.
     run: RunSettings = "Run" {
-        /// Passes over the training samples
+        /// Passes over the training samples; where `train` is not told, sets below 60 000 samples get more, up to 100
         epochs: u32 = 15 => [range(AtLeastOne), training_only];
         /// Samples per step, B
         batch_size: usize = 32 => [range(AtLeastOne)];
@@ -307,6 +307,18 @@ impl Config {
         self.schedule.curve != Schedule::Constant
             || self.schedule.freeze_out.is_some()
             || (self.rule.kind == Rule::Replay && mean)
+    }
+
+    /// Adapts two defaults to data that they were not made for. They are good for MNIST: a set of few samples needs more
+    /// epochs, and a regression a rate that falls with the width of its last hidden layer, because its outputs are linear.
+    pub fn suit(&mut self, samples: usize, task: Task, keeps_epochs: bool, keeps_alpha0: bool) {
+        if !keeps_epochs {
+            self.run.epochs = (900_000 / samples.max(1)).clamp(15, 100) as u32;
+        }
+        let width = self.network.hidden.0.last().copied().unwrap_or(1);
+        if !keeps_alpha0 && task == Task::Regression && self.rule.kind.kernel() == Rule::Psi {
+            self.rule.alpha0 = self.rule.alpha0.min(2.5 / width as f64);
+        }
     }
 
     /// The setting whose curve ends with the run, if there is one. Such a run cannot be prolonged, because every α so far would

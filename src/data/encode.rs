@@ -361,7 +361,9 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
             distinct.dedup_by(|a, b| a == b);
             let name = label.name.as_deref().unwrap_or("y");
             let whole = distinct.iter().all(|value| value.fract() == 0.0);
-            if is_guess && distinct.len() > MANY_CLASSES && values.len() < FEW_SAMPLES * distinct.len() {
+            let few = distinct.len() > MANY_CLASSES && values.len() < FEW_SAMPLES * distinct.len();
+            // Even few numbers are no classes if most of them occur once.
+            if is_guess && (few || (distinct.len() > 2 && values.len() < 2 * distinct.len())) {
                 return Err(format!(
                     "label column ‘{name}’ holds {} different whole numbers in {} samples: amounts, or classes? Give \
                      `task = regression` or `task = classification`",

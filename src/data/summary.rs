@@ -5,11 +5,15 @@ use super::set::{DataSet, Samples};
 use super::split::Split;
 use crate::config::Task;
 use crate::text::{one_line, significant, thousands};
+use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Most classes that are listed one by one.
 const LISTED: usize = 12;
+
+/// Rows that one thread looks at, at a time.
+const BLOCK: usize = 4096;
 
 /// The summary, as lines without an end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,18 +109,31 @@ fn classes(data: &DataSet, split: &Split) -> Option<String> {
 /// The smallest and the largest value, the features that are constant, and those that repeat an earlier one.
 fn columns(data: &DataSet) -> (f64, f64, Vec<usize>, Vec<(usize, usize)>) {
     let width = data.features;
-    let mut least = vec![f32::INFINITY; width];
-    let mut most = vec![f32::NEG_INFINITY; width];
-    let mut hashes = vec![0u64; width];
-    let mut x = vec![0.0; width];
-    for row in 0..data.len() {
-        data.copy_row(row, &mut x);
-        for (k, &value) in x.iter().enumerate() {
-            (least[k], most[k]) = (least[k].min(value), most[k].max(value));
-            // FNV-1a over whole words: quick, and two columns that differ agree with a chance of 2⁻⁶⁴.
-            hashes[k] = (hashes[k] ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    // A hash of a column is a sum over its rows of a hash of place and value, so that blocks of rows can be added up.
+    let block = |first: usize| {
+        let mut part = (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width], vec![0u64; width]);
+        let (least, most, hashes) = (&mut part.0, &mut part.1, &mut part.2);
+        let mut x = vec![0.0; width];
+        for row in first..data.len().min(first + BLOCK) {
+            data.copy_row(row, &mut x);
+            let place = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            for (k, &value) in x.iter().enumerate() {
+                (least[k], most[k]) = (least[k].min(value), most[k].max(value));
+                let mixed = (u64::from(value.to_bits()) ^ place).wrapping_mul(0xff51_afd7_ed55_8ccd);
+                hashes[k] = hashes[k].wrapping_add(mixed ^ (mixed >> 33));
+            }
         }
-    }
+        part
+    };
+    let starts: Vec<usize> = (0..data.len()).step_by(BLOCK).collect();
+    let none = || (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width], vec![0u64; width]);
+    let (least, most, hashes) = starts.into_par_iter().map(block).reduce(none, |mut all, part| {
+        for k in 0..width {
+            (all.0[k], all.1[k]) = (all.0[k].min(part.0[k]), all.1[k].max(part.1[k]));
+            all.2[k] = all.2[k].wrapping_add(part.2[k]);
+        }
+        all
+    });
     let constant: Vec<usize> = (0..width).filter(|&k| least[k] >= most[k]).collect();
     let mut seen: HashMap<u64, usize> = HashMap::new();
     let mut twins = vec![];
@@ -144,8 +161,13 @@ fn shared_rows(data: &DataSet, split: &Split) -> usize {
     if split.validation.is_empty() && split.test.is_empty() {
         return 0;
     }
-    let train: HashSet<u64> = split.train.iter().map(hash).collect();
-    split.validation.iter().chain(&split.test).filter(|row| train.contains(&hash(row))).count()
+    let hashes = |rows: &[u32]| rows.par_iter().with_min_len(BLOCK).map(hash).collect::<Vec<u64>>();
+    let train: HashSet<u64> = hashes(&split.train).into_iter().collect();
+    [&split.validation, &split.test]
+        .into_iter()
+        .flat_map(|rows| hashes(rows))
+        .filter(|hash| train.contains(hash))
+        .count()
 }
 
 /// The names of the classes that occur only in held-out samples.
