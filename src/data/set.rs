@@ -2,7 +2,7 @@
 
 use super::about::About;
 use super::read::{MAX_LABEL, row_count};
-use crate::config::Task;
+use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::memory::Array;
 use std::sync::OnceLock;
@@ -448,6 +448,13 @@ impl DataSet {
             return Err(Error::Data(format!("row {row}: weight {} is no number of at least 0", weights[row])));
         }
         Ok(Self { weights: Some(weights), checksum: Checksum::default(), ..self })
+    }
+
+    /// `config` with the epochs and the α0 that suit this set instead of MNIST, see [`Config::suit`].
+    #[must_use]
+    pub fn suit(&self, mut config: Config) -> Config {
+        config.suit(self.len() - self.validation_rows - self.test_rows, self.task, false, false);
+        config
     }
 
     /// What is learnt.
