@@ -113,6 +113,8 @@ choices! {
         Tab,
         /// one or more spaces
         Space,
+        /// |
+        Pipe,
     }
 }
 choices! {
@@ -318,6 +320,7 @@ impl Delimiter {
             Self::Semicolon => b';',
             Self::Tab => b'\t',
             Self::Space => b' ',
+            Self::Pipe => b'|',
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Cuts a stream into blocks of whole records, which can then be parsed side by side.
 
-use super::fields::{Dialect, is_newline};
+use super::fields::{Comments, Dialect, is_newline};
 use std::io::Read;
 
 /// Longest record in bytes. A longer one is almost certainly a quote that is never closed.
@@ -61,6 +61,8 @@ struct Scan {
     at: usize,
     /// Whether `at` is inside quotes.
     quoted: bool,
+    /// Whether the record begins with `#` and is no comment.
+    is_row: bool,
     /// The end of the last whole record.
     boundary: Option<usize>,
 }
@@ -98,9 +100,24 @@ impl Scan {
             }
             return true;
         }
-        let is_comment = dialect.comments && block.get(self.start) == Some(&b'#');
-        let found =
-            if is_comment { memchr::memchr2(b'\n', b'\r', rest) } else { memchr::memchr3(b'"', b'\n', b'\r', rest) };
+        if !self.is_row && dialect.comments != Comments::No && block.get(self.start) == Some(&b'#') {
+            let Some(place) = memchr::memchr2(b'\n', b'\r', rest).map(|length| self.at + length) else {
+                self.at = block.len();
+                return false;
+            };
+            let is_crlf = block[place] == b'\r' && block.get(place + 1) == Some(&b'\n');
+            if block[place] == b'\r' && place + 1 == block.len() {
+                return false;
+            }
+            if dialect.is_comment(&block[self.start..place]) {
+                self.end_record(place + 1 + usize::from(is_crlf));
+                return true;
+            }
+            // Quotes before `at` have not been looked at.
+            (self.is_row, self.at) = (true, self.start);
+            return true;
+        }
+        let found = memchr::memchr3(b'"', b'\n', b'\r', rest);
         let Some(place) = found.map(|length| self.at + length) else {
             self.at = block.len();
             return false;
@@ -119,7 +136,7 @@ impl Scan {
     }
 
     fn end_record(&mut self, end: usize) {
-        (self.start, self.at, self.boundary) = (end, end, Some(end));
+        (self.start, self.at, self.boundary, self.is_row) = (end, end, Some(end), false);
     }
 }
 

@@ -13,8 +13,19 @@ pub struct Dialect {
     pub delimiter: u8,
     /// Whether numbers have a decimal comma.
     pub decimal_comma: bool,
-    /// Whether a line that begins with `#` is a comment.
-    pub comments: bool,
+    /// Which lines that begin with `#` are comments.
+    pub comments: Comments,
+}
+
+/// Which lines that begin with `#` are comments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Comments {
+    /// None.
+    No,
+    /// All.
+    All,
+    /// Those without this number of fields, because a row may begin with a colour such as `#ff0000`.
+    Unless(usize),
 }
 
 impl Dialect {
@@ -26,6 +37,21 @@ impl Dialect {
     /// Whether `byte` is white space within a line and no delimiter of its own.
     pub fn is_blank(self, byte: u8) -> bool {
         byte == b' ' || (byte == b'\t' && self.delimiter != b'\t')
+    }
+
+    /// Whether `line`, with which a record would begin, is a comment.
+    pub fn is_comment(self, line: &[u8]) -> bool {
+        let Some((b'#', rest)) = line.split_first() else { return false };
+        match self.comments {
+            Comments::No => false,
+            Comments::All => true,
+            // Words of a sentence are no fields.
+            Comments::Unless(_) if self.is_spaced() && rest.first().is_none_or(|&byte| self.is_blank(byte)) => true,
+            Comments::Unless(width) => {
+                let fields = Cursor::new(line, Self { comments: Comments::No, ..self }).record(width);
+                !fields.is_ok_and(|fields| fields.len() == width)
+            }
+        }
     }
 }
 
@@ -62,6 +88,21 @@ impl<'a> Cursor<'a> {
     /// The start of `bytes`.
     pub fn new(bytes: &'a [u8], dialect: Dialect) -> Self {
         Self { bytes, at: 0, dialect, line: 0, comments: 0 }
+    }
+
+    /// The place in `bytes` after `at` bytes and `line` ends of lines.
+    pub fn after(bytes: &'a [u8], (at, line): (usize, u64), dialect: Dialect) -> Self {
+        Self { at, line, ..Self::new(bytes, dialect) }
+    }
+
+    /// Takes other lines for comments from here on.
+    pub fn set_comments(&mut self, comments: Comments) {
+        self.dialect.comments = comments;
+    }
+
+    /// The bytes since `start`.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        &self.bytes[start.min(self.at)..self.at]
     }
 
     /// Number of bytes passed.
@@ -108,7 +149,7 @@ impl<'a> Cursor<'a> {
     pub fn start_record(&mut self) -> bool {
         loop {
             // Only a line that begins with the sign is a comment, so blanks before it tell the two apart.
-            if self.dialect.comments && self.bytes.get(self.at) == Some(&b'#') {
+            if self.bytes.get(self.at) == Some(&b'#') && self.dialect.is_comment(self.clone().rest_of_line()) {
                 self.rest_of_line();
                 self.newline();
                 self.comments += 1;

@@ -1,17 +1,18 @@
 //! Decides which columns hold numbers, truth values or text, and whether that makes sense.
 
+use super::index::tells_apart;
 use super::layout::Layout;
-use super::part::{Column, Counter, Plan, Trouble};
-use super::roles::{Role, Roles, are_distinct_texts};
+use super::part::{Column, Plan, Trouble};
+use super::roles::{Role, Roles};
 use super::store::Store;
-use super::value::{Value, count, show, value};
+use super::value::{Value, show, value};
 use std::collections::HashSet;
 
 /// A text column with more distinct values than this is refused as a feature.
 pub const MAX_LEVELS: usize = 1000;
 
 /// Values of a column below which no share is taken of them.
-const ENOUGH: usize = 100;
+const ENOUGH: usize = 10;
 
 /// Rows from which a text column may not differ in almost every row.
 const MANY_ROWS: usize = 50;
@@ -37,7 +38,7 @@ fn kind(numbers: usize, truths: usize, texts: usize) -> Option<Kind> {
     match (numbers, truths, texts) {
         (_, 0, 0) => Some(Kind::Number),
         (0, _, 0) => Some(Kind::Truth),
-        _ if all >= ENOUGH && 100 * numbers >= 99 * all => None,
+        _ if all >= ENOUGH && 10 * numbers >= 9 * all => None,
         _ => Some(Kind::Text),
     }
 }
@@ -88,8 +89,7 @@ pub fn plan(layout: &Layout, roles: &Roles, kinds: &[Kind]) -> Plan {
     });
     let mut columns: Vec<Column> = columns.collect();
     columns.extend(layout.trailing.then_some(Column::Empty));
-    let model = if layout.has_header { "header" } else { "first line" };
-    Plan { dialect: layout.dialect, columns, names: layout.names.clone(), width, slots, model }
+    Plan { dialect: layout.dialect, columns, names: layout.names.clone(), width, slots, has_header: layout.has_header }
 }
 
 fn is_text(role: Role, kind: Kind) -> bool {
@@ -138,7 +138,23 @@ fn check_numbers(store: &Store, plan: &Plan, index: usize, slot: usize) -> Resul
     let comma = plan.dialect.decimal_comma;
     let contents = store.texts[slot].contents(comma);
     match (kind(contents.numbers, 0, contents.present - contents.numbers), store.texts[slot].first_text(comma)) {
-        (None, Some((line, text))) => Err(not_a_number(&plan.names[index], (line, show(text)))),
+        (None, Some((line, text))) => return Err(not_a_number(&plan.names[index], (line, show(text)))),
+        _ => {}
+    }
+    let numeric = contents.numbers + contents.dressed;
+    let share = if contents.present < ENOUGH { contents.present } else { (9 * contents.present).div_ceil(10) };
+    match store.texts[slot].first_dressed(comma) {
+        Some((line, text)) if numeric >= share => {
+            let (name, text) = (show(plan.names[index].as_bytes()), show(text));
+            let mark = if comma { "comma" } else { "point" };
+            Err((
+                Some(line + 1),
+                format!(
+                    "column ‘{name}’: ‘{text}’ reads like a number, but is none; remove thousands separators and \
+                     units and write a decimal {mark}, or leave the column out with `drop`"
+                ),
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -161,9 +177,9 @@ pub fn revise(
         let trouble = store.troubles.get(&index).unwrap_or(&none);
         let fits = match plan.columns[index] {
             Column::Verbatim { slot } if *role == Role::IdByName => {
-                tells_apart(&store.verbatim[slot], plan.dialect.decimal_comma)
+                tells_apart(store.verbatim[slot].iter().map(String::as_bytes), plan.dialect.decimal_comma)
             }
-            Column::Count { slot } => matches!(store.counters[slot], Counter::Up(0 | 1, _)),
+            Column::Count { slot } => store.counters[slot].is_index(plan.has_header),
             _ => true,
         };
         if !fits {
@@ -210,17 +226,4 @@ fn present(store: &Store, plan: &Plan, column: Column) -> usize {
         Column::Wide { slot, .. } => store.wide[slot].iter().filter(|value| !value.is_nan()).count(),
         _ => 0,
     }
-}
-
-/// Whether ids are numbers that count up by one, or texts that all differ.
-fn tells_apart(ids: &[String], decimal_comma: bool) -> bool {
-    let mut numbers = ids.iter().map(|id| count(id.as_bytes()));
-    let mut last = numbers.next().flatten();
-    let counts = last.is_some()
-        && numbers.all(|number| {
-            let follows = number.is_some() && last.and_then(|last| last.checked_add(1)) == number;
-            last = number;
-            follows
-        });
-    counts || are_distinct_texts(ids.iter().map(String::as_bytes), decimal_comma)
 }

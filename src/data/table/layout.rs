@@ -1,17 +1,14 @@
 //! Tells from the start of a file where its header and rows are, and what its columns are called.
 
-use super::dialect::{Head, Row, Sample, sample, tell};
-use super::fields::Dialect;
-use super::value::{NOT_UTF8, Value, value};
+use super::dialect::{Head, Row, Sample, decimal_comma, is_svmlight, sample, tell};
+use super::fields::{Comments, Dialect};
+use super::header::{commented_header, first_is_header, lacks_one, names};
 use crate::data::raw::ReadOptions;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Records from which header and kinds of columns are told.
 const MANY: usize = 1000;
-
-/// Names that a label column usually has.
-pub const LABEL_NAMES: [&str; 6] = ["label", "class", "target", "y", "species", "outcome"];
 
 /// Where the header and the rows of a file are.
 pub struct Layout<'a> {
@@ -21,6 +18,10 @@ pub struct Layout<'a> {
     pub names: Vec<String>,
     /// Whether the names are those of a header.
     pub has_header: bool,
+    /// The columns of every name that a header has more than once.
+    pub repeated: HashMap<String, Vec<usize>>,
+    /// Whether the first column holds the names of the rows, because the header does not name it.
+    pub row_names: bool,
     /// Whether every record ends in a delimiter, after which there is no further column.
     pub trailing: bool,
     /// Bytes before the first row.
@@ -41,15 +42,35 @@ pub fn layout<'a>(head: &'a Head, options: &ReadOptions) -> Result<Layout<'a>, (
     if head.bytes.contains(&0) {
         return Err((None, "holds zero bytes, so it is no table of text".into()));
     }
+    if is_svmlight(head) {
+        let reason = "is in LIBSVM format (`1 1:0.5 2:0.7`); write it as CSV, for example with scikit-learn's \
+                      `load_svmlight_file` and `numpy.savetxt`";
+        return Err((None, reason.into()));
+    }
     let mut dialect = tell(head, options.delimiter);
     let Sample { mut rows, comment, fault } = sample(head, dialect, MANY);
     let Some(first) = rows.first() else {
         return Err(match fault {
             Some((line, reason)) => (Some(line), reason),
-            None if comment.is_some() => (None, "holds comments only, no rows".into()),
+            None if comment.is_some() => {
+                let reason = "holds comments only, because every line begins with `#`; a row may begin with `#` once \
+                              there is a header before it";
+                (None, reason.into())
+            }
             None => (None, "holds no samples; a line holds the fields of one sample".into()),
         });
     };
+    let may_be_one_column = options.expected.as_ref().is_some_and(|expected| expected.features.len() < 2);
+    if let Some(delimiter) = options.delimiter
+        && !may_be_one_column
+        && rows.iter().all(|row| row.fields.len() == 1)
+    {
+        let name = name(delimiter);
+        let reason =
+            format!("`delimiter = {name}`: no {name} in line {}; leave it out to have it found", rows[0].line + 1);
+        return Err((None, reason));
+    }
+    dialect.decimal_comma = decimal_comma(&rows, dialect.delimiter)?;
     let commented = comment.and_then(|comment| commented_header(comment, dialect, first));
     let is_header = match options.header {
         Some(header) => header && (commented.is_none() || first_is_header(&rows, dialect, options)),
@@ -57,12 +78,11 @@ pub fn layout<'a>(head: &'a Head, options: &ReadOptions) -> Result<Layout<'a>, (
     };
     let commented = commented.filter(|_| !is_header && options.header != Some(false));
     let header_line = first.line;
+    let may_have_row_names = is_header && lacks_one(&rows);
     let mut header = None;
     if is_header {
         header = Some(rows.remove(0).fields);
     } else if let Some(names) = commented {
-        // The first row of a table whose header is `#id,x` may begin with the sign as well.
-        dialect.comments = comment.is_some_and(|comment| comment.first().is_none_or(|&byte| dialect.is_blank(byte)));
         header = Some(names);
     }
     let Some(first) = rows.first() else {
@@ -78,27 +98,29 @@ pub fn layout<'a>(head: &'a Head, options: &ReadOptions) -> Result<Layout<'a>, (
         let name = header.as_ref().map(|names| (names.len(), names.last().is_some_and(|name| name.is_empty())));
         name.is_none_or(|(columns, unnamed)| columns + 1 == width || (columns == width && unnamed))
     };
-    let names = match header {
-        None => (1..=width - usize::from(trailing)).map(|position| position.to_string()).collect(),
+    dialect.comments = Comments::Unless(width);
+    let row_names = may_have_row_names && !trailing;
+    let (names, repeated) = match header {
+        None => ((1..=width - usize::from(trailing)).map(|position| position.to_string()).collect(), HashMap::new()),
         Some(mut fields) => {
             if trailing {
                 fields.truncate(width - 1);
+            }
+            if row_names {
+                fields.insert(0, Cow::Borrowed(b""));
             }
             names(&fields).map_err(|reason| (Some(header_line + 1), reason))?
         }
     };
     let note = describe(dialect, has_header.then_some((is_header, header_line)), trailing);
-    Ok(Layout { dialect, names, has_header, trailing, start, line, rows, note })
+    Ok(Layout { dialect, names, has_header, repeated, row_names, trailing, start, line, rows, note })
 }
 
 /// The sentence on how the file is laid out. `header` is whether it is a row, and the ends of lines before the row.
 fn describe(dialect: Dialect, header: Option<(bool, u64)>, trailing: bool) -> String {
     let delimiter = match dialect.delimiter {
-        b',' => "commas".to_owned(),
-        b';' => "semicolons".into(),
-        b'\t' => "tabs".into(),
-        b' ' => "spaces".into(),
-        other => format!("‘{}’", char::from(other).escape_debug()),
+        byte @ (b',' | b';' | b'\t' | b'|' | b' ') => format!("{}s", name(byte)),
+        other => name(other),
     };
     let header = match header {
         Some((true, line)) => format!("line {} is the header", line + 1),
@@ -110,129 +132,14 @@ fn describe(dialect: Dialect, header: Option<(bool, u64)>, trailing: bool) -> St
     format!("fields are separated by {delimiter}{decimals}{trailing}, and {header}")
 }
 
-/// The fields of a comment that names as many columns as the first row has, as `numpy.savetxt(header="a b")` writes it.
-fn commented_header<'a>(comment: &'a [u8], dialect: Dialect, first: &Row) -> Option<Vec<Cow<'a, [u8]>>> {
-    let line = Head { bytes: comment.to_vec(), whole: true };
-    // `numpy.savetxt` separates rows by spaces, but writes the header as it is given, often with commas.
-    [dialect.delimiter, b',', b' '].into_iter().find_map(|delimiter| {
-        let mut sample = sample(&line, Dialect { delimiter, comments: false, ..dialect }, 1);
-        let fields = sample.rows.pop()?.fields;
-        let numbers = fields.iter().filter(|field| kind(field, dialect) == Kind::Number).count();
-        let fits = fields.len() == first.fields.len() && fields.len() > 1 && 2 * numbers < fields.len();
-        fits.then(|| fields.into_iter().map(|field| Cow::Owned(field.into_owned())).collect())
-    })
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Number,
-    Truth,
-    Missing,
-    Text,
-}
-
-fn kind(field: &[u8], dialect: Dialect) -> Kind {
-    match value::<f64>(field, dialect.decimal_comma) {
-        Value::Number(_) | Value::Beyond | Value::Infinite => Kind::Number,
-        Value::Truth(_) => Kind::Truth,
-        Value::Missing => Kind::Missing,
-        Value::Other => Kind::Text,
+/// What a delimiter is called, in settings as well.
+fn name(delimiter: u8) -> String {
+    match delimiter {
+        b',' => "comma".to_owned(),
+        b';' => "semicolon".into(),
+        b'\t' => "tab".into(),
+        b'|' => "pipe".into(),
+        b' ' => "space".into(),
+        other => format!("‘{}’", char::from(other).escape_debug()),
     }
-}
-
-/// Whether the first of `rows` is a header.
-///
-/// Every column has a vote. Text above numbers speaks for a header, and a number above numbers against one. Text above
-/// text speaks against one if it occurs again, and for one if the others repeat each other. If no column votes, text
-/// that never occurs again is a header.
-fn first_is_header(rows: &[Row], dialect: Dialect, options: &ReadOptions) -> bool {
-    let Some((first, below)) = rows.split_first() else { return false };
-    let cells: Vec<&[u8]> = first.fields.iter().map(|field| field.trim_ascii()).collect();
-    let is_expected = |cell: &[u8]| {
-        let mut names = options.expected.iter().flat_map(|expected| &expected.features);
-        names.any(|(name, _)| name.as_bytes() == cell && name.parse::<u64>().is_err())
-    };
-    if cells.iter().any(|cell| is_expected(cell)) || counts(&cells) {
-        return true;
-    }
-    let kinds: Vec<Kind> = cells.iter().map(|cell| kind(cell, dialect)).collect();
-    if below.is_empty() {
-        return kinds.iter().all(|&kind| kind == Kind::Text);
-    }
-    let (mut pro, mut contra) = (0, 0);
-    for (column, (cell, kind)) in cells.iter().zip(&kinds).enumerate() {
-        match vote(cell, *kind, below, column, dialect) {
-            Some(true) => pro += 1,
-            Some(false) => contra += 1,
-            None => {}
-        }
-    }
-    match (pro, contra) {
-        (0, 0) => kinds.iter().all(|&kind| kind == Kind::Text),
-        _ => pro > contra,
-    }
-}
-
-/// The vote of a column whose first value is `cell`.
-fn vote(cell: &[u8], cell_kind: Kind, below: &[Row], column: usize, dialect: Dialect) -> Option<bool> {
-    let values = || below.iter().filter_map(|row| row.fields.get(column)).map(|field| field.trim_ascii());
-    let (mut numbers, mut truths, mut texts) = (0, 0, 0);
-    for field in values() {
-        match kind(field, dialect) {
-            Kind::Number => numbers += 1,
-            Kind::Truth => truths += 1,
-            Kind::Text => texts += 1,
-            Kind::Missing => {}
-        }
-    }
-    let all = numbers + truths + texts;
-    if all == 0 || cell_kind == Kind::Missing {
-        return None;
-    }
-    if 10 * (numbers + truths) >= 9 * all {
-        return Some(cell_kind == Kind::Text);
-    }
-    if cell_kind != Kind::Text {
-        return None;
-    }
-    let distinct: HashSet<&[u8]> = values().collect();
-    let repeat = all >= 4 && 2 * distinct.len() <= all;
-    if distinct.contains(cell) { Some(false) } else { repeat.then_some(true) }
-}
-
-/// Whether cells count 0, 1, 2, …, as the columns of an unnamed table do. The first may be empty, above the index, and
-/// the last may be a name.
-fn counts(cells: &[&[u8]]) -> bool {
-    let indexed = cells.first().is_some_and(|cell| cell.is_empty());
-    let cells = &cells[usize::from(indexed)..];
-    let named =
-        cells.last().is_some_and(|cell| LABEL_NAMES.iter().any(|name| cell.eq_ignore_ascii_case(name.as_bytes())));
-    let numbers = &cells[..cells.len() - usize::from(named)];
-    // `0,1` may as well be a row.
-    let enough = if indexed || named { 1 } else { 3 };
-    numbers.len() >= enough && numbers.iter().enumerate().all(|(place, cell)| *cell == place.to_string().as_bytes())
-}
-
-/// The names in a header. Unnamed and repeated ones are named as pandas does it.
-fn names(fields: &[Cow<[u8]>]) -> Result<Vec<String>, String> {
-    let mut names = Vec::with_capacity(fields.len());
-    // How many columns have had each name so far, so that many equal names cost no search each.
-    let mut taken = HashMap::<String, u64>::new();
-    for (place, field) in fields.iter().enumerate() {
-        let name = std::str::from_utf8(field).map_err(|_| NOT_UTF8.to_owned())?;
-        let name = match name.trim().trim_start_matches('\u{feff}') {
-            "" => format!("Unnamed: {place}"),
-            name => name.to_owned(),
-        };
-        let mut copies = taken.get(&name).copied().unwrap_or(0);
-        let mut unique = name.clone();
-        while taken.contains_key(&unique) {
-            copies += 1;
-            unique = format!("{name}.{copies}");
-        }
-        taken.insert(name, copies);
-        taken.entry(unique.clone()).or_insert(0);
-        names.push(unique);
-    }
-    Ok(names)
 }

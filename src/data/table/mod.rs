@@ -3,9 +3,13 @@
 mod blocks;
 mod dialect;
 mod fields;
+mod header;
+mod index;
 mod kinds;
 mod layout;
+mod matching;
 mod names;
+mod numeric;
 mod part;
 mod read;
 mod roles;

@@ -19,6 +19,9 @@ pub fn find(names: &[String], wanted: &str) -> Result<usize, String> {
     if let Some(column) = place.filter(|&column| column < names.len()) {
         return Ok(column);
     }
+    if wanted.parse::<i64>().is_ok() {
+        return Err(format!("there are {0} columns; give 1 … {0}", names.len()));
+    }
     let near = nearest(names, wanted).map_or(String::new(), |near| format!(" (did you mean ‘{near}’?)"));
     Err(format!("there is no such column{near}; the columns are {}", list(names.iter().map(String::as_str))))
 }

@@ -1,7 +1,8 @@
 //! Parses a block of whole records into columns.
 
 use super::fields::{Cursor, Dialect, End};
-use super::value::{NOT_UTF8, Real, Value, count, show, value};
+use super::index::Counter;
+use super::value::{NOT_UTF8, Real, Value, show, value};
 use std::collections::{BTreeMap, HashMap};
 
 /// How a column is stored. A `place` is among the numbers of a row; a `slot` is among the columns stored alike.
@@ -21,7 +22,7 @@ pub enum Column {
     Text { slot: usize },
     /// As it is.
     Verbatim { slot: usize },
-    /// Not at all, but it must count the rows.
+    /// Not at all, but its values must number the rows.
     Count { slot: usize },
 }
 
@@ -37,8 +38,8 @@ pub struct Plan {
     pub width: usize,
     /// Columns as f64, of texts, verbatim, and that count.
     pub slots: [usize; 4],
-    /// What the rows must be as wide as, for messages.
-    pub model: &'static str,
+    /// Whether the names are those of a header.
+    pub has_header: bool,
 }
 
 /// Values of a column that are not what the column was taken for.
@@ -69,15 +70,36 @@ pub struct Words {
     pub codes: Vec<u32>,
 }
 
-/// Numbers that count up by one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Counter {
-    /// No row yet.
-    Empty,
-    /// The first number and how many there are.
-    Up(u64, u64),
-    /// They do not.
-    Broken,
+/// From here on f32 leaves whole numbers out.
+const EXACT_F32: f32 = 16_777_216.0;
+
+/// From here on f64 leaves whole numbers out.
+const EXACT_F64: f64 = 9_007_199_254_740_992.0;
+
+/// The large whole numbers of a column that is stored as f32.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// The number that each stored number was first; empty once two have become one.
+    numbers: HashMap<u32, f64>,
+    /// Whether two different numbers are stored as one.
+    pub found: bool,
+}
+
+impl Merged {
+    fn push(&mut self, number: f64) {
+        if !self.found && *self.numbers.entry((number as f32).to_bits()).or_insert(number) != number {
+            *self = Self { numbers: HashMap::new(), found: true };
+        }
+    }
+
+    /// Adds the numbers of a later block.
+    pub fn append(&mut self, more: Self) {
+        if more.found {
+            *self = more;
+        } else {
+            more.numbers.into_values().for_each(|number| self.push(number));
+        }
+    }
 }
 
 /// A parsed block. Lines are counted from 0 at its start.
@@ -101,6 +123,8 @@ pub struct Part {
     pub counters: Vec<Counter>,
     /// By column.
     pub troubles: BTreeMap<usize, Trouble>,
+    /// Large whole numbers by column.
+    pub merged: BTreeMap<usize, Merged>,
     /// The line at which parsing ended, and why.
     pub fault: Option<(u64, String)>,
 }
@@ -135,11 +159,21 @@ impl Part {
         let last = plan.columns.len() - 1;
         for (index, &column) in plan.columns.iter().enumerate() {
             // The common case first: most columns are numbers.
+            let at = cursor.position();
             let fast = match column {
-                Column::Real { place, .. } => cursor.number().map(|number| self.reals[start + place] = number),
-                Column::Wide { slot, .. } => cursor.number().map(|number| self.wide[slot].push(number)),
+                Column::Real { place, .. } => cursor.number::<f32>().map(|number| {
+                    self.reals[start + place] = number;
+                    number.abs() >= EXACT_F32
+                }),
+                Column::Wide { slot, .. } => cursor.number::<f64>().map(|number| {
+                    self.wide[slot].push(number);
+                    number.abs() >= EXACT_F64
+                }),
                 _ => None,
             };
+            if fast == Some(true) {
+                self.large(cursor.since(at), (index, column), plan);
+            }
             if fast.is_none() {
                 let field = cursor.field()?;
                 self.store(&field, (index, column), start, plan, line)?;
@@ -183,6 +217,9 @@ impl Part {
                         )));
                     }
                     found => self.number(found, field, index, line),
+                };
+                if self.reals[start + place].abs() >= EXACT_F32 {
+                    self.large(field, (index, column), plan);
                 }
             }
             Column::Truth { place } => {
@@ -204,24 +241,34 @@ impl Part {
                 }
                 let number = self.number(found, field, index, line);
                 self.wide[slot].push(number);
+                if number.abs() >= EXACT_F64 {
+                    self.large(field, (index, column), plan);
+                }
             }
             Column::Text { slot } => self.texts[slot].push(field, line).map_err(in_column)?,
             Column::Verbatim { slot } => {
                 let text = std::str::from_utf8(field).map_err(|_| in_column(NOT_UTF8.to_owned()))?;
                 self.verbatim[slot].push(text.to_owned());
             }
-            Column::Count { slot } => {
-                let counter = &mut self.counters[slot];
-                *counter = match (*counter, count(field)) {
-                    (Counter::Empty, Some(first)) => Counter::Up(first, 1),
-                    (Counter::Up(first, rows), Some(next)) if first.checked_add(rows) == Some(next) => {
-                        Counter::Up(first, rows + 1)
-                    }
-                    _ => Counter::Broken,
-                }
-            }
+            Column::Count { slot } => self.counters[slot].push(field),
         }
         Ok(())
+    }
+
+    /// Records a number so large that whole numbers about it are not told apart.
+    fn large(&mut self, field: &[u8], (index, column): (usize, Column), plan: &Plan) {
+        let field = field.trim_ascii();
+        match column {
+            Column::Real { .. } => {
+                if let Value::Number(number) = value::<f64>(field, plan.dialect.decimal_comma)
+                    && number.fract() == 0.0
+                    && number.abs() < EXACT_F64
+                {
+                    self.merged.entry(index).or_default().push(number);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The number that is stored for `found`; anything else is missing and recorded.
@@ -282,5 +329,6 @@ fn ragged(mut fields: usize, end: End, cursor: &mut Cursor, plan: &Plan) -> Stri
             }
         }
     }
-    format!("{fields} fields, but the {} has {}", plan.model, plan.columns.len())
+    let model = if plan.has_header { "header" } else { "first line" };
+    format!("{fields} fields, but the {model} has {}", plan.columns.len())
 }

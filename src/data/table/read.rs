@@ -3,13 +3,15 @@
 
 use super::blocks::Blocks;
 use super::dialect::Head;
+use super::index::refuted_by_head;
 use super::kinds::{Fault, Kind, check_levels, guess, plan, revise};
 use super::layout::{Layout, layout};
 use super::names::list;
 use super::part::{Column, Part, Plan, parse};
-use super::roles::{Role, Roles, assign, refuted_by_head};
+use super::roles::{Role, Roles, assign};
 use super::source::Source;
 use super::store::Store;
+use super::value::show;
 use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
 use crate::data::read::row_count;
 use crate::data::set::Samples;
@@ -57,7 +59,7 @@ fn read_source(path: &Path, source: &Source, options: &ReadOptions, size: usize)
     {
         let shown = char::from(delimiter).escape_default();
         return Err(Error::config(format!(
-            "`delimiter = {shown}`: no such byte separates fields; give `,`, `;`, a tab or a space"
+            "`delimiter = {shown}`: no such byte separates fields; give `,`, `;`, `|`, a tab or a space"
         )));
     }
     let head = Head::read(source)?;
@@ -170,6 +172,11 @@ fn finish(mut store: Store, layout: &Layout, plan: &Plan, roles: Roles, kinds: &
     if !truths.is_empty() {
         notes.push(format!("true and false are 1 and 0 in {}", list(truths.into_iter())));
     }
+    let merged = store.merged.iter().filter(|(_, merged)| merged.found);
+    notes.extend(merged.map(|(&column, _)| {
+        let name = show(layout.names[column].as_bytes());
+        format!("column ‘{name}’: values beyond 16 777 216 lose digits in f32; subtract a constant first")
+    }));
     match store.comments {
         0 => {}
         1 => notes.push("1 line between the rows begins with # and was skipped".into()),

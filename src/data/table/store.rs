@@ -1,6 +1,8 @@
 //! Collects the parsed blocks of a file, in order.
 
-use super::part::{Counter, Part, Plan, Trouble, Words};
+use super::index::Counter;
+use super::numeric::is_dressed;
+use super::part::{Merged, Part, Plan, Trouble, Words};
 use super::value::{Value, value};
 use crate::data::raw::{MISSING, Text};
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +28,8 @@ pub struct Store {
     pub counters: Vec<Counter>,
     /// By column.
     pub troubles: BTreeMap<usize, Trouble>,
+    /// Large whole numbers by column.
+    pub merged: BTreeMap<usize, Merged>,
 }
 
 /// A column of text that repeats.
@@ -41,6 +45,8 @@ pub struct Dictionary {
 pub struct Contents {
     /// Numbers.
     pub numbers: usize,
+    /// Numbers with thousands separators, another decimal mark or a unit.
+    pub dressed: usize,
     /// Values that are not missing.
     pub present: usize,
 }
@@ -59,6 +65,7 @@ impl Store {
             verbatim: vec![vec![]; verbatim],
             counters: vec![Counter::Empty; counters],
             troubles: BTreeMap::new(),
+            merged: BTreeMap::new(),
         }
     }
 
@@ -86,14 +93,10 @@ impl Store {
         self.texts.iter_mut().zip(part.texts).for_each(|(all, more)| all.append(more, self.line));
         self.verbatim.iter_mut().zip(part.verbatim).for_each(|(all, more)| all.extend(more));
         for (all, more) in self.counters.iter_mut().zip(part.counters) {
-            *all = match (*all, more) {
-                (same, Counter::Empty) => same,
-                (Counter::Empty, more) => more,
-                (Counter::Up(first, rows), Counter::Up(next, more)) if first.checked_add(rows) == Some(next) => {
-                    Counter::Up(first, rows + more)
-                }
-                _ => Counter::Broken,
-            };
+            all.append(more);
+        }
+        for (column, more) in part.merged {
+            self.merged.entry(column).or_default().append(more);
         }
         for (column, more) in part.troubles {
             self.troubles.entry(column).or_default().append(more, self.line);
@@ -142,16 +145,25 @@ impl Dictionary {
 
     /// Counts numbers and values.
     pub fn contents(&self, decimal_comma: bool) -> Contents {
-        let mut is_number = vec![false; self.len()];
+        let mut kinds = vec![[0; 2]; self.len()];
         for (text, &number) in &self.numbers {
-            is_number[number as usize] = counts_as_number(text, decimal_comma);
+            let is_number = counts_as_number(text, decimal_comma);
+            kinds[number as usize] = [usize::from(is_number), usize::from(!is_number && is_dressed(text))];
         }
         let mut contents = Contents::default();
-        for number in self.codes.iter().filter_map(|&code| is_number.get(code as usize)) {
+        for [number, dressed] in self.codes.iter().filter_map(|&code| kinds.get(code as usize)) {
             contents.present += 1;
-            contents.numbers += usize::from(*number);
+            contents.numbers += number;
+            contents.dressed += dressed;
         }
         contents
+    }
+
+    /// Line and text of the first value that counts as `dressed`.
+    pub fn first_dressed(&self, decimal_comma: bool) -> Option<(u64, &[u8])> {
+        let is = |text: &[u8]| !counts_as_number(text, decimal_comma) && is_dressed(text);
+        let texts = self.numbers.iter().filter(|(text, _)| is(text));
+        texts.map(|(text, &number)| (self.lines[number as usize], &text[..])).min()
     }
 
     /// Line and text of the first value that is no number.

@@ -5,6 +5,7 @@ mod csv;
 mod embedded;
 mod idx;
 mod images;
+mod layouts;
 mod memory;
 mod npy;
 mod npz;

@@ -95,7 +95,7 @@ fn every_layout_of_one_table_is_read_alike() {
         "\n\n a , b,\tclass\n  1.5 ,\t-2, 0 \n   \n0.25,1e3,2\n\n",
         "\u{feff}a,b,class\n1.5,-2,0\n0.25,1e3,2\n",
         "\"a\",\" b \",\"class\"\n\"1.5\",\"-2\",\"0\"\n0.25,\" 1e3\",+2\n",
-        "# made by hand, \"on a Monday\na,b,class\n#1,2,3\n1.5,-2,0\n0.25,1e3,2\n",
+        "# made by hand, \"on a Monday\na,b,class\n# 1 2 3\n1.5,-2,0\n0.25,1e3,2\n",
         "a,b,class,\n1.5,-2,0,\n0.25,1e3,2,\n",
         "a,b,class\n1.5,-2,0,\n0.25,1e3,2,\n",
         ",a,b,class\n0,1.5,-2,0\n1,0.25,1e3,2\n",
@@ -219,8 +219,7 @@ fn values_mean_what_pandas_takes_them_for() {
         let raw = open(format!("a,b,y\n1,{text},2\n4,5,6\n"));
         assert_eq!(reals(&raw)[1], number, "{text}");
     }
-    for text in ["0x10", "1_000", "\"1,000\"", "1.2.3", "1e", "e5", "--1", "+-1", "1 2", "５", "yes", "0b1", "1f", "$5"]
-    {
+    for text in ["0x10", "1_000", "1.2.3", "1e", "e5", "--1", "+-1", "1 2", "５", "yes", "0b1", "1f"] {
         let raw = open(format!("a,b,y\n1,{text},2\n4,5,6\n"));
         let text = text.trim_matches('"');
         assert_eq!(texts(raw.features[1].text.as_ref().expect(text)), [text, "5"], "{text}");
@@ -270,15 +269,17 @@ fn columns_get_their_roles() {
         assert_eq!(open(no_id).features.len(), 2, "{no_id}");
     }
     assert_eq!(open("customer_id,a,y\nu7,2,3\nu3,4,5\n").ids[0].1, ["u7", "u3"]);
-    assert_eq!(open(",a,y\n5,2,3\n7,4,5\n").features.len(), 2);
+    // An unnamed column that tells rows apart is the index, whatever its order; any other is a feature.
+    assert_eq!(open(",a,y\n7,2,3\n5,4,5\n").features.len(), 1);
+    assert_eq!(open(",a,y\n5,2,3\n5,4,5\n").features.len(), 2);
     let columns = "height,width,y\n1,2,3\n4,5,6\n";
     for (options, parts) in [
         (
             ReadOptions { label: list(&["widht"]), ..Default::default() },
             &["`label = widht`", "‘width’?", "‘height’"][..],
         ),
-        (ReadOptions { drop: list(&["9"]), ..Default::default() }, &["`drop = 9`", "no such column"]),
-        (ReadOptions { drop: list(&["0"]), ..Default::default() }, &["`drop = 0`", "no such column"]),
+        (ReadOptions { drop: list(&["9"]), ..Default::default() }, &["`drop = 9`", "give 1 … 3"]),
+        (ReadOptions { drop: list(&["0"]), ..Default::default() }, &["`drop = 0`", "give 1 … 3"]),
         (ReadOptions { drop: list(&["-4"]), ..Default::default() }, &["`drop = -4`"]),
         (ReadOptions { drop: list(&["y"]), label: list(&["3"]), ..Default::default() }, &["`drop`", "`label`"]),
         (ReadOptions { drop: list(&["y", "-1"]), ..Default::default() }, &["twice"]),
@@ -308,11 +309,11 @@ fn bad_files_are_refused_by_line() {
         (b"\n \n", &["holds no samples"]),
         (b"# a comment\n", &["comments only"]),
         (b"a,b,class\n", &["header (line 1) but no rows"]),
-        (b"a,b,class\n#1,2,3\n", &["no rows"]),
+        (b"a,b,class\n# 1 2 3\n", &["no rows"]),
         (b"1\n2\n", &["line 1", "one field only"]),
         (b"1,2,0\n1,0\n", &["line 2", "2 fields", "has 3"]),
         (b"1,2,0\n\n\n1,2,3,0\n", &["line 4", "4 fields", "has 3"]),
-        (b"a,b\n1,2,0\n", &["line 2", "3 fields", "has 2"]),
+        (b"a,b\n1,2,0,5\n", &["line 2", "4 fields", "has 2"]),
         (b"a,b\n\"x\r\ny\",2\n1,2,0\n", &["line 4", "3 fields", "has 2"]),
         (b"a,b,y\n\"x\ny\",2,0\n\"1,2,0\n", &["line 4", "quote"]),
         (infinite.as_bytes(), &["line 4", "column ‘a’", "-inf is not a finite number"]),
