@@ -1,9 +1,34 @@
 //! What is reported of a score. Engines sum losses and wrong answers; a regression is also told in the units of its targets.
 
 use super::engine::Score;
-use super::metrics::Scored;
 use super::population::Population;
 use crate::config::Task;
+
+/// The samples that a score is the mean over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scored {
+    /// Those that are learnt from.
+    Training,
+    /// Those that are held out to choose by.
+    Validation,
+    /// Those that are held out to the end.
+    Test,
+}
+
+impl Scored {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// Their name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
 
 /// How the scores of one member are told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,8 +41,11 @@ struct Regression {
     outputs: f64,
     /// Standard deviation of a single target; 1 where there are several, which are told in their own standard deviations.
     deviation: f64,
-    /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples.
+    /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples. Samples count
+    /// by their weights, as in the loss.
     variance: [f64; 3],
+    /// Mean weight of the samples of each part.
+    weight: [f64; 3],
 }
 
 /// A score as it is told.
@@ -45,28 +73,32 @@ impl Measure {
         }
         let outputs = data.classes;
         let split = &population.splits[member];
-        let variance = [&split.train, &split.validation, &split.test].map(|rows| {
-            let count = rows.len() as f64;
+        let weight = |row: u32| data.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row as usize]));
+        let parts = [&split.train, &split.validation, &split.test];
+        let total = |rows: &[u32]| rows.iter().map(|&row| weight(row)).sum::<f64>();
+        let variance = parts.map(|rows| {
+            let total = total(rows);
             let of_output = |k: usize| {
-                let value = |&row: &u32| f64::from(data.values[row as usize * outputs + k]);
-                let mean = rows.iter().map(value).sum::<f64>() / count;
-                rows.iter().map(|row| (value(row) - mean).powi(2)).sum::<f64>() / count
+                let value = |row: u32| f64::from(data.values[row as usize * outputs + k]);
+                let mean = rows.iter().map(|&row| weight(row) * value(row)).sum::<f64>() / total;
+                rows.iter().map(|&row| weight(row) * (value(row) - mean).powi(2)).sum::<f64>() / total
             };
             (0..outputs).map(of_output).sum::<f64>() / outputs as f64
         });
+        let weight = parts.map(|rows| total(rows) / rows.len() as f64);
         let targets = population.preparations.get(member).and_then(|preparation| preparation.targets.as_ref());
         let deviation = targets.filter(|_| outputs == 1).map_or(1.0, |targets| targets.deviation[0]);
-        Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance }) }
+        Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance, weight }) }
     }
 
     /// Tells a score of these samples.
     #[must_use]
     pub fn tell(&self, score: Score, of: Scored) -> Told {
         let Score { loss, error } = score;
-        let Some(Regression { outputs, deviation, variance }) = &self.regression else {
+        let Some(Regression { outputs, deviation, variance, weight }) = &self.regression else {
             return Told { loss, error, ..Told::default() };
         };
-        let squared = 2.0 * loss / outputs;
+        let squared = 2.0 * loss / outputs / weight[of as usize];
         let unexplained = squared / variance[of as usize];
         Told {
             loss,

@@ -10,6 +10,8 @@ use crate::config::Task;
 use crate::text;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use super::measure::Scored;
+
 /// What a member's metrics are made from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
@@ -70,32 +72,6 @@ impl Format {
             Self::Percent(decimals) => format!("{:.decimals$} %", 100.0 * value),
             Self::Count => text::thousands(value),
             Self::Significant(digits) => text::significant(value, digits),
-        }
-    }
-}
-
-/// The samples that a score is the mean over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scored {
-    /// Those that are learnt from.
-    Training,
-    /// Those that are held out to choose by.
-    Validation,
-    /// Those that are held out to the end.
-    Test,
-}
-
-impl Scored {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
-
-    /// Their name for people.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Validation => "validation",
-            Self::Test => "test",
         }
     }
 }

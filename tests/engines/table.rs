@@ -1,11 +1,11 @@
 //! The table of settings with which every promise is tested. Its rows together have every rule, basis, scope, decay,
-//! latch, form of θ, schedule, replay, form of momentum, regulariser and activation. Each row combines settings that
-//! could interfere. `the_table_has_every_setting` fails for a setting without a row.
+//! latch, form of θ, schedule, replay, form of momentum, regulariser, activation, task and scale. Each row combines
+//! settings that could interfere. `the_table_has_every_setting` fails for a setting without a row.
 
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Config, Decay, Distort, Latch, Loss, Output, Replay, Rule, SETTINGS, Schedule, Scope,
-    TrainMetrics,
+    Activation, Basis, Config, Decay, Distort, Latch, Loss, Missing, Output, OutputDerivative, Replay, Rule, SETTINGS,
+    Scale, Schedule, Scope, Task, TrainMetrics,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
@@ -14,7 +14,8 @@ use homeostat::train::population::Population;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Four epochs of seven steps, of which the last is short. Every row overrides these settings.
+/// Four epochs of seven steps, of which the last is short. Every row overrides these settings. Features are not scaled, so
+/// that the members of most rows read the same rows; rows with a scale give each member its own copy.
 const BASE: &str = "
     hidden = [9, 6]
     activation = 'tanh'
@@ -24,6 +25,7 @@ const BASE: &str = "
     theta = 0.3
     val-fraction = 0.1
     test-fraction = 0.1
+    scale = 'none'
 ";
 
 /// The settings of a population.
@@ -43,7 +45,7 @@ const fn replay(settings: &'static str, source: &'static str) -> Row {
     Row { settings, source: Some(source) }
 }
 
-pub const TABLE: [Row; 40] = [
+pub const TABLE: [Row; 52] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -131,6 +133,27 @@ pub const TABLE: [Row; 40] = [
     row(
         "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
     ),
+    // Tasks, weights and scales. `weight` gives the samples weights. Every second row runs on the CPU only, like above.
+    row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'"),
+    row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'"),
+    row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01"),
+    row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'"),
+    row("task = 'regression'\nscale = 'minmax'\nbatch-size = 1\nalpha0 = 0.02\ndropout = 0.2\ntrain-metrics = 'running'"),
+    row(
+        "loss = 'mse'\noutput-derivative = 'full'\nclass-weight = 'balanced'\nlabel-noise = 0.2\nscale = 'standard'\nalpha0 = 0.4\nclock = 'steps:3'",
+    ),
+    row("class-weight = 'balanced'\nmissing = 'impute'\nscale = 'standard'\nrule = 'constant'\nmomentum = 0.5\nnesterov = true"),
+    row(
+        "task = 'regression'\nfold = '1/4'\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.05\nscope = 'weight'\nscale = 'standard'\nclock = 'steps:3'",
+    ),
+    row("loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nmissing = 'impute'\nalpha0 = 0.4\nclock = 'steps:2'"),
+    row(
+        "task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nmissing = 'impute'\nscale = 'standard'\nhidden = []\nrule = 'idbd'\nidbd-rate = 0.05",
+    ),
+    row("rule = 'hebb'\nhidden = [13]\ntask = 'regression'\nweight = 'w'\nscale = 'standard'\nalpha0 = 0.002"),
+    row(
+        "loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nlabel-noise = 0.2\nalpha0 = 0.4\ntheta = 0.35\nclock = 'steps:3'",
+    ),
 ];
 
 impl Row {
@@ -153,6 +176,9 @@ impl Row {
             }
         }
         own.insert("seed".into(), toml::Value::Integer(seed as i64));
+        if own.contains_key("fold") {
+            base.remove("test-fraction");
+        }
         Config::overlay([&base, &own]).unwrap_or_else(|e| panic!("{self:?}: {e}"))
     }
 
@@ -161,11 +187,19 @@ impl Row {
         Arc::new(Population::new(configs, self.data(), None).unwrap_or_else(|e| panic!("{self:?}: {e}")))
     }
 
-    /// 67 images of 4 × 4 pixels in three classes: bytes for some rows, reals for the others.
+    /// 67 images of 4 × 4 pixels in three classes: bytes for some rows, reals for the others. The row's settings decide
+    /// the task, and whether samples have weights or missing features.
     fn data(&self) -> Arc<DataSet> {
-        static DATA: OnceLock<[Arc<DataSet>; 2]> = OnceLock::new();
-        let kinds = DATA.get_or_init(|| [true, false].map(|bytes| Arc::new(images(bytes))));
-        Arc::clone(&kinds[self.settings.len() % 2])
+        let own: toml::Table = self.settings.parse().expect("TOML");
+        let task = own.get("task").map_or(Task::Classification, |word| word.clone().try_into().expect("a task"));
+        let bytes = self.settings.len() % 2 == 0 && !own.contains_key("missing");
+        let data = images(bytes, task, own.contains_key("weight"));
+        let mut data = if own.contains_key("weight") { data.with_weights(weights()).unwrap() } else { data };
+        if own.contains_key("missing") {
+            let Samples::F32(reals) = data.samples_mut() else { unreachable!("bytes are never missing") };
+            reals.iter_mut().step_by(13).for_each(|value| *value = f32::NAN);
+        }
+        Arc::new(data)
     }
 
     /// The file with the trace of the row's source. The first call writes the traces of all rows.
@@ -201,26 +235,66 @@ impl Row {
     }
 }
 
-fn images(bytes: bool) -> DataSet {
+const ROWS: usize = 67;
+
+/// Weights of the samples, one of which is 0.
+fn weights() -> Vec<f32> {
+    (0..ROWS).map(|row| (row * 7 % 11) as f32 / 4.0).collect()
+}
+
+fn images(bytes: bool, task: Task, is_single: bool) -> DataSet {
     let mut random = Random::new(61, Stream::Order, 0);
-    let rows = 67;
     // Each class is brightest in another row of pixels.
     let pixel = |i: usize| {
         let bright = i / 4 % 4 == i / 16 % 3;
         (if bright { 0.7 } else { 0.2 }) + 0.15 * random.normal()
     };
-    let values: Vec<f64> = (0..rows * 16).map(pixel).collect();
+    let values: Vec<f64> = (0..ROWS * 16).map(pixel).collect();
     let samples = match bytes {
         true => Samples::U8(values.iter().map(|v| (255.0 * v) as u8).collect()),
         false => Samples::F32(values.iter().map(|&v| (2.0 * v - 0.7) as f32).collect()),
     };
-    let labels: Vec<u32> = (0..rows as u32).map(|row| row % 3).collect();
-    DataSet::new((samples, 16), labels).unwrap().named("stripes")
+    let data = match task {
+        Task::Classification => DataSet::new((samples, 16), (0..ROWS as u32).map(|row| row % 3)),
+        Task::Regression => {
+            // The brightness of pixels in units of their own. A report tells single targets in their own units.
+            let outputs = if is_single { 1 } else { 2 };
+            let amount = |row: usize, k: usize| (30.0 * values[16 * row + 5 * k] - 7.0 * values[16 * row + 9]) as f32;
+            let amounts: Vec<f32> = (0..outputs * ROWS).map(|i| amount(i / outputs, i % outputs)).collect();
+            DataSet::regression((samples, 16), amounts, outputs)
+        }
+        Task::Multilabel => {
+            let holds = |row: usize, k: usize| f32::from(u8::from(values[16 * row + 5 * k] > 0.4));
+            let labels: Vec<f32> = (0..3 * ROWS).map(|i| holds(i / 3, i % 3)).collect();
+            DataSet::multilabel((samples, 16), labels, 3)
+        }
+    };
+    data.unwrap().named("stripes")
 }
 
-/// Settings without a row: places of files and devices, settings that only end a run, and half precision, which no
-/// software adapter has.
-const ELSEWHERE: [&str; 7] = ["data", "init", "fresh-alpha", "early-stopping", "precision", "device", "no-autotune"];
+/// Settings without a row: places of files and devices, settings by which files are read, settings that only end a run,
+/// and half precision, which no software adapter has.
+const ELSEWHERE: [&str; 19] = [
+    "data",
+    "val-data",
+    "test-data",
+    "label",
+    "drop",
+    "id",
+    "group",
+    "delimiter",
+    "header",
+    "image-size",
+    "init",
+    "fresh-alpha",
+    "early-stopping",
+    "monitor",
+    "min-delta",
+    "no-restore-best",
+    "precision",
+    "device",
+    "no-autotune",
+];
 
 #[test]
 fn the_table_has_every_setting() {
@@ -250,6 +324,10 @@ fn the_table_has_every_setting() {
         ("replay", words::<Replay>()),
         ("distort", words::<Distort>()),
         ("train-metrics", words::<TrainMetrics>()),
+        ("task", words::<Task>()),
+        ("scale", words::<Scale>()),
+        ("missing", words::<Missing>()),
+        ("output-derivative", words::<OutputDerivative>()),
     ] {
         let has =
             |word: &String| given.iter().any(|row| row.get(key).and_then(toml::Value::as_str) == Some(word.as_str()));

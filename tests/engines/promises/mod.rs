@@ -8,13 +8,12 @@ mod plans;
 mod repeated;
 mod resumed;
 
-use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, small_register, small_tiled, train};
+use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, sample, small_register, small_tiled, target, train};
 use crate::oracle::trace::Triggers;
-use crate::oracle::{After, Matrix, Network};
+use crate::oracle::{After, Matrix, Network, labels};
 use crate::table::{Row, TABLE};
 use crate::thorough::is_thorough;
-use homeostat::config::Config;
-use homeostat::data::DataSet;
+use homeostat::config::{Config, Task};
 use homeostat::gpu::Plan;
 use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
@@ -121,8 +120,14 @@ fn run_oracle(population: &Population) -> (Network, Vec<After>) {
     });
     let mut network = Network::new(config, &initial(config, population), split.train.len(), triggers);
     let x: Vec<Vec<f64>> = split.train.iter().map(|&row| sample(data, row)).collect();
-    let labels: Vec<usize> = split.train.iter().map(|&row| data.labels()[row as usize] as usize).collect();
-    let after = network.run(&x, &labels, data.classes());
+    let targets = if data.task() == Task::Classification {
+        let clean: Vec<usize> = split.train.iter().map(|&row| data.labels()[row as usize] as usize).collect();
+        let noisy = labels::noisy(config, &clean, data.classes());
+        split.train.iter().zip(noisy).map(|(&row, label)| target(data, row, Some(label))).collect()
+    } else {
+        split.train.iter().map(|&row| target(data, row, None)).collect()
+    };
+    let after = network.run_on(&x, targets);
     (network, after)
 }
 
@@ -131,12 +136,6 @@ fn initial(config: &Config, population: &Population) -> Vec<Matrix> {
     let shapes = population.topology.shapes().enumerate();
     let narrow = |w: Matrix| w.iter().map(|row| row.iter().map(|&w| f64::from(w as f32)).collect()).collect();
     shapes.map(|(l, (n_in, n_out))| narrow(crate::oracle::random::weights(config, l, n_in, n_out))).collect()
-}
-
-fn sample(data: &DataSet, row: u32) -> Vec<f64> {
-    let mut x = vec![0.0; data.features()];
-    data.copy_row(row as usize, &mut x);
-    x.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// Tests a promise on one engine for rows of the table, and lists all rows that break the promise. Software Vulkan takes
