@@ -89,13 +89,8 @@ fn steps_follow_the_gradient_of_the_loss() {
     let mut failures = vec![];
     for &activation in Activation::value_variants() {
         for (config, targets) in output_layers() {
-            let config = config
-                .activation(activation)
-                .rule(Rule::Constant)
-                .alpha0(1.0)
-                .batch_size(5)
-                .epochs(1)
-                .hidden([6, 4]);
+            let config =
+                config.activation(activation).rule(Rule::Constant).alpha0(1.0).batch_size(5).epochs(1).hidden([6, 4]);
             let weights: Vec<Matrix> = [(7, 6), (7, 4), (5, 3)]
                 .iter()
                 .map(|&(rows, columns)| random_matrix(&mut random, rows, columns, 0.6))

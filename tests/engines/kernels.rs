@@ -114,9 +114,8 @@ impl Setting {
         let x: Vec<Vec<f64>> = (0..data.len() as u32).map(|row| sample(data, row)).collect();
         let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
             let labels = self.population.labels(m);
-            let targets = (0..data.len()).map(|row| {
-                target(data, row as u32, labels.get(row).map(|&label| label as usize))
-            });
+            let targets =
+                (0..data.len()).map(|row| target(data, row as u32, labels.get(row).map(|&label| label as usize)));
             let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets).collect();
             let weights: Vec<Matrix> = self
                 .population

@@ -138,11 +138,15 @@ pub const TABLE: [Row; 52] = [
     row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'"),
     row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01"),
     row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'"),
-    row("task = 'regression'\nscale = 'minmax'\nbatch-size = 1\nalpha0 = 0.02\ndropout = 0.2\ntrain-metrics = 'running'"),
+    row(
+        "task = 'regression'\nscale = 'minmax'\nbatch-size = 1\nalpha0 = 0.02\ndropout = 0.2\ntrain-metrics = 'running'",
+    ),
     row(
         "loss = 'mse'\noutput-derivative = 'full'\nclass-weight = 'balanced'\nlabel-noise = 0.2\nscale = 'standard'\nalpha0 = 0.4\nclock = 'steps:3'",
     ),
-    row("class-weight = 'balanced'\nmissing = 'impute'\nscale = 'standard'\nrule = 'constant'\nmomentum = 0.5\nnesterov = true"),
+    row(
+        "task = 'classification'\nclass-weight = 'balanced'\nmissing = 'impute'\nscale = 'standard'\nrule = 'constant'\nmomentum = 0.5\nnesterov = true",
+    ),
     row(
         "task = 'regression'\nfold = '1/4'\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.05\nscope = 'weight'\nscale = 'standard'\nclock = 'steps:3'",
     ),

@@ -67,8 +67,7 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
         ] {
             let x: Vec<_> = rows.iter().map(|&row| sample(&population.data, row)).collect();
             let targets = targets_of(rows);
-            let samples: Vec<(&[f64], Target)> =
-                x.iter().map(Vec::as_slice).zip(targets.iter().cloned()).collect();
+            let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets.iter().cloned()).collect();
             let want = network.score(&samples);
             let (want_error, want_mae) = tell(want, &targets);
             compare(format!("{what} loss"), &[loss.expect(what)], &[want.loss], weights);
