@@ -1,8 +1,8 @@
 //! Prints the answers of a model sample by sample: as text, as JSON or as CSV.
 
-use super::predict::Source;
 use super::print::{say, tell};
 use crate::config::Task;
+use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::model::file::Model;
@@ -11,6 +11,15 @@ use crate::model::{labels, regression};
 use crate::text::{one_line, percent, significant};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// The samples to predict.
+pub enum Source {
+    /// A data set, and the numbers of the rows to predict.
+    Rows(Box<DataSet>, Vec<u32>),
+    /// The paths of images, and the features of each.
+    Images(Vec<PathBuf>, Vec<Vec<f32>>),
+}
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,7 +91,10 @@ impl Part {
 struct Evaluation {
     model: PathBuf,
     data: String,
-    train: Part,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train: Option<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,17 +128,28 @@ impl Eval {
         let choice: device::Device = self.device.parse()?;
         let model = Model::open(&self.model)?;
         let mut config = self.config(&model)?;
-        let is_new = self.is_new(&model, &config)?;
+        let mut is_new = self.is_new(&model, &config)?;
         if is_new {
             config.data = of_other_data(config.data);
         }
-        let data = Arc::new(model.open_data(&config.data, &self.place.search())?);
+        let mut data = model.open_data(&config.data, &self.place.search())?;
         if !data.has_targets() && !model.is_unsupervised() {
-            return Err(Error::file(&data.name, "has no labels to compare with; use `homeostat predict`"));
+            let reason = data.mismatch.as_deref().unwrap_or("has no labels to compare with; use `homeostat predict`");
+            return Err(Error::file(&data.name, reason));
         }
-        if !is_new {
-            model.check_unchanged(&data)?;
+        data.notes().iter().for_each(|note| tell(format_args!("note: {note}")));
+        if !is_new && let Err(changed) = model.check_unchanged(&data) {
+            // Whoever names data means them as they are now.
+            if self.data.is_none() {
+                return Err(changed);
+            }
+            tell(format_args!("note: {changed}"));
+            is_new = true;
+            config.data = of_other_data(config.data);
         }
+        // Losses of different data can be compared only without weights.
+        data.weights = None;
+        let data = Arc::new(data);
         if self.test_fraction.is_none() {
             match (data.test_rows > 0, is_new && model.data.is_some()) {
                 (true, _) => config.data.test_fraction = None,
@@ -175,14 +189,20 @@ impl Eval {
         if model.task() != Task::Classification && !model.is_unsupervised() {
             evaluation.targets = Some(per_target(&model, &population, &data)?);
         }
-        let whole = if data.test_rows == 0 && data.validation_rows == 0 && is_new { "all" } else { "train" };
+        if is_new && data.test_rows == 0 && data.validation_rows == 0 && population.test_rows() == 0 {
+            evaluation.all = evaluation.train.take();
+            evaluation.targets.iter_mut().for_each(|targets| targets.targets_of = "all");
+            evaluation.per_class.iter_mut().for_each(|classes| classes.classes_of = "all");
+        }
         if self.json {
             return say(to_json(&evaluation)?);
         }
         tell(format_args!("device: {}", evaluation.device));
-        let Evaluation { train, validation, test, .. } = &evaluation;
-        let parts = [(whole, Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())];
-        let errors = if train.regression.is_some() { "      RMSE         MAE        R²" } else { "   error" };
+        let Evaluation { all, train, validation, test, .. } = &evaluation;
+        let parts = [("all", all), ("train", train), ("validation", validation), ("test", test)];
+        let parts = parts.map(|(name, part)| (name, part.as_ref()));
+        let is_regression = parts.iter().any(|(_, part)| part.is_some_and(|part| part.regression.is_some()));
+        let errors = if is_regression { "      RMSE         MAE        R²" } else { "   error" };
         say(format_args!("{:<10} {:>8}  {:>10}  {errors}", "split", "samples", "loss"))?;
         for (name, part) in parts {
             if let Some(Part { samples, loss, error, regression }) = part {
@@ -225,7 +245,8 @@ impl Eval {
         Ok(Evaluation {
             model: self.model.clone(),
             data: population.data.name.clone(),
-            train: part(rows.len(), member.train.ok_or_else(missing)?, Scored::Training),
+            train: Some(part(rows.len(), member.train.ok_or_else(missing)?, Scored::Training)),
+            all: None,
             validation: member.validation.map(|score| part(population.validation_rows(), score, Scored::Validation)),
             test: member.test.map(|score| part(population.test_rows(), score, Scored::Test)),
             selectivity: None,

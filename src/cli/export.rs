@@ -2,7 +2,7 @@
 
 use super::functions::Functions;
 use super::outputs::{check_free, refuse_source};
-use super::print::say;
+use super::print::{say, tell};
 use crate::error::{Error, Result};
 use crate::model::export::{self, Format};
 use crate::model::file::Model;
@@ -54,6 +54,13 @@ impl Export {
         let model = Model::open(&self.model)?;
         // Only an ONNX graph needs the activations, so other formats need no note about missing metadata.
         let config = if self.format == Format::Onnx { self.functions.of(&model)? } else { Default::default() };
+        if self.format != Format::Onnx && !self.keep_alpha && model.folding_loss() > 1e-5 {
+            tell(format_args!(
+                "note: features lie far from 0 for their spread, so folding their scale into f32 weights changes outputs by about \
+                 {:.0e}; --format onnx scales exactly",
+                model.folding_loss()
+            ));
+        }
         export::write(&model, &config, self.format, self.keep_alpha, &out)?;
         say(format_args!("wrote {}", out.display()))
     }

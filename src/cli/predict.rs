@@ -1,6 +1,6 @@
 //! `homeostat predict`: prints the answers of a saved model to samples or images, one by one.
 
-use super::answers::{Answers, Format};
+use super::answers::{Answers, Format, Source};
 use super::eval::of_other_data;
 use super::functions::Functions;
 use super::place::Place;
@@ -70,14 +70,6 @@ enum Part {
     All,
 }
 
-/// The samples to predict.
-pub enum Source {
-    /// A data set, and the numbers of the rows to predict.
-    Rows(DataSet, Vec<u32>),
-    /// The paths of images, and the features of each.
-    Images(Vec<PathBuf>, Vec<Vec<f32>>),
-}
-
 impl Predict {
     /// Predicts the samples and prints the answers.
     pub fn run(&self) -> Result<()> {
@@ -133,8 +125,8 @@ impl Predict {
         if self.no_centre {
             return Err(Error::config(format!("--no-centre: is for images, and {name} is a data set; leave it out")));
         }
-        let is_new = *name != config.data.source;
-        let mut settings = if is_new { of_other_data(config.data.clone()) } else { config.data.clone() };
+        let same = *name == config.data.source;
+        let mut settings = if same { config.data.clone() } else { of_other_data(config.data.clone()) };
         name.clone_into(&mut settings.source);
         if let Some(id) = &self.id {
             settings.drop.0.retain(|column| !id.0.contains(column));
@@ -144,21 +136,35 @@ impl Predict {
         if let Some(column) = self.id.iter().flat_map(|id| &id.0).find(|_| data.ids.is_empty()) {
             return Err(Error::config(format!("--id {column}: {name} has no such column")));
         }
+        let changed = model.check_unchanged(&data);
+        // Whoever names data means them as they are now.
+        let is_new = !same || (self.data.is_some() && changed.is_err());
         if !is_new && self.split != Some(Part::All) {
-            model.check_unchanged(&data)?;
+            changed?;
         }
         data.notes().iter().for_each(|note| tell(format_args!("note: {note}")));
-        let rows = self.rows(&data, config)?;
-        Ok(Source::Rows(data, rows))
+        let rows = self.rows(&data, config, is_new)?;
+        if self.data.is_some() && self.split.is_none() && rows.len() < data.len() {
+            tell(format_args!(
+                "note: {name} is what the network was trained on, so only its {} test samples are answered; --split all answers \
+                 all",
+                rows.len()
+            ));
+        }
+        Ok(Source::Rows(Box::new(data), rows))
     }
 
     /// The numbers of the rows that were asked for, split as in training.
-    fn rows(&self, data: &DataSet, config: &Config) -> Result<Vec<u32>> {
+    fn rows(&self, data: &DataSet, config: &Config, is_new: bool) -> Result<Vec<u32>> {
         let all = || (0..data.len() as u32).collect();
-        let is_new = self.data.as_ref().is_some_and(|name| *name != config.data.source);
+        let has_parts = data.test_rows + data.validation_rows > 0;
         match self.split {
             Some(Part::All) => return Ok(all()),
-            None if is_new && data.test_rows == 0 => return Ok(all()),
+            None if is_new && !has_parts => return Ok(all()),
+            Some(part) if is_new && !has_parts => {
+                let part = part.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
+                return Err(Error::config(format!("--split {part}: new data have no such part; leave it out")));
+            }
             _ => {}
         }
         // A split made for other data does not apply.
@@ -178,7 +184,7 @@ impl Predict {
     }
 
     /// The function from an image file to features, as in training.
-    fn image_features(&self, model: &Model) -> Result<Box<dyn Fn(&Path) -> Result<Vec<f32>>>> {
+    fn image_features(&self, model: &Model) -> Result<ImageReader> {
         let n_in = model.layers[0].n_in;
         let about = model.data.as_ref().map(|data| &data.about);
         // A model that does not name its data, and has as many inputs as MNIST has pixels, most probably learnt digits.
@@ -200,6 +206,9 @@ impl Predict {
         }
     }
 }
+
+/// Reads the features of an image file.
+type ImageReader = Box<dyn Fn(&Path) -> Result<Vec<f32>>>;
 
 /// The features of an image that has as many pixels as the network has inputs.
 fn unchanged(path: &Path, n_in: usize, shape: Option<[usize; 3]>) -> Result<Vec<f32>> {

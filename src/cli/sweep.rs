@@ -224,8 +224,9 @@ impl PlanCommand {
             None => format!("{} of runs; their data is not here", count(estimate.kinds, "kind")),
         };
         let (arms, seeds, runs) = (sweep.arms.len(), sweep.seeds.len(), plan.runs.len());
+        let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", count(folds as usize, "fold")));
         tell(format_args!(
-            "{}: {} × {} = {}, {packed}",
+            "{}: {} × {}{folds} = {}, {packed}",
             plan.name,
             count(arms, "arm"),
             count(seeds, "seed"),

@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct PerTarget {
     /// Name of the samples that were counted: `test`, `validation` or `train`.
-    targets_of: &'static str,
+    pub targets_of: &'static str,
     names: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     targets: Vec<TargetScore>,

@@ -82,7 +82,9 @@ impl Train {
         let interrupt = interrupt_flag()?;
         let training = match &self.resume {
             Some(directory) => {
-                Training::resume_by(directory, !self.dry_run, |config| self.resumed_data(directory, config, matches))?
+                let epochs = self.settings.typed(matches)?.contains_key("epochs").then_some(self.settings.run.epochs);
+                let data = |config: &mut Config| self.resumed_data(directory, config, matches, epochs.is_some());
+                Training::resume_by(directory, !self.dry_run, epochs, data)?
             }
             None => self.new_training(matches)?,
         };
@@ -97,7 +99,10 @@ impl Train {
             .since(began);
         self.follow(&mut training)?;
         match training.result() {
-            Some(result) => self.tell_outcome(result, training.directory()),
+            Some(result) => {
+                let targets = training.population().topology.classes();
+                self.tell_outcome(result, training.directory(), targets)
+            }
             None => Err(Error::Interrupted),
         }
     }
@@ -129,23 +134,30 @@ impl Train {
         }
         let scale = preparation.describe(data, population.shared());
         let Summary { facts, doubts } = Summary::new(data, &population.splits[0], scale);
-        facts.iter().for_each(|fact| tell(fact));
+        facts.iter().for_each(tell);
         data.notes().iter().chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
-    /// The data of the run to resume. Of its settings only the device may change: anything else would make another run of it.
-    fn resumed_data(&self, directory: &Path, config: &mut Config, matches: &clap::ArgMatches) -> Result<Arc<DataSet>> {
-        if RunDirectory::is_finished(directory) {
+    /// The data of the run to resume. Of its settings only the device may change, and the epochs if they become more: anything else
+    /// would make another run of it.
+    fn resumed_data(
+        &self,
+        directory: &Path,
+        config: &mut Config,
+        matches: &clap::ArgMatches,
+        is_prolonged: bool,
+    ) -> Result<Arc<DataSet>> {
+        if RunDirectory::is_finished(directory) && !is_prolonged {
             return Err(Error::config(format!(
-                "--resume {}: this run is complete; to train on from its weights give --init {}",
+                "--resume {}: this run is complete; to prolong it give --epochs N, or to train on from its weights --init {}",
                 directory.display(),
                 directory.join(MODEL).display()
             )));
         }
         let typed = self.settings.typed(matches)?;
-        if let Some(key) = typed.keys().find(|key| !["device", "no-autotune"].contains(&key.as_str())) {
+        if let Some(key) = typed.keys().find(|key| !["device", "no-autotune", "epochs"].contains(&key.as_str())) {
             return Err(Error::config(format!(
-                "--{key}: a run that goes on keeps its settings; only --device may change"
+                "--{key}: a run that goes on keeps its settings; only --device and --epochs may change"
             )));
         }
         if typed.contains_key("device") {
@@ -239,9 +251,9 @@ impl Train {
         }
     }
 
-    fn tell_outcome(&self, result: &RunResult, directory: Option<&Path>) -> Result<()> {
+    fn tell_outcome(&self, result: &RunResult, directory: Option<&Path>, targets: usize) -> Result<()> {
         let saved = directory.map_or_else(|| "not saved".to_owned(), |path| format!("saved in {}", path.display()));
-        let outcome = outcome(result);
+        let outcome = outcome(result, targets);
         let best = result.best.as_ref().map_or(String::new(), |best| {
             let format =
                 Metric::named(&best.monitor.key()).map_or(String::new(), |metric| metric.format.text(best.value));
@@ -268,7 +280,7 @@ impl Train {
 }
 
 /// The score of the network that a run ended with, in words.
-fn outcome(result: &RunResult) -> String {
+fn outcome(result: &RunResult, targets: usize) -> String {
     let scores = result.outcome();
     if result.config.rule.kind.is_unsupervised() {
         return format!("mean ½ Σ y² {:.4}", -scores.train_loss);
@@ -276,8 +288,14 @@ fn outcome(result: &RunResult) -> String {
     let told = |key: &str, value: f64| Metric::named(key).map_or(String::new(), |metric| metric.format.text(value));
     let regression = |rmse: f64, mae: Option<f64>, r2: Option<f64>| {
         let [mae, r2] = [("test_mae", mae), ("test_r2", r2)].map(|(key, value)| told(key, value.unwrap_or(f64::NAN)));
-        format!("RMSE {}, MAE {mae}, R² {r2}", told("test_rmse", rmse))
+        let unit = if targets > 1 { " (in standard deviations of each target)" } else { "" };
+        format!("RMSE {}, MAE {mae}{unit}, R² {r2}", told("test_rmse", rmse))
     };
+    if let Some(labels) = &result.labels {
+        let of = if scores.test_error.is_some() { "test" } else { "training" };
+        let f1 = labels.micro_f1.map_or("–".to_owned(), |f1| format!("{f1:.4}"));
+        return format!("{of} exact match {}, F1 {f1}", percent(labels.exact_match));
+    }
     match (scores.test_rmse, scores.train_rmse, scores.test_error) {
         (Some(rmse), ..) => format!("test {}", regression(rmse, scores.test_mae, scores.test_r2)),
         (None, Some(rmse), _) => {

@@ -1,6 +1,6 @@
 //! The checks of a configuration: every setting against its range, then settings against each other.
 
-use super::choices::{Basis, Loss, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
+use super::choices::{Basis, Loss, Monitor, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
 use super::setting::{Range, Setting, Value, Visit};
 use super::settings::{Config, Theta};
 use super::values::DecayTicks;
@@ -47,22 +47,25 @@ impl Config {
         if self.rule.kind.is_unsupervised() {
             return Ok(());
         }
-        let is_default = (self.network.output, self.network.loss) == (Output::Softmax, Loss::CrossEntropy);
-        let (outputs, fits): ((Output, Loss), fn(Output, Loss) -> bool) = match task {
+        let own = (self.network.output, self.network.loss);
+        let wanted = match task {
             Task::Classification => return Ok(()),
-            Task::Regression => {
-                ((Output::Linear, Loss::Mse), |output, loss| output == Output::Linear && loss == Loss::Mse)
-            }
-            Task::Multilabel => ((Output::Logistic, Loss::CrossEntropy), |output, _| output == Output::Logistic),
+            Task::Regression => (Output::Linear, Loss::Mse),
+            Task::Multilabel => (Output::Logistic, Loss::CrossEntropy),
         };
-        if is_default {
-            (self.network.output, self.network.loss) = outputs;
+        if own == (Output::Softmax, Loss::CrossEntropy) {
+            (self.network.output, self.network.loss) = wanted;
         }
-        match fits(self.network.output, self.network.loss) {
+        // The share of wrong answers means nothing for amounts.
+        if task == Task::Regression && self.run.monitor == Monitor::ValError {
+            self.run.monitor = Monitor::ValRmse;
+        }
+        let is_logistic = task == Task::Multilabel && self.network.output == Output::Logistic;
+        match is_logistic || (self.network.output, self.network.loss) == wanted {
             true => Ok(()),
             false => Err(Error::config(format!(
                 "`output = {}` with `loss = {}`: `task = {task}` needs `output = {}` with `loss = {}`; leave both out",
-                self.network.output, self.network.loss, outputs.0, outputs.1
+                own.0, own.1, wanted.0, wanted.1
             ))),
         }
     }

@@ -91,7 +91,13 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or parsed, or has an unknown key or a value of the wrong type.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
-        Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+        let mut table = Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)?;
+        for key in ["data", "val-data", "test-data", "class-weight"] {
+            if let Some(toml::Value::String(name)) = table.get_mut(key) {
+                *name = beside(path, name);
+            }
+        }
+        Ok(table)
     }
 
     /// Parses the text of the file at `path`, as [`Self::read_table`] does.
@@ -114,5 +120,24 @@ impl Config {
         }
         Self::merge([&table]).map_err(|e| Error::file(path, e))?;
         Ok(table)
+    }
+}
+
+/// The name of data in the file of settings at `path`. A relative path that does not exist is looked for beside that file.
+fn beside(path: &Path, name: &str) -> String {
+    let (prefix, file) = match name.split_once(':') {
+        // A single letter is a drive of Windows.
+        Some((prefix, file)) if prefix.len() > 1 => (format!("{prefix}:"), file),
+        _ => (String::new(), name),
+    };
+    // Other names are those of known sets.
+    if prefix.is_empty() && !file.contains(['.', '/', '\\']) {
+        return name.to_owned();
+    }
+    let file = Path::new(file);
+    let moved = path.parent().map(|folder| folder.join(file));
+    match moved.filter(|moved| file.is_relative() && !file.exists() && moved.exists()) {
+        Some(moved) => format!("{prefix}{}", moved.display()),
+        None => name.to_owned(),
     }
 }

@@ -66,14 +66,23 @@ impl Config {
         impl Edit for Read<'_> {
             fn setting<T: Value>(&mut self, setting: &'static Setting, place: &mut T, _: T) {
                 let Some(value) = self.table.get(setting.key).filter(|_| self.outcome.is_ok()) else { return };
-                match value.clone().try_into() {
+                // TOML has a word of its own for yes and no.
+                let value = match value {
+                    toml::Value::Boolean(yes) if !T::IS_SWITCH => (if *yes { "yes" } else { "no" }).into(),
+                    value => value.clone(),
+                };
+                match value.try_into() {
                     Ok(value) => *place = value,
                     Err(e) => self.outcome = Err(Error::config(format!("{}: {}", setting.key, e.message()))),
                 }
             }
         }
         if let Some(key) = table.keys().find(|key| SETTINGS.iter().all(|setting| setting.key != key.as_str())) {
-            return Err(Error::config(format!("{key}: there is no such setting")));
+            let kebab = key.replace('_', "-");
+            let near =
+                SETTINGS.iter().find(|setting| setting.key == kebab || setting.aliases.contains(&kebab.as_str()));
+            let hint = near.map_or(String::new(), |setting| format!("; did you mean {}?", setting.key));
+            return Err(Error::config(format!("{key}: there is no such setting{hint}")));
         }
         let mut config = Self::default();
         if Self::THRESHOLD.iter().any(|key| table.contains_key(*key)) {

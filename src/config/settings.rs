@@ -309,6 +309,23 @@ impl Config {
             || (self.rule.kind == Rule::Replay && mean)
     }
 
+    /// The setting whose curve ends with the run, if there is one. Such a run cannot be prolonged, because every α so far would
+    /// have been another.
+    #[must_use]
+    pub fn follows_the_end(&self) -> Option<&'static str> {
+        let falls = !matches!(self.rule.decay, Decay::Step | Decay::Hyperbolic);
+        let curves = !matches!(self.schedule.curve, Schedule::Constant | Schedule::Step | Schedule::Hyperbolic);
+        match self {
+            _ if self.rule.kind == Rule::Psi && falls && self.rule.decay_ticks == DecayTicks::ToEnd => {
+                Some("decay-ticks")
+            }
+            _ if curves && self.schedule.ticks == DecayTicks::ToEnd => Some("schedule-ticks"),
+            _ if self.schedule.freeze_out.is_some() => Some("freeze-out"),
+            _ if self.rule.kind == Rule::Replay => Some("trace"),
+            _ => None,
+        }
+    }
+
     /// The same network, with the defaults of all settings that only training uses, for evaluation and prediction.
     #[must_use]
     pub fn without_training(&self) -> Self {

@@ -42,8 +42,10 @@ impl<'de> Deserialize<'de> for Hidden {
         enum Spelling {
             Single(usize),
             List(Vec<usize>),
+            Text(String),
         }
         Ok(match Spelling::deserialize(deserializer)? {
+            Spelling::Text(text) => text.parse().map_err(D::Error::custom)?,
             Spelling::Single(width) => Self(vec![width]),
             Spelling::List(widths) => Self(widths),
         })

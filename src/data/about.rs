@@ -18,6 +18,9 @@ pub struct About {
     /// The feature columns; empty if features are unnamed numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
+    /// Number of features; 0 if it is not known.
+    #[serde(default)]
+    pub features: usize,
     /// The names of the outputs: of the classes, in the order of their numbers, or of the targets. Empty if they are numbered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,

@@ -4,7 +4,7 @@
 use super::about::{About, Column};
 use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
 use super::read::{MAX_LABEL, joined, row_count};
-use super::set::{DataSet, Samples};
+use super::set::{BYTE_SCALE, DataSet, Samples};
 use crate::config::{Missing, Task};
 use std::collections::HashMap;
 
@@ -45,8 +45,19 @@ pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
     if features == 0 {
         return Err("has no feature columns beside the labels".into());
     }
-    check_missing(&samples, features, &columns, encoding.missing)?;
-    let targets = targets(&raw.labels, raw.may_be_one_hot, encoding, &mut notes)?;
+    let remedy = match (known.is_some(), encoding.missing) {
+        (_, Some(Missing::Impute)) => None,
+        (true, _) => Some("the network was trained without missing values, so fill them in"),
+        (false, _) => Some("give `missing = impute`, or leave the columns out"),
+    };
+    check_missing(&samples, features, &columns, remedy)?;
+    let (targets, mismatch) = match encoding.known {
+        Some((about, task)) => known_targets(&raw.labels, raw.may_be_one_hot, about, task),
+        None => (targets(&raw.labels, raw.may_be_one_hot, encoding, &mut notes)?, None),
+    };
+    if let Some(reason) = &mismatch {
+        notes.push(format!("the samples count as unlabelled: {reason}"));
+    }
     let mut data = DataSet::of_samples(targets.task, features, samples);
     data.about.columns = columns;
     data.about.outputs = targets.names;
@@ -66,6 +77,7 @@ pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
     data.groups = raw.groups.map(groups).transpose()?;
     data.ids = raw.ids;
     data.notes = notes;
+    data.mismatch = mismatch;
     Ok(data)
 }
 
@@ -110,6 +122,12 @@ fn features(
         sources.push(Some((codes, levels.len())));
         columns.push(Column { name, levels: Some(levels) });
     }
+    let texts =
+        columns.iter().filter_map(|column| Some(format!("‘{}’ ({})", column.name, column.levels.as_ref()?.len())));
+    let texts: Vec<String> = texts.collect();
+    if known.is_none() {
+        notes.push(format!("text becomes one feature per value: {}", shown_list(&texts)));
+    }
     let all: usize = sources.iter().map(|source| source.as_ref().map_or(1, |(_, levels)| *levels)).sum();
     let mut samples = Vec::new();
     samples.try_reserve_exact(rows.checked_mul(all).ok_or("has more features than memory can hold")?).map_err(
@@ -141,26 +159,29 @@ fn recode(levels: &[String], known: &[String], codes: &mut [u32]) -> Vec<String>
     levels.iter().filter(|level| !places.contains_key(level)).cloned().collect()
 }
 
-/// Turns numbers into bytes where they are the pixels of 8-bit images. A network that was trained on bytes gets bytes.
+/// Turns numbers into bytes where they are the pixels of 8-bit images. A network that was trained on bytes gets them scaled
+/// alike, whatever their type.
 fn as_bytes(samples: Samples, width: usize, known: Option<&About>, notes: &mut Vec<String>) -> Samples {
-    let Samples::F32(reals) = samples else { return samples };
+    let Samples::F32(mut reals) = samples else { return samples };
     let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
-    let wanted = match known {
-        Some(about) => about.bytes,
-        None => width >= LEAST_PIXELS,
-    };
-    let bright = if known.is_some() { 1.0 } else { 127.0 };
-    if !wanted || !reals.iter().all(is_byte) || !reals.iter().any(|&value| value > bright) {
-        return Samples::F32(reals);
+    let is_above = |least: f32| reals.iter().any(|&value| value > least);
+    match known {
+        Some(about) if !about.bytes || !is_above(1.0) => return Samples::F32(reals),
+        None if width < LEAST_PIXELS || !is_above(127.0) || !reals.iter().all(is_byte) => return Samples::F32(reals),
+        _ => {}
     }
-    notes.push(format!(
-        "the {width} features are whole numbers 0 … 255, so they are taken as 8-bit pixels and scaled by 1/255"
-    ));
-    Samples::U8(reals.into_iter().map(|value| value as u8).collect())
+    if reals.iter().all(is_byte) {
+        let what = format!("the {width} features are whole numbers 0 … 255");
+        notes.push(format!("{what}, so they are taken as 8-bit pixels and scaled by 1/255"));
+        return Samples::U8(reals.into_iter().map(|value| value as u8).collect());
+    }
+    notes.push("features above 1 are taken as pixels, and all are scaled by 1/255 as in training".into());
+    reals.iter_mut().for_each(|value| *value *= BYTE_SCALE);
+    Samples::F32(reals)
 }
 
 /// Refuses missing features unless they will be imputed, and columns without any value.
-fn check_missing(samples: &Samples, width: usize, columns: &[Column], missing: Option<Missing>) -> Outcome<()> {
+fn check_missing(samples: &Samples, width: usize, columns: &[Column], remedy: Option<&str>) -> Outcome<()> {
     let Samples::F32(reals) = samples else { return Ok(()) };
     if !reals.iter().any(|value| value.is_nan()) {
         return Ok(());
@@ -192,10 +213,10 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], missing: O
             counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(k, count)| format!("{} ({count})", k + 1)),
         );
     }
-    match missing {
-        Some(Missing::Impute) => Ok(()),
-        _ => Err(format!(
-            "missing values in {} {}; give `missing = impute`, or leave the columns out",
+    match remedy {
+        None => Ok(()),
+        Some(remedy) => Err(format!(
+            "missing values in {} {}; {remedy}",
             if gaps.len() == 1 { "column" } else { "columns" },
             shown_list(&gaps)
         )),
@@ -218,12 +239,17 @@ fn targets(
     encoding: &Encoding<'_>,
     notes: &mut Vec<String>,
 ) -> Outcome<Targets> {
-    if let Some((about, task)) = encoding.known {
-        return known_targets(labels, may_be_one_hot, about, task);
-    }
-    let Some(first) = labels.first() else {
+    if labels.is_empty() {
         return Err("has no labels; a table needs a label column, and arrays need y".into());
+    }
+    let numbered;
+    let labels = if labels.len() > 1 || encoding.task == Some(Task::Multilabel) {
+        numbered = labels.iter().map(truths).collect::<Vec<_>>();
+        &numbered[..]
+    } else {
+        labels
     };
+    let Some(first) = labels.first() else { return Err("has no labels".into()) };
     check_labels(labels)?;
     let one_hot = (labels.len() > 1 && may_be_one_hot).then(|| from_one_hot(labels)).flatten();
     let binary =
@@ -240,7 +266,11 @@ fn targets(
     let task = encoding.task.unwrap_or(told);
     match task {
         Task::Classification => match one_hot {
-            Some(labels) => Ok(class_numbers(labels)),
+            Some(numbers) => {
+                let names = labels.iter().map(|label| label.name.clone()).collect::<Option<Vec<_>>>();
+                let outputs = labels.len();
+                Ok(Targets { outputs, names: names.unwrap_or_default(), ..class_numbers(numbers) })
+            }
             None if labels.len() > 1 => Err(format!(
                 "{} label columns: a class has one; name it with `label`, or use `task = multilabel` or regression",
                 labels.len()
@@ -256,6 +286,19 @@ fn targets(
             values(labels, task)
         }
     }
+}
+
+/// A label column whose text is true and false, as numbers; any other column as it is.
+fn truths(label: &Label) -> Label {
+    let LabelValues::Text(text) = &label.values else { return label.clone() };
+    let truth = |level: &String| match level.to_ascii_lowercase().as_str() {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        _ => None,
+    };
+    let Some(numbers) = text.levels.iter().map(truth).collect::<Option<Vec<f64>>>() else { return label.clone() };
+    let number = |&code: &u32| numbers.get(code as usize).copied().unwrap_or(f64::NAN);
+    Label { name: label.name.clone(), values: LabelValues::Numbers(text.codes.iter().map(number).collect()) }
 }
 
 /// Refuses missing and infinite labels.
@@ -307,6 +350,10 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
     let (names, labels) = match &label.values {
         LabelValues::Text(text) => (text.levels.clone(), text.codes.clone()),
         LabelValues::Numbers(values) => {
+            // Larger whole numbers would fall together.
+            if let Some(value) = values.iter().find(|value| value.abs() >= 9_007_199_254_740_992.0) {
+                return Err(format!("label {value:e} has more digits than can be told apart; use shorter labels"));
+            }
             let mut distinct = values.clone();
             distinct.sort_by(f64::total_cmp);
             distinct.dedup();
@@ -373,21 +420,36 @@ fn values(labels: &[Label], task: Task) -> Outcome<Targets> {
     Ok(Targets { task, outputs: labels.len(), labels: vec![], values, names: named.unwrap_or_default() })
 }
 
-/// Targets by the numbers of a model; none if there are no labels.
-fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Task) -> Outcome<Targets> {
-    let outputs = about.outputs.len();
-    let none = Targets { task, outputs, labels: vec![], values: vec![], names: about.outputs.clone() };
-    let Some(first) = labels.first() else { return Ok(none) };
-    if task != Task::Classification {
-        check_labels(labels)?;
-        return values(labels, task);
+/// Targets by the numbers of a model; none if there are no labels, or if they are not those of the model. Then also why.
+fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Task) -> (Targets, Option<String>) {
+    let none =
+        Targets { task, outputs: about.outputs.len(), labels: vec![], values: vec![], names: about.outputs.clone() };
+    match matched_targets(labels, may_be_one_hot, about, task) {
+        Ok(Some(targets)) => (targets, None),
+        Ok(None) => (none, None),
+        Err(reason) => (none, Some(reason)),
     }
-    check_labels(labels)?;
+}
+
+fn matched_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Task) -> Outcome<Option<Targets>> {
+    let labels: Vec<Label> =
+        if task == Task::Multilabel { labels.iter().map(truths).collect() } else { labels.to_vec() };
+    let Some(first) = labels.first() else { return Ok(None) };
+    let is_blank = |label: &Label| match &label.values {
+        LabelValues::Numbers(values) => values.iter().all(|value| value.is_nan()),
+        LabelValues::Text(text) => text.levels.is_empty(),
+    };
+    if labels.iter().all(is_blank) {
+        return Ok(None);
+    }
+    check_labels(&labels)?;
+    if task != Task::Classification {
+        return values(&labels, task).map(Some);
+    }
     if labels.len() > 1 {
-        let one_hot = if may_be_one_hot { from_one_hot(labels) } else { None };
-        return one_hot
-            .map(class_numbers)
-            .ok_or_else(|| format!("{} label columns, but the model has classes", labels.len()));
+        let one_hot = if may_be_one_hot { from_one_hot(&labels) } else { None };
+        let reason = || format!("{} label columns, but the model has classes", labels.len());
+        return one_hot.map(class_numbers).ok_or_else(reason).map(Some);
     }
     let mut targets = classes(first, false, &mut vec![])?;
     if about.outputs.is_empty() {
@@ -397,7 +459,7 @@ fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Ta
                 (value >= 0.0 && value.fract() == 0.0 && value <= f64::from(MAX_LABEL)).then_some(value as u32)
             };
             if let Some(labels) = values.iter().map(number).collect::<Option<Vec<_>>>() {
-                return Ok(class_numbers(labels));
+                return Ok(Some(class_numbers(labels)));
             }
         }
         return Err(format!(
@@ -405,22 +467,23 @@ fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Ta
             shown_list(&targets.names)
         ));
     }
-    let names =
-        if targets.names.is_empty() { (0..targets.outputs).map(|k| k.to_string()).collect() } else { targets.names };
+    let numbered = || (0..targets.outputs).map(|k| k.to_string()).collect();
+    let names = if targets.names.is_empty() { numbered() } else { targets.names };
     let unknown = recode(&names, &about.outputs, &mut targets.labels);
     if !unknown.is_empty() {
-        return Err(format!(
-            "the labels {} are no classes of the model, which are {}",
-            shown_list(&unknown),
-            shown_list(&about.outputs)
-        ));
+        let (unknown, known) = (shown_list(&unknown), shown_list(&about.outputs));
+        return Err(format!("the labels {unknown} are no classes of the model, which are {known}"));
     }
-    Ok(Targets { outputs, labels: targets.labels, names: about.outputs.clone(), ..none })
+    let outputs = about.outputs.len();
+    Ok(Some(Targets { task, outputs, labels: targets.labels, values: vec![], names: about.outputs.clone() }))
 }
 
 fn weights(weights: Vec<f64>) -> Outcome<Vec<f32>> {
     if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
         return Err(format!("sample {}: weight {} is no number of at least 0", row + 1, weights[row]));
+    }
+    if let Some(row) = weights.iter().position(|weight| !(*weight as f32).is_finite()) {
+        return Err(format!("sample {}: weight {} is beyond the range of f32 (3.4e38)", row + 1, weights[row]));
     }
     Ok(weights.into_iter().map(|weight| weight as f32).collect())
 }

@@ -242,7 +242,12 @@ fn check_columns(settings: &DataSettings, name: &str) -> Result<()> {
 }
 
 fn read_options(settings: &DataSettings, known: Option<&About>) -> ReadOptions {
-    let expected = known.filter(|about| !about.columns.is_empty() || !about.labels.is_empty());
+    // Columns without names are known by their positions.
+    let positions = |about: &About| (1..=about.features).map(|k| (k.to_string(), false)).collect();
+    let features = |about: &About| match about.columns.is_empty() {
+        true => positions(about),
+        false => about.columns.iter().map(|column| (column.name.clone(), column.levels.is_some())).collect(),
+    };
     ReadOptions {
         delimiter: settings.delimiter.map(|delimiter| delimiter.byte()),
         header: settings.header.map(|header| header == Header::Yes),
@@ -252,10 +257,7 @@ fn read_options(settings: &DataSettings, known: Option<&About>) -> ReadOptions {
         weight: settings.weight.clone(),
         group: settings.group.clone(),
         image_size: settings.image_size.map(|size| [size.rows, size.columns]),
-        expected: expected.map(|about| Expected {
-            features: about.columns.iter().map(|column| (column.name.clone(), column.levels.is_some())).collect(),
-            labels: about.labels.clone(),
-        }),
+        expected: known.map(|about| Expected { features: features(about), labels: about.labels.clone() }),
     }
 }
 

@@ -11,9 +11,13 @@ use super::split::Split;
 use crate::config::{Config, Missing, Scale, Task};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
+
+/// Rows that one thread sums at a time.
+const BLOCK: usize = 4096;
 
 /// A linear map of every feature, `(x − offset) · factor`, and the values that stand for missing ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +121,7 @@ fn fill(about: &About, moments: &Moments) -> Vec<f64> {
 
 /// What is known of the values of each feature over some rows, without the missing ones.
 struct Moments {
+    count: Vec<f64>,
     mean: Vec<f64>,
     deviation: Vec<f64>,
     least: Vec<f64>,
@@ -125,30 +130,60 @@ struct Moments {
 
 impl Moments {
     /// Two passes, because a sum of squares loses the digits of a feature whose mean is much larger than its deviation.
+    /// Blocks of rows are added in order, so that the result does not depend on the number of threads.
     fn of(data: &DataSet, rows: &[u32]) -> Self {
         let width = data.features;
-        let mut row_values = vec![0.0; width];
-        let mut each = |visit: &mut dyn FnMut(usize, f64)| {
-            for &row in rows {
-                data.copy_row(row as usize, &mut row_values);
-                let known = row_values.iter().enumerate().filter(|(_, value)| !value.is_nan());
-                known.for_each(|(k, &value)| visit(k, f64::from(value)));
-            }
+        let start = || Self {
+            count: vec![0.0; width],
+            mean: vec![0.0; width],
+            deviation: vec![0.0; width],
+            least: vec![f64::INFINITY; width],
+            most: vec![f64::NEG_INFINITY; width],
         };
-        let mut count = vec![0.0; width];
-        let (mut mean, mut deviation) = (vec![0.0; width], vec![0.0; width]);
-        let (mut least, mut most) = (vec![f64::INFINITY; width], vec![f64::NEG_INFINITY; width]);
-        each(&mut |k, value| {
-            count[k] += 1.0;
-            mean[k] += value;
-            (least[k], most[k]) = (least[k].min(value), most[k].max(value));
-        });
+        let mut sums = start();
+        for part in over_blocks(data, rows, |values, rows| {
+            let mut part = start();
+            for row in rows {
+                data.copy_row(*row as usize, values);
+                for (k, &value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                    let value = f64::from(value);
+                    part.count[k] += 1.0;
+                    part.mean[k] += value;
+                    (part.least[k], part.most[k]) = (part.least[k].min(value), part.most[k].max(value));
+                }
+            }
+            part
+        }) {
+            for k in 0..width {
+                sums.count[k] += part.count[k];
+                sums.mean[k] += part.mean[k];
+                (sums.least[k], sums.most[k]) = (sums.least[k].min(part.least[k]), sums.most[k].max(part.most[k]));
+            }
+        }
         // A feature that is missing in all training samples counts as 0.
-        mean.iter_mut().zip(&count).for_each(|(mean, count)| *mean /= f64::max(*count, 1.0));
-        each(&mut |k, value| deviation[k] += (value - mean[k]) * (value - mean[k]));
-        deviation.iter_mut().zip(&count).for_each(|(sum, count)| *sum = (*sum / f64::max(*count, 1.0)).sqrt());
-        Self { mean, deviation, least, most }
+        let Self { count, mean, mut deviation, least, most } = sums;
+        let mean: Vec<f64> = mean.iter().zip(&count).map(|(sum, count)| sum / count.max(1.0)).collect();
+        for part in over_blocks(data, rows, |values, rows| {
+            let mut squares = vec![0.0; width];
+            for row in rows {
+                data.copy_row(*row as usize, values);
+                for (k, &value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                    squares[k] += (f64::from(value) - mean[k]).powi(2);
+                }
+            }
+            squares
+        }) {
+            deviation.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
+        let deviation = deviation.iter().zip(&count).map(|(sum, count)| (sum / count.max(1.0)).sqrt()).collect();
+        Self { count, mean, deviation, least, most }
     }
+}
+
+/// The results of `work` on blocks of rows, in order. `work` also gets room for one sample.
+fn over_blocks<T: Send>(data: &DataSet, rows: &[u32], work: impl Fn(&mut [f32], &[u32]) -> T + Sync) -> Vec<T> {
+    let block = |rows: &[u32]| work(&mut vec![0.0; data.features], rows);
+    rows.par_chunks(BLOCK).map(block).collect()
 }
 
 impl TargetScaling {
@@ -282,10 +317,10 @@ fn scaled(data: &DataSet, distinct: &[(usize, Arc<Preparation>)]) -> Samples {
     let width = data.features;
     let mut all = vec![0.0; data.len() * width * distinct.len()];
     for ((_, preparation), copy) in distinct.iter().zip(all.chunks_exact_mut(data.len() * width)) {
-        for (row, x) in copy.chunks_exact_mut(width).enumerate() {
+        copy.par_chunks_exact_mut(width).with_min_len(BLOCK).enumerate().for_each(|(row, x)| {
             data.copy_row(row, x);
             preparation.apply(x);
-        }
+        });
     }
     Samples::F32(all)
 }
@@ -354,7 +389,14 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
     for (number, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let (name, weight) = line.rsplit_once([',', ';', '\t']).unwrap_or((line, ""));
         let (name, weight) = (name.trim().trim_matches('"'), weight.trim().parse::<f64>());
-        let class = names.iter().position(|known| known == name);
+        let same = |known: &String| match (known.parse::<f64>(), name.parse::<f64>()) {
+            (Ok(known), Ok(name)) => known == name,
+            _ => known == name,
+        };
+        let class = names.iter().position(same);
+        if class.is_some_and(|class| weights[class].is_some()) {
+            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, name.escape_debug())));
+        }
         match (class, weight) {
             (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
             (None, Err(_)) if number == 0 => {}

@@ -234,6 +234,8 @@ pub struct DataSet {
     pub(crate) about: About,
     /// What readers took for what, one sentence each.
     pub(crate) notes: Vec<String>,
+    /// Why the labels of the file are not those of the model that it was opened for.
+    pub(crate) mismatch: Option<String>,
     checksum: Checksum,
 }
 
@@ -372,7 +374,7 @@ impl DataSet {
 
     /// A set of samples without targets.
     pub(crate) fn of_samples(task: Task, features: usize, samples: Samples) -> Self {
-        let about = About { bytes: matches!(samples, Samples::U8(_)), ..About::default() };
+        let about = About { features, bytes: matches!(samples, Samples::U8(_)), ..About::default() };
         Self {
             name: String::new(),
             task,
@@ -388,6 +390,7 @@ impl DataSet {
             ids: vec![],
             about,
             notes: vec![],
+            mismatch: None,
             checksum: Checksum::default(),
         }
     }

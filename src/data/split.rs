@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Default share of the samples that is held out for testing.
 pub const DEFAULT_TEST_FRACTION: f64 = 0.1;
 
+/// Why a fraction may hold out nothing.
+const EVERY_CLASS: &str = "because every class and group keeps a sample to train on";
+
 /// Row numbers of the training, validation and test samples of one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
@@ -88,7 +91,9 @@ impl Split {
             return refuse(&format!("leaves none of the {rows} samples to train on; use a smaller one"));
         }
         if test.is_empty() && fraction > 0.0 {
-            return refuse(&format!("holds out none of the {rows} samples; use a larger one, or 0 for no test set"));
+            return refuse(&format!(
+                "holds out none of the {rows} samples, {EVERY_CLASS}; use a larger one, or 0 for no test set"
+            ));
         }
         Ok(Self { train, test, ..own })
     }
@@ -115,7 +120,9 @@ impl Split {
             return refuse(&format!("leaves none of the {rows} training samples to train on; use a smaller one"));
         }
         if validation.is_empty() {
-            return refuse(&format!("holds out none of the {rows} training samples; use a larger one, or 0 for none"));
+            return refuse(&format!(
+                "holds out none of the {rows} training samples, {EVERY_CLASS}; use a larger one, or 0 for none"
+            ));
         }
         Ok(Self { train, validation, ..self })
     }

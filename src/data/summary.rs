@@ -24,16 +24,22 @@ impl Summary {
     /// Looks at all samples of `data`, which are split as `split` says. `scale` says how features are scaled.
     #[must_use]
     pub fn new(data: &DataSet, split: &Split, scale: &str) -> Self {
-        let kind = match data.task {
-            Task::Classification => format!("{} classes", data.classes),
-            Task::Regression if data.classes == 1 => "1 target (regression)".into(),
-            Task::Regression => format!("{} targets (regression)", data.classes),
-            Task::Multilabel => format!("{} labels (multilabel)", data.classes),
-        };
         let count = |number: usize| thousands(number as f64);
+        let of = |number: usize, what: &str, several: &str| {
+            format!("{} {}", count(number), if number == 1 { what } else { several })
+        };
+        let kind = match data.task {
+            Task::Classification => of(data.classes, "class", "classes"),
+            Task::Regression => of(data.classes, "target", "targets") + " (regression)",
+            Task::Multilabel => of(data.classes, "label", "labels") + " (multilabel)",
+        };
+        let kind = match &data.about.labels[..] {
+            [label] => format!("{kind} in column ‘{}’", one_line(label)),
+            _ => kind,
+        };
         let name = one_line(&data.name);
-        let features = data.features;
-        let mut facts = vec![format!("data: {name}, {} samples of {features} features, {kind}", count(data.len()))];
+        let (samples, features) = (of(data.len(), "sample", "samples"), of(data.features, "feature", "features"));
+        let mut facts = vec![format!("data: {name}, {samples} of {features}, {kind}")];
         let parts = [(&split.train, "training"), (&split.validation, "validation"), (&split.test, "test")];
         let parts = parts.iter().filter(|(rows, _)| !rows.is_empty());
         facts.push(parts.map(|(rows, name)| format!("{} {name}", count(rows.len()))).collect::<Vec<_>>().join(", "));
@@ -49,11 +55,13 @@ impl Summary {
             joined(columns.iter().map(name).collect::<Vec<_>>().into_iter())
         };
         if !constant.is_empty() {
-            doubts.push(format!("{} features never change and are no use: {}", constant.len(), named(&constant)));
+            let verb = if constant.len() == 1 { "never changes and is no use" } else { "never change and are no use" };
+            doubts.push(format!("{} {verb}: {}", of(constant.len(), "feature", "features"), named(&constant)));
         }
         let pairs: Vec<String> = twins.iter().map(|(a, b)| format!("{} = {}", named(&[*a]), named(&[*b]))).collect();
         if !pairs.is_empty() {
-            doubts.push(format!("{} features repeat another: {}", pairs.len(), joined(pairs.into_iter())));
+            let verb = if pairs.len() == 1 { "repeats another" } else { "repeat another" };
+            doubts.push(format!("{} {verb}: {}", of(pairs.len(), "feature", "features"), joined(pairs.into_iter())));
         }
         let shared = shared_rows(data, split);
         if shared > 0 {

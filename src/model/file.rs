@@ -191,6 +191,12 @@ impl Model {
             serde_json::from_str(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}")))
         });
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
+        if file.tensor("running").is_ok() {
+            return Err(Error::file(
+                path,
+                "is a checkpoint, the state of a run; give the model.safetensors in the run's directory",
+            ));
+        }
         if count == 0 {
             return Err(Error::file(
                 path,
@@ -280,6 +286,12 @@ impl Model {
         matches!(self.config(), Ok(Some(config)) if config.rule.kind.is_unsupervised())
     }
 
+    /// Whether the file has one layer, does not say how it was trained, and starts an unsupervised rule.
+    #[must_use]
+    pub fn may_be_unsupervised(&self, config: &Config) -> bool {
+        config.rule.kind.is_unsupervised() && self.config.is_none() && self.layers.len() == 1
+    }
+
     /// Number of outputs of the last layer.
     #[must_use]
     pub fn classes(&self) -> usize {
@@ -357,7 +369,10 @@ impl Model {
     /// # Errors
     /// If the widths that the user has set differ from the network's.
     pub fn adopt_hidden(&self, config: &mut Config, given: bool) -> Result<()> {
-        let hidden = Hidden(self.hidden());
+        let hidden = Hidden(match self.may_be_unsupervised(config) {
+            true => vec![self.classes()],
+            false => self.hidden(),
+        });
         if given && config.network.hidden != hidden {
             return Err(Error::config(format!(
                 "`hidden = {}`: {} has {hidden}; leave `hidden` out to take the file's",

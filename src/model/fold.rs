@@ -1,8 +1,21 @@
 //! Folds the scaling of features and targets into the first and the last layer, for programs that know neither.
 
 use super::file::Model;
+use crate::data::preparation::Scaling;
 
 impl Model {
+    /// About how much [`Self::folded`] changes net, relative to the spread of a feature: the rounding of f32 times the largest
+    /// offset in units of its feature's spread.
+    #[must_use]
+    pub fn folding_loss(&self) -> f64 {
+        let scaling = self.data.as_ref().and_then(|data| data.preparation.scaling.as_ref());
+        let shift = |scaling: &Scaling| {
+            let shifts = scaling.offset.iter().zip(&scaling.factor).map(|(offset, factor)| (offset * factor).abs());
+            shifts.fold(0.0, f64::max)
+        };
+        scaling.map_or(0.0, shift) * f64::from(f32::EPSILON)
+    }
+
     /// The same network for unscaled features, if `features` is set, and with outputs in the units of the targets. Missing
     /// features are no longer imputed. Sums are f64 and rounded once.
     #[must_use]

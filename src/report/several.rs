@@ -57,7 +57,7 @@ pub fn write(page: &mut Page, runs: &[Run], title: &str) {
 
 /// Whether answers can be wrong. Without targets they cannot.
 fn has_errors(run: &Run) -> bool {
-    !run.config.rule.kind.is_unsupervised()
+    !run.config.rule.kind.is_unsupervised() && run.last().train_rmse.is_none()
 }
 
 /// The device of all runs, if they share one.

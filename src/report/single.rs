@@ -78,7 +78,16 @@ fn headline(run: &Run) -> Vec<(String, String)> {
             cards.push((name.to_owned(), value));
         }
     };
-    if !unsupervised {
+    if last.train_rmse.is_some() {
+        for (name, rmse, r2) in [
+            ("test", last.test_rmse, last.test_r2),
+            ("validation", last.val_rmse, last.val_r2),
+            ("training", last.train_rmse, last.train_r2),
+        ] {
+            add(&format!("{name} RMSE"), rmse.map(number));
+            add(&format!("{name} R²"), r2.map(|r2| format!("{r2:.4}")));
+        }
+    } else if !unsupervised {
         add("test error", last.test_error.map(percent));
         add("validation error", last.val_error.map(percent));
         add("training error", Some(percent(last.train_error)));
@@ -101,7 +110,7 @@ fn curves(page: &mut Page, run: &Run) {
         "Scores after each epoch, over all samples. The test set is read once, after the last epoch, unless asked for more often."
     };
     page.section("curves", "Learning", remark);
-    let has_errors = !run.config.rule.kind.is_unsupervised();
+    let has_errors = !run.config.rule.kind.is_unsupervised() && run.last().train_rmse.is_none();
     let charted = METRICS.iter().filter(|metric| {
         let is_there = metric.only.is_none() || !over_epochs(run, metric, None).is_empty();
         is_there && !metric.per_layer && (has_errors || !metric.is_error())

@@ -124,6 +124,10 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
     let essence = |config: &Config| {
         let mut table = config.to_table();
         ["device", "no-autotune", "data", "init", "trace"].iter().for_each(|key| drop(table.remove(*key)));
+        if config.follows_the_end().is_none() {
+            // A run may be prolonged.
+            table.remove("epochs");
+        }
         table
     };
     let (then, now) = (essence(config), essence(population.shared()));

@@ -136,8 +136,7 @@ impl RunDirectory {
         }
         append_to(&path.join(METRICS))?;
         shorten(&path.join(METRICS), 0)?;
-        let settings = toml::to_string(&config.to_table()).map_err(|e| Error::Run(format!("settings: {e}")))?;
-        write_atomic(&path.join(CONFIG), settings.as_bytes())?;
+        write_atomic(&path.join(CONFIG), settings_text(config)?.as_bytes())?;
         Self::open(path, lock, keep)
     }
 
@@ -331,6 +330,12 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Whether the run in `path` kept its state after `epoch`.
+    #[must_use]
+    pub fn has_checkpoint_after(path: &Path, epoch: u32) -> bool {
+        Self::newest_checkpoint(path).and_then(|file| place(&file)) == Some((u64::from(epoch) + 1, 0))
+    }
+
     /// The file of the newest checkpoint in `path`, undamaged or not.
     #[must_use]
     pub fn newest_checkpoint(path: &Path) -> Option<PathBuf> {
@@ -369,6 +374,21 @@ impl RunDirectory {
         self.save_network(BEST, population, state)
     }
 
+    /// Takes up a run with these settings, which may have more epochs than before. A complete run is no longer complete.
+    ///
+    /// # Errors
+    /// If a file cannot be removed or written.
+    pub fn reopen(&self, config: &Config) -> Result<()> {
+        if Self::config(&self.path)?.run.epochs == config.run.epochs {
+            return Ok(());
+        }
+        let result = self.path.join(RESULT);
+        if result.exists() {
+            fs::remove_file(&result).map_err(|e| Error::file(&result, e))?;
+        }
+        write_atomic(&self.path.join(CONFIG), settings_text(config)?.as_bytes())
+    }
+
     /// Makes the network of `best.safetensors` that of the run.
     ///
     /// # Errors
@@ -399,6 +419,11 @@ fn checkpoints(path: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| place(path).is_some()).collect();
     paths.sort_by_key(|path| place(path));
     paths
+}
+
+/// The content of `config.toml`.
+fn settings_text(config: &Config) -> Result<String> {
+    toml::to_string(&config.to_table()).map_err(|e| Error::Run(format!("settings: {e}")))
 }
 
 /// Epoch and batch in the name of a checkpoint; `None` for other files.

@@ -1,8 +1,9 @@
-//! What makes a trained network doubtful, although its training went well.
+//! What only the answers of a trained network show: doubts about it, and the scores of single labels.
 
 use super::event::Note;
 use crate::config::{Loss, Output, Task};
 use crate::model::file::Model;
+use crate::model::labels::{self, Labels};
 use crate::train::metrics::EpochMetrics;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -60,4 +61,20 @@ fn only_answer(population: &Population, state: &MemberState) -> Option<u32> {
     let first = *answers.first()?;
     let several = (0..count).any(|i| data.labels[row(i)] != data.labels[row(0)]);
     (several && answers.iter().all(|&answer| answer == first)).then_some(first)
+}
+
+/// The scores of the labels over the test samples, or over the training samples if there are none.
+pub fn label_scores(population: &Population, state: &MemberState) -> Option<Labels> {
+    let (data, split) = (&population.data, &population.splits[0]);
+    if data.task != Task::Multilabel || population.shared().rule.kind.is_unsupervised() {
+        return None;
+    }
+    let rows = if split.test.is_empty() { &split.train } else { &split.test };
+    let model = Model::from_state(population.shared(), &population.topology, state).ok()?;
+    let row = |i: usize| rows[i] as usize;
+    let outputs = model.predict_with(population.shared(), rows.len(), |i, x| data.copy_row(row(i), x)).ok()?.outputs;
+    let width = data.classes;
+    let targets: Vec<f32> =
+        rows.iter().flat_map(|&row| &data.values[row as usize * width..][..width]).copied().collect();
+    Some(labels::scores(&outputs, &targets, width))
 }

@@ -1,5 +1,6 @@
 //! What a training tells while it goes on. The library prints nothing; whoever drives it may.
 
+use crate::config::Rule;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
 use crate::train::trainer::{Divergence, Position};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "an event is made once per epoch")]
 pub enum Event {
     /// The device is ready, and training begins.
     Device(DeviceInfo),
@@ -38,6 +40,20 @@ pub enum Note {
         path: PathBuf,
         /// Whether all of them are 0, so that nothing will learn.
         frozen: bool,
+    },
+    /// The rule's memory begins anew, because a model file has none.
+    MemoryAnew {
+        /// The model's file.
+        path: PathBuf,
+        /// The rule.
+        rule: Rule,
+    },
+    /// The settings in which a replay differs from the run that it repeats.
+    ReplayDiffers {
+        /// The trace of that run.
+        path: PathBuf,
+        /// Key, value there and value here.
+        settings: Vec<[String; 3]>,
     },
     /// A checkpoint cannot be used; an earlier one is.
     DamagedCheckpoint(String),
@@ -121,6 +137,15 @@ impl std::fmt::Display for Note {
             }
             Self::Rates { path, frozen: false } => {
                 write!(f, "{}: every α continues from its value there", path.display())
+            }
+            Self::MemoryAnew { path, rule } => {
+                write!(f, "{}: has no memory of `rule = {rule}`, which begins anew", path.display())
+            }
+            Self::ReplayDiffers { path, settings } => {
+                write!(f, "{}: the run that is repeated had other settings: ", path.display())?;
+                let differences: Vec<String> =
+                    settings.iter().map(|[key, then, now]| format!("{key} = {then}, here {now}")).collect();
+                f.write_str(&differences.join("; "))
             }
             Self::DamagedCheckpoint(error) => write!(f, "{error}; taking an earlier state"),
             Self::Resumed(Position { epoch, batch }) => write!(f, "going on with epoch {epoch}, batch {batch}"),

@@ -3,6 +3,7 @@
 //! [`Training`] is what programs drive. Other programs rely on the contents of a run's files; a file that exists under its
 //! final name is complete.
 
+mod beginning;
 mod checkpoint;
 mod directory;
 mod doubts;

@@ -57,6 +57,12 @@ impl Record {
         in_full.map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
     }
 
+    /// The part of a cross-validation that the run was tested on, as K/N.
+    #[must_use]
+    pub fn fold(&self) -> Option<String> {
+        self.config.get("fold")?.as_str().map(str::to_owned)
+    }
+
     /// The value of a metric at the end of the run, or `None` if the run failed or has no such finite number within f32.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {

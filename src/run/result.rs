@@ -1,6 +1,7 @@
 //! `result.json`: the outcome of a run in one object.
 
 use crate::config::{Config, Monitor};
+use crate::model::labels::Labels;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
 use crate::train::trainer::Divergence;
@@ -35,6 +36,9 @@ pub struct RunResult {
     /// The network that the run ended with, if that is not its last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
+    /// The scores of the labels, where samples have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
     /// Where a value was first not finite, if training continued after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Divergence>,

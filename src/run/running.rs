@@ -1,5 +1,6 @@
 //! A training on its device: does its pieces, and keeps the outcome.
 
+use super::doubts::label_scores;
 use super::keeper::Keeper;
 use super::names::BEST;
 use super::result::{Best, RunResult};
@@ -48,13 +49,12 @@ impl Running {
 
     /// Keeps the outcome of a training that is over.
     async fn complete(&mut self) -> Result<()> {
-        let mut best = None;
-        if self.keeper.directory.is_some() || self.keeper.restores_best() {
-            let last = self.state().await?;
-            best = self.restore_best(&last).await?;
-            self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
-            self.keeper.complete(best.as_ref().map_or(&last, |(_, state)| state), &last)?;
-        }
+        let last = self.state().await?;
+        let best = self.restore_best(&last).await?;
+        let kept = best.as_ref().map_or(&last, |(_, state)| state);
+        self.keeper.complete(kept, &last)?;
+        let labels = label_scores(&self.keeper.population, kept);
+        self.keeper.doubt(best.as_ref().map(|(best, state)| (&best.metrics, state)), &last);
         let last = self.keeper.last.clone().ok_or_else(|| {
             Error::Run(
                 "the metrics of the last epoch are lost; move the newest checkpoint away, and `resume` trains that epoch \
@@ -65,6 +65,7 @@ impl Running {
         let result = RunResult {
             last,
             best: best.map(|(best, _)| best),
+            labels,
             divergence: self.keeper.divergence,
             config: self.keeper.population.shared().clone(),
             device: self.device.clone(),

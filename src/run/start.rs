@@ -29,16 +29,18 @@ impl Start {
     pub fn new(mut configs: Vec<Config>, data: Arc<DataSet>, given: bool) -> Result<Self> {
         let init = configs.first().and_then(|config| config.network.init.as_deref());
         let model = init.map(Model::open).transpose()?;
-        if let Some(model) = &model {
+        let is_layer = |model: &Model| configs.first().is_some_and(|config| model.may_be_unsupervised(config));
+        if let Some(model) = model.as_ref().filter(|model| !is_layer(model)) {
             model.check_data(&data)?;
         }
+        let is_layer = model.as_ref().is_some_and(is_layer);
         for config in &mut configs {
             match &model {
                 Some(model) => model.adopt_hidden(config, given)?,
                 None => config.network.init_scheme = Some(config.resolved_init_scheme()),
             }
         }
-        let classes = model.as_ref().and_then(Model::least_outputs);
+        let classes = model.as_ref().filter(|_| !is_layer).and_then(Model::least_outputs);
         // Weights mean what they meant only under the scale that they were trained with.
         let fixed = model.as_ref().and_then(|model| model.data.as_ref()).map(|data| &data.preparation);
         let population = Population::prepared_by(configs, data, classes, fixed)?;
@@ -74,7 +76,27 @@ impl Start {
 /// Refuses training samples of a single class, because they can teach nothing.
 fn check_classes(population: &Population) -> Result<()> {
     let data = &population.data;
-    if data.task != Task::Classification || population.shared().rule.kind.is_unsupervised() {
+    if population.shared().rule.kind.is_unsupervised() {
+        return Ok(());
+    }
+    let train = || population.splits.iter().flat_map(|split| &split.train);
+    if data.weights.as_ref().is_some_and(|weights| train().all(|&row| weights[row as usize] == 0.0)) {
+        return Err(Error::config("all training samples have the weight 0, so there is nothing to learn"));
+    }
+    if data.task == Task::Regression {
+        let first = |k: usize| data.values[population.splits[0].train[0] as usize * data.classes + k];
+        let is_constant = |k: usize| train().all(|&row| data.values[row as usize * data.classes + k] == first(k));
+        return match (0..data.classes).find(|&k| !population.splits[0].train.is_empty() && is_constant(k)) {
+            None => Ok(()),
+            Some(k) => Err(Error::config(format!(
+                "the target {} of {} is the same in all training samples, so there is nothing to learn; is `label` the right \
+                 column?",
+                data.about.output(k),
+                data.name
+            ))),
+        };
+    }
+    if data.task != Task::Classification {
         return Ok(());
     }
     for split in &population.splits {

@@ -1,5 +1,6 @@
 //! The training of one network, from settings and data to a model: what the command line, notebooks and programs drive.
 
+use super::beginning;
 use super::checkpoint::Checkpoint;
 use super::directory::RunDirectory;
 use super::environment::Environment;
@@ -104,7 +105,7 @@ impl Training {
     /// If there is no run, it is complete, another process writes to it, or its data cannot be opened by name.
     pub fn resume(directory: impl AsRef<Path>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |config| {
+        Self::resume_by(directory.as_ref(), true, None, |config| {
             DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new)
         })
     }
@@ -115,7 +116,18 @@ impl Training {
     /// As [`Self::resume`], and if the run learned from other data.
     pub fn resume_on(directory: impl AsRef<Path>, data: impl Into<Arc<DataSet>>) -> Result<Self> {
         refuse_finished(directory.as_ref())?;
-        Self::resume_by(directory.as_ref(), true, |_| Ok(data.into()))
+        Self::resume_by(directory.as_ref(), true, None, |_| Ok(data.into()))
+    }
+
+    /// Prolongs the run in `directory`, complete or not, to `epochs` epochs. It ends with the bits of a run that was given as
+    /// many epochs from the start.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], if the run has as many epochs already, or if a curve of its rates ends with the run.
+    pub fn prolong(directory: impl AsRef<Path>, epochs: u32) -> Result<Self> {
+        Self::resume_by(directory.as_ref(), true, Some(epochs), |config| {
+            DataSet::open_as(&config.data, &Search::new(None)).map(Arc::new)
+        })
     }
 
     /// As [`Self::resume`], on the data that `data` opens, which may also change the device among the settings. Without a
@@ -123,6 +135,7 @@ impl Training {
     pub(crate) fn resume_by(
         directory: &Path,
         lock: bool,
+        epochs: Option<u32>,
         data: impl FnOnce(&mut Config) -> Result<Arc<DataSet>>,
     ) -> Result<Self> {
         RunDirectory::config(directory)?;
@@ -130,7 +143,10 @@ impl Training {
         let lock = if lock { Some(Lock::take(directory)?) } else { None };
         let mut config = RunDirectory::config(directory)?;
         let data = data(&mut config)?;
-        refuse_finished(directory)?;
+        match epochs {
+            None => refuse_finished(directory)?,
+            Some(epochs) => beginning::prolong(directory, &mut config, epochs)?,
+        }
         for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
             if !source.exists() {
                 return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
@@ -406,7 +422,9 @@ impl Training {
         let checkpoint = match &resumed {
             Some(path) => self.newest_checkpoint(path)?,
             None => {
-                self.note_what_the_model_gives();
+                for note in beginning::notes(&self.start) {
+                    self.note(note);
+                }
                 None
             }
         };
@@ -424,6 +442,9 @@ impl Training {
         let progress = checkpoint.map(|checkpoint| checkpoint.progress);
         let position = progress.as_ref().map_or(Position::START, |progress| progress.position);
         let mut directory = self.place.open(self.start.population.shared(), self.keep)?;
+        if let Some(directory) = directory.as_ref().filter(|_| resumed.is_some()) {
+            directory.reopen(population.shared())?;
+        }
         let mut last = None;
         if let Some(directory) = &mut directory {
             directory.save_environment(&Environment::new(&device).await)?;
@@ -468,19 +489,6 @@ impl Training {
             divergence: progress.as_ref().and_then(|progress| progress.divergence),
         };
         Ok(Running { trainer, keeper, device, path, result: None })
-    }
-
-    fn note_what_the_model_gives(&mut self) {
-        let Some(model) = &self.start.model else { return };
-        let path = model.path.clone();
-        let (has, needs) = (model.layers.len(), self.start.population.topology.layers());
-        let rates = model.gives_rates(self.config()).then(|| model.is_frozen());
-        if has != needs {
-            self.note(Note::Layers { path: path.clone(), has, needs });
-        }
-        if let Some(frozen) = rates {
-            self.note(Note::Rates { path, frozen });
-        }
     }
 
     /// The newest checkpoint of the run in `directory` that is whole.

@@ -112,8 +112,11 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Values of an arm by seed; `None` for a failed run.
-type Runs = BTreeMap<u64, Option<f64>>;
+/// What two runs of a pair have in common: the seed, and the part of a cross-validation, if there is one.
+type Key = (u64, Option<String>);
+
+/// Values of an arm; `None` for a failed run.
+type Runs = BTreeMap<Key, Option<f64>>;
 
 /// Compares every arm with the baseline.
 ///
@@ -134,17 +137,23 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
 
     let mut notes: Vec<String> = arms.iter().zip(&runs).filter_map(|(arm, runs)| failures(arm, runs)).collect();
     let mut comparisons = vec![];
+    let mut apart = vec![];
     for (arm, runs_of_arm) in arms.iter().zip(&runs).skip(1) {
         let pairs = pairs(&runs[0], runs_of_arm);
         if pairs.len() < 2 {
             let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
-            return Err(Error::config(format!(
-                "‘{arm}’ and ‘{baseline}’ have {count} in common whose runs did not fail; differences need two at least"
-            )));
+            apart.push(format!(
+                "‘{arm}’ is left out: with ‘{baseline}’ it has {count} in common whose runs did not fail, and differences need two"
+            ));
+            continue;
         }
         notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs));
         comparisons.push(against_baseline(arm, &pairs, settings));
     }
+    if comparisons.is_empty() && !apart.is_empty() {
+        return Err(Error::config(apart.join("; ")));
+    }
+    notes.append(&mut apart);
     let p: Vec<f64> = comparisons.iter().map(|comparison| comparison.p).collect();
     for (comparison, holm_p) in comparisons.iter_mut().zip(stats::holm(&p)) {
         comparison.settle(holm_p);
@@ -228,7 +237,7 @@ fn check_metric(records: &[Record], arms: &[&str], metric: &str) -> Result<()> {
 fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
     let mut runs = Runs::new();
     for record in records.iter().filter(|record| record.arm == arm) {
-        if runs.insert(record.seed, record.metric(metric)).is_some() {
+        if runs.insert((record.seed, record.fold()), record.metric(metric)).is_some() {
             return Err(Error::config(format!(
                 "seed {} of ‘{arm}’ comes twice, the second time as ‘{}’; give every record once",
                 record.seed, record.id
@@ -239,12 +248,12 @@ fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
 }
 
 /// (arm, baseline) of every seed that has a value in both.
-fn pairs(baseline: &Runs, arm: &Runs) -> BTreeMap<u64, (f64, f64)> {
-    let value = |seed| baseline.get(seed).copied().flatten();
-    arm.iter().filter_map(|(seed, arm)| Some((*seed, ((*arm)?, value(seed)?)))).collect()
+fn pairs(baseline: &Runs, arm: &Runs) -> BTreeMap<Key, (f64, f64)> {
+    let value = |key| baseline.get(key).copied().flatten();
+    arm.iter().filter_map(|(key, arm)| Some((key.clone(), ((*arm)?, value(key)?)))).collect()
 }
 
-fn against_baseline(arm: &str, pairs: &BTreeMap<u64, (f64, f64)>, settings: &Settings) -> Comparison {
+fn against_baseline(arm: &str, pairs: &BTreeMap<Key, (f64, f64)>, settings: &Settings) -> Comparison {
     let (own, base): (Vec<f64>, Vec<f64>) = pairs.values().copied().unzip();
     let differences: Vec<f64> = own.iter().zip(&base).map(|(a, b)| a - b).collect();
     let largest = own.iter().chain(&base).fold(0.0f64, |most, value| most.max(value.abs()));
@@ -280,15 +289,15 @@ impl Comparison {
 }
 
 fn failures(arm: &str, runs: &Runs) -> Option<String> {
-    let failed: Vec<u64> = runs.iter().filter(|(_, value)| value.is_none()).map(|(seed, _)| *seed).collect();
+    let failed: Vec<&Key> = runs.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
     (!failed.is_empty()).then(|| {
         format!("{} of {} runs of ‘{arm}’ failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
     })
 }
 
-fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<u64, (f64, f64)>) -> Option<String> {
-    let all: BTreeSet<u64> = a.keys().chain(b.keys()).copied().collect();
-    let missing: Vec<u64> = all.into_iter().filter(|seed| !pairs.contains_key(seed)).collect();
+fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<Key, (f64, f64)>) -> Option<String> {
+    let all: BTreeSet<&Key> = a.keys().chain(b.keys()).collect();
+    let missing: Vec<&Key> = all.into_iter().filter(|key| !pairs.contains_key(*key)).collect();
     (!missing.is_empty()).then(|| {
         format!(
             "‘{arm}’ and ‘{baseline}’ are compared over the {} seeds that both have; left out: {}",
@@ -298,8 +307,12 @@ fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<u64,
     })
 }
 
-fn seeds(seeds: &[u64]) -> String {
-    let list = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+fn seeds(seeds: &[&Key]) -> String {
+    let name = |(seed, fold): &&Key| match fold {
+        Some(fold) => format!("{seed} (fold {fold})"),
+        None => seed.to_string(),
+    };
+    let list = seeds.iter().map(name).collect::<Vec<_>>().join(", ");
     format!("{} {list}", if seeds.len() == 1 { "seed" } else { "seeds" })
 }
 

@@ -11,8 +11,8 @@
 
 use super::hash::fnv;
 use super::pack::{Key, Packer};
-use super::spec::{MAX_RUNS, Sweep};
-use crate::config::{Config, Rule};
+use super::spec::{Arm, MAX_RUNS, Sweep};
+use crate::config::{Config, Fold, Rule};
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::to_json;
@@ -81,22 +81,32 @@ impl Plan {
     /// # Errors
     /// If a configuration is invalid, or if there are more than 1 000 000 runs.
     pub fn new(sweep: &Sweep) -> Result<Self> {
-        if sweep.arms.len().saturating_mul(sweep.seeds.len()) > MAX_RUNS {
+        let folds = sweep.folds.unwrap_or(1) as usize;
+        if sweep.arms.len().saturating_mul(sweep.seeds.len()).saturating_mul(folds) > MAX_RUNS {
             let (arms, seeds) = (sweep.arms.len(), sweep.seeds.len());
-            return Err(Error::config(format!("{arms} arms × {seeds} seeds: a plan has at most {MAX_RUNS} runs")));
+            let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {folds} folds"));
+            return Err(Error::config(format!(
+                "{arms} arms × {seeds} seeds{folds}: a plan has at most {MAX_RUNS} runs"
+            )));
         }
+        let repetitions: Vec<_> = sweep.repetitions().collect();
+        let config = |arm: &Arm, (seed, fold): &(u64, Option<Fold>)| {
+            let config = arm.config.clone().seed(*seed);
+            if fold.is_some() { config.fold(*fold) } else { config }
+        };
         let mut configs: Vec<Vec<Config>> = sweep
             .arms
             .iter()
-            .map(|arm| sweep.seeds.iter().map(|&seed| arm.config.clone().seed(seed)).collect())
+            .map(|arm| repetitions.iter().map(|repetition| config(arm, repetition)).collect())
             .collect();
         let id = |arm: usize, place: usize, config: &Config| -> Result<String> {
-            let (name, seed) = (&sweep.arms[arm].name, sweep.seeds[place]);
+            let (name, (seed, fold)) = (&sweep.arms[arm].name, repetitions[place]);
             let content = format!("{name}\n{}", to_json(config)?);
             let mut short = file_safe(name);
             short.truncate(60);
             let short = if short.is_empty() { "arm" } else { short.trim_end_matches('-') };
-            Ok(format!("{short}-{seed}-{:012x}", fnv(content.as_bytes()) >> 80))
+            let fold = fold.map_or(String::new(), |fold| format!("-fold{}", fold.part));
+            Ok(format!("{short}-{seed}{fold}-{:012x}", fnv(content.as_bytes()) >> 80))
         };
         let mut ids: HashMap<(usize, usize), String> = HashMap::new();
         // Replaying runs come second, because their configuration contains the id of the run that they replay.

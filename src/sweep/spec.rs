@@ -4,6 +4,7 @@
 //! name = "rates"
 //! seeds = 10                  # number of seeds, or a list of seeds
 //! first-seed = 1
+//! folds = 5                   # optional: every seed runs once per part of a cross-validation
 //!
 //! [base]                      # settings of every arm: long flags as keys, and preset
 //! preset = "paper-2025"
@@ -28,7 +29,7 @@
 //! ```
 
 use super::hash::fnv;
-use crate::config::{Clock, Config, Latch, Preset, Rule};
+use crate::config::{Clock, Config, Fold, Latch, Preset, Rule};
 use crate::error::{Error, Result};
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
@@ -50,6 +51,8 @@ pub struct Sweep {
     pub name: String,
     /// The seeds of every arm, in order.
     pub seeds: Vec<u64>,
+    /// Parts of a cross-validation; every arm runs with every seed on each part.
+    pub folds: Option<u32>,
     /// The arms in the order of the file. The variants of one arm follow the order of its keys.
     pub arms: Vec<Arm>,
 }
@@ -71,6 +74,7 @@ struct File {
     name: Option<String>,
     seeds: Seeds,
     first_seed: Option<u64>,
+    folds: Option<u32>,
     #[serde(default)]
     random_seed: u64,
     #[serde(default)]
@@ -202,7 +206,27 @@ impl Sweep {
             }
             arms[place].trace_of = Some(source);
         }
-        Ok(Self { name: file.name.unwrap_or_else(|| stem.to_owned()), seeds, arms })
+        if let Some(folds) = file.folds {
+            if folds < 2 {
+                return Err(Error::config(format!("folds = {folds}: a cross-validation has at least 2 parts")));
+            }
+            if let Some(arm) = arms.iter().find(|arm| arm.config.data.fold.is_some()) {
+                return Err(Error::config(format!(
+                    "arm ‘{}’: fold: is set by folds of the sweep; leave it out",
+                    arm.name
+                )));
+            }
+        }
+        Ok(Self { name: file.name.unwrap_or_else(|| stem.to_owned()), seeds, folds: file.folds, arms })
+    }
+
+    /// The seeds, each with every part of the cross-validation.
+    pub fn repetitions(&self) -> impl Iterator<Item = (u64, Option<Fold>)> {
+        let folds: Vec<Option<Fold>> = match self.folds {
+            None => vec![None],
+            Some(parts) => (1..=parts).map(|part| Some(Fold { part, parts })).collect(),
+        };
+        self.seeds.iter().flat_map(move |&seed| folds.clone().into_iter().map(move |fold| (seed, fold)))
     }
 }
 

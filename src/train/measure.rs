@@ -75,7 +75,11 @@ impl Measure {
         let split = &population.splits[member];
         let weight = |row: u32| data.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row as usize]));
         let parts = [&split.train, &split.validation, &split.test];
-        let total = |rows: &[u32]| rows.iter().map(|&row| weight(row)).sum::<f64>();
+        // Samples that all have the weight 0 have no loss.
+        let total = |rows: &[u32]| match rows.iter().map(|&row| weight(row)).sum::<f64>() {
+            0.0 => rows.len() as f64,
+            total => total,
+        };
         let variance = parts.map(|rows| {
             let total = total(rows);
             let of_output = |k: usize| {
@@ -99,7 +103,11 @@ impl Measure {
             return Told { loss, error, ..Told::default() };
         };
         let squared = 2.0 * loss / outputs / weight[of as usize];
-        let unexplained = squared / variance[of as usize];
+        // Of constant targets nothing can be explained, unless every answer is right.
+        let unexplained = match variance[of as usize] {
+            0.0 => f64::from(u8::from(squared > 0.0)),
+            variance => squared / variance,
+        };
         Told {
             loss,
             error: unexplained,

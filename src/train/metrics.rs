@@ -5,12 +5,11 @@
 //! engine's [`MemberReport`] so far is also a field there.
 
 use super::engine::{MemberReport, Score};
+pub use super::measure::Scored;
 use super::measure::{Measure, Told};
 use crate::config::Task;
 use crate::text;
 use serde::{Deserialize, Deserializer, Serialize};
-
-pub use super::measure::Scored;
 
 /// What a member's metrics are made from.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +226,8 @@ metrics! { |source|
         scored: Some(Scored::Training),
         ..PLAIN
     };
-    /// Share of training samples answered wrongly, 0 … 1, as `train_loss`.
+    /// Share of training samples answered wrongly, 0 … 1, as `train_loss`. In a regression 1 − R².
+    #[serde(deserialize_with = "number")]
     train_error: f64 = source.train().error, Metric {
         label: "training error",
         tag: Some("error/train"),
@@ -282,7 +282,7 @@ metrics! { |source|
         ..PLAIN
     };
     /// Share of validation samples answered wrongly, 0 … 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     val_error: Option<f64> = source.validation().map(|told| told.error), Metric {
         label: "validation error",
         tag: Some("error/validation"),
@@ -337,7 +337,7 @@ metrics! { |source|
         ..PLAIN
     };
     /// Share of test samples answered wrongly, 0 … 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_number")]
     test_error: Option<f64> = source.test().map(|told| told.error), Metric {
         label: "test error",
         tag: Some("error/test"),
@@ -403,6 +403,7 @@ metrics! { |source|
     #[serde(deserialize_with = "number")]
     running_loss: f64 = source.running().loss, Metric { label: "running loss", ..PLAIN };
     /// Share of wrong answers over the epoch's batches while the weights changed.
+    #[serde(deserialize_with = "number")]
     running_error: f64 = source.running().error, Metric {
         label: "running error",
         format: Format::Percent(2),

@@ -287,6 +287,7 @@ fn a_record_is_a_result_with_a_name() {
     });
     let result = RunResult {
         best: None,
+        labels: None,
         last: serde_json::from_value(last.clone()).unwrap(),
         divergence: None,
         config: Config::default().seed(7).alpha0(0.3),

@@ -104,7 +104,7 @@ fn predict_and_eval_agree_on_iris() {
     let new = format!("csv:{}", name(&new));
     assert_eq!(succeed(&["predict", name(&model), "--data", &new]).lines().count(), 2);
     let eval = ["eval", name(&model), "--device", "cpu", "--json", "--test-fraction", "0", "--data", &new];
-    assert_eq!(serde_json::from_str::<Value>(&succeed(&eval)).unwrap()["train"]["samples"], 2);
+    assert_eq!(serde_json::from_str::<Value>(&succeed(&eval)).unwrap()["all"]["samples"], 2);
     refused(&["predict", name(&model), "--top", "4"], 2, &["--top 4", "3"]);
     refused(&["predict", name(&model), "--json", "--csv"], 2, &["--json", "--csv"]);
     refused(&["predict", name(&model), "--device", "gpu"], 4, &["--device gpu", "processor"]);
