@@ -28,6 +28,17 @@ const BASE: &str = "
     scale = 'none'
 ";
 
+/// A form of the GPU engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Register tiles without barriers.
+    Register,
+    /// Blocks in workgroup memory.
+    Tiled,
+    /// Whole steps in one dispatch.
+    Persistent,
+}
+
 /// The settings of a population.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -35,14 +46,22 @@ pub struct Row {
     settings: &'static str,
     /// The ψ run that a replay repeats: TOML that overrides the base and `settings`.
     source: Option<&'static str>,
+    /// The form of the GPU engine that is tested on the row without `THOROUGH`.
+    pub form: Option<Form>,
 }
 
 const fn row(settings: &'static str) -> Row {
-    Row { settings, source: None }
+    Row { settings, source: None, form: None }
 }
 
 const fn replay(settings: &'static str, source: &'static str) -> Row {
-    Row { settings, source: Some(source) }
+    Row { settings, source: Some(source), form: None }
+}
+
+impl Row {
+    const fn on(self, form: Form) -> Self {
+        Self { form: Some(form), ..self }
+    }
 }
 
 pub const TABLE: [Row; 52] = [
@@ -54,30 +73,30 @@ pub const TABLE: [Row; 52] = [
     ),
     row(
         "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nmomentum = 0.5\ncoast = true\ndecay-ticks = 5.0\nclock = 'steps:2'",
-    ),
+    ).on(Form::Tiled),
     row(
         "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nweight-decay = 0.02\nlatch = 'gated'\ndropout = 0.2\ndropout-input = 0.3",
-    ),
+    ).on(Form::Register),
     row(
         "scope = 'layer'\nbasis = 'act2'\ntheta = 0.2\ndecay = 'step'\nactivation = 'scaled-tanh'\noutput = 'linear'\nloss = 'mse'\nclock = 'steps:5'",
     ),
     row(
         "scope = 'layer'\nbasis = 'delta'\ntheta = 0.1\nalpha0 = 0.6\narm = true\noutput = 'logistic'\nloss = 'mse'\nmomentum = 0.6\ncoast = true\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
     // The hidden layers freeze after the second tick, so that no δ is computed for them from then on.
     row("scope = 'layer'\nbasis = 'delta'\ntheta = 0.28\ndecay-ticks = 2.0\nmomentum = 0.5\nactivation = 'relu'"),
     row(
         "basis = 'delta2'\narm = true\ntheta = 0.02\nlatch = 'gated'\ndecay = 'hyperbolic'\ndecay-power = 0.7\noutput = 'logistic'\nclock = 'steps:2'",
-    ),
+    ).on(Form::Persistent),
     row(
         "basis = 'net2'\ntheta = 0.2\nlatch = 'gated'\ndecay = 'hyperbolic'\nactivation = 'relu'\nmax-norm = 0.9\nclock = 'steps:3'",
-    ),
-    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'"),
+    ).on(Form::Register),
+    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'").on(Form::Persistent),
     row(
         "scope = 'layer'\nbasis = 'net2'\ntheta-quantile = 0.6\ndecay = 'log'\ndecay-base = 10.0\ndecay-ticks = 6.5\nclock = 'steps:3'",
     ),
-    row("theta-sliding = '1.05:3'\nbasis = 'act2'\nbatch-size = 1\nhidden = []\nclock = 'steps:11'"),
-    row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'"),
+    row("theta-sliding = '1.05:3'\nbasis = 'act2'\nbatch-size = 1\nhidden = []\nclock = 'steps:11'").on(Form::Persistent),
+    row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'").on(Form::Tiled),
     row("schedule = 'linear'\nschedule-start = 2\nclock = 'steps:2'\nweight-decay = 0.01"),
     row("basis = 'delta'\ntheta = 0.1\nfreeze-out = '0.5'\nclock = 'steps:2'"),
     // Regularisers, alone and together.
@@ -91,7 +110,7 @@ pub const TABLE: [Row; 52] = [
     row("label-noise = 0.4\nbatch-size = 1\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.02"),
     row(
         "distort = 'both'\ndistort-scale = 10.0\ndistort-shear = 20.0\nelastic-sigma = 1.5\nelastic-alpha = 1.0\ndropout = 0.5\ndropout-input = 0.2\nlabel-noise = 0.2\noutput = 'logistic'\nloss = 'mse'\nbatch-size = 13\ntheta = 0.25",
-    ),
+    ).on(Form::Register),
     // Constant rates with schedules, FreezeOut, forms of momentum and other depths.
     row("rule = 'constant'\nbatch-size = 13"),
     row(
@@ -100,7 +119,7 @@ pub const TABLE: [Row; 52] = [
     row("rule = 'constant'\nschedule = 'one-cycle'\nlabel-noise = 0.1\nweight-decay = 0.01\nclock = 'steps:2'"),
     row(
         "rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 0.2\nmomentum = 0.8\nnesterov = true\nweight-decay = 0.01\nmax-norm = 0.9\nclock = 'steps:2'",
-    ),
+    ).on(Form::Tiled),
     row(
         "rule = 'constant'\nschedule = 'step'\nschedule-ticks = 3.0\nschedule-gamma = 0.5\nhidden = [8, 7, 6]\nmomentum = 0.7\ncoast = true\nclock = 'steps:2'",
     ),
@@ -112,52 +131,52 @@ pub const TABLE: [Row; 52] = [
     ),
     // Replays: rates that fall like ψ's, without homeostasis.
     replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
-    replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'"),
+    replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'").on(Form::Persistent),
     replay("replay = 'shuffle'\nclock = 'steps:3'\ndropout = 0.2", "theta = 0.42"),
     replay("replay = 'random'\nclock = 'steps:2'\nscope = 'weight'\nbasis = 'coactivation'", "theta = 0.03"),
     // Rules that keep a memory for each weight.
     row(
         "rule = 'delta-bar-delta'\ndropout = 0.2\ndbd-kappa = 0.02\ndbd-phi = 0.2\ndbd-theta = 0.6\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
     row(
         "rule = 'rprop'\nalpha0 = 0.01\nrprop-eta-minus = 0.4\nrprop-eta-plus = 1.1\nrprop-min = 1e-4\nrprop-max = 0.05\nfreeze-out = '0.6'",
-    ),
-    row("rule = 'irprop-'\nalpha0 = 0.01\ndropout-input = 0.1"),
-    row("rule = 'lipschitz'\nlipschitz-max = 0.5\nfreeze-out = '0.5:scaled'\nclock = 'steps:4'"),
-    row("rule = 'idbd'\nidbd-rate = 0.05\nmax-norm = 0.7\nschedule = 'cosine'\nclock = 'steps:5'"),
+    ).on(Form::Tiled),
+    row("rule = 'irprop-'\nalpha0 = 0.01\ndropout-input = 0.1").on(Form::Tiled),
+    row("rule = 'lipschitz'\nlipschitz-max = 0.5\nfreeze-out = '0.5:scaled'\nclock = 'steps:4'").on(Form::Persistent),
+    row("rule = 'idbd'\nidbd-rate = 0.05\nmax-norm = 0.7\nschedule = 'cosine'\nclock = 'steps:5'").on(Form::Register),
     row(
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
-    ),
+    ).on(Form::Tiled),
     // Rules without a target, on one layer.
-    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2"),
+    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(
         "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
-    ),
-    // Tasks, weights and scales. `weight` gives the samples weights. Every second row runs on the CPU only, like above.
+    ).on(Form::Register),
+    // Tasks, weights and scales. `weight` gives the samples weights.
     row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'"),
-    row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'"),
-    row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01"),
-    row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'"),
+    row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'").on(Form::Tiled),
+    row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01").on(Form::Tiled),
+    row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'").on(Form::Persistent),
     row(
         "task = 'regression'\nscale = 'minmax'\nbatch-size = 1\nalpha0 = 0.02\ndropout = 0.2\ntrain-metrics = 'running'",
-    ),
+    ).on(Form::Register),
     row(
         "loss = 'mse'\noutput-derivative = 'full'\nclass-weight = 'balanced'\nlabel-noise = 0.2\nscale = 'standard'\nalpha0 = 0.4\nclock = 'steps:3'",
-    ),
+    ).on(Form::Tiled),
     row(
         "task = 'classification'\nclass-weight = 'balanced'\nmissing = 'impute'\nscale = 'standard'\nrule = 'constant'\nmomentum = 0.5\nnesterov = true",
     ),
     row(
         "task = 'regression'\nfold = '1/4'\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.05\nscope = 'weight'\nscale = 'standard'\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
     row("loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nmissing = 'impute'\nalpha0 = 0.4\nclock = 'steps:2'"),
     row(
         "task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nmissing = 'impute'\nscale = 'standard'\nhidden = []\nrule = 'idbd'\nidbd-rate = 0.05",
-    ),
+    ).on(Form::Register),
     row("rule = 'hebb'\nhidden = [13]\ntask = 'regression'\nweight = 'w'\nscale = 'standard'\nalpha0 = 0.002"),
     row(
         "loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nlabel-noise = 0.2\nalpha0 = 0.4\ntheta = 0.35\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
 ];
 
 impl Row {
@@ -351,6 +370,42 @@ fn the_table_has_every_setting() {
         let [numbers, words] =
             [toml::Value::is_float, toml::Value::is_str].map(|is| given.iter().any(|row| is(&row[key])));
         assert!(numbers && words, "no row has {key} of one kind");
+    }
+}
+
+/// The rows that the GPU engine is tested on without `THOROUGH` have every rule, basis, scope and regulariser, and each
+/// form has every task.
+#[test]
+fn the_rows_of_the_gpu_cover_every_kernel() {
+    let rows: Vec<(Form, toml::Table)> =
+        TABLE.iter().filter_map(|row| Some((row.form?, row.config(1, 1.0).to_table()))).collect();
+    let has = |key: &str, word: &str, form: Option<Form>| {
+        let is = |row: &toml::Table| row.get(key).and_then(toml::Value::as_str) == Some(word);
+        rows.iter().any(|(own, row)| form.is_none_or(|form| form == *own) && is(row))
+    };
+    for (key, words) in [
+        ("rule", words::<Rule>()),
+        ("basis", words::<Basis>()),
+        ("scope", words::<Scope>()),
+        ("activation", words::<Activation>()),
+        ("distort", words::<Distort>()),
+        ("output-derivative", words::<OutputDerivative>()),
+    ] {
+        let missing: Vec<_> = words.into_iter().filter(|word| !has(key, word, None)).collect();
+        assert!(missing.is_empty(), "no GPU runs {key} = {missing:?}");
+    }
+    for key in ["dropout", "dropout-input", "label-noise", "weight-decay", "momentum"] {
+        let amount = |row: &toml::Table| row.get(key).and_then(toml::Value::as_float).unwrap_or(0.0);
+        assert!(rows.iter().any(|(_, row)| amount(row) > 0.0), "no GPU runs {key}");
+    }
+    assert!(rows.iter().any(|(_, row)| row.contains_key("max-norm")), "no GPU runs max-norm");
+    for form in [Form::Register, Form::Tiled, Form::Persistent] {
+        for task in ["regression", "multilabel"] {
+            assert!(has("task", task, Some(form)), "{form:?} does not run task = {task}");
+        }
+    }
+    for form in [Form::Tiled, Form::Persistent] {
+        assert!(has("output-derivative", "full", Some(form)), "{form:?} does not run the full derivative");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::table::TABLE;
 use homeostat::config::{Rule, Scope, Task, TrainMetrics};
 use homeostat::train::population::Population;
 
-on_every_engine!();
+on_every_engine!(super::Turn::Every);
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let outcome = subject.outcome(kind);
