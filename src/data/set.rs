@@ -481,6 +481,12 @@ impl DataSet {
         &self.values
     }
 
+    /// The weight of each row in the loss, if rows have weights.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
+    }
+
     /// Whether the rows have targets. Sets for prediction may have none.
     #[must_use]
     pub fn has_targets(&self) -> bool {

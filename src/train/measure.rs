@@ -41,8 +41,11 @@ struct Regression {
     outputs: f64,
     /// Standard deviation of a single target; 1 where there are several, which are told in their own standard deviations.
     deviation: f64,
-    /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples.
+    /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples. Samples count
+    /// by their weights, as in the loss.
     variance: [f64; 3],
+    /// Mean weight of the samples of each part.
+    weight: [f64; 3],
 }
 
 /// A score as it is told.
@@ -70,28 +73,36 @@ impl Measure {
         }
         let outputs = data.classes;
         let split = &population.splits[member];
-        let variance = [&split.train, &split.validation, &split.test].map(|rows| {
-            let count = rows.len() as f64;
+        let weight = |row: u32| data.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row as usize]));
+        let parts = [&split.train, &split.validation, &split.test];
+        // Samples that all have the weight 0 have no loss.
+        let total = |rows: &[u32]| match rows.iter().map(|&row| weight(row)).sum::<f64>() {
+            0.0 => rows.len() as f64,
+            total => total,
+        };
+        let variance = parts.map(|rows| {
+            let total = total(rows);
             let of_output = |k: usize| {
-                let value = |&row: &u32| f64::from(data.values[row as usize * outputs + k]);
-                let mean = rows.iter().map(value).sum::<f64>() / count;
-                rows.iter().map(|row| (value(row) - mean).powi(2)).sum::<f64>() / count
+                let value = |row: u32| f64::from(data.values[row as usize * outputs + k]);
+                let mean = rows.iter().map(|&row| weight(row) * value(row)).sum::<f64>() / total;
+                rows.iter().map(|&row| weight(row) * (value(row) - mean).powi(2)).sum::<f64>() / total
             };
             (0..outputs).map(of_output).sum::<f64>() / outputs as f64
         });
+        let weight = parts.map(|rows| total(rows) / rows.len() as f64);
         let targets = population.preparations.get(member).and_then(|preparation| preparation.targets.as_ref());
         let deviation = targets.filter(|_| outputs == 1).map_or(1.0, |targets| targets.deviation[0]);
-        Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance }) }
+        Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance, weight }) }
     }
 
     /// Tells a score of these samples.
     #[must_use]
     pub fn tell(&self, score: Score, of: Scored) -> Told {
         let Score { loss, error } = score;
-        let Some(Regression { outputs, deviation, variance }) = &self.regression else {
+        let Some(Regression { outputs, deviation, variance, weight }) = &self.regression else {
             return Told { loss, error, ..Told::default() };
         };
-        let squared = 2.0 * loss / outputs;
+        let squared = 2.0 * loss / outputs / weight[of as usize];
         // Of constant targets nothing can be explained, unless every answer is right.
         let unexplained = match variance[of as usize] {
             0.0 => f64::from(u8::from(squared > 0.0)),

@@ -2,10 +2,11 @@
 //! code. Also tests the crate's ψ against the oracle's.
 
 use crate::close::close;
+use crate::oracle::output_delta::{Answer, Target};
 use crate::oracle::{Matrix, Network, activation, output_delta, psi as oracle_psi};
 use crate::settings::{pick, random_settings};
 use clap::ValueEnum;
-use homeostat::config::{Activation, Clock, Config, Decay, DecayTicks, Loss, Output, Rule, Theta};
+use homeostat::config::{Activation, Clock, Config, Decay, DecayTicks, Loss, Output, OutputDerivative, Rule, Theta};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
 use homeostat::rule::psi::{self, Slot};
@@ -14,36 +15,88 @@ fn random_matrix(random: &mut Random, rows: usize, columns: usize, scale: f64) -
     (0..rows).map(|_| (0..columns).map(|_| scale * random.normal()).collect()).collect()
 }
 
+/// Every output layer whose δ is the gradient of its loss, with an answer for each of five samples.
+fn output_layers() -> Vec<(Config, Vec<Target>)> {
+    let classes = || [0, 2, 1, 1, 0].map(Answer::Class).to_vec();
+    let amounts = || (0..5).map(|i| Answer::Amounts(vec![0.7 * f64::from(i), -1.2, 3.0 / f64::from(i + 1)])).collect();
+    let labels = || (0..5).map(|i| Answer::Labels([1, 2, 4].map(|bit| f64::from(i & bit) / f64::from(bit)).to_vec()));
+    let diagonal = Config::default().output_derivative(OutputDerivative::Diagonal);
+    let full = Config::default().output_derivative(OutputDerivative::Full);
+    let layers: [(Config, Vec<Answer>); 8] = [
+        (diagonal.clone().output(Output::Logistic).loss(Loss::Mse), classes()),
+        (diagonal.clone().output(Output::Logistic).loss(Loss::CrossEntropy), classes()),
+        (diagonal.clone().output(Output::Softmax).loss(Loss::CrossEntropy), classes()),
+        (diagonal.clone().output(Output::Linear).loss(Loss::Mse), classes()),
+        (full.output(Output::Softmax).loss(Loss::Mse), classes()),
+        (diagonal.clone().output(Output::Linear).loss(Loss::Mse), amounts()),
+        (diagonal.clone().output(Output::Logistic).loss(Loss::CrossEntropy), labels().collect()),
+        (diagonal.output(Output::Logistic).loss(Loss::Mse), labels().collect()),
+    ];
+    let with_weights = |(config, answers): (Config, Vec<Answer>)| {
+        [[1.0; 5], [0.5, 2.0, 0.0, 1.5, 1.0]].map(|weights| {
+            let targets = answers.iter().cloned().zip(weights).map(|(answer, weight)| Target { answer, weight });
+            (config.clone(), targets.collect())
+        })
+    };
+    layers.into_iter().flat_map(with_weights).collect()
+}
+
+/// −δ_L is the derivative of a sample's loss, weight included, with respect to net.
+#[test]
+fn output_deltas_are_the_gradient_of_the_loss() {
+    let mut random = Random::new(32, Stream::Weights, 0);
+    for (config, targets) in output_layers() {
+        for target in targets {
+            let net: Vec<f64> = (0..3).map(|_| 1.5 * random.normal()).collect();
+            let h = 1e-5;
+            let slope = |k: usize| {
+                let loss = |by: f64| {
+                    let mut net = net.clone();
+                    net[k] += by;
+                    output_delta::output(&net, &target, &config).loss
+                };
+                (loss(h) - loss(-h)) / (2.0 * h)
+            };
+            let got: Vec<f64> = output_delta::output(&net, &target, &config).delta;
+            let want: Vec<f64> = (0..3).map(|k| -slope(k)).collect();
+            let what = format!("{} {} {target:?}", config.network.output, config.network.loss);
+            close(&what, &got, &want, 1e-6, 1e-8).unwrap();
+        }
+    }
+}
+
+/// The errors that reports count: wrong classes, absolute errors, and samples with any wrong label. Weights play no part.
+#[test]
+fn errors_are_counted_by_the_task() {
+    let error = |config: &Config, net: &[f64], answer: Answer| {
+        output_delta::output(net, &Target { answer, weight: 3.0 }, config).error
+    };
+    let softmax = Config::default();
+    assert_eq!(error(&softmax, &[0.5, 0.5, -1.0], Answer::Class(0)), 0.0);
+    assert_eq!(error(&softmax, &[0.5, 0.5, -1.0], Answer::Class(1)), 1.0);
+    let linear = Config::default().output(Output::Linear).loss(Loss::Mse);
+    assert_eq!(error(&linear, &[1.0, -2.0], Answer::Amounts(vec![0.5, 1.0])), 3.5);
+    let logistic = Config::default().output(Output::Logistic);
+    assert_eq!(error(&logistic, &[0.1, -0.1, 0.0], Answer::Labels(vec![1.0, 0.0, 0.0])), 0.0);
+    assert_eq!(error(&logistic, &[0.1, 0.1, 0.0], Answer::Labels(vec![1.0, 0.0, 0.0])), 1.0);
+}
+
 /// One step with α = 1 and no momentum moves every weight by −∂E/∂w of the mean loss. So the change of the weights must
 /// equal central differences of the loss.
 #[test]
 fn steps_follow_the_gradient_of_the_loss() {
-    let outputs = [
-        (Output::Logistic, Loss::Mse),
-        (Output::Logistic, Loss::CrossEntropy),
-        (Output::Softmax, Loss::CrossEntropy),
-        (Output::Linear, Loss::Mse),
-    ];
     let mut random = Random::new(31, Stream::Weights, 0);
     let mut failures = vec![];
     for &activation in Activation::value_variants() {
-        for (output, loss) in outputs {
-            let config = Config::default()
-                .activation(activation)
-                .output(output)
-                .loss(loss)
-                .rule(Rule::Constant)
-                .alpha0(1.0)
-                .batch_size(5)
-                .epochs(1)
-                .hidden([6, 4]);
+        for (config, targets) in output_layers() {
+            let config =
+                config.activation(activation).rule(Rule::Constant).alpha0(1.0).batch_size(5).epochs(1).hidden([6, 4]);
             let weights: Vec<Matrix> = [(7, 6), (7, 4), (5, 3)]
                 .iter()
                 .map(|&(rows, columns)| random_matrix(&mut random, rows, columns, 0.6))
                 .collect();
             let x = random_matrix(&mut random, 5, 6, 1.0);
-            let labels = [0, 2, 1, 1, 0];
-            let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels).collect();
+            let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets).collect();
             let loss_at = |weights: &[Matrix]| Network::new(&config, weights, 5, None).score(&samples).loss;
             let mut stepped = Network::new(&config, &weights, 5, None);
             stepped.step(&samples, true);
@@ -61,20 +114,21 @@ fn steps_follow_the_gradient_of_the_loss() {
                         want.push(-(moved(h) - moved(-h)) / (2.0 * h));
                     }
                 }
-                failures
-                    .extend(close(&format!("{activation} {output} {loss}, layer {l}"), &got, &want, 1e-6, 1e-8).err());
+                let (output, loss) = (config.network.output, config.network.loss);
+                let what = format!("{activation} {output} {loss} {:?}, layer {l}", samples[0].1);
+                failures.extend(close(&what, &got, &want, 1e-6, 1e-8).err());
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Softmax with squared error uses the diagonal derivative y(1 − y), as the authors' code does. This is not the
-/// gradient, so finite differences cannot test it.
+/// By default, softmax with squared error uses the diagonal derivative y(1 − y), as the authors' code does. This is not
+/// the gradient, so finite differences cannot test it.
 #[test]
 fn softmax_with_squared_error_takes_the_diagonal() {
     let net = [0.3, -1.2, 2.0];
-    let outcome = output_delta::output(&net, 1, Output::Softmax, Loss::Mse);
+    let outcome = output_delta::output(&net, &1.into(), &Config::default().output(Output::Softmax).loss(Loss::Mse));
     let total: f64 = net.iter().map(|v: &f64| v.exp()).sum();
     for (k, delta) in outcome.delta.iter().enumerate() {
         let y = net[k].exp() / total;

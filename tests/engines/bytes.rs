@@ -3,6 +3,7 @@
 
 use crate::harness::{small_register, tiled};
 use crate::settings::{pick, random_settings};
+use crate::thorough::is_thorough;
 use homeostat::config::{Config, Distort, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
@@ -158,6 +159,7 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
             Config::default().hidden([9]).batch_size(8),
             Config::default().hidden([]).batch_size(7).distort(Distort::Affine),
         ] {
+            let distorts = config.regularisation.distort != Distort::None;
             let population = population(&config.epochs(2), 2, &set);
             let small = binding(most);
             let pieces = GpuEngine::memory_budget(&small, &population).unwrap();
@@ -166,9 +168,15 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
             assert_eq!(pieces, 4);
             let register = small_register(&population);
             let whole = train(context(|_| ()), &population, register.clone());
-            assert!(train(small.clone(), &population, register.clone()) == whole, "{bytes}, register tiles");
-            assert!(train(small.clone(), &population, tiled(&population)) == whole, "{bytes}, blocks");
-            if Plan::can_persist(&population) {
+            // Without `THOROUGH`, each form reads bytes or reals and distorts one of them, because software Vulkan
+            // takes seconds to compile each.
+            if is_thorough() || bytes != distorts {
+                assert!(train(small.clone(), &population, register.clone()) == whole, "{bytes}, register tiles");
+            }
+            if is_thorough() || bytes == distorts {
+                assert!(train(small.clone(), &population, tiled(&population)) == whole, "{bytes}, blocks");
+            }
+            if Plan::can_persist(&population) && (is_thorough() || bytes) {
                 let persistent = Plan { persistent: true, ..register };
                 assert!(train(small, &population, persistent) == whole, "{bytes}, persistent");
             }

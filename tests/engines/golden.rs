@@ -2,14 +2,18 @@
 
 use crate::cases::golden;
 use crate::harness::{ENGINES, Make};
+use crate::thorough::is_thorough;
 use homeostat::gpu::{Context, GpuEngine, Pick};
 use homeostat::train::blocking::Blocking;
 
+/// Without `THOROUGH` each GPU engine takes every third case, because software Vulkan compiles kernels for every case. The
+/// CPU engine, which computes the same table of rules, takes all.
 #[test]
 fn every_engine_reproduces_golden_cases() {
     let mut failures = vec![];
-    for (name, make) in ENGINES {
-        for case in golden() {
+    for (place, (name, make)) in ENGINES.into_iter().enumerate() {
+        let (first, step) = if place == 0 || is_thorough() { (0, 1) } else { (place - 1, 3) };
+        for case in golden().into_iter().skip(first).step_by(step) {
             failures.extend(case.check(make, 2e-3, 1e-5).err().map(|e| format!("{name}: {e}")));
         }
     }

@@ -2,8 +2,9 @@
 
 use crate::cases::{Case, Epoch};
 use crate::close::close;
+use crate::oracle::output_delta::{Answer, Target};
 use crate::oracle::{Layer, Matrix, Network};
-use homeostat::config::Config;
+use homeostat::config::{Config, Scale, Task};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::DataSet;
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Tile};
@@ -72,6 +73,27 @@ pub fn memory_in_rows(layer: &Layer) -> Vec<f64> {
     let planes = layer.memory[0][0].len();
     let row = |row: &Vec<Vec<f64>>| (0..planes).flat_map(|k| row.iter().map(move |m| m[k])).collect::<Vec<_>>();
     layer.memory.iter().flat_map(row).collect()
+}
+
+/// The features of a row as engines read them.
+pub fn sample(data: &DataSet, row: u32) -> Vec<f64> {
+    let mut x = vec![0.0; data.features()];
+    data.copy_row(row as usize, &mut x);
+    x.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// The target and the weight of a row as engines read them. `label` is the class, if there are classes.
+pub fn target(data: &DataSet, row: u32, label: Option<usize>) -> Target {
+    let values = || {
+        let first = row as usize * data.classes();
+        data.values()[first..first + data.classes()].iter().map(|&v| f64::from(v)).collect()
+    };
+    let answer = match data.task() {
+        Task::Classification => Answer::Class(label.expect("a class")),
+        Task::Regression => Answer::Amounts(values()),
+        Task::Multilabel => Answer::Labels(values()),
+    };
+    Target { answer, weight: data.weights().map_or(1.0, |weights| f64::from(weights[row as usize])) }
 }
 
 /// The CPU engine.
@@ -154,7 +176,9 @@ impl Case {
     pub fn population(&self) -> Arc<Population> {
         let data = DataSet::new(&self.x, self.labels.iter().copied()).unwrap().named(self.name.clone());
         let classes = self.initial.last().unwrap()[0].len();
-        Arc::new(Population::new(vec![self.config.clone()], Arc::new(data), Some(classes)).unwrap())
+        // The oracle takes the features as they are.
+        let config = self.config.clone().scale(Scale::None);
+        Arc::new(Population::new(vec![config], Arc::new(data), Some(classes)).unwrap())
     }
 
     /// The population's initial state with this case's weights.

@@ -1,14 +1,15 @@
 //! Tests every kernel against the oracle, step by step: y, δ, W and the observed sums. Shapes are random and ragged (1
 //! … 200), with one and three members, a full and a short batch. Settings cover all activations, outputs, losses,
-//! bases, scopes and forms of momentum. Buffers are poisoned with NaN.
+//! bases, scopes, forms of momentum and tasks, with and without weights. Buffers are poisoned with NaN.
 
 use crate::close::close;
-use crate::harness::{gpu, memory_in_rows, small_register, tiled};
+use crate::harness::{gpu, memory_in_rows, sample, small_register, target, tiled};
+use crate::oracle::output_delta::Target;
 use crate::oracle::{Matrix, Network, Step};
 use crate::settings::{pick, random_settings};
 use crate::thorough::is_thorough;
 use clap::ValueEnum;
-use homeostat::config::{Config, Distort, Scope};
+use homeostat::config::{Config, Distort, Loss, Output, OutputDerivative, Scope, Task};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Plan, Product};
@@ -24,7 +25,20 @@ type Arenas = Vec<Vec<[Vec<f32>; 2]>>;
 /// Members that share shapes and data and differ in seed, α0 and momentum.
 struct Setting {
     population: Arc<Population>,
-    x: Vec<Vec<f64>>,
+}
+
+/// The settings with an output layer for a task, in turn: classes, classes with the full derivative, amounts, labels.
+fn for_task(config: Config, turn: u32) -> (Config, Task) {
+    let of_classes = (config.clone(), Task::Classification);
+    match turn % 4 {
+        0 => of_classes,
+        1 => {
+            let config = config.output(Output::Softmax).loss(Loss::Mse).output_derivative(OutputDerivative::Full);
+            (config, Task::Classification)
+        }
+        2 => (config.output(Output::Linear).loss(Loss::Mse), Task::Regression),
+        _ => (config.output(Output::Logistic), Task::Multilabel),
+    }
 }
 
 /// Adds random regularisers. The samples must be square images.
@@ -51,6 +65,11 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     let base =
         random_settings(random).hidden(hidden).batch_size(batch_size).epochs(1).no_shuffle(true).test_fraction(0.0);
     let base = if regularise { regularised(random, base) } else { base };
+    // The number decides, and not chance, so that every task occurs with every number of members and every depth.
+    let (mut base, task) = for_task(base, number / 2);
+    if task != Task::Classification {
+        base.regularisation.label_noise = 0.0;
+    }
     let members = if number.is_multiple_of(2) { 1 } else { 3 };
     let configs = (0..members)
         .map(|m| {
@@ -64,25 +83,40 @@ fn setting(random: &mut Random, number: u32, regularise: bool) -> Setting {
     let as_bytes = random.below(2) == 0;
     let value = |byte: u8| if as_bytes { f32::from(byte) / 255.0 } else { f32::from(byte) / 64.0 - 2.0 };
     let values: Vec<f32> = bytes.iter().map(|&byte| value(byte)).collect();
-    let labels: Vec<u32> = (0..rows).map(|i| i as u32 % classes as u32).collect();
-    let data =
-        DataSet::new((if as_bytes { Samples::U8(bytes) } else { Samples::F32(values.clone()) }, features), labels)
-            .unwrap()
-            .named("random")
-            .with_classes(classes)
-            .unwrap();
-    let population = Arc::new(Population::new(configs, Arc::new(data), Some(classes)).unwrap());
-    let x = values.chunks(features).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
-    Setting { population, x }
+    let samples = if as_bytes { Samples::U8(bytes) } else { Samples::F32(values) };
+    let data = match task {
+        Task::Classification => {
+            let labels: Vec<u32> = (0..rows).map(|i| i as u32 % classes as u32).collect();
+            DataSet::new((samples, features), labels).unwrap().with_classes(classes)
+        }
+        Task::Regression => {
+            let amounts: Vec<f32> = (0..rows * classes).map(|_| random.normal() as f32).collect();
+            DataSet::regression((samples, features), amounts, classes)
+        }
+        Task::Multilabel => {
+            let labels: Vec<f32> = (0..rows * classes).map(|_| random.below(2) as f32).collect();
+            DataSet::multilabel((samples, features), labels, classes)
+        }
+    };
+    let data = data.unwrap().named("random");
+    let data = match number / 3 % 2 {
+        0 => data,
+        _ => data.with_weights((0..rows).map(|_| random.below(9) as f32 / 3.0 + 0.1).collect::<Vec<_>>()).unwrap(),
+    };
+    Setting { population: Arc::new(Population::new(configs, Arc::new(data), Some(classes)).unwrap()) }
 }
 
 impl Setting {
     /// Per member and step, the oracle's network after the step, and y and δ of the step.
     fn oracle(&self) -> Vec<Vec<(Network, Step)>> {
         let states = self.population.initial_state();
+        let data = &self.population.data;
+        let x: Vec<Vec<f64>> = (0..data.len() as u32).map(|row| sample(data, row)).collect();
         let member = |(m, (config, state)): (usize, (&Config, &homeostat::train::state::MemberState))| {
-            let labels = self.population.labels(m).iter().map(|&label| label as usize);
-            let samples: Vec<(&[f64], usize)> = self.x.iter().map(Vec::as_slice).zip(labels).collect();
+            let labels = self.population.labels(m);
+            let targets =
+                (0..data.len()).map(|row| target(data, row as u32, labels.get(row).map(|&label| label as usize)));
+            let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets).collect();
             let weights: Vec<Matrix> = self
                 .population
                 .topology
@@ -94,7 +128,7 @@ impl Setting {
                 .collect();
             let mut network = Network::new(config, &weights, samples.len(), None);
             // No tick follows, because a tick would reset the observed sums, which are compared.
-            let step = |batch: &[(&[f64], usize)]| {
+            let step = |batch: &[(&[f64], Target)]| {
                 let trace = network.step(batch, false);
                 (network.clone(), trace)
             };
@@ -111,7 +145,7 @@ impl Setting {
     ) -> Vec<String> {
         let mut failures = vec![];
         let oracle = self.oracle();
-        let all: Vec<u32> = (0..self.x.len() as u32).collect();
+        let all: Vec<u32> = (0..self.population.data.len() as u32).collect();
         engine.set_order(&vec![all; self.population.len()]).unwrap();
         for step in 0..2 {
             engine.train(step..step + 1, None).unwrap();
@@ -172,14 +206,26 @@ fn gpu_kernels_with_regularisers_equal_the_oracle() {
 }
 
 fn gpu_steps(random: &mut Random, regularise: bool) {
-    let settings = if regularise { 4 } else { 8 };
-    for number in 0..if is_thorough() { 3 * settings } else { settings } {
+    // Without `THOROUGH`, each setting runs in one kernel family, because software Vulkan compiles kernels for every
+    // setting. Both families run every task; with regularisers, each task runs once.
+    let numbers: Vec<u32> = match (is_thorough(), regularise) {
+        (true, _) => (0..24).collect(),
+        (false, false) => (0..8).collect(),
+        (false, true) => vec![0, 3, 4, 7],
+    };
+    for number in numbers {
         let setting = setting(random, number, regularise);
         // Only two settings use the production tiles, one with one member and one with three, because these tiles take
         // seconds to compile on software Vulkan.
         let production = |population: &_| Plan::guess(Product::Register, population);
-        let register: fn(&_) -> Plan = if number < 2 { production } else { small_register };
-        for choose in [register, tiled] {
+        let register: fn(&_) -> Plan = if [0, 5].contains(&number) { production } else { small_register };
+        let is_register = (number + number / 4) % 2 == 0;
+        let families: &[fn(&Population) -> Plan] = match is_register {
+            _ if is_thorough() => &[register, tiled],
+            true => &[register],
+            false => &[tiled],
+        };
+        for choose in families {
             let plan = choose(&setting.population);
             let mut engine = gpu(Arc::clone(&setting.population), &setting.population.initial_state(), plan.clone());
             let failures = setting

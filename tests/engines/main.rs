@@ -28,3 +28,4 @@ mod table;
 mod thorough;
 mod tiles;
 mod trainer;
+mod weights;

@@ -1,11 +1,11 @@
 //! The table of settings with which every promise is tested. Its rows together have every rule, basis, scope, decay,
-//! latch, form of θ, schedule, replay, form of momentum, regulariser and activation. Each row combines settings that
-//! could interfere. `the_table_has_every_setting` fails for a setting without a row.
+//! latch, form of θ, schedule, replay, form of momentum, regulariser, activation, task and scale. Each row combines
+//! settings that could interfere. `the_table_has_every_setting` fails for a setting without a row.
 
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Config, Decay, Distort, Latch, Loss, Output, Replay, Rule, SETTINGS, Schedule, Scope,
-    TrainMetrics,
+    Activation, Basis, Config, Decay, Distort, Latch, Loss, Missing, Output, OutputDerivative, Replay, Rule, SETTINGS,
+    Scale, Schedule, Scope, Task, TrainMetrics,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
@@ -14,7 +14,8 @@ use homeostat::train::population::Population;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Four epochs of seven steps, of which the last is short. Every row overrides these settings.
+/// Four epochs of seven steps, of which the last is short. Every row overrides these settings. Features are not scaled, so
+/// that the members of most rows read the same rows; rows with a scale give each member its own copy.
 const BASE: &str = "
     hidden = [9, 6]
     activation = 'tanh'
@@ -24,7 +25,19 @@ const BASE: &str = "
     theta = 0.3
     val-fraction = 0.1
     test-fraction = 0.1
+    scale = 'none'
 ";
+
+/// A form of the GPU engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Register tiles without barriers.
+    Register,
+    /// Blocks in workgroup memory.
+    Tiled,
+    /// Whole steps in one dispatch.
+    Persistent,
+}
 
 /// The settings of a population.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +46,25 @@ pub struct Row {
     settings: &'static str,
     /// The ψ run that a replay repeats: TOML that overrides the base and `settings`.
     source: Option<&'static str>,
+    /// The form of the GPU engine that is tested on the row without `THOROUGH`.
+    pub form: Option<Form>,
 }
 
 const fn row(settings: &'static str) -> Row {
-    Row { settings, source: None }
+    Row { settings, source: None, form: None }
 }
 
 const fn replay(settings: &'static str, source: &'static str) -> Row {
-    Row { settings, source: Some(source) }
+    Row { settings, source: Some(source), form: None }
 }
 
-pub const TABLE: [Row; 40] = [
+impl Row {
+    const fn on(self, form: Form) -> Self {
+        Self { form: Some(form), ..self }
+    }
+}
+
+pub const TABLE: [Row; 52] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -52,30 +73,30 @@ pub const TABLE: [Row; 40] = [
     ),
     row(
         "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nmomentum = 0.5\ncoast = true\ndecay-ticks = 5.0\nclock = 'steps:2'",
-    ),
+    ).on(Form::Tiled),
     row(
         "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nweight-decay = 0.02\nlatch = 'gated'\ndropout = 0.2\ndropout-input = 0.3",
-    ),
+    ).on(Form::Register),
     row(
         "scope = 'layer'\nbasis = 'act2'\ntheta = 0.2\ndecay = 'step'\nactivation = 'scaled-tanh'\noutput = 'linear'\nloss = 'mse'\nclock = 'steps:5'",
     ),
     row(
         "scope = 'layer'\nbasis = 'delta'\ntheta = 0.1\nalpha0 = 0.6\narm = true\noutput = 'logistic'\nloss = 'mse'\nmomentum = 0.6\ncoast = true\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
     // The hidden layers freeze after the second tick, so that no δ is computed for them from then on.
     row("scope = 'layer'\nbasis = 'delta'\ntheta = 0.28\ndecay-ticks = 2.0\nmomentum = 0.5\nactivation = 'relu'"),
     row(
         "basis = 'delta2'\narm = true\ntheta = 0.02\nlatch = 'gated'\ndecay = 'hyperbolic'\ndecay-power = 0.7\noutput = 'logistic'\nclock = 'steps:2'",
-    ),
+    ).on(Form::Persistent),
     row(
         "basis = 'net2'\ntheta = 0.2\nlatch = 'gated'\ndecay = 'hyperbolic'\nactivation = 'relu'\nmax-norm = 0.9\nclock = 'steps:3'",
-    ),
-    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'"),
+    ).on(Form::Register),
+    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'").on(Form::Persistent),
     row(
         "scope = 'layer'\nbasis = 'net2'\ntheta-quantile = 0.6\ndecay = 'log'\ndecay-base = 10.0\ndecay-ticks = 6.5\nclock = 'steps:3'",
     ),
-    row("theta-sliding = '1.05:3'\nbasis = 'act2'\nbatch-size = 1\nhidden = []\nclock = 'steps:11'"),
-    row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'"),
+    row("theta-sliding = '1.05:3'\nbasis = 'act2'\nbatch-size = 1\nhidden = []\nclock = 'steps:11'").on(Form::Persistent),
+    row("theta-sliding = '0.95:2'\nwarmup = 2\nscope = 'weight'\nclock = 'steps:2'\ninit-scheme = 'normal:0.3'").on(Form::Tiled),
     row("schedule = 'linear'\nschedule-start = 2\nclock = 'steps:2'\nweight-decay = 0.01"),
     row("basis = 'delta'\ntheta = 0.1\nfreeze-out = '0.5'\nclock = 'steps:2'"),
     // Regularisers, alone and together.
@@ -89,7 +110,7 @@ pub const TABLE: [Row; 40] = [
     row("label-noise = 0.4\nbatch-size = 1\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.02"),
     row(
         "distort = 'both'\ndistort-scale = 10.0\ndistort-shear = 20.0\nelastic-sigma = 1.5\nelastic-alpha = 1.0\ndropout = 0.5\ndropout-input = 0.2\nlabel-noise = 0.2\noutput = 'logistic'\nloss = 'mse'\nbatch-size = 13\ntheta = 0.25",
-    ),
+    ).on(Form::Register),
     // Constant rates with schedules, FreezeOut, forms of momentum and other depths.
     row("rule = 'constant'\nbatch-size = 13"),
     row(
@@ -98,7 +119,7 @@ pub const TABLE: [Row; 40] = [
     row("rule = 'constant'\nschedule = 'one-cycle'\nlabel-noise = 0.1\nweight-decay = 0.01\nclock = 'steps:2'"),
     row(
         "rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 0.2\nmomentum = 0.8\nnesterov = true\nweight-decay = 0.01\nmax-norm = 0.9\nclock = 'steps:2'",
-    ),
+    ).on(Form::Tiled),
     row(
         "rule = 'constant'\nschedule = 'step'\nschedule-ticks = 3.0\nschedule-gamma = 0.5\nhidden = [8, 7, 6]\nmomentum = 0.7\ncoast = true\nclock = 'steps:2'",
     ),
@@ -110,27 +131,52 @@ pub const TABLE: [Row; 40] = [
     ),
     // Replays: rates that fall like ψ's, without homeostasis.
     replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
-    replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'"),
+    replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'").on(Form::Persistent),
     replay("replay = 'shuffle'\nclock = 'steps:3'\ndropout = 0.2", "theta = 0.42"),
     replay("replay = 'random'\nclock = 'steps:2'\nscope = 'weight'\nbasis = 'coactivation'", "theta = 0.03"),
     // Rules that keep a memory for each weight.
     row(
         "rule = 'delta-bar-delta'\ndropout = 0.2\ndbd-kappa = 0.02\ndbd-phi = 0.2\ndbd-theta = 0.6\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'",
-    ),
+    ).on(Form::Persistent),
     row(
         "rule = 'rprop'\nalpha0 = 0.01\nrprop-eta-minus = 0.4\nrprop-eta-plus = 1.1\nrprop-min = 1e-4\nrprop-max = 0.05\nfreeze-out = '0.6'",
-    ),
-    row("rule = 'irprop-'\nalpha0 = 0.01\ndropout-input = 0.1"),
-    row("rule = 'lipschitz'\nlipschitz-max = 0.5\nfreeze-out = '0.5:scaled'\nclock = 'steps:4'"),
-    row("rule = 'idbd'\nidbd-rate = 0.05\nmax-norm = 0.7\nschedule = 'cosine'\nclock = 'steps:5'"),
+    ).on(Form::Tiled),
+    row("rule = 'irprop-'\nalpha0 = 0.01\ndropout-input = 0.1").on(Form::Tiled),
+    row("rule = 'lipschitz'\nlipschitz-max = 0.5\nfreeze-out = '0.5:scaled'\nclock = 'steps:4'").on(Form::Persistent),
+    row("rule = 'idbd'\nidbd-rate = 0.05\nmax-norm = 0.7\nschedule = 'cosine'\nclock = 'steps:5'").on(Form::Register),
     row(
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
-    ),
+    ).on(Form::Tiled),
     // Rules without a target, on one layer.
-    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2"),
+    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(
         "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
+    ).on(Form::Register),
+    // Tasks, weights and scales. `weight` gives the samples weights.
+    row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'"),
+    row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'").on(Form::Tiled),
+    row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01").on(Form::Tiled),
+    row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'").on(Form::Persistent),
+    row(
+        "task = 'regression'\nscale = 'minmax'\nbatch-size = 1\nalpha0 = 0.02\ndropout = 0.2\ntrain-metrics = 'running'",
+    ).on(Form::Register),
+    row(
+        "loss = 'mse'\noutput-derivative = 'full'\nclass-weight = 'balanced'\nlabel-noise = 0.2\nscale = 'standard'\nalpha0 = 0.4\nclock = 'steps:3'",
+    ).on(Form::Tiled),
+    row(
+        "task = 'classification'\nclass-weight = 'balanced'\nmissing = 'impute'\nscale = 'standard'\nrule = 'constant'\nmomentum = 0.5\nnesterov = true",
     ),
+    row(
+        "task = 'regression'\nfold = '1/4'\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.05\nscope = 'weight'\nscale = 'standard'\nclock = 'steps:3'",
+    ).on(Form::Persistent),
+    row("loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nmissing = 'impute'\nalpha0 = 0.4\nclock = 'steps:2'"),
+    row(
+        "task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nmissing = 'impute'\nscale = 'standard'\nhidden = []\nrule = 'idbd'\nidbd-rate = 0.05",
+    ).on(Form::Register),
+    row("rule = 'hebb'\nhidden = [13]\ntask = 'regression'\nweight = 'w'\nscale = 'standard'\nalpha0 = 0.002"),
+    row(
+        "loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nlabel-noise = 0.2\nalpha0 = 0.4\ntheta = 0.35\nclock = 'steps:3'",
+    ).on(Form::Persistent),
 ];
 
 impl Row {
@@ -153,6 +199,9 @@ impl Row {
             }
         }
         own.insert("seed".into(), toml::Value::Integer(seed as i64));
+        if own.contains_key("fold") {
+            base.remove("test-fraction");
+        }
         Config::overlay([&base, &own]).unwrap_or_else(|e| panic!("{self:?}: {e}"))
     }
 
@@ -161,11 +210,19 @@ impl Row {
         Arc::new(Population::new(configs, self.data(), None).unwrap_or_else(|e| panic!("{self:?}: {e}")))
     }
 
-    /// 67 images of 4 × 4 pixels in three classes: bytes for some rows, reals for the others.
+    /// 67 images of 4 × 4 pixels in three classes: bytes for some rows, reals for the others. The row's settings decide
+    /// the task, and whether samples have weights or missing features.
     fn data(&self) -> Arc<DataSet> {
-        static DATA: OnceLock<[Arc<DataSet>; 2]> = OnceLock::new();
-        let kinds = DATA.get_or_init(|| [true, false].map(|bytes| Arc::new(images(bytes))));
-        Arc::clone(&kinds[self.settings.len() % 2])
+        let own: toml::Table = self.settings.parse().expect("TOML");
+        let task = own.get("task").map_or(Task::Classification, |word| word.clone().try_into().expect("a task"));
+        let bytes = self.settings.len() % 2 == 0 && !own.contains_key("missing");
+        let data = images(bytes, task, own.contains_key("weight"));
+        let mut data = if own.contains_key("weight") { data.with_weights(weights()).unwrap() } else { data };
+        if own.contains_key("missing") {
+            let Samples::F32(reals) = data.samples_mut() else { unreachable!("bytes are never missing") };
+            reals.iter_mut().step_by(13).for_each(|value| *value = f32::NAN);
+        }
+        Arc::new(data)
     }
 
     /// The file with the trace of the row's source. The first call writes the traces of all rows.
@@ -201,26 +258,66 @@ impl Row {
     }
 }
 
-fn images(bytes: bool) -> DataSet {
+const ROWS: usize = 67;
+
+/// Weights of the samples, one of which is 0.
+fn weights() -> Vec<f32> {
+    (0..ROWS).map(|row| (row * 7 % 11) as f32 / 4.0).collect()
+}
+
+fn images(bytes: bool, task: Task, is_single: bool) -> DataSet {
     let mut random = Random::new(61, Stream::Order, 0);
-    let rows = 67;
     // Each class is brightest in another row of pixels.
     let pixel = |i: usize| {
         let bright = i / 4 % 4 == i / 16 % 3;
         (if bright { 0.7 } else { 0.2 }) + 0.15 * random.normal()
     };
-    let values: Vec<f64> = (0..rows * 16).map(pixel).collect();
+    let values: Vec<f64> = (0..ROWS * 16).map(pixel).collect();
     let samples = match bytes {
         true => Samples::U8(values.iter().map(|v| (255.0 * v) as u8).collect()),
         false => Samples::F32(values.iter().map(|&v| (2.0 * v - 0.7) as f32).collect()),
     };
-    let labels: Vec<u32> = (0..rows as u32).map(|row| row % 3).collect();
-    DataSet::new((samples, 16), labels).unwrap().named("stripes")
+    let data = match task {
+        Task::Classification => DataSet::new((samples, 16), (0..ROWS as u32).map(|row| row % 3)),
+        Task::Regression => {
+            // The brightness of pixels in units of their own. A report tells single targets in their own units.
+            let outputs = if is_single { 1 } else { 2 };
+            let amount = |row: usize, k: usize| (30.0 * values[16 * row + 5 * k] - 7.0 * values[16 * row + 9]) as f32;
+            let amounts: Vec<f32> = (0..outputs * ROWS).map(|i| amount(i / outputs, i % outputs)).collect();
+            DataSet::regression((samples, 16), amounts, outputs)
+        }
+        Task::Multilabel => {
+            let holds = |row: usize, k: usize| f32::from(u8::from(values[16 * row + 5 * k] > 0.4));
+            let labels: Vec<f32> = (0..3 * ROWS).map(|i| holds(i / 3, i % 3)).collect();
+            DataSet::multilabel((samples, 16), labels, 3)
+        }
+    };
+    data.unwrap().named("stripes")
 }
 
-/// Settings without a row: places of files and devices, settings that only end a run, and half precision, which no
-/// software adapter has.
-const ELSEWHERE: [&str; 7] = ["data", "init", "fresh-alpha", "early-stopping", "precision", "device", "no-autotune"];
+/// Settings without a row: places of files and devices, settings by which files are read, settings that only end a run,
+/// and half precision, which no software adapter has.
+const ELSEWHERE: [&str; 19] = [
+    "data",
+    "val-data",
+    "test-data",
+    "label",
+    "drop",
+    "id",
+    "group",
+    "delimiter",
+    "header",
+    "image-size",
+    "init",
+    "fresh-alpha",
+    "early-stopping",
+    "monitor",
+    "min-delta",
+    "no-restore-best",
+    "precision",
+    "device",
+    "no-autotune",
+];
 
 #[test]
 fn the_table_has_every_setting() {
@@ -250,6 +347,10 @@ fn the_table_has_every_setting() {
         ("replay", words::<Replay>()),
         ("distort", words::<Distort>()),
         ("train-metrics", words::<TrainMetrics>()),
+        ("task", words::<Task>()),
+        ("scale", words::<Scale>()),
+        ("missing", words::<Missing>()),
+        ("output-derivative", words::<OutputDerivative>()),
     ] {
         let has =
             |word: &String| given.iter().any(|row| row.get(key).and_then(toml::Value::as_str) == Some(word.as_str()));
@@ -269,6 +370,42 @@ fn the_table_has_every_setting() {
         let [numbers, words] =
             [toml::Value::is_float, toml::Value::is_str].map(|is| given.iter().any(|row| is(&row[key])));
         assert!(numbers && words, "no row has {key} of one kind");
+    }
+}
+
+/// The rows that the GPU engine is tested on without `THOROUGH` have every rule, basis, scope and regulariser, and each
+/// form has every task.
+#[test]
+fn the_rows_of_the_gpu_cover_every_kernel() {
+    let rows: Vec<(Form, toml::Table)> =
+        TABLE.iter().filter_map(|row| Some((row.form?, row.config(1, 1.0).to_table()))).collect();
+    let has = |key: &str, word: &str, form: Option<Form>| {
+        let is = |row: &toml::Table| row.get(key).and_then(toml::Value::as_str) == Some(word);
+        rows.iter().any(|(own, row)| form.is_none_or(|form| form == *own) && is(row))
+    };
+    for (key, words) in [
+        ("rule", words::<Rule>()),
+        ("basis", words::<Basis>()),
+        ("scope", words::<Scope>()),
+        ("activation", words::<Activation>()),
+        ("distort", words::<Distort>()),
+        ("output-derivative", words::<OutputDerivative>()),
+    ] {
+        let missing: Vec<_> = words.into_iter().filter(|word| !has(key, word, None)).collect();
+        assert!(missing.is_empty(), "no GPU runs {key} = {missing:?}");
+    }
+    for key in ["dropout", "dropout-input", "label-noise", "weight-decay", "momentum"] {
+        let amount = |row: &toml::Table| row.get(key).and_then(toml::Value::as_float).unwrap_or(0.0);
+        assert!(rows.iter().any(|(_, row)| amount(row) > 0.0), "no GPU runs {key}");
+    }
+    assert!(rows.iter().any(|(_, row)| row.contains_key("max-norm")), "no GPU runs max-norm");
+    for form in [Form::Register, Form::Tiled, Form::Persistent] {
+        for task in ["regression", "multilabel"] {
+            assert!(has("task", task, Some(form)), "{form:?} does not run task = {task}");
+        }
+    }
+    for form in [Form::Tiled, Form::Persistent] {
+        assert!(has("output-derivative", "full", Some(form)), "{form:?} does not run the full derivative");
     }
 }
 

@@ -21,6 +21,7 @@ pub mod unsupervised;
 pub mod update;
 
 use homeostat::config::{Basis, Clock, Config, Rule, Scope, Theta};
+use output_delta::Target;
 use psi::Slot;
 use trace::Triggers;
 
@@ -38,7 +39,7 @@ pub struct Layer {
     pub sums: Matrix,
 }
 
-/// Mean loss and share of wrong answers over some samples.
+/// Mean loss and share of wrong answers over some samples; in a regression the mean sum of absolute errors.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Score {
     pub loss: f64,
@@ -119,16 +120,16 @@ impl Network {
         (0..layers).map(of_layer).collect()
     }
 
-    /// y and net of every layer, and the outcome of the output layer for `label`.
-    pub fn forward(&self, x: &[f64], label: usize) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
-        self.forward_in_training(x, label, |_, _| 1.0)
+    /// y and net of every layer, and the outcome of the output layer for `target`.
+    pub fn forward(&self, x: &[f64], target: &Target) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
+        self.forward_in_training(x, target, |_, _| 1.0)
     }
 
     /// [`Self::forward`] with dropout: `factor(layer, unit)` multiplies y of hidden layers, which are counted from 1.
     fn forward_in_training(
         &self,
         x: &[f64],
-        label: usize,
+        target: &Target,
         factor: impl Fn(usize, usize) -> f64,
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, output_delta::Outcome) {
         let (mut ys, mut nets) = (vec![x.to_vec()], vec![]);
@@ -142,7 +143,7 @@ impl Network {
             let slots = &self.layers[0].slots[0];
             unsupervised::outcome(&self.config, &ys[1], |j| slots[j].theta(&self.config))
         } else {
-            output_delta::output(&nets[nets.len() - 1], label, self.config.network.output, self.config.network.loss)
+            output_delta::output(&nets[nets.len() - 1], target, &self.config)
         };
         *ys.last_mut().expect("a layer") = outcome.y.clone();
         (ys, nets, outcome)
@@ -162,18 +163,18 @@ impl Network {
         self.factor(l, i, j) * own.unwrap_or(self.config.rule.alpha0)
     }
 
-    /// Trains one step on a batch of (x, label), and ends the tick if the clock says so.
-    pub fn step(&mut self, batch: &[(&[f64], usize)], end_of_epoch: bool) -> Step {
+    /// Trains one step on a batch of (x, target), and ends the tick if the clock says so.
+    pub fn step<T: Clone + Into<Target>>(&mut self, batch: &[(&[f64], T)], end_of_epoch: bool) -> Step {
         let depth = self.layers.len();
         let mut squares: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.w.len()]).collect();
         let mut gradients: Vec<Matrix> = self.layers.iter().map(|l| vec![vec![0.0; l.w[0].len()]; l.w.len()]).collect();
         let mut computed = Step { y: vec![vec![]; depth], delta: vec![vec![]; depth], scores: vec![] };
-        for (place, &(x, label)) in batch.iter().enumerate() {
+        for (place, (x, target)) in batch.iter().enumerate() {
             let (seed, step, share) = (self.config.run.seed, self.steps, self.config.regularisation.dropout);
             let factor = move |layer: usize, unit: usize| dropout::factor(seed, step, place, layer, unit, share);
             let x = prepare::inputs(&self.config, step, place, x);
-            let (ys, nets, outcome) = self.forward_in_training(&x, label, factor);
-            computed.scores.push(Score { loss: outcome.loss, error: f64::from(u8::from(outcome.wrong)) });
+            let (ys, nets, outcome) = self.forward_in_training(&x, &target.clone().into(), factor);
+            computed.scores.push(Score { loss: outcome.loss, error: outcome.error });
             let mut delta = outcome.delta;
             for l in (0..depth).rev() {
                 let input: Vec<f64> = ys[l].iter().copied().chain([-1.0]).collect();
@@ -306,11 +307,16 @@ impl Network {
     /// Trains all epochs. `labels` are below `classes` and have no label noise yet.
     pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize], classes: usize) -> Vec<After> {
         let labels = labels::noisy(&self.config, labels, classes);
-        let samples: Vec<(&[f64], usize)> = x.iter().map(Vec::as_slice).zip(labels).collect();
+        self.run_on(x, labels.into_iter().map(Target::from).collect())
+    }
+
+    /// Trains all epochs on these targets.
+    pub fn run_on(&mut self, x: &[Vec<f64>], targets: Vec<Target>) -> Vec<After> {
+        let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets).collect();
         (1..=self.config.run.epochs)
             .map(|epoch| {
                 let order = random::order(&self.config, samples.len(), epoch);
-                let ordered: Vec<_> = order.iter().map(|&row| samples[row]).collect();
+                let ordered: Vec<_> = order.iter().map(|&row| samples[row].clone()).collect();
                 let batches: Vec<_> = ordered.chunks(self.config.run.batch_size).collect();
                 let mut running = vec![];
                 for (i, batch) in batches.iter().enumerate() {
@@ -330,10 +336,10 @@ impl Network {
     }
 
     /// Loss and error over `samples`.
-    pub fn score(&self, samples: &[(&[f64], usize)]) -> Score {
-        let score = |(x, label): &(&[f64], usize)| {
-            let outcome = self.forward(x, *label).2;
-            Score { loss: outcome.loss, error: f64::from(u8::from(outcome.wrong)) }
+    pub fn score<T: Clone + Into<Target>>(&self, samples: &[(&[f64], T)]) -> Score {
+        let score = |(x, target): &(&[f64], T)| {
+            let outcome = self.forward(x, &target.clone().into()).2;
+            Score { loss: outcome.loss, error: outcome.error }
         };
         mean(&samples.iter().map(score).collect::<Vec<_>>())
     }

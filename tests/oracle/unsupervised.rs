@@ -14,6 +14,6 @@ pub fn outcome(config: &Config, y: &[f64], theta: impl Fn(usize) -> Option<f64>)
         delta: y.iter().enumerate().map(along).collect(),
         y: y.to_vec(),
         loss: -0.5 * y.iter().map(|y| y * y).sum::<f64>(),
-        wrong: false,
+        error: 0.0,
     }
 }

@@ -62,16 +62,18 @@ impl Checked {
         }
     }
 
-    /// Translates the kernel to all languages. Returns the SPIR-V for [`spirv_val`].
-    pub fn translate(&self, entry_point: &str) -> Result<Vec<u32>, String> {
+    /// Translates the kernel to SPIR-V, and to `all` languages. Returns the SPIR-V for [`spirv_val`].
+    pub fn translate(&self, entry_point: &str, all: bool) -> Result<Vec<u32>, String> {
         let entry = Some((naga::ShaderStage::Compute, entry_point));
         let (module, info) =
             pipeline_constants::process_overrides(&self.module, &self.info, entry, &Default::default())
                 .map_err(|e| format!("overrides: {e}"))?;
-        self.msl(&module, &info, entry_point)?;
-        self.hlsl(&module, &info, entry_point)?;
+        if all {
+            self.msl(&module, &info, entry_point)?;
+            self.hlsl(&module, &info, entry_point)?;
+        }
         // GL has no half precision.
-        if !self.half {
+        if all && !self.half {
             self.glsl(&module, &info, entry_point)?;
         }
         self.spirv(&module, &info, entry_point)

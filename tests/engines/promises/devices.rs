@@ -1,17 +1,17 @@
 //! A run may change its device: one engine resumes from the weights and running sums of the other.
 
-use super::{Kind, Subject, ensure, hold};
+use super::{Kind, Subject, Turn, ensure, hold};
 use crate::close::close;
 use crate::harness::train_from;
 
 #[test]
 fn from_the_cpu_to_the_gpu() {
-    hold(Kind::Register, |subject, to| promise(subject, Kind::Cpu, to));
+    hold(Kind::Register, Turn::Third(0), |subject, to| promise(subject, Kind::Cpu, to));
 }
 
 #[test]
 fn from_the_gpu_to_the_cpu() {
-    hold(Kind::Register, |subject, from| promise(subject, from, Kind::Cpu));
+    hold(Kind::Register, Turn::Third(0), |subject, from| promise(subject, from, Kind::Cpu));
 }
 
 fn promise(subject: &Subject, from: Kind, to: Kind) -> Result<(), String> {

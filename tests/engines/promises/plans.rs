@@ -1,16 +1,16 @@
 //! Every form of the GPU engine adds in the same order, so both kernel families and the persistent kernel give the same
 //! bits.
 
-use super::{Kind, Subject, ensure, hold, same};
+use super::{Kind, Subject, Turn, ensure, hold, same};
 
 #[test]
 fn workgroup_tiles_equal_register_tiles() {
-    hold(Kind::Tiled, promise);
+    hold(Kind::Tiled, Turn::Third(2), promise);
 }
 
 #[test]
 fn the_persistent_kernel_equals_register_tiles() {
-    hold(Kind::Persistent, promise);
+    hold(Kind::Persistent, Turn::Third(2), promise);
 }
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {

@@ -8,7 +8,7 @@ use homeostat::train::state::MemberState;
 use homeostat::train::trainer::Position;
 use std::path::Path;
 
-on_every_engine!();
+on_every_engine!(super::Turn::Third(0));
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let unbroken = subject.outcome(kind);

@@ -1,4 +1,4 @@
-//! Tests data sets: published facts, hand-built files of every format, and splits.
+//! Tests data sets: published facts, hand-built files of every format, splits, and preparation.
 
 mod arrays;
 mod csv;
@@ -10,6 +10,7 @@ mod memory;
 mod npy;
 mod npz;
 mod parquet;
+mod preparation;
 mod raw_idx;
 mod raw_npz;
 mod safetensors;
