@@ -362,8 +362,11 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
             let name = label.name.as_deref().unwrap_or("y");
             let whole = distinct.iter().all(|value| value.fract() == 0.0);
             let few = distinct.len() > MANY_CLASSES && values.len() < FEW_SAMPLES * distinct.len();
-            // Even few numbers are no classes if most of them occur once.
-            if is_guess && (few || (distinct.len() > 2 && values.len() < 2 * distinct.len())) {
+            // Even few numbers are no classes if most of them occur once, unless they count up as class numbers do.
+            let (first, last) = (distinct.first().copied().unwrap_or(0.0), distinct.last().copied().unwrap_or(0.0));
+            let counts_up = (first == 0.0 || first == 1.0) && last - first == (distinct.len() - 1) as f64;
+            let single = distinct.len() >= 5 && values.len() < 2 * distinct.len() && !counts_up;
+            if is_guess && (few || single) {
                 return Err(format!(
                     "label column ‘{name}’ holds {} different whole numbers in {} samples: amounts, or classes? Give \
                      `task = regression` or `task = classification`",

@@ -56,8 +56,11 @@ fn reads_raw_and_gzipped_files_under_all_names() {
             let data = open(directory.path());
             let expected = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255, 20, 21, 22, 23];
             assert_eq!(*data.samples(), Samples::U8(expected));
-            assert_eq!(data.labels(), [0, 2, 1, 4]);
-            assert_eq!((data.features(), data.classes(), data.test_rows()), (4, 5, 1));
+            assert_eq!(
+                (data.labels(), &data.about().outputs[..]),
+                (&[0, 2, 1, 3][..], &["0", "1", "2", "4"].map(str::to_owned)[..])
+            );
+            assert_eq!((data.features(), data.classes(), data.test_rows()), (4, 4, 1));
         }
     }
 }
@@ -93,9 +96,9 @@ fn refuses_bad_files() {
         ("half a header", images[..9].to_vec(), labels.clone(), &[TRAIN[0], "ends within its header"]),
         ("a zip", b"PK\x03\x04....".to_vec(), labels.clone(), &[TRAIN[0], "is not an IDX file", "50 4b 03 04"]),
         ("no dimension", vec![0, 0, 8, 0], labels.clone(), &[TRAIN[0], "is not an IDX file"]),
-        ("floats", float(&images), labels.clone(), &[TRAIN[0], "type 0x0d"]),
-        ("truncated", less(&images), labels.clone(), &[TRAIN[0], "after 11 bytes", "promises 12 (3 × 2 × 2)"]),
-        ("trailing", more(&images), labels.clone(), &[TRAIN[0], "more than the 12 bytes"]),
+        ("floats", float(&images), labels.clone(), &[TRAIN[0], "after 3 elements", "promises 12"]),
+        ("truncated", less(&images), labels.clone(), &[TRAIN[0], "after 11 elements", "promises 12 (3 × 2 × 2)"]),
+        ("trailing", more(&images), labels.clone(), &[TRAIN[0], "more elements than its header promises, 12"]),
         ("huge", idx(&[3, u32::MAX, 2], &[]), labels.clone(), &[TRAIN[0], "is truncated", "4294967295"]),
         (
             "overflow",
@@ -107,15 +110,20 @@ fn refuses_bad_files() {
         ("no samples", idx(&[0, 2, 2], &[]), idx(&[0], &[]), &[TRAIN[0], "no samples"]),
         ("no features", idx(&[3, 0, 2], &[]), labels.clone(), &[TRAIN[0], "without features"]),
         ("labels as images", labels.clone(), labels.clone(), &[TRAIN[0], "one dimension"]),
-        ("images as labels", images.clone(), images.clone(), &[TRAIN[1], "labels have one dimension"]),
-        ("too few labels", images.clone(), idx(&[2], &[0, 1]), &[TRAIN[1], "2 labels", "has 3 images"]),
-        ("labels truncated", images.clone(), less(&labels), &[TRAIN[1], "after 2 bytes"]),
-        ("labels trailing", images.clone(), more(&labels), &[TRAIN[1], "more than the 3 bytes"]),
+        (
+            "images as labels",
+            images.clone(),
+            images.clone(),
+            &[TRAIN[1], "has the shape 3 × 2 × 2; labels are a vector"],
+        ),
+        ("too few labels", images.clone(), idx(&[2], &[0, 1]), &[TRAIN[1], "2 labels", "holds 3 samples"]),
+        ("labels truncated", images.clone(), less(&labels), &[TRAIN[1], "after 2 elements"]),
+        ("labels trailing", images.clone(), more(&labels), &[TRAIN[1], "more elements than its header promises, 3"]),
         ("gzip truncated", less(&zipped), labels.clone(), &[TRAIN[0], "is cut off"]),
         ("gzip header only", zipped[..11].to_vec(), labels.clone(), &[TRAIN[0]]),
         ("gzip sum", wrong_sum, labels.clone(), &[TRAIN[0], "is damaged"]),
         ("gzip trailing", more(&zipped), labels.clone(), &[TRAIN[0], "something follows"]),
-        ("gzip bomb", bomb, labels.clone(), &[TRAIN[0], "more than the 12 bytes"]),
+        ("gzip bomb", bomb, labels.clone(), &[TRAIN[0], "more elements than its header promises, 12"]),
     ];
     for (case, images, labels, parts) in cases {
         let directory = tempfile::tempdir().unwrap();
@@ -138,7 +146,7 @@ fn refuses_incomplete_sets() {
     fs::write(path.join(TEST[1]), &test()[1]).unwrap();
     assert_says("no test images", &refusal("idx", path), &["t10k-images-idx3-ubyte is missing"]);
     fs::write(path.join(TEST[0]), idx(&[1, 3], &[1, 2, 3])).unwrap();
-    assert_says("sizes", &refusal("idx", path), &[TEST[0], "3 bytes", "have 4"]);
+    assert_says("sizes", &refusal("idx", path), &[TEST[0], "3 features", "have 4"]);
     fs::remove_file(path.join(TEST[1])).unwrap();
     assert_says("no test labels", &refusal("idx", path), &["t10k-labels-idx1-ubyte is missing"]);
     fs::remove_file(path.join(TRAIN[0])).unwrap();

@@ -123,34 +123,28 @@ fn refuses_bad_files() {
     let payload = whole.windows(4).position(|bytes| bytes == 2f32.to_le_bytes()).unwrap();
     wrong_sum[payload] ^= 1;
     let nested = format!("{{'descr': {}'<f4'{}, 'shape': (2,)}}", "[".repeat(4000), "]".repeat(4000));
-    let cases: [(&str, Vec<u8>, &[&str]); 31] = [
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         ("empty", vec![], &["is not an NPZ file"]),
         ("no zip", b"hello".to_vec(), &["is not an NPZ file"]),
         ("truncated zip", whole[..whole.len() - 5].to_vec(), &["is not an NPZ file"]),
         ("wrong sum", wrong_sum, &["array x:", "is damaged"]),
-        ("no arrays", stored(&[]), &["array x_train: is missing", "holds: nothing"]),
-        ("other arrays", stored(&[("w", y()), ("b", y())]), &["x_train: is missing", "holds: w, b;"]),
-        ("no y", stored(&[("x", x())]), &["array y: is missing", "holds: x;"]),
-        ("no x", stored(&[("y_train", y())]), &["array x_train: is missing"]),
-        ("no y_test", stored(&[("x_train", x()), ("y_train", y()), ("x_test", x())]), &["array y_test: is missing"]),
-        ("counts", labels(npy("|u1", false, "(3,)", &[0, 1, 2])), &["array y: 3 labels", "x holds 2 samples"]),
+        ("no arrays", stored(&[]), &["array x_train is missing", "found: nothing"]),
+        ("other arrays", stored(&[("w", y()), ("b", y())]), &["array x_train is missing", "found: b, w"]),
+        ("no y", stored(&[("x", x())]), &["array y is missing", "found: x;"]),
+        ("no x", stored(&[("y_train", y())]), &["array x_train is missing", "y_train"]),
         (
-            "one-hot",
-            labels(npy("|u1", false, "(2, 2)", &[0, 1, 1, 0])),
-            &["array y:", "2 × 2", "one integer per sample"],
+            "no y_test",
+            stored(&[("x_train", x()), ("y_train", y()), ("x_test", x())]),
+            &["array y_test is missing", "x_test"],
         ),
-        ("real labels", labels(npy("<f4", false, "(2,)", &[0; 8])), &["array y:", "'<f4'"]),
-        ("negative label", labels(npy("|i1", false, "(2,)", &[0, 0xff])), &["array y: element 1", "-1 is negative"]),
-        ("large label", labels(npy("<u4", false, "(2,)", &[0, 0, 1, 0, 0, 0, 0, 0])), &["array y: element 0", "65536"]),
-        ("NaN", xy(floats(&[1.0, f32::NAN])), &["array x: element 1: NaN"]),
-        ("infinite", xy(floats(&[f32::INFINITY, 1.0])), &["array x: element 0: inf"]),
+        ("counts", labels(npy("|u1", false, "(3,)", &[0, 1, 2])), &["array y: 3 labels", "x holds 2 samples"]),
+        ("infinite", xy(floats(&[f32::INFINITY, 1.0])), &["array x: element [0, 0] is infinite"]),
         (
             "too large",
             xy(npy("<f8", false, "(2,)", &le(&[1.0, 1e300], f64::to_le_bytes))),
-            &["array x: element 1: inf"],
+            &["array x: element [1] is infinite or beyond the range"],
         ),
         ("complex", xy(npy("<c8", false, "(2,)", &[0; 16])), &["array x:", "'<c8' are not read"]),
-        ("half", xy(npy("<f2", false, "(2,)", &[0; 4])), &["array x:", "'<f2' are not read"]),
         ("objects", xy(npy("|O", false, "(2,)", &[0; 4])), &["array x:", "'|O' are not read"]),
         (
             "record",
@@ -160,15 +154,19 @@ fn refuses_bad_files() {
         (
             "truncated",
             xy(npy("<f4", false, "(2, 1)", &[0; 7])),
-            &["array x:", "truncated", "after 1 elements", "2 × 1"],
+            &["array x:", "truncated", "at most 7 bytes follow", "2 × 1"],
         ),
-        ("trailing", xy(npy("<f4", false, "(2, 1)", &[0; 9])), &["array x:", "more elements than its shape, 2 × 1"]),
+        (
+            "trailing",
+            xy(npy("<f4", false, "(2, 1)", &[0; 9])),
+            &["array x:", "has more elements than its header promises, 2 (2 × 1)"],
+        ),
         ("no npy", xy(b"hello, this is text".to_vec()), &["array x: is not an NPY array"]),
         ("scalar", xy(npy("<f4", false, "()", &[0; 4])), &["array x:", "single number"]),
         ("no samples", xy(npy("<f4", false, "(0, 2)", &[])), &["array x:", "no samples"]),
         ("no features", xy(npy("<f4", false, "(2, 0)", &[])), &["array x:", "without features"]),
         ("overflow", xy(npy("<f4", false, "(2, 9223372036854775807)", &[])), &["array x:", "impossible size"]),
-        ("nested", xy(raw_npy(&nested, &[])), &["array x:", "no plain array"]),
+        ("nested", xy(raw_npy(&nested, &[])), &["array x:", "is a structured array"]),
         (
             "test features",
             four(bytes(2), y(), npy("|u1", false, "(2, 2)", &[0; 4]), y()),
@@ -196,7 +194,7 @@ fn a_large_claim_allocates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.npz");
     fs::write(&path, stored(&[("x", x), ("y", y)])).unwrap();
-    assert_says("claim", &refusal("npz", &path), &["array x:", "truncated", "after 10 elements"]);
+    assert_says("claim", &refusal("npz", &path), &["array x:", "truncated", "at most 10 bytes follow"]);
 }
 
 #[test]
