@@ -3,7 +3,7 @@
 //! with one healthy and one diverging member.
 
 use crate::harness::{ENGINES, Make, gpu, small_register};
-use homeostat::config::{Activation, Config, Loss, Output, Rule, Scope};
+use homeostat::config::{Activation, Config, Loss, Output, Rule, Scale, Scope};
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::Plan;
 use homeostat::train::blocking::Blocking;
@@ -32,6 +32,7 @@ fn population(change: impl Fn(&mut Config)) -> Arc<Population> {
         .with_classes(3)
         .unwrap();
     let mut config = Config::default()
+        .scale(Scale::None)
         .hidden([7, 6])
         .activation(Activation::Tanh)
         .output(Output::Softmax)

@@ -3,7 +3,9 @@
 
 use crate::close::close;
 use crate::harness::ENGINES;
-use homeostat::config::{Activation, Basis, Config, Decay, DecayTicks, InitScheme, Replay, Rule, Schedule, Scope};
+use homeostat::config::{
+    Activation, Basis, Config, Decay, DecayTicks, InitScheme, Replay, Rule, Scale, Schedule, Scope,
+};
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::trace::Trace;
@@ -27,7 +29,7 @@ fn data(classes: usize) -> Arc<DataSet> {
 }
 
 fn base() -> Config {
-    Config::default().hidden([13]).batch_size(8).epochs(4).alpha0(0.1).test_fraction(0.0)
+    Config::default().scale(Scale::None).hidden([13]).batch_size(8).epochs(4).alpha0(0.1).test_fraction(0.0)
 }
 
 fn population(configs: Vec<Config>) -> Arc<Population> {
@@ -239,6 +241,7 @@ fn hebb_grows_and_bcm_selects() {
     };
     let norm = |w: &[f32]| w.iter().map(|w| f64::from(w * w)).sum::<f64>().sqrt();
     let bcm = Config::default()
+        .scale(Scale::None)
         .rule(Rule::Bcm)
         .hidden([10])
         .activation(Activation::Relu)

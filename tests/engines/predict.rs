@@ -40,7 +40,7 @@ fn the_host_agrees_with_every_engine() {
         for layer in &mut state[0].layers {
             layer.weights.iter_mut().for_each(|w| *w = *w * 3.0 + 0.1 * random.uniform() as f32);
         }
-        let model = Model::from_state(&config, &population.topology, &state[0]).unwrap();
+        let model = Model::of_member(&population, 0, &config, &state[0]).unwrap();
         let split = &population.splits[0];
         for (engine_name, make) in ENGINES {
             let mut engine = make(Arc::clone(&population), &state);

@@ -4,7 +4,7 @@
 use crate::close::close;
 use crate::harness::{ENGINES, gpu, small_register, tiled};
 use crate::oracle::{Matrix, Network, prepare};
-use homeostat::config::{Activation, Basis, Config, Distort, Loss, Output, Rule, Scope};
+use homeostat::config::{Activation, Basis, Config, Distort, Loss, Output, Rule, Scale, Scope};
 use homeostat::data::distort::Amounts;
 use homeostat::data::distort::Distortion;
 use homeostat::data::{DataSet, Samples};
@@ -39,6 +39,7 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
 /// Each regulariser alone and several together, with rules and networks that use the code around them.
 fn variants() -> Vec<(Config, bool)> {
     let base = Config::default()
+        .scale(Scale::None)
         .hidden([19, 10])
         .batch_size(8)
         .epochs(EPOCHS)
@@ -163,6 +164,7 @@ fn prepared_images_equal_the_oracle() {
         let data =
             Arc::new(DataSet::new((samples, features), labels).unwrap().named("images").with_classes(2).unwrap());
         let config = Config::default()
+            .scale(Scale::None)
             .distort(distort)
             .dropout_input(0.1)
             .hidden([])
@@ -192,7 +194,7 @@ fn prepared_images_equal_the_oracle() {
 
 #[test]
 fn distortions_are_drawn_anew_and_repeat() {
-    let config = Config::default().distort(Distort::Both);
+    let config = Config::default().scale(Scale::None).distort(Distort::Both);
     let still = config.clone().distort_rotation(0.0).distort_scale(0.0).distort_shear(0.0).elastic_alpha(0.0);
     let image: Vec<f32> = (0..784).map(|i| (i as f32 * 0.37).sin()).collect();
     let make = |config: &Config, number, place| {
@@ -229,7 +231,7 @@ fn dropout_leaves_out_its_share() {
 
 #[test]
 fn images_that_cannot_be_distorted_are_refused() {
-    let config = Config::default().distort(Distort::Elastic).test_fraction(0.0);
+    let config = Config::default().scale(Scale::None).distort(Distort::Elastic).test_fraction(0.0);
     let blank = |features: usize| {
         let samples = Samples::U8(vec![0; 4 * features]);
         Arc::new(DataSet::new((samples, features), vec![0, 1, 0, 1]).unwrap().named("blank").with_classes(2).unwrap())

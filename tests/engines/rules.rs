@@ -8,7 +8,7 @@ use crate::settings::{pick, random_settings};
 use crate::thorough::is_thorough;
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Clock, Config, DecayTicks, Distort, Loss, Output, Rule, Schedule, Scope, Theta,
+    Activation, Basis, Clock, Config, DecayTicks, Distort, Loss, Output, Rule, Scale, Schedule, Scope, Theta,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
@@ -171,6 +171,7 @@ fn one_step(
 #[test]
 fn psi_observes_before_the_division_by_the_batch_size() {
     let base = Config::default()
+        .scale(Scale::None)
         .hidden([])
         .output(Output::Linear)
         .loss(Loss::Mse)
@@ -198,6 +199,7 @@ fn psi_observes_before_the_division_by_the_batch_size() {
 #[test]
 fn an_update_does_not_leak_into_the_step_that_makes_it() {
     let config = Config::default()
+        .scale(Scale::None)
         .hidden([2])
         .activation(Activation::Relu)
         .output(Output::Linear)

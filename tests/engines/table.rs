@@ -79,7 +79,7 @@ pub const TABLE: [Row; 52] = [
     ).on(Form::Register),
     row(
         "scope = 'layer'\nbasis = 'act2'\ntheta = 0.2\ndecay = 'step'\nactivation = 'scaled-tanh'\noutput = 'linear'\nloss = 'mse'\nclock = 'steps:5'",
-    ),
+    ).on(Form::Register),
     row(
         "scope = 'layer'\nbasis = 'delta'\ntheta = 0.1\nalpha0 = 0.6\narm = true\noutput = 'logistic'\nloss = 'mse'\nmomentum = 0.6\ncoast = true\nclock = 'steps:3'",
     ).on(Form::Persistent),
@@ -106,7 +106,7 @@ pub const TABLE: [Row; 52] = [
     ),
     row(
         "distort = 'elastic'\nelastic-sigma = 1.0\nelastic-alpha = 2.0\nrule = 'constant'\nhidden = []\ninit-scheme = 'uniform:0.2'",
-    ),
+    ).on(Form::Tiled),
     row("label-noise = 0.4\nbatch-size = 1\nbasis = 'delta'\ntheta = 0.2\nalpha0 = 0.02"),
     row(
         "distort = 'both'\ndistort-scale = 10.0\ndistort-shear = 20.0\nelastic-sigma = 1.5\nelastic-alpha = 1.0\ndropout = 0.5\ndropout-input = 0.2\nlabel-noise = 0.2\noutput = 'logistic'\nloss = 'mse'\nbatch-size = 13\ntheta = 0.25",

@@ -137,9 +137,10 @@ fn not_a_number(name: &str, (line, shown): (u64, String)) -> Fault {
 fn check_numbers(store: &Store, plan: &Plan, index: usize, slot: usize) -> Result<(), Fault> {
     let comma = plan.dialect.decimal_comma;
     let contents = store.texts[slot].contents(comma);
-    match (kind(contents.numbers, 0, contents.present - contents.numbers), store.texts[slot].first_text(comma)) {
-        (None, Some((line, text))) => return Err(not_a_number(&plan.names[index], (line, show(text)))),
-        _ => {}
+    if kind(contents.numbers, 0, contents.present - contents.numbers).is_none()
+        && let Some((line, text)) = store.texts[slot].first_text(comma)
+    {
+        return Err(not_a_number(&plan.names[index], (line, show(text))));
     }
     let numeric = contents.numbers + contents.dressed;
     let share = if contents.present < ENOUGH { contents.present } else { (9 * contents.present).div_ceil(10) };

@@ -34,7 +34,7 @@ pub fn is_dressed(field: &[u8]) -> bool {
     let groups: Vec<&str> = core.split(is_separator).collect();
     let separators: Vec<char> = core.chars().filter(|&c| is_separator(c)).collect();
     let digits = |group: &&str| group.bytes().all(|byte| byte.is_ascii_digit());
-    if !groups.iter().all(|group| digits(&group)) || !core.bytes().any(|byte| byte.is_ascii_digit()) {
+    if !groups.iter().all(digits) || !core.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
     }
     let is_decimal = |mark: char| matches!(mark, ',' | '.');

@@ -258,16 +258,12 @@ impl Part {
     /// Records a number so large that whole numbers about it are not told apart.
     fn large(&mut self, field: &[u8], (index, column): (usize, Column), plan: &Plan) {
         let field = field.trim_ascii();
-        match column {
-            Column::Real { .. } => {
-                if let Value::Number(number) = value::<f64>(field, plan.dialect.decimal_comma)
-                    && number.fract() == 0.0
-                    && number.abs() < EXACT_F64
-                {
-                    self.merged.entry(index).or_default().push(number);
-                }
-            }
-            _ => {}
+        if let Column::Real { .. } = column
+            && let Value::Number(number) = value::<f64>(field, plan.dialect.decimal_comma)
+            && number.fract() == 0.0
+            && number.abs() < EXACT_F64
+        {
+            self.merged.entry(index).or_default().push(number);
         }
     }
 

@@ -171,7 +171,7 @@ fn missing_features_become_the_mean_or_the_most_frequent_text() {
 
 #[test]
 fn targets_of_a_regression_are_standardised_and_restored() {
-    let amount = |i: usize| if i % 2 == 0 { 1e5 + (i * i % 37) as f32 } else { (i % 11) as f32 / 1000.0 };
+    let amount = |i: usize| if i.is_multiple_of(2) { 1e5 + (i * i % 37) as f32 } else { (i % 11) as f32 / 1000.0 };
     let amounts: Vec<f32> = (0..2 * ROWS).map(amount).collect();
     let raw = DataSet::regression((features(), FEATURES), amounts.clone(), 2).unwrap();
     let population = population(raw, &config(Scale::None), 3);
