@@ -3,7 +3,7 @@
 use super::index::tells_apart;
 use super::layout::Layout;
 use super::part::{Column, Plan, Trouble};
-use super::roles::{Role, Roles};
+use super::role::{Role, Roles};
 use super::store::Store;
 use super::value::{Value, show, value};
 use std::collections::HashSet;

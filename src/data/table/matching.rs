@@ -3,7 +3,7 @@
 use super::index::{is_id_candidate, is_index_candidate};
 use super::layout::Layout;
 use super::names::list;
-use super::roles::{Role, Roles, filled, free};
+use super::role::{Role, Roles, filled, free};
 use crate::data::raw::{Expected, ReadOptions};
 use std::collections::HashSet;
 

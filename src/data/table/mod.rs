@@ -12,6 +12,7 @@ mod names;
 mod numeric;
 mod part;
 mod read;
+mod role;
 mod roles;
 mod source;
 mod store;
