@@ -93,7 +93,8 @@ fn by_position(
     let has_index = is_index_candidate(layout, 0) && !refuted.contains(&0);
     // A few rows do not show whether they are counted.
     let is_index = had_index && !fits(columns.len());
-    let is_index = is_index || (has_index && (stated.is_none() || had_index));
+    // A table of features and labels is whole; its first column may count by chance.
+    let is_index = is_index || (has_index && (had_index || !fits(columns.len())));
     if is_index && columns.first() == Some(&0) && fits(columns.len() - 1) {
         roles[0] = Some(if has_index { Role::Index } else { Role::Ignored });
         columns.remove(0);

@@ -102,7 +102,7 @@ This page lists every command with its options. `homeostat COMMAND --help` print
 
 ```console
 $ homeostat train --data iris --hidden 9 --alpha0 0.1 --quiet --no-save
-test error 6.67 % after 15 epochs, 0.1 s; not saved
+test error 13.33 % after 100 epochs, 0.1 s; not saved
 ```
 
 A setting of `train` is also a key of TOML files and sweeps: `--val-fraction 0.2` is `val-fraction = 0.2`. The meaning of the choices:
