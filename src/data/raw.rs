@@ -1,4 +1,4 @@
-//! What the readers of all formats deliver: columns and arrays as they lie in the file. [`super::encode`] makes a
+//! What the readers of all formats deliver: columns and arrays as they lie in the file. `encode` makes a
 //! [`DataSet`](super::DataSet) of them: it tells the task from the labels and turns text into numbers.
 
 use super::set::Samples;
