@@ -57,8 +57,6 @@ pub struct Trouble {
     pub first: Option<(u64, String)>,
     /// Line of the first unfit number, and what is wrong with it.
     pub first_unfit: Option<(u64, String)>,
-    /// Line and text of the first whole number that f64 does not tell from its neighbours.
-    pub first_merged: Option<(u64, String)>,
 }
 
 /// The distinct texts of a column in a block.

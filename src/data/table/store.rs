@@ -118,7 +118,6 @@ impl Trouble {
         let moved = |first: Option<(u64, String)>| first.map(|(place, text)| (line + place, text));
         self.first = self.first.take().or(moved(more.first));
         self.first_unfit = self.first_unfit.take().or(moved(more.first_unfit));
-        self.first_merged = self.first_merged.take().or(moved(more.first_merged));
     }
 }
 
