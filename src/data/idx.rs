@@ -33,6 +33,12 @@ pub fn names([train, test]: [&str; 2]) -> [String; 4] {
 
 /// Reads the files of `directory` whose names begin with `stems`. The two files of the test set may both be absent.
 pub fn read(directory: &Path, stems: [&str; 2]) -> Result<DataSet> {
+    let (train, test) = pairs(directory, stems)?;
+    decode(train, test)
+}
+
+/// Opens the files of `directory` whose names begin with `stems`. The two files of the test set may both be absent.
+pub fn pairs(directory: &Path, stems: [&str; 2]) -> Result<(Pair<'static>, Option<Pair<'static>>)> {
     let names = names(stems);
     if !directory.is_dir() {
         let what = if directory.exists() { "is not a directory" } else { "there is no such directory" };
@@ -50,7 +56,7 @@ pub fn read(directory: &Path, stems: [&str; 2]) -> Result<DataSet> {
         (None, _) => return Err(missing(&names[2])),
         (_, None) => return Err(missing(&names[3])),
     };
-    decode(train, test)
+    Ok((train, test))
 }
 
 /// The path of the file `name` under any of its usual names: `-` or `.` before `idx`, with or without `.gz`. The name

@@ -1,4 +1,4 @@
-//! Joins what readers deliver: the files of training, validation and test samples.
+//! Joins what readers deliver: the files, or the arrays, of training, validation and test samples.
 
 use super::raw::{LabelValues, MISSING, Raw, Text};
 use super::set::Samples;
@@ -33,11 +33,8 @@ impl Raw {
             return Err("lacks the label columns of the training data".into());
         }
         for (mine, theirs) in self.labels.iter_mut().zip(other.labels) {
-            match (&mut mine.values, theirs.values) {
-                (LabelValues::Numbers(mine), LabelValues::Numbers(theirs)) => mine.extend(theirs),
-                (LabelValues::Text(mine), LabelValues::Text(theirs)) => mine.append(theirs),
-                _ => return Err("its labels are text and those of the training data numbers, or the reverse".into()),
-            }
+            let mixed = "its labels are text and those of the training data numbers, or the reverse";
+            mine.values.append(theirs.values).ok_or(mixed)?;
         }
         match (&mut self.weights, other.weights) {
             (None, None) => {}
@@ -55,6 +52,18 @@ impl Raw {
         self.notes.dedup();
         self.parts[part] = rows;
         Ok(())
+    }
+}
+
+impl LabelValues {
+    /// Appends values; `None` if one of the two holds text and the other numbers.
+    pub(super) fn append(&mut self, other: Self) -> Option<()> {
+        match (self, other) {
+            (Self::Numbers(mine), Self::Numbers(theirs)) => mine.extend(theirs),
+            (Self::Text(mine), Self::Text(theirs)) => mine.append(theirs),
+            _ => return None,
+        }
+        Some(())
     }
 }
 

@@ -161,10 +161,11 @@ fn encoded(path: &Path, raw: Raw, encoding: &Encoding<'_>) -> Result<DataSet> {
 fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>) -> Result<DataSet> {
     let name = &settings.source;
     let others = [(&settings.val_data, 1), (&settings.test_data, 2)];
+    let mut options = read_options(settings, known.map(|(about, _)| about));
     let has_others = others.iter().any(|(name, _)| name.is_some());
     let mut data = match Source::of(name)? {
         Source::Named => {
-            check_columns(settings, name)?;
+            check_columns(&options, name)?;
             if has_others {
                 return Err(Error::config(format!(
                     "`val-data` and `test-data`: {name} comes with its own sets; leave them out"
@@ -176,9 +177,8 @@ fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>)
         }
         Source::Files(format, path) => {
             if !matches!(format, Format::Table | Format::Parquet) {
-                check_columns(settings, name)?;
+                check_columns(&options, name)?;
             }
-            let mut options = read_options(settings, known.map(|(about, _)| about));
             let mut raw = read(format, &path, &options)?;
             let names = known.is_none().then(|| expected(&raw));
             for (other, part) in others {
@@ -225,19 +225,10 @@ fn check_task(data: &mut DataSet, settings: &DataSettings) -> Result<()> {
 }
 
 /// Refuses settings of tables for data that have no columns.
-fn check_columns(settings: &DataSettings, name: &str) -> Result<()> {
-    let given = [
-        ("label", !settings.label.0.is_empty()),
-        ("drop", !settings.drop.0.is_empty()),
-        ("id", !settings.id.0.is_empty()),
-        ("weight", settings.weight.is_some()),
-        ("group", settings.group.is_some()),
-        ("delimiter", settings.delimiter.is_some()),
-        ("header", settings.header.is_some()),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
+fn check_columns(options: &ReadOptions, name: &str) -> Result<()> {
+    match options.table_setting() {
         None => Ok(()),
-        Some((key, _)) => Err(Error::config(format!("`{key}`: {name} is no table and has no columns; leave it out"))),
+        Some(key) => Err(Error::config(format!("`{key}`: {name} is no table and has no columns; leave it out"))),
     }
 }
 

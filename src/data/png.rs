@@ -2,25 +2,19 @@
 //! pixels are blended with white.
 
 use super::image::Image;
-use super::read::open_file;
+use super::read::{DEFLATE_RATIO, MOST_PIXELS, open_file};
 use super::set::BYTE_SCALE;
-use crate::error::{Error, Result};
-use ::png::{BitDepth, ColorType, Decoder, Transformations};
+use crate::error::Error;
+use ::png::{BitDepth, ColorType, Decoder, DecodingError, Reader, Transformations};
 use std::io::{BufRead, Seek, SeekFrom};
 use std::path::Path;
-
-/// Largest number of pixels that is read. Photographs have fewer, and a damaged header may claim any number.
-const MOST_PIXELS: u64 = 1 << 26;
-
-/// Upper bound on the bytes that one byte of deflate unpacks to.
-const DEFLATE_RATIO: u64 = 1100;
 
 impl Image {
     /// Reads a PNG file; only the first frame of an animation.
     ///
     /// # Errors
     /// If the file is missing, damaged, not a PNG file, or has more than 2²⁶ pixels.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self, Error> {
         Self::decode(path, open_file(path)?)
     }
 
@@ -28,31 +22,15 @@ impl Image {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Self> {
-        let refuse = |e: ::png::DecodingError| Error::file(path, format!("cannot be read as PNG: {e}"));
+    pub fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Self, Error> {
+        let refused = |reason: String| Error::file(path, reason);
         let failed = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
         let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
         file.rewind().map_err(failed)?;
-        let mut decoder = Decoder::new(file);
-        decoder.set_transformations(Transformations::EXPAND);
-        let mut reader = decoder.read_info().map_err(refuse)?;
-        let (width, height) = reader.info().size();
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return Err(Error::file(path, format!("{width} × {height} pixels are more than {MOST_PIXELS}")));
-        }
-        // The decoder accepts any palette, but panics unless it has 1 to 256 complete colours (png 0.18.1).
-        let colours = |palette: &[u8]| palette.len().is_multiple_of(3) && (3..=768).contains(&palette.len());
-        if !reader.info().palette.as_deref().is_none_or(colours) {
-            return Err(Error::file(path, "has a damaged palette: 1 to 256 colours of 3 bytes each belong there"));
-        }
-        // A damaged header may claim more pixels than the compressed bytes can unpack to, which would allocate in vain.
-        let rows = reader.info().raw_bytes() as u64;
-        if rows > DEFLATE_RATIO.saturating_mul(length) {
-            return Err(Error::file(path, format!("claims {width} × {height} pixels, for which it is too short")));
-        }
+        let mut reader = reader(file, length).map_err(refused)?;
         let size = reader.output_buffer_size().ok_or_else(|| Error::file(path, "claims an impossible size"))?;
         let mut bytes = vec![0; size];
-        let frame = reader.next_frame(&mut bytes).map_err(refuse)?;
+        let frame = reader.next_frame(&mut bytes).map_err(|e| refused(refuse(e)))?;
         bytes.truncate(frame.buffer_size());
         let values: Vec<f32> = match frame.bit_depth {
             // Bytes are scaled like those of a data set, so that an image saved from a data set has the same features.
@@ -73,6 +51,33 @@ impl Image {
         };
         Ok(Self { width: frame.width as usize, height: frame.height as usize, pixels })
     }
+}
+
+/// Starts to decode a PNG file of `length` bytes, and refuses what its header must not claim.
+pub fn reader<R: BufRead + Seek>(file: R, length: u64) -> Result<Reader<R>, String> {
+    let mut decoder = Decoder::new(file);
+    decoder.set_transformations(Transformations::EXPAND);
+    let reader = decoder.read_info().map_err(refuse)?;
+    let info = reader.info();
+    let (width, height) = info.size();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!("{width} × {height} pixels are more than {MOST_PIXELS}"));
+    }
+    // The decoder accepts any palette, but panics unless it has 1 to 256 complete colours (png 0.18.1).
+    let colours = |palette: &[u8]| palette.len().is_multiple_of(3) && (3..=768).contains(&palette.len());
+    if !info.palette.as_deref().is_none_or(colours) {
+        return Err("has a damaged palette: 1 to 256 colours of 3 bytes each belong there".into());
+    }
+    // A damaged header may claim more pixels than the compressed bytes can unpack to, which would allocate in vain.
+    if info.raw_bytes() as u64 > DEFLATE_RATIO.saturating_mul(length) {
+        return Err(format!("claims {width} × {height} pixels, for which it is too short"));
+    }
+    Ok(reader)
+}
+
+/// What the decoder refuses.
+pub fn refuse(e: DecodingError) -> String {
+    format!("cannot be read as PNG: {e}")
 }
 
 /// Brightness of red, green and blue by ITU-R BT.601, as image libraries convert colours to grey.

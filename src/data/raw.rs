@@ -92,6 +92,22 @@ pub struct ReadOptions {
     pub expected: Option<Expected>,
 }
 
+impl ReadOptions {
+    /// The name of a setting that is given though only tables have columns, if there is one.
+    pub(super) fn table_setting(&self) -> Option<&'static str> {
+        let settings = [
+            ("label", !self.label.is_empty()),
+            ("drop", !self.drop.is_empty()),
+            ("id", !self.id.is_empty()),
+            ("weight", self.weight.is_some()),
+            ("group", self.group.is_some()),
+            ("delimiter", self.delimiter.is_some()),
+            ("header", self.header.is_some()),
+        ];
+        settings.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+    }
+}
+
 /// The columns that a model was trained on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {

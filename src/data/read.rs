@@ -9,6 +9,13 @@ use std::path::Path;
 /// for every number up to it.
 pub const MAX_LABEL: u32 = 65535;
 
+/// Largest number of pixels of an image. Photographs have fewer, and a damaged header may claim any number.
+pub const MOST_PIXELS: u64 = 1 << 26;
+
+/// Upper bound on the bytes that one byte of deflate unpacks to.
+#[cfg(any(feature = "npz", feature = "png"))]
+pub const DEFLATE_RATIO: u64 = 1100;
+
 /// Opens a file for reading. A directory is refused, because some systems open one without an error.
 pub fn open_file(path: &Path) -> Result<BufReader<File>> {
     let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;

@@ -215,7 +215,7 @@ impl Row {
     fn data(&self) -> Arc<DataSet> {
         let own: toml::Table = self.settings.parse().expect("TOML");
         let task = own.get("task").map_or(Task::Classification, |word| word.clone().try_into().expect("a task"));
-        let bytes = self.settings.len() % 2 == 0 && !own.contains_key("missing");
+        let bytes = self.settings.len().is_multiple_of(2) && !own.contains_key("missing");
         let data = images(bytes, task, own.contains_key("weight"));
         let mut data = if own.contains_key("weight") { data.with_weights(weights()).unwrap() } else { data };
         if own.contains_key("missing") {

@@ -52,7 +52,7 @@ fn a_weight_counts_like_copies_of_the_sample() {
         (base.clone(), Task::Classification),
         (squared.clone(), Task::Classification),
         (squared.clone().output_derivative(OutputDerivative::Full), Task::Classification),
-        (base.clone(), Task::Multilabel),
+        (base, Task::Multilabel),
         (squared.output(Output::Logistic), Task::Multilabel),
     ];
     for (config, task) in cases {
@@ -62,7 +62,7 @@ fn a_weight_counts_like_copies_of_the_sample() {
                 train(cpu, &Arc::new(Population::new(vec![config.clone()], data, None).unwrap()))
             };
             let (weighted, copied) = (outcome(true), outcome(false));
-            let what = format!("{task}, {} times", times);
+            let what = format!("{task}, {times} times");
             let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
             for (one, other) in weighted.end[0].layers.iter().zip(&copied.end[0].layers) {
                 close(&what, &wide(&one.weights), &wide(&other.weights), 1e-5, 1e-6).unwrap();

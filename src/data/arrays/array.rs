@@ -12,9 +12,6 @@ use std::path::PathBuf;
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
 
-/// Upper bound on the bytes that one byte of deflate unpacks to.
-pub const DEFLATE_RATIO: u64 = 1100;
-
 /// The smallest integer whose successor is no f64.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 

@@ -4,7 +4,7 @@ use super::array::{Array, Header};
 use super::element::Element;
 use super::names::{Pair, pairs, partner};
 use super::shared::refuse_table_settings;
-use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
+use crate::data::raw::{Feature, Label, Raw, ReadOptions};
 use crate::data::read::row_count;
 use crate::data::set::Samples;
 use crate::error::{Error, Result};
@@ -147,11 +147,8 @@ fn join(parts: Vec<Vec<Label>>) -> std::result::Result<Vec<Label>, String> {
             return Err(format!("some samples have {} label columns, others {}", all.len(), more.len()));
         }
         for (label, more) in all.iter_mut().zip(more) {
-            match (&mut label.values, more.values) {
-                (LabelValues::Numbers(all), LabelValues::Numbers(more)) => all.extend(more),
-                (LabelValues::Text(all), LabelValues::Text(more)) => *all = super::shared::joined(all, &more),
-                _ => return Err("labels are text in one part and numbers in another; store them alike".into()),
-            }
+            let mixed = "labels are text in one part and numbers in another; store them alike";
+            label.values.append(more.values).ok_or(mixed)?;
         }
     }
     Ok(all)

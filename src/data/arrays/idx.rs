@@ -7,9 +7,8 @@ use super::array::{Array, Header};
 use super::collect::{Store, read_pairs};
 use super::element::Element;
 use super::names::Pair as Names;
-use crate::data::idx::{Pair, Source, find, names};
+use crate::data::idx::{Pair, Source, pairs};
 use crate::data::raw::{Raw, ReadOptions};
-use crate::data::read::open_file;
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{ErrorKind, Read};
@@ -20,28 +19,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// If a file is missing or damaged; the message names the file and the place.
 pub fn read(directory: &Path, stems: [&str; 2], options: &ReadOptions) -> Result<Raw> {
-    let names = names(stems);
-    if !directory.is_dir() {
-        let what = if directory.exists() { "is not a directory" } else { "there is no such directory" };
-        return Err(Error::file(directory, format!("{what}; idx: takes the one with {}", names[0])));
-    }
-    let missing = |name: &str| Error::file(directory, format!("{name} is missing (raw or with .gz)"));
-    let [train_images, train_labels, images, labels] = names.each_ref().map(|name| find(directory, name));
-    let pair = |images: PathBuf, labels: PathBuf| -> Result<Pair<'_>> {
-        Ok(Pair { images: open(images)?, labels: open(labels)? })
-    };
-    let train = pair(train_images.ok_or_else(|| missing(&names[0]))?, train_labels.ok_or_else(|| missing(&names[1]))?)?;
-    let test = match (images, labels) {
-        (None, None) => None,
-        (Some(images), Some(labels)) => Some(pair(images, labels)?),
-        (None, _) => return Err(missing(&names[2])),
-        (_, None) => return Err(missing(&names[3])),
-    };
+    let (train, test) = pairs(directory, stems)?;
     decode(train, test, options)
-}
-
-fn open(path: PathBuf) -> Result<Source<'static>> {
-    Ok(Source { bytes: Box::new(open_file(&path)?), path })
 }
 
 /// Decodes a training set and, if there is one, its test set.

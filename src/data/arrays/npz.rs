@@ -1,10 +1,10 @@
 //! Reader of NPZ, NumPy's zip archive of arrays, stored or deflated.
 
-use super::array::{Array, DEFLATE_RATIO};
+use super::array::Array;
 use super::collect::{Store, collect, shown};
 use super::npy_header;
 use crate::data::raw::{Raw, ReadOptions};
-use crate::data::read::open_file;
+use crate::data::read::{DEFLATE_RATIO, open_file};
 use crate::error::{Error, Result};
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;

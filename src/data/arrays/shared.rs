@@ -14,27 +14,10 @@ pub fn text<S: AsRef<str> + Ord>(values: &[Option<S>]) -> Text {
     Text { codes: values.iter().map(code).collect(), levels: codes.keys().map(|&level| level.to_owned()).collect() }
 }
 
-/// The column with the values of both columns, those of `first` first.
-pub fn joined(first: &Text, second: &Text) -> Text {
-    let values = [first, second].into_iter().flat_map(|column| {
-        column.codes.iter().map(|&code| column.levels.get(usize::try_from(code).unwrap_or(usize::MAX)))
-    });
-    text(&values.collect::<Vec<_>>())
-}
-
 /// Refuses settings that choose among the columns of a table, because arrays and images have none.
 pub fn refuse_table_settings(options: &ReadOptions, path: &Path, what: &str) -> Result<()> {
-    let settings = [
-        ("delimiter", options.delimiter.is_some()),
-        ("header", options.header.is_some()),
-        ("label", !options.label.is_empty()),
-        ("drop", !options.drop.is_empty()),
-        ("id", !options.id.is_empty()),
-        ("weight", options.weight.is_some()),
-        ("group", options.group.is_some()),
-    ];
-    match settings.into_iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Error::file(path, format!("holds {what}; `{name}` is for tables"))),
+    match options.table_setting() {
+        Some(name) => Err(Error::file(path, format!("holds {what}; `{name}` is for tables"))),
         None => Ok(()),
     }
 }

@@ -1,7 +1,8 @@
 //! Decoder of JPEG images, baseline and progressive, as they are to be seen by their EXIF orientation.
 
 use super::exif::orientation;
-use super::picture::{MOST_PIXELS, Picture};
+use super::picture::Picture;
+use crate::data::read::MOST_PIXELS;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;

@@ -1,8 +1,5 @@
 //! An image of bytes in grey or colour: change of channels, of size and of orientation.
 
-/// Largest number of pixels of an image. Photographs have fewer, and a damaged header may claim any number.
-pub const MOST_PIXELS: u64 = 1 << 26;
-
 /// An image of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {

@@ -1,31 +1,15 @@
 //! Decoder of PNG images to bytes: 16 bits are rounded to 8, and transparent pixels are blended with white.
 
 use super::exif::orientation;
-use super::picture::{MOST_PIXELS, Picture};
-use crate::data::arrays::array::DEFLATE_RATIO;
-use ::png::{BitDepth, ColorType, Decoder, Transformations};
+use super::picture::Picture;
+use crate::data::png::{reader, refuse};
+use ::png::{BitDepth, ColorType};
 use std::io::Cursor;
 
 /// Decodes the contents of a PNG file; only the first frame of an animation. The flag says whether it had 16 bits.
 pub fn decode(content: &[u8]) -> Result<(Picture, bool), String> {
-    let refuse = |e: ::png::DecodingError| format!("cannot be read as PNG: {e}");
-    let mut decoder = Decoder::new(Cursor::new(content));
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(refuse)?;
+    let mut reader = reader(Cursor::new(content), content.len() as u64)?;
     let info = reader.info();
-    let (width, height) = info.size();
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(format!("{width} × {height} pixels are more than {MOST_PIXELS}"));
-    }
-    // The decoder accepts any palette, but panics unless it has 1 to 256 complete colours (png 0.18.1).
-    let colours = |palette: &[u8]| palette.len().is_multiple_of(3) && (3..=768).contains(&palette.len());
-    if !info.palette.as_deref().is_none_or(colours) {
-        return Err("has a damaged palette: 1 to 256 colours of 3 bytes each belong there".into());
-    }
-    // A damaged header may claim more pixels than the compressed bytes can unpack to, which would allocate in vain.
-    if info.raw_bytes() as u64 > DEFLATE_RATIO.saturating_mul(content.len() as u64) {
-        return Err(format!("claims {width} × {height} pixels, for which it is too short"));
-    }
     let orientation = info.exif_metadata.as_deref().map_or(1, orientation);
     // Programs that reduce colours store images of greys with a palette too.
     let is_grey = |palette: &[u8]| palette.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);

@@ -2,10 +2,10 @@
 
 use super::decode::{Content, decode};
 use super::folder::{Entry, list};
-use super::picture::{MOST_PIXELS, Picture};
+use super::picture::Picture;
 use crate::data::arrays::shared;
 use crate::data::raw::{Label, LabelValues, Raw, ReadOptions};
-use crate::data::read::row_count;
+use crate::data::read::{MOST_PIXELS, row_count};
 use crate::data::set::Samples;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
