@@ -4,6 +4,7 @@
 //! Each engine lists its arrays in these terms (`cpu/memory.rs`, `gpu/memory/table.rs`), and a population lists its initial state.
 
 use crate::error::{Error, Result};
+use crate::files::{self, Bound};
 use serde::Serialize;
 
 /// One array of a memory plan.
@@ -67,12 +68,17 @@ pub fn human(bytes: u64) -> String {
 /// smaller. `None` on systems without Linux's `/proc/meminfo`.
 #[must_use]
 pub fn of_machine() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let text = files::system("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let installed = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024);
     let confined = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limits = confined.iter().filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    let limits = confined.iter().filter_map(|path| files::system(path)?.trim().parse::<u64>().ok());
     Some(limits.fold(installed, u64::min))
+}
+
+/// The bound of a file that is held in memory as a whole, such as a model.
+pub(crate) fn whole(what: &'static str) -> Bound {
+    Bound { what, bytes: of_machine().unwrap_or(1 << 36) }
 }
 
 /// Refuses `arrays` that exceed the memory of this machine, because a failed allocation would end the process. `what`

@@ -15,7 +15,8 @@ use std::slice::Iter;
 /// folders of its floor. A name is a folder of `src`, or a file directly in `src` without `.rs`.
 const FLOORS: &[&[&str]] = &[
     &["error", "numbered", "rng", "text"],
-    &["files", "memory"],
+    &["files"],
+    &["memory"],
     &["config"],
     &["network", "data"],
     &["rule"],
@@ -106,6 +107,31 @@ fn a_file_opens_with_what_it_owns() {
     for (path, text) in sources(root) {
         assert!(text.starts_with("//! "), "{path} does not open with a `//!` sentence");
     }
+}
+
+/// One room opens files, so that the bounds of `files/read.rs` and the folders of `files/folder.rs` hold everywhere.
+#[test]
+fn files_are_opened_in_one_place() {
+    const OPENING: [&str; 7] = [
+        "fs::read(",
+        "fs::read_to_string(",
+        "fs::write(",
+        "File::open(",
+        "File::create",
+        "File::options(",
+        "OpenOptions",
+    ];
+    // The bodies of tests.
+    let exempt = |path: &str| {
+        ["src/files/", "src/gpu/tests/", "src/cli/faults.rs"].iter().any(|beginning| path.starts_with(beginning))
+    };
+    let mut wrong = vec![];
+    for (path, text) in sources(Path::new(env!("CARGO_MANIFEST_DIR"))).into_iter().filter(|(path, _)| !exempt(path)) {
+        let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let opening = code.filter(|(_, line)| OPENING.iter().any(|word| line.contains(word)));
+        wrong.extend(opening.map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim())));
+    }
+    assert!(wrong.is_empty(), "files are opened outside src/files:\n{}", wrong.join("\n"));
 }
 
 /// A message of the library names a setting, as in `` `alpha0` ``, because its reader may have typed no flag.

@@ -3,6 +3,7 @@
 use super::choices::Preset;
 use super::settings::Config;
 use crate::error::{Error, Result};
+use crate::files;
 use std::path::Path;
 
 impl Config {
@@ -91,7 +92,7 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or parsed, or has an unknown key or a value of the wrong type.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
-        let mut table = Self::parse_table(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)?;
+        let mut table = Self::parse_table(path, &files::text(path, files::SETTINGS)?)?;
         for key in ["data", "val-data", "test-data", "class-weight"] {
             if let Some(toml::Value::String(name)) = table.get_mut(key) {
                 *name = beside(path, name);

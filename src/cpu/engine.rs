@@ -7,6 +7,7 @@ use super::vectorised::instruction_set;
 use crate::config::Precision;
 use crate::data::Split;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::train::blocking::yield_now;
 use crate::train::engine::{
     AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Request, Score, Wanted, first_not_finite,
@@ -113,8 +114,7 @@ fn each<N: Send, T: Send>(
 /// The processor's name where the system gives one, and the instruction set and threads that the products use.
 #[must_use]
 pub fn device() -> DeviceInfo {
-    let name = std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
+    let name = files::system("/proc/cpuinfo")
         .and_then(|text| {
             let line = text.lines().find(|line| line.starts_with("model name"))?;
             Some(line.split_once(':')?.1.trim().to_owned())

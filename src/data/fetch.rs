@@ -8,7 +8,7 @@
 use super::catalogue::Files;
 use super::sums::{self, Sums};
 use crate::error::{Error, Result};
-use crate::files::{refuse_link, to_json, write_atomic};
+use crate::files::{self, Entry, Folder, to_json, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -115,9 +115,10 @@ pub fn fetch(
 
 /// Waits until no other process fetches into `directory`, and holds the lock until the returned file is closed.
 fn lock(directory: &Path, report: &mut dyn FnMut(Event)) -> Result<File> {
-    let path = directory.join(LOCK);
+    let entry = Folder::at(directory).entry(LOCK);
+    let path = entry.path();
     let failed = |e: std::io::Error| Error::file(&path, format!("cannot be locked: {e}"));
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = entry.overwrite()?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -406,7 +407,7 @@ impl Part {
 
     /// The number of bytes present and the recorded facts, if `url` can send the rest.
     fn resumable(&self, url: &str) -> Option<(u64, Begun)> {
-        let begun: Begun = serde_json::from_slice(&fs::read(&self.begun).ok()?).ok()?;
+        let begun: Begun = serde_json::from_slice(&files::read(&self.begun, files::RECORD).ok()?).ok()?;
         let length = self.len();
         (begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total)).then_some((length, begun))
     }
@@ -415,16 +416,15 @@ impl Part {
     /// length now and its final length, if known.
     fn open(&self, url: &str, resumed: Option<(u64, Begun)>, headers: &HeaderMap) -> Result<(File, u64, Option<u64>)> {
         let failed = |e: std::io::Error| Error::file(&self.data, format!("cannot be written: {e}"));
-        refuse_link(&self.data)?;
+        let mut file = Entry::named(&self.data).overwrite()?;
         if let Some((length, begun)) = resumed {
-            let mut file = File::options().write(true).open(&self.data).map_err(failed)?;
             file.seek(SeekFrom::Start(length)).map_err(failed)?;
             return Ok((file, length, begun.total));
         }
         let strong = text(headers, "etag").filter(|tag| !tag.starts_with("W/"));
         let validator = strong.or_else(|| text(headers, "last-modified")).map(str::to_owned);
         let total = text(headers, "content-length").and_then(|length| length.trim().parse().ok());
-        let file = File::create(&self.data).map_err(failed)?;
+        file.set_len(0).map_err(failed)?;
         write_atomic(&self.begun, to_json(&Begun { url: url.to_owned(), validator, total })?.as_bytes())?;
         Ok((file, 0, total))
     }

@@ -10,6 +10,7 @@ use super::set::{DataSet, Samples};
 use super::split::Split;
 use crate::config::{Config, Missing, Scale, Task};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::memory::{self, Array};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -382,7 +383,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
     if text == "balanced" {
         return Ok(Box::new(ClassWeights::Balanced));
     }
-    let content = std::fs::read_to_string(Path::new(text))
+    let content = files::text(Path::new(text), files::SETTINGS)
         .map_err(|e| refuse(format!("is not `balanced`, and not a file that can be read: {e}")))?;
     let names: Vec<String> = (0..data.classes).map(|k| data.about.output(k)).collect();
     let mut weights = vec![None; data.classes];

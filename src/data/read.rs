@@ -1,6 +1,7 @@
 //! Helpers that the readers of all formats share: opening a file, and checks on sizes, labels and features.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -16,13 +17,9 @@ pub const MOST_PIXELS: u64 = 1 << 26;
 #[cfg(any(feature = "npz", feature = "png"))]
 pub const DEFLATE_RATIO: u64 = 1100;
 
-/// Opens a file for reading. A directory is refused, because some systems open one without an error.
+/// Opens a file for reading.
 pub fn open_file(path: &Path) -> Result<BufReader<File>> {
-    let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(Error::file(path, "is a directory, not a file"));
-    }
-    Ok(BufReader::new(file))
+    files::open(path, files::DATA).map(|opened| BufReader::new(opened.file))
 }
 
 /// Rows and features of an array of `sizes`: the first size counts the rows, the product of the others the features.

@@ -4,11 +4,10 @@
 use super::catalogue::Files;
 use super::idx;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{self, write_atomic};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Name of the file with the recorded sums. It has the format of `sha256sum` and lists the unpacked names.
@@ -51,11 +50,8 @@ impl Sums {
             let known = files.names().into_iter().zip(sums.map(str::to_owned)).collect();
             return Ok(Self { path, known, pinned: true });
         }
-        match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Self::parse(path, ""),
-            Err(e) => Err(Error::file(path, e)),
-            Ok(text) => Self::parse(path, &text),
-        }
+        let text = files::text_if_present(&path, files::SETTINGS)?.unwrap_or_default();
+        Self::parse(path, &text)
     }
 
     /// Parses recorded sums: `text` is the contents of the file at `path`.

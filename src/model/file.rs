@@ -8,7 +8,8 @@ use crate::data::about::About;
 use crate::data::preparation::Preparation;
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
-use crate::files::{safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::memory;
 use crate::network::topology::Topology;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -144,7 +145,14 @@ impl Model {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        write_atomic(path.as_ref(), &self.encode(path.as_ref())?)
+    }
+
+    /// The bytes of the file, which is to lie at `path`.
+    ///
+    /// # Errors
+    /// If safetensors cannot hold the network.
+    pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let tensors = self.tensors();
         let contents: Vec<Vec<u8>> = tensors.iter().map(|tensor| bytes(&tensor.values)).collect();
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
@@ -158,7 +166,7 @@ impl Model {
         let entries = [("config", self.config.clone()), ("data", data)];
         let metadata: BTreeMap<_, _> =
             entries.into_iter().filter_map(|(key, json)| Some((key.to_owned(), json?))).collect();
-        write_atomic(path, &safetensors_bytes(views, &metadata).map_err(refuse)?)
+        safetensors_bytes(views, &metadata).map_err(refuse)
     }
 
     /// Reads and checks a file.
@@ -174,7 +182,7 @@ impl Model {
         if !path.is_file() {
             return Err(Error::file(path, "no such file; give a model.safetensors"));
         }
-        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?)
+        Self::decode(path, &files::read(path, memory::whole("a model"))?)
     }
 
     /// Checks and decodes `content`, the bytes of the file at `path`.

@@ -3,6 +3,8 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files;
+use crate::memory;
 use crate::model::file::Model;
 use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
 use crate::train::metrics::EpochMetrics;
@@ -88,7 +90,7 @@ fn holds_json(path: &Path) -> bool {
 impl Run {
     fn read(path: &Path) -> Result<Self> {
         let file = path.join(METRICS);
-        let text = fs::read_to_string(&file).map_err(|e| Error::file(&file, e))?;
+        let text = files::text(&file, files::LINES)?;
         let mut epochs: Vec<EpochMetrics> = vec![];
         for (i, line) in text.lines().enumerate() {
             match serde_json::from_str(line) {
@@ -170,17 +172,16 @@ impl Run {
 
 /// The JSON in a file; null if there is no such file.
 fn json(path: &Path) -> Result<Value> {
-    match fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not JSON: {e}"))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
-        Err(e) => Err(Error::file(path, e)),
+    match files::text_if_present(path, files::RECORD)? {
+        Some(text) => serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not JSON: {e}"))),
+        None => Ok(Value::Null),
     }
 }
 
 impl Onsets {
     fn read(path: &Path) -> Result<Self> {
         let wrong = |reason: &str| Error::file(path, reason);
-        let content = fs::read(path).map_err(|e| Error::file(path, e))?;
+        let content = files::read(path, memory::whole("a trace"))?;
         let no_trace = |e: safetensors::SafeTensorError| wrong(&format!("not a trace.safetensors: {e}"));
         let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
         let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;

@@ -9,7 +9,8 @@
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
-use crate::files::{safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::memory;
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
 use crate::rule::member::Member;
@@ -52,6 +53,14 @@ impl Trace {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, topology: &Topology, path: &Path) -> Result<()> {
+        write_atomic(path, &self.encode(topology, path)?)
+    }
+
+    /// The bytes of the file, which is to lie at `path`.
+    ///
+    /// # Errors
+    /// If safetensors cannot hold the trace.
+    pub fn encode(&self, topology: &Topology, path: &Path) -> Result<Vec<u8>> {
         let tensor = |(l, ((n_in, n_out), onsets)): (usize, ((usize, usize), &Vec<u32>))| {
             let per_weight = onsets.len() != n_out;
             let rows = if per_weight { n_in + 1 } else { 1 };
@@ -67,7 +76,7 @@ impl Trace {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let metadata = [("config".to_owned(), to_json(&self.config)?), ("ticks".to_owned(), self.ticks.to_string())];
-        write_atomic(path, &safetensors_bytes(views, &metadata.into_iter().collect()).map_err(refuse)?)
+        safetensors_bytes(views, &metadata.into_iter().collect()).map_err(refuse)
     }
 
     /// The settings of the run that the whole trace at `path` records.
@@ -75,7 +84,7 @@ impl Trace {
     /// # Errors
     /// If the file cannot be read or is not a trace.
     pub fn source(path: &Path) -> Result<Config> {
-        let content = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        let content = files::read(path, memory::whole("a trace"))?;
         header(path, &content).map(|(_, config, _)| config)
     }
 
@@ -86,7 +95,7 @@ impl Trace {
     /// of ticks, or of a rule other than ψ. If the traced run was gated: its falls could pause, which trigger times
     /// alone do not record.
     pub fn read(path: &Path, config: &Config, topology: &Topology, ticks: u32) -> Result<Self> {
-        Self::decode(path, &std::fs::read(path).map_err(|e| Error::file(path, e))?, config, topology, ticks)
+        Self::decode(path, &files::read(path, memory::whole("a trace"))?, config, topology, ticks)
     }
 
     /// Checks and decodes `content`, the bytes of the file at `path`.

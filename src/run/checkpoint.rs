@@ -8,7 +8,8 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::memory;
 use crate::rule::psi::Slot;
 use crate::train::population::Population;
 use crate::train::state::{LayerState, MemberState, RunningScore};
@@ -161,6 +162,14 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, config: &Config, data: u32, path: &Path) -> Result<()> {
+        write_atomic(path, &self.encode(config, data, path)?)
+    }
+
+    /// The bytes of the file, which is to lie at `path`.
+    ///
+    /// # Errors
+    /// If safetensors cannot hold the state.
+    pub fn encode(&self, config: &Config, data: u32, path: &Path) -> Result<Vec<u8>> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {e}"));
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![];
         for (l, layer) in self.state.layers.iter().enumerate() {
@@ -184,7 +193,7 @@ impl Checkpoint {
         ]);
         let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
         metadata.insert(CHECKSUM.to_owned(), checksum);
-        write_atomic(path, &safetensors_bytes(views, &metadata).map_err(refuse)?)
+        safetensors_bytes(views, &metadata).map_err(refuse)
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.
@@ -192,12 +201,12 @@ impl Checkpoint {
     /// # Errors
     /// As [`Self::decode`], and if it cannot be read.
     pub fn read(path: &Path, population: &Population) -> std::result::Result<Self, Refusal> {
-        let content = std::fs::read(path);
-        let content = content.map_err(|e| {
-            Refusal::Final(Error::file(
-                path,
-                format!("cannot be read: {e}; move it away to go on from an earlier state"),
-            ))
+        let content = files::read(path, memory::whole("a checkpoint")).map_err(|e| match e {
+            Error::File { path, reason } => {
+                let reason = format!("cannot be read: {reason}; move it away to go on from an earlier state");
+                Refusal::Final(Error::file(path, reason))
+            }
+            other => Refusal::Final(other),
         })?;
         Self::decode(path, &content, population)
     }

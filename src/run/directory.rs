@@ -5,14 +5,15 @@
 
 use super::checkpoint::{Checkpoint, Progress, Refusal};
 use super::events::Events;
-use super::lines::{append_to, cut, shorten};
+use super::lines::cut;
 use super::lock::Lock;
 use super::names::{self, BEST, CHECKPOINTS, CONFIG, ENVIRONMENT, LOCK, LOG, METRICS, MODEL, RESULT, TABLE};
 use super::result::RunResult;
 use super::start::save_model;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{refuse_link, remove_unfinished, to_json, write_atomic};
+use crate::files::{self, Entry, Folder, to_json};
+use crate::memory;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::{self, EpochMetrics, Reading};
 use crate::train::population::Population;
@@ -35,6 +36,7 @@ const STARTED: &str = "from epoch ";
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    folder: Folder,
     metrics: File,
     table: File,
     log: File,
@@ -128,15 +130,15 @@ impl RunDirectory {
     /// As [`Self::check`], if another process writes to it, or if the file system refuses.
     pub fn create(path: &Path, force: bool, config: &Config, keep: usize) -> Result<Self> {
         Self::check(path, force)?;
-        fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot create the directory: {e}")))?;
+        let folder = Folder::at(path);
+        folder.make()?;
         // The lock comes first, because a run that another process still writes must not be removed.
         let lock = Lock::take(path)?;
         if force {
             Self::clear(path)?;
         }
-        append_to(&path.join(METRICS))?;
-        shorten(&path.join(METRICS), 0)?;
-        write_atomic(&path.join(CONFIG), settings_text(config)?.as_bytes())?;
+        folder.entry(METRICS).shorten(0)?;
+        folder.entry(CONFIG).write(settings_text(config)?.as_bytes())?;
         Self::open(path, lock, keep)
     }
 
@@ -145,34 +147,30 @@ impl RunDirectory {
     /// # Errors
     /// If the file system refuses.
     pub fn open(path: &Path, lock: Lock, keep: usize) -> Result<Self> {
-        let checkpoints = path.join(CHECKPOINTS);
-        refuse_link(&checkpoints)?;
-        fs::create_dir_all(&checkpoints)
-            .map_err(|e| Error::file(&checkpoints, format!("cannot create the directory: {e}")))?;
-        [path, &checkpoints].into_iter().for_each(|folder| remove_unfinished(folder, Duration::ZERO));
+        let folder = Folder::at(path);
+        let checkpoints = folder.folder(CHECKPOINTS);
+        checkpoints.make()?;
+        [&folder, &checkpoints].into_iter().try_for_each(|folder| folder.remove_unfinished(Duration::ZERO))?;
         Ok(Self {
-            metrics: append_to(&path.join(METRICS))?,
-            table: append_to(&path.join(TABLE))?,
-            log: append_to(&path.join(LOG))?,
-            events: Events::create(path)?,
+            metrics: folder.entry(METRICS).append()?,
+            table: folder.entry(TABLE).append()?,
+            log: folder.entry(LOG).append()?,
+            events: Events::create(&folder)?,
             path: path.to_owned(),
+            folder,
             keep: keep.max(1),
             lock,
         })
     }
 
     fn clear(path: &Path) -> Result<()> {
-        let gone = |outcome: std::io::Result<()>, file: PathBuf| match outcome {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(file, e)),
-            _ => Ok(()),
-        };
         for name in names::present(path) {
             let file = path.join(&name);
             match name.as_str() {
                 // This process holds the lock.
                 LOCK => {}
-                CHECKPOINTS if !file.is_symlink() => gone(fs::remove_dir_all(&file), file)?,
-                _ => gone(fs::remove_file(&file), file)?,
+                CHECKPOINTS if !file.is_symlink() => fs::remove_dir_all(&file).map_err(|e| Error::file(file, e))?,
+                _ => Folder::at(path).entry(name).remove()?,
             }
         }
         Ok(())
@@ -222,12 +220,17 @@ impl RunDirectory {
         &self.path
     }
 
+    /// The file `name` of this run.
+    pub(super) fn entry(&self, name: &str) -> Entry {
+        self.folder.entry(name)
+    }
+
     /// Writes `environment.json`.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn save_environment(&self, environment: &impl Serialize) -> Result<()> {
-        write_atomic(&self.path.join(ENVIRONMENT), (to_json(environment)? + "\n").as_bytes())
+        self.entry(ENVIRONMENT).write((to_json(environment)? + "\n").as_bytes())
     }
 
     /// Adds a line to the log. A failure is ignored, because a run must not stop for its log.
@@ -249,7 +252,7 @@ impl RunDirectory {
     /// The error that ended the run in `path`, if the run was not resumed since.
     #[must_use]
     pub fn stop(path: &Path) -> Option<String> {
-        let log = fs::read_to_string(path.join(LOG)).ok()?;
+        let log = files::tail(&path.join(LOG)).ok()?;
         let lines = log.lines().rev().filter_map(|line| Some(line.split_once(' ')?.1));
         let mut last = lines.skip_while(|line| !line.starts_with(STOPPED) && !line.starts_with(STARTED));
         Some(last.next()?.strip_prefix(STOPPED)?.to_owned())
@@ -286,25 +289,26 @@ impl RunDirectory {
         for path in checkpoints(&self.path) {
             if path.is_file() && place(&path) > Some((u64::from(position.epoch), u64::from(position.batch))) {
                 // A checkpoint beyond `position` is damaged. If it counted as the newest, new checkpoints would be removed.
-                fs::rename(&path, path.with_extension("damaged")).map_err(|e| Error::file(&path, e))?;
+                let file = Folder::at(&self.path).folder(CHECKPOINTS).entry(path.file_name().unwrap_or_default());
+                file.rename(path.with_extension("damaged").file_name().unwrap_or_default())?;
             }
         }
         let epoch = position.epoch;
         let of_line = |line: &str| serde_json::from_str::<EpochMetrics>(line).ok().filter(|line| line.epoch < epoch);
-        let mut kept = cut(&self.path.join(METRICS), of_line)?;
+        let mut kept = cut(&self.entry(METRICS), of_line)?;
         let missing = (epoch as usize - 1).saturating_sub(kept.len());
         // The header counts as the row of epoch 0.
         let of_row = |row: &str| match row.split_once(',')?.0 {
             "epoch" => Some(0),
             cell => cell.parse().ok().filter(|&of: &u32| of < epoch),
         };
-        let mut rows = cut(&self.path.join(TABLE), of_row)?;
+        let mut rows = cut(&self.entry(TABLE), of_row)?;
         if !rows.iter().copied().eq(0..rows.len() as u32) {
-            shorten(&self.path.join(TABLE), 0)?;
+            self.entry(TABLE).shorten(0)?;
             rows.clear();
         }
         // Both files are opened again, because either may have been replaced.
-        (self.metrics, self.table) = (append_to(&self.path.join(METRICS))?, append_to(&self.path.join(TABLE))?);
+        (self.metrics, self.table) = (self.entry(METRICS).append()?, self.entry(TABLE).append()?);
         // A process may have died after it wrote a line and before it wrote the row.
         let last = rows.last().copied().unwrap_or(0);
         kept.iter().filter(|metrics| metrics.epoch > last).try_for_each(|metrics| self.write_row(metrics))?;
@@ -318,14 +322,16 @@ impl RunDirectory {
     pub fn save_checkpoint(&self, population: &Population, progress: Progress, state: &MemberState) -> Result<()> {
         // A run that resumes from this checkpoint needs the metrics before it, also after a power failure.
         self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
-        let folder = self.path.join(CHECKPOINTS);
+        let folder = self.folder.folder(CHECKPOINTS);
         let position = progress.position;
         let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
         let (config, data) = (population.shared(), population.checksum());
-        Checkpoint { progress, state: state.clone() }.write(config, data, &folder.join(name))?;
+        let entry = folder.entry(name);
+        let checkpoint = Checkpoint { progress, state: state.clone() };
+        entry.write(&checkpoint.encode(config, data, &entry.path())?)?;
         let old = checkpoints(&self.path);
         for path in &old[..old.len().saturating_sub(self.keep)] {
-            let _ = fs::remove_file(path);
+            let _ = path.file_name().map(|name| folder.entry(name).remove());
         }
         Ok(())
     }
@@ -382,11 +388,8 @@ impl RunDirectory {
         if Self::config(&self.path)?.run.epochs == config.run.epochs {
             return Ok(());
         }
-        let result = self.path.join(RESULT);
-        if result.exists() {
-            fs::remove_file(&result).map_err(|e| Error::file(&result, e))?;
-        }
-        write_atomic(&self.path.join(CONFIG), settings_text(config)?.as_bytes())
+        self.entry(RESULT).remove()?;
+        self.entry(CONFIG).write(settings_text(config)?.as_bytes())
     }
 
     /// Makes the network of `best.safetensors` that of the run.
@@ -394,13 +397,12 @@ impl RunDirectory {
     /// # Errors
     /// If a file cannot be read or written.
     pub fn finish_with_best(&self) -> Result<()> {
-        let best = self.path.join(BEST);
-        let content = std::fs::read(&best).map_err(|e| Error::file(&best, format!("cannot be read: {e}")))?;
-        write_atomic(&self.path.join(MODEL), &content)
+        let best = files::read(&self.path.join(BEST), memory::whole("a model"))?;
+        self.entry(MODEL).write(&best)
     }
 
     fn save_network(&self, name: &str, population: &Population, state: &MemberState) -> Result<()> {
-        save_model(population, 0, population.shared(), state, &self.path.join(name))
+        save_model(population, 0, population.shared(), state, &self.entry(name))
     }
 
     /// Writes `result.json`, which marks the run as complete.
@@ -409,7 +411,7 @@ impl RunDirectory {
     /// If it cannot be written.
     pub fn finish(self, result: &RunResult) -> Result<()> {
         self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
-        write_atomic(&self.path.join(RESULT), (to_json(result)? + "\n").as_bytes())
+        self.entry(RESULT).write((to_json(result)? + "\n").as_bytes())
     }
 }
 

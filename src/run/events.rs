@@ -3,13 +3,13 @@
 //! A file is a sequence of records: length, masked CRC-32C of the length, an `Event` protocol buffer, masked CRC-32C of the
 //! buffer. Scalars need only a few fields of `Event` and `Summary`, so no protocol-buffer library is used.
 
-use super::lines::append_to;
 use super::names::EVENTS;
 use crate::error::{Error, Result};
+use crate::files::Folder;
 use crate::train::metrics::{EpochMetrics, METRICS, Metric, Reading};
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An event file being written.
@@ -24,10 +24,9 @@ impl Events {
     ///
     /// # Errors
     /// If it cannot be created.
-    pub fn create(directory: &Path) -> Result<Self> {
-        let path = directory.join(format!("{EVENTS}{}.homeostat", now() as u64));
-        let file = append_to(&path)?;
-        let mut events = Self { path, file };
+    pub fn create(directory: &Folder) -> Result<Self> {
+        let entry = directory.entry(format!("{EVENTS}{}.homeostat", now() as u64));
+        let mut events = Self { path: entry.path(), file: entry.append()? };
         events.record(&[time(), bytes(3, b"brain.Event:2")].concat())?;
         Ok(events)
     }

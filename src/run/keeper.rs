@@ -111,7 +111,7 @@ impl Keeper {
         }
         let config = self.population.shared();
         match config.rule.kind {
-            Rule::Psi => save_trace(&self.population, config, last, &directory.path().join(TRACE)),
+            Rule::Psi => save_trace(&self.population, config, last, &directory.entry(TRACE)),
             _ => Ok(()),
         }
     }

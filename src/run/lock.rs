@@ -2,8 +2,8 @@
 
 use super::names::LOCK;
 use crate::error::{Error, Result};
-use crate::files::refuse_link;
-use std::fs::{self, File, OpenOptions};
+use crate::files::Folder;
+use std::fs::{self, File};
 use std::path::Path;
 
 /// The right to write to a run's directory, for as long as this value lives.
@@ -20,10 +20,7 @@ impl Lock {
     /// # Errors
     /// If another process has the lock, or the file system refuses.
     pub fn take(path: &Path) -> Result<Self> {
-        let name = path.join(LOCK);
-        refuse_link(&name)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
-        let file = file.map_err(|e| Error::file(name, format!("cannot be opened: {e}")))?;
+        let file = Folder::at(path).entry(LOCK).overwrite()?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file, missing: None }),
             Err(fs::TryLockError::WouldBlock) => {

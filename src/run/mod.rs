@@ -30,6 +30,7 @@ pub use lock::Lock;
 pub use names::{METRICS, MODEL, RESULT, TRACE};
 pub use record::Record;
 pub use result::RunResult;
-pub use start::{Start, save_model, save_trace};
+pub use start::Start;
+pub(crate) use start::{save_model, save_trace};
 pub use stop::StopHandle;
 pub use training::Training;

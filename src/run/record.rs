@@ -3,6 +3,7 @@
 
 use super::result::RunResult;
 use crate::error::{Error, Result};
+use crate::files;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs;
@@ -100,7 +101,7 @@ impl Record {
     }
 
     fn read(path: &Path, records: &mut Vec<Self>) -> Result<()> {
-        let text = fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let text = files::text(path, files::RECORDS)?;
         records.extend(Self::parse(path, &text)?);
         Ok(())
     }
@@ -141,7 +142,7 @@ fn json_files(directory: &Path) -> Result<Vec<PathBuf>> {
         .into_iter()
         .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json") && path.is_file())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json") && !path.is_dir())
         .collect();
     files.sort();
     Ok(files)

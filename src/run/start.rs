@@ -5,11 +5,11 @@ use crate::config::{Config, Monitor, Task};
 use crate::data::DataSet;
 use crate::device::{self, Device, Opened};
 use crate::error::{Error, Result};
+use crate::files::Entry;
 use crate::model::file::Model;
 use crate::rule::trace::Trace;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A population before its first step.
@@ -136,21 +136,22 @@ fn check_monitor(population: &Population) -> Result<()> {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn save_model(
+pub(crate) fn save_model(
     population: &Population,
     member: usize,
     config: &Config,
     state: &MemberState,
-    path: &Path,
+    entry: &Entry,
 ) -> Result<()> {
-    Model::of_member(population, member, config, state)?.save(path)
+    let model = Model::of_member(population, member, config, state)?;
+    entry.write(&model.encode(&entry.path())?)
 }
 
 /// Writes the trigger times of one member, whose settings were `config`.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn save_trace(population: &Population, config: &Config, state: &MemberState, path: &Path) -> Result<()> {
+pub(crate) fn save_trace(population: &Population, config: &Config, state: &MemberState, entry: &Entry) -> Result<()> {
     let trace = Trace::new(config.clone(), &population.topology, state.onsets(), population.ticks());
-    trace.write(&population.topology, path)
+    entry.write(&trace.encode(&population.topology, &entry.path())?)
 }

@@ -15,7 +15,7 @@ use super::spec::{Arm, MAX_RUNS, Sweep};
 use crate::config::{Config, Fold, Rule};
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
-use crate::files::to_json;
+use crate::files::{self, to_json};
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -152,7 +152,7 @@ impl Plan {
     /// If the file cannot be read, is not a plan, has a format that this program does not know, is incomplete, or was
     /// edited.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+        Self::parse(path, &files::text(path, files::PLAN)?)
     }
 
     /// Parses and checks `text`, the contents of the file at `path`.

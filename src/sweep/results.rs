@@ -9,10 +9,10 @@
 //! traces/ID.safetensors  its trigger times, if another run replays them
 //! ```
 
-use super::plan::{Plan, PlannedRun, trace};
+use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{remove_unfinished, to_json, write_atomic};
+use crate::files::{self, Entry, Folder, to_json};
 use crate::train::engine::{DeviceInfo, NonFinite};
 use crate::train::metrics::EpochMetrics;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,11 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+const PLAN_ID: &str = "plan.id";
+const RUNS: &str = "runs";
+const MODELS: &str = "models";
+const TRACES: &str = "traces";
 
 /// Age after which an unfinished file is deleted. No process takes so long to write a file, so its process has died.
 const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -149,16 +154,15 @@ impl Results {
                 "its name is no UTF-8, as records need it; give `results` another directory",
             ));
         }
-        for part in ["runs", "models", "traces"] {
-            let folder = path.join(part);
-            fs::create_dir_all(&folder)
-                .map_err(|e| Error::file(&folder, format!("cannot create the directory: {e}")))?;
-            remove_unfinished(&folder, UNFINISHED);
-        }
         let results = Self { path: path.to_owned() };
+        for part in [RUNS, MODELS, TRACES] {
+            let folder = results.folder(part);
+            folder.make()?;
+            folder.remove_unfinished(UNFINISHED)?;
+        }
         if !results.belongs_to(plan)? {
             let owner = Owner { name: plan.name.clone(), hash: plan.hash.clone() };
-            write_atomic(&path.join("plan.id"), (to_json(&owner)? + "\n").as_bytes())?;
+            Folder::at(path).entry(PLAN_ID).write((to_json(&owner)? + "\n").as_bytes())?;
         }
         Ok(results)
     }
@@ -174,12 +178,8 @@ impl Results {
 
     /// Whether the directory belongs to the plan; `false` if it belongs to no plan; an error if it belongs to another.
     fn belongs_to(&self, plan: &Plan) -> Result<bool> {
-        let path = self.path.join("plan.id");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(Error::file(path, e)),
-        };
+        let path = self.path.join(PLAN_ID);
+        let Some(text) = files::text_if_present(&path, files::RECORD)? else { return Ok(false) };
         let owner: Owner = serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?;
         if owner.hash == plan.hash {
             return Ok(true);
@@ -204,7 +204,7 @@ impl Results {
     /// # Errors
     /// If the directory cannot be read.
     pub fn finished(&self) -> Result<HashSet<String>> {
-        let folder = self.path.join("runs");
+        let folder = self.path.join(RUNS);
         let entries = match fs::read_dir(&folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
             entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
@@ -221,7 +221,7 @@ impl Results {
     /// If the record is missing, damaged, or of another run.
     pub fn record(&self, id: &str) -> Result<RunRecord> {
         let path = self.record_path(id);
-        let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+        let text = files::text(&path, files::RECORD)?;
         let record: RunRecord =
             serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is no record of a run: {e}")))?;
         match record.id == id {
@@ -234,18 +234,22 @@ impl Results {
     }
 
     pub(super) fn write(&self, record: &RunRecord) -> Result<()> {
-        write_atomic(&self.record_path(&record.id), (to_json(record)? + "\n").as_bytes())
+        self.folder(RUNS).entry(format!("{}.json", record.id)).write((to_json(record)? + "\n").as_bytes())
+    }
+
+    fn folder(&self, name: &str) -> Folder {
+        Folder::at(&self.path).folder(name)
     }
 
     fn record_path(&self, id: &str) -> PathBuf {
-        self.path.join(format!("runs/{id}.json"))
+        self.path.join(RUNS).join(format!("{id}.json"))
     }
 
-    pub(super) fn model_path(&self, id: &str) -> PathBuf {
-        self.path.join(format!("models/{id}.safetensors"))
+    pub(super) fn model(&self, id: &str) -> Entry {
+        self.folder(MODELS).entry(format!("{id}.safetensors"))
     }
 
-    pub(super) fn trace_path(&self, id: &str) -> PathBuf {
-        self.path.join(trace(id))
+    pub(super) fn trace(&self, id: &str) -> Entry {
+        self.folder(TRACES).entry(format!("{id}.safetensors"))
     }
 }

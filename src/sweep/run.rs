@@ -9,7 +9,9 @@ use crate::config::{Config, DataSettings};
 use crate::data::{DataSet, Search};
 use crate::device::{self, Device};
 use crate::error::{Error, Failure, Result};
+use crate::files;
 use crate::gpu::Pick;
+use crate::memory;
 use crate::rule::trace::Trace;
 use crate::run::{Start, save_model, save_trace};
 use crate::train::blocking::block_on;
@@ -187,8 +189,8 @@ fn is_complete(
     repeated: &HashSet<&str>,
 ) -> bool {
     let has_epochs = record.epochs.is_some() || !options.keep_epochs;
-    let has_model = record.diverged || !options.keep_models || results.model_path(&run.id).exists();
-    let is_trace = || Trace::source(&results.trace_path(&run.id)).is_ok_and(|config| config == run.config);
+    let has_model = record.diverged || !options.keep_models || results.model(&run.id).path().exists();
+    let is_trace = || Trace::source(&results.trace(&run.id).path()).is_ok_and(|config| config == run.config);
     let has_trace = record.diverged || !repeated.contains(run.id.as_str()) || is_trace();
     has_epochs && has_model && has_trace
 }
@@ -277,7 +279,7 @@ impl Sweep<'_> {
     ) -> std::result::Result<(Vec<RunRecord>, PopulationDone), Trouble> {
         let started = Instant::now();
         let config = |run: &&PlannedRun| {
-            let trace = run.after.as_ref().map(|id| self.results.trace_path(id));
+            let trace = run.after.as_ref().map(|id| self.results.trace(id).path());
             run.config.clone().device(device.to_owned()).trace(trace.or(run.config.rule.trace.clone()))
         };
         let configs: Vec<Config> = runs.iter().map(config).collect();
@@ -334,10 +336,10 @@ impl Sweep<'_> {
     /// Writes the files of a run that must exist before its record does.
     fn keep(&self, run: &PlannedRun, population: &Population, (member, state): (usize, &MemberState)) -> Result<()> {
         if self.options.keep_models {
-            save_model(population, member, &run.config, state, &self.results.model_path(&run.id))?;
+            save_model(population, member, &run.config, state, &self.results.model(&run.id))?;
         }
         if self.repeated.contains(run.id.as_str()) {
-            save_trace(population, &run.config, state, &self.results.trace_path(&run.id))?;
+            save_trace(population, &run.config, state, &self.results.trace(&run.id))?;
         }
         Ok(())
     }
@@ -347,7 +349,7 @@ impl Sweep<'_> {
 fn sources(data: &DataSet, init: Option<&Path>) -> Result<String> {
     let mut text = format!("{:08x}", data.checksum());
     if let Some(init) = init {
-        let content = std::fs::read(init).map_err(|e| Error::file(init, e))?;
+        let content = files::read(init, memory::whole("a model"))?;
         text += &format!(" {:08x}", crc32fast::hash(&content));
     }
     Ok(text)

@@ -31,6 +31,7 @@
 use super::hash::fnv;
 use crate::config::{Clock, Config, Fold, Latch, Preset, Rule};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
 use serde::Deserialize;
@@ -133,7 +134,7 @@ impl Sweep {
     /// # Errors
     /// If the file cannot be read or parsed, or if an arm is invalid; the message names the arm and the key.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+        Self::parse(path, &files::text(path, files::SETTINGS)?)
     }
 
     /// Parses `text`, the contents of the file at `path`.

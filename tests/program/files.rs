@@ -72,7 +72,7 @@ impl Folder {
 
     /// Makes a run that stopped after its first two checkpoints. Returns the bytes of the model that the whole run ends
     /// with.
-    fn stopped_run(&self, name: &str) -> Vec<u8> {
+    pub fn stopped_run(&self, name: &str) -> Vec<u8> {
         let output = self.train(name, &[]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let path = self.path(name);
@@ -86,7 +86,7 @@ impl Folder {
     }
 
     /// Resumes the run and asserts that the run ends with this model.
-    fn goes_on_to(&self, name: &str, model: &[u8]) {
+    pub fn goes_on_to(&self, name: &str, model: &[u8]) {
         succeed(&["train", "--resume", &self.name(name), "--quiet", "--keep", "9"]);
         assert!(std::fs::read(self.path(name).join("model.safetensors")).unwrap() == model);
     }

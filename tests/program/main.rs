@@ -12,6 +12,7 @@ mod files;
 #[path = "../common/isolated.rs"]
 mod isolated;
 mod limits;
+mod links;
 mod own_data;
 mod predict;
 #[path = "../common/program.rs"]

@@ -1,8 +1,8 @@
 //! Reads a file that may be an image, and tells by its content which format it has.
 
 use super::picture::Picture;
-use crate::data::read::open_file;
 use crate::error::{Error, Result};
+use crate::files;
 use std::io::Read;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub enum Content {
 pub fn decode(path: &Path) -> Result<Content> {
     let refuse = |reason: String| Error::file(path, reason);
     let mut bytes = vec![];
-    let mut file = open_file(path)?;
+    let mut file = files::open(path, files::DATA)?.file;
     let mut read_on = |count: u64, bytes: &mut Vec<u8>| {
         let outcome = file.by_ref().take(count).read_to_end(bytes);
         outcome.map_err(|e| refuse(format!("cannot be read: {e}")))

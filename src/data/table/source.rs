@@ -3,6 +3,7 @@
 use super::utf16::Utf16;
 use crate::data::read::open_file;
 use crate::error::{Error, Result};
+use crate::files;
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
@@ -28,14 +29,11 @@ pub type Text<'a> = Box<dyn Read + Send + 'a>;
 impl<'a> Source<'a> {
     /// The file at `path`.
     pub fn at(path: &'a Path) -> Result<Self> {
-        let mut file = open_file(path)?;
-        if file.get_ref().metadata().is_ok_and(|meta| meta.is_file()) {
+        if files::open(path, files::DATA)?.length.is_some() {
             return Ok(Self { path, bytes: Bytes::OnDisk });
         }
         // A pipe can be read only once.
-        let mut bytes = vec![];
-        file.read_to_end(&mut bytes).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        Ok(Self { path, bytes: Bytes::Owned(bytes) })
+        Ok(Self { path, bytes: Bytes::Owned(files::read(path, files::DATA)?) })
     }
 
     /// `bytes`, the contents of the file at `path`.

@@ -5,7 +5,7 @@
 //! No plan changes a result, so a lost, shared or outdated cache is harmless.
 
 use crate::error::Result;
-use crate::files::{to_json, write_atomic};
+use crate::files::{self, to_json, write_atomic};
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::{Flag, Step};
 use crate::gpu::memory::table::Use;
@@ -53,7 +53,7 @@ impl Cache {
     }
 
     fn read(path: &Path) -> BTreeMap<String, Plan> {
-        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        files::read(path, files::RECORD).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// The plan for `key`, if the cache has one that fits the population.
