@@ -478,3 +478,32 @@ impl Observer for Follower {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The earliest waiting run decides which kind is next, and each kind keeps its order. So many runs must take no
+    /// minutes.
+    #[test]
+    fn queues_keep_the_order_of_the_plan() {
+        let run =
+            PlannedRun { id: "a".into(), arm: "a".into(), seed: 1, group: 0, after: None, config: Config::default() };
+        let (runs, kinds) = (200_000, 1000);
+        let mut queues = Queues::default();
+        (0..runs).for_each(|place| queues.push(place * 7 % kinds, &run));
+        let (mut waiting, mut taken) = (vec![true; runs], 0);
+        let mut earliest = 0;
+        while let Some((kind, alike)) = queues.next() {
+            while !waiting[earliest] {
+                earliest += 1;
+            }
+            assert_eq!((kind, alike[0].0), (earliest * 7 % kinds, earliest));
+            let places: Vec<usize> = alike.iter().take(16).map(|(place, _)| *place).collect();
+            assert!(places.is_sorted() && places.iter().all(|&place| waiting[place] && place * 7 % kinds == kind));
+            places.iter().for_each(|&place| waiting[place] = false);
+            taken += queues.take(kind, 16).len();
+        }
+        assert_eq!(taken, runs);
+    }
+}
