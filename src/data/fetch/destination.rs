@@ -95,13 +95,16 @@ fn is_inner(address: IpAddr) -> bool {
 
 fn is_inner_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    match (a, b, c) {
-        (0 | 10 | 127 | 224.., ..) => true,
-        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) | (192, 0, 0) | (198, 18 | 19, _) => {
-            true
-        }
-        _ => false,
-    }
+    matches!(
+        (a, b, c),
+        (0 | 10 | 127 | 224.., ..)
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            | (192, 0, 0)
+            | (198, 18 | 19, _)
+    )
 }
 
 fn is_inner_v6(address: Ipv6Addr) -> bool {
