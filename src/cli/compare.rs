@@ -5,7 +5,7 @@ use super::print::{say, tell};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::run::Record;
-use crate::stats::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
+use crate::stats::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare, quoted};
 use std::path::PathBuf;
 
 /// Compare training rules by the results of a sweep.
@@ -58,7 +58,7 @@ impl Compare {
         let baseline = self
             .baseline
             .clone()
-            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: ‘{}’", known.join("’, ‘"))))?;
+            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: {}", quoted(&known))))?;
         let report = compare(
             &records,
             &Settings {
@@ -80,9 +80,9 @@ impl Compare {
     }
 }
 
-/// Splits lists at commas, except a list that is the name of a known arm.
+/// Splits lists at commas, except a list that is the name of a known arm. `known` is sorted.
 fn split(lists: &[String], known: &[&str]) -> Vec<String> {
-    let cut = |list: &String| match known.contains(&list.as_str()) {
+    let cut = |list: &String| match known.binary_search(&list.as_str()).is_ok() {
         true => vec![list.clone()],
         false => list.split(',').map(|name| name.trim().to_owned()).collect(),
     };
@@ -152,10 +152,11 @@ fn text(report: &Report) -> String {
 
 fn aligned(table: &Table) -> String {
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate().map(|(column, cell)| match column {
-            0 => format!("{cell:<0$}", width(0)),
-            _ => format!("{cell:>0$}", width(column)),
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
         });
         cells.collect::<Vec<_>>().join("  ") + "\n"
     };

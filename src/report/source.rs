@@ -10,6 +10,7 @@ use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
 use crate::train::metrics::EpochMetrics;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -72,9 +73,10 @@ impl Sources {
                 sources.records.extend(Record::read_all(std::slice::from_ref(path))?);
             }
         }
-        let names: Vec<String> = sources.runs.iter().map(|run| run.name.clone()).collect();
+        let mut namesakes: HashMap<String, usize> = HashMap::new();
+        sources.runs.iter().for_each(|run| *namesakes.entry(run.name.clone()).or_default() += 1);
         for (run, path) in sources.runs.iter_mut().zip(paths.iter().filter(|path| path.join(METRICS).is_file())) {
-            if names.iter().filter(|name| **name == run.name).count() > 1 {
+            if namesakes[&run.name] > 1 {
                 run.name = path.display().to_string();
             }
         }

@@ -10,7 +10,7 @@
 //! detected.
 
 use super::hash::fnv;
-use super::pack::{Key, Packer};
+use super::pack::{Kinds, Packer};
 use super::spec::{Arm, MAX_RUNS, Sweep};
 use crate::config::{Config, Fold, Rule};
 use crate::data::{DataSet, Search};
@@ -229,39 +229,50 @@ impl Plan {
     /// # Errors
     /// If an arm does not fit its data, for instance if its warm-up is longer than the run.
     pub fn estimate(&self) -> Result<Estimate> {
-        let mut kinds: Vec<(Key, usize, &PlannedRun)> = vec![];
+        let mut kinds = Kinds::default();
+        // The number of runs of each kind, and its first run.
+        let mut counts: Vec<(usize, &PlannedRun)> = vec![];
         let mut data: HashMap<String, Option<Arc<DataSet>>> = HashMap::new();
         let reading = |run: &PlannedRun| format!("{:?}", run.config.data.reading());
         let mut arm = None;
+        let mut checked: Option<Population> = None;
         for run in &self.runs {
-            let key = Key::new(&run.config, run.after.is_some());
-            match kinds.iter_mut().find(|(other, ..)| *other == key) {
-                Some((_, count, _)) => *count += 1,
-                None => kinds.push((key, 1, run)),
+            let kind = kinds.number(&run.config, run.after.is_some());
+            match counts.get_mut(kind) {
+                Some((count, _)) => *count += 1,
+                None => counts.push((1, run)),
+            }
+            // Checking the first run of an arm suffices.
+            if arm.replace(&run.arm) == Some(&run.arm) {
+                continue;
             }
             let open = || DataSet::open_as(&run.config.data, &Search::new(None)).ok().map(Arc::new);
             let data = data.entry(reading(run)).or_insert_with(open);
-            // Checking the first run of an arm suffices. A replay cannot be checked, because its trace does not exist
-            // yet.
-            let told = arm.replace(&run.arm) == Some(&run.arm);
-            if !told
-                && run.config.rule.kind != Rule::Replay
+            // A replay cannot be checked, because its trace does not exist yet.
+            if run.config.rule.kind != Rule::Replay
                 && run.config.network.init.is_none()
                 && let Some(data) = data
             {
-                Population::new(vec![run.config.clone()], Arc::clone(data), None)
-                    .map_err(|e| Error::config(format!("arm ‘{}’: {e}", run.arm)))?;
+                // Scaling the rows takes most of the time, and most arms differ in other settings.
+                let population = match checked.take().filter(|checked| checked.reads_like(&run.config)) {
+                    Some(checked) => checked.with_network(run.config.clone()),
+                    None => Population::new(vec![run.config.clone()], Arc::clone(data), None),
+                };
+                checked = Some(population.map_err(|e| Error::config(format!("arm ‘{}’: {e}", run.arm)))?);
             }
         }
         let mut populations = Some(0);
-        for (_, count, run) in &kinds {
-            let members = match &data[&reading(run)] {
-                Some(data) => Some(Packer::new(&run.config.run.device.parse()?).members(&run.config, data)),
-                None => None,
+        let mut packers: HashMap<&str, Packer> = HashMap::new();
+        for (count, run) in &counts {
+            let device = run.config.run.device.as_str();
+            let packer = match packers.get(device) {
+                Some(packer) => *packer,
+                None => *packers.entry(device).or_insert(Packer::new(&device.parse()?)),
             };
+            let members = data[&reading(run)].as_ref().map(|data| packer.members(&run.config, data));
             populations = populations.zip(members).map(|(sum, members)| sum + count.div_ceil(members));
         }
-        Ok(Estimate { populations, kinds: kinds.len() })
+        Ok(Estimate { populations, kinds: counts.len() })
     }
 }
 

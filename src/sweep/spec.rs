@@ -28,6 +28,7 @@
 //! random = 8                  # "tuned draw=1 alpha0=0.0371" …
 //! ```
 
+use super::draw::{Range, range};
 use super::hash::fnv;
 use crate::config::{Clock, Config, Fold, Latch, Preset, Rule};
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ use crate::files;
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -92,29 +93,6 @@ enum Seeds {
     List(Vec<u64>),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected { min = A, max = B, log = true } or { choice = [A, B] }")]
-enum Range {
-    Whole(Bounds<i64>),
-    Real(Bounds<f64>),
-    Choice(Choice),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bounds<T> {
-    min: T,
-    max: T,
-    #[serde(default)]
-    log: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Choice {
-    choice: Vec<Value>,
-}
-
 /// One point of an arm's grid and draws, with only the settings of the arm itself.
 struct Variant {
     suffix: String,
@@ -158,22 +136,30 @@ impl Sweep {
         }
         forbid("[base]", &file.base, &["seed", "trace", "early-stopping"])?;
         let mut declared: Vec<Declared> = vec![];
+        let mut own_names = HashSet::new();
+        let mut variants = 0;
         for (place, table) in file.arm.into_iter().enumerate() {
             let arm = Declared::new(table, place, &file.random, file.random_seed)?;
-            if declared.iter().any(|other| other.name == arm.name) {
+            if !own_names.insert(arm.name.clone()) {
                 return Err(Error::config(format!("arm ‘{}’: another arm has that name", arm.name)));
+            }
+            // Counted here already, because a short file can declare more variants than memory holds.
+            variants += arm.variants.len();
+            if variants > MAX_ARMS {
+                return Err(Error::config(format!("arm ‘{}’: {}", arm.name, too_many())));
             }
             declared.push(arm);
         }
+        let places = Places::of(&declared);
         let mut arms: Vec<Arm> = vec![];
         let mut wanted: Vec<Option<String>> = vec![];
-        let mut names = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         for arm in &declared {
-            for (name, layers, target) in arm.expand(&declared)? {
+            for (name, layers, target) in arm.expand(&declared, &places)? {
                 if arms.len() == MAX_ARMS {
                     return Err(Error::config(format!("arm ‘{name}’: {}", too_many())));
                 }
-                if !names.insert(name.clone()) {
+                if names.insert(name.clone(), arms.len()).is_some() {
                     return Err(Error::config(format!("arm ‘{name}’: comes about twice; give every value once")));
                 }
                 let config = resolve(&file.base, &layers, target.is_some())
@@ -184,7 +170,7 @@ impl Sweep {
         }
         for (place, target) in wanted.into_iter().enumerate() {
             let Some(target) = target else { continue };
-            let source = arms.iter().position(|arm| arm.name == target).expect("expanded from it");
+            let source = names[&target];
             if arms[source].config.rule.kind != Rule::Psi {
                 return Err(Error::config(format!(
                     "arm ‘{}’: trace-of: arm ‘{target}’ is not of rule psi and leaves no trace",
@@ -271,6 +257,38 @@ fn forbid(place: &str, table: &Table, keys: &[&str]) -> Result<()> {
     }
 }
 
+/// Where the arms stand in the file, by name.
+struct Places {
+    /// The place of each arm.
+    arms: HashMap<String, usize>,
+    /// The places of each variant by its whole name: its arm, and its place among the variants of the arm.
+    variants: HashMap<String, Vec<(usize, usize)>>,
+}
+
+impl Places {
+    fn of(declared: &[Declared]) -> Self {
+        let arms = declared.iter().enumerate().map(|(place, arm)| (arm.name.clone(), place)).collect();
+        let mut variants: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        for (arm, of) in declared.iter().enumerate() {
+            for (variant, Variant { suffix, .. }) in of.variants.iter().enumerate() {
+                variants.entry(format!("{}{suffix}", of.name)).or_default().push((arm, variant));
+            }
+        }
+        Self { arms, variants }
+    }
+
+    /// The places of the variants that `target` names, in the order of the file. `target` is the name of a whole arm or of
+    /// one variant.
+    fn named(&self, declared: &[Declared], target: &str) -> Vec<(usize, usize)> {
+        let whole = self.arms.get(target);
+        let mut found: Vec<_> = self.variants.get(target).cloned().unwrap_or_default();
+        found.retain(|(arm, _)| Some(arm) != whole);
+        found.extend(whole.iter().flat_map(|&&arm| (0..declared[arm].variants.len()).map(move |place| (arm, place))));
+        found.sort_unstable();
+        found
+    }
+}
+
 impl Declared {
     fn new(mut table: Table, place: usize, shared: &Table, seed: u64) -> Result<Self> {
         let name = match table.remove("name") {
@@ -318,22 +336,20 @@ impl Declared {
 
     /// For every variant: its name, its layers of settings, and the name of the arm that it replays.
     #[allow(clippy::type_complexity)]
-    fn expand<'a>(&'a self, all: &'a [Self]) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
+    fn expand<'a>(&'a self, all: &'a [Self], places: &Places) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
         let own = |suffix: &str| format!("{}{suffix}", self.name);
         let Some(target) = &self.trace_of else {
             return Ok(self.variants.iter().map(|v| (own(&v.suffix), vec![&v.settings], None)).collect());
         };
         let refuse =
             |reason: &str| Err(Error::config(format!("arm ‘{}’: trace-of = \"{target}\": {reason}", self.name)));
-        let matches = |source: &'a Self| {
-            let whole = source.name == *target;
+        let found = places.named(all, target).into_iter().map(|(arm, place)| {
+            let (source, variant) = (&all[arm], &all[arm].variants[place]);
             // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
             // target is the whole grid, each suffix tells the new names apart.
-            let suffix = move |v: &'a Variant| if whole { v.suffix.as_str() } else { "" };
-            let named = |v: &&Variant| whole || format!("{}{}", source.name, v.suffix) == *target;
-            source.variants.iter().filter(named).map(|v| (source, v, suffix(v))).collect::<Vec<_>>()
-        };
-        let found: Vec<_> = all.iter().flat_map(matches).collect();
+            (source, variant, if source.name == *target { variant.suffix.as_str() } else { "" })
+        });
+        let found: Vec<_> = found.collect();
         if found.is_empty() {
             return refuse("there is no such arm");
         }
@@ -352,22 +368,6 @@ impl Declared {
             }
         }
         Ok(expanded)
-    }
-}
-
-fn range(value: &Value) -> std::result::Result<Range, String> {
-    let range: Range = value.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-    let wrong = match &range {
-        Range::Whole(Bounds { min, max, log }) => *min > *max || (*log && *min < 1),
-        Range::Real(Bounds { min, max, log }) => {
-            !(min.is_finite() && max.is_finite() && min <= max) || (*log && *min <= 0.0)
-        }
-        Range::Choice(Choice { choice }) => choice.is_empty(),
-    };
-    if wrong {
-        Err("needs min ≤ max, min above 0 with log, and a choice something to choose".into())
-    } else {
-        Ok(range)
     }
 }
 
@@ -419,29 +419,6 @@ fn drawn(point: Variant, ranges: &[(String, Range)], draws: u32, seed: u64) -> V
         })
     };
     (1..=draws).map(draw).collect()
-}
-
-impl Range {
-    fn draw(&self, random: &mut Random) -> Value {
-        let between = |min: f64, max: f64, log: bool, share: f64| match log {
-            true => (min.ln() + share * (max.ln() - min.ln())).exp(),
-            false => min + share * (max - min),
-        };
-        match self {
-            // Each integer owns the interval of length 1 that begins at it, hence max + 1.
-            Self::Whole(Bounds { min, max, log }) => {
-                let value = between(*min as f64, *max as f64 + 1.0, *log, random.uniform());
-                Value::Integer((value.floor() as i64).clamp(*min, *max))
-            }
-            // Rounded to four digits: a search cannot distinguish more, and people can read the names.
-            Self::Real(Bounds { min, max, log }) => {
-                let value = between(*min, *max, *log, random.uniform());
-                let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
-                Value::Float(rounded.clamp(*min, *max))
-            }
-            Self::Choice(Choice { choice }) => choice[random.below(choice.len() as u32) as usize].clone(),
-        }
-    }
 }
 
 fn shown(value: &Value) -> String {

@@ -9,6 +9,8 @@ mod compare;
 mod data;
 mod export;
 mod files;
+mod growth;
+mod identity;
 #[path = "../common/isolated.rs"]
 mod isolated;
 mod limits;
