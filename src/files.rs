@@ -1,6 +1,7 @@
 //! How files are written: whole or not at all, and never through a symbolic link that someone else created.
 
 use crate::error::{Error, Result};
+use crate::text::json;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,12 +9,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// `value` as one line of JSON.
+/// `value` as one line of JSON, which is safe on a terminal.
 ///
 /// # Errors
 /// Never for the types of this crate.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
+    serde_json::to_string(value).map(json).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
 }
 
 /// The bytes of a safetensors file. Metadata stand in the order of their keys, so that the same content has the same bytes.

@@ -14,7 +14,8 @@ use std::slice::Iter;
 /// The floors of `src`, lowest first. A file may import from its own folder and from lower floors, but not from other
 /// folders of its floor. A name is a folder of `src`, or a file directly in `src` without `.rs`.
 const FLOORS: &[&[&str]] = &[
-    &["error", "numbered", "rng", "text"],
+    &["text"],
+    &["error", "numbered", "rng"],
     &["files", "memory"],
     &["config"],
     &["network", "data"],

@@ -7,7 +7,7 @@ use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
-use crate::text::{percent, thousands};
+use crate::text::{self, percent, thousands};
 use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -174,7 +174,10 @@ fn markdown(rows: &[Measurement]) -> String {
     for row in devices {
         text += &format!(
             "- {}: {}; at best {:.0} GFLOP/s, {:.1} GB/s\n",
-            row.device.engine, row.device, row.peak_gflops, row.peak_gigabytes_per_second
+            row.device.engine,
+            text::markdown(&row.device.to_string()),
+            row.peak_gflops,
+            row.peak_gigabytes_per_second
         );
     }
     if rows.iter().any(|row| !row.kernels.is_empty()) {

@@ -4,6 +4,8 @@ use super::{bench, completions, data, devices, eval, export, hints, predict, sig
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
+use crate::text::named;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -93,7 +95,26 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
 /// Parses `arguments`. An unknown flag that other programs have gets a hint.
 pub(super) fn parse(arguments: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
     let program = command();
-    program.clone().try_get_matches_from(arguments).map_err(|error| hints::with_hint(error, &program, arguments))
+    let parsed = program.clone().try_get_matches_from(arguments);
+    parsed.map_err(|error| on_lines(hints::with_hint(error, &program, arguments)))
+}
+
+/// The error with each word of the user as one line, because scripts pass on names from anywhere.
+fn on_lines(mut error: clap::Error) -> clap::Error {
+    let lines: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(named(text)))),
+            ContextValue::Strings(texts) => {
+                Some((kind, ContextValue::Strings(texts.iter().map(|text| named(text)).collect())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in lines {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// The whole command line, for parsing and for the completions and man pages generated from it.

@@ -6,6 +6,7 @@ use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
 use super::read::{MAX_LABEL, joined, row_count};
 use super::set::{BYTE_SCALE, DataSet, Samples};
 use crate::config::{Missing, Task};
+use crate::text::one_line;
 use std::collections::HashMap;
 
 type Outcome<T> = std::result::Result<T, String>;
@@ -502,5 +503,5 @@ fn groups(text: Text) -> Outcome<Vec<u32>> {
 
 /// Up to eight texts with commas between.
 fn shown_list(texts: &[String]) -> String {
-    joined(texts.iter().map(|text| text.escape_debug().to_string()))
+    joined(texts.iter().map(|text| one_line(text)))
 }

@@ -11,6 +11,7 @@ use super::split::Split;
 use crate::config::{Config, Missing, Scale, Task};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
+use crate::text::one_line;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -395,7 +396,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
         };
         let class = names.iter().position(same);
         if class.is_some_and(|class| weights[class].is_some()) {
-            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, name.escape_debug())));
+            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, one_line(name))));
         }
         match (class, weight) {
             (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
@@ -405,7 +406,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
                 return Err(refuse(format!(
                     "line {}: ‘{}’ is no class; there are {known}",
                     number + 1,
-                    name.escape_debug()
+                    one_line(name)
                 )));
             }
             (Some(_), _) => return Err(refuse(format!("line {}: the weight is no number of at least 0", number + 1))),

@@ -13,6 +13,7 @@ use super::start::save_model;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{refuse_link, remove_unfinished, to_json, write_atomic};
+use crate::text;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::{self, EpochMetrics, Reading};
 use crate::train::population::Population;
@@ -230,10 +231,10 @@ impl RunDirectory {
         write_atomic(&self.path.join(ENVIRONMENT), (to_json(environment)? + "\n").as_bytes())
     }
 
-    /// Adds a line to the log. A failure is ignored, because a run must not stop for its log.
+    /// Adds one line to the log, whatever the text holds, because later runs and reports read the log. A failure is ignored, because a run must not stop for its log.
     pub fn log(&mut self, line: &str) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
+        let _ = writeln!(self.log, "{:.3} {}", since.as_secs_f64(), text::line(line));
     }
 
     /// Logs where the run begins or resumes, and on which device.

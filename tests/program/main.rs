@@ -14,6 +14,7 @@ mod isolated;
 mod limits;
 mod own_data;
 mod predict;
+mod printed;
 #[path = "../common/program.rs"]
 mod program;
 mod readme;
