@@ -124,6 +124,20 @@ fn no_message_of_the_library_names_a_flag() {
     assert!(wrong.is_empty(), "flags in messages of the library:\n{}", wrong.join("\n"));
 }
 
+/// Only `cli/print.rs` prints, because it makes names from files safe. Asking whether a stream is a terminal is no print.
+#[test]
+fn one_file_prints() {
+    let prints = |code: &str| {
+        let streams = ["stdout()", "stderr()"].iter().any(|name| code.contains(name));
+        code.contains("print!(") || code.contains("println!(") || (streams && !code.contains("is_terminal()"))
+    };
+    for (path, text) in sources(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let exempt = path == "src/cli/print.rs" || path.starts_with("src/gpu/t");
+        let code = text.lines().find(|line| !exempt && !line.trim_start().starts_with("//") && prints(line));
+        assert_eq!(code, None, "{path} prints without `say` or `tell`");
+    }
+}
+
 /// Whether a word of the literal is `--` and a letter or a placeholder. `var(--c1)` is exempt, because CSS variables
 /// look the same.
 fn names_a_flag(literal: &str) -> bool {

@@ -64,7 +64,7 @@ mod tests {
         "\u{202e}\u{2028}\u{2029}\u{feff}",
         "\u{e0041}\u{1fffe}\u{ffff}",
         "😀 é 大",
-        "--uid=0 #",
+        "-u 0 #",
         "- a: {b}",
     ];
 
@@ -125,8 +125,7 @@ mod tests {
         for value in ["gpu", "long,gpu-a100_80", "1-00:30:00", "UNLIMITED", "90"] {
             assert_eq!(sbatch(value), Some(value));
         }
-        for value in ["", "gpu --uid=0", "gpu\n#SBATCH --uid=0", "-p", "'a b'", "a\\b", "a#b", "a=b", "%j", "a\u{a0}b"]
-        {
+        for value in ["", "gpu -u 0", "gpu\n#SBATCH -u 0", "-p", "'a b'", "a\\b", "a#b", "a=b", "%j", "a\u{a0}b"] {
             assert_eq!(sbatch(value), None, "{value:?}");
         }
     }
