@@ -166,7 +166,7 @@ fn markdown(rows: &[Measurement]) -> String {
         let cpu = rows.iter().find(|other| other.device.engine == "cpu" && other.workload == row.workload);
         let ratio =
             cpu.map_or(String::new(), |cpu| format!("{:.2} ×", row.samples_per_second / cpu.samples_per_second));
-        text += &format!("| {} | {ratio} |\n", cells(row).join(" | "));
+        text += &format!("| {} | {ratio} |\n", cells(row).map(|cell| text::markdown(&cell)).join(" | "));
     }
     text += "\n";
     let mut devices: Vec<&Measurement> = rows.iter().collect();
@@ -185,8 +185,13 @@ fn markdown(rows: &[Measurement]) -> String {
     }
     for row in rows {
         for (time, share) in row.kernel_shares() {
-            text +=
-                &format!("| {} | {} | {:.1} | {} |\n", row.workload, time.kernel, time.microseconds, percent(share));
+            text += &format!(
+                "| {} | {} | {:.1} | {} |\n",
+                text::markdown(&row.workload),
+                time.kernel,
+                time.microseconds,
+                percent(share)
+            );
         }
     }
     text

@@ -402,7 +402,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
             (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
             (None, Err(_)) if number == 0 => {}
             (None, _) => {
-                let known = joined(names.iter().cloned());
+                let known = joined(names.iter().map(|name| one_line(name)));
                 return Err(refuse(format!(
                     "line {}: ‘{}’ is no class; there are {known}",
                     number + 1,

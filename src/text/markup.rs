@@ -48,13 +48,20 @@ pub fn markdown(text: &str) -> String {
             // An address or a mention would become a link.
             ':' if rest.peek() == Some(&'/') => out.push_str("&#58;"),
             '@' => out.push_str("&#64;"),
-            '#' | '-' | '+' | '=' | '.' | ')' if starts => out.extend(['\\', c]),
+            '#' | '=' if starts => out.extend(['\\', c]),
+            '-' | '+' | '.' | ')' if starts && ends_mark(c, rest.peek().copied()) => out.extend(['\\', c]),
             c => out.push(c),
         }
         starts = starts && (c.is_ascii_digit() || c == ' ');
         before = Some(c);
     }
     out
+}
+
+/// Whether `c` before `next` is the end of a list's mark, or begins a rule such as `---`.
+#[cfg(feature = "cli")]
+fn ends_mark(c: char, next: Option<char>) -> bool {
+    next.is_none_or(|next| next == ' ' || next == c)
 }
 
 /// Text as a span of code in Markdown, outside tables.
@@ -97,6 +104,9 @@ mod tests {
             ("- a", r"\- a"),
             ("1. a", r"1\. a"),
             ("12) a - 1. b", r"12\) a - 1. b"),
+            ("---", r"\---"),
+            ("-0.5", "-0.5"),
+            ("1.5e-7", "1.5e-7"),
             ("\u{1b}[31m\u{202e}@b", r"\\u{1b}\[31m\\u{202e}&#64;b"),
         ] {
             assert_eq!(markdown(text), written);

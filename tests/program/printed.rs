@@ -241,6 +241,30 @@ fn names_of_classes_columns_and_folders_are_made_safe() {
     clean(&output);
 }
 
+#[test]
+fn a_long_name_of_a_column_or_class_is_cut() {
+    let folder = Folder::new();
+    let (column, class) = ("c".repeat(70_000), "ö".repeat(70_000));
+    let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, ["a", &class][i % 2])).collect();
+    let data = folder.write("d.csv", &format!("x,{column},{column}2\n{rows}"));
+    let out = folder.name("run");
+    let model = folder.name("run/model.safetensors");
+    let train = ["train", "--data", &data, "--epochs", "1", "--hidden", "3", "--device", "cpu", "--out", &out];
+    for arguments in [
+        train.to_vec(),
+        vec!["eval", &model],
+        vec!["predict", &model],
+        vec!["train", "--data", &data, "--label", &column[..3000]],
+        vec!["train", "--data", &data, "--drop", &column, "--id", &column],
+        vec!["train", "--data", &data, "--weight", &column[1..]],
+    ] {
+        let output = homeostat(&arguments);
+        let (stdout, stderr) = clean(&output);
+        let longest = stdout.lines().chain(stderr.lines()).map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!((1..5000).contains(&longest), "{longest} characters: {}", &arguments[0]);
+    }
+}
+
 /// Reports say why a run stopped, and read the reason from the log.
 #[test]
 fn no_error_forges_a_line_of_the_log() {
