@@ -8,7 +8,7 @@ use crate::files::to_json;
 use crate::model::file::Model;
 use crate::model::predict::Predictions;
 use crate::model::{labels, regression};
-use crate::text::{line, one_line, percent, significant};
+use crate::text::{line, named, one_line, percent, significant};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -176,7 +176,7 @@ impl Answers<'_> {
         let name = |i| match self.name(i) {
             Name::Row(row) => row.to_string(),
             Name::File(file) => line(file),
-            Name::Ids(ids) => ids.iter().map(|(_, value)| one_line(value)).collect::<Vec<_>>().join(" "),
+            Name::Ids(ids) => named(&ids.iter().map(|(_, value)| one_line(value)).collect::<Vec<_>>().join(" ")),
         };
         let names: Vec<String> = (0..self.len()).map(name).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);

@@ -1,5 +1,6 @@
 //! Foreign text in markup: HTML, SVG and Markdown.
 
+#[cfg(feature = "report")]
 use super::terminal::hides;
 #[cfg(feature = "cli")]
 use super::terminal::line;

@@ -15,6 +15,7 @@
 //! | a word of a shell script | [`shell`] |
 //! | a value after `#SBATCH` | [`sbatch`] |
 
+#[cfg(any(feature = "cli", feature = "report"))]
 mod markup;
 mod numbers;
 mod script;

@@ -68,6 +68,8 @@ fn words_of_the_command_line_forge_no_line() {
             vec!["train", "--epochs", name],
             vec!["train", "--rule", name],
             vec!["train", &format!("--{name}")],
+            vec!["eval", &format!("--{name}")],
+            vec!["report", &format!("-{name}=1")],
             vec![name],
             vec!["sweep", name],
         ] {
@@ -263,6 +265,37 @@ fn a_long_name_of_a_column_or_class_is_cut() {
         let longest = stdout.lines().chain(stderr.lines()).map(|line| line.chars().count()).max().unwrap_or(0);
         assert!((1..5000).contains(&longest), "{longest} characters: {}", &arguments[0]);
     }
+}
+
+/// Rust formats no text in a column of more than 65 535 characters.
+#[test]
+fn many_ids_of_a_sample_are_cut() {
+    let folder = Folder::new();
+    let (ids, wide) = (1200, "w".repeat(60));
+    let header: Vec<String> = (0..ids).map(|i| format!("i{i}")).chain(["x".into(), "y".into()]).collect();
+    let row = |i: usize| format!("{}{},{}\n", format!("{wide},").repeat(ids), i % 7, i % 2);
+    let rows: String = (0..40).map(row).collect();
+    let data = folder.write("d.csv", &format!("{}\n{rows}", header.join(",")));
+    let (out, model) = (folder.name("run"), folder.name("run/model.safetensors"));
+    let train = ["train", "--data", &data, "--id", &header[..ids].join(","), "--epochs", "1", "--hidden", "2"];
+    let arguments = [&train[..], &["--device", "cpu", "--out", &out, "--test-fraction", "0.2"]].concat();
+    both(&arguments);
+    let (said, _) = both(&["predict", &model]);
+    assert!(said.lines().all(|line| line.chars().count() < 400), "{said}");
+}
+
+/// İ grows and the sign of kelvin shrinks in lower case, so a place in one spelling is inside a letter of the other.
+#[test]
+fn a_name_whose_letters_change_length_is_cut_between_letters() {
+    let folder = Folder::new();
+    let mut header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }".to_owned();
+    header += &(" ".repeat(117 - header.len()) + "\n");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(header.bytes().chain([0; 16]));
+    let file = folder.path("\u{130}\u{130}_x_\u{212a}.npy");
+    std::fs::write(&file, bytes).unwrap();
+    let said = one_error(&["train", "--data", file.to_str().unwrap()], 3);
+    assert!(said.contains("looked for \u{130}\u{130}_y_\u{212a}.npy"), "{said}");
 }
 
 /// Reports say why a run stopped, and read the reason from the log.

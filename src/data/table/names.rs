@@ -31,7 +31,7 @@ pub fn find(names: &[String], wanted: &str) -> Result<usize, String> {
 /// Lists `names` in quotes, but not too many.
 pub fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
-    let shown: Vec<String> = names.take(LISTED).map(|name| quoted(name)).collect();
+    let shown: Vec<String> = names.take(LISTED).map(quoted).collect();
     let rest = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
     shown.join(", ") + &rest
 }
