@@ -19,6 +19,7 @@ pub use choices::{
     Activation, Basis, Decay, Delimiter, Distort, Header, Latch, Loss, Missing, Monitor, Output, OutputDerivative,
     Precision, Preset, Replay, Rule, Scale, Schedule, Scope, Task, TrainMetrics,
 };
+pub(crate) use layers::toml_reason;
 pub use setting::{Members, Range, Setting};
 pub use settings::{
     Config, DataSettings, NetworkSettings, Regularisation, RuleConstants, RuleSettings, RunSettings, SETTINGS,

@@ -6,6 +6,7 @@ use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
 use super::read::{MAX_LABEL, joined, row_count};
 use super::set::{BYTE_SCALE, DataSet, Samples};
 use crate::config::{Missing, Task};
+use crate::text::{one_line, quoted};
 use std::collections::HashMap;
 
 type Outcome<T> = std::result::Result<T, String>;
@@ -112,7 +113,8 @@ fn features(
                 if !unknown.is_empty() {
                     let shown = shown_list(&unknown);
                     notes.push(format!(
-                        "column ‘{name}’: {shown} did not occur in training and counts as none of the known values"
+                        "column {}: {shown} did not occur in training and counts as none of the known values",
+                        quoted(&name)
                     ));
                 }
                 known_levels.clone()
@@ -122,11 +124,12 @@ fn features(
         sources.push(Some((codes, levels.len())));
         columns.push(Column { name, levels: Some(levels) });
     }
-    let texts =
-        columns.iter().filter_map(|column| Some(format!("‘{}’ ({})", column.name, column.levels.as_ref()?.len())));
+    let texts = columns
+        .iter()
+        .filter_map(|column| Some(format!("{} ({})", quoted(&column.name), column.levels.as_ref()?.len())));
     let texts: Vec<String> = texts.collect();
     if known.is_none() {
-        notes.push(format!("text becomes one feature per value: {}", shown_list(&texts)));
+        notes.push(format!("text becomes one feature per value: {}", joined(texts.into_iter())));
     }
     let all: usize = sources.iter().map(|source| source.as_ref().map_or(1, |(_, levels)| *levels)).sum();
     let mut samples = Vec::new();
@@ -198,13 +201,13 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], remedy: Op
         let count = counts.get(place).copied().unwrap_or(0);
         if count == rows && width > 0 {
             return Err(format!(
-                "column ‘{}’ holds no value at all; leave it out with `drop = {}`",
-                column.name,
+                "column {} holds no value at all; leave it out with `drop = {}`",
+                quoted(&column.name),
                 number + 1
             ));
         }
         if count > 0 {
-            gaps.push(format!("‘{}’ ({count})", column.name));
+            gaps.push(format!("{} ({count})", quoted(&column.name)));
         }
         place += width;
     }
@@ -218,7 +221,7 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], remedy: Op
         Some(remedy) => Err(format!(
             "missing values in {} {}; {remedy}",
             if gaps.len() == 1 { "column" } else { "columns" },
-            shown_list(&gaps)
+            joined(gaps.into_iter())
         )),
     }
 }
@@ -304,7 +307,8 @@ fn truths(label: &Label) -> Label {
 /// Refuses missing and infinite labels.
 fn check_labels(labels: &[Label]) -> Outcome<()> {
     for label in labels {
-        let name = label.name.as_deref().map_or("the labels".to_owned(), |name| format!("label column ‘{name}’"));
+        let name =
+            label.name.as_deref().map_or("the labels".to_owned(), |name| format!("label column {}", quoted(name)));
         let missing: Vec<usize> = match &label.values {
             LabelValues::Numbers(values) => (0..values.len()).filter(|&row| !values[row].is_finite()).collect(),
             LabelValues::Text(text) => (0..text.codes.len()).filter(|&row| text.codes[row] == MISSING).collect(),
@@ -368,15 +372,17 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
             let single = distinct.len() >= 5 && values.len() < 2 * distinct.len() && !counts_up;
             if is_guess && (few || single) {
                 return Err(format!(
-                    "label column ‘{name}’ holds {} different whole numbers in {} samples: amounts, or classes? Give \
+                    "label column {} holds {} different whole numbers in {} samples: amounts, or classes? Give \
                      `task = regression` or `task = classification`",
+                    quoted(name),
                     distinct.len(),
                     values.len()
                 ));
             }
             if !whole && distinct.len() > MANY_CLASSES {
                 return Err(format!(
-                    "label column ‘{name}’ holds {} different numbers with fractions, which are no classes; use `task = regression`",
+                    "label column {} holds {} different numbers with fractions, which are no classes; use `task = regression`",
+                    quoted(name),
                     distinct.len()
                 ));
             }
@@ -407,7 +413,7 @@ fn values(labels: &[Label], task: Task) -> Outcome<Targets> {
     for label in labels {
         let name = label.name.as_deref().unwrap_or("y");
         columns.push(numbers(label).ok_or_else(|| {
-            format!("label column ‘{name}’ holds text, which is no number; use `task = classification`")
+            format!("label column {} holds text, which is no number; use `task = classification`", quoted(name))
         })?);
     }
     let rows = columns.first().map_or(0, |column| column.len());
@@ -502,5 +508,5 @@ fn groups(text: Text) -> Outcome<Vec<u32>> {
 
 /// Up to eight texts with commas between.
 fn shown_list(texts: &[String]) -> String {
-    joined(texts.iter().map(|text| text.escape_debug().to_string()))
+    joined(texts.iter().map(|text| one_line(text)))
 }

@@ -2,6 +2,7 @@
 
 use super::raw::{LabelValues, MISSING, Raw, Text};
 use super::set::Samples;
+use crate::text::quoted;
 
 impl Raw {
     /// Appends the rows of `other` as part 1, validation, or 2, test. Earlier parts must come first.
@@ -26,7 +27,12 @@ impl Raw {
             match (&mut mine.text, theirs.text.take()) {
                 (None, None) => {}
                 (Some(mine), Some(theirs)) => mine.append(theirs),
-                _ => return Err(format!("column ‘{}’ holds text in one file and numbers in the other", mine.name)),
+                _ => {
+                    return Err(format!(
+                        "column {} holds text in one file and numbers in the other",
+                        quoted(&mine.name)
+                    ));
+                }
             }
         }
         if other.labels.len() != self.labels.len() {

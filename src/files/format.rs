@@ -1,15 +1,16 @@
 //! The bytes of JSON and of safetensors. The same content always has the same bytes.
 
 use crate::error::{Error, Result};
+use crate::text::json;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// `value` as one line of JSON.
+/// `value` as one line of JSON, which is safe on a terminal.
 ///
 /// # Errors
 /// Never for the types of this crate.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
+    serde_json::to_string(value).map(json).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
 }
 
 /// The bytes of a safetensors file. Metadata stand in the order of their keys, so that the same content has the same bytes.

@@ -3,10 +3,10 @@
 use super::curves::{chart, scale};
 use super::html::Page;
 use super::svg::{COLOURS, Chart, Scale, colour, open};
-use super::text::{capitalised, escape, number, shorten};
+use super::text::{capitalised, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
-use crate::text::thousands;
+use crate::text::{html, thousands};
 use crate::train::metrics::Metric;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -193,7 +193,7 @@ fn outcome(arms: &[&Arm<'_>], metric: &Metric, decimals: Option<usize>) -> Optio
     let w = width - left - right;
     let x = |value: f64| left + w * (value - low) / (high - low);
     let mut out = open(width, height, &name);
-    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(&name));
+    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", html(&name));
     for tick in super::svg::ticks(low, high, 5) {
         let label = if share { format!("{} %", number(100.0 * tick)) } else { number(tick) };
         let _ = write!(
@@ -213,8 +213,8 @@ fn outcome(arms: &[&Arm<'_>], metric: &Metric, decimals: Option<usize>) -> Optio
             "<text class=\"end\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
             left - 8.0,
             y + 4.0,
-            escape(arm.name),
-            escape(&shorten(arm.name, 28))
+            html(arm.name),
+            html(&shorten(arm.name, 28))
         );
         for (j, value) in values.iter().enumerate() {
             // With small test sets equal outcomes are common. A little vertical shift keeps their dots apart.
@@ -275,7 +275,7 @@ fn curves(page: &mut Page, arms: &[&Arm<'_>]) {
         }
         page.raw(&format!(
             "<h3 style=\"margin-top:22px\">{}: each arm in colour, all others in grey</h3>",
-            escape(&name)
+            html(&name)
         ));
         let range = shared_range(&all, scale);
         let panel = |i: usize| {

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::run::Record;
 use crate::stats::{self, Interval, Summary};
+use crate::text::{named, quoted, quoted_list};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,8 +17,6 @@ pub const LEVEL: f64 = 0.05;
 pub const RESAMPLES: usize = 10_000;
 /// Seed of the bootstrap. The seed is fixed so that the same records give the same report.
 const SEED: u64 = 0;
-/// Most names that a message lists.
-const LISTED: usize = 20;
 
 /// The question that [`compare`] answers.
 #[derive(Clone, Debug)]
@@ -151,7 +150,9 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
         if pairs.len() < 2 {
             let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
             apart.push(format!(
-                "‘{arm}’ is left out: with ‘{baseline}’ it has {count} in common whose runs did not fail, and differences need two"
+                "{} is left out: with {} it has {count} in common whose runs did not fail, and differences need two",
+                quoted(arm),
+                quoted(baseline)
             ));
             continue;
         }
@@ -201,27 +202,24 @@ fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a s
         [("`baseline`", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
     {
         if !names.contains(arm) {
-            return Err(Error::config(format!("{flag} ‘{arm}’: no such arm; there are: {}", quoted(&known))));
+            return Err(Error::config(format!(
+                "{flag} {}: no such arm; there are: {}",
+                quoted(arm),
+                quoted_list(&known)
+            )));
         }
     }
     let mut names = HashSet::new();
     let arms: Vec<&str> =
         std::iter::once(settings.baseline.as_str()).chain(wanted).filter(|arm| names.insert(*arm)).collect();
     if arms.len() == 1 {
-        return Err(Error::config(format!("‘{}’ is the only arm; there is nothing to hold against it", arms[0])));
+        return Err(Error::config(format!("{} is the only arm; there is nothing to hold against it", quoted(arms[0]))));
     }
     Ok(arms)
 }
 
 fn strings(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
-}
-
-/// The first names in quotes, and how many more there are.
-#[must_use]
-pub fn quoted(names: &[&str]) -> String {
-    let shown = names.iter().take(LISTED).map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", ");
-    if names.len() > LISTED { format!("{shown} and {} more", names.len() - LISTED) } else { shown }
 }
 
 /// Refuses a metric that no record has: a misspelt name must not look like failed runs.
@@ -233,8 +231,9 @@ fn check_metric<'a>(records: impl Iterator<Item = &'a Record>, metric: &str) -> 
     if !names.contains(metric) {
         let names: Vec<&str> = names.into_iter().collect();
         return Err(Error::config(format!(
-            "`metric` ‘{metric}’: no record has a number of that name; there are: {}",
-            names.join(", ")
+            "`metric` {}: no record has a number of that name; there are: {}",
+            quoted(metric),
+            names.iter().map(|name| named(name)).collect::<Vec<_>>().join(", ")
         )));
     }
     Ok(())
@@ -246,8 +245,10 @@ fn runs_of(records: &[&Record], arm: &str, metric: &str) -> Result<Runs> {
     for record in records {
         if runs.insert((record.seed, record.fold()), record.metric(metric)).is_some() {
             return Err(Error::config(format!(
-                "seed {} of ‘{arm}’ comes twice, the second time as ‘{}’; give every record once",
-                record.seed, record.id
+                "seed {} of {} comes twice, the second time as {}; give every record once",
+                record.seed,
+                quoted(arm),
+                quoted(&record.id)
             )));
         }
     }
@@ -298,7 +299,13 @@ impl Comparison {
 fn failures(arm: &str, runs: &Runs) -> Option<String> {
     let failed: Vec<&Key> = runs.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
     (!failed.is_empty()).then(|| {
-        format!("{} of {} runs of ‘{arm}’ failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
+        format!(
+            "{} of {} runs of {} failed and are left out: {}",
+            failed.len(),
+            runs.len(),
+            quoted(arm),
+            seeds(&failed)
+        )
     })
 }
 
@@ -307,7 +314,9 @@ fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<Key,
     let missing: Vec<&Key> = all.into_iter().filter(|key| !pairs.contains_key(*key)).collect();
     (!missing.is_empty()).then(|| {
         format!(
-            "‘{arm}’ and ‘{baseline}’ are compared over the {} seeds that both have; left out: {}",
+            "{} and {} are compared over the {} seeds that both have; left out: {}",
+            quoted(arm),
+            quoted(baseline),
             pairs.len(),
             seeds(&missing)
         )
@@ -329,8 +338,8 @@ fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
     let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
     (comparison.pairs < needed).then(|| {
         format!(
-            "‘{}’: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
-            comparison.arm,
+            "{}: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
+            quoted(&comparison.arm),
             comparison.pairs,
             if comparisons == 1 { "" } else { "s" }
         )

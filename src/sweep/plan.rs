@@ -16,6 +16,7 @@ use crate::config::{Config, Fold, Rule};
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::{self, to_json};
+use crate::text::quoted;
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -116,7 +117,7 @@ impl Plan {
                     if let Some(source) = arm.trace_of {
                         config.rule.trace = Some(trace(&ids[&(source, s)]));
                     }
-                    config.check().map_err(|e| Error::config(format!("arm ‘{}’: {e}", arm.name)))?;
+                    config.check().map_err(|e| Error::config(format!("arm {}: {e}", quoted(&arm.name))))?;
                     ids.insert((a, s), id(a, s, config)?);
                 }
             }
@@ -184,21 +185,21 @@ impl Plan {
         let mut places = HashMap::new();
         for (place, run) in self.runs.iter().enumerate() {
             if run.id.is_empty() || run.id != file_safe(&run.id) {
-                return Err(Error::config(format!("run ‘{}’: the id is no file name", run.id)));
+                return Err(Error::config(format!("run {}: the id is no file name", quoted(&run.id))));
             }
             if run.group as usize >= self.runs.len() {
                 let (id, group, runs) = (&run.id, run.group, self.runs.len());
-                return Err(Error::config(format!("run ‘{id}’: a plan of {runs} runs has no group {group}")));
+                return Err(Error::config(format!("run {}: a plan of {runs} runs has no group {group}", quoted(id))));
             }
             if places.insert(&run.id, place).is_some() {
-                return Err(Error::config(format!("run ‘{}’: two runs have that id", run.id)));
+                return Err(Error::config(format!("run {}: two runs have that id", quoted(&run.id))));
             }
         }
         for run in &self.runs {
             let Some(after) = &run.after else { continue };
             let source = places.get(after).map(|&place| &self.runs[place]);
             if source.is_none_or(|source| source.after.is_some() || source.group != run.group) {
-                return Err(Error::config(format!("run ‘{}’: cannot come after ‘{after}’", run.id)));
+                return Err(Error::config(format!("run {}: cannot come after {}", quoted(&run.id), quoted(after))));
             }
         }
         Ok(self)
@@ -258,7 +259,7 @@ impl Plan {
                     Some(checked) => checked.with_network(run.config.clone()),
                     None => Population::new(vec![run.config.clone()], Arc::clone(data), None),
                 };
-                checked = Some(population.map_err(|e| Error::config(format!("arm ‘{}’: {e}", run.arm)))?);
+                checked = Some(population.map_err(|e| Error::config(format!("arm {}: {e}", quoted(&run.arm))))?);
             }
         }
         let mut populations = Some(0);

@@ -14,6 +14,7 @@ use crate::gpu::Pick;
 use crate::memory;
 use crate::rule::trace::Trace;
 use crate::run::{Start, save_model, save_trace};
+use crate::text::quoted;
 use crate::train::blocking::block_on;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
@@ -329,7 +330,7 @@ impl Sweep<'_> {
         let configs: Vec<Config> = runs.iter().map(config).collect();
         // The model file may have changed since the sweep was planned.
         let start = Start::new(configs, Arc::clone(data), true).map_err(|e| match e {
-            Error::Config(reason) => Error::config(format!("arm ‘{}’: {reason}", runs[0].arm)),
+            Error::Config(reason) => Error::config(format!("arm {}: {reason}", quoted(&runs[0].arm))),
             other => other,
         })?;
         let population = Arc::clone(&start.population);

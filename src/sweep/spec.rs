@@ -30,11 +30,12 @@
 
 use super::draw::{Range, range};
 use super::hash::fnv;
-use crate::config::{Clock, Config, Fold, Latch, Preset, Rule};
+use crate::config::{Clock, Config, Fold, Latch, Preset, Rule, toml_reason};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
+use crate::text::{self, quoted};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -121,7 +122,7 @@ impl Sweep {
     /// As [`Self::read`], except reading the file.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let file: File = toml::from_str(text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
+        let file: File = toml::from_str(text).map_err(|e| Error::file(path, toml_reason(text, &e)))?;
         Self::resolve(file, &stem)
     }
 
@@ -141,7 +142,7 @@ impl Sweep {
         for (place, table) in file.arm.into_iter().enumerate() {
             let arm = Declared::new(table, place, &file.random, file.random_seed)?;
             if !own_names.insert(arm.name.clone()) {
-                return Err(Error::config(format!("arm ‘{}’: another arm has that name", arm.name)));
+                return Err(Error::config(format!("arm {}: another arm has that name", quoted(&arm.name))));
             }
             // Counted here already, because a short file can declare more variants than memory holds.
             variants += arm.variants.len();
@@ -157,13 +158,16 @@ impl Sweep {
         for arm in &declared {
             for (name, layers, target) in arm.expand(&declared, &places)? {
                 if arms.len() == MAX_ARMS {
-                    return Err(Error::config(format!("arm ‘{name}’: {}", too_many())));
+                    return Err(Error::config(format!("arm {}: {}", quoted(&name), too_many())));
                 }
                 if names.insert(name.clone(), arms.len()).is_some() {
-                    return Err(Error::config(format!("arm ‘{name}’: comes about twice; give every value once")));
+                    return Err(Error::config(format!(
+                        "arm {}: comes about twice; give every value once",
+                        quoted(&name)
+                    )));
                 }
                 let config = resolve(&file.base, &layers, target.is_some())
-                    .map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
+                    .map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))?;
                 arms.push(Arm { name, config, trace_of: None });
                 wanted.push(target);
             }
@@ -173,22 +177,27 @@ impl Sweep {
             let source = names[&target];
             if arms[source].config.rule.kind != Rule::Psi {
                 return Err(Error::config(format!(
-                    "arm ‘{}’: trace-of: arm ‘{target}’ is not of rule psi and leaves no trace",
-                    arms[place].name
+                    "arm {}: trace-of: arm {} is not of rule psi and leaves no trace",
+                    quoted(&arms[place].name),
+                    quoted(&target)
                 )));
             }
             let (run, of) = (&arms[place].config, &arms[source].config);
-            let refuse = |why: String| Err(Error::config(format!("arm ‘{}’: trace-of: {why}", arms[place].name)));
+            let refuse =
+                |why: String| Err(Error::config(format!("arm {}: trace-of: {why}", quoted(&arms[place].name))));
             if of.rule.latch == Latch::Gated {
                 return refuse(format!(
-                    "arm ‘{target}’ has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
-                     latch = \"latched\""
+                    "arm {} has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
+                     latch = \"latched\"",
+                    quoted(&target)
                 ));
             }
             if run.rule.clock == Clock::Epoch && of.rule.clock == Clock::Epoch && run.run.epochs != of.run.epochs {
                 return refuse(format!(
-                    "arm ‘{target}’ has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
-                    of.run.epochs, run.run.epochs
+                    "arm {} has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
+                    quoted(&target),
+                    of.run.epochs,
+                    run.run.epochs
                 ));
             }
             arms[place].trace_of = Some(source);
@@ -206,7 +215,10 @@ impl Sweep {
             return Err(Error::config(format!("`folds = {folds}`: a cross-validation has at least 2 parts")));
         }
         if let Some(arm) = self.arms.iter().find(|arm| arm.config.data.fold.is_some()) {
-            return Err(Error::config(format!("arm ‘{}’: fold: is set by folds of the sweep; leave it out", arm.name)));
+            return Err(Error::config(format!(
+                "arm {}: fold: is set by folds of the sweep; leave it out",
+                quoted(&arm.name)
+            )));
         }
         Ok(Self { folds: Some(folds), ..self })
     }
@@ -295,9 +307,9 @@ impl Declared {
             Some(Value::String(name)) if !name.trim().is_empty() => name,
             _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
         };
-        let refuse = |reason: String| Err(Error::config(format!("arm ‘{name}’: {reason}")));
-        table = Config::canonical(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
-        forbid(&format!("arm ‘{name}’"), &table, &["seed", "early-stopping"])?;
+        let refuse = |reason: String| Err(Error::config(format!("arm {}: {reason}", quoted(&name))));
+        table = Config::canonical(&table).map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))?;
+        forbid(&format!("arm {}", quoted(&name)), &table, &["seed", "early-stopping"])?;
         let trace_of = match table.remove("trace-of") {
             None => None,
             Some(Value::String(target)) => Some(target),
@@ -325,7 +337,7 @@ impl Declared {
             _ => {}
         }
         let mut variants = vec![];
-        for point in grid(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))? {
+        for point in grid(&table).map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))? {
             if variants.len() + draws as usize > MAX_ARMS {
                 return refuse(too_many());
             }
@@ -341,8 +353,9 @@ impl Declared {
         let Some(target) = &self.trace_of else {
             return Ok(self.variants.iter().map(|v| (own(&v.suffix), vec![&v.settings], None)).collect());
         };
-        let refuse =
-            |reason: &str| Err(Error::config(format!("arm ‘{}’: trace-of = \"{target}\": {reason}", self.name)));
+        let refuse = |reason: &str| {
+            Err(Error::config(format!("arm {}: trace-of = \"{}\": {reason}", quoted(&self.name), text::named(target))))
+        };
         let found = places.named(all, target).into_iter().map(|(arm, place)| {
             let (source, variant) = (&all[arm], &all[arm].variants[place]);
             // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
@@ -438,7 +451,7 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
         None => Table::new(),
         Some(Value::String(name)) => Config::preset(
             Preset::deserialize(Value::String(name.clone()))
-                .map_err(|_| Error::config(format!("preset: there is no ‘{name}’")))?,
+                .map_err(|_| Error::config(format!("preset: there is no {}", quoted(&name))))?,
         ),
         Some(_) => return Err(Error::config("preset: must be a name")),
     };

@@ -17,6 +17,7 @@ mod limits;
 mod links;
 mod own_data;
 mod predict;
+mod printed;
 #[path = "../common/program.rs"]
 mod program;
 mod readme;

@@ -8,6 +8,7 @@ use crate::data::raw::{Feature, Label, Raw, ReadOptions};
 use crate::data::read::row_count;
 use crate::data::set::Samples;
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use std::path::Path;
 
 /// Names of arrays that hold the names of the features, and of the label columns.
@@ -58,8 +59,11 @@ pub fn collect(store: &mut dyn Store, options: &ReadOptions) -> Result<Raw> {
         label.name = Some(name);
     }
     let is_names = |name: &str| FEATURE_NAMES.contains(&name) || LABEL_NAMES.contains(&name);
-    let unused: Vec<String> =
-        names.iter().filter(|name| !used.contains(name) && !is_names(&name.to_lowercase())).map(|n| shown(n)).collect();
+    let unused: Vec<String> = names
+        .iter()
+        .filter(|name| !used.contains(name) && !is_names(&name.to_lowercase()))
+        .map(|n| one_line(n))
+        .collect();
     if !unused.is_empty() {
         notes.push(format!("Not used: {}.", listed(&unused)));
     }
@@ -81,7 +85,7 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
     for (part, pair) in pairs.iter().enumerate().filter(|(_, pair)| **pair != Pair::default()) {
         let Some(x) = &pair.samples else {
             let y = pair.labels.as_deref().unwrap_or("");
-            return Err(missing(store, &samples_of(y), &format!("; it belongs to {}", shown(y))));
+            return Err(missing(store, &samples_of(y), &format!("; it belongs to {}", one_line(y))));
         };
         let called = store.called(x);
         let array = store.open(x)?;
@@ -109,7 +113,7 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
         labels.push(match &pair.labels {
             Some(y) => Some(store.open(y)?.labels(rows, &called)?),
             None if may_lack_labels => None,
-            None => return Err(missing(store, &partner(x), &format!("; it holds the labels of {}", shown(x)))),
+            None => return Err(missing(store, &partner(x), &format!("; it holds the labels of {}", one_line(x)))),
         });
     }
     let rows = parts.iter().try_fold(0usize, |sum, &rows| sum.checked_add(rows)).unwrap_or(usize::MAX);
@@ -194,15 +198,10 @@ fn samples_of(y: &str) -> String {
 
 /// The error that the array `name` is missing.
 fn missing(store: &dyn Store, name: &str, why: &str) -> Error {
-    let names: Vec<String> = store.names().iter().map(|name| shown(name)).collect();
+    let names: Vec<String> = store.names().iter().map(|name| one_line(name)).collect();
     let present = if names.is_empty() { "nothing".into() } else { listed(&names) };
     let wanted = "usual names are x, y; or x_train, y_train and perhaps x_val, y_val, x_test, y_test";
     Error::file(store.path(), format!("{} is missing{why}; found: {present}; {wanted}", store.called(name)))
-}
-
-/// A name as messages show it, because a damaged file may hold any.
-pub fn shown(name: &str) -> String {
-    name.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 /// The first names.

@@ -10,6 +10,7 @@ use super::names::Pair as Names;
 use crate::data::idx::{Pair, Source, pairs};
 use crate::data::raw::{Raw, ReadOptions};
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use flate2::bufread::MultiGzDecoder;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -109,6 +110,6 @@ impl Store for Files<'_> {
     fn open(&mut self, name: &str) -> Result<Array<'_>> {
         let source = self.sources.iter_mut().find(|(source, array)| source == name && array.is_some());
         let array = source.and_then(|(_, array)| array.take());
-        array.ok_or_else(|| Error::file(&self.path, format!("{} is given twice", name.escape_debug())))
+        array.ok_or_else(|| Error::file(&self.path, format!("{} is given twice", one_line(name))))
     }
 }

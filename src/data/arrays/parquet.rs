@@ -31,6 +31,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
 #[cfg(feature = "parquet")]
 mod apache {
     use super::super::columns::Column;
+    use crate::text::unwrapped;
     use half::f16;
     use parquet::basic::{ConvertedType, LogicalType};
     use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -45,7 +46,7 @@ mod apache {
 
     /// The names and values of all columns.
     pub fn columns(file: File) -> Result<(Vec<String>, Vec<Column>), String> {
-        let damaged = |e: ParquetError| format!("is damaged, or no Parquet file: {e}").replace('\n', " ");
+        let damaged = |e: ParquetError| format!("is damaged, or no Parquet file: {}", unwrapped(e));
         let reader = SerializedFileReader::new(file).map_err(damaged)?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let rows: Vec<usize> =
@@ -61,7 +62,7 @@ mod apache {
             for (group, &rows) in rows.iter().enumerate() {
                 let reader = reader.get_row_group(group).and_then(|group| group.get_column_reader(place));
                 let reader = reader.map_err(|e| of(damaged(e)))?;
-                append(&mut values, reader, column, rows).map_err(|e| of(e.replace('\n', " ")))?;
+                append(&mut values, reader, column, rows).map_err(|e| of(unwrapped(e)))?;
             }
             names.push(name);
             columns.push(values);

@@ -1,11 +1,12 @@
 //! Reader of safetensors files that hold samples and labels.
 
 use super::array::{Array, Header};
-use super::collect::{Store, collect, shown};
+use super::collect::{Store, collect};
 use super::element::Element;
 use crate::data::raw::{Raw, ReadOptions};
 use crate::data::read::open_file;
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::io::Read;
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Store for Tensors<'_> {
     }
 
     fn called(&self, name: &str) -> String {
-        format!("tensor {}", shown(name))
+        format!("tensor {}", one_line(name))
     }
 
     fn open(&mut self, name: &str) -> Result<Array<'_>> {

@@ -4,6 +4,7 @@ use super::dialect::{Head, Row, Sample, decimal_comma, is_svmlight, sample, tell
 use super::fields::{Comments, Dialect};
 use super::header::{commented_header, first_is_header, lacks_one, names};
 use crate::data::raw::ReadOptions;
+use crate::text::line;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -140,6 +141,6 @@ fn name(delimiter: u8) -> String {
         b'\t' => "tab".into(),
         b'|' => "pipe".into(),
         b' ' => "space".into(),
-        other => format!("‘{}’", char::from(other).escape_debug()),
+        other => format!("‘{}’", line(char::from(other))),
     }
 }
