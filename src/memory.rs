@@ -76,9 +76,6 @@ pub fn of_machine() -> Option<u64> {
     Some(limits.chain(of_process()).fold(installed, u64::min))
 }
 
-/// Address space that the C library reserves for the allocations of a thread.
-const PER_THREAD: u64 = 64 << 20;
-
 /// Bytes that the limits of this process left when this function was first called; `None` without limits.
 fn of_process() -> Option<u64> {
     // A plan counts all arrays, so later allocations must not lower the limit: the data would count twice.
@@ -86,9 +83,7 @@ fn of_process() -> Option<u64> {
     *LEFT.get_or_init(|| {
         let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let left = left(&limits, &status)?;
-        let threads = (rayon::current_num_threads() as u64).saturating_mul(PER_THREAD);
-        Some(left - threads.min(left / 2))
+        left(&limits, &status)
     })
 }
 
@@ -126,16 +121,10 @@ pub fn check_machine(what: &str, arrays: &[Array], remedy: &str) -> Result<()> {
     }
 }
 
-/// Makes room for `more` values in `values` and no further ones. `what` names the user of the memory; `remedy` says what to
-/// change.
-///
-/// # Errors
-/// [`Error::Device`] if the system gives no such memory.
-pub fn reserve<T>(values: &mut Vec<T>, more: usize, what: &str, remedy: &str) -> Result<()> {
-    values.try_reserve_exact(more).map_err(|_| {
-        let bytes = human((more as u64).saturating_mul(size_of::<T>() as u64));
-        Error::Device(format!("{what} would take {bytes} more of memory than the system gives; {remedy}"))
-    })
+/// The error that the system gives no more memory. `what` names its user; `remedy` says what to change.
+#[must_use]
+pub fn exhausted(what: &str, remedy: &str) -> Error {
+    Error::Device(format!("{what} takes more memory than the system gives; {remedy}"))
 }
 
 #[cfg(test)]
@@ -174,12 +163,6 @@ mod tests {
         assert_eq!(left(&limits("2048000", "202400"), status), Some(100_000));
         assert_eq!(left(&limits("1000", "unlimited"), status), Some(0));
         assert_eq!(left("", status), None);
-    }
-
-    #[test]
-    fn memory_that_no_system_gives_is_refused() {
-        let error = reserve(&mut Vec::<u64>::new(), usize::MAX / 16, "the test", "use less").unwrap_err();
-        assert!(matches!(&error, Error::Device(text) if text.contains("the test") && text.ends_with("use less")));
     }
 
     #[cfg(target_os = "linux")]

@@ -25,6 +25,10 @@ pub fn start() -> Result<()> {
         Err(e) if std::error::Error::source(&e).is_some() => {
             Err(Error::Device(format!("{threads} threads cannot be started: {e}; set {NAME} to a smaller number")))
         }
-        _ => Ok(()),
+        _ => {
+            // Every thread takes its share of the address space now, so that plans know what a limit leaves.
+            rayon::broadcast(|_| ());
+            Ok(())
+        }
     }
 }

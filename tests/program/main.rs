@@ -12,6 +12,8 @@ mod files;
 #[path = "../common/isolated.rs"]
 mod isolated;
 mod limits;
+#[cfg(target_os = "linux")]
+mod memory;
 mod own_data;
 mod predict;
 #[path = "../common/program.rs"]

@@ -2,10 +2,11 @@
 
 use super::roles::roles;
 use super::shared::text;
+use crate::data::numbers::Numbers;
 use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
 use crate::data::read::row_count;
-use crate::data::set::Samples;
 use crate::error::{Error, Result};
+use crate::memory;
 use std::path::Path;
 
 /// The smallest integer whose successor is no f64.
@@ -115,7 +116,7 @@ pub fn collect(path: &Path, names: &[String], columns: &[Column], options: &Read
         parts: [rows, 0, 0],
         features,
         width: numbers.len(),
-        samples: Samples::F32(samples),
+        samples: Numbers::Reals(samples),
         may_be_one_hot: labels.len() > 1,
         labels,
         ids: roles.ids.iter().map(id).collect(),

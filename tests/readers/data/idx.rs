@@ -97,7 +97,12 @@ fn refuses_bad_files() {
         ("a zip", b"PK\x03\x04....".to_vec(), labels.clone(), &[TRAIN[0], "is not an IDX file", "50 4b 03 04"]),
         ("no dimension", vec![0, 0, 8, 0], labels.clone(), &[TRAIN[0], "is not an IDX file"]),
         ("floats", float(&images), labels.clone(), &[TRAIN[0], "after 3 elements", "promises 12"]),
-        ("truncated", less(&images), labels.clone(), &[TRAIN[0], "after 11 elements", "promises 12 (3 × 2 × 2)"]),
+        (
+            "truncated",
+            less(&images),
+            labels.clone(),
+            &[TRAIN[0], "promises 3 × 2 × 2 elements", "at most 11 bytes follow"],
+        ),
         ("trailing", more(&images), labels.clone(), &[TRAIN[0], "more elements than its header promises, 12"]),
         ("huge", idx(&[3, u32::MAX, 2], &[]), labels.clone(), &[TRAIN[0], "is truncated", "4294967295"]),
         (
@@ -117,7 +122,7 @@ fn refuses_bad_files() {
             &[TRAIN[1], "has the shape 3 × 2 × 2; labels are a vector"],
         ),
         ("too few labels", images.clone(), idx(&[2], &[0, 1]), &[TRAIN[1], "2 labels", "holds 3 samples"]),
-        ("labels truncated", images.clone(), less(&labels), &[TRAIN[1], "after 2 elements"]),
+        ("labels truncated", images.clone(), less(&labels), &[TRAIN[1], "at most 2 bytes follow"]),
         ("labels trailing", images.clone(), more(&labels), &[TRAIN[1], "more elements than its header promises, 3"]),
         ("gzip truncated", less(&zipped), labels.clone(), &[TRAIN[0], "is damaged"]),
         ("gzip header only", zipped[..11].to_vec(), labels.clone(), &[TRAIN[0]]),
