@@ -35,6 +35,12 @@ impl Interner {
         Ok(())
     }
 
+    /// Number of values.
+    #[cfg(feature = "parquet")]
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
     /// The column, its values sorted.
     pub fn finish(self) -> Text {
         let mut sorted: Vec<(String, u32)> = self.numbers.into_iter().collect();
