@@ -2,11 +2,12 @@
 
 use super::roles::roles;
 use super::shared::{Interner, text};
-use crate::data::numbers::Numbers;
+use crate::data::numbers::{Numbers, room};
 use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions, Text};
 use crate::data::read::row_count;
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
+use std::collections::TryReserveError;
 use std::path::Path;
 
 /// The smallest integer whose successor is no f64.
@@ -35,9 +36,15 @@ impl Integers {
     }
 
     /// Appends a number, or a missing one.
-    pub fn push(&mut self, value: Option<i64>) {
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn push(&mut self, value: Option<i64>) -> std::result::Result<(), TryReserveError> {
+        room(&mut self.values, 1)?;
+        room(&mut self.missing, 1)?;
         self.values.push(value.unwrap_or(0));
         self.missing.push(value.is_none());
+        Ok(())
     }
 
     fn len(&self) -> usize {
@@ -52,11 +59,11 @@ impl Integers {
 
 impl Column {
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub fn rows(&self) -> usize {
         match self {
             Self::Real(values) => values.len(),
             Self::Integer(values) => values.len(),
-            Self::Text(values) => values.len(),
+            Self::Text(values) => values.rows(),
         }
     }
 
@@ -134,9 +141,9 @@ pub fn collect(path: &Path, table: &mut dyn Columns, options: &ReadOptions) -> R
     let are_texts: Vec<bool> = (0..names.len()).map(|place| table.is_text(place)).collect();
     let mut read = |place: usize| {
         let column = table.read(place).map_err(refuse)?;
-        match column.len() == rows {
+        match column.rows() == rows {
             true => Ok(column),
-            false => Err(of(place)(format!("is damaged: it has {} of {rows} values", column.len()))),
+            false => Err(of(place)(format!("is damaged: it has {} of {rows} values", column.rows()))),
         }
     };
     let expected = options.expected.as_ref().map_or(&[][..], |expected| &expected.features);
@@ -161,7 +168,7 @@ pub fn collect(path: &Path, table: &mut dyn Columns, options: &ReadOptions) -> R
         }
         if samples.is_empty() {
             // Only now, because the number of rows is only a claim before a column has been read.
-            let all = rows.checked_mul(width).unwrap_or(usize::MAX);
+            let all = rows.saturating_mul(width);
             samples.try_reserve_exact(all).map_err(|_| memory::exhausted(&called, remedy))?;
             samples.resize(all, 0.0);
         }

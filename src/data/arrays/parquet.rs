@@ -29,6 +29,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
 mod apache {
     use super::super::columns::{Column, Columns, Integers};
     use super::super::shared::Interner;
+    use crate::data::numbers::room;
     use half::f16;
     use parquet::basic::{ConvertedType, LogicalType};
     use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -36,6 +37,7 @@ mod apache {
     use parquet::errors::ParquetError;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::schema::types::ColumnDescriptor;
+    use std::collections::TryReserveError;
     use std::fs::File;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -131,55 +133,54 @@ mod apache {
         matches!(column.converted_type(), UINT_8 | UINT_16 | UINT_32 | UINT_64)
     }
 
+    /// Appends a number; NaN is a missing one.
+    fn push(all: &mut Vec<f64>, value: Option<f64>) -> Result<(), TryReserveError> {
+        room(all, 1)?;
+        all.push(value.unwrap_or(f64::NAN));
+        Ok(())
+    }
+
     /// Appends the `rows` values of a row group.
     fn append(all: &mut Column, reader: ColumnReader, column: &ColumnDescriptor, rows: usize) -> Result<(), String> {
-        let (unsigned, before) = (is_unsigned(column), all.len());
+        use ColumnReader as Reader;
+        let (unsigned, place) = (is_unsigned(column), (all.rows(), rows));
         let scale = 10f64.powi(column.type_scale());
-        let real = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        let full = |_: TryReserveError| "does not fit into memory".to_owned();
         match (reader, all) {
-            (ColumnReader::BoolColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, (before, rows), |value| Ok(all.push(value.map(|&value| i64::from(value)))))
+            (Reader::BoolColumnReader(reader), Column::Integer(all)) => {
+                values(reader, column, place, |value| all.push(value.map(|&value| i64::from(value))).map_err(full))
             }
-            (ColumnReader::Int32ColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, (before, rows), |value| {
-                    let wide =
-                        |&value: &i32| if unsigned { i64::from(value.cast_unsigned()) } else { i64::from(value) };
-                    Ok(all.push(value.map(wide)))
-                })
+            (Reader::Int32ColumnReader(reader), Column::Integer(all)) => values(reader, column, place, |value| {
+                let wide = |&value: &i32| if unsigned { i64::from(value.cast_unsigned()) } else { i64::from(value) };
+                all.push(value.map(wide)).map_err(full)
+            }),
+            (Reader::Int64ColumnReader(reader), Column::Integer(all)) => {
+                values(reader, column, place, |value| all.push(value.copied()).map_err(full))
             }
-            (ColumnReader::Int64ColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, (before, rows), |value| Ok(all.push(value.copied())))
+            (Reader::Int32ColumnReader(reader), Column::Real(all)) => values(reader, column, place, |value| {
+                push(all, value.map(|&value| f64::from(value) / scale)).map_err(full)
+            }),
+            (Reader::Int64ColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.map(|&value| value as f64 / scale)).map_err(full))
             }
-            (ColumnReader::Int32ColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, (before, rows), |value| {
-                    Ok(all.push(real(value.map(|&value| f64::from(value) / scale))))
-                })
+            (Reader::FloatColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.map(|&value| f64::from(value))).map_err(full))
             }
-            (ColumnReader::Int64ColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, (before, rows), |value| {
-                    Ok(all.push(real(value.map(|&value| value as f64 / scale))))
-                })
+            (Reader::DoubleColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.copied()).map_err(full))
             }
-            (ColumnReader::FloatColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, (before, rows), |value| Ok(all.push(real(value.map(|&value| f64::from(value))))))
-            }
-            (ColumnReader::DoubleColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, (before, rows), |value| Ok(all.push(real(value.copied()))))
-            }
-            (ColumnReader::FixedLenByteArrayColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, (before, rows), |value| match value.map(|value| value.data()) {
-                    None => Ok(all.push(f64::NAN)),
-                    Some(&[low, high]) => Ok(all.push(f16::from_le_bytes([low, high]).to_f64())),
+            (Reader::FixedLenByteArrayColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| match value.map(|value| value.data()) {
+                    None => push(all, None).map_err(full),
+                    Some(&[low, high]) => push(all, Some(f16::from_le_bytes([low, high]).to_f64())).map_err(full),
                     Some(_) => Err("is no half".to_owned()),
                 })
             }
-            (ColumnReader::ByteArrayColumnReader(reader), Column::Text(all)) => {
-                values(reader, column, (before, rows), |value| {
-                    let text = value.map(|value| std::str::from_utf8(value.data())).transpose();
-                    let text = text.map_err(|_| "is no text in UTF-8")?.filter(|text| !text.is_empty());
-                    all.push(text).map_err(|_| "does not fit into memory".to_owned())
-                })
-            }
+            (Reader::ByteArrayColumnReader(reader), Column::Text(all)) => values(reader, column, place, |value| {
+                let text = value.map(|value| std::str::from_utf8(value.data())).transpose();
+                let text = text.map_err(|_| "is no text in UTF-8")?.filter(|text| !text.is_empty());
+                all.push(text).map_err(full)
+            }),
             _ => Err("has another type than the schema says".into()),
         }
     }

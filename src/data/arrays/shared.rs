@@ -37,7 +37,7 @@ impl Interner {
 
     /// Number of values.
     #[cfg(feature = "parquet")]
-    pub fn len(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.codes.len()
     }
 

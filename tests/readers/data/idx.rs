@@ -96,7 +96,7 @@ fn refuses_bad_files() {
         ("half a header", images[..9].to_vec(), labels.clone(), &[TRAIN[0], "ends within its header"]),
         ("a zip", b"PK\x03\x04....".to_vec(), labels.clone(), &[TRAIN[0], "is not an IDX file", "50 4b 03 04"]),
         ("no dimension", vec![0, 0, 8, 0], labels.clone(), &[TRAIN[0], "is not an IDX file"]),
-        ("floats", float(&images), labels.clone(), &[TRAIN[0], "after 3 elements", "promises 12"]),
+        ("floats", float(&images), labels.clone(), &[TRAIN[0], "promises 3 × 2 × 2", "at most 12 bytes follow"]),
         (
             "truncated",
             less(&images),

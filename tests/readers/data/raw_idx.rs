@@ -58,7 +58,7 @@ fn refuses_and_survives_damage() {
     for (case, images, parts) in [
         ("type", idx(0x0a, "|u1", &[2, 2], &[1; 4]), &["0x0a"][..]),
         ("labels", labels, &["one dimension"]),
-        ("short", whole[..whole.len() - 1].to_vec(), &["ends after 7 elements", "2 × 2 × 2"]),
+        ("short", whole[..whole.len() - 1].to_vec(), &["at most 15 bytes follow", "2 × 2 × 2"]),
         ("huge", idx(0x0e, ">f8", &[2, u32::MAX, u32::MAX], &[]), &["impossible size"]),
         ("count", idx(0x08, "|u1", &[3, 1], &[1; 3]), &["2 labels", "holds 3 samples"]),
     ] {
