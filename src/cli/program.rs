@@ -1,6 +1,6 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
-use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, train};
+use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, threads, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
@@ -74,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let matches = parse(&arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     signals::outlive_limits();
+    threads::start()?;
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
     let outcome = match cli.command {
         Command::Train(train) => train.run(matches),

@@ -14,6 +14,7 @@ pub(crate) mod setting;
 mod settings;
 mod values;
 
+pub use check::MOST_HIDDEN_LAYERS;
 pub(crate) use choices::choices;
 pub use choices::{
     Activation, Basis, Decay, Delimiter, Distort, Header, Latch, Loss, Missing, Monitor, Output, OutputDerivative,

@@ -3,9 +3,10 @@
 //! An IDX file starts with two zero bytes, the element type and the number of dimensions. One big-endian u32 per
 //! dimension and then the elements follow. The only element type read here is 8, the unsigned byte.
 
-use super::read::{open_file, rows_and_features, times};
+use super::read::{DEFLATE_RATIO, open_file, rows_and_features, times};
 use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
+use crate::memory::{self, Array};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,32 @@ const PIECE: usize = 1 << 16;
 pub struct Source<'a> {
     pub path: PathBuf,
     pub bytes: Box<dyn BufRead + 'a>,
+    /// Number of these bytes; `None` for a pipe.
+    pub length: Option<u64>,
+}
+
+/// The bytes of an IDX file without gzip.
+pub struct Unpacked<'a> {
+    pub path: PathBuf,
+    pub bytes: Box<dyn Read + 'a>,
+    /// Bytes that lie in the file without gzip.
+    pub stored: u64,
+    /// Largest number of bytes that can follow.
+    pub most: u64,
+}
+
+impl<'a> Source<'a> {
+    /// The bytes, unpacked if they are gzipped.
+    pub fn unpack(self) -> Result<Unpacked<'a>> {
+        let Self { path, mut bytes, length } = self;
+        let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
+        Ok(if start.starts_with(&[0x1f, 0x8b]) {
+            let most = length.map_or(u64::MAX, |length| length.saturating_mul(DEFLATE_RATIO));
+            Unpacked { path, bytes: Box::new(MultiGzDecoder::new(bytes)), stored: 0, most }
+        } else {
+            Unpacked { path, bytes: Box::new(bytes), stored: length.unwrap_or(0), most: length.unwrap_or(u64::MAX) }
+        })
+    }
 }
 
 /// The images of a set and their labels.
@@ -80,7 +107,9 @@ pub fn find(directory: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn open(path: PathBuf) -> Result<Source<'static>> {
-    Ok(Source { bytes: Box::new(open_file(&path)?), path })
+    let file = open_file(&path)?;
+    let length = file.get_ref().metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    Ok(Source { path, bytes: Box::new(file), length })
 }
 
 /// The sizes in the header of the file at `path`.
@@ -139,6 +168,8 @@ impl Pair<'_> {
             let (path, count) = (images.path.display(), labels.sizes[0]);
             return Err(labels.error(format!("{count} labels, but {path} has {rows} images")));
         }
+        images.reserve(image_store)?;
+        labels.reserve(label_store)?;
         images.payload(&mut |bytes| image_store.extend_from_slice(bytes))?;
         labels.payload(&mut |bytes| label_store.extend_from_slice(bytes))?;
         Ok(features)
@@ -150,15 +181,14 @@ struct Decoder<'a> {
     path: PathBuf,
     reader: Box<dyn Read + 'a>,
     sizes: Vec<u64>,
+    /// Largest number of bytes that can follow.
+    most: u64,
 }
 
 impl<'a> Decoder<'a> {
     fn open(source: Source<'a>) -> Result<Self> {
-        let Source { path, mut bytes } = source;
-        let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
-        let reader: Box<dyn Read + 'a> =
-            if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
-        let mut decoder = Self { path, reader, sizes: vec![] };
+        let Unpacked { path, bytes, most, .. } = source.unpack()?;
+        let mut decoder = Self { path, reader: bytes, sizes: vec![], most };
         decoder.sizes = decoder.header()?;
         Ok(decoder)
     }
@@ -207,6 +237,17 @@ impl<'a> Decoder<'a> {
             _ => self.error(format!("cannot be read: {e}")),
         })?;
         Ok(bytes)
+    }
+
+    /// Takes the memory of the elements, if the machine has that much.
+    fn reserve(&self, store: &mut Vec<u8>) -> Result<()> {
+        // A file that is too short is read, so that the error says where the file ends.
+        let bytes = usize::try_from(self.sizes.iter().product::<u64>().min(self.most)).unwrap_or(usize::MAX);
+        let (what, planned) =
+            (format!("reading {}", self.path.display()), Array::new("features", 1, &[("bytes", bytes)]));
+        let remedy = "use fewer samples";
+        memory::check_machine(&what, &[planned], remedy)?;
+        store.try_reserve_exact(bytes).map_err(|_| memory::exhausted(&what, remedy))
     }
 
     /// Gives the elements to `sink`; the file must hold exactly as many as its header promises.

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, check_tensors};
 use crate::memory;
 use crate::model::file::Model;
 use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
@@ -185,6 +185,7 @@ impl Onsets {
         let wrong = |reason: &str| Error::file(path, reason);
         let content = files::read(path, memory::whole("a trace"))?;
         let no_trace = |e: safetensors::SafeTensorError| wrong(&format!("not a trace.safetensors: {e}"));
+        check_tensors(&content).map_err(|reason| wrong(&reason))?;
         let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
         let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
         let ticks = header.metadata().as_ref().and_then(|values| values.get("ticks")?.parse().ok());

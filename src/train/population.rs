@@ -149,7 +149,15 @@ impl Population {
     pub fn check_memory(&self) -> Result<()> {
         let remedy = format!("{} has most weights: use a narrower `hidden`", self.topology.largest_layer());
         let fewer = if self.len() > 1 { ", or fewer members" } else { "" };
-        memory::check_machine("the initial state", &self.state_arrays(), &format!("{remedy}{fewer}"))
+        let arrays: Vec<Array> = self.state_arrays().into_iter().chain([self.headers()]).collect();
+        memory::check_machine("the initial state", &arrays, &format!("{remedy}{fewer}"))
+    }
+
+    /// The memory of a layer beside its arrays: their headers, its settings, and the rounding of their sizes.
+    #[must_use]
+    pub fn headers(&self) -> Array {
+        // Measured on x86-64: 7 KiB of a layer of one neuron.
+        Array::new("headers", 8 << 10, &[("P", self.len()), ("layers", self.topology.layers())])
     }
 
     /// The arrays of [`Self::initial_state`].

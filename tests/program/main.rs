@@ -15,6 +15,8 @@ mod identity;
 mod isolated;
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod memory;
 mod own_data;
 mod predict;
 mod printed;

@@ -4,9 +4,9 @@ use super::array::{Array, Header};
 use super::element::Element;
 use super::names::{Pair, pairs, partner};
 use super::shared::refuse_table_settings;
+use crate::data::numbers::Numbers;
 use crate::data::raw::{Feature, Label, Raw, ReadOptions};
 use crate::data::read::row_count;
-use crate::data::set::Samples;
 use crate::error::{Error, Result};
 use crate::text::one_line;
 use std::path::Path;
@@ -80,7 +80,7 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
         return Err(missing(store, "x_train", "; name the samples x and the labels y"));
     }
     let (mut parts, mut width, mut image) = ([0; 3], None, None);
-    let mut samples: Option<(Samples, String)> = None;
+    let mut samples: Option<(Numbers, String)> = None;
     let mut labels: Vec<Option<Vec<Label>>> = vec![];
     for (part, pair) in pairs.iter().enumerate().filter(|(_, pair)| **pair != Pair::default()) {
         let Some(x) = &pair.samples else {
@@ -99,9 +99,9 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
             return Err(array.error(format!("samples of {features} features, but those of {first} have {expected}")));
         }
         let is_bytes = array.header.element == Element::U8;
-        let empty = || if is_bytes { Samples::U8(vec![]) } else { Samples::F32(vec![]) };
+        let empty = || if is_bytes { Numbers::Bytes(vec![]) } else { Numbers::new(features) };
         let (all, first) = samples.get_or_insert_with(|| (empty(), called.clone()));
-        if matches!(all, Samples::U8(_)) != is_bytes {
+        if matches!(all, Numbers::Bytes(_)) != is_bytes {
             // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
             return Err(array.error(format!("only one of it and {first} holds bytes (u1); store both alike")));
         }

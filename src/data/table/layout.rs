@@ -35,6 +35,14 @@ pub struct Layout<'a> {
     pub note: String,
 }
 
+impl Layout<'_> {
+    /// The layout without the first rows, which keep the start of the file in memory.
+    pub fn without_rows(self) -> Layout<'static> {
+        let Self { dialect, names, has_header, repeated, row_names, trailing, start, line, rows: _, note } = self;
+        Layout { dialect, names, has_header, repeated, row_names, trailing, start, line, rows: vec![], note }
+    }
+}
+
 /// Tells the layout of the file that begins with `head`.
 ///
 /// # Errors
