@@ -160,7 +160,8 @@ pub fn tensors(bytes: &[u8]) {
 pub fn typed_idx(bytes: &[u8]) {
     let folder = Folder::new();
     let mut rest = bytes;
-    for (place, name) in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"].iter().enumerate()
+    for (place, name) in
+        ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"].iter().enumerate()
     {
         let part = two_parts(rest);
         rest = part.1;

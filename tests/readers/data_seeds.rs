@@ -5,7 +5,8 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use zip::CompressionMethod;
 
-const IRIS: &str = "id,sepal,petal,colour,fold,class\n1,5.1,3.5,red,a,x\n2,4.9,,blue,a,y\n3,7.5,3,red,b,x\n4,5.5,2,\"re d\",b,y\n";
+const IRIS: &str =
+    "id,sepal,petal,colour,fold,class\n1,5.1,3.5,red,a,x\n2,4.9,,blue,a,y\n3,7.5,3,red,b,x\n4,5.5,2,\"re d\",b,y\n";
 
 /// A table with decimal commas, comments, a blank line and a delimiter at the end of every line.
 const GERMAN: &str = "Länge;Breite;Wert;\n# Messung\n1,5;2,25;0,5;\n\n2,5;-1e3;7,25;\n3,5;1.000,5;1;\n";
@@ -57,7 +58,10 @@ pub fn data_seeds(model: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("tensors", two(b"", &tensors(Dtype::U16, &[2, 3], &shorts, &[0, 0, 1, 0]))),
         ("tensors", two(b"e", &tensors(Dtype::BF16, &[2, 1, 3], &shorts, &[0, 0, 1, 0]))),
         ("typed_idx", two(&reals, &two(&wide, &two(b"", b"")))),
-        ("typed_idx", two(&idx(&[2, 2], &[1, 2, 3, 4]), &two(&labels, &two(&idx(&[2, 2], &[4; 4]), &two(&labels, b""))))),
+        (
+            "typed_idx",
+            two(&idx(&[2, 2], &[1, 2, 3, 4]), &two(&labels, &two(&idx(&[2, 2], &[4; 4]), &two(&labels, b"")))),
+        ),
         ("parquet", two(b"", PARQUET[0])),
         ("parquet", two(b"1id\ngfold", PARQUET[1])),
         ("parquet", two(b"lhalf\nxcolour", PARQUET[2])),
@@ -69,10 +73,22 @@ pub fn data_seeds(model: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("folder", folder("", &[("a/1.png", &grey), ("b/2.png", &rgb), ("b/notes.txt", b"no image")])),
         ("folder", folder("sxx", &[("train/a/1.png", &grey), ("train/b/deep/2.png", &grey), ("test/a/1.jpg", GREY)])),
         ("folder", folder("e", &[("1.png", &grey)])),
-        sets("data = 'csv'\nlabel = 'class'\nid = 'id'\ngroup = 'fold'\nmissing = 'impute'\ntest-fraction = 0.5", IRIS.as_bytes()),
-        sets("val-data = 'v'\ntest-data = 't'\nhidden = [2]\nloss = 'squared'\noutput = 'linear'", regression.as_bytes()),
-        sets("task = 'classification'\nclass-weight = \"0.5,1\\n1.5,2\\n\"\nlabel = '3'\nfold = '1/2'", regression.as_bytes()),
-        sets("task = 'multilabel'\nlabel = ['b', 'y']\nweight = 'w'\nscale = 'minmax'", b"a,b,y,w\n1,0,1,1\n2,1,1,2\n5,0,0,1\n"),
+        sets(
+            "data = 'csv'\nlabel = 'class'\nid = 'id'\ngroup = 'fold'\nmissing = 'impute'\ntest-fraction = 0.5",
+            IRIS.as_bytes(),
+        ),
+        sets(
+            "val-data = 'v'\ntest-data = 't'\nhidden = [2]\nloss = 'squared'\noutput = 'linear'",
+            regression.as_bytes(),
+        ),
+        sets(
+            "task = 'classification'\nclass-weight = \"0.5,1\\n1.5,2\\n\"\nlabel = '3'\nfold = '1/2'",
+            regression.as_bytes(),
+        ),
+        sets(
+            "task = 'multilabel'\nlabel = ['b', 'y']\nweight = 'w'\nscale = 'minmax'",
+            b"a,b,y,w\n1,0,1,1\n2,1,1,2\n5,0,0,1\n",
+        ),
         sets("data = 'npz'\ntest-fraction = 0", &zip(&[("x.npy", &u1), ("y.npy", &text)], CompressionMethod::Deflated)),
         sets("data = 'safetensors'", &tensors(Dtype::U8, &[2, 6], &shorts, &[0, 0, 1, 0])),
         ("matching", two(IRIS.as_bytes(), b"colour,sepal,petal,id,fold\nred,1,2,7,a\ngreen,3,4,8,b\n")),
