@@ -28,10 +28,10 @@ pub const TARGETS: [(&str, Target); 10] = [
 ];
 
 /// A folder for files, removed when dropped.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("homeostat-data-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let path = temporary().join(name);
@@ -39,7 +39,7 @@ impl Folder {
         Self(path)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, bytes).expect("the folder takes files");
         path
@@ -53,7 +53,7 @@ impl Drop for Folder {
 }
 
 /// The options that `bytes` hold: one a line, a letter and the value.
-fn options(bytes: &[u8]) -> ReadOptions {
+pub fn options(bytes: &[u8]) -> ReadOptions {
     let (mut options, mut expected) = (ReadOptions::default(), Expected::default());
     for line in String::from_utf8_lossy(bytes).lines() {
         let Some(letter) = line.chars().next() else { continue };
@@ -255,7 +255,7 @@ fn check_set(data: &DataSet) {
 }
 
 /// Settings as TOML, and the file that they are about. The prefix of `data` is the format.
-fn settings(text: &[u8], folder: &Folder, bytes: &[u8]) -> Option<Config> {
+pub fn settings(text: &[u8], folder: &Folder, bytes: &[u8]) -> Option<Config> {
     let text = std::str::from_utf8(text).ok()?;
     let mut config = Config::overlay([&Config::parse_table(Path::new("c.toml"), text).ok()?]).ok()?;
     // Paths are replaced, because the bytes would choose them.

@@ -63,7 +63,7 @@ pub static RUN: LazyLock<Population> = LazyLock::new(|| {
 });
 
 /// Splits the bytes into two parts. The first two bytes are the length of the first part.
-fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return (&[], &[]) };
     rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()))
 }

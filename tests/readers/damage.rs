@@ -7,16 +7,18 @@ mod targets;
 
 use crate::bytes::{array, gzip, idx, png, two, zip};
 use crate::data_seeds::data_seeds;
-use homeostat::data::{DataSet, Image};
+use homeostat::data::{DataSet, Image, Search, arrays, images, table};
 use homeostat::error::Error;
 use homeostat::files::to_json;
-use homeostat::model::file::Model;
+use homeostat::model::file::{Model, ModelData};
 use homeostat::rule::trace::Trace;
 use homeostat::run::{Checkpoint, Progress};
 use homeostat::sweep::{Plan, Sweep};
+use homeostat::train::population::Population;
 use homeostat::train::trainer::Position;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 use zip::CompressionMethod;
 
 /// The bytes that `write` writes to a file.
@@ -189,6 +191,8 @@ fn readers_survive_damage() {
 fn seeds_are_valid() {
     for (name, bytes) in seeds() {
         let (run, path) = (&*targets::RUN, Path::new(name));
+        let (first, rest) = targets::two_parts(&bytes);
+        let (options, folder) = (targets::data::options(first), targets::data::Folder::new());
         let outcome = match name {
             "gz" => DataSet::from_idx((path, &bytes), (path, &idx(&[2], &[0, 1]))).map(drop),
             "csv" => DataSet::from_csv(path, &bytes).map(drop),
@@ -197,8 +201,20 @@ fn seeds_are_valid() {
             "model" => Model::decode(path, &bytes).map(drop),
             "checkpoint" => Checkpoint::decode(path, &bytes, run).map(drop).map_err(Error::from),
             "trace" => Trace::decode(path, &bytes, run.shared(), &run.topology, run.ticks()).map(drop),
+            "table" => table::decode(path, rest, &options).map(drop),
+            "tensors" => arrays::safetensors::decode(path, &options, rest).map(drop),
+            "image" => images::decode_one(&folder.write("image", &bytes), [2, 3, 1]).map(drop),
+            "sets" => {
+                let config = targets::data::settings(first, &folder, rest).expect("sound settings");
+                DataSet::open_as(&config.data, &Search::only(vec![]))
+                    .and_then(|data| Population::new(vec![config], Arc::new(data), None).map(drop))
+            }
+            "matching" => DataSet::from_csv(path, first).map(drop),
+            "metadata" => serde_json::from_slice::<ModelData>(first).map(drop).map_err(|e| Error::file(path, e)),
+            #[cfg(feature = "parquet")]
+            "parquet" => arrays::parquet::read(&folder.write("t.parquet", rest), &options).map(drop),
             _ => continue,
         };
-        outcome.unwrap_or_else(|error| panic!("{error}"));
+        outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

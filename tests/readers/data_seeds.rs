@@ -9,7 +9,7 @@ const IRIS: &str =
     "id,sepal,petal,colour,fold,class\n1,5.1,3.5,red,a,x\n2,4.9,,blue,a,y\n3,7.5,3,red,b,x\n4,5.5,2,\"re d\",b,y\n";
 
 /// A table with decimal commas, comments, a blank line and a delimiter at the end of every line.
-const GERMAN: &str = "Länge;Breite;Wert;\n# Messung\n1,5;2,25;0,5;\n\n2,5;-1e3;7,25;\n3,5;1.000,5;1;\n";
+const GERMAN: &str = "Länge;Breite;Wert;\n# Messung\n1,5;2,25;0,5;\n\n2,5;-1e3;7,25;\n3,5;1000,5;1;\n";
 
 /// Files of JPEG and Parquet that other programs wrote.
 const GREY: &[u8] = include_bytes!("data/jpeg/grey.jpg");
@@ -54,7 +54,7 @@ pub fn data_seeds(model: &str) -> Vec<(&'static str, Vec<u8>)> {
         table("x2\nw1\nnpetal\ntcolour\nyclass", IRIS),
         table("", GERMAN),
         table("d|\nh0", "1|2|a\n2|3|b\n3|\"x|\ny\"|a\n"),
-        table("n1\nn2", "#c\n1 2 0\n3  4 1\r\n"),
+        table("n1\nn2\ny3", "#c\n1 2 0\n3  4 1\r\n"),
         ("tensors", two(b"", &tensors(Dtype::U16, &[2, 3], &shorts, &[0, 0, 1, 0]))),
         ("tensors", two(b"e", &tensors(Dtype::BF16, &[2, 1, 3], &shorts, &[0, 0, 1, 0]))),
         ("typed_idx", two(&reals, &two(&wide, &two(b"", b"")))),
@@ -77,21 +77,21 @@ pub fn data_seeds(model: &str) -> Vec<(&'static str, Vec<u8>)> {
             "data = 'csv'\nlabel = 'class'\nid = 'id'\ngroup = 'fold'\nmissing = 'impute'\ntest-fraction = 0.5",
             IRIS.as_bytes(),
         ),
+        sets("val-data = 'v'\ntest-data = 't'\nhidden = [2]\ntask = 'regression'", regression.as_bytes()),
         sets(
-            "val-data = 'v'\ntest-data = 't'\nhidden = [2]\nloss = 'squared'\noutput = 'linear'",
-            regression.as_bytes(),
+            "task = 'classification'\nclass-weight = \"x,1\\nz,2\\n\"\nlabel = '3'\nfold = '1/2'",
+            b"a,b,y\n1,2,x\n2,1,z\n3,3,x\n4,1,z\n",
         ),
         sets(
-            "task = 'classification'\nclass-weight = \"0.5,1\\n1.5,2\\n\"\nlabel = '3'\nfold = '1/2'",
-            regression.as_bytes(),
-        ),
-        sets(
-            "task = 'multilabel'\nlabel = ['b', 'y']\nweight = 'w'\nscale = 'minmax'",
+            "task = 'multilabel'\nlabel = ['b', 'y']\nweight = 'w'\nscale = 'minmax'\ntest-fraction = 0",
             b"a,b,y,w\n1,0,1,1\n2,1,1,2\n5,0,0,1\n",
         ),
         sets("data = 'npz'\ntest-fraction = 0", &zip(&[("x.npy", &u1), ("y.npy", &text)], CompressionMethod::Deflated)),
-        sets("data = 'safetensors'", &tensors(Dtype::U8, &[2, 6], &shorts, &[0, 0, 1, 0])),
-        ("matching", two(IRIS.as_bytes(), b"colour,sepal,petal,id,fold\nred,1,2,7,a\ngreen,3,4,8,b\n")),
+        sets("data = 'safetensors'\ntest-fraction = 0", &tensors(Dtype::U8, &[2, 6], &shorts, &[0, 0, 1, 0])),
+        (
+            "matching",
+            two(IRIS.replace(",,", ",1,").as_bytes(), b"colour,sepal,petal,id,fold\nred,1,2,7,a\ngreen,3,4,8,b\n"),
+        ),
         ("matching", two(regression.as_bytes(), regression.as_bytes())),
         ("matching", two(b"0.5,1,2,1\n1,2,3,0", b"1,2,3\n4,5,6\n")),
         ("metadata", two(model.as_bytes(), b"1,2,0\n3,4,1\n")),
