@@ -119,9 +119,8 @@ fn check_raw(raw: &Raw, options: &ReadOptions) {
 
 /// Checks a result, and returns the result as text. Missing values are NaN, which equals nothing.
 fn checked(outcome: &Result<Raw>, options: &ReadOptions) -> String {
-    match outcome {
-        Ok(raw) => check_raw(raw, options),
-        Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+    if let Ok(raw) = outcome {
+        check_raw(raw, options);
     }
     format!("{outcome:?}")
 }
