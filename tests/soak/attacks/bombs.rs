@@ -127,7 +127,7 @@ fn files() -> Vec<Attack> {
         }),
         new("many arms, report", "report r.jsonl -o page.html", "r.jsonl", |times| records(150 * times).into_bytes()),
         Attack::new("bomb: PNG that is large", "train --data images:i --dry-run --device cpu", |site| {
-            images(site, &png(2048, None))
+            images(site, &png(2048, None));
         })
         .limited(tight),
         Attack::new("bomb: PNG that claims to be large", "train --data images:i --dry-run", |site| {
