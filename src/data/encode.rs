@@ -129,8 +129,9 @@ fn features(
             sources.push(None);
             continue;
         };
-        let levels = match known.map(|known| &known.columns[place].levels) {
-            Some(Some(known_levels)) => {
+        // A model from another program may know fewer columns than the table has.
+        let levels = match known.and_then(|known| known.columns.get(place)?.levels.as_ref()) {
+            Some(known_levels) => {
                 let unknown = recode(&levels, known_levels, &mut codes);
                 if !unknown.is_empty() {
                     let shown = shown_list(&unknown);
@@ -141,7 +142,7 @@ fn features(
                 }
                 known_levels.clone()
             }
-            _ => levels,
+            None => levels,
         };
         sources.push(Some((codes, levels.len())));
         columns.push(Column { name, levels: Some(levels) });

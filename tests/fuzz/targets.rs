@@ -4,6 +4,8 @@
 //! checks the promises about the result. `fuzz_targets` pass the functions to libFuzzer; `tests/readers/damage.rs` runs
 //! them over small mutations on every change.
 
+pub mod data;
+
 use homeostat::bench::Workload;
 use homeostat::config::{CheckpointEvery, Clock, Config, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 use homeostat::data::sums::Sums;
@@ -16,14 +18,14 @@ use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
 use std::fmt::{Debug, Display};
 use std::io::{Cursor, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 /// A function that reads arbitrary bytes.
-type Target = fn(&[u8]);
+pub type Target = fn(&[u8]);
 
-/// Every target by its name.
+/// Every target by its name, but those of data.
 pub const TARGETS: [(&str, Target); 16] = [
     ("idx", idx),
     ("gz", gz),
@@ -43,6 +45,11 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("values", values),
 ];
 
+/// Where targets put files: in memory where the system has such a place, because every input writes some.
+fn temporary() -> PathBuf {
+    Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir)
+}
+
 /// Six samples of two features and two classes.
 fn data() -> DataSet {
     let samples = Samples::F32((0..12).map(|value| value as f32 / 12.0).collect());
@@ -56,7 +63,7 @@ pub static RUN: LazyLock<Population> = LazyLock::new(|| {
 });
 
 /// Splits the bytes into two parts. The first two bytes are the length of the first part.
-fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub fn two_parts(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return (&[], &[]) };
     rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()))
 }
@@ -225,7 +232,7 @@ pub fn records(bytes: &[u8]) {
 /// neither control characters nor scripts.
 pub fn report(bytes: &[u8]) {
     let (metrics, trace) = two_parts(bytes);
-    let folder = std::env::temp_dir().join(format!("homeostat-report-{}", std::process::id()));
+    let folder = temporary().join(format!("homeostat-report-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a place for temporary files");
     let write = |name: &str, content: &[u8]| std::fs::write(folder.join(name), content).expect("it takes files");
     write("config.toml", b"data = 'iris'\nhidden = [3]\n");

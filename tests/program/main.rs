@@ -1,5 +1,6 @@
 //! Tests the program as users start it: commands, files, exit codes and messages.
 
+mod attacks;
 mod bench;
 mod cli;
 #[path = "../common/close.rs"]

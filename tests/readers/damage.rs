@@ -5,64 +5,21 @@
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
-use flate2::{Compression, write::GzEncoder};
-use homeostat::data::{DataSet, Image};
+use crate::bytes::{array, gzip, idx, png, two, zip};
+use crate::data_seeds::data_seeds;
+use homeostat::data::{DataSet, Image, Search, arrays, images, table};
 use homeostat::error::Error;
 use homeostat::files::to_json;
-use homeostat::model::file::Model;
+use homeostat::model::file::{Model, ModelData};
 use homeostat::rule::trace::Trace;
 use homeostat::run::{Checkpoint, Progress};
 use homeostat::sweep::{Plan, Sweep};
+use homeostat::train::population::Population;
 use homeostat::train::trainer::Position;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::Path;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
-
-fn idx(sizes: &[u32], values: &[u8]) -> Vec<u8> {
-    let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
-    [&[0, 0, 8, sizes.len() as u8 / 4], &sizes[..], values].concat()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(vec![], Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// An input of targets that take two files: the length of the first, then both files.
-fn two(first: &[u8], second: &[u8]) -> Vec<u8> {
-    [&(first.len() as u16).to_le_bytes()[..], first, second].concat()
-}
-
-fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
-}
-
-fn array(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    npy(&format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n"), data)
-}
-
-fn zip(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(vec![]));
-    for (name, bytes) in entries {
-        zip.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
-
-fn png(colour: png::ColorType, depth: png::BitDepth, bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![];
-    let mut encoder = png::Encoder::new(&mut file, 3, 2);
-    encoder.set_color(colour);
-    encoder.set_depth(depth);
-    if colour == png::ColorType::Indexed {
-        encoder.set_palette(&[0, 0, 0, 255, 0, 0, 0, 255, 0, 255, 255, 255][..]);
-    }
-    encoder.write_header().unwrap().write_image_data(bytes).unwrap();
-    file
-}
+use std::sync::Arc;
+use zip::CompressionMethod;
 
 /// The bytes that `write` writes to a file.
 fn written(write: impl Fn(&Path) -> homeostat::error::Result<()>) -> Vec<u8> {
@@ -185,6 +142,17 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("values", b"3/4".to_vec()),
         ("values", b"auto".to_vec()),
     ]
+    .into_iter()
+    .chain(data_seeds(&model_data()))
+    .collect()
+}
+
+/// What a model of [`targets::RUN`] says about its data.
+fn model_data() -> String {
+    let (run, config) = (&*targets::RUN, targets::RUN.shared());
+    let state = run.initial_state().swap_remove(0);
+    let model = Model::of_member(run, 0, config, &state).unwrap();
+    to_json(&model.data).unwrap()
 }
 
 #[test]
@@ -197,13 +165,14 @@ fn readers_survive_damage() {
             std::fs::write(folder.join(format!("seed-{place}")), bytes).unwrap();
         }
     }
-    for (name, target) in targets::TARGETS {
+    for (name, target) in targets::TARGETS.into_iter().chain(targets::data::TARGETS) {
         let mut files = seeds.iter().filter(|(of, _)| *of == name).map(|(_, bytes)| bytes).peekable();
         assert!(files.peek().is_some(), "{name} has no seed");
         for bytes in files {
             target(bytes);
-            // At most 300 places of a file are tried, because some files are large.
-            let step = bytes.len().div_ceil(300).max(1);
+            // Few places of a file are tried, because some files are large and some targets write files.
+            let places = if targets::data::TARGETS.iter().any(|(other, _)| *other == name) { 30 } else { 300 };
+            let step = bytes.len().div_ceil(places).max(1);
             (0..bytes.len()).step_by(step).for_each(|end| target(&bytes[..end]));
             let mut changed = bytes.clone();
             for place in (0..bytes.len()).step_by(step) {
@@ -222,6 +191,8 @@ fn readers_survive_damage() {
 fn seeds_are_valid() {
     for (name, bytes) in seeds() {
         let (run, path) = (&*targets::RUN, Path::new(name));
+        let (first, rest) = targets::two_parts(&bytes);
+        let (options, folder) = (targets::data::options(first), targets::data::Folder::new());
         let outcome = match name {
             "gz" => DataSet::from_idx((path, &bytes), (path, &idx(&[2], &[0, 1]))).map(drop),
             "csv" => DataSet::from_csv(path, &bytes).map(drop),
@@ -230,8 +201,20 @@ fn seeds_are_valid() {
             "model" => Model::decode(path, &bytes).map(drop),
             "checkpoint" => Checkpoint::decode(path, &bytes, run).map(drop).map_err(Error::from),
             "trace" => Trace::decode(path, &bytes, run.shared(), &run.topology, run.ticks()).map(drop),
+            "table" => table::decode(path, rest, &options).map(drop),
+            "tensors" => arrays::safetensors::decode(path, &options, rest).map(drop),
+            "image" => images::decode_one(&folder.write("image", &bytes), [2, 3, 1]).map(drop),
+            "sets" => {
+                let config = targets::data::settings(first, &folder, rest).expect("sound settings");
+                DataSet::open_as(&config.data, &Search::only(vec![]))
+                    .and_then(|data| Population::new(vec![config], Arc::new(data), None).map(drop))
+            }
+            "matching" => DataSet::from_csv(path, first).map(drop),
+            "metadata" => serde_json::from_slice::<ModelData>(first).map(drop).map_err(|e| Error::file(path, e)),
+            #[cfg(feature = "parquet")]
+            "parquet" => arrays::parquet::read(&folder.write("t.parquet", rest), &options).map(drop),
             _ => continue,
         };
-        outcome.unwrap_or_else(|error| panic!("{error}"));
+        outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

@@ -1,7 +1,8 @@
 //! Tests `model.safetensors`: the layout of the file, and the reader's errors for other files.
 
-use homeostat::config::{Config, Scope};
-use homeostat::data::{DataSet, Samples};
+use homeostat::config::{Config, DataSettings, Scope, Task};
+use homeostat::data::about::About;
+use homeostat::data::{DataSet, Samples, Search};
 use homeostat::model::file::{Alpha, Model};
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
@@ -154,6 +155,18 @@ fn bad_files_are_refused_by_tensor() {
 }
 
 /// Truncated files give an error, changed files a model or an error. No file causes a panic.
+/// The metadata of a stranger's model need not say how many features the model has.
+#[test]
+fn a_model_that_knows_no_columns_meets_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.csv");
+    std::fs::write(&path, "a,b,y\nred,1,0\nblue,2,1\nred,3,1\n").unwrap();
+    let settings = DataSettings { source: format!("csv:{}", path.display()), ..DataSettings::default() };
+    let open = DataSet::open_like(&settings, &Search::only(vec![]), &About::default(), Task::Classification);
+    let data = open.unwrap();
+    assert_eq!((data.len(), data.features() >= 3), (3, true));
+}
+
 #[test]
 fn damage_never_panics() {
     let folder = tempfile::tempdir().unwrap();

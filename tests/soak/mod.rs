@@ -2,7 +2,8 @@
 //! corrupted at random moments, and then resumed.
 //!
 //! A run must end with the same bytes as one left alone, whatever happened to it. No process may panic, need more
-//! memory from case to case, or lose what was already written.
+//! memory from case to case, or lose what was already written. Between the runs, hostile files and folders are given to the
+//! program (`attacks`).
 //!
 //! ```sh
 //! SOAK_MINUTES=120 cargo test --release --test program soak:: -- --ignored --nocapture
@@ -12,6 +13,8 @@
 //! goes to stdout. Disks are filled on a tmpfs, which needs root. Without root that fault is not injected, and the
 //! table says so.
 
+#[cfg(unix)]
+pub mod attacks;
 mod faults;
 mod memory;
 mod runs;
@@ -103,7 +106,13 @@ fn nothing_is_lost() {
     }
     let cases = runs::cases(&mut soak);
     let sweeps = sweeps::Sweeps::new(&mut soak);
+    #[cfg(unix)]
+    let attacks = attacks::Attacks::new();
     while soak.started.elapsed() < time {
+        #[cfg(unix)]
+        if soak.choose(5) == 0 {
+            attacks.attack_one(&mut soak);
+        }
         if soak.choose(5) == 0 {
             sweeps.break_one(&mut soak);
         } else {

@@ -38,7 +38,9 @@ pub fn collect(store: &mut dyn Store, options: &ReadOptions) -> Result<Raw> {
     let mut notes = vec![];
     let is_lone = |pair: &Pair| pair.samples.is_some() != pair.labels.is_some();
     let nothing = found.iter().all(|pair| *pair == Pair::default());
-    if (nothing || (is_lone(&found[0]) && options.expected.is_none()))
+    // Samples for a model may lack labels, but no labels lack samples.
+    let is_half = is_lone(&found[0]) && (options.expected.is_none() || found[0].samples.is_none());
+    if (nothing || is_half)
         && let Some((pair, why)) = by_shape(store, &names, &found[0])
     {
         let (x, y) = (pair.samples.as_deref().unwrap_or(""), pair.labels.as_deref().unwrap_or(""));

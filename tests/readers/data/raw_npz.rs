@@ -151,6 +151,15 @@ fn shapes_decide_without_names() {
     assert_refuses("three", try_open(&[("a", wide()), ("b", narrow()), ("c", narrow())]), &["x_train is missing"]);
 }
 
+/// Arrays that trained a model are found again for the model, although only the labels have a usual name.
+#[test]
+fn shapes_decide_for_a_model_too() {
+    let arrays = [("h", array("<f4", "(2, 3)", &[1, 2, 3, 4, 5, 6])), ("y", array("|u1", "(2,)", &[0, 1]))];
+    let bytes = zip(&arrays, CompressionMethod::Stored);
+    let (trained, known) = (open(&arrays), decode(&predicting(), &bytes).unwrap());
+    assert_eq!((known.samples, known.labels), (trained.samples, trained.labels));
+}
+
 #[test]
 fn text_labels_are_sorted() {
     let characters = |big: bool| -> Vec<u8> {
