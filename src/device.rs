@@ -168,7 +168,10 @@ fn gpu_needs(pick: &Pick, population: &Population) -> Result<Needs> {
         device: context.info().clone(),
         note: None,
         device_arrays: buffers.chain(plan.staging).collect(),
-        host_arrays: std::iter::once(population.data.array()).chain(population.state_arrays()).collect(),
+        host_arrays: std::iter::once(population.data.array())
+            .chain(population.state_arrays())
+            .chain([population.headers()])
+            .collect(),
         limits: plan.limits,
         problems: plan.problems.into_iter().chain(host).collect(),
     })

@@ -4,17 +4,20 @@
 //! Messages name a setting as `` `alpha0` `` or, with its value, as `` `alpha0 = 0.1` ``, because a reader of the library or of
 //! a TOML file has typed no flag. The command line prints `--alpha0 0.1` instead. The user's own words stand in ‘…’, so that
 //! an arm called `alpha0` is not mistaken for the setting.
+//!
+//! A message is one line without control characters, whatever the names in it hold, so that no name forges a message.
 
+use crate::text::{line, unwrapped};
 use std::path::PathBuf;
 
 /// Everything that can go wrong, grouped by who can fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting, or a combination of settings, makes no sense.
-    #[error("{0}")]
+    #[error("{}", line(_0))]
     Config(String),
     /// A data or model file is missing, damaged or does not fit.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", line(path.display()), line(reason))]
     File {
         /// The file as the user named it.
         path: PathBuf,
@@ -22,13 +25,13 @@ pub enum Error {
         reason: String,
     },
     /// Features or labels passed in memory make no sense.
-    #[error("data: {0}")]
+    #[error("data: {}", line(_0))]
     Data(String),
     /// The device does not exist, or cannot do what the run asks of it.
-    #[error("{0}")]
+    #[error("{}", unwrapped(_0))]
     Device(String),
     /// A device failed while it was in use.
-    #[error("{adapter}: {failure}: {reason}")]
+    #[error("{}: {failure}: {}", line(adapter), unwrapped(reason))]
     DeviceFailed {
         /// Name of the adapter.
         adapter: String,
@@ -38,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// The run itself failed, for example because its loss is not finite.
-    #[error("{0}")]
+    #[error("{}", line(_0))]
     Run(String),
     /// The run was asked to stop: by Ctrl-C, or by a request without a known signal.
     #[error("interrupted")]

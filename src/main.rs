@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     quiet_drivers();
+    bound_stacks();
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,6 +25,19 @@ fn quiet_drivers() {
         // SAFETY: the program has no other thread yet, so nobody reads the environment.
         unsafe {
             std::env::set_var(NAME, std::env::temp_dir());
+        }
+    }
+}
+
+/// Takes back a size of stacks that no machine has. Otherwise no thread could start, and threads of dependencies would panic.
+fn bound_stacks() {
+    const NAME: &str = "RUST_MIN_STACK";
+    const MOST: usize = 1 << 30;
+    if std::env::var(NAME).is_ok_and(|size| size.parse::<usize>().is_ok_and(|size| size > MOST)) {
+        #[allow(unsafe_code)]
+        // SAFETY: the program has no other thread yet, so nobody reads the environment.
+        unsafe {
+            std::env::remove_var(NAME);
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Memory plans: every array of a run with its shape and bytes, before any is allocated, and the memory of this
-//! machine.
+//! Memory plans: every array of a run with its shape and bytes, before any is allocated, and the memory that this process
+//! may have.
 //!
 //! Each engine lists its arrays in these terms (`cpu/memory.rs`, `gpu/memory/table.rs`), and a population lists its initial state.
 
 use crate::error::{Error, Result};
 use crate::files::{self, Bound};
 use serde::Serialize;
+use std::sync::OnceLock;
 
 /// One array of a memory plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,8 +65,8 @@ pub fn human(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Bytes of memory that this process may use: the machine's memory, or the limit of its control group if that is
-/// smaller. `None` on systems without Linux's `/proc/meminfo`.
+/// Bytes of memory that this process may use: the machine's memory, or the limit of its control group or of the process
+/// (`ulimit -v`, `ulimit -d`) if that is smaller. `None` on systems without Linux's `/proc/meminfo`.
 #[must_use]
 pub fn of_machine() -> Option<u64> {
     let text = files::system("/proc/meminfo")?;
@@ -73,7 +74,7 @@ pub fn of_machine() -> Option<u64> {
     let installed = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024);
     let confined = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limits = confined.iter().filter_map(|path| files::system(path)?.trim().parse::<u64>().ok());
-    Some(limits.fold(installed, u64::min))
+    Some(limits.chain(of_process()).fold(installed, u64::min))
 }
 
 /// The bound of a file that is held in memory as a whole, such as a model.
@@ -81,18 +82,41 @@ pub(crate) fn whole(what: &'static str) -> Bound {
     Bound { what, bytes: of_machine().unwrap_or(1 << 36) }
 }
 
-/// Refuses `arrays` that exceed the memory of this machine, because a failed allocation would end the process. `what`
+/// Bytes that the limits of this process left when this function was first called; `None` without limits.
+fn of_process() -> Option<u64> {
+    // A plan counts all arrays, so later allocations must not lower the limit: the data would count twice.
+    static LEFT: OnceLock<Option<u64>> = OnceLock::new();
+    *LEFT.get_or_init(|| {
+        let limits = files::system("/proc/self/limits")?;
+        let status = files::system("/proc/self/status")?;
+        left(&limits, &status)
+    })
+}
+
+/// What the soft limits in `limits` leave of address space and data, of which `status` says how much is used.
+fn left(limits: &str, status: &str) -> Option<u64> {
+    let one = |limit: &str, used: &str| {
+        let limit = limits.lines().find_map(|line| line.strip_prefix(limit))?.split_whitespace().next()?;
+        let used = status.lines().find_map(|line| line.strip_prefix(used))?.split_whitespace().next()?;
+        Some(limit.parse::<u64>().ok()?.saturating_sub(used.parse::<u64>().ok()?.saturating_mul(1024)))
+    };
+    [one("Max address space", "VmSize:"), one("Max data size", "VmData:")].into_iter().flatten().min()
+}
+
+/// Refuses `arrays` that exceed the memory of this process, because a failed allocation would end the process. `what`
 /// names the user of the memory; `remedy` says what to change.
 ///
 /// # Errors
-/// [`Error::Device`] with the largest array, the sum and the memory of the machine.
+/// [`Error::Device`] with the largest array, the sum and the memory.
 pub fn check_machine(what: &str, arrays: &[Array], remedy: &str) -> Result<()> {
     // Without a known size the limit is 2^46 bytes, because an address space has about 2^47.
     let memory = of_machine().unwrap_or(1 << 46);
     let (needed, largest) = (total(arrays), arrays.iter().max_by_key(|array| array.bytes));
+    let owner =
+        if of_process() == Some(memory) { "the limits of this process (ulimit) leave" } else { "this machine has" };
     match largest {
         Some(largest) if needed > memory => Err(Error::Device(format!(
-            "{what} would take {} of memory, {} of it for {} {}, but this machine has {}; {remedy}",
+            "{what} would take {} of memory, {} of it for {} {}, but {owner} {}; {remedy}",
             human(needed),
             human(largest.bytes),
             largest.name,
@@ -101,6 +125,12 @@ pub fn check_machine(what: &str, arrays: &[Array], remedy: &str) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// The error that the system gives no more memory. `what` names its user; `remedy` says what to change.
+#[must_use]
+pub fn exhausted(what: &str, remedy: &str) -> Error {
+    Error::Device(format!("{what} takes more memory than the system gives; {remedy}"))
 }
 
 #[cfg(test)]
@@ -122,6 +152,23 @@ mod tests {
         {
             assert_eq!(human(bytes), text);
         }
+    }
+
+    #[test]
+    fn limits_of_the_process_are_read() {
+        let limits = |space: &str, data: &str| {
+            format!(
+                "Limit                     Soft Limit           Hard Limit           Units\n\
+                 Max data size             {data}            unlimited            bytes\n\
+                 Max address space         {space}           unlimited            bytes\n"
+            )
+        };
+        let status = "Name:\thomeostat\nVmSize:\t    1000 kB\nVmData:\t     100 kB\n";
+        assert_eq!(left(&limits("unlimited", "unlimited"), status), None);
+        assert_eq!(left(&limits("2048000", "unlimited"), status), Some(1_024_000));
+        assert_eq!(left(&limits("2048000", "202400"), status), Some(100_000));
+        assert_eq!(left(&limits("1000", "unlimited"), status), Some(0));
+        assert_eq!(left("", status), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
 use crate::rng::{Random, Stream};
+use crate::text::quoted;
 use crate::train::population::Population;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -106,7 +107,8 @@ impl FromStr for Workload {
         };
         numbers().ok_or_else(|| {
             Error::config(format!(
-                "workload ‘{text}’: use small, mid, big, online, or LAYERS:BATCH, for example 784,100,10:32"
+                "workload {}: use small, mid, big, online, or LAYERS:BATCH, for example 784,100,10:32",
+                quoted(text)
             ))
         })
     }

@@ -1,6 +1,6 @@
 //! Prints the answers of a model sample by sample: as text, as JSON or as CSV.
 
-use super::print::{say, tell};
+use super::print::{say, say_block, tell};
 use crate::config::Task;
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::files::to_json;
 use crate::model::file::Model;
 use crate::model::predict::Predictions;
 use crate::model::{labels, regression};
-use crate::text::{one_line, percent, significant};
+use crate::text::{line, named, one_line, percent, significant};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -175,8 +175,8 @@ impl Answers<'_> {
     fn print_text(&self) -> Result<()> {
         let name = |i| match self.name(i) {
             Name::Row(row) => row.to_string(),
-            Name::File(file) => file,
-            Name::Ids(ids) => ids.iter().map(|(_, value)| one_line(value)).collect::<Vec<_>>().join(" "),
+            Name::File(file) => line(file),
+            Name::Ids(ids) => named(&ids.iter().map(|(_, value)| one_line(value)).collect::<Vec<_>>().join(" ")),
         };
         let names: Vec<String> = (0..self.len()).map(name).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -246,7 +246,8 @@ impl Answers<'_> {
                 header.extend(names.iter().map(|name| format!("p_{name}")));
             }
         }
-        lines.write_record(header).map_err(failed)?;
+        // A sample is one line, so a name cannot forge another.
+        lines.write_record(header.iter().map(line)).map_err(failed)?;
         for i in 0..self.len() {
             let mut record = match self.name(i) {
                 Name::Row(row) => vec![row.to_string()],
@@ -274,10 +275,10 @@ impl Answers<'_> {
                     record.extend(targets().chain(outputs()));
                 }
             }
-            lines.write_record(record).map_err(failed)?;
+            lines.write_record(record.iter().map(line)).map_err(failed)?;
         }
         let bytes = lines.into_inner().map_err(|e| Error::Run(format!("cannot be written as CSV: {e}")))?;
-        say(String::from_utf8_lossy(&bytes).trim_end())
+        say_block(String::from_utf8_lossy(&bytes).trim_end_matches('\n'))
     }
 
     /// Tells the error of all samples, if their labels are known.

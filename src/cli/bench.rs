@@ -7,7 +7,7 @@ use crate::config::{Config, Precision, Rule, Scope};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
-use crate::text::{percent, thousands};
+use crate::text::{self, percent, thousands};
 use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -166,7 +166,7 @@ fn markdown(rows: &[Measurement]) -> String {
         let cpu = rows.iter().find(|other| other.device.engine == "cpu" && other.workload == row.workload);
         let ratio =
             cpu.map_or(String::new(), |cpu| format!("{:.2} ×", row.samples_per_second / cpu.samples_per_second));
-        text += &format!("| {} | {ratio} |\n", cells(row).join(" | "));
+        text += &format!("| {} | {ratio} |\n", cells(row).map(|cell| text::markdown(&cell)).join(" | "));
     }
     text += "\n";
     let mut devices: Vec<&Measurement> = rows.iter().collect();
@@ -174,7 +174,10 @@ fn markdown(rows: &[Measurement]) -> String {
     for row in devices {
         text += &format!(
             "- {}: {}; at best {:.0} GFLOP/s, {:.1} GB/s\n",
-            row.device.engine, row.device, row.peak_gflops, row.peak_gigabytes_per_second
+            row.device.engine,
+            text::markdown(&row.device.to_string()),
+            row.peak_gflops,
+            row.peak_gigabytes_per_second
         );
     }
     if rows.iter().any(|row| !row.kernels.is_empty()) {
@@ -182,8 +185,13 @@ fn markdown(rows: &[Measurement]) -> String {
     }
     for row in rows {
         for (time, share) in row.kernel_shares() {
-            text +=
-                &format!("| {} | {} | {:.1} | {} |\n", row.workload, time.kernel, time.microseconds, percent(share));
+            text += &format!(
+                "| {} | {} | {:.1} | {} |\n",
+                text::markdown(&row.workload),
+                time.kernel,
+                time.microseconds,
+                percent(share)
+            );
         }
     }
     text

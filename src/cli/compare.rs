@@ -1,11 +1,12 @@
 //! `homeostat compare`: prints the statistics that decide between training rules.
 
 use super::outputs::refuse_source;
-use super::print::{say, tell};
+use super::print::{say, say_block, tell};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::run::Record;
-use crate::stats::compare::{Comparison, RESAMPLES, Report, Settings, Verdict, compare};
+use crate::stats::compare::{Arm, Comparison, RESAMPLES, Report, Settings, Verdict, compare};
+use crate::text::{self, named, quoted_list};
 use std::path::PathBuf;
 
 /// Compare training rules by the results of a sweep.
@@ -58,7 +59,7 @@ impl Compare {
         let baseline = self
             .baseline
             .clone()
-            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: ‘{}’", known.join("’, ‘"))))?;
+            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: {}", quoted_list(&known))))?;
         let report = compare(
             &records,
             &Settings {
@@ -76,35 +77,47 @@ impl Compare {
         if let Some(path) = &self.export_markdown {
             write_atomic(path, markdown(&report).as_bytes())?;
         }
-        say(if self.json { to_json(&report)? } else { text(&report) })
+        if self.json { say(to_json(&report)?) } else { say_block(terminal(&report)) }
     }
 }
 
-/// Splits lists at commas, except a list that is the name of a known arm.
+/// Splits lists at commas, except a list that is the name of a known arm. `known` is sorted.
 fn split(lists: &[String], known: &[&str]) -> Vec<String> {
-    let cut = |list: &String| match known.contains(&list.as_str()) {
+    let cut = |list: &String| match known.binary_search(&list.as_str()).is_ok() {
         true => vec![list.clone()],
         false => list.split(',').map(|name| name.trim().to_owned()).collect(),
     };
     lists.iter().flat_map(cut).collect()
 }
 
+/// How a report writes the names of arms and metrics, which may come from anyone.
+struct Names {
+    /// In a table or in a sentence.
+    plain: fn(&str) -> String,
+    /// Apart from the words of a sentence.
+    apart: fn(&str) -> String,
+}
+
+const TERMINAL: Names = Names { plain: named, apart: |name| format!("`{}`", named(name)) };
+const MARKDOWN: Names =
+    Names { plain: |name| text::markdown(&named(name)), apart: |name| text::markdown_code(&named(name)) };
+
 /// The cells of a table, row by row; the first row is the header.
 type Table = Vec<Vec<String>>;
 
-fn arms(report: &Report) -> Table {
+fn arms(report: &Report, names: &Names) -> Table {
     let summaries = || report.arms.iter().map(|arm| &arm.summary);
     let number = printer(summaries().map(|summary| summary.mean), 5);
     let header = ["arm", "runs", "failed", "mean", "sd", "median"];
-    let row = |arm: &crate::stats::compare::Arm| {
+    let row = |arm: &Arm| {
         let summary = arm.summary;
         let [mean, sd, median] = [summary.mean, summary.sd, summary.median].map(&number);
-        vec![arm.arm.clone(), summary.n.to_string(), arm.failed.to_string(), mean, sd, median]
+        vec![(names.plain)(&arm.arm), summary.n.to_string(), arm.failed.to_string(), mean, sd, median]
     };
     [header.map(str::to_owned).to_vec()].into_iter().chain(report.arms.iter().map(row)).collect()
 }
 
-fn comparisons(report: &Report) -> Table {
+fn comparisons(report: &Report, names: &Names) -> Table {
     let ends = |c: &Comparison| [c.difference, c.interval.low, c.interval.high];
     let number = printer(report.comparisons.iter().flat_map(ends), 4);
     let coverage = (1e8 * report.confidence).round() / 1e6;
@@ -113,7 +126,7 @@ fn comparisons(report: &Report) -> Table {
     header.extend(["p", "Holm p", "P(better)"].map(str::to_owned));
     header.extend(report.margin.map(|_| "TOST p".to_owned()));
     let row = |c: &Comparison| {
-        let mut cells = vec![c.arm.clone(), c.pairs.to_string()];
+        let mut cells = vec![(names.plain)(&c.arm), c.pairs.to_string()];
         cells.extend(ends(c).map(&number));
         cells.extend([p_value(c.p), p_value(c.holm_p), format!("{:.3}", c.probability_of_improvement)]);
         cells.extend(c.tost_p.map(p_value));
@@ -139,23 +152,24 @@ fn p_value(p: f64) -> String {
     if p >= 0.001 || p == 0.0 { format!("{p:.4}") } else { format!("{p:.1e}") }
 }
 
-fn heading(report: &Report) -> String {
+fn heading(report: &Report, names: &Names) -> String {
     let side = if report.higher_is_better { "higher" } else { "lower" };
-    let Report { metric, baseline, .. } = report;
-    format!("{metric} ({side} is better), arm − `{baseline}` over paired seeds")
+    let (metric, baseline) = ((names.plain)(&report.metric), (names.apart)(&report.baseline));
+    format!("{metric} ({side} is better), arm − {baseline} over paired seeds")
 }
 
-fn text(report: &Report) -> String {
-    let tables = [arms(report), comparisons(report)].map(|table| aligned(&table));
-    [heading(report) + "\n", tables.join("\n"), verdicts(report).join("\n")].join("\n")
+fn terminal(report: &Report) -> String {
+    let tables = [arms(report, &TERMINAL), comparisons(report, &TERMINAL)].map(|table| aligned(&table));
+    [heading(report, &TERMINAL) + "\n", tables.join("\n"), verdicts(report, &TERMINAL).join("\n")].join("\n")
 }
 
 fn aligned(table: &Table) -> String {
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate().map(|(column, cell)| match column {
-            0 => format!("{cell:<0$}", width(0)),
-            _ => format!("{cell:>0$}", width(column)),
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
         });
         cells.collect::<Vec<_>>().join("  ") + "\n"
     };
@@ -171,44 +185,43 @@ fn markdown(report: &Report) -> String {
         if report.comparisons.len() == 1 { "" } else { "s" }
     );
     let parts = [
-        heading(report) + "\n",
-        rows(&arms(report)),
-        rows(&comparisons(report)),
+        heading(report, &MARKDOWN) + "\n",
+        rows(&arms(report, &MARKDOWN)),
+        rows(&comparisons(report, &MARKDOWN)),
         method + "\n",
-        list(&verdicts(report)),
-        list(&report.notes),
+        list(&verdicts(report, &MARKDOWN)),
+        list(&report.notes.iter().map(|note| text::markdown(note)).collect::<Vec<_>>()),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 fn rows(table: &Table) -> String {
-    let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
+    let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
     let mut lines: Vec<String> = table.iter().map(line).collect();
     lines.insert(1, format!("|---|{}\n", "---:|".repeat(table[0].len() - 1)));
     lines.concat()
 }
 
 /// One sentence per comparison.
-fn verdicts(report: &Report) -> Vec<String> {
-    report.comparisons.iter().map(|comparison| verdict(report, comparison)).collect()
+fn verdicts(report: &Report, names: &Names) -> Vec<String> {
+    report.comparisons.iter().map(|comparison| verdict(report, comparison, names)).collect()
 }
 
-fn verdict(report: &Report, comparison: &Comparison) -> String {
-    let Report { metric, baseline, margin, .. } = report;
-    let Comparison { arm, difference, holm_p, .. } = comparison;
+fn verdict(report: &Report, comparison: &Comparison, names: &Names) -> String {
+    let Report { margin, .. } = report;
+    let Comparison { difference, holm_p, .. } = comparison;
+    let (metric, baseline) = ((names.plain)(&report.metric), (names.apart)(&report.baseline));
+    let arm = (names.apart)(&comparison.arm);
     let corrected = format!("Holm p {}", p_value(*holm_p));
     let margin = margin.map_or(String::new(), |margin| format!("the margin of {margin}"));
     let outcome = match comparison.verdict {
         Verdict::NotDistinguishable => {
-            return format!("`{arm}` is not distinguishable from `{baseline}` ({corrected}).");
+            return format!("{arm} is not distinguishable from {baseline} ({corrected}).");
         }
         Verdict::Equivalent => {
             let p = p_value(comparison.tost_p.unwrap_or(f64::NAN));
             return format!(
-                "`{arm}` is equivalent to `{baseline}` within {margin} (TOST p {p}; of the difference, {corrected})."
+                "{arm} is equivalent to {baseline} within {margin} (TOST p {p}; of the difference, {corrected})."
             );
         }
         Verdict::Better => "better",
@@ -220,7 +233,7 @@ fn verdict(report: &Report, comparison: &Comparison) -> String {
     let contrary = (*difference > 0.0) != ((outcome == "better") == report.higher_is_better);
     let mean = if contrary { "by ranks, although in the mean" } else { "in the mean" };
     let within = if comparison.equivalent == Some(true) { format!(", yet within {margin}") } else { String::new() };
-    format!("`{arm}` is {outcome} than `{baseline}`: {mean}, {metric} is {size} {side}{within} ({corrected}).")
+    format!("{arm} is {outcome} than {baseline}: {mean}, {metric} is {size} {side}{within} ({corrected}).")
 }
 
 #[cfg(test)]

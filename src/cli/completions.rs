@@ -1,7 +1,7 @@
 //! `homeostat completions` and `homeostat man`: shell completions and man pages, generated from the definition of the
 //! command line.
 
-use super::print::say;
+use super::print::say_block;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use clap_complete::Shell;
@@ -20,7 +20,7 @@ impl Completions {
     pub fn run(&self, mut command: clap::Command) -> Result<()> {
         let mut text = vec![];
         clap_complete::generate(self.shell, &mut command, "homeostat", &mut text);
-        say(String::from_utf8_lossy(&text).trim_end())
+        say_block(String::from_utf8_lossy(&text).trim_end())
     }
 }
 

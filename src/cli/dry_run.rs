@@ -101,7 +101,8 @@ impl DryRun {
         say(format_args!("device: {}", self.needs.device))?;
         let [train, validation, test] = self.samples;
         say(format_args!("data: {}, {train} training, {validation} validation, {test} test samples", self.data))?;
-        say(format_args!("\n{:<32}{:>8} {:>8} {:>16}", "layer", "inputs", "neurons", "parameters"))?;
+        say("")?;
+        say(format_args!("{:<32}{:>8} {:>8} {:>16}", "layer", "inputs", "neurons", "parameters"))?;
         for (l, Layer { n_in, n_out, parameters }) in self.layers.iter().enumerate() {
             say(format_args!("{:<32}{n_in:>8} {n_out:>8} {:>16}", l + 1, thousands(*parameters as f64)))?;
         }
@@ -109,7 +110,8 @@ impl DryRun {
         self.table("device memory", &self.needs.device_arrays, None)?;
         self.table("host memory", &self.needs.host_arrays, self.machine_bytes)?;
         if !self.needs.limits.is_empty() {
-            say(format_args!("\n{:<40} {:>12} {:>12}  used", "limit of the adapter", "needed", "offered"))?;
+            say("")?;
+            say(format_args!("{:<40} {:>12} {:>12}  used", "limit of the adapter", "needed", "offered"))?;
         }
         for limit in &self.needs.limits {
             // Sizes are shown with a unit; counts are small numbers.
@@ -122,8 +124,9 @@ impl DryRun {
                 show(limit.offered)
             ))?;
         }
+        say("")?;
         say(format_args!(
-            "\nstep: B {}, {:.3e} FLOP; {} steps per epoch, {} epochs, {} ticks of the clock",
+            "step: B {}, {:.3e} FLOP; {} steps per epoch, {} epochs, {} ticks of the clock",
             self.batch_size, self.flops_per_step, self.steps_per_epoch, self.epochs, self.ticks
         ))?;
         match &self.directory {
@@ -140,7 +143,8 @@ impl DryRun {
         }
         let dimensions: Vec<String> = arrays.iter().map(Array::dimensions).collect();
         let width = dimensions.iter().map(|text| text.chars().count()).max().unwrap_or(0);
-        say(format_args!("\n{heading:<24} {:<width$} {:>12}", "", "bytes"))?;
+        say("")?;
+        say(format_args!("{heading:<24} {:<width$} {:>12}", "", "bytes"))?;
         for (array, dimensions) in arrays.iter().zip(&dimensions) {
             say(format_args!("{:<24} {dimensions:<width$} {:>12}", array.name, human(array.bytes)))?;
         }

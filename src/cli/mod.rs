@@ -30,6 +30,7 @@ mod report;
 mod signals;
 mod sweep;
 mod targets;
+mod threads;
 mod train;
 mod wording;
 

@@ -1,7 +1,7 @@
 //! `homeostat plot`: draws the curves of the model as SVG.
 
 use super::outputs::check_free;
-use super::print::say;
+use super::print::say_block;
 use crate::config::Decay;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
@@ -80,7 +80,7 @@ impl Plot {
                 (report::bcm(&theta), to)
             }
         };
-        let Some(path) = &to.out else { return say(drawing.trim_end()) };
+        let Some(path) = &to.out else { return say_block(drawing.trim_end()) };
         check_free(path, to.force)?;
         write_atomic(path, drawing.as_bytes())
     }

@@ -2,19 +2,29 @@
 
 use super::wording::as_flags;
 use crate::error::{Error, Result};
+use crate::text;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
-/// Prints a line on stdout. If stdout is closed, the program ends with success, as if the reader had seen everything.
+/// Prints one line on stdout, whatever names are in the line. If stdout is closed, the program ends with success, as if the reader had seen everything.
 pub fn say(line: impl Display) -> Result<()> {
     say_of(false, line)
 }
 
-/// Prints a line on stdout about work that is `kept` in files or not. If it is kept, a closed stdout is not an error,
+/// Prints one line on stdout about work that is `kept` in files or not. If it is kept, a closed stdout is not an error,
 /// because the files still hold the result.
 pub fn say_of(kept: bool, line: impl Display) -> Result<()> {
+    write(kept, &text::line(line))
+}
+
+/// Prints a text of several lines on stdout, as [`say`] prints one. Names in the text must be lines already.
+pub fn say_block(block: impl Display) -> Result<()> {
+    write(false, &text::block(block))
+}
+
+fn write(kept: bool, text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe && kept => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
@@ -22,12 +32,7 @@ pub fn say_of(kept: bool, line: impl Display) -> Result<()> {
     }
 }
 
-/// Prints a line on stderr. A failure is ignored, because it could not be reported anywhere.
+/// Prints one line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{}", as_flags(&printable(line)));
-}
-
-/// Replaces control characters, because names from foreign files could otherwise steer the terminal.
-fn printable(text: impl Display) -> String {
-    text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+    let _ = writeln!(std::io::stderr(), "{}", as_flags(&text::line(line)));
 }

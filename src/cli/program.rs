@@ -1,9 +1,12 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
-use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, train};
+use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, threads, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
+use crate::text::{named, shorten};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -16,6 +19,9 @@ Exit codes:
   5    the run failed, for instance because the loss diverged, or a sweep is not complete
   6    the device failed on the way (lost, no answer, work not done): trying again may help
   130  interrupted by Ctrl-C, 143 by SIGTERM (a second signal ends the program at once)";
+
+/// Characters of a tip below a usage error. A tip repeats the user's word twice.
+const TIP: usize = 500;
 
 /// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
 #[derive(Parser)]
@@ -68,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let matches = parse(&arguments).unwrap_or_else(|e| e.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     signals::outlive_limits();
+    threads::start()?;
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
     let outcome = match cli.command {
         Command::Train(train) => train.run(matches),
@@ -93,7 +100,37 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
 /// Parses `arguments`. An unknown flag that other programs have gets a hint.
 pub(super) fn parse(arguments: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
     let program = command();
-    program.clone().try_get_matches_from(arguments).map_err(|error| hints::with_hint(error, &program, arguments))
+    let parsed = program.clone().try_get_matches_from(arguments);
+    parsed.map_err(|error| on_lines(hints::with_hint(error, &program, arguments)))
+}
+
+/// The error with each word of the user as one line, because scripts pass on names from anywhere.
+fn on_lines(mut error: clap::Error) -> clap::Error {
+    let lines: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(named(text)))),
+            ContextValue::Strings(texts) => {
+                Some((kind, ContextValue::Strings(texts.iter().map(|text| named(text)).collect())))
+            }
+            // Tips repeat what was typed. The usage has lines of its own and no words of the user.
+            ContextValue::StyledStrs(tips) => {
+                Some((kind, ContextValue::StyledStrs(tips.iter().map(on_line).collect())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in lines {
+        error.insert(kind, value);
+    }
+    error
+}
+
+/// The tip, without its colours where a word of the user needs escapes.
+fn on_line(tip: &StyledStr) -> StyledStr {
+    let plain = tip.to_string();
+    let safe = shorten(&plain, TIP);
+    if safe == plain { tip.clone() } else { safe.into() }
 }
 
 /// The whole command line, for parsing and for the completions and man pages generated from it.

@@ -30,11 +30,17 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(interrupt)
 }
 
-/// Makes a write beyond the file size limit return an error that names the file. By default SIGXFSZ would end the
-/// program.
+/// Makes a write beyond the file size limit return an error that names the file, and gives an allocation that fails the
+/// exit code of missing memory. By default SIGXFSZ and SIGABRT would end the program.
 pub fn outlive_limits() {
     #[cfg(unix)]
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    {
+        use signal_hook::consts::{SIGABRT, SIGXFSZ};
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+        // Sizes are checked before they are allocated. For the rest, Rust says how much it could not allocate and aborts.
+        let code = i32::from(Error::Device(String::new()).exit_code());
+        let _ = signal_hook::flag::register_conditional_shutdown(SIGABRT, code, Arc::new(AtomicBool::new(true)));
+    }
 }
 
 /// Returns a flag that the first Ctrl-C or Ctrl-Break sets. The second ends the program.

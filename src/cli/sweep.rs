@@ -1,14 +1,14 @@
 //! `homeostat sweep`: plans, trains, counts and merges many runs.
 
 use super::outputs::refuse_source;
-use super::print::{say, say_of, tell};
+use super::print::{say, say_block, say_of, tell};
 use super::signals::interrupt_flag;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
 use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
-use crate::text::thousands;
+use crate::text::{named, thousands};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -187,7 +187,7 @@ fn deliver(out: Option<&Path>, sources: &[PathBuf], text: &str) -> Result<()> {
             refuse_source(path, sources)?;
             write_atomic(path, text.as_bytes())
         }
-        None => say(text.strip_suffix('\n').unwrap_or(text)),
+        None => say_block(text.strip_suffix('\n').unwrap_or(text)),
     }
 }
 
@@ -230,7 +230,7 @@ impl PlanCommand {
         let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", count(folds as usize, "fold")));
         tell(format_args!(
             "{}: {} × {}{folds} = {}, {packed}",
-            plan.name,
+            named(&plan.name),
             count(arms, "arm"),
             count(seeds, "seed"),
             count(runs, "run")
@@ -330,15 +330,16 @@ impl StatusCommand {
         if self.json {
             say(to_json(&status)?)?;
         } else {
-            let width = status.arms.iter().map(|arm| arm.arm.chars().count()).max().unwrap_or(0).max(5);
+            let all = ArmStatus { arm: "all".into(), ..status.all };
+            let rows: Vec<_> = status.arms.iter().chain([&all]).map(|arm| (named(&arm.arm), arm)).collect();
+            let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(5);
             say(format_args!(
                 "{:<width$}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}",
                 "arm", "runs", "finished", "diverged", "skipped", "missing"
             ))?;
-            let all = ArmStatus { arm: "all".into(), ..status.all };
-            for ArmStatus { arm, runs, finished, diverged, skipped, missing } in status.arms.iter().chain([&all]) {
+            for (name, ArmStatus { runs, finished, diverged, skipped, missing, .. }) in rows {
                 say(format_args!(
-                    "{arm:<width$}  {runs:>8}  {finished:>8}  {diverged:>8}  {skipped:>8}  {missing:>8}"
+                    "{name:<width$}  {runs:>8}  {finished:>8}  {diverged:>8}  {skipped:>8}  {missing:>8}"
                 ))?;
             }
         }
@@ -371,11 +372,6 @@ impl MergeCommand {
 impl SubmitCommand {
     fn run(&self) -> Result<()> {
         let plan = Plan::read(&self.plan)?;
-        for (flag, value) in [("time", &self.time), ("partition", &self.partition)] {
-            if value.as_ref().is_some_and(|value| value.contains(char::is_control)) {
-                return Err(Error::config(format!("--{flag}: must be of one line, as it goes into a script")));
-            }
-        }
         let file = if self.k8s { self.plan.file_name().map(Path::new).unwrap_or(&self.plan) } else { &self.plan };
         let job = Job {
             plan: file.to_str().ok_or_else(|| Error::file(file, "its name is no UTF-8"))?.to_owned(),
@@ -387,8 +383,8 @@ impl SubmitCommand {
             gpus: self.gpus,
         };
         let text = match &self.image {
-            Some(image) => job.kubernetes(&Kubernetes { image: image.clone(), claim: self.claim.clone() })?,
-            None => job.slurm(&Slurm { time: self.time.clone(), partition: self.partition.clone() }),
+            Some(image) => job.kubernetes(&Kubernetes { image: image.clone(), claim: self.claim.clone() }),
+            None => job.slurm(&Slurm { time: self.time.clone(), partition: self.partition.clone() })?,
         };
         deliver(self.out.as_deref(), &read_by(&plan, &self.plan), &text)
     }

@@ -3,7 +3,7 @@
 use crate::config::SETTINGS;
 
 /// Flags that messages of the library mention beside the settings.
-pub const FLAGS: [&str; 24] = [
+pub const FLAGS: [&str; 27] = [
     "arms",
     "baseline",
     "confidence",
@@ -22,12 +22,15 @@ pub const FLAGS: [&str; 24] = [
     "on-divergence",
     "out",
     "partial",
+    "partition",
     "preset",
+    "program",
     "results",
     "resume",
     "runs",
     "shard",
     "shards",
+    "time",
 ];
 
 /// `text` with `` `alpha0` `` as `--alpha0` and `` `alpha0 = 0.1` `` as `--alpha0 0.1`. The library puts the user's own words

@@ -6,6 +6,10 @@ use super::settings::{Config, Theta};
 use super::values::DecayTicks;
 use crate::error::{Error, Result};
 
+/// Most hidden layers. Deeper networks without shortcuts do not learn, and every layer costs memory and kernels of its own,
+/// however narrow it is.
+pub const MOST_HIDDEN_LAYERS: usize = 1024;
+
 impl Config {
     /// Refuses invalid or contradictory settings. The message names the setting and the fix.
     ///
@@ -18,6 +22,12 @@ impl Config {
             return refuse("`early-stopping = 0`: needs at least 1 epoch without improvement".into());
         }
         self.check_integers()?;
+        let layers = self.network.hidden.0.len();
+        if layers > MOST_HIDDEN_LAYERS {
+            return refuse(format!(
+                "`hidden`: {layers} layers; a network has at most {MOST_HIDDEN_LAYERS} hidden layers"
+            ));
+        }
         if self.network.hidden.0.contains(&0) {
             return refuse(format!("`hidden = {}`: a layer needs at least one neuron", self.network.hidden));
         }

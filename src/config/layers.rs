@@ -4,6 +4,7 @@ use super::choices::Preset;
 use super::settings::Config;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::text::{one_line, unwrapped};
 use std::path::Path;
 
 impl Config {
@@ -111,7 +112,7 @@ impl Config {
             let settings = record.get_mut("config").map(serde_json::Value::take).unwrap_or(record);
             serde_json::from_value(settings).map_err(|e| Error::file(path, e))?
         } else {
-            text.parse().map_err(|e: toml::de::Error| Error::file(path, e.to_string().trim_end()))?
+            text.parse().map_err(|e: toml::de::Error| Error::file(path, toml_reason(text, &e)))?
         };
         if table.get("arm").is_some_and(toml::Value::is_array) {
             return Err(Error::file(
@@ -122,6 +123,17 @@ impl Config {
         Self::merge([&table]).map_err(|e| Error::file(path, e))?;
         Ok(table)
     }
+}
+
+/// The error of a TOML file as one line: the place, the line of the file, and what is wrong with the line.
+pub(crate) fn toml_reason(text: &str, error: &toml::de::Error) -> String {
+    let message = unwrapped(error.message());
+    let Some((before, _)) = error.span().and_then(|span| text.split_at_checked(span.start)) else { return message };
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or("");
+    let (row, column) = (before.matches('\n').count() + 1, before[start..].chars().count() + 1);
+    let shown = if line.trim().is_empty() { String::new() } else { format!(" (‘{}’)", one_line(line.trim())) };
+    format!("line {row}, column {column}{shown}: {message}")
 }
 
 /// The name of data in the file of settings at `path`. A relative path that does not exist is looked for beside that file.

@@ -14,11 +14,13 @@ pub(crate) mod setting;
 mod settings;
 mod values;
 
+pub use check::MOST_HIDDEN_LAYERS;
 pub(crate) use choices::choices;
 pub use choices::{
     Activation, Basis, Decay, Delimiter, Distort, Header, Latch, Loss, Missing, Monitor, Output, OutputDerivative,
     Precision, Preset, Replay, Rule, Scale, Schedule, Scope, Task, TrainMetrics,
 };
+pub(crate) use layers::toml_reason;
 pub use setting::{Members, Range, Setting};
 pub use settings::{
     Config, DataSettings, NetworkSettings, Regularisation, RuleConstants, RuleSettings, RunSettings, SETTINGS,

@@ -45,6 +45,7 @@ fn nonsense_is_refused_by_name() {
         ("epochs = 0", "`epochs"),
         ("batch-size = 0", "`batch-size"),
         ("hidden = [3, 0]", "`hidden"),
+        (&format!("hidden = [{}1]", "1, ".repeat(1024)), "1025 layers; a network has at most 1024 hidden layers"),
         ("momentum = 1.0", "`momentum"),
         ("coast = true", "`momentum"),
         ("decay-base = 1.0", "`decay-base"),

@@ -55,6 +55,7 @@ pub fn plan(population: &Population) -> Vec<Array> {
     arrays.push(Array::new("initial state", 1, &[("bytes", usize::try_from(initial).unwrap_or(usize::MAX))]));
     arrays.extend(kept(population));
     arrays.extend(lent(population));
+    arrays.push(population.headers());
     arrays
 }
 

@@ -9,12 +9,11 @@ use crate::error::Result;
 use std::path::{Path, PathBuf};
 
 macro_rules! mnist_file {
-    ($name:literal) => {
-        Source {
-            path: PathBuf::from(concat!("mnist/", $name)),
-            bytes: Box::new(&include_bytes!(concat!("mnist/", $name))[..]),
-        }
-    };
+    ($name:literal) => {{
+        let bytes = &include_bytes!(concat!("mnist/", $name))[..];
+        let path = PathBuf::from(concat!("mnist/", $name));
+        Source { path, length: Some(bytes.len() as u64), bytes: Box::new(bytes) }
+    }};
 }
 
 /// MNIST: 60 000 training and 10 000 test images of 28 × 28 bytes, 10 classes.

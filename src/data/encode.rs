@@ -2,11 +2,17 @@
 //! one feature per distinct value.
 
 use super::about::{About, Column};
+use super::numbers::{LEAST_PIXELS, Numbers};
 use super::raw::{Feature, Label, LabelValues, MISSING, Raw, Text};
 use super::read::{MAX_LABEL, joined, row_count};
 use super::set::{BYTE_SCALE, DataSet, Samples};
 use crate::config::{Missing, Task};
+use crate::error::Result;
+use crate::memory;
+use crate::text::{one_line, quoted};
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 
 type Outcome<T> = std::result::Result<T, String>;
 
@@ -14,8 +20,28 @@ type Outcome<T> = std::result::Result<T, String>;
 const MANY_CLASSES: usize = 20;
 /// Fewer samples per distinct whole number than this suggest amounts instead of classes.
 const FEW_SAMPLES: usize = 10;
-/// Least number of features of an image.
-const LEAST_PIXELS: usize = 64;
+/// Why features are not widened.
+const NO_MEMORY: &str = "does not fit into memory; use fewer samples or features";
+
+/// Refuses data whose features would not fit into memory once text and whole numbers are features of four bytes.
+///
+/// # Errors
+/// [`Error::Device`](crate::error::Error::Device) with the bytes.
+pub fn check_memory(path: &Path, raw: &Raw, known: Option<&About>) -> Result<()> {
+    let levels = |(place, feature): (usize, &Feature)| {
+        let text = feature.text.as_ref()?;
+        Some(known.and_then(|known| known.columns.get(place)?.levels.as_ref()).unwrap_or(&text.levels).len())
+    };
+    let rows = raw.parts.iter().sum::<usize>();
+    let levels: Vec<usize> = raw.features.iter().enumerate().filter_map(levels).collect();
+    if levels.is_empty() && !matches!(raw.samples, Numbers::Whole(_)) {
+        return Ok(());
+    }
+    let width = levels.iter().fold(raw.width, |all, &levels| all.saturating_add(levels));
+    let features = memory::Array::new("features", size_of::<f32>(), &[("rows", rows), ("features", width)]);
+    let remedy = "use fewer samples, or leave out text columns with many values (`drop`)";
+    memory::check_machine(&path.display().to_string(), &[raw.samples.array(rows, raw.width), features], remedy)
+}
 
 /// How to encode.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +67,7 @@ pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
     let known = encoding.known.map(|(about, _)| about);
     let mut notes = raw.notes;
     let (samples, features, columns) = features(raw.samples, raw.width, raw.features, (rows, known), &mut notes)?;
-    let samples = as_bytes(samples, features, known, &mut notes);
+    let samples = as_bytes(samples, features, known, &mut notes)?;
     if features == 0 {
         return Err("has no feature columns beside the labels".into());
     }
@@ -83,20 +109,17 @@ pub fn encode(raw: Raw, encoding: &Encoding<'_>) -> Outcome<DataSet> {
 
 /// The features of all rows, with text as one feature per level: samples, their width, and what the columns are.
 fn features(
-    numbers: Samples,
+    numbers: Numbers,
     width: usize,
     features: Vec<Feature>,
     (rows, known): (usize, Option<&About>),
     notes: &mut Vec<String>,
-) -> Outcome<(Samples, usize, Vec<Column>)> {
+) -> Outcome<(Numbers, usize, Vec<Column>)> {
     if features.iter().all(|feature| feature.text.is_none()) {
         let columns = features.into_iter().map(|feature| Column { name: feature.name, levels: None }).collect();
         return Ok((numbers, width, columns));
     }
-    let numbers = match numbers {
-        Samples::F32(reals) => reals,
-        Samples::U8(bytes) => bytes.into_iter().map(f32::from).collect(),
-    };
+    let numbers = numbers.into_reals().map_err(|_| NO_MEMORY)?;
     let mut columns = vec![];
     // The places that the codes of a text column stand for; `None` copies the next number.
     let mut sources: Vec<Option<(Vec<u32>, usize)>> = vec![];
@@ -113,7 +136,8 @@ fn features(
                 if !unknown.is_empty() {
                     let shown = shown_list(&unknown);
                     notes.push(format!(
-                        "column ‘{name}’: {shown} did not occur in training and counts as none of the known values"
+                        "column {}: {shown} did not occur in training and counts as none of the known values",
+                        quoted(&name)
                     ));
                 }
                 known_levels.clone()
@@ -123,11 +147,12 @@ fn features(
         sources.push(Some((codes, levels.len())));
         columns.push(Column { name, levels: Some(levels) });
     }
-    let texts =
-        columns.iter().filter_map(|column| Some(format!("‘{}’ ({})", column.name, column.levels.as_ref()?.len())));
+    let texts = columns
+        .iter()
+        .filter_map(|column| Some(format!("{} ({})", quoted(&column.name), column.levels.as_ref()?.len())));
     let texts: Vec<String> = texts.collect();
     if known.is_none() {
-        notes.push(format!("text becomes one feature per value: {}", shown_list(&texts)));
+        notes.push(format!("text becomes one feature per value: {}", joined(texts.into_iter())));
     }
     let all: usize = sources.iter().map(|source| source.as_ref().map_or(1, |(_, levels)| *levels)).sum();
     let mut samples = Vec::new();
@@ -147,7 +172,7 @@ fn features(
             }
         }
     }
-    Ok((Samples::F32(samples), all, columns))
+    Ok((Numbers::Reals(samples), all, columns))
 }
 
 /// Renumbers `codes` of `levels` as places in `known`; unknown levels get a number that no level has. Returns the unknown
@@ -162,23 +187,37 @@ fn recode(levels: &[String], known: &[String], codes: &mut [u32]) -> Vec<String>
 
 /// Turns numbers into bytes where they are the pixels of 8-bit images. A network that was trained on bytes gets them scaled
 /// alike, whatever their type.
-fn as_bytes(samples: Samples, width: usize, known: Option<&About>, notes: &mut Vec<String>) -> Samples {
-    let Samples::F32(mut reals) = samples else { return samples };
+fn as_bytes(numbers: Numbers, width: usize, known: Option<&About>, notes: &mut Vec<String>) -> Outcome<Samples> {
     let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
-    let is_above = |least: f32| reals.iter().any(|&value| value > least);
-    match known {
-        Some(about) if !about.bytes || !is_above(1.0) => return Samples::F32(reals),
-        None if width < LEAST_PIXELS || !is_above(127.0) || !reals.iter().all(is_byte) => return Samples::F32(reals),
-        _ => {}
+    let is_above = |least: u8| match &numbers {
+        Numbers::Bytes(bytes) | Numbers::Whole(bytes) => bytes.iter().any(|&byte| byte > least),
+        Numbers::Reals(reals) => reals.iter().any(|&value| value > f32::from(least)),
+    };
+    let are_pixels = match (&numbers, known) {
+        (Numbers::Bytes(_), _) => false,
+        (_, Some(about)) => about.bytes && is_above(1),
+        (Numbers::Whole(_), None) => width >= LEAST_PIXELS && is_above(127),
+        (Numbers::Reals(reals), None) => width >= LEAST_PIXELS && is_above(127) && reals.iter().all(is_byte),
+    };
+    let note = format!(
+        "the {width} features are whole numbers 0 … 255, so they are taken as 8-bit pixels and scaled by 1/255"
+    );
+    match numbers {
+        Numbers::Whole(bytes) if are_pixels => {
+            notes.push(note);
+            Ok(Samples::U8(bytes))
+        }
+        Numbers::Reals(reals) if are_pixels && reals.iter().all(is_byte) => {
+            notes.push(note);
+            Ok(Samples::U8(reals.into_iter().map(|value| value as u8).collect()))
+        }
+        Numbers::Reals(mut reals) if are_pixels => {
+            notes.push("features above 1 are taken as pixels, and all are scaled by 1/255 as in training".into());
+            reals.iter_mut().for_each(|value| *value *= BYTE_SCALE);
+            Ok(Samples::F32(reals))
+        }
+        numbers => numbers.into_samples().map_err(|_| NO_MEMORY.into()),
     }
-    if reals.iter().all(is_byte) {
-        let what = format!("the {width} features are whole numbers 0 … 255");
-        notes.push(format!("{what}, so they are taken as 8-bit pixels and scaled by 1/255"));
-        return Samples::U8(reals.into_iter().map(|value| value as u8).collect());
-    }
-    notes.push("features above 1 are taken as pixels, and all are scaled by 1/255 as in training".into());
-    reals.iter_mut().for_each(|value| *value *= BYTE_SCALE);
-    Samples::F32(reals)
 }
 
 /// Refuses missing features unless they will be imputed, and columns without any value.
@@ -199,13 +238,13 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], remedy: Op
         let count = counts.get(place).copied().unwrap_or(0);
         if count == rows && width > 0 {
             return Err(format!(
-                "column ‘{}’ holds no value at all; leave it out with `drop = {}`",
-                column.name,
+                "column {} holds no value at all; leave it out with `drop = {}`",
+                quoted(&column.name),
                 number + 1
             ));
         }
         if count > 0 {
-            gaps.push(format!("‘{}’ ({count})", column.name));
+            gaps.push(format!("{} ({count})", quoted(&column.name)));
         }
         place += width;
     }
@@ -219,7 +258,7 @@ fn check_missing(samples: &Samples, width: usize, columns: &[Column], remedy: Op
         Some(remedy) => Err(format!(
             "missing values in {} {}; {remedy}",
             if gaps.len() == 1 { "column" } else { "columns" },
-            shown_list(&gaps)
+            joined(gaps.into_iter())
         )),
     }
 }
@@ -243,14 +282,13 @@ fn targets(
     if labels.is_empty() {
         return Err("has no labels; a table needs a label column, and arrays need y".into());
     }
-    let numbered;
-    let labels = if labels.len() > 1 || encoding.task == Some(Task::Multilabel) {
-        numbered = labels.iter().map(truths).collect::<Vec<_>>();
-        &numbered[..]
-    } else {
-        labels
+    let labels: Vec<Cow<'_, Label>> = match labels.len() > 1 || encoding.task == Some(Task::Multilabel) {
+        true => labels.iter().map(truths).collect(),
+        false => labels.iter().map(Cow::Borrowed).collect(),
     };
-    let Some(first) = labels.first() else { return Err("has no labels".into()) };
+    let labels: Vec<&Label> = labels.iter().map(|label| &**label).collect();
+    let labels = &labels[..];
+    let Some(&first) = labels.first() else { return Err("has no labels".into()) };
     check_labels(labels)?;
     let one_hot = (labels.len() > 1 && may_be_one_hot).then(|| from_one_hot(labels)).flatten();
     let binary =
@@ -290,30 +328,34 @@ fn targets(
 }
 
 /// A label column whose text is true and false, as numbers; any other column as it is.
-fn truths(label: &Label) -> Label {
-    let LabelValues::Text(text) = &label.values else { return label.clone() };
+fn truths(label: &Label) -> Cow<'_, Label> {
+    let LabelValues::Text(text) = &label.values else { return Cow::Borrowed(label) };
     let truth = |level: &String| match level.to_ascii_lowercase().as_str() {
         "true" => Some(1.0),
         "false" => Some(0.0),
         _ => None,
     };
-    let Some(numbers) = text.levels.iter().map(truth).collect::<Option<Vec<f64>>>() else { return label.clone() };
+    let Some(numbers) = text.levels.iter().map(truth).collect::<Option<Vec<f64>>>() else {
+        return Cow::Borrowed(label);
+    };
     let number = |&code: &u32| numbers.get(code as usize).copied().unwrap_or(f64::NAN);
-    Label { name: label.name.clone(), values: LabelValues::Numbers(text.codes.iter().map(number).collect()) }
+    let values = LabelValues::Numbers(text.codes.iter().map(number).collect());
+    Cow::Owned(Label { name: label.name.clone(), values })
 }
 
 /// Refuses missing and infinite labels.
-fn check_labels(labels: &[Label]) -> Outcome<()> {
+fn check_labels(labels: &[&Label]) -> Outcome<()> {
     for label in labels {
-        let name = label.name.as_deref().map_or("the labels".to_owned(), |name| format!("label column ‘{name}’"));
-        let missing: Vec<usize> = match &label.values {
-            LabelValues::Numbers(values) => (0..values.len()).filter(|&row| !values[row].is_finite()).collect(),
-            LabelValues::Text(text) => (0..text.codes.len()).filter(|&row| text.codes[row] == MISSING).collect(),
+        let name =
+            label.name.as_deref().map_or("the labels".to_owned(), |name| format!("label column {}", quoted(name)));
+        let mut missing: Box<dyn Iterator<Item = usize>> = match &label.values {
+            LabelValues::Numbers(values) => Box::new((0..values.len()).filter(|&row| !values[row].is_finite())),
+            LabelValues::Text(text) => Box::new((0..text.codes.len()).filter(|&row| text.codes[row] == MISSING)),
         };
-        if let Some(first) = missing.first() {
+        if let Some(first) = missing.next() {
             return Err(format!(
                 "{name}: no value in {} of the samples, first in sample {}; remove these rows",
-                missing.len(),
+                missing.count() + 1,
                 first + 1
             ));
         }
@@ -329,8 +371,8 @@ fn numbers(label: &Label) -> Option<&[f64]> {
 }
 
 /// The classes of labels written as one-hot: every row has one 1, and all else is 0.
-fn from_one_hot(labels: &[Label]) -> Option<Vec<u32>> {
-    let columns = labels.iter().map(numbers).collect::<Option<Vec<_>>>()?;
+fn from_one_hot(labels: &[&Label]) -> Option<Vec<u32>> {
+    let columns = labels.iter().map(|label| numbers(label)).collect::<Option<Vec<_>>>()?;
     let class = |row: usize| {
         let mut ones = (0..columns.len()).filter(|&k| columns[k][row] == 1.0);
         let class = ones.next()?;
@@ -346,6 +388,26 @@ fn class_numbers(labels: Vec<u32>) -> Targets {
     Targets { task: Task::Classification, outputs, labels, values: vec![], names: vec![] }
 }
 
+/// The distinct numbers among `values`, sorted. −0 and 0 are one number.
+fn distinct(values: &[f64]) -> Vec<f64> {
+    let (mut distinct, mut known) = (vec![], 0);
+    for some in values.chunks(1 << 12) {
+        distinct.extend_from_slice(some);
+        // A copy of all values would take twice the memory of the labels.
+        if distinct.len() >= 2 * known + (1 << 14) {
+            sort(&mut distinct);
+            known = distinct.len();
+        }
+    }
+    sort(&mut distinct);
+    distinct
+}
+
+fn sort(values: &mut Vec<f64>) {
+    values.sort_unstable_by(f64::total_cmp);
+    values.dedup_by(|a, b| a == b);
+}
+
 /// Numbers the classes: the sorted labels that occur.
 fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Targets> {
     let (names, labels) = match &label.values {
@@ -355,11 +417,7 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
             if let Some(value) = values.iter().find(|value| value.abs() >= 9_007_199_254_740_992.0) {
                 return Err(format!("label {value:e} has more digits than can be told apart; use shorter labels"));
             }
-            let mut distinct = values.clone();
-            distinct.sort_by(f64::total_cmp);
-            distinct.dedup();
-            // −0 and 0 are one number.
-            distinct.dedup_by(|a, b| a == b);
+            let distinct = distinct(values);
             let name = label.name.as_deref().unwrap_or("y");
             let whole = distinct.iter().all(|value| value.fract() == 0.0);
             let few = distinct.len() > MANY_CLASSES && values.len() < FEW_SAMPLES * distinct.len();
@@ -369,15 +427,17 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
             let single = distinct.len() >= 5 && values.len() < 2 * distinct.len() && !counts_up;
             if is_guess && (few || single) {
                 return Err(format!(
-                    "label column ‘{name}’ holds {} different whole numbers in {} samples: amounts, or classes? Give \
+                    "label column {} holds {} different whole numbers in {} samples: amounts, or classes? Give \
                      `task = regression` or `task = classification`",
+                    quoted(name),
                     distinct.len(),
                     values.len()
                 ));
             }
             if !whole && distinct.len() > MANY_CLASSES {
                 return Err(format!(
-                    "label column ‘{name}’ holds {} different numbers with fractions, which are no classes; use `task = regression`",
+                    "label column {} holds {} different numbers with fractions, which are no classes; use `task = regression`",
+                    quoted(name),
                     distinct.len()
                 ));
             }
@@ -403,12 +463,12 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
 }
 
 /// Targets that are numbers.
-fn values(labels: &[Label], task: Task) -> Outcome<Targets> {
+fn values(labels: &[&Label], task: Task) -> Outcome<Targets> {
     let mut columns = vec![];
     for label in labels {
         let name = label.name.as_deref().unwrap_or("y");
         columns.push(numbers(label).ok_or_else(|| {
-            format!("label column ‘{name}’ holds text, which is no number; use `task = classification`")
+            format!("label column {} holds text, which is no number; use `task = classification`", quoted(name))
         })?);
     }
     let rows = columns.first().map_or(0, |column| column.len());
@@ -438,10 +498,13 @@ fn known_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Ta
 }
 
 fn matched_targets(labels: &[Label], may_be_one_hot: bool, about: &About, task: Task) -> Outcome<Option<Targets>> {
-    let labels: Vec<Label> =
-        if task == Task::Multilabel { labels.iter().map(truths).collect() } else { labels.to_vec() };
-    let Some(first) = labels.first() else { return Ok(None) };
-    let is_blank = |label: &Label| match &label.values {
+    let labels: Vec<Cow<'_, Label>> = match task == Task::Multilabel {
+        true => labels.iter().map(truths).collect(),
+        false => labels.iter().map(Cow::Borrowed).collect(),
+    };
+    let labels: Vec<&Label> = labels.iter().map(|label| &**label).collect();
+    let Some(&first) = labels.first() else { return Ok(None) };
+    let is_blank = |label: &&Label| match &label.values {
         LabelValues::Numbers(values) => values.iter().all(|value| value.is_nan()),
         LabelValues::Text(text) => text.levels.is_empty(),
     };
@@ -503,5 +566,5 @@ fn groups(text: Text) -> Outcome<Vec<u32>> {
 
 /// Up to eight texts with commas between.
 fn shown_list(texts: &[String]) -> String {
-    joined(texts.iter().map(|text| text.escape_debug().to_string()))
+    joined(texts.iter().map(|text| one_line(text)))
 }

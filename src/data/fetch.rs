@@ -5,16 +5,22 @@
 //! renamed once its unpacked contents have the right SHA-256, so a file under a final name is always complete. A lock
 //! on the set's folder keeps two fetches apart. The system releases the lock however a process ends.
 
+mod destination;
+mod part;
+
 use super::catalogue::Files;
-use super::sums::{self, Sums};
+use super::sums::{self, Found, Sums};
 use crate::error::{Error, Result};
-use crate::files::{self, Entry, Folder, to_json, write_atomic};
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use crate::files::Folder;
+use destination::Guard;
+use part::{Part, continues};
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use ureq::http::{HeaderMap, Response, StatusCode};
+use std::time::{Duration, Instant};
+use ureq::http::{Response, StatusCode};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body};
 
 /// Largest download in bytes. No gzipped file of a set comes near, so a server that sends more is sending something
@@ -37,9 +43,17 @@ pub struct Options {
     pub connect: Duration,
     /// Longest wait for the next byte.
     pub stall: Duration,
+    /// Longest time for one file from one mirror, all attempts together.
+    pub total: Duration,
+    /// Lowest number of bytes in each [`Self::window`] of a download; a slower server counts as silent.
+    pub slowest: u64,
+    /// How long a download may stay below [`Self::slowest`].
+    pub window: Duration,
     /// Number of consecutive attempts without progress after which a mirror is given up for a file. The first such
     /// attempt may be one that made progress and then failed.
     pub attempts: u32,
+    /// Fewest bytes that count as progress, because a server could send one byte per attempt for ever.
+    pub progress: u64,
     /// Pause after the first of these attempts; each later pause is twice as long, up to 30 s.
     pub pause: Duration,
 }
@@ -52,7 +66,11 @@ impl Default for Options {
             proxy: true,
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
+            total: Duration::from_secs(30 * 60),
+            slowest: 60_000,
+            window: Duration::from_secs(60),
             attempts: 4,
+            progress: 1 << 14,
             pause: Duration::from_secs(1),
         }
     }
@@ -94,15 +112,20 @@ pub fn fetch(
     if let Some(mirror) = mirrors.iter().find(|m| !m.starts_with("https://") && !m.starts_with("http://")) {
         return Err(Error::config(format!("`mirror = {mirror}`: an address starts with https:// or http://")));
     }
-    let directory = root.join(name);
-    fs::create_dir_all(&directory).map_err(|e| Error::file(&directory, format!("cannot create the folder: {e}")))?;
-    let _lock = lock(&directory, report)?;
+    let folder = Folder::at(root).folder(name);
+    folder.make()?;
+    let directory = folder.path();
+    let _lock = lock(&folder, report)?;
     let sums = Sums::of(files, &directory)?;
-    let mut fetcher = Fetcher { directory: &directory, mirrors, first: 0, sums, options, report };
+    let mut fetcher = Fetcher { folder, directory: &directory, mirrors, first: 0, sums, options, report };
     let mut recorded = false;
-    for file in files.names() {
-        let present = super::idx::find(&directory, &file);
-        recorded |= fetcher.bring(&file, present)?;
+    for [images, labels] in files.names().as_chunks::<2>().0 {
+        let of_images = fetcher.bring(images, None)?;
+        let of_labels = fetcher.bring(labels, Some(&of_images))?;
+        // Recorded as a pair, because sums of files that do not belong together would refuse the right ones later.
+        for (file, found) in [(images, of_images), (labels, of_labels)] {
+            recorded |= fetcher.sums.record(file, found.sum)?;
+        }
     }
     if recorded {
         (fetcher.report)(Event::Note(format!(
@@ -114,15 +137,15 @@ pub fn fetch(
 }
 
 /// Waits until no other process fetches into `directory`, and holds the lock until the returned file is closed.
-fn lock(directory: &Path, report: &mut dyn FnMut(Event)) -> Result<File> {
-    let entry = Folder::at(directory).entry(LOCK);
+fn lock(folder: &Folder, report: &mut dyn FnMut(Event)) -> Result<File> {
+    let entry = folder.entry(LOCK);
     let path = entry.path();
     let failed = |e: std::io::Error| Error::file(&path, format!("cannot be locked: {e}"));
     let file = entry.overwrite()?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            report(Event::Note(format!("another process fetches into {}; waiting for it", directory.display())));
+            report(Event::Note(format!("another process fetches into {}; waiting for it", folder.path().display())));
             file.lock().map_err(failed)?;
         }
         // Some network file systems have no locks. Mixed downloads are then still refused, because their sum is wrong.
@@ -148,16 +171,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// The facts about an unfinished download that resuming needs, stored as `NAME.part.json`.
-#[derive(Default, PartialEq, Serialize, Deserialize)]
-struct Begun {
-    url: String,
-    /// The strong ETag or, without one, the date of the last change.
-    validator: Option<String>,
-    total: Option<u64>,
-}
-
 struct Fetcher<'a> {
+    folder: Folder,
     directory: &'a Path,
     mirrors: Vec<String>,
     /// The index of the mirror to try first: the last one that delivered a file.
@@ -168,16 +183,14 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// Makes sure that the file with this unpacked name is present and right. Returns whether its sum has just been
-    /// recorded for the first time.
-    fn bring(&mut self, file: &str, present: Option<PathBuf>) -> Result<bool> {
+    /// Makes sure that the file with this unpacked name is present and right. A file of labels belongs to the file of
+    /// `images`.
+    fn bring(&mut self, file: &str, images: Option<&Found>) -> Result<Found> {
         let path = self.directory.join(format!("{file}.gz"));
+        let present = super::idx::find(self.directory, file);
         if let Some(present) = present.filter(|present| !self.options.force || *present != path) {
-            match sums::digest(&present).map_err(|e| e.to_string()).and_then(|found| {
-                let checked = self.sums.check(file, &found).map(|()| found);
-                checked.map_err(|reason| format!("{}: {reason}", present.display()))
-            }) {
-                Ok(found) => return self.record(file, found),
+            match self.judge(&present, file, images).map_err(|reason| format!("{}: {reason}", present.display())) {
+                Ok(found) => return Ok(found),
                 // A download could not replace this file, because readers look for this name first.
                 Err(_) if present != path => {
                     return Err(Error::file(present, "is not the published file and in the way of it; remove it"));
@@ -189,10 +202,10 @@ impl Fetcher<'_> {
         for turn in 0..self.mirrors.len() {
             let index = (self.first + turn) % self.mirrors.len();
             let mirror = self.mirrors[index].clone();
-            match self.try_mirror(&format!("{mirror}/{file}.gz"), file, &path) {
-                Ok(recorded) => {
+            match self.try_mirror(&format!("{mirror}/{file}.gz"), file, images, &path) {
+                Ok(found) => {
                     self.first = index;
-                    return Ok(recorded);
+                    return Ok(found);
                 }
                 Err(Failure::Here(error)) => return Err(error),
                 Err(Failure::Passing(reason) | Failure::Lasting(reason)) => {
@@ -216,26 +229,64 @@ impl Fetcher<'_> {
         (self.report)(Event::Note(line));
     }
 
-    fn record(&mut self, file: &str, sum: String) -> Result<bool> {
-        let new = self.sums.get(file).is_none();
-        self.sums.record(file, sum)?;
-        Ok(new)
+    /// Reads the file at `place` and compares it with what is known of `file`. An error is the reason, for people.
+    fn judge(&self, place: &Path, file: &str, images: Option<&Found>) -> std::result::Result<Found, String> {
+        let found = sums::examine(place, file).map_err(|e| match e {
+            Error::File { reason, .. } => reason,
+            other => other.to_string(),
+        })?;
+        self.sums.check(file, &found.sum)?;
+        match images.and_then(|images| sums::mismatch(&found, images)) {
+            Some(reason) => Err(format!("{reason}; if the images are wrong, fetch both anew with `force`")),
+            None => Ok(found),
+        }
     }
 
-    /// Downloads one file from one mirror. Repeats attempts until the file is right or the attempts make no more
-    /// progress.
-    fn try_mirror(&mut self, url: &str, file: &str, path: &Path) -> std::result::Result<bool, Failure> {
+    /// Downloads one file from one mirror. Repeats attempts until the file is right, the attempts make no more progress, or
+    /// the time is over.
+    fn try_mirror(
+        &mut self,
+        url: &str,
+        file: &str,
+        images: Option<&Found>,
+        path: &Path,
+    ) -> std::result::Result<Found, Failure> {
         let agent = self.agent(url);
-        let part = Part::of(path);
+        let part = Part::of(&self.folder, file);
+        let deadline = Instant::now() + self.options.total;
         let (mut furthest, mut fruitless) = (part.len(), 0);
         loop {
-            let reason = match self.attempt(&agent, url, file, path, &part) {
+            let reason = match self.attempt(&agent, url, file, deadline, &part) {
+                Ok(is_resumed) => match self.judge(&part.data.path(), file, images) {
+                    Ok(found) => {
+                        part.data.rename(path.file_name().unwrap_or_default())?;
+                        part.remove()?;
+                        return Ok(found);
+                    }
+                    Err(reason) => {
+                        part.remove()?;
+                        let reason = format!("what it sends {reason}");
+                        // The mirror is not to blame for two parts that do not fit together.
+                        if !is_resumed {
+                            return Err(Failure::Lasting(reason));
+                        }
+                        reason
+                    }
+                },
                 Err(Failure::Passing(reason)) => reason,
-                outcome => return outcome,
+                Err(failure) => return Err(failure),
             };
+            if Instant::now() >= deadline {
+                let limit = self.options.total.as_secs_f64();
+                let rest = "another fetch resumes the download";
+                return Err(Failure::Lasting(format!("takes longer than {limit} s ({reason}); {rest}")));
+            }
             let reached = part.len();
-            fruitless = if reached > furthest { 1 } else { fruitless + 1 };
-            furthest = furthest.max(reached);
+            if reached >= furthest.saturating_add(self.options.progress) {
+                (furthest, fruitless) = (reached, 1);
+            } else {
+                fruitless += 1;
+            }
             if fruitless >= self.options.attempts {
                 return Err(Failure::Lasting(format!("{reason} ({fruitless} attempts)")));
             }
@@ -262,20 +313,24 @@ impl Fetcher<'_> {
         if !self.options.proxy {
             config = config.proxy(None);
         }
-        config.build().into()
+        let config = config.build();
+        let guard = Guard::new(config.proxy().is_some());
+        Agent::with_parts(config, guard.chain(DefaultConnector::default()), DefaultResolver::default())
     }
 
-    /// Sends one request. A complete body is checked and renamed to `path`; a part is kept for resuming.
+    /// Sends one request and stores the body as `part`; what arrived before a failure is kept for resuming. Returns whether
+    /// the body continues an earlier one.
     fn attempt(
         &mut self,
         agent: &Agent,
         url: &str,
         file: &str,
-        path: &Path,
+        deadline: Instant,
         part: &Part,
     ) -> std::result::Result<bool, Failure> {
         let had = part.resumable(url);
-        let mut request = agent.get(url);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut request = agent.get(url).config().timeout_global(Some(left)).build();
         if let Some((length, begun)) = &had {
             request = request.header("Range", format!("bytes={length}-"));
             if let Some(validator) = &begun.validator {
@@ -302,24 +357,7 @@ impl Fetcher<'_> {
         let is_resumed = resumed.is_some();
         let (output, done, total) = part.open(url, resumed, response.headers())?;
         self.receive(response, output, part, file, (done, total))?;
-        let judged = sums::digest(&part.data).map_err(|e| match e {
-            Error::File { reason, .. } => reason,
-            other => other.to_string(),
-        });
-        let judged = judged.and_then(|found| self.sums.check(file, &found).map(|()| found));
-        let found = match judged {
-            Ok(found) => found,
-            Err(reason) => {
-                part.remove()?;
-                let reason = format!("what it sends {reason}");
-                // The mirror is not to blame for two parts that do not fit together.
-                return Err(if is_resumed { Failure::Passing(reason) } else { Failure::Lasting(reason) });
-            }
-        };
-        let recorded = self.record(file, found)?;
-        fs::rename(&part.data, path).map_err(|e| Error::file(path, format!("cannot be put in its place: {e}")))?;
-        part.remove()?;
-        Ok(recorded)
+        Ok(is_resumed)
     }
 
     /// Appends the body of the response to the part, of which `done` of `total` bytes are present.
@@ -331,7 +369,10 @@ impl Fetcher<'_> {
         file: &str,
         (mut done, total): (u64, Option<u64>),
     ) -> std::result::Result<(), Failure> {
-        let here = |e: std::io::Error| Failure::Here(Error::file(&part.data, format!("cannot be written: {e}")));
+        let Options { slowest, window, .. } = *self.options;
+        let of_total = || total.map_or_else(String::new, |total| format!(" of {total}"));
+        let (mut measured, mut since) = (done, Instant::now());
+        let here = |e: std::io::Error| Failure::Here(Error::file(part.data.path(), format!("cannot be written: {e}")));
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -347,12 +388,19 @@ impl Fetcher<'_> {
                 Err(e) => {
                     let reason = self.request_failure(&ureq::Error::from(e));
                     let (Failure::Passing(text) | Failure::Lasting(text)) = reason else { return Err(reason) };
-                    let all = total.map_or_else(String::new, |total| format!(" of {total}"));
-                    return Err(Failure::Passing(format!("{text} after {done}{all} bytes")));
+                    return Err(Failure::Passing(format!("{text} after {done}{} bytes", of_total())));
                 }
             };
             output.write_all(&buffer[..count]).map_err(here)?;
             done += count as u64;
+            if since.elapsed() >= window {
+                if done - measured < slowest {
+                    let (rate, over) = (slowest, window.as_secs_f64());
+                    let slow = format!("sends less than {rate} bytes in {over} s");
+                    return Err(Failure::Passing(format!("{slow} after {done}{} bytes", of_total())));
+                }
+                (measured, since) = (done, Instant::now());
+            }
         }
         match total {
             Some(total) if done < total => Err(Failure::Passing(format!("ends after {done} of {total} bytes"))),
@@ -366,6 +414,7 @@ impl Fetcher<'_> {
             E::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 Failure::Passing(format!("no connection within {} s", self.options.connect.as_secs_f64()))
             }
+            E::Timeout(Timeout::Global) => Failure::Passing("the time is over".into()),
             E::Timeout(_) => Failure::Passing(format!("silent for {} s", self.options.stall.as_secs_f64())),
             E::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<E>()) => {
                 let inner = e.get_ref().and_then(|inner| inner.downcast_ref::<E>());
@@ -373,69 +422,8 @@ impl Fetcher<'_> {
             }
             E::Io(e) => Failure::Passing(e.to_string()),
             E::ConnectionFailed | E::Protocol(_) => Failure::Passing(error.to_string()),
+            E::Other(reason) => Failure::Lasting(reason.to_string()),
             _ => Failure::Lasting(error.to_string()),
         }
-    }
-}
-
-/// Whether a partial response starts at byte `length` of the unfinished download and has the same total length.
-fn continues(headers: &HeaderMap, length: u64, total: Option<u64>) -> bool {
-    let range = text(headers, "content-range").and_then(|range| range.trim().strip_prefix("bytes "));
-    let Some((range, all)) = range.and_then(|range| range.split_once('/')) else { return false };
-    let start = range.split_once('-').and_then(|(start, _)| start.trim().parse().ok());
-    start == Some(length) && total.is_some() && all.trim().parse().ok() == total
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// The files of an unfinished download.
-struct Part {
-    data: PathBuf,
-    begun: PathBuf,
-}
-
-impl Part {
-    fn of(path: &Path) -> Self {
-        Self { data: path.with_added_extension("part"), begun: path.with_added_extension("part.json") }
-    }
-
-    fn len(&self) -> u64 {
-        self.data.metadata().map_or(0, |meta| meta.len())
-    }
-
-    /// The number of bytes present and the recorded facts, if `url` can send the rest.
-    fn resumable(&self, url: &str) -> Option<(u64, Begun)> {
-        let begun: Begun = serde_json::from_slice(&files::read(&self.begun, files::RECORD).ok()?).ok()?;
-        let length = self.len();
-        (begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total)).then_some((length, begun))
-    }
-
-    /// Opens the part for appending: its present bytes are kept if `resumed`, otherwise dropped. Returns the file, its
-    /// length now and its final length, if known.
-    fn open(&self, url: &str, resumed: Option<(u64, Begun)>, headers: &HeaderMap) -> Result<(File, u64, Option<u64>)> {
-        let failed = |e: std::io::Error| Error::file(&self.data, format!("cannot be written: {e}"));
-        let mut file = Entry::named(&self.data).overwrite()?;
-        if let Some((length, begun)) = resumed {
-            file.seek(SeekFrom::Start(length)).map_err(failed)?;
-            return Ok((file, length, begun.total));
-        }
-        let strong = text(headers, "etag").filter(|tag| !tag.starts_with("W/"));
-        let validator = strong.or_else(|| text(headers, "last-modified")).map(str::to_owned);
-        let total = text(headers, "content-length").and_then(|length| length.trim().parse().ok());
-        file.set_len(0).map_err(failed)?;
-        write_atomic(&self.begun, to_json(&Begun { url: url.to_owned(), validator, total })?.as_bytes())?;
-        Ok((file, 0, total))
-    }
-
-    fn remove(&self) -> Result<()> {
-        for path in [&self.data, &self.begun] {
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::file(path, e)),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }

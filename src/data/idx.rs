@@ -3,23 +3,62 @@
 //! An IDX file starts with two zero bytes, the element type and the number of dimensions. One big-endian u32 per
 //! dimension and then the elements follow. The only element type read here is 8, the unsigned byte.
 
-use super::read::{open_file, rows_and_features, times};
+use super::read::{DEFLATE_RATIO, open_file, rows_and_features, times};
 use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
+use crate::memory::{self, Array};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+/// Bytes that are unpacked at a time.
+const PIECE: usize = 1 << 16;
 
 /// An IDX file: its path, for messages, and its bytes as stored, gzipped or not.
 pub struct Source<'a> {
     pub path: PathBuf,
     pub bytes: Box<dyn BufRead + 'a>,
+    /// Number of these bytes; `None` for a pipe.
+    pub length: Option<u64>,
+}
+
+/// The bytes of an IDX file without gzip.
+pub struct Unpacked<'a> {
+    pub path: PathBuf,
+    pub bytes: Box<dyn Read + 'a>,
+    /// Bytes that lie in the file without gzip.
+    pub stored: u64,
+    /// Largest number of bytes that can follow.
+    pub most: u64,
+}
+
+impl<'a> Source<'a> {
+    /// The bytes, unpacked if they are gzipped.
+    pub fn unpack(self) -> Result<Unpacked<'a>> {
+        let Self { path, mut bytes, length } = self;
+        let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
+        Ok(if start.starts_with(&[0x1f, 0x8b]) {
+            let most = length.map_or(u64::MAX, |length| length.saturating_mul(DEFLATE_RATIO));
+            Unpacked { path, bytes: Box::new(MultiGzDecoder::new(bytes)), stored: 0, most }
+        } else {
+            Unpacked { path, bytes: Box::new(bytes), stored: length.unwrap_or(0), most: length.unwrap_or(u64::MAX) }
+        })
+    }
 }
 
 /// The images of a set and their labels.
 pub struct Pair<'a> {
     pub images: Source<'a>,
     pub labels: Source<'a>,
+}
+
+/// What an IDX file of a set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Samples, of at least two dimensions.
+    Images,
+    /// Class numbers, of one dimension.
+    Labels,
 }
 
 /// The prefixes of the names of training and test files, in MNIST and most data sets modelled on it.
@@ -68,7 +107,9 @@ pub fn find(directory: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn open(path: PathBuf) -> Result<Source<'static>> {
-    Ok(Source { bytes: Box::new(open_file(&path)?), path })
+    let file = open_file(&path)?;
+    let length = file.get_ref().metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    Ok(Source { path, bytes: Box::new(file), length })
 }
 
 /// The sizes in the header of the file at `path`.
@@ -76,17 +117,26 @@ pub fn sizes(path: &Path) -> Result<Vec<u64>> {
     Ok(Decoder::open(open(path.to_owned())?)?.sizes)
 }
 
-/// The unpacked bytes of the file at `path`, header included.
+/// Gives `sink` the unpacked bytes of the file at `path`, header included, piece by piece, and returns the number of rows.
 ///
-/// An incomplete IDX file is refused. The file is never unpacked into more bytes than its header promises.
+/// A file is refused if it is incomplete, does not hold what `kind` says, or unpacks into more than `most` bytes. The file is
+/// never unpacked beyond what its header promises.
 #[cfg(feature = "fetch")]
-pub fn unpack(path: &Path) -> Result<Vec<u8>> {
+pub fn unpack(path: &Path, kind: Kind, most: u64, sink: &mut dyn FnMut(&[u8])) -> Result<u64> {
     let decoder = Decoder::open(open(path.to_owned())?)?;
-    rows_and_features(&decoder.sizes).map_err(|reason| decoder.error(reason))?;
-    let mut bytes = vec![0, 0, 8, decoder.sizes.len() as u8];
-    bytes.extend(decoder.sizes.iter().flat_map(|&size| (size as u32).to_be_bytes()));
-    decoder.payload(&mut bytes)?;
-    Ok(bytes)
+    let (rows, features) = decoder.rows_of(kind)?;
+    let mut header = vec![0, 0, 8, decoder.sizes.len() as u8];
+    header.extend(decoder.sizes.iter().flat_map(|&size| (size as u32).to_be_bytes()));
+    let promised = rows as u64 * features as u64 + header.len() as u64;
+    if promised > most {
+        let limit = most >> 20;
+        return Err(
+            decoder.error(format!("promises {promised} bytes; a file of a set has at most {limit} MiB unpacked"))
+        );
+    }
+    sink(&header);
+    decoder.payload(sink)?;
+    Ok(rows as u64)
 }
 
 /// Decodes a training set and, if there is one, its test set.
@@ -112,19 +162,16 @@ impl Pair<'_> {
     fn decode(self, image_store: &mut Vec<u8>, label_store: &mut Vec<u8>) -> Result<usize> {
         let images = Decoder::open(self.images)?;
         let labels = Decoder::open(self.labels)?;
-        let (rows, features) = rows_and_features(&images.sizes).map_err(|reason| images.error(reason))?;
-        if images.sizes.len() < 2 {
-            return Err(images.error("has one dimension only; images need at least two (is it a file of labels?)"));
-        }
-        if labels.sizes.len() != 1 {
-            return Err(labels.error(format!("has the sizes {}; labels have one dimension", times(&labels.sizes))));
-        }
+        let (rows, features) = images.rows_of(Kind::Images)?;
+        labels.holds(Kind::Labels)?;
         if labels.sizes[0] != rows as u64 {
             let (path, count) = (images.path.display(), labels.sizes[0]);
             return Err(labels.error(format!("{count} labels, but {path} has {rows} images")));
         }
-        images.payload(image_store)?;
-        labels.payload(label_store)?;
+        images.reserve(image_store)?;
+        labels.reserve(label_store)?;
+        images.payload(&mut |bytes| image_store.extend_from_slice(bytes))?;
+        labels.payload(&mut |bytes| label_store.extend_from_slice(bytes))?;
         Ok(features)
     }
 }
@@ -134,21 +181,39 @@ struct Decoder<'a> {
     path: PathBuf,
     reader: Box<dyn Read + 'a>,
     sizes: Vec<u64>,
+    /// Largest number of bytes that can follow.
+    most: u64,
 }
 
 impl<'a> Decoder<'a> {
     fn open(source: Source<'a>) -> Result<Self> {
-        let Source { path, mut bytes } = source;
-        let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
-        let reader: Box<dyn Read + 'a> =
-            if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
-        let mut decoder = Self { path, reader, sizes: vec![] };
+        let Unpacked { path, bytes, most, .. } = source.unpack()?;
+        let mut decoder = Self { path, reader: bytes, sizes: vec![], most };
         decoder.sizes = decoder.header()?;
         Ok(decoder)
     }
 
     fn error(&self, reason: impl ToString) -> Error {
         Error::file(&self.path, reason)
+    }
+
+    /// Refuses a file whose dimensions are not those of `kind`.
+    fn holds(&self, kind: Kind) -> Result<()> {
+        match (kind, self.sizes.len()) {
+            (Kind::Images, 1) => {
+                Err(self.error("has one dimension only; images need at least two (is it a file of labels?)"))
+            }
+            (Kind::Labels, 2..) => {
+                Err(self.error(format!("has the sizes {}; labels have one dimension", times(&self.sizes))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rows and features of a file that holds `kind`.
+    fn rows_of(&self, kind: Kind) -> Result<(usize, usize)> {
+        let sizes = rows_and_features(&self.sizes).map_err(|reason| self.error(reason))?;
+        self.holds(kind).map(|()| sizes)
     }
 
     fn header(&mut self) -> Result<Vec<u64>> {
@@ -174,15 +239,37 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    /// Appends the elements to `store`; the file must hold exactly as many as its header promises.
+    /// Takes the memory of the elements, if the machine has that much.
+    fn reserve(&self, store: &mut Vec<u8>) -> Result<()> {
+        // A file that is too short is read, so that the error says where the file ends.
+        let bytes = usize::try_from(self.sizes.iter().product::<u64>().min(self.most)).unwrap_or(usize::MAX);
+        let (what, planned) =
+            (format!("reading {}", self.path.display()), Array::new("features", 1, &[("bytes", bytes)]));
+        let remedy = "use fewer samples";
+        memory::check_machine(&what, &[planned], remedy)?;
+        store.try_reserve_exact(bytes).map_err(|_| memory::exhausted(&what, remedy))
+    }
+
+    /// Gives the elements to `sink`; the file must hold exactly as many as its header promises.
     ///
     /// At most one byte more is read, so that a small gzip file cannot unpack into more than its header says. Reading
     /// this byte also makes the gzip reader check its CRC.
-    fn payload(mut self, store: &mut Vec<u8>) -> Result<()> {
+    fn payload(mut self, sink: &mut dyn FnMut(&[u8])) -> Result<()> {
         let promised = self.sizes.iter().product::<u64>();
-        let before = store.len();
-        let outcome = self.reader.by_ref().take(promised + 1).read_to_end(store);
-        let found = (store.len() - before) as u64;
+        let mut reader = self.reader.by_ref().take(promised + 1);
+        let mut buffer = vec![0; PIECE];
+        let mut found = 0;
+        let outcome = loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(count) => {
+                    sink(&buffer[..count]);
+                    found += count as u64;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => break Err(e),
+            }
+        };
         match outcome {
             Err(e) if e.kind() != ErrorKind::UnexpectedEof => {
                 Err(self.error(format!("is damaged after {found} bytes of data: {e}")))

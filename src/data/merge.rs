@@ -1,7 +1,7 @@
 //! Joins what readers deliver: the files, or the arrays, of training, validation and test samples.
 
 use super::raw::{LabelValues, MISSING, Raw, Text};
-use super::set::Samples;
+use crate::text::quoted;
 
 impl Raw {
     /// Appends the rows of `other` as part 1, validation, or 2, test. Earlier parts must come first.
@@ -16,17 +16,22 @@ impl Raw {
         if other.width != self.width || other.features.len() != self.features.len() {
             return Err(format!("has {} number columns, but the training data have {}", other.width, self.width));
         }
-        match (&mut self.samples, other.samples) {
-            (Samples::U8(all), Samples::U8(more)) => all.extend(more),
-            (Samples::F32(all), Samples::F32(more)) => all.extend(more),
+        match self.samples.append(other.samples) {
+            Ok(Some(())) => {}
             // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
-            _ => return Err("either it or the training samples are bytes; give both alike".into()),
+            Ok(None) => return Err("either it or the training samples are bytes; give both alike".into()),
+            Err(_) => return Err("does not fit into memory beside the training samples".into()),
         }
         for (mine, theirs) in self.features.iter_mut().zip(&mut other.features) {
             match (&mut mine.text, theirs.text.take()) {
                 (None, None) => {}
                 (Some(mine), Some(theirs)) => mine.append(theirs),
-                _ => return Err(format!("column ‘{}’ holds text in one file and numbers in the other", mine.name)),
+                _ => {
+                    return Err(format!(
+                        "column {} holds text in one file and numbers in the other",
+                        quoted(&mine.name)
+                    ));
+                }
             }
         }
         if other.labels.len() != self.labels.len() {

@@ -19,6 +19,8 @@ pub mod image;
 #[doc(hidden)]
 pub mod images;
 mod merge;
+#[doc(hidden)]
+pub mod numbers;
 mod open;
 #[cfg(feature = "png")]
 mod png;

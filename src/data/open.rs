@@ -5,12 +5,13 @@ use super::about::About;
 use super::arrays::npz;
 use super::arrays::{self, npy, safetensors};
 use super::catalogue::{Search, Set};
-use super::encode::{Encoding, encode};
+use super::encode::{Encoding, check_memory, encode};
 use super::raw::{Expected, Raw, ReadOptions};
 use super::set::DataSet;
 use super::{embedded, idx, images, table};
 use crate::config::{DataSettings, Header, Task};
 use crate::error::{Error, Result};
+use crate::memory;
 use std::path::{Path, PathBuf};
 
 /// The formats that a name can have before a colon, and the endings of their files.
@@ -131,7 +132,7 @@ impl DataSet {
     /// If a file is damaged or the two do not match; the message names the file and the place.
     pub fn from_idx(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Self> {
         fn source<'a>((path, bytes): (&Path, &'a [u8])) -> idx::Source<'a> {
-            idx::Source { path: path.to_owned(), bytes: Box::new(bytes) }
+            idx::Source { path: path.to_owned(), length: Some(bytes.len() as u64), bytes: Box::new(bytes) }
         }
         idx::decode(idx::Pair { images: source(images), labels: source(labels) }, None)
     }
@@ -155,6 +156,7 @@ impl DataSet {
 }
 
 fn encoded(path: &Path, raw: Raw, encoding: &Encoding<'_>) -> Result<DataSet> {
+    check_memory(path, &raw, encoding.known.map(|(about, _)| about))?;
     encode(raw, encoding).map_err(|reason| Error::file(path, reason))
 }
 
@@ -191,6 +193,13 @@ fn open(settings: &DataSettings, search: &Search, known: Option<(&About, Task)>)
                 };
                 options.expected = options.expected.or_else(|| names.clone());
                 let more = read(format, &other_path, &options)?;
+                let rows = raw.parts.iter().chain(&more.parts).sum();
+                let arrays = [raw.samples.array(rows, raw.width)];
+                memory::check_machine(
+                    &format!("{} beside {name}", other_path.display()),
+                    &arrays,
+                    "use fewer samples",
+                )?;
                 raw.append(more, part).map_err(|reason| Error::file(&other_path, reason))?;
             }
             if known.is_some() && raw.parts[0] == 0 {

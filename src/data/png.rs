@@ -29,7 +29,9 @@ impl Image {
         file.rewind().map_err(failed)?;
         let mut reader = reader(file, length).map_err(refused)?;
         let size = reader.output_buffer_size().ok_or_else(|| Error::file(path, "claims an impossible size"))?;
-        let mut bytes = vec![0; size];
+        let mut bytes = vec![];
+        bytes.try_reserve_exact(size).map_err(|_| Error::file(path, "does not fit into memory"))?;
+        bytes.resize(size, 0);
         let frame = reader.next_frame(&mut bytes).map_err(|e| refused(refuse(e)))?;
         bytes.truncate(frame.buffer_size());
         let values: Vec<f32> = match frame.bit_depth {

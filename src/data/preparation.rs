@@ -12,6 +12,7 @@ use crate::config::{Config, Missing, Scale, Task};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::memory::{self, Array};
+use crate::text::one_line;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -396,17 +397,17 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
         };
         let class = names.iter().position(same);
         if class.is_some_and(|class| weights[class].is_some()) {
-            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, name.escape_debug())));
+            return Err(refuse(format!("line {}: the class {} comes twice", number + 1, one_line(name))));
         }
         match (class, weight) {
             (Some(class), Ok(weight)) if weight.is_finite() && weight >= 0.0 => weights[class] = Some(weight),
             (None, Err(_)) if number == 0 => {}
             (None, _) => {
-                let known = joined(names.iter().cloned());
+                let known = joined(names.iter().map(|name| one_line(name)));
                 return Err(refuse(format!(
                     "line {}: ‘{}’ is no class; there are {known}",
                     number + 1,
-                    name.escape_debug()
+                    one_line(name)
                 )));
             }
             (Some(_), _) => return Err(refuse(format!("line {}: the weight is no number of at least 0", number + 1))),

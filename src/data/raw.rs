@@ -1,7 +1,7 @@
 //! What the readers of all formats deliver: columns and arrays as they lie in the file. `encode` makes a
 //! [`DataSet`](super::DataSet) of them: it tells the task from the labels and turns text into numbers.
 
-use super::set::Samples;
+use super::numbers::Numbers;
 
 /// The code of a missing text value.
 pub const MISSING: u32 = u32::MAX;
@@ -52,7 +52,7 @@ pub struct Raw {
     /// Number of features that are numbers.
     pub width: usize,
     /// The features that are numbers, row-major `[rows, width]`; NaN where one is missing.
-    pub samples: Samples,
+    pub samples: Numbers,
     /// The label columns; empty if there is none.
     pub labels: Vec<Label>,
     /// Whether several label columns of zeros and ones may be one class written as one-hot.

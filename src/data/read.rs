@@ -14,7 +14,6 @@ pub const MAX_LABEL: u32 = 65535;
 pub const MOST_PIXELS: u64 = 1 << 26;
 
 /// Upper bound on the bytes that one byte of deflate unpacks to.
-#[cfg(any(feature = "npz", feature = "png"))]
 pub const DEFLATE_RATIO: u64 = 1100;
 
 /// Opens a file for reading.

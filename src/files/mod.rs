@@ -8,8 +8,8 @@ mod read;
 mod write;
 
 pub(crate) use folder::{Entry, Folder};
-pub(crate) use format::safetensors_bytes;
 pub use format::to_json;
+pub(crate) use format::{check_tensors, safetensors_bytes};
 pub(crate) use read::{
     Bound, DATA, LINES, PLAN, RECORD, RECORDS, SETTINGS, open, read, system, tail, text, text_if_present,
 };

@@ -181,11 +181,16 @@ fn try_open(path: &Path, bound: Bound) -> std::result::Result<Opened, Failure> {
 }
 
 /// Options that never wait for the other end of a pipe.
+#[cfg(unix)]
 fn at_once() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
     options
+}
+
+#[cfg(not(unix))]
+fn at_once() -> OpenOptions {
+    OpenOptions::new()
 }
 
 /// Whether `path` means a stream that this process was started with.

@@ -3,12 +3,12 @@
 //!
 //! The reader checks every name, type, shape and value, because such files also come from other programs.
 
-use crate::config::{Config, DataSettings, Hidden, Scope, Task};
+use crate::config::{Config, DataSettings, Hidden, MOST_HIDDEN_LAYERS, Scope, Task};
 use crate::data::about::About;
 use crate::data::preparation::Preparation;
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
-use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
 use crate::memory;
 use crate::network::topology::Topology;
 use crate::train::population::Population;
@@ -191,6 +191,7 @@ impl Model {
     /// As [`Self::open`], except reading the file.
     pub fn decode(path: &Path, content: &[u8]) -> Result<Self> {
         let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
+        check_tensors(content).map_err(|reason| Error::file(path, reason))?;
         let file = SafeTensors::deserialize(content).map_err(refuse)?;
         let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
         let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
@@ -210,6 +211,9 @@ impl Model {
                 path,
                 "has no tensor layers.0.weight; expected layers.{l}.weight and .bias, l from 0",
             ));
+        }
+        if count > MOST_HIDDEN_LAYERS + 1 {
+            return Err(Error::file(path, format!("has {count} layers, more than {}", MOST_HIDDEN_LAYERS + 1)));
         }
         let reader = Reader { path, file: &file };
         let mut layers: Vec<ModelLayer> = vec![];

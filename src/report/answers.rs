@@ -6,13 +6,13 @@ use super::image;
 use super::rates::samples;
 use super::source::Run;
 use super::svg::open;
-use super::text::{escape, number};
+use super::text::number;
 use crate::config::Task;
 use crate::data::DataSet;
 use crate::model::confusion::Confusion;
 use crate::model::file::Model;
 use crate::model::{labels, regression};
-use crate::text::{one_line, percent};
+use crate::text::{html, one_line, percent};
 use std::fmt::Write;
 
 /// Most neurons whose weights are drawn.
@@ -182,7 +182,7 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize, names: &[Stri
             "<text class=\"tick mid\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             left + cell * (k as f64 + 0.5),
             top - 8.0,
-            escape(&name(k, (cell / 7.0) as usize))
+            html(&name(k, (cell / 7.0) as usize))
         );
     }
     for (label, row) in counts.iter().enumerate() {
@@ -194,7 +194,7 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize, names: &[Stri
             out,
             "<text class=\"tick end\" x=\"{:.1}\" y=\"{middle:.1}\">{}</text><text class=\"tick\" x=\"{:.1}\" y=\"{middle:.1}\">{share}</text>",
             left - 10.0,
-            escape(&name(label, 16)),
+            html(&name(label, 16)),
             left + cell * outputs as f64 + 10.0
         );
         for (k, &count) in row.iter().enumerate() {
@@ -209,8 +209,8 @@ fn confusions(page: &mut Page, answers: &[Answer], classes: usize, names: &[Stri
                 y + 0.5,
                 cell - 1.0,
                 cell - 1.0,
-                escape(&name(label, 40)),
-                escape(&name(k, 40))
+                html(&name(label, 40)),
+                html(&name(k, 40))
             );
             if count > 0 && outputs <= 12 {
                 let _ = write!(out, "<text class=\"mid\" x=\"{:.1}\" y=\"{middle:.1}\">{count}</text>", x + 0.5 * cell);
@@ -253,7 +253,7 @@ fn list(page: &mut Page, wrong: &[&Answer], data: &DataSet, names: &[String]) {
             "<figure><img class=\"ink\" alt=\"row {}\" src=\"{}\"><figcaption>{}</figcaption></figure>",
             answer.row,
             image::grey(&values, width),
-            escape(&caption)
+            html(&caption)
         );
     }
     page.raw(&(tiles + "</div>"));

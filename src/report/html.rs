@@ -1,12 +1,12 @@
 //! The parts of a page: frame, sections, cards, tables and grids of figures. `escape`, here or in the charts, escapes
 //! every text from outside.
 
-use super::text;
+use crate::text;
 use std::fmt::Write;
 
 /// Escapes text and sets the M of θ_M as a subscript.
 fn escape(text: &str) -> String {
-    text::escape(text).replace("θ_M", "θ<sub>M</sub>")
+    text::html(text).replace("θ_M", "θ<sub>M</sub>")
 }
 
 /// A page under construction.
@@ -112,7 +112,7 @@ impl Page {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{}</title>\n\
              <style>\n{style}{page}</style></head>\n<body>\n{}\n</body></html>\n",
-            text::escape(title),
+            text::html(title),
             self.body
         )
     }

@@ -19,6 +19,6 @@ mod svg;
 mod sweep;
 mod text;
 
+pub use crate::text::html as escape;
 pub use page::page;
 pub use plots::{Curves, bcm, psi};
-pub use text::escape;

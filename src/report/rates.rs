@@ -5,7 +5,7 @@ use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
 use super::source::{Onsets, Run};
 use super::svg::{Chart, colour, open};
-use super::text::{escape, number};
+use super::text::number;
 use super::{forward, image};
 use crate::config::{Basis, Clock, Latch, Rule, Theta};
 use crate::data::{DataSet, Search, Split};
@@ -13,6 +13,7 @@ use crate::model::file::{Alpha, Model};
 use crate::rule::member::Member;
 use crate::rule::psi::{Slot, psi};
 use crate::rule::schedule;
+use crate::text::html;
 use crate::train::metrics::{Format, METRICS};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -120,7 +121,7 @@ fn deciles(run: &Run, onsets: &Onsets, l: usize, layer_onsets: &[u32]) -> String
 /// Draws α of a layer at the end: of each neuron, row by row, or of all weights as a picture, shrunk to fit.
 fn map(model: &Model, l: usize, most: f32) -> Option<String> {
     let shape = &model.layers[l];
-    let title = |what: String| format!("<h3>Layer {}: {}</h3>", l + 1, escape(&what));
+    let title = |what: String| format!("<h3>Layer {}: {}</h3>", l + 1, html(&what));
     match shape.alpha.as_ref()? {
         Alpha::PerNeuron(alpha) if alpha.len() <= CELLS => {
             let columns = ((2.0 * alpha.len() as f64).sqrt().ceil() as usize).max(5);

@@ -3,13 +3,14 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, check_tensors};
 use crate::memory;
 use crate::model::file::Model;
 use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
 use crate::train::metrics::EpochMetrics;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -72,9 +73,10 @@ impl Sources {
                 sources.records.extend(Record::read_all(std::slice::from_ref(path))?);
             }
         }
-        let names: Vec<String> = sources.runs.iter().map(|run| run.name.clone()).collect();
+        let mut namesakes: HashMap<String, usize> = HashMap::new();
+        sources.runs.iter().for_each(|run| *namesakes.entry(run.name.clone()).or_default() += 1);
         for (run, path) in sources.runs.iter_mut().zip(paths.iter().filter(|path| path.join(METRICS).is_file())) {
-            if names.iter().filter(|name| **name == run.name).count() > 1 {
+            if namesakes[&run.name] > 1 {
                 run.name = path.display().to_string();
             }
         }
@@ -183,6 +185,7 @@ impl Onsets {
         let wrong = |reason: &str| Error::file(path, reason);
         let content = files::read(path, memory::whole("a trace"))?;
         let no_trace = |e: safetensors::SafeTensorError| wrong(&format!("not a trace.safetensors: {e}"));
+        check_tensors(&content).map_err(|reason| wrong(&reason))?;
         let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
         let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
         let ticks = header.metadata().as_ref().and_then(|values| values.get("ticks")?.parse().ok());

@@ -1,7 +1,8 @@
 //! Charts as inline SVG: axes with round ticks, labelled lines and bands, bars, marks and levels. Colours are custom
 //! properties of the page, so one drawing serves light and dark.
 
-use super::text::{escape, number, shorten, typeset};
+use super::text::{number, shorten, typeset};
+use crate::text::html;
 use std::fmt::Write;
 
 /// Colours of series. `style.css` defines as many.
@@ -391,7 +392,7 @@ impl Chart {
                 edge + 6.0,
                 at + 4.0,
                 line.colour,
-                escape(&line.label),
+                html(&line.label),
                 typeset(&shorten(&line.label, 26))
             );
         }
@@ -401,7 +402,7 @@ impl Chart {
 /// The opening tag of a drawing that scales to the width of its place.
 #[must_use]
 pub fn open(width: f64, height: f64, title: &str) -> String {
-    format!("<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">", escape(title))
+    format!("<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">", html(title))
 }
 
 /// Turns a drawing into an SVG file `width` pixels wide: adds the name space (an identifier that no viewer fetches),

@@ -3,11 +3,13 @@
 use super::curves::{chart, scale};
 use super::html::Page;
 use super::svg::{COLOURS, Chart, Scale, colour, open};
-use super::text::{capitalised, escape, number, shorten};
+use super::text::{capitalised, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
+use crate::text::{html, thousands};
 use crate::train::metrics::Metric;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -19,6 +21,8 @@ const RESAMPLES: (usize, usize) = (10_000, 1000);
 const POINTS: usize = 60;
 /// Most arms that a reader can tell apart in one chart.
 const TOGETHER: usize = 5;
+/// Most arms that the charts draw, because panels grow with the square of their number. The tables have all arms.
+const DRAWN: usize = 100;
 /// The metrics whose outcomes are shown if they were recorded; the most important first.
 const OUTCOMES: [&str; 5] = ["test_error", "val_error", "train_error", "test_loss", "train_loss"];
 /// The metrics whose curves are shown too.
@@ -30,6 +34,8 @@ fn metrics(keys: &[&str]) -> Vec<&'static Metric> {
 }
 
 struct Arm<'a> {
+    /// Place among all arms, which decides its colour.
+    place: usize,
     name: &'a str,
     records: Vec<&'a Record>,
 }
@@ -62,13 +68,38 @@ impl Arm<'_> {
 
 fn arms(records: &[Record]) -> Vec<Arm<'_>> {
     let mut arms: Vec<Arm<'_>> = vec![];
+    let mut places = HashMap::new();
     for record in records {
-        match arms.iter_mut().find(|arm| arm.name == record.arm) {
+        let place = *places.entry(record.arm.as_str()).or_insert(arms.len());
+        match arms.get_mut(place) {
             Some(arm) => arm.records.push(record),
-            None => arms.push(Arm { name: &record.arm, records: vec![record] }),
+            None => arms.push(Arm { place, name: &record.arm, records: vec![record] }),
         }
     }
     arms
+}
+
+/// The arms that the charts draw, in the order of the sweep, and why others are left out. Of more than [`DRAWN`] arms,
+/// those with the lowest means of the most important metric are drawn.
+fn drawn<'a, 'b>(arms: &'b [Arm<'a>]) -> (Vec<&'b Arm<'a>>, Option<String>) {
+    let has = |metric: &&Metric| arms.iter().any(|arm| !arm.outcomes(metric.key).is_empty());
+    let Some(metric) = metrics(&OUTCOMES).into_iter().find(has).filter(|_| arms.len() > DRAWN) else {
+        return (arms.iter().take(DRAWN).collect(), None);
+    };
+    let mut means: Vec<(f64, &Arm<'_>)> =
+        arms.iter().map(|arm| (stats::mean(&arm.outcomes(metric.key)), arm)).collect();
+    // The mean of no run is NaN. Such arms come last.
+    means.sort_by(|a, b| (a.0.is_nan(), a.0).partial_cmp(&(b.0.is_nan(), b.0)).unwrap_or(std::cmp::Ordering::Equal));
+    let mut best: Vec<&Arm<'_>> = means.into_iter().take(DRAWN).map(|(_, arm)| arm).collect();
+    best.sort_by_key(|arm| arm.place);
+    let all = thousands(arms.len() as f64);
+    (
+        best,
+        Some(format!(
+            "The charts draw the {DRAWN} arms with the lowest mean {}; the tables have all {all} arms.",
+            metric.label
+        )),
+    )
 }
 
 /// The title of a page about these records.
@@ -95,12 +126,21 @@ pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
         "Dots are runs, one per seed; the bar is the 95 % bootstrap interval of the mean, which is written beside it. Lower is better. \
          Overlapping intervals decide nothing between arms whose seeds are paired: ask homeostat compare.",
     );
-    for failed in arms.iter().filter_map(failures) {
-        page.remark(&failed);
+    let failed: Vec<String> = arms.iter().filter_map(failures).collect();
+    failed.iter().take(DRAWN).for_each(|failed| page.remark(failed));
+    if failed.len() > DRAWN {
+        page.remark(&format!(
+            "Runs of {} more arms diverged or were skipped.",
+            thousands((failed.len() - DRAWN) as f64)
+        ));
     }
-    let drawings: Vec<String> = metrics(&OUTCOMES).into_iter().filter_map(|metric| outcome(&arms, metric)).collect();
+    let (drawn, left_out) = drawn(&arms);
+    page.remark(&left_out.unwrap_or_default());
+    let outcomes = metrics(&OUTCOMES).into_iter();
+    let drawings: Vec<String> =
+        outcomes.filter_map(|metric| outcome(&drawn, metric, decimals(&arms, metric))).collect();
     page.grid("wide", &drawings);
-    curves(page, &arms);
+    curves(page, &drawn);
     table(page, &arms);
     settings(page, &arms);
 }
@@ -127,34 +167,33 @@ const fn unit(share: bool) -> &'static str {
 }
 
 /// Decimals that show a metric to two digits of the largest standard deviation of any arm. `None` if nothing varies.
-fn decimals(arms: &[Arm<'_>], key: &str, share: bool) -> Option<usize> {
-    let spread = |arm: &Arm<'_>| stats::sd(&arm.outcomes(key)) * if share { 100.0 } else { 1.0 };
+fn decimals(arms: &[Arm<'_>], metric: &Metric) -> Option<usize> {
+    let spread = |arm: &Arm<'_>| stats::sd(&arm.outcomes(metric.key)) * if metric.is_error() { 100.0 } else { 1.0 };
     let largest = arms.iter().map(spread).filter(|sd| sd.is_finite()).fold(0.0, f64::max);
     (largest > 0.0).then(|| (1 - largest.log10().floor() as i32).clamp(0, 7) as usize)
 }
 
-/// Draws the outcomes of every arm on one axis. All charts keep the order of the sweep, so they can be read side by
+/// Draws the outcomes of these arms on one axis. All charts keep the order of the sweep, so they can be read side by
 /// side.
-fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
-    let (key, share, name) = (metric.key, metric.is_error(), capitalised(metric.label));
-    let rows: Vec<(usize, &Arm<'_>, Vec<f64>)> =
-        arms.iter().enumerate().map(|(i, arm)| (i, arm, arm.outcomes(key))).filter(|row| !row.2.is_empty()).collect();
-    let most = rows.iter().flat_map(|row| &row.2).copied().fold(f64::NEG_INFINITY, f64::max);
-    let least = rows.iter().flat_map(|row| &row.2).copied().fold(f64::INFINITY, f64::min);
+fn outcome(arms: &[&Arm<'_>], metric: &Metric, decimals: Option<usize>) -> Option<String> {
+    let (share, name) = (metric.is_error(), capitalised(metric.label));
+    let rows: Vec<(&Arm<'_>, Vec<f64>)> =
+        arms.iter().map(|arm| (*arm, arm.outcomes(metric.key))).filter(|row| !row.1.is_empty()).collect();
+    let most = rows.iter().flat_map(|row| &row.1).copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = rows.iter().flat_map(|row| &row.1).copied().fold(f64::INFINITY, f64::min);
     if rows.is_empty() {
         return None;
     }
     // Far from 0 only the differences matter.
     let low = if least > 0.5 * most { least - 0.1 * (most - least) } else { least.min(0.0) };
     let high = if most > low { most + 0.04 * (most - low) } else { low + 1.0 };
-    let longest = rows.iter().map(|row| shorten(row.1.name, 28).chars().count()).max().unwrap_or(0);
-    let decimals = decimals(arms, key, share);
+    let longest = rows.iter().map(|row| shorten(row.0.name, 28).chars().count()).max().unwrap_or(0);
     let (left, right, top, step) = (10.0 + 6.5 * longest as f64, 66.0, 30.0, 25.0);
     let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
     let w = width - left - right;
     let x = |value: f64| left + w * (value - low) / (high - low);
     let mut out = open(width, height, &name);
-    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", escape(&name));
+    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", html(&name));
     for tick in super::svg::ticks(low, high, 5) {
         let label = if share { format!("{} %", number(100.0 * tick)) } else { number(tick) };
         let _ = write!(
@@ -166,16 +205,16 @@ fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
             height - 8.0
         );
     }
-    for (place, (i, arm, values)) in rows.iter().enumerate() {
+    for (place, (arm, values)) in rows.iter().enumerate() {
         let y = top + step * (place as f64 + 0.5);
-        let colour = colour(*i);
+        let colour = colour(arm.place);
         let _ = write!(
             out,
             "<text class=\"end\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
             left - 8.0,
             y + 4.0,
-            escape(arm.name),
-            escape(&shorten(arm.name, 28))
+            html(arm.name),
+            html(&shorten(arm.name, 28))
         );
         for (j, value) in values.iter().enumerate() {
             // With small test sets equal outcomes are common. A little vertical shift keeps their dots apart.
@@ -204,7 +243,7 @@ fn outcome(arms: &[Arm<'_>], metric: &Metric) -> Option<String> {
     Some(out + "</svg>")
 }
 
-fn curves(page: &mut Page, arms: &[Arm<'_>]) {
+fn curves(page: &mut Page, arms: &[&Arm<'_>]) {
     let remark = "Means over the seeds with their 95 % bootstrap intervals.";
     if arms.iter().all(|arm| arm.records.iter().all(|record| record.epochs.is_empty())) {
         page.section("curves", "Learning", "No epochs were kept; homeostat sweep run --keep-epochs keeps them.");
@@ -221,18 +260,22 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
         let means = |i: usize| all[i].iter().map(|(epoch, mean, _)| (*epoch, *mean)).collect::<Vec<_>>();
         let scale = scale(metric, all.iter().flatten().map(|p| p.1));
         let add = |chart: &mut Chart, i: usize| {
-            chart.band(colour(i), 0.2, all[i].iter().map(|(epoch, _, c)| (*epoch, c.low, c.high)).collect());
+            chart.band(
+                colour(arms[i].place),
+                0.2,
+                all[i].iter().map(|(epoch, _, c)| (*epoch, c.low, c.high)).collect(),
+            );
         };
         if arms.len() <= TOGETHER {
             let mut chart = chart(&name, scale).sized(760.0, 320.0);
             (0..arms.len()).for_each(|i| add(&mut chart, i));
-            (0..arms.len()).for_each(|i| chart.line(arms[i].name, colour(i), means(i)));
+            (0..arms.len()).for_each(|i| chart.line(arms[i].name, colour(arms[i].place), means(i)));
             page.grid("wide", &[chart.render()]);
             continue;
         }
         page.raw(&format!(
             "<h3 style=\"margin-top:22px\">{}: each arm in colour, all others in grey</h3>",
-            escape(&name)
+            html(&name)
         ));
         let range = shared_range(&all, scale);
         let panel = |i: usize| {
@@ -242,7 +285,7 @@ fn curves(page: &mut Page, arms: &[Arm<'_>]) {
             }
             (0..arms.len()).filter(|k| *k != i).for_each(|k| chart.styled("", "var(--muted)", "faint", means(k)));
             add(&mut chart, i);
-            chart.line("", colour(i), means(i));
+            chart.line("", colour(arms[i].place), means(i));
             chart.render()
         };
         page.grid("", &(0..arms.len()).map(panel).collect::<Vec<_>>());
@@ -259,14 +302,17 @@ fn shared_range(all: &[Vec<(f64, f64, Interval)>], scale: Scale) -> Option<(f64,
 
 fn table(page: &mut Page, arms: &[Arm<'_>]) {
     page.section("table", "Means", "Mean ± standard deviation over the seeds.");
-    let known: Vec<_> =
-        metrics(&OUTCOMES).into_iter().filter(|m| arms.iter().any(|arm| !arm.outcomes(m.key).is_empty())).collect();
-    let head = ["arm".to_owned(), "runs".to_owned()].into_iter().chain(known.iter().map(|m| m.label.to_owned()));
+    let known: Vec<(&Metric, Option<usize>)> = metrics(&OUTCOMES)
+        .into_iter()
+        .filter(|metric| arms.iter().any(|arm| !arm.outcomes(metric.key).is_empty()))
+        .map(|metric| (metric, decimals(arms, metric)))
+        .collect();
+    let head = ["arm".to_owned(), "runs".to_owned()].into_iter().chain(known.iter().map(|(m, _)| m.label.to_owned()));
     let row = |arm: &Arm<'_>| {
-        let cell = |metric: &&Metric| {
-            let (key, share) = (metric.key, metric.is_error());
-            let values = arm.outcomes(key);
-            let digits = |value: f64| digits(value, share, decimals(arms, key, share));
+        let cell = |(metric, decimals): &(&Metric, Option<usize>)| {
+            let share = metric.is_error();
+            let values = arm.outcomes(metric.key);
+            let digits = |value: f64| digits(value, share, *decimals);
             match values.len() {
                 0 => "–".into(),
                 1 => digits(values[0]) + unit(share),

@@ -9,7 +9,7 @@
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
-use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
 use crate::memory;
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
@@ -185,6 +185,7 @@ fn refusal(path: &Path, reason: &str) -> Error {
 fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config, u32)> {
     let wrong = |reason: String| refusal(path, &reason);
     let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
+    check_tensors(content).map_err(wrong)?;
     let file = SafeTensors::deserialize(content).map_err(no_trace)?;
     let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
     let metadata = |key: &str| {

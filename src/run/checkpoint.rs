@@ -8,7 +8,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{self, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
 use crate::memory;
 use crate::rule::psi::Slot;
 use crate::train::population::Population;
@@ -218,6 +218,7 @@ impl Checkpoint {
     pub fn decode(path: &Path, content: &[u8], population: &Population) -> std::result::Result<Self, Refusal> {
         let wrong = |reason: String| Refusal::Damaged(Error::file(path, reason));
         let damaged = |e: safetensors::SafeTensorError| wrong(format!("not a checkpoint: {e}"));
+        check_tensors(content).map_err(wrong)?;
         let file = SafeTensors::deserialize(content).map_err(damaged)?;
         let (_, header) = SafeTensors::read_metadata(content).map_err(damaged)?;
         let metadata = |key: &str| {

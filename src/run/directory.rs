@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{self, Entry, Folder, to_json};
 use crate::memory;
+use crate::text;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::{self, EpochMetrics, Reading};
 use crate::train::population::Population;
@@ -233,10 +234,10 @@ impl RunDirectory {
         self.entry(ENVIRONMENT).write((to_json(environment)? + "\n").as_bytes())
     }
 
-    /// Adds a line to the log. A failure is ignored, because a run must not stop for its log.
+    /// Adds one line to the log, whatever the text holds, because later runs and reports read the log. A failure is ignored, because a run must not stop for its log.
     pub fn log(&mut self, line: &str) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let _ = writeln!(self.log, "{:.3} {line}", since.as_secs_f64());
+        let _ = writeln!(self.log, "{:.3} {}", since.as_secs_f64(), text::line(line));
     }
 
     /// Logs where the run begins or resumes, and on which device.

@@ -6,8 +6,10 @@
 use crate::error::{Error, Result};
 use crate::run::Record;
 use crate::stats::{self, Interval, Summary};
+use crate::text::{named, quoted, quoted_list};
+use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Significance level of all verdicts.
 pub const LEVEL: f64 = 0.05;
@@ -132,24 +134,34 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
         return Err(Error::config(format!("`margin = {margin}`: must be a positive number")));
     }
     let arms = chosen(records, settings)?;
-    check_metric(records, &arms, metric)?;
-    let runs = arms.iter().map(|arm| runs_of(records, arm, metric)).collect::<Result<Vec<_>>>()?;
+    // Sorted by arm once, because a search of all records for every arm takes minutes with 10 000 arms.
+    let mut records_of: HashMap<&str, Vec<&Record>> = arms.iter().map(|arm| (*arm, vec![])).collect();
+    for record in records {
+        records_of.entry(&record.arm).and_modify(|of_arm| of_arm.push(record));
+    }
+    check_metric(records_of.values().flatten().copied(), metric)?;
+    let runs = arms.iter().map(|arm| runs_of(&records_of[arm], arm, metric)).collect::<Result<Vec<_>>>()?;
 
     let mut notes: Vec<String> = arms.iter().zip(&runs).filter_map(|(arm, runs)| failures(arm, runs)).collect();
-    let mut comparisons = vec![];
+    let mut compared = vec![];
     let mut apart = vec![];
     for (arm, runs_of_arm) in arms.iter().zip(&runs).skip(1) {
         let pairs = pairs(&runs[0], runs_of_arm);
         if pairs.len() < 2 {
             let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
             apart.push(format!(
-                "‘{arm}’ is left out: with ‘{baseline}’ it has {count} in common whose runs did not fail, and differences need two"
+                "{} is left out: with {} it has {count} in common whose runs did not fail, and differences need two",
+                quoted(arm),
+                quoted(baseline)
             ));
             continue;
         }
         notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs));
-        comparisons.push(against_baseline(arm, &pairs, settings));
+        compared.push((*arm, pairs));
     }
+    // The bootstrap of every arm starts from the same seed, so the arms may be computed in any order.
+    let mut comparisons: Vec<Comparison> =
+        compared.par_iter().map(|(arm, pairs)| against_baseline(arm, pairs, settings)).collect();
     if comparisons.is_empty() && !apart.is_empty() {
         return Err(Error::config(apart.join("; ")));
     }
@@ -183,28 +195,25 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
 /// The baseline, then the other arms in the order of the settings, or in the order of the records if the settings name
 /// none.
 fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a str>> {
-    let mut known: Vec<&str> = vec![];
-    for record in records {
-        if !known.contains(&record.arm.as_str()) {
-            known.push(&record.arm);
-        }
-    }
+    let mut names = HashSet::new();
+    let known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).filter(|arm| names.insert(*arm)).collect();
     let wanted = if settings.arms.is_empty() { known.clone() } else { strings(&settings.arms) };
     for (flag, arm) in
         [("`baseline`", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
     {
-        if !known.contains(&arm) {
-            return Err(Error::config(format!("{flag} ‘{arm}’: no such arm; there are: {}", quoted(&known))));
+        if !names.contains(arm) {
+            return Err(Error::config(format!(
+                "{flag} {}: no such arm; there are: {}",
+                quoted(arm),
+                quoted_list(&known)
+            )));
         }
     }
-    let mut arms = vec![settings.baseline.as_str()];
-    for arm in wanted {
-        if !arms.contains(&arm) {
-            arms.push(arm);
-        }
-    }
+    let mut names = HashSet::new();
+    let arms: Vec<&str> =
+        std::iter::once(settings.baseline.as_str()).chain(wanted).filter(|arm| names.insert(*arm)).collect();
     if arms.len() == 1 {
-        return Err(Error::config(format!("‘{}’ is the only arm; there is nothing to hold against it", arms[0])));
+        return Err(Error::config(format!("{} is the only arm; there is nothing to hold against it", quoted(arms[0]))));
     }
     Ok(arms)
 }
@@ -213,34 +222,33 @@ fn strings(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", ")
-}
-
 /// Refuses a metric that no record has: a misspelt name must not look like failed runs.
-fn check_metric(records: &[Record], arms: &[&str], metric: &str) -> Result<()> {
-    let names: BTreeSet<&str> =
-        records.iter().filter(|record| arms.contains(&record.arm.as_str())).flat_map(Record::metrics).collect();
+fn check_metric<'a>(records: impl Iterator<Item = &'a Record>, metric: &str) -> Result<()> {
+    let names: BTreeSet<&str> = records.flat_map(Record::metrics).collect();
     if names.is_empty() {
         return Err(Error::config("every run failed: no record has metrics of a last epoch"));
     }
     if !names.contains(metric) {
         let names: Vec<&str> = names.into_iter().collect();
         return Err(Error::config(format!(
-            "`metric` ‘{metric}’: no record has a number of that name; there are: {}",
-            names.join(", ")
+            "`metric` {}: no record has a number of that name; there are: {}",
+            quoted(metric),
+            names.iter().map(|name| named(name)).collect::<Vec<_>>().join(", ")
         )));
     }
     Ok(())
 }
 
-fn runs_of(records: &[Record], arm: &str, metric: &str) -> Result<Runs> {
+/// The runs of one arm by what pairs them, from the records of the arm.
+fn runs_of(records: &[&Record], arm: &str, metric: &str) -> Result<Runs> {
     let mut runs = Runs::new();
-    for record in records.iter().filter(|record| record.arm == arm) {
+    for record in records {
         if runs.insert((record.seed, record.fold()), record.metric(metric)).is_some() {
             return Err(Error::config(format!(
-                "seed {} of ‘{arm}’ comes twice, the second time as ‘{}’; give every record once",
-                record.seed, record.id
+                "seed {} of {} comes twice, the second time as {}; give every record once",
+                record.seed,
+                quoted(arm),
+                quoted(&record.id)
             )));
         }
     }
@@ -291,7 +299,13 @@ impl Comparison {
 fn failures(arm: &str, runs: &Runs) -> Option<String> {
     let failed: Vec<&Key> = runs.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
     (!failed.is_empty()).then(|| {
-        format!("{} of {} runs of ‘{arm}’ failed and are left out: {}", failed.len(), runs.len(), seeds(&failed))
+        format!(
+            "{} of {} runs of {} failed and are left out: {}",
+            failed.len(),
+            runs.len(),
+            quoted(arm),
+            seeds(&failed)
+        )
     })
 }
 
@@ -300,7 +314,9 @@ fn left_out(arm: &str, baseline: &str, a: &Runs, b: &Runs, pairs: &BTreeMap<Key,
     let missing: Vec<&Key> = all.into_iter().filter(|key| !pairs.contains_key(*key)).collect();
     (!missing.is_empty()).then(|| {
         format!(
-            "‘{arm}’ and ‘{baseline}’ are compared over the {} seeds that both have; left out: {}",
+            "{} and {} are compared over the {} seeds that both have; left out: {}",
+            quoted(arm),
+            quoted(baseline),
             pairs.len(),
             seeds(&missing)
         )
@@ -322,8 +338,8 @@ fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
     let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
     (comparison.pairs < needed).then(|| {
         format!(
-            "‘{}’: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
-            comparison.arm,
+            "{}: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
+            quoted(&comparison.arm),
             comparison.pairs,
             if comparisons == 1 { "" } else { "s" }
         )

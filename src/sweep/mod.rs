@@ -5,6 +5,7 @@
 //! [`merge()`] combines these into one file that does not depend on who trained which run. [`submit`] writes the script
 //! that trains a plan on a cluster.
 
+mod draw;
 mod hash;
 mod merge;
 mod pack;

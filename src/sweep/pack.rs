@@ -8,10 +8,11 @@ use crate::device::{self, Device};
 use crate::gpu::{Context, Pick};
 use crate::network::topology::Topology;
 use crate::train::population::MAX_MEMBERS;
+use std::collections::HashMap;
 
 /// The settings that all runs of one population must have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+#[derive(Debug, PartialEq)]
+struct Key {
     shared: Config,
     /// The file of initial weights, which may also widen the output layer.
     init: Option<std::path::PathBuf>,
@@ -19,10 +20,26 @@ pub struct Key {
     repeats: bool,
 }
 
-impl Key {
-    /// The key of a run with this configuration.
-    pub fn new(config: &Config, repeats: bool) -> Self {
-        Self { shared: config.shared(), init: config.network.init.clone(), repeats }
+/// Numbers the kinds of runs in the order in which they first come. Runs of one kind may train together.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    /// The kind of the last run. Most runs follow a run of their own arm, so that a comparison finds their kind.
+    last: Option<(Key, usize)>,
+    /// The kinds by the text of their keys, because settings are floats, which no map takes as keys.
+    known: HashMap<String, usize>,
+}
+
+impl Kinds {
+    /// The number of the kind of a run with this configuration, from 0.
+    pub fn number(&mut self, config: &Config, repeats: bool) -> usize {
+        let key = Key { shared: config.shared(), init: config.network.init.clone(), repeats };
+        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| *last == key) {
+            return *number;
+        }
+        let next = self.known.len();
+        let number = *self.known.entry(format!("{key:?}")).or_insert(next);
+        self.last = Some((key, number));
+        number
     }
 }
 

@@ -10,12 +10,13 @@
 //! detected.
 
 use super::hash::fnv;
-use super::pack::{Key, Packer};
+use super::pack::{Kinds, Packer};
 use super::spec::{Arm, MAX_RUNS, Sweep};
 use crate::config::{Config, Fold, Rule};
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::{self, to_json};
+use crate::text::quoted;
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -116,7 +117,7 @@ impl Plan {
                     if let Some(source) = arm.trace_of {
                         config.rule.trace = Some(trace(&ids[&(source, s)]));
                     }
-                    config.check().map_err(|e| Error::config(format!("arm ‘{}’: {e}", arm.name)))?;
+                    config.check().map_err(|e| Error::config(format!("arm {}: {e}", quoted(&arm.name))))?;
                     ids.insert((a, s), id(a, s, config)?);
                 }
             }
@@ -184,21 +185,21 @@ impl Plan {
         let mut places = HashMap::new();
         for (place, run) in self.runs.iter().enumerate() {
             if run.id.is_empty() || run.id != file_safe(&run.id) {
-                return Err(Error::config(format!("run ‘{}’: the id is no file name", run.id)));
+                return Err(Error::config(format!("run {}: the id is no file name", quoted(&run.id))));
             }
             if run.group as usize >= self.runs.len() {
                 let (id, group, runs) = (&run.id, run.group, self.runs.len());
-                return Err(Error::config(format!("run ‘{id}’: a plan of {runs} runs has no group {group}")));
+                return Err(Error::config(format!("run {}: a plan of {runs} runs has no group {group}", quoted(id))));
             }
             if places.insert(&run.id, place).is_some() {
-                return Err(Error::config(format!("run ‘{}’: two runs have that id", run.id)));
+                return Err(Error::config(format!("run {}: two runs have that id", quoted(&run.id))));
             }
         }
         for run in &self.runs {
             let Some(after) = &run.after else { continue };
             let source = places.get(after).map(|&place| &self.runs[place]);
             if source.is_none_or(|source| source.after.is_some() || source.group != run.group) {
-                return Err(Error::config(format!("run ‘{}’: cannot come after ‘{after}’", run.id)));
+                return Err(Error::config(format!("run {}: cannot come after {}", quoted(&run.id), quoted(after))));
             }
         }
         Ok(self)
@@ -229,39 +230,50 @@ impl Plan {
     /// # Errors
     /// If an arm does not fit its data, for instance if its warm-up is longer than the run.
     pub fn estimate(&self) -> Result<Estimate> {
-        let mut kinds: Vec<(Key, usize, &PlannedRun)> = vec![];
+        let mut kinds = Kinds::default();
+        // The number of runs of each kind, and its first run.
+        let mut counts: Vec<(usize, &PlannedRun)> = vec![];
         let mut data: HashMap<String, Option<Arc<DataSet>>> = HashMap::new();
         let reading = |run: &PlannedRun| format!("{:?}", run.config.data.reading());
         let mut arm = None;
+        let mut checked: Option<Population> = None;
         for run in &self.runs {
-            let key = Key::new(&run.config, run.after.is_some());
-            match kinds.iter_mut().find(|(other, ..)| *other == key) {
-                Some((_, count, _)) => *count += 1,
-                None => kinds.push((key, 1, run)),
+            let kind = kinds.number(&run.config, run.after.is_some());
+            match counts.get_mut(kind) {
+                Some((count, _)) => *count += 1,
+                None => counts.push((1, run)),
+            }
+            // Checking the first run of an arm suffices.
+            if arm.replace(&run.arm) == Some(&run.arm) {
+                continue;
             }
             let open = || DataSet::open_as(&run.config.data, &Search::new(None)).ok().map(Arc::new);
             let data = data.entry(reading(run)).or_insert_with(open);
-            // Checking the first run of an arm suffices. A replay cannot be checked, because its trace does not exist
-            // yet.
-            let told = arm.replace(&run.arm) == Some(&run.arm);
-            if !told
-                && run.config.rule.kind != Rule::Replay
+            // A replay cannot be checked, because its trace does not exist yet.
+            if run.config.rule.kind != Rule::Replay
                 && run.config.network.init.is_none()
                 && let Some(data) = data
             {
-                Population::new(vec![run.config.clone()], Arc::clone(data), None)
-                    .map_err(|e| Error::config(format!("arm ‘{}’: {e}", run.arm)))?;
+                // Scaling the rows takes most of the time, and most arms differ in other settings.
+                let population = match checked.take().filter(|checked| checked.reads_like(&run.config)) {
+                    Some(checked) => checked.with_network(run.config.clone()),
+                    None => Population::new(vec![run.config.clone()], Arc::clone(data), None),
+                };
+                checked = Some(population.map_err(|e| Error::config(format!("arm {}: {e}", quoted(&run.arm))))?);
             }
         }
         let mut populations = Some(0);
-        for (_, count, run) in &kinds {
-            let members = match &data[&reading(run)] {
-                Some(data) => Some(Packer::new(&run.config.run.device.parse()?).members(&run.config, data)),
-                None => None,
+        let mut packers: HashMap<&str, Packer> = HashMap::new();
+        for (count, run) in &counts {
+            let device = run.config.run.device.as_str();
+            let packer = match packers.get(device) {
+                Some(packer) => *packer,
+                None => *packers.entry(device).or_insert(Packer::new(&device.parse()?)),
             };
+            let members = data[&reading(run)].as_ref().map(|data| packer.members(&run.config, data));
             populations = populations.zip(members).map(|(sum, members)| sum + count.div_ceil(members));
         }
-        Ok(Estimate { populations, kinds: kinds.len() })
+        Ok(Estimate { populations, kinds: counts.len() })
     }
 }
 

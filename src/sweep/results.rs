@@ -13,6 +13,7 @@ use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{self, Entry, Folder, to_json};
+use crate::text::quoted;
 use crate::train::engine::{DeviceInfo, NonFinite};
 use crate::train::metrics::EpochMetrics;
 use serde::{Deserialize, Serialize};
@@ -187,8 +188,10 @@ impl Results {
         Err(Error::file(
             &self.path,
             format!(
-                "holds the results of another plan (‘{}’, hash {}; this one has {}); give another directory",
-                owner.name, owner.hash, plan.hash
+                "holds the results of another plan ({}, hash {}; this one has {}); give another directory",
+                quoted(&owner.name),
+                owner.hash,
+                plan.hash
             ),
         ))
     }

@@ -1,7 +1,7 @@
 //! Training of a shard's runs: selects the unfinished ones, packs them into populations, trains these, and writes the
 //! records.
 
-use super::pack::{Key, Packer};
+use super::pack::{Kinds, Packer};
 use super::plan::{Plan, PlannedRun};
 use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
@@ -14,13 +14,14 @@ use crate::gpu::Pick;
 use crate::memory;
 use crate::rule::trace::Trace;
 use crate::run::{Start, save_model, save_trace};
+use crate::text::quoted;
 use crate::train::blocking::block_on;
 use crate::train::engine::DeviceInfo;
 use crate::train::metrics::EpochMetrics;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use crate::train::trainer::{Divergence, Observer, Position, Trainer};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -135,8 +136,11 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         let lost = || run.after.as_ref().is_some_and(|after| diverged.contains(after));
         kept.contains(run.id.as_str()) || (skipped.contains(run.id.as_str()) && lost())
     };
-    let mut todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !is_done(run)).collect();
+    let todo: Vec<&PlannedRun> = mine.iter().copied().filter(|run| !is_done(run)).collect();
     let mut summary = Summary { runs: mine.len(), before: mine.len() - todo.len(), ..Summary::default() };
+    let (started, all) = (Instant::now(), work(&todo));
+    let (mut left, mut work_left) = (todo.len(), all);
+    let mut kinds = Kinds::default();
     let mut sweep = Sweep {
         results,
         options,
@@ -145,39 +149,87 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         sources,
         data: None,
         packers: HashMap::new(),
-        ceilings: vec![],
+        ceilings: HashMap::new(),
     };
-    let (started, all) = (Instant::now(), work(&todo));
-    while !todo.is_empty() {
-        if options.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        // Replaying runs come last, because all of them can then be packed together.
-        let next = todo.iter().position(|run| run.after.is_none()).unwrap_or(0);
-        if let Some(after) = todo[next].after.as_ref().filter(|after| diverged.contains(*after)) {
-            let reason = format!("run {after}, which it repeats, diverged");
-            let record = RunRecord::skipped(todo.remove(next), reason);
+    // Replaying runs come last, because all of them can then be packed together.
+    for repeats in [false, true] {
+        let mut queues = Queues::default();
+        for run in todo.iter().copied().filter(|run| run.after.is_some() == repeats) {
+            let Some(after) = run.after.as_ref().filter(|after| diverged.contains(*after)) else {
+                queues.push(kinds.number(&run.config, repeats), run);
+                continue;
+            };
+            stop_if_asked(options)?;
+            let record = RunRecord::skipped(run, format!("run {after}, which it repeats, diverged"));
             results.write(&record)?;
             watcher.finished(&record)?;
             summary.failed += 1;
-            continue;
+            (left, work_left) = (left - 1, work_left - work(&[run]));
         }
-        let (members, mut done) = sweep.population(&todo, next, &diverged, watcher)?;
-        for record in members {
-            results.write(&record)?;
-            watcher.finished(&record)?;
-            summary.failed += usize::from(record.diverged);
-            todo.retain(|run| run.id != record.id);
-            diverged.extend(record.diverged.then_some(record.id));
+        while let Some((kind, alike)) = queues.next() {
+            stop_if_asked(options)?;
+            let (members, mut done) = sweep.population(kind, alike, watcher)?;
+            let trained = queues.take(kind, members.len());
+            (left, work_left) = (left - trained.len(), work_left - work(&trained));
+            for record in members {
+                results.write(&record)?;
+                watcher.finished(&record)?;
+                summary.failed += usize::from(record.diverged);
+                diverged.extend(record.diverged.then_some(record.id));
+            }
+            summary.populations += 1;
+            done.finished = mine.len() - left;
+            done.runs = mine.len();
+            done.seconds_left = started.elapsed().as_secs_f64() * work_left / (all - work_left).max(1e-9);
+            watcher.population(&done);
         }
-        summary.populations += 1;
-        let left = work(&todo);
-        done.finished = mine.len() - todo.len();
-        done.runs = mine.len();
-        done.seconds_left = started.elapsed().as_secs_f64() * left / (all - left).max(1e-9);
-        watcher.population(&done);
     }
     Ok(summary)
+}
+
+fn stop_if_asked(options: &Options) -> Result<()> {
+    if options.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// The runs that wait, by kind. A search of all runs for every population would take hours in a plan of 100 000 runs.
+#[derive(Default)]
+struct Queues<'a> {
+    /// The runs of each kind in the order of the plan, each with its place.
+    runs: HashMap<usize, VecDeque<(usize, &'a PlannedRun)>>,
+    /// The kinds by the place of their first waiting run.
+    first: BTreeMap<usize, usize>,
+    pushed: usize,
+}
+
+impl<'a> Queues<'a> {
+    fn push(&mut self, kind: usize, run: &'a PlannedRun) {
+        let place = self.pushed;
+        self.pushed += 1;
+        let queue = self.runs.entry(kind).or_default();
+        if queue.is_empty() {
+            self.first.insert(place, kind);
+        }
+        queue.push_back((place, run));
+    }
+
+    /// The kind whose first run stands before all other waiting runs, and its runs.
+    fn next(&self) -> Option<(usize, &VecDeque<(usize, &'a PlannedRun)>)> {
+        let (_, kind) = self.first.first_key_value()?;
+        Some((*kind, &self.runs[kind]))
+    }
+
+    /// Removes the first `count` runs of a kind.
+    fn take(&mut self, kind: usize, count: usize) -> Vec<&'a PlannedRun> {
+        let Some(queue) = self.runs.get_mut(&kind) else { return vec![] };
+        if let Some((place, _)) = queue.front() {
+            self.first.remove(place);
+        }
+        let taken = queue.drain(..count.min(queue.len())).map(|(_, run)| run).collect();
+        if let Some((place, _)) = queue.front() {
+            self.first.insert(*place, kind);
+        }
+        taken
+    }
 }
 
 /// Whether all files and metrics that are asked for exist besides the record of a trained run.
@@ -218,39 +270,32 @@ struct Sweep<'a> {
     data: Option<(DataSettings, Arc<DataSet>)>,
     packers: HashMap<String, Packer>,
     /// Largest number of members per kind of run that fit into memory, for kinds whose estimate was too large.
-    ceilings: Vec<(Key, usize)>,
+    ceilings: HashMap<usize, usize>,
 }
 
 impl Sweep<'_> {
-    /// Trains the population that contains `todo[next]`. If the device has not enough memory, tries half as many
-    /// members.
+    /// Trains the first of the runs of one kind. If the device has not enough memory, tries half as many members.
     fn population(
         &mut self,
-        todo: &[&PlannedRun],
-        next: usize,
-        diverged: &HashSet<String>,
+        kind: usize,
+        alike: &VecDeque<(usize, &PlannedRun)>,
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<RunRecord>, PopulationDone)> {
-        let key_of = |run: &PlannedRun| Key::new(&run.config, run.after.is_some());
-        let key = key_of(todo[next]);
-        let lost = |run: &PlannedRun| run.after.as_ref().is_some_and(|after| diverged.contains(after));
-        let alike: Vec<&PlannedRun> =
-            todo[next..].iter().copied().filter(|run| key_of(run) == key && !lost(run)).collect();
-        let first = &alike[0].config;
+        let first = &alike[0].1.config;
         let data = self.data(&first.data)?;
         let device = self.options.device.as_deref().unwrap_or(&first.run.device).to_owned();
         let choice: Device = device.parse()?;
         let packer = *self.packers.entry(device.clone()).or_insert_with(|| Packer::new(&choice));
-        let ceiling = self.ceilings.iter().find(|(other, _)| *other == key).map_or(usize::MAX, |(_, most)| *most);
+        let ceiling = self.ceilings.get(&kind).copied().unwrap_or(usize::MAX);
         let most = packer.members(first, &data).min(ceiling).min(self.options.max_members.unwrap_or(usize::MAX)).max(1);
-        let mut members = packer.share(alike.len(), most);
+        let runs: Vec<&PlannedRun> = alike.iter().take(packer.share(alike.len(), most)).map(|(_, run)| *run).collect();
+        let mut members = runs.len();
         loop {
-            match self.train(&alike[..members], &device, &choice, &data, watcher) {
+            match self.train(&runs[..members], &device, &choice, &data, watcher) {
                 Err(trouble) if members > 1 && trouble.is_size() => {
                     members /= 2;
                     watcher.note(&format!("{}; going on with {members} members", trouble.error()));
-                    self.ceilings.retain(|(other, _)| *other != key);
-                    self.ceilings.push((key.clone(), members));
+                    self.ceilings.insert(kind, members);
                 }
                 Err(Trouble::Opening(error) | Trouble::Training(error)) => return Err(error),
                 Ok(done) => return Ok(done),
@@ -285,7 +330,7 @@ impl Sweep<'_> {
         let configs: Vec<Config> = runs.iter().map(config).collect();
         // The model file may have changed since the sweep was planned.
         let start = Start::new(configs, Arc::clone(data), true).map_err(|e| match e {
-            Error::Config(reason) => Error::config(format!("arm ‘{}’: {reason}", runs[0].arm)),
+            Error::Config(reason) => Error::config(format!("arm {}: {reason}", quoted(&runs[0].arm))),
             other => other,
         })?;
         let population = Arc::clone(&start.population);
@@ -434,5 +479,34 @@ impl Observer for Follower {
     fn diverged(&mut self, member: usize, divergence: Divergence) -> ControlFlow<()> {
         self.diverged[member] = Some(divergence);
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The earliest waiting run decides which kind is next, and each kind keeps its order. So many runs must take no
+    /// minutes.
+    #[test]
+    fn queues_keep_the_order_of_the_plan() {
+        let run =
+            PlannedRun { id: "a".into(), arm: "a".into(), seed: 1, group: 0, after: None, config: Config::default() };
+        let (runs, kinds) = (200_000, 1000);
+        let mut queues = Queues::default();
+        (0..runs).for_each(|place| queues.push(place * 7 % kinds, &run));
+        let (mut waiting, mut taken) = (vec![true; runs], 0);
+        let mut earliest = 0;
+        while let Some((kind, alike)) = queues.next() {
+            while !waiting[earliest] {
+                earliest += 1;
+            }
+            assert_eq!((kind, alike[0].0), (earliest * 7 % kinds, earliest));
+            let places: Vec<usize> = alike.iter().take(16).map(|(place, _)| *place).collect();
+            assert!(places.is_sorted() && places.iter().all(|&place| waiting[place] && place * 7 % kinds == kind));
+            places.iter().for_each(|&place| waiting[place] = false);
+            taken += queues.take(kind, 16).len();
+        }
+        assert_eq!(taken, runs);
     }
 }

@@ -28,14 +28,16 @@
 //! random = 8                  # "tuned draw=1 alpha0=0.0371" …
 //! ```
 
+use super::draw::{Range, range};
 use super::hash::fnv;
-use crate::config::{Clock, Config, Fold, Latch, Preset, Rule};
+use crate::config::{Clock, Config, Fold, Latch, Preset, Rule, toml_reason};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::file::Model;
 use crate::rng::{Random, Stream};
+use crate::text::{self, quoted};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -92,29 +94,6 @@ enum Seeds {
     List(Vec<u64>),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected { min = A, max = B, log = true } or { choice = [A, B] }")]
-enum Range {
-    Whole(Bounds<i64>),
-    Real(Bounds<f64>),
-    Choice(Choice),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bounds<T> {
-    min: T,
-    max: T,
-    #[serde(default)]
-    log: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Choice {
-    choice: Vec<Value>,
-}
-
 /// One point of an arm's grid and draws, with only the settings of the arm itself.
 struct Variant {
     suffix: String,
@@ -143,7 +122,7 @@ impl Sweep {
     /// As [`Self::read`], except reading the file.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let file: File = toml::from_str(text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
+        let file: File = toml::from_str(text).map_err(|e| Error::file(path, toml_reason(text, &e)))?;
         Self::resolve(file, &stem)
     }
 
@@ -158,51 +137,67 @@ impl Sweep {
         }
         forbid("[base]", &file.base, &["seed", "trace", "early-stopping"])?;
         let mut declared: Vec<Declared> = vec![];
+        let mut own_names = HashSet::new();
+        let mut variants = 0;
         for (place, table) in file.arm.into_iter().enumerate() {
             let arm = Declared::new(table, place, &file.random, file.random_seed)?;
-            if declared.iter().any(|other| other.name == arm.name) {
-                return Err(Error::config(format!("arm ‘{}’: another arm has that name", arm.name)));
+            if !own_names.insert(arm.name.clone()) {
+                return Err(Error::config(format!("arm {}: another arm has that name", quoted(&arm.name))));
+            }
+            // Counted here already, because a short file can declare more variants than memory holds.
+            variants += arm.variants.len();
+            if variants > MAX_ARMS {
+                return Err(Error::config(format!("arm ‘{}’: {}", arm.name, too_many())));
             }
             declared.push(arm);
         }
+        let places = Places::of(&declared);
         let mut arms: Vec<Arm> = vec![];
         let mut wanted: Vec<Option<String>> = vec![];
-        let mut names = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         for arm in &declared {
-            for (name, layers, target) in arm.expand(&declared)? {
+            for (name, layers, target) in arm.expand(&declared, &places)? {
                 if arms.len() == MAX_ARMS {
-                    return Err(Error::config(format!("arm ‘{name}’: {}", too_many())));
+                    return Err(Error::config(format!("arm {}: {}", quoted(&name), too_many())));
                 }
-                if !names.insert(name.clone()) {
-                    return Err(Error::config(format!("arm ‘{name}’: comes about twice; give every value once")));
+                if names.insert(name.clone(), arms.len()).is_some() {
+                    return Err(Error::config(format!(
+                        "arm {}: comes about twice; give every value once",
+                        quoted(&name)
+                    )));
                 }
                 let config = resolve(&file.base, &layers, target.is_some())
-                    .map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
+                    .map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))?;
                 arms.push(Arm { name, config, trace_of: None });
                 wanted.push(target);
             }
         }
         for (place, target) in wanted.into_iter().enumerate() {
             let Some(target) = target else { continue };
-            let source = arms.iter().position(|arm| arm.name == target).expect("expanded from it");
+            let source = names[&target];
             if arms[source].config.rule.kind != Rule::Psi {
                 return Err(Error::config(format!(
-                    "arm ‘{}’: trace-of: arm ‘{target}’ is not of rule psi and leaves no trace",
-                    arms[place].name
+                    "arm {}: trace-of: arm {} is not of rule psi and leaves no trace",
+                    quoted(&arms[place].name),
+                    quoted(&target)
                 )));
             }
             let (run, of) = (&arms[place].config, &arms[source].config);
-            let refuse = |why: String| Err(Error::config(format!("arm ‘{}’: trace-of: {why}", arms[place].name)));
+            let refuse =
+                |why: String| Err(Error::config(format!("arm {}: trace-of: {why}", quoted(&arms[place].name))));
             if of.rule.latch == Latch::Gated {
                 return refuse(format!(
-                    "arm ‘{target}’ has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
-                     latch = \"latched\""
+                    "arm {} has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
+                     latch = \"latched\"",
+                    quoted(&target)
                 ));
             }
             if run.rule.clock == Clock::Epoch && of.rule.clock == Clock::Epoch && run.run.epochs != of.run.epochs {
                 return refuse(format!(
-                    "arm ‘{target}’ has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
-                    of.run.epochs, run.run.epochs
+                    "arm {} has {} epochs, this one {}; a trace is repeated tick by tick, so give both the same",
+                    quoted(&target),
+                    of.run.epochs,
+                    run.run.epochs
                 ));
             }
             arms[place].trace_of = Some(source);
@@ -220,7 +215,10 @@ impl Sweep {
             return Err(Error::config(format!("`folds = {folds}`: a cross-validation has at least 2 parts")));
         }
         if let Some(arm) = self.arms.iter().find(|arm| arm.config.data.fold.is_some()) {
-            return Err(Error::config(format!("arm ‘{}’: fold: is set by folds of the sweep; leave it out", arm.name)));
+            return Err(Error::config(format!(
+                "arm {}: fold: is set by folds of the sweep; leave it out",
+                quoted(&arm.name)
+            )));
         }
         Ok(Self { folds: Some(folds), ..self })
     }
@@ -271,15 +269,47 @@ fn forbid(place: &str, table: &Table, keys: &[&str]) -> Result<()> {
     }
 }
 
+/// Where the arms stand in the file, by name.
+struct Places {
+    /// The place of each arm.
+    arms: HashMap<String, usize>,
+    /// The places of each variant by its whole name: its arm, and its place among the variants of the arm.
+    variants: HashMap<String, Vec<(usize, usize)>>,
+}
+
+impl Places {
+    fn of(declared: &[Declared]) -> Self {
+        let arms = declared.iter().enumerate().map(|(place, arm)| (arm.name.clone(), place)).collect();
+        let mut variants: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        for (arm, of) in declared.iter().enumerate() {
+            for (variant, Variant { suffix, .. }) in of.variants.iter().enumerate() {
+                variants.entry(format!("{}{suffix}", of.name)).or_default().push((arm, variant));
+            }
+        }
+        Self { arms, variants }
+    }
+
+    /// The places of the variants that `target` names, in the order of the file. `target` is the name of a whole arm or of
+    /// one variant.
+    fn named(&self, declared: &[Declared], target: &str) -> Vec<(usize, usize)> {
+        let whole = self.arms.get(target);
+        let mut found: Vec<_> = self.variants.get(target).cloned().unwrap_or_default();
+        found.retain(|(arm, _)| Some(arm) != whole);
+        found.extend(whole.iter().flat_map(|&&arm| (0..declared[arm].variants.len()).map(move |place| (arm, place))));
+        found.sort_unstable();
+        found
+    }
+}
+
 impl Declared {
     fn new(mut table: Table, place: usize, shared: &Table, seed: u64) -> Result<Self> {
         let name = match table.remove("name") {
             Some(Value::String(name)) if !name.trim().is_empty() => name,
             _ => return Err(Error::config(format!("arm {}: needs a name", place + 1))),
         };
-        let refuse = |reason: String| Err(Error::config(format!("arm ‘{name}’: {reason}")));
-        table = Config::canonical(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))?;
-        forbid(&format!("arm ‘{name}’"), &table, &["seed", "early-stopping"])?;
+        let refuse = |reason: String| Err(Error::config(format!("arm {}: {reason}", quoted(&name))));
+        table = Config::canonical(&table).map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))?;
+        forbid(&format!("arm {}", quoted(&name)), &table, &["seed", "early-stopping"])?;
         let trace_of = match table.remove("trace-of") {
             None => None,
             Some(Value::String(target)) => Some(target),
@@ -307,7 +337,7 @@ impl Declared {
             _ => {}
         }
         let mut variants = vec![];
-        for point in grid(&table).map_err(|e| Error::config(format!("arm ‘{name}’: {e}")))? {
+        for point in grid(&table).map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))? {
             if variants.len() + draws as usize > MAX_ARMS {
                 return refuse(too_many());
             }
@@ -318,22 +348,21 @@ impl Declared {
 
     /// For every variant: its name, its layers of settings, and the name of the arm that it replays.
     #[allow(clippy::type_complexity)]
-    fn expand<'a>(&'a self, all: &'a [Self]) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
+    fn expand<'a>(&'a self, all: &'a [Self], places: &Places) -> Result<Vec<(String, Vec<&'a Table>, Option<String>)>> {
         let own = |suffix: &str| format!("{}{suffix}", self.name);
         let Some(target) = &self.trace_of else {
             return Ok(self.variants.iter().map(|v| (own(&v.suffix), vec![&v.settings], None)).collect());
         };
-        let refuse =
-            |reason: &str| Err(Error::config(format!("arm ‘{}’: trace-of = \"{target}\": {reason}", self.name)));
-        let matches = |source: &'a Self| {
-            let whole = source.name == *target;
+        let refuse = |reason: &str| {
+            Err(Error::config(format!("arm {}: trace-of = \"{}\": {reason}", quoted(&self.name), text::named(target))))
+        };
+        let found = places.named(all, target).into_iter().map(|(arm, place)| {
+            let (source, variant) = (&all[arm], &all[arm].variants[place]);
             // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
             // target is the whole grid, each suffix tells the new names apart.
-            let suffix = move |v: &'a Variant| if whole { v.suffix.as_str() } else { "" };
-            let named = |v: &&Variant| whole || format!("{}{}", source.name, v.suffix) == *target;
-            source.variants.iter().filter(named).map(|v| (source, v, suffix(v))).collect::<Vec<_>>()
-        };
-        let found: Vec<_> = all.iter().flat_map(matches).collect();
+            (source, variant, if source.name == *target { variant.suffix.as_str() } else { "" })
+        });
+        let found: Vec<_> = found.collect();
         if found.is_empty() {
             return refuse("there is no such arm");
         }
@@ -352,22 +381,6 @@ impl Declared {
             }
         }
         Ok(expanded)
-    }
-}
-
-fn range(value: &Value) -> std::result::Result<Range, String> {
-    let range: Range = value.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-    let wrong = match &range {
-        Range::Whole(Bounds { min, max, log }) => *min > *max || (*log && *min < 1),
-        Range::Real(Bounds { min, max, log }) => {
-            !(min.is_finite() && max.is_finite() && min <= max) || (*log && *min <= 0.0)
-        }
-        Range::Choice(Choice { choice }) => choice.is_empty(),
-    };
-    if wrong {
-        Err("needs min ≤ max, min above 0 with log, and a choice something to choose".into())
-    } else {
-        Ok(range)
     }
 }
 
@@ -421,29 +434,6 @@ fn drawn(point: Variant, ranges: &[(String, Range)], draws: u32, seed: u64) -> V
     (1..=draws).map(draw).collect()
 }
 
-impl Range {
-    fn draw(&self, random: &mut Random) -> Value {
-        let between = |min: f64, max: f64, log: bool, share: f64| match log {
-            true => (min.ln() + share * (max.ln() - min.ln())).exp(),
-            false => min + share * (max - min),
-        };
-        match self {
-            // Each integer owns the interval of length 1 that begins at it, hence max + 1.
-            Self::Whole(Bounds { min, max, log }) => {
-                let value = between(*min as f64, *max as f64 + 1.0, *log, random.uniform());
-                Value::Integer((value.floor() as i64).clamp(*min, *max))
-            }
-            // Rounded to four digits: a search cannot distinguish more, and people can read the names.
-            Self::Real(Bounds { min, max, log }) => {
-                let value = between(*min, *max, *log, random.uniform());
-                let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
-                Value::Float(rounded.clamp(*min, *max))
-            }
-            Self::Choice(Choice { choice }) => choice[random.below(choice.len() as u32) as usize].clone(),
-        }
-    }
-}
-
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -461,7 +451,7 @@ fn resolve(base: &Table, layers: &[&Table], replays: bool) -> Result<Config> {
         None => Table::new(),
         Some(Value::String(name)) => Config::preset(
             Preset::deserialize(Value::String(name.clone()))
-                .map_err(|_| Error::config(format!("preset: there is no ‘{name}’")))?,
+                .map_err(|_| Error::config(format!("preset: there is no {}", quoted(&name))))?,
         ),
         Some(_) => return Err(Error::config("preset: must be a name")),
     };

@@ -2,8 +2,8 @@
 //!
 //! Queues, retries and limits are left to the cluster. A restarted task skips the runs that are finished.
 
-use crate::error::{Result, TRY_AGAIN};
-use crate::files::to_json;
+use crate::error::{Error, Result, TRY_AGAIN};
+use crate::text::{SBATCH, quoted, sbatch, shell, yaml};
 
 /// The settings of both kinds of script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +48,17 @@ const MOUNT: &str = "/sweep";
 impl Job {
     fn command(&self) -> Vec<String> {
         let shards = self.tasks.to_string();
-        let fixed = [&self.program, "sweep", "run", &self.plan, "--shard", "auto", "--shards", &shards];
+        // The program would read an option.
+        let plan = if self.plan.starts_with('-') { format!("./{}", self.plan) } else { self.plan.clone() };
+        let fixed = [&self.program, "sweep", "run", &plan, "--shard", "auto", "--shards", &shards];
         fixed.into_iter().map(str::to_owned).chain(self.arguments.iter().cloned()).collect()
     }
 
     /// The script for `sbatch`.
-    #[must_use]
-    pub fn slurm(&self, slurm: &Slurm) -> String {
+    ///
+    /// # Errors
+    /// If a value is not plain enough for a line of `sbatch`, or a word has characters that a script should not hide.
+    pub fn slurm(&self, slurm: &Slurm) -> Result<String> {
         let name = job_name(&self.name);
         let mut text = "#!/bin/bash\n".to_owned();
         let mut option = |option: String| text += &format!("#SBATCH {option}\n");
@@ -65,13 +69,31 @@ impl Job {
         option("--open-mode=append".into());
         option(format!("--output={name}-%a.log"));
         for (flag, value) in [("time", &slurm.time), ("partition", &slurm.partition)] {
-            value.iter().for_each(|value| option(format!("--{flag}={value}")));
+            let Some(value) = value else { continue };
+            let plain = sbatch(value).ok_or_else(|| {
+                Error::config(format!("`{flag} = {value}`: goes into a line of sbatch; give {SBATCH}"))
+            })?;
+            option(format!("--{flag}={plain}"));
         }
         for (flag, value) in [("cpus-per-task", self.cpus), ("gpus-per-task", self.gpus)] {
             value.iter().for_each(|value| option(format!("--{flag}={value}")));
         }
-        let command = self.command().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        text + &format!(
+        if self.program.starts_with('-') {
+            return Err(Error::config(format!(
+                "`program = {}`: srun would read an option; begin with ./",
+                self.program
+            )));
+        }
+        let hidden = |word: &str| {
+            Error::config(format!(
+                "{}: a script needs words without hidden characters; correct `program` or `device`, or rename the plan",
+                quoted(word)
+            ))
+        };
+        let words =
+            self.command().iter().map(|word| shell(word).ok_or_else(|| hidden(word))).collect::<Result<Vec<_>>>()?;
+        let command = words.join(" ");
+        text += &format!(
             "\n# Finished runs are skipped, so a task may be requeued or submitted again, alone too: sbatch --array=3 …\n\
              code=0\n\
              srun {command} || code=$?\n\
@@ -80,20 +102,18 @@ impl Job {
              scontrol requeue \"$SLURM_JOB_ID\"\n\
              fi\n\
              exit $code\n"
-        )
+        );
+        Ok(text)
     }
 
     /// The manifest for `kubectl apply -f`.
-    ///
-    /// # Errors
-    /// Only if a string cannot be written as JSON, which does not happen.
-    pub fn kubernetes(&self, kubernetes: &Kubernetes) -> Result<String> {
-        // JSON strings and lists are valid YAML, so JSON does the quoting.
-        let (name, tasks) = (to_json(&job_name(&self.name))?, self.tasks);
-        let (image, claim) = (to_json(&kubernetes.image)?, to_json(&kubernetes.claim)?);
+    #[must_use]
+    pub fn kubernetes(&self, kubernetes: &Kubernetes) -> String {
+        let (name, tasks) = (yaml(&job_name(&self.name)), self.tasks);
+        let (image, claim) = (yaml(&kubernetes.image), yaml(&kubernetes.claim));
         // Kubernetes would expand `$(NAME)`; it turns `$$` into `$`, so every `$` is doubled.
-        let command: Vec<String> = self.command().iter().map(|word| word.replace('$', "$$")).collect();
-        let command = to_json(&command)?;
+        let command: Vec<String> = self.command().iter().map(|word| yaml(&word.replace('$', "$$"))).collect();
+        let command = command.join(", ");
         let mut limits = String::new();
         if let Some(cpus) = self.cpus {
             limits += &format!("              cpu: \"{cpus}\"\n");
@@ -105,7 +125,7 @@ impl Job {
             true => String::new(),
             false => format!("          resources:\n            limits:\n{limits}"),
         };
-        Ok(format!(
+        format!(
             "\
 apiVersion: batch/v1
 kind: Job
@@ -129,7 +149,7 @@ spec:
       containers:
         - name: homeostat
           image: {image}
-          command: {command}
+          command: [{command}]
           workingDir: {MOUNT}
 {resources}          volumeMounts:
             - name: sweep
@@ -139,17 +159,7 @@ spec:
           persistentVolumeClaim:
             claimName: {claim}
 "
-        ))
-    }
-}
-
-/// Quotes a word for the shell, if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        )
     }
 }
 

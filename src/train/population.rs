@@ -58,35 +58,13 @@ impl Population {
     /// # Errors
     /// As [`Self::new`].
     pub fn prepared_by(
-        mut configs: Vec<Config>,
+        configs: Vec<Config>,
         data: Arc<DataSet>,
         classes: Option<usize>,
         fixed: Option<&Preparation>,
     ) -> Result<Self> {
-        for config in &mut configs {
-            config.fit_task(data.task)?;
-        }
-        let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
-        if configs.len() > MAX_MEMBERS {
-            return Err(Error::config(format!("{} members: at most {MAX_MEMBERS} train together", configs.len())));
-        }
-        for config in &configs {
-            config.check()?;
-            if config.shared() != first.shared() {
-                return Err(Error::config(
-                    "members of a population may differ only in seed, ψ and its schedule, α0, momentum, the rule's constants and the amount of regularisation",
-                ));
-            }
-        }
-        if first.regularisation.distort != Distort::None && distort::side(data.features).is_none() {
-            return Err(Error::config(format!(
-                "`distort = {}`: the {} features of {} are no square image; leave it out",
-                first.regularisation.distort, data.features, data.name
-            )));
-        }
-        let outputs = (!first.rule.kind.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
-        let widths: Vec<usize> =
-            std::iter::once(data.features).chain(first.network.hidden.0.iter().copied()).chain(outputs).collect();
+        let configs = checked(configs, &data)?;
+        let first = &configs[0];
         let split = |config: &Config| {
             Split::of(&data, &config.data, config.run.seed)?.with_label_noise(
                 &data,
@@ -98,22 +76,39 @@ impl Population {
         check_splits(&splits)?;
         let data_checksum = data.checksum();
         let (data, preparations) = prepare(&data, &mut splits, first, fixed)?;
-        let topology = Topology::new(widths);
-        let traces = vec![];
-        let mut population =
-            Self { members: vec![], topology, data, preparations, data_checksum, splits, traces, configs };
-        population.check_size()?;
-        let ticks = population.ticks();
-        for config in &population.configs {
+        let topology = topology(first, &data, classes);
+        let (members, traces) = (vec![], vec![]);
+        Self { members, topology, data, preparations, data_checksum, splits, traces, configs }.complete()
+    }
+
+    /// Whether a network with this configuration, alone on the same data set, reads the rows of this population's only
+    /// member.
+    pub(crate) fn reads_like(&self, config: &Config) -> bool {
+        let read = |config: &Config| (config.run.seed, config.regularisation.label_noise);
+        self.len() == 1 && read(self.shared()) == read(config) && self.shared().data == config.data
+    }
+
+    /// The population of one other network on the same rows, see [`Self::reads_like`]. Spares scaling the rows anew.
+    pub(crate) fn with_network(self, config: Config) -> Result<Self> {
+        let configs = checked(vec![config], &self.data)?;
+        let topology = topology(&configs[0], &self.data, None);
+        Self { members: vec![], traces: vec![], topology, configs, ..self }.complete()
+    }
+
+    /// Checks the sizes, and adds what follows from configurations and sizes: members and traces.
+    fn complete(mut self) -> Result<Self> {
+        self.check_size()?;
+        let ticks = self.ticks();
+        for config in &self.configs {
             check_clock(config, ticks)?;
-            let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &population.topology, ticks));
+            let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &self.topology, ticks));
             let trace = trace.transpose()?.map(Arc::new);
             // A replayed α falls along the curve of the run that was traced.
             let curve = trace.as_ref().map_or(config, |trace| &trace.config);
-            population.members.push(Member::new(config, curve, ticks));
-            population.traces.push(trace);
+            self.members.push(Member::new(config, curve, ticks));
+            self.traces.push(trace);
         }
-        Ok(population)
+        Ok(self)
     }
 
     /// CRC-32 of everything that the members learn from: the data set and the replayed traces.
@@ -154,7 +149,15 @@ impl Population {
     pub fn check_memory(&self) -> Result<()> {
         let remedy = format!("{} has most weights: use a narrower `hidden`", self.topology.largest_layer());
         let fewer = if self.len() > 1 { ", or fewer members" } else { "" };
-        memory::check_machine("the initial state", &self.state_arrays(), &format!("{remedy}{fewer}"))
+        let arrays: Vec<Array> = self.state_arrays().into_iter().chain([self.headers()]).collect();
+        memory::check_machine("the initial state", &arrays, &format!("{remedy}{fewer}"))
+    }
+
+    /// The memory of a layer beside its arrays: their headers, its settings, and the rounding of their sizes.
+    #[must_use]
+    pub fn headers(&self) -> Array {
+        // Measured on x86-64: 7 KiB of a layer of one neuron.
+        Array::new("headers", 8 << 10, &[("P", self.len()), ("layers", self.topology.layers())])
     }
 
     /// The arrays of [`Self::initial_state`].
@@ -303,6 +306,38 @@ impl Population {
             })
             .collect()
     }
+}
+
+/// The configurations, fitted to the task of `data` and checked against each other.
+fn checked(mut configs: Vec<Config>, data: &DataSet) -> Result<Vec<Config>> {
+    for config in &mut configs {
+        config.fit_task(data.task)?;
+    }
+    let first = configs.first().ok_or_else(|| Error::config("a population needs at least one member"))?;
+    if configs.len() > MAX_MEMBERS {
+        return Err(Error::config(format!("{} members: at most {MAX_MEMBERS} train together", configs.len())));
+    }
+    for config in &configs {
+        config.check()?;
+        if config.shared() != first.shared() {
+            return Err(Error::config(
+                "members of a population may differ only in seed, ψ and its schedule, α0, momentum, the rule's constants and the amount of regularisation",
+            ));
+        }
+    }
+    if first.regularisation.distort != Distort::None && distort::side(data.features).is_none() {
+        return Err(Error::config(format!(
+            "`distort = {}`: the {} features of {} are no square image; leave it out",
+            first.regularisation.distort, data.features, data.name
+        )));
+    }
+    Ok(configs)
+}
+
+fn topology(config: &Config, data: &DataSet, classes: Option<usize>) -> Topology {
+    let outputs = (!config.rule.kind.is_unsupervised()).then(|| classes.unwrap_or(0).max(data.classes));
+    let hidden = config.network.hidden.0.iter().copied();
+    Topology::new(std::iter::once(data.features).chain(hidden).chain(outputs).collect())
 }
 
 /// Refuses members whose parts differ in size, because they train together step by step.

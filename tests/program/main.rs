@@ -10,12 +10,17 @@ mod compare;
 mod data;
 mod export;
 mod files;
+mod growth;
+mod identity;
 #[path = "../common/isolated.rs"]
 mod isolated;
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod memory;
 mod own_data;
 mod predict;
+mod printed;
 #[path = "../common/program.rs"]
 mod program;
 mod readme;

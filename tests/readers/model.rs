@@ -200,12 +200,17 @@ fn a_rate_per_weight_needs_weight_scope() {
 /// Tensors are looked up by name, not searched for, so a file of many layers takes only a moment.
 #[test]
 fn a_deep_model_is_read_in_a_moment() {
-    const LAYERS: usize = 20_000;
+    const LAYERS: usize = homeostat::config::MOST_HIDDEN_LAYERS + 1;
     let name = |l: usize, kind: &str| format!("layers.{l}.{kind}");
     let value = 0.5_f32.to_le_bytes();
-    let tensors = (0..LAYERS).flat_map(|l| [(name(l, "weight"), vec![1, 1]), (name(l, "bias"), vec![1])]);
-    let views = tensors.map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &value).unwrap()));
-    let bytes = safetensors::serialize(views, None).unwrap();
+    let file = |layers: usize| {
+        let tensors = (0..layers).flat_map(|l| [(name(l, "weight"), vec![1, 1]), (name(l, "bias"), vec![1])]);
+        let views = tensors.map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &value).unwrap()));
+        safetensors::serialize(views, None).unwrap()
+    };
+    let bytes = file(LAYERS);
+    let deeper = Model::decode(Path::new("deeper"), &file(20_000)).unwrap_err().to_string();
+    assert!(deeper.contains("20000 layers, more than 1025"), "{deeper}");
     let started = std::time::Instant::now();
     assert_eq!(Model::decode(Path::new("deep"), &bytes).unwrap().layers.len(), LAYERS);
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());

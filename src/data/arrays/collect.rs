@@ -4,10 +4,11 @@ use super::array::{Array, Header};
 use super::element::Element;
 use super::names::{Pair, pairs, partner};
 use super::shared::refuse_table_settings;
+use crate::data::numbers::Numbers;
 use crate::data::raw::{Feature, Label, Raw, ReadOptions};
 use crate::data::read::row_count;
-use crate::data::set::Samples;
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use std::path::Path;
 
 /// Names of arrays that hold the names of the features, and of the label columns.
@@ -60,8 +61,11 @@ pub fn collect(store: &mut dyn Store, options: &ReadOptions) -> Result<Raw> {
         label.name = Some(name);
     }
     let is_names = |name: &str| FEATURE_NAMES.contains(&name) || LABEL_NAMES.contains(&name);
-    let unused: Vec<String> =
-        names.iter().filter(|name| !used.contains(name) && !is_names(&name.to_lowercase())).map(|n| shown(n)).collect();
+    let unused: Vec<String> = names
+        .iter()
+        .filter(|name| !used.contains(name) && !is_names(&name.to_lowercase()))
+        .map(|n| one_line(n))
+        .collect();
     if !unused.is_empty() {
         notes.push(format!("Not used: {}.", listed(&unused)));
     }
@@ -78,12 +82,12 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
         return Err(missing(store, "x_train", "; name the samples x and the labels y"));
     }
     let (mut parts, mut width, mut image) = ([0; 3], None, None);
-    let mut samples: Option<(Samples, String)> = None;
+    let mut samples: Option<(Numbers, String)> = None;
     let mut labels: Vec<Option<Vec<Label>>> = vec![];
     for (part, pair) in pairs.iter().enumerate().filter(|(_, pair)| **pair != Pair::default()) {
         let Some(x) = &pair.samples else {
             let y = pair.labels.as_deref().unwrap_or("");
-            return Err(missing(store, &samples_of(y), &format!("; it belongs to {}", shown(y))));
+            return Err(missing(store, &samples_of(y), &format!("; it belongs to {}", one_line(y))));
         };
         let called = store.called(x);
         let array = store.open(x)?;
@@ -97,9 +101,9 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
             return Err(array.error(format!("samples of {features} features, but those of {first} have {expected}")));
         }
         let is_bytes = array.header.element == Element::U8;
-        let empty = || if is_bytes { Samples::U8(vec![]) } else { Samples::F32(vec![]) };
+        let empty = || if is_bytes { Numbers::Bytes(vec![]) } else { Numbers::new(features) };
         let (all, first) = samples.get_or_insert_with(|| (empty(), called.clone()));
-        if matches!(all, Samples::U8(_)) != is_bytes {
+        if matches!(all, Numbers::Bytes(_)) != is_bytes {
             // Bytes are scaled by 1/255 and reals are not, so the same number would mean two things.
             return Err(array.error(format!("only one of it and {first} holds bytes (u1); store both alike")));
         }
@@ -111,7 +115,7 @@ pub fn read_pairs(store: &mut dyn Store, pairs: &[Pair; 3], options: &ReadOption
         labels.push(match &pair.labels {
             Some(y) => Some(store.open(y)?.labels(rows, &called)?),
             None if may_lack_labels => None,
-            None => return Err(missing(store, &partner(x), &format!("; it holds the labels of {}", shown(x)))),
+            None => return Err(missing(store, &partner(x), &format!("; it holds the labels of {}", one_line(x)))),
         });
     }
     let rows = parts.iter().try_fold(0usize, |sum, &rows| sum.checked_add(rows)).unwrap_or(usize::MAX);
@@ -196,15 +200,10 @@ fn samples_of(y: &str) -> String {
 
 /// The error that the array `name` is missing.
 fn missing(store: &dyn Store, name: &str, why: &str) -> Error {
-    let names: Vec<String> = store.names().iter().map(|name| shown(name)).collect();
+    let names: Vec<String> = store.names().iter().map(|name| one_line(name)).collect();
     let present = if names.is_empty() { "nothing".into() } else { listed(&names) };
     let wanted = "usual names are x, y; or x_train, y_train and perhaps x_val, y_val, x_test, y_test";
     Error::file(store.path(), format!("{} is missing{why}; found: {present}; {wanted}", store.called(name)))
-}
-
-/// A name as messages show it, because a damaged file may hold any.
-pub fn shown(name: &str) -> String {
-    name.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 /// The first names.

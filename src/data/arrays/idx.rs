@@ -7,11 +7,11 @@ use super::array::{Array, Header};
 use super::collect::{Store, read_pairs};
 use super::element::Element;
 use super::names::Pair as Names;
-use crate::data::idx::{Pair, Source, pairs};
+use crate::data::idx::{Pair, Source, Unpacked, pairs};
 use crate::data::raw::{Raw, ReadOptions};
 use crate::error::{Error, Result};
-use flate2::bufread::MultiGzDecoder;
-use std::io::{ErrorKind, Read};
+use crate::text::one_line;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Reads the files of `directory` whose names begin with `stems`. The two files of the test set may both be absent.
@@ -47,10 +47,7 @@ pub fn decode<'a>(train: Pair<'a>, test: Option<Pair<'a>>, options: &ReadOptions
 
 /// Reads the header of a file.
 fn array(source: Source<'_>) -> Result<Array<'_>> {
-    let Source { path, mut bytes } = source;
-    let start = bytes.fill_buf().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
-    let mut bytes: Box<dyn Read> =
-        if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
+    let Unpacked { path, mut bytes, stored, most } = source.unpack()?;
     let mut four = || {
         let mut four = [0; 4];
         let outcome = bytes.read_exact(&mut four).map_err(|e| match e.kind() {
@@ -81,10 +78,11 @@ fn array(source: Source<'_>) -> Result<Array<'_>> {
             return Err(Error::file(&path, format!("elements of type {kind:#04x} are not read; {known}")));
         }
     };
+    let taken = 4 + 4 * u64::from(dimensions);
     let sizes = (0..dimensions).map(|_| Ok(u64::from(u32::from_be_bytes(four()?)))).collect::<Result<_>>()?;
     let header = Header { element, big_endian: true, fortran: false, sizes };
-    // The length of a gzipped file is not known. Values are kept as they come, and no more than the header promises.
-    Ok(Array { path, called: None, header, bytes, stored: 0, most: u64::MAX })
+    let (stored, most) = (stored.saturating_sub(taken), most.saturating_sub(taken));
+    Ok(Array { path, called: None, header, bytes, stored, most })
 }
 
 /// Files by their paths; each can be opened once.
@@ -109,6 +107,6 @@ impl Store for Files<'_> {
     fn open(&mut self, name: &str) -> Result<Array<'_>> {
         let source = self.sources.iter_mut().find(|(source, array)| source == name && array.is_some());
         let array = source.and_then(|(_, array)| array.take());
-        array.ok_or_else(|| Error::file(&self.path, format!("{} is given twice", name.escape_debug())))
+        array.ok_or_else(|| Error::file(&self.path, format!("{} is given twice", one_line(name))))
     }
 }

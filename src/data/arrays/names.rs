@@ -109,10 +109,9 @@ pub fn pairs(names: &[String]) -> Result<[Pair; 3], String> {
 
 /// The usual name of the labels of the samples `name`, for messages: `y_train` for `x_train`.
 pub fn partner(name: &str) -> String {
-    let lower = name.to_lowercase();
-    // Lower case may have another length outside ASCII.
-    let words = if lower.len() == name.len() { &SAMPLES[..] } else { &[] };
-    let place = words.iter().filter_map(|word| Some((lower.find(word)?, *word))).max_by_key(|(_, word)| word.len());
+    // Places in the lower case of letters beyond ASCII would be no places in the name, because such letters change length.
+    let lower = name.to_ascii_lowercase();
+    let place = SAMPLES.iter().filter_map(|word| Some((lower.find(word)?, *word))).max_by_key(|(_, word)| word.len());
     match place {
         Some((at, "x" | "xs")) => format!("{}y{}", &name[..at], &name[at + 1..]),
         Some((at, "data")) => format!("{}target{}", &name[..at], &name[at + 4..]),

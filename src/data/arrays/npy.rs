@@ -1,12 +1,13 @@
 //! Reader of NPY files: the files of one set lie in one folder, each with one array, and their names say which is which.
 
 use super::array::Array;
-use super::collect::{Store, collect, shown};
+use super::collect::{Store, collect};
 use super::names::{Known, Role, known, partner};
 use super::npy_header;
 use crate::data::raw::{Raw, ReadOptions};
 use crate::data::read::open_file;
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -109,14 +110,16 @@ impl Store for Files<'_> {
 
     fn called(&self, name: &str) -> String {
         match self.files.iter().find(|(file, _)| file == name) {
-            Some((_, path)) => path.file_name().map_or_else(|| shown(name), |file| shown(&file.to_string_lossy())),
-            None => format!("{}.npy", shown(name)),
+            Some((_, path)) => {
+                path.file_name().map_or_else(|| one_line(name), |file| one_line(&file.to_string_lossy()))
+            }
+            None => format!("{}.npy", one_line(name)),
         }
     }
 
     fn open(&mut self, name: &str) -> Result<Array<'_>> {
         let path = self.files.iter().find(|(file, _)| file == name).map(|(_, path)| path.clone());
-        let path = path.ok_or_else(|| Error::file(self.path, format!("{}.npy is missing", shown(name))))?;
+        let path = path.ok_or_else(|| Error::file(self.path, format!("{}.npy is missing", one_line(name))))?;
         let mut reader = open_file(&path)?;
         let length = reader.get_ref().metadata().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?.len();
         let (header, taken) = npy_header::read(&mut reader).map_err(|reason| Error::file(&path, reason))?;

@@ -2,6 +2,7 @@
 
 use super::array::Header;
 use super::element::Element;
+use crate::text::shorten;
 use std::io::Read;
 
 /// Longest header in bytes that is read: NumPy's own limit.
@@ -98,10 +99,7 @@ fn sizes(text: &str) -> Option<Vec<u64>> {
 
 /// The type that `descr` names, such as `<f4`, and whether its bytes are in big-endian order.
 fn element(descr: &str) -> Result<(Element, bool), String> {
-    let unread = |hint: &str| {
-        let shown: String = descr.chars().take(20).flat_map(char::escape_debug).collect();
-        Err(format!("elements of type '{shown}' are not read; {hint}"))
-    };
+    let unread = |hint: &str| Err(format!("elements of type '{}' are not read; {hint}", shorten(descr, 20)));
     let plain = descr.trim_start_matches(['<', '>', '|', '=']);
     let text = |count: &str| count.parse::<usize>().ok().filter(|count| (1..=MAX_TEXT).contains(count));
     let element = match plain {

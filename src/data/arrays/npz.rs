@@ -1,11 +1,12 @@
 //! Reader of NPZ, NumPy's zip archive of arrays, stored or deflated.
 
 use super::array::Array;
-use super::collect::{Store, collect, shown};
+use super::collect::{Store, collect};
 use super::npy_header;
 use crate::data::raw::{Raw, ReadOptions};
 use crate::data::read::{DEFLATE_RATIO, open_file};
 use crate::error::{Error, Result};
+use crate::text::one_line;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
@@ -39,7 +40,7 @@ pub fn decode(path: &Path, options: &ReadOptions, file: impl Read + Seek) -> Res
     }
     members.sort();
     if let Some([(name, _), _]) = members.array_windows().find(|[(a, _), (b, _)]| a == b) {
-        return Err(Error::file(path, format!("holds two arrays named {}", shown(name))));
+        return Err(Error::file(path, format!("holds two arrays named {}", one_line(name))));
     }
     collect(&mut Npz { path, archive, members }, options)
 }
@@ -61,7 +62,7 @@ impl<F: Read + Seek> Store for Npz<'_, F> {
     }
 
     fn called(&self, name: &str) -> String {
-        format!("array {}", shown(name))
+        format!("array {}", one_line(name))
     }
 
     fn open(&mut self, name: &str) -> Result<Array<'_>> {

@@ -21,16 +21,16 @@ pub fn read(path: &Path, _: &ReadOptions) -> Result<Raw> {
 #[cfg(feature = "parquet")]
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
     let file = crate::data::read::open_file(path)?.into_inner();
-    // The crate checks little of what a damaged file claims, and panics on some of it (parquet 60.1).
-    let columns = std::panic::catch_unwind(|| apache::columns(file))
-        .unwrap_or_else(|_| Err("is damaged, or no Parquet file".into()));
-    let (names, columns) = columns.map_err(|reason| Error::file(path, reason))?;
-    super::columns::collect(path, &names, &columns, options)
+    let mut table = apache::Table::open(file).map_err(|reason| Error::file(path, reason))?;
+    super::columns::collect(path, &mut table, options)
 }
 
 #[cfg(feature = "parquet")]
 mod apache {
-    use super::super::columns::Column;
+    use super::super::columns::{Column, Columns, Integers};
+    use super::super::shared::Interner;
+    use crate::data::numbers::room;
+    use crate::text::unwrapped;
     use half::f16;
     use parquet::basic::{ConvertedType, LogicalType};
     use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -38,35 +38,79 @@ mod apache {
     use parquet::errors::ParquetError;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::schema::types::ColumnDescriptor;
+    use std::collections::TryReserveError;
     use std::fs::File;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// Rows that are read at once.
     const AT_ONCE: usize = 1 << 13;
 
-    /// The names and values of all columns.
-    pub fn columns(file: File) -> Result<(Vec<String>, Vec<Column>), String> {
-        let damaged = |e: ParquetError| format!("is damaged, or no Parquet file: {e}").replace('\n', " ");
-        let reader = SerializedFileReader::new(file).map_err(damaged)?;
-        let schema = reader.metadata().file_metadata().schema_descr_ptr();
-        let rows: Vec<usize> =
-            reader.metadata().row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
-        let (mut names, mut columns) = (vec![], vec![]);
-        for (place, column) in schema.columns().iter().enumerate() {
-            let name = column.path().string();
-            let of = |reason: String| format!("column {name}: {reason}");
-            if column.path().parts().len() != 1 || column.max_rep_level() > 0 || column.max_def_level() > 1 {
-                return Err(of("is nested; a column has one value per row".into()));
-            }
-            let mut values = empty(column).map_err(of)?;
-            for (group, &rows) in rows.iter().enumerate() {
-                let reader = reader.get_row_group(group).and_then(|group| group.get_column_reader(place));
-                let reader = reader.map_err(|e| of(damaged(e)))?;
-                append(&mut values, reader, column, rows).map_err(|e| of(e.replace('\n', " ")))?;
-            }
-            names.push(name);
-            columns.push(values);
+    /// A file whose schema has been read.
+    pub struct Table {
+        reader: SerializedFileReader<File>,
+        names: Vec<String>,
+        /// Rows of each row group.
+        rows: Vec<usize>,
+    }
+
+    /// The crate checks little of what a damaged file claims, and panics on some of it (parquet 60.1).
+    fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        outcome.unwrap_or_else(|_| Err("is damaged, or no Parquet file".into()))
+    }
+
+    fn damaged(e: ParquetError) -> String {
+        format!("is damaged, or no Parquet file: {}", unwrapped(e))
+    }
+
+    impl Table {
+        /// Reads the schema, and refuses columns that are nested or of a type that is not read.
+        pub fn open(file: File) -> Result<Self, String> {
+            caught(|| {
+                let reader = SerializedFileReader::new(file).map_err(damaged)?;
+                let groups = reader.metadata().row_groups();
+                let rows = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
+                let mut names = vec![];
+                for column in reader.metadata().file_metadata().schema_descr().columns() {
+                    let name = column.path().string();
+                    if column.path().parts().len() != 1 || column.max_rep_level() > 0 || column.max_def_level() > 1 {
+                        return Err(format!("column {name}: is nested; a column has one value per row"));
+                    }
+                    empty(column).map_err(|reason| format!("column {name}: {reason}"))?;
+                    names.push(name);
+                }
+                Ok(Self { reader, names, rows })
+            })
         }
-        Ok((names, columns))
+    }
+
+    impl Columns for Table {
+        fn names(&self) -> &[String] {
+            &self.names
+        }
+
+        fn rows(&self) -> usize {
+            self.rows.iter().fold(0, |all, &rows| all.saturating_add(rows))
+        }
+
+        fn is_text(&self, place: usize) -> bool {
+            let column = &self.reader.metadata().file_metadata().schema_descr().columns()[place];
+            matches!(empty(column), Ok(Column::Text(_)))
+        }
+
+        fn read(&mut self, place: usize) -> Result<Column, String> {
+            let of = |reason: String| format!("column {}: {reason}", self.names[place]);
+            caught(|| {
+                let column = &self.reader.metadata().file_metadata().schema_descr().columns()[place];
+                let mut values = empty(column).map_err(of)?;
+                for (group, &rows) in self.rows.iter().enumerate() {
+                    let reader = self.reader.get_row_group(group).and_then(|group| group.get_column_reader(place));
+                    let reader = reader.map_err(|e| of(damaged(e)))?;
+                    append(&mut values, reader, column, rows).map_err(|e| of(unwrapped(e)))?;
+                }
+                Ok(values)
+            })
+        }
     }
 
     /// A column without values, of the type that `column` describes.
@@ -75,75 +119,79 @@ mod apache {
         let is_half = matches!(column.logical_type_ref(), Some(LogicalType::Float16));
         let is_decimal = column.converted_type() == ConvertedType::DECIMAL;
         match column.physical_type() {
-            Type::BOOLEAN => Ok(Column::Integer(vec![])),
+            Type::BOOLEAN => Ok(Column::Integer(Integers::new(false))),
             Type::INT32 | Type::INT64 if is_decimal => Ok(Column::Real(vec![])),
-            Type::INT32 | Type::INT64 => Ok(Column::Integer(vec![])),
+            Type::INT32 | Type::INT64 => Ok(Column::Integer(Integers::new(is_unsigned(column)))),
             Type::FLOAT | Type::DOUBLE => Ok(Column::Real(vec![])),
-            Type::BYTE_ARRAY if !is_decimal => Ok(Column::Text(vec![])),
+            Type::BYTE_ARRAY if !is_decimal => Ok(Column::Text(Interner::default())),
             Type::FIXED_LEN_BYTE_ARRAY if is_half => Ok(Column::Real(vec![])),
             other => Err(format!("has the type {other}, which is not read; save numbers or text")),
         }
     }
 
+    fn is_unsigned(column: &ColumnDescriptor) -> bool {
+        use ConvertedType::{UINT_8, UINT_16, UINT_32, UINT_64};
+        matches!(column.converted_type(), UINT_8 | UINT_16 | UINT_32 | UINT_64)
+    }
+
+    /// Appends a number; NaN is a missing one.
+    fn push(all: &mut Vec<f64>, value: Option<f64>) -> Result<(), TryReserveError> {
+        room(all, 1)?;
+        all.push(value.unwrap_or(f64::NAN));
+        Ok(())
+    }
+
     /// Appends the `rows` values of a row group.
     fn append(all: &mut Column, reader: ColumnReader, column: &ColumnDescriptor, rows: usize) -> Result<(), String> {
-        let unsigned = matches!(
-            column.converted_type(),
-            ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64
-        );
+        use ColumnReader as Reader;
+        let (unsigned, place) = (is_unsigned(column), (all.rows(), rows));
         let scale = 10f64.powi(column.type_scale());
-        let real = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        let full = |_: TryReserveError| "does not fit into memory".to_owned();
         match (reader, all) {
-            (ColumnReader::BoolColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, rows, all, |value| Ok(value.map(|&value| i128::from(value))))
+            (Reader::BoolColumnReader(reader), Column::Integer(all)) => {
+                values(reader, column, place, |value| all.push(value.map(|&value| i64::from(value))).map_err(full))
             }
-            (ColumnReader::Int32ColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, rows, all, |value| {
-                    Ok(value.map(|&value| if unsigned { i128::from(value.cast_unsigned()) } else { i128::from(value) }))
-                })
+            (Reader::Int32ColumnReader(reader), Column::Integer(all)) => values(reader, column, place, |value| {
+                let wide = |&value: &i32| if unsigned { i64::from(value.cast_unsigned()) } else { i64::from(value) };
+                all.push(value.map(wide)).map_err(full)
+            }),
+            (Reader::Int64ColumnReader(reader), Column::Integer(all)) => {
+                values(reader, column, place, |value| all.push(value.copied()).map_err(full))
             }
-            (ColumnReader::Int64ColumnReader(reader), Column::Integer(all)) => {
-                values(reader, column, rows, all, |value| {
-                    Ok(value.map(|&value| if unsigned { i128::from(value.cast_unsigned()) } else { i128::from(value) }))
-                })
+            (Reader::Int32ColumnReader(reader), Column::Real(all)) => values(reader, column, place, |value| {
+                push(all, value.map(|&value| f64::from(value) / scale)).map_err(full)
+            }),
+            (Reader::Int64ColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.map(|&value| value as f64 / scale)).map_err(full))
             }
-            (ColumnReader::Int32ColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, rows, all, |value| Ok(real(value.map(|&value| f64::from(value) / scale))))
+            (Reader::FloatColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.map(|&value| f64::from(value))).map_err(full))
             }
-            (ColumnReader::Int64ColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, rows, all, |value| Ok(real(value.map(|&value| value as f64 / scale))))
+            (Reader::DoubleColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| push(all, value.copied()).map_err(full))
             }
-            (ColumnReader::FloatColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, rows, all, |value| Ok(real(value.map(|&value| f64::from(value)))))
-            }
-            (ColumnReader::DoubleColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, rows, all, |value| Ok(real(value.copied())))
-            }
-            (ColumnReader::FixedLenByteArrayColumnReader(reader), Column::Real(all)) => {
-                values(reader, column, rows, all, |value| match value.map(|value| value.data()) {
-                    None => Ok(f64::NAN),
-                    Some(&[low, high]) => Ok(f16::from_le_bytes([low, high]).to_f64()),
+            (Reader::FixedLenByteArrayColumnReader(reader), Column::Real(all)) => {
+                values(reader, column, place, |value| match value.map(|value| value.data()) {
+                    None => push(all, None).map_err(full),
+                    Some(&[low, high]) => push(all, Some(f16::from_le_bytes([low, high]).to_f64())).map_err(full),
                     Some(_) => Err("is no half".to_owned()),
                 })
             }
-            (ColumnReader::ByteArrayColumnReader(reader), Column::Text(all)) => {
-                values(reader, column, rows, all, |value| match value.map(|value| std::str::from_utf8(value.data())) {
-                    None | Some(Ok("")) => Ok(None),
-                    Some(Ok(text)) => Ok(Some(text.to_owned())),
-                    Some(Err(_)) => Err("is no text in UTF-8".to_owned()),
-                })
-            }
+            (Reader::ByteArrayColumnReader(reader), Column::Text(all)) => values(reader, column, place, |value| {
+                let text = value.map(|value| std::str::from_utf8(value.data())).transpose();
+                let text = text.map_err(|_| "is no text in UTF-8")?.filter(|text| !text.is_empty());
+                all.push(text).map_err(full)
+            }),
             _ => Err("has another type than the schema says".into()),
         }
     }
 
-    /// Reads `rows` values and converts each; `None` where one is missing.
-    fn values<T: DataType, V>(
+    /// Reads `rows` values, before which there are `before`, and gives each to `push`; `None` where one is missing.
+    fn values<T: DataType>(
         mut reader: ColumnReaderImpl<T>,
         column: &ColumnDescriptor,
-        rows: usize,
-        all: &mut Vec<V>,
-        convert: impl Fn(Option<&T::T>) -> Result<V, String>,
+        (before, rows): (usize, usize),
+        mut push: impl FnMut(Option<&T::T>) -> Result<(), String>,
     ) -> Result<(), String> {
         let is_optional = column.max_def_level() == 1;
         let mut left = rows;
@@ -159,7 +207,7 @@ mod apache {
             for record in 0..records {
                 let is_there = !is_optional || levels.get(record).is_some_and(|&level| level == 1);
                 let value = if is_there { Some(values.next().ok_or("is damaged: a value is missing")?) } else { None };
-                all.push(convert(value).map_err(|reason| format!("row {} {reason}", all.len() + 1))?);
+                push(value).map_err(|reason| format!("row {} {reason}", before + rows - left + record + 1))?;
             }
             left -= records;
         }

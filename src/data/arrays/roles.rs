@@ -1,6 +1,7 @@
 //! Tells which columns of a table are labels, ids, weights and groups; all others are features.
 
 use crate::data::raw::ReadOptions;
+use crate::text::{named, quoted};
 
 /// Names, in small letters, of columns that are the label unless the settings say otherwise.
 const LABEL_NAMES: [&str; 6] = ["label", "class", "target", "y", "species", "outcome"];
@@ -31,8 +32,8 @@ pub fn roles(names: &[String], options: &ReadOptions) -> Result<Roles, String> {
         let place = place(names, wanted).ok_or_else(|| no_column(setting, wanted, names))?;
         match taken[place].replace(setting) {
             None => Ok(place),
-            Some(other) if other == setting => Err(format!("`{setting}` names column ‘{}’ twice", names[place])),
-            Some(other) => Err(format!("column ‘{}’ is named by `{other}` and `{setting}`", names[place])),
+            Some(other) if other == setting => Err(format!("`{setting}` names column {} twice", quoted(&names[place]))),
+            Some(other) => Err(format!("column {} is named by `{other}` and `{setting}`", quoted(&names[place]))),
         }
     };
     let mut all =
@@ -49,7 +50,7 @@ pub fn roles(names: &[String], options: &ReadOptions) -> Result<Roles, String> {
         }
         if !expected.features.is_empty() {
             let feature = |(name, _): &(String, bool)| {
-                find(name).ok_or_else(|| format!("column ‘{name}’, on which the model was trained, is missing"))
+                find(name).ok_or_else(|| format!("column {}, on which the model was trained, is missing", quoted(name)))
             };
             roles.features = expected.features.iter().map(feature).collect::<Result<_, _>>()?;
             return Ok(roles);
@@ -61,12 +62,12 @@ pub fn roles(names: &[String], options: &ReadOptions) -> Result<Roles, String> {
             [label] => label,
             [] => {
                 let last = (0..names.len()).rfind(free).ok_or("has no column left for the label")?;
-                roles.notes.push(format!("The last column, {}, was taken as the label.", names[last]));
+                roles.notes.push(format!("The last column, {}, was taken as the label.", named(&names[last])));
                 last
             }
             [first, second, ..] => {
-                let (first, second) = (&names[first], &names[second]);
-                return Err(format!("columns ‘{first}’ and ‘{second}’ may both be the label; set `label`"));
+                let (first, second) = (quoted(&names[first]), quoted(&names[second]));
+                return Err(format!("columns {first} and {second} may both be the label; set `label`"));
             }
         };
         roles.labels = vec![label];
@@ -84,6 +85,6 @@ fn place(names: &[String], wanted: &str) -> Option<usize> {
 
 fn no_column(setting: &str, wanted: &str, names: &[String]) -> String {
     let more = if names.len() > LISTED { ", …" } else { "" };
-    let listed = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("`{setting}` names column ‘{wanted}’, which does not exist; the columns are {listed}{more}")
+    let listed = names.iter().take(LISTED).map(|name| named(name)).collect::<Vec<_>>().join(", ");
+    format!("`{setting}` names column {}, which does not exist; the columns are {listed}{more}", quoted(wanted))
 }

@@ -1,23 +1,32 @@
 //! Reader of safetensors files that hold samples and labels.
 
 use super::array::{Array, Header};
-use super::collect::{Store, collect, shown};
+use super::collect::{Store, collect};
 use super::element::Element;
 use crate::data::raw::{Raw, ReadOptions};
 use crate::data::read::open_file;
 use crate::error::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors};
-use std::io::Read;
+use crate::files::check_tensors;
+use crate::text::one_line;
+use safetensors::tensor::{Dtype, Metadata};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+
+/// Longest header in bytes: the limit of the crate.
+const MOST_HEADER: u64 = 100_000_000;
 
 /// Reads the file at `path`.
 ///
 /// # Errors
 /// If the file is missing or damaged, holds a model, or lacks a tensor; the message names the tensor and the element.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
+    let mut file = open_file(path)?;
+    if file.get_ref().metadata().is_ok_and(|meta| meta.is_file()) {
+        return decode_stream(path, options, file);
+    }
+    // A pipe cannot be read from another place.
     let mut bytes = vec![];
-    let outcome = open_file(path)?.read_to_end(&mut bytes);
-    outcome.map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    file.read_to_end(&mut bytes).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     decode(path, options, &bytes)
 }
 
@@ -26,9 +35,12 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
 /// # Errors
 /// As [`read`].
 pub fn decode(path: &Path, options: &ReadOptions, bytes: &[u8]) -> Result<Raw> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::file(path, format!("is not a safetensors file, or damaged: {e}")))?;
-    let has = |name: &str| file.tensor(name).is_ok();
+    decode_stream(path, options, Cursor::new(bytes))
+}
+
+fn decode_stream(path: &Path, options: &ReadOptions, mut file: impl Read + Seek) -> Result<Raw> {
+    let (metadata, start) = header(&mut file).map_err(|reason| Error::file(path, reason))?;
+    let has = |name: &str| metadata.info(name).is_some();
     let is_a = |what: &str| {
         Err(Error::file(
             path,
@@ -41,37 +53,63 @@ pub fn decode(path: &Path, options: &ReadOptions, bytes: &[u8]) -> Result<Raw> {
     if has("layers.0.weights") {
         return is_a("a checkpoint");
     }
-    if has("layers.0.weight") || file.names().iter().any(|name| name.ends_with(".weight")) {
+    if has("layers.0.weight") || metadata.offset_keys().iter().any(|name| name.ends_with(".weight")) {
         return is_a("a model");
     }
-    collect(&mut Tensors { path, file }, options)
+    collect(&mut Tensors { path, file, metadata, start }, options)
 }
 
-struct Tensors<'a> {
+/// The header, and where the tensors begin. The tensors are not read, because a file may be larger than the memory.
+fn header(file: &mut (impl Read + Seek)) -> std::result::Result<(Metadata, u64), String> {
+    let unread = |e: std::io::Error| format!("cannot be read: {e}");
+    let damaged = |e: &dyn std::fmt::Display| format!("is not a safetensors file, or damaged: {e}");
+    let all = file.seek(SeekFrom::End(0)).map_err(unread)?;
+    file.rewind().map_err(unread)?;
+    let mut bytes = vec![];
+    file.take(8).read_to_end(&mut bytes).map_err(unread)?;
+    let length = bytes.first_chunk::<8>().map(|&bytes| u64::from_le_bytes(bytes));
+    let length = length.ok_or_else(|| damaged(&"it has no header"))?;
+    if length > MOST_HEADER || length > all - 8 {
+        return Err(damaged(&format!("its header claims {length} bytes")));
+    }
+    file.take(length).read_to_end(&mut bytes).map_err(unread)?;
+    check_tensors(&bytes)?;
+    let metadata: Metadata = serde_json::from_slice(&bytes[8..]).map_err(|e| damaged(&e))?;
+    let (promised, there) = (metadata.data_len() as u64, all - 8 - length);
+    if promised != there {
+        return Err(damaged(&format!("its header promises {promised} bytes of tensors, and there are {there}")));
+    }
+    Ok((metadata, 8 + length))
+}
+
+struct Tensors<'a, F> {
     path: &'a Path,
-    file: SafeTensors<'a>,
+    file: F,
+    metadata: Metadata,
+    /// Where the first tensor begins.
+    start: u64,
 }
 
-impl Store for Tensors<'_> {
+impl<F: Read + Seek> Store for Tensors<'_, F> {
     fn path(&self) -> &Path {
         self.path
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.file.names().into_iter().map(str::to_owned).collect();
+        let mut names = self.metadata.offset_keys();
         names.sort();
         names
     }
 
     fn called(&self, name: &str) -> String {
-        format!("tensor {}", shown(name))
+        format!("tensor {}", one_line(name))
     }
 
     fn open(&mut self, name: &str) -> Result<Array<'_>> {
         let called = self.called(name);
         let error = |reason: String| Error::file(self.path, format!("{called}: {reason}"));
-        let tensor = self.file.tensor(name).map_err(|e| error(e.to_string()))?;
-        let element = match tensor.dtype() {
+        let tensor = self.metadata.info(name).ok_or_else(|| error("there is no such tensor".into()))?;
+        let element = match tensor.dtype {
             Dtype::BOOL => Element::Bool,
             Dtype::I8 => Element::I8,
             Dtype::I16 => Element::I16,
@@ -90,15 +128,18 @@ impl Store for Tensors<'_> {
                 return Err(error(format!("elements of type {other:?} are not read; {known}")));
             }
         };
-        let sizes = tensor.shape().iter().map(|&size| size as u64).collect();
-        let bytes = tensor.data();
+        let sizes = tensor.shape.iter().map(|&size| size as u64).collect();
+        let (first, end) = tensor.data_offsets;
+        let length = (end - first) as u64;
+        let moved = self.file.seek(SeekFrom::Start(self.start + first as u64));
+        moved.map_err(|e| Error::file(self.path, format!("cannot be read: {e}")))?;
         Ok(Array {
             path: self.path.to_owned(),
             called: Some(called),
             header: Header { element, big_endian: false, fortran: false, sizes },
-            bytes: Box::new(bytes),
-            stored: bytes.len() as u64,
-            most: bytes.len() as u64,
+            bytes: Box::new((&mut self.file).take(length)),
+            stored: length,
+            most: length,
         })
     }
 }

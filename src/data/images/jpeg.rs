@@ -3,6 +3,7 @@
 use super::exif::orientation;
 use super::picture::Picture;
 use crate::data::read::MOST_PIXELS;
+use crate::text::unwrapped;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -16,7 +17,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
     // By default the decoder fills up what is missing of a damaged image.
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let refuse = |e: zune_jpeg::errors::DecodeErrors| format!("cannot be read as JPEG: {e}").replace('\n', " ");
+    let refuse = |e: zune_jpeg::errors::DecodeErrors| format!("cannot be read as JPEG: {}", unwrapped(e));
     decoder.decode_headers().map_err(refuse)?;
     let (Some(info), Some(colours)) = (decoder.info(), decoder.input_colorspace()) else {
         return Err("cannot be read as JPEG: it has no header".into());

@@ -15,7 +15,9 @@ pub fn decode(content: &[u8]) -> Result<(Picture, bool), String> {
     let is_grey = |palette: &[u8]| palette.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
     let has_grey_palette = info.color_type == ColorType::Indexed && info.palette.as_deref().is_some_and(is_grey);
     let size = reader.output_buffer_size().ok_or("claims an impossible size")?;
-    let mut bytes = vec![0; size];
+    let mut bytes = vec![];
+    bytes.try_reserve_exact(size).map_err(|_| "does not fit into memory")?;
+    bytes.resize(size, 0);
     let frame = reader.next_frame(&mut bytes).map_err(refuse)?;
     // Only then are damaged bytes after the pixels seen.
     reader.finish().map_err(refuse)?;

@@ -4,15 +4,20 @@ use super::decode::{Content, decode};
 use super::folder::{Entry, list};
 use super::picture::Picture;
 use crate::data::arrays::shared;
+use crate::data::numbers::{Numbers, room};
 use crate::data::raw::{Label, LabelValues, Raw, ReadOptions};
 use crate::data::read::{MOST_PIXELS, row_count};
-use crate::data::set::Samples;
 use crate::error::{Error, Result};
+use crate::memory::{self, Array};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// Files that are decoded before their pixels are put into rows.
+/// Most files that are decoded before their pixels are put into rows, and most bytes of their pixels.
 const AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 32 << 20;
+
+/// What to change about images that do not fit into memory.
+const REMEDY: &str = "use fewer images, or scale them down with `image-size`";
 
 /// Reads a folder of PNG and JPEG files. Its folders are the classes; or it has the folders `train` and perhaps `val` and
 /// `test`, whose folders are the classes. With columns to match, images need no class.
@@ -29,10 +34,14 @@ pub fn read(root: &Path, options: &ReadOptions) -> Result<Raw> {
     }
     let may_lack_classes = options.expected.is_some();
     let listed = list(root, may_lack_classes)?;
-    let mut rows = Rows { size, ..Rows::default() };
+    let files = listed.iter().map(Vec::len).sum();
+    let mut rows = Rows { size, files, reading: format!("reading {}", root.display()), ..Rows::default() };
     let (mut parts, mut classes, mut names) = ([0; 3], vec![], vec![]);
     for (entries, part) in listed.iter().zip(&mut parts) {
-        for some in entries.chunks(AT_ONCE) {
+        let mut rest = &entries[..];
+        while !rest.is_empty() {
+            let (some, later) = rest.split_at(rows.at_once().min(rest.len()));
+            rest = later;
             // The order does not depend on the threads, so that of several damaged files the same one is named.
             let contents: Vec<_> = some.par_iter().map(|entry| prepared(entry, size)).collect();
             for (entry, content) in some.iter().zip(contents) {
@@ -60,15 +69,17 @@ pub fn read(root: &Path, options: &ReadOptions) -> Result<Raw> {
     }
     row_count(names.len()).map_err(|reason| Error::file(root, reason))?;
     let is_labelled = classes.iter().all(Option::is_some);
-    let label = || Label { name: None, values: LabelValues::Text(shared::text(&classes)) };
+    let classes = shared::text(classes).map_err(|_| memory::exhausted(&rows.reading, REMEDY))?;
+    let label = Label { name: None, values: LabelValues::Text(classes) };
     let [height, width] = rows.shape;
     let notes = rows.notes();
+    rows.bytes.shrink_to_fit();
     Ok(Raw {
         parts,
         features: vec![],
         width: height * width * rows.channels,
-        samples: Samples::U8(rows.bytes),
-        labels: if is_labelled { vec![label()] } else { vec![] },
+        samples: Numbers::Bytes(rows.bytes),
+        labels: if is_labelled { vec![label] } else { vec![] },
         may_be_one_hot: false,
         ids: vec![("file".to_owned(), names)],
         weights: None,
@@ -108,6 +119,10 @@ pub fn decode_one(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
 #[derive(Default)]
 struct Rows {
     size: Option<[usize; 2]>,
+    /// Number of files, of which some may be no images.
+    files: usize,
+    /// What reads them, for messages on memory.
+    reading: String,
     /// The first image.
     first: Option<PathBuf>,
     /// Rows and columns of an image.
@@ -123,11 +138,36 @@ struct Rows {
 }
 
 impl Rows {
+    /// How many files to decode next. Only the first image shows how large the others are.
+    fn at_once(&self) -> usize {
+        match self.pixels() {
+            0 => 1,
+            bytes => (BYTES_AT_ONCE / bytes).clamp(1, AT_ONCE),
+        }
+    }
+
+    /// Bytes of an image; 0 before the first.
+    fn pixels(&self) -> usize {
+        self.shape[0] * self.shape[1] * self.channels
+    }
+
+    /// Makes room for all images.
+    fn reserve(&mut self) -> Result<()> {
+        let all = Array::new("pixels", 1, &[("images", self.files), ("bytes", self.pixels())]);
+        memory::check_machine(&self.reading, &[all], REMEDY)?;
+        // Without the room the vector grows step by step, which costs time alone.
+        let more = self.files.saturating_mul(self.pixels()).saturating_sub(self.bytes.len());
+        let _ = self.bytes.try_reserve_exact(more);
+        Ok(())
+    }
+
     fn push(&mut self, path: &Path, picture: Picture) -> Result<()> {
-        let first = self.first.get_or_insert_with(|| {
+        if self.first.is_none() {
             (self.shape, self.channels) = ([picture.height, picture.width], picture.channels);
-            path.to_owned()
-        });
+            self.first = Some(path.to_owned());
+            self.reserve()?;
+        }
+        let first = self.first.as_deref().unwrap_or(path);
         if [picture.height, picture.width] != self.shape {
             let ([h, w], first) = (self.shape, first.display());
             return Err(Error::file(
@@ -141,9 +181,14 @@ impl Rows {
         }
         self.grey += usize::from(picture.channels == 1);
         if picture.channels > self.channels {
-            self.bytes = self.bytes.iter().flat_map(|&grey| [grey; 3]).collect();
+            let grey = std::mem::take(&mut self.bytes);
             self.channels = picture.channels;
+            self.reserve()?;
+            room(&mut self.bytes, 3 * grey.len()).map_err(|_| memory::exhausted(&self.reading, REMEDY))?;
+            self.bytes.extend(grey.iter().flat_map(|&grey| [grey; 3]));
         }
+        let more = self.pixels();
+        room(&mut self.bytes, more).map_err(|_| memory::exhausted(&self.reading, REMEDY))?;
         self.bytes.extend(picture.with_channels(self.channels).bytes);
         Ok(())
     }

@@ -183,27 +183,34 @@ type Names = (Vec<String>, HashMap<String, Vec<usize>>);
 /// # Errors
 /// If one is not UTF-8.
 pub fn names(fields: &[Cow<[u8]>]) -> Result<Names, String> {
+    // A header may have a million long names, so that tables of them borrow.
+    let mut plain: Vec<Cow<str>> = Vec::with_capacity(fields.len());
+    for (place, field) in fields.iter().enumerate() {
+        let name = std::str::from_utf8(field).map_err(|_| NOT_UTF8.to_owned())?;
+        plain.push(match name.trim().trim_start_matches('\u{feff}') {
+            "" => format!("Unnamed: {place}").into(),
+            name => name.into(),
+        });
+    }
+    let mut counts = HashMap::<&str, usize>::new();
+    plain.iter().for_each(|name| *counts.entry(name).or_default() += 1);
     let mut names = Vec::with_capacity(fields.len());
     let mut places = HashMap::<String, Vec<usize>>::new();
     // How many columns have had each name so far, so that many equal names cost no search each.
-    let mut taken = HashMap::<String, u64>::new();
-    for (place, field) in fields.iter().enumerate() {
-        let name = std::str::from_utf8(field).map_err(|_| NOT_UTF8.to_owned())?;
-        let name = match name.trim().trim_start_matches('\u{feff}') {
-            "" => format!("Unnamed: {place}"),
-            name => name.to_owned(),
-        };
-        places.entry(name.clone()).or_default().push(place);
-        let mut copies = taken.get(&name).copied().unwrap_or(0);
-        let mut unique = name.clone();
+    let mut taken = HashMap::<Cow<str>, u64>::new();
+    for (place, name) in plain.iter().enumerate() {
+        if counts[&**name] > 1 {
+            places.entry(name.to_string()).or_default().push(place);
+        }
+        let mut copies = taken.get(name).copied().unwrap_or(0);
+        let mut unique = Cow::Borrowed(&**name);
         while taken.contains_key(&unique) {
             copies += 1;
-            unique = format!("{name}.{copies}");
+            unique = format!("{name}.{copies}").into();
         }
-        taken.insert(name, copies);
-        taken.entry(unique.clone()).or_insert(0);
-        names.push(unique);
+        names.push(unique.to_string());
+        taken.insert(Cow::Borrowed(name), copies);
+        taken.entry(unique).or_insert(0);
     }
-    places.retain(|_, places| places.len() > 1);
     Ok((names, places))
 }

@@ -62,7 +62,7 @@ pub fn guess(layout: &Layout) -> Vec<Kind> {
 }
 
 /// The plan to read columns of `roles` as `kinds`.
-pub fn plan(layout: &Layout, roles: &Roles, kinds: &[Kind]) -> Plan {
+pub fn plan<'l>(layout: &'l Layout, roles: &Roles, kinds: &[Kind]) -> Plan<'l> {
     let mut places = vec![0; kinds.len()];
     let mut width = 0;
     for &column in &roles.features {
@@ -89,7 +89,7 @@ pub fn plan(layout: &Layout, roles: &Roles, kinds: &[Kind]) -> Plan {
     });
     let mut columns: Vec<Column> = columns.collect();
     columns.extend(layout.trailing.then_some(Column::Empty));
-    Plan { dialect: layout.dialect, columns, names: layout.names.clone(), width, slots, has_header: layout.has_header }
+    Plan { dialect: layout.dialect, columns, names: &layout.names, width, slots, has_header: layout.has_header }
 }
 
 fn is_text(role: Role, kind: Kind) -> bool {
@@ -222,7 +222,7 @@ pub fn revise(
 fn present(store: &Store, plan: &Plan, column: Column) -> usize {
     match column {
         Column::Real { place, .. } | Column::Truth { place } => {
-            store.reals.iter().skip(place).step_by(plan.width).filter(|value| !value.is_nan()).count()
+            store.reals.count((place, plan.width), |value| !value.is_nan())
         }
         Column::Wide { slot, .. } => store.wide[slot].iter().filter(|value| !value.is_nan()).count(),
         _ => 0,

@@ -4,6 +4,7 @@ use super::dialect::{Head, Row, Sample, decimal_comma, is_svmlight, sample, tell
 use super::fields::{Comments, Dialect};
 use super::header::{commented_header, first_is_header, lacks_one, names};
 use crate::data::raw::ReadOptions;
+use crate::text::line;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -32,6 +33,14 @@ pub struct Layout<'a> {
     pub rows: Vec<Row<'a>>,
     /// What was taken for what.
     pub note: String,
+}
+
+impl Layout<'_> {
+    /// The layout without the first rows, which keep the start of the file in memory.
+    pub fn without_rows(self) -> Layout<'static> {
+        let Self { dialect, names, has_header, repeated, row_names, trailing, start, line, rows: _, note } = self;
+        Layout { dialect, names, has_header, repeated, row_names, trailing, start, line, rows: vec![], note }
+    }
 }
 
 /// Tells the layout of the file that begins with `head`.
@@ -140,6 +149,6 @@ fn name(delimiter: u8) -> String {
         b'\t' => "tab".into(),
         b'|' => "pipe".into(),
         b' ' => "space".into(),
-        other => format!("‘{}’", char::from(other).escape_debug()),
+        other => format!("‘{}’", line(char::from(other))),
     }
 }

@@ -5,6 +5,7 @@ use super::layout::Layout;
 use super::names::list;
 use super::role::{Role, Roles, filled, free};
 use crate::data::raw::{Expected, ReadOptions};
+use crate::text::quoted_list;
 use std::collections::HashSet;
 
 /// Matches the columns of `layout` to those that a model was trained on.
@@ -41,7 +42,7 @@ pub fn match_to(
             let columns = list(layout.names.iter().map(String::as_str));
             return Err(format!(
                 "lacks columns that the model was trained on: {}; the columns are {columns}",
-                all(&missing)
+                quoted_list(&missing)
             ));
         }
         features.extend(wanted.iter().filter_map(|(name, _)| column(name)));
@@ -127,9 +128,4 @@ fn by_position(
     }
     labels.iter().for_each(|&column| roles[column] = Some(Role::Label));
     Ok((features, labels))
-}
-
-/// All `names` in quotes.
-fn all(names: &[&str]) -> String {
-    names.iter().map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,7 @@
 //! Looks columns up by name or position, and lists them in messages.
 
+use crate::text::quoted;
+
 /// Names in a list; the others are counted.
 const LISTED: usize = 20;
 
@@ -22,15 +24,14 @@ pub fn find(names: &[String], wanted: &str) -> Result<usize, String> {
     if wanted.parse::<i64>().is_ok() {
         return Err(format!("there are {0} columns; give 1 … {0}", names.len()));
     }
-    let near = nearest(names, wanted).map_or(String::new(), |near| format!(" (did you mean ‘{near}’?)"));
+    let near = nearest(names, wanted).map_or(String::new(), |near| format!(" (did you mean {}?)", quoted(near)));
     Err(format!("there is no such column{near}; the columns are {}", list(names.iter().map(String::as_str))))
 }
 
 /// Lists `names` in quotes, but not too many.
 pub fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
-    let shown: Vec<String> =
-        names.take(LISTED).map(|name| format!("‘{}’", super::value::show(name.as_bytes()))).collect();
+    let shown: Vec<String> = names.take(LISTED).map(quoted).collect();
     let rest = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
     shown.join(", ") + &rest
 }

@@ -27,13 +27,13 @@ pub enum Column {
 }
 
 /// How a file is parsed.
-pub struct Plan {
+pub struct Plan<'l> {
     /// How fields are marked.
     pub dialect: Dialect,
     /// One per column of the file.
     pub columns: Vec<Column>,
     /// The names of the columns.
-    pub names: Vec<String>,
+    pub names: &'l [String],
     /// Numbers as f32 in a row.
     pub width: usize,
     /// Columns as f64, of texts, verbatim, and that count.

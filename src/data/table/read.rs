@@ -11,18 +11,21 @@ use super::part::{Column, Part, Plan, parse};
 use super::role::{Role, Roles};
 use super::roles::assign;
 use super::source::Source;
-use super::store::Store;
+use super::store::{Stop, Store};
 use super::value::show;
 use crate::data::raw::{Feature, Label, LabelValues, Raw, ReadOptions};
 use crate::data::read::row_count;
-use crate::data::set::Samples;
 use crate::error::{Error, Result};
+use crate::memory;
 use rayon::prelude::*;
 use std::io::{self, Read};
 use std::path::Path;
 
 /// Bytes of a block. It fits a core's cache.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 1 << 19;
+
+/// What to change about a table that does not fit into memory.
+const REMEDY: &str = "use fewer rows, or leave columns out with `drop`";
 
 /// Most blocks that are parsed at a time, so that a machine with many cores needs little more memory.
 const MAX_BATCH: usize = 16;
@@ -76,6 +79,8 @@ fn read_source(path: &Path, source: &Source, options: &ReadOptions, size: usize)
     }
     let mut kinds = guess(&layout);
     let mut refuted = refuted_by_head(&layout);
+    let layout = layout.without_rows();
+    drop(head);
     for _ in 0..MAX_PASSES {
         let roles = assign(&layout, options, &refuted).map_err(|reason| Error::file(path, reason))?;
         if roles.features.is_empty() {
@@ -85,7 +90,8 @@ fn read_source(path: &Path, source: &Source, options: &ReadOptions, size: usize)
         let store = pass(source, &layout, &plan, &roles, size, fault)?;
         row_count(store.rows).map_err(|reason| source.error(reason))?;
         if revise(&store, &plan, &roles, &mut kinds, &mut refuted).map_err(fault)? {
-            return Ok(finish(store, &layout, &plan, roles, &kinds));
+            let (columns, width) = (plan.columns, plan.width);
+            return Ok(finish(store, layout, (columns, width), roles, &kinds));
         }
     }
     Err(source.error("changed while it was read; try again"))
@@ -106,14 +112,17 @@ fn pass(
     let mut blocks = Blocks::new(text, plan.dialect, size);
     let wanted = (2 * rayon::current_num_threads()).min(MAX_BATCH);
     let mut fill = || {
-        let mut batch = vec![];
-        while batch.len() < wanted
+        let (mut batch, mut bytes) = (vec![], 0);
+        // Long records make long blocks, and then fewer of them are parsed at a time.
+        while bytes < wanted * size
             && let Some(block) = blocks.next()?
         {
+            bytes += block.len();
             batch.push(block);
         }
         Ok::<_, String>(batch)
     };
+    let reading = source.reading();
     let mut store = Store::new(plan, layout.line);
     let mut bytes = 0;
     let mut batch = fill().map_err(|reason| source.error(reason))?;
@@ -122,14 +131,20 @@ fn pass(
         let (next, parts) =
             rayon::join(&mut fill, || batch.par_iter().map(|block| parse(block, plan)).collect::<Vec<Part>>());
         for part in parts {
-            store.append(part).map_err(&fault)?;
+            store.append(part).map_err(|stop| match stop {
+                Stop::Fault(reason) => fault(reason),
+                Stop::Memory => memory::exhausted(&reading, REMEDY),
+            })?;
         }
-        if bytes == 0
-            && let Some(length) = length
-        {
-            bytes = batch.iter().map(Vec::len).sum::<usize>();
-            let rows = length as f64 / bytes as f64 * store.rows as f64 * 1.02;
-            store.expect(rows as usize, plan);
+        let is_first = bytes == 0;
+        bytes += batch.iter().map(Vec::len).sum::<usize>();
+        let rows = length.map_or(store.rows, |length| {
+            let share = length as f64 / bytes as f64;
+            store.rows.max((share * store.rows as f64 * 1.02) as usize)
+        });
+        memory::check_machine(&reading, &store.arrays(rows, plan), REMEDY)?;
+        if is_first && length.is_some() {
+            store.expect(rows, plan);
         }
         check_levels(&store, plan, roles).map_err(&fault)?;
         batch = next.map_err(|reason| source.error(reason))?;
@@ -138,33 +153,15 @@ fn pass(
 }
 
 /// Makes the result of a pass that was right.
-fn finish(mut store: Store, layout: &Layout, plan: &Plan, roles: Roles, kinds: &[Kind]) -> Raw {
-    let mut texts: Vec<_> = store.texts.into_iter().map(|dictionary| Some(dictionary.finish())).collect();
-    let mut text = |column: usize| match plan.columns[column] {
-        Column::Text { slot } => texts[slot].take(),
-        _ => None,
-    };
-    let mut wide = |column: usize| match plan.columns[column] {
-        Column::Wide { slot, .. } => std::mem::take(&mut store.wide[slot]),
-        _ => vec![],
-    };
+fn finish(
+    mut store: Store,
+    mut layout: Layout,
+    (columns, width): (Vec<Column>, usize),
+    roles: Roles,
+    kinds: &[Kind],
+) -> Raw {
     let all = &roles.roles;
     let with_role = |role: Role| (0..all.len()).filter(move |&column| all[column] == role);
-    let name = |column: usize| layout.names[column].clone();
-    let features = roles.features.iter().map(|&column| Feature { name: name(column), text: text(column) }).collect();
-    let labels: Vec<Label> = (roles.labels.iter())
-        .map(|&column| Label {
-            name: layout.has_header.then(|| name(column)),
-            values: text(column).map_or_else(|| LabelValues::Numbers(wide(column)), LabelValues::Text),
-        })
-        .collect();
-    let weights = with_role(Role::Weight).next().map(&mut wide);
-    let groups = with_role(Role::Group).next().and_then(&mut text);
-    let ids = (0..all.len()).filter_map(|column| match plan.columns[column] {
-        Column::Verbatim { slot } => Some((name(column), std::mem::take(&mut store.verbatim[slot]))),
-        _ => None,
-    });
-    let ids = ids.collect();
     let mut notes = vec![layout.note.clone()];
     let truths: Vec<&str> = with_role(Role::Feature(None))
         .filter(|&column| kinds[column] == Kind::Truth)
@@ -184,12 +181,37 @@ fn finish(mut store: Store, layout: &Layout, plan: &Plan, roles: Roles, kinds: &
         lines => notes.push(format!("{lines} lines between the rows begin with # and were skipped")),
     }
     notes.extend(roles.notes.iter().cloned());
-    store.reals.shrink_to_fit();
+    let mut texts: Vec<_> = store.texts.into_iter().map(|dictionary| Some(dictionary.finish())).collect();
+    let mut text = |column: usize| match columns[column] {
+        Column::Text { slot } => texts[slot].take(),
+        _ => None,
+    };
+    let mut wide = |column: usize| match columns[column] {
+        Column::Wide { slot, .. } => std::mem::take(&mut store.wide[slot]),
+        _ => vec![],
+    };
+    // A column has one role, so that its name can move there.
+    let mut name = |column: usize| std::mem::take(&mut layout.names[column]);
+    let features = roles.features.iter().map(|&column| Feature { name: name(column), text: text(column) }).collect();
+    let labels: Vec<Label> = (roles.labels.iter())
+        .map(|&column| Label {
+            name: layout.has_header.then(|| name(column)),
+            values: text(column).map_or_else(|| LabelValues::Numbers(wide(column)), LabelValues::Text),
+        })
+        .collect();
+    let weights = with_role(Role::Weight).next().map(&mut wide);
+    let groups = with_role(Role::Group).next().and_then(&mut text);
+    let ids = (0..all.len()).filter_map(|column| match columns[column] {
+        Column::Verbatim { slot } => Some((name(column), std::mem::take(&mut store.verbatim[slot]))),
+        _ => None,
+    });
+    let ids = ids.collect();
+    store.reals.shrink();
     Raw {
         parts: [store.rows, 0, 0],
         features,
-        width: plan.width,
-        samples: Samples::F32(store.reals),
+        width,
+        samples: store.reals,
         may_be_one_hot: labels.len() > 1,
         labels,
         ids,

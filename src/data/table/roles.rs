@@ -7,6 +7,7 @@ use super::matching::match_to;
 use super::names::{find, list};
 use super::role::{Role, Roles, filled, free};
 use crate::data::raw::{Expected, ReadOptions};
+use crate::text::{named, quoted};
 use std::collections::HashSet;
 
 /// The roles of the columns of `layout`. Columns in `refuted` are no [`Role::IdByName`] and no [`Role::Index`].
@@ -60,12 +61,15 @@ pub fn assign(layout: &Layout, options: &ReadOptions, refuted: &HashSet<usize>) 
 fn is_left(expected: &Expected, layout: &Layout, setting: &str, wanted: &str) -> Result<bool, String> {
     let Ok(column) = find(&layout.names, wanted) else { return Ok(false) };
     let name = &layout.names[column];
+    let shown = named(wanted);
     if !expected.features.iter().any(|(feature, _)| feature == name) {
         return Ok(true);
     }
     match () {
-        () if name == wanted && layout.has_header => Err(format!("`{setting} = {wanted}`: is a feature of the model")),
-        () if setting == "id" => Err(format!("`{setting} = {wanted}`: column ‘{name}’ is a feature of the model")),
+        () if name == wanted && layout.has_header => Err(format!("`{setting} = {shown}`: is a feature of the model")),
+        () if setting == "id" => {
+            Err(format!("`{setting} = {shown}`: column {} is a feature of the model", quoted(name)))
+        }
         // The columns may be in another order than in training.
         () => Ok(false),
     }
@@ -77,13 +81,17 @@ fn give(given: &mut [Given], layout: &Layout, setting: &'static str, name: &str,
     if let Some(columns) = layout.repeated.get(name) {
         let positions: Vec<String> = columns.iter().map(|column| (column + 1).to_string()).collect();
         let positions = positions.join(" or ");
-        return Err(format!("`{setting} = {name}`: names {} columns; use positions {positions}", columns.len()));
+        return Err(format!(
+            "`{setting} = {}`: names {} columns; use positions {positions}",
+            named(name),
+            columns.len()
+        ));
     }
-    let column = find(&layout.names, name).map_err(|reason| format!("`{setting} = {name}`: {reason}"))?;
+    let column = find(&layout.names, name).map_err(|reason| format!("`{setting} = {}`: {reason}", named(name)))?;
     match given[column].replace((setting, role)) {
         None => Ok(column),
-        Some((other, _)) if other == setting => Err(format!("`{setting}` names column ‘{name}’ twice")),
-        Some((other, _)) => Err(format!("column ‘{name}’ is named by both `{other}` and `{setting}`")),
+        Some((other, _)) if other == setting => Err(format!("`{setting}` names column {} twice", quoted(name))),
+        Some((other, _)) => Err(format!("column {} is named by both `{other}` and `{setting}`", quoted(name))),
     }
 }
 
@@ -98,14 +106,15 @@ fn by_name(
         if role.is_some() || refuted.contains(&column) {
             continue;
         }
-        let name = &layout.names[column];
+        let name = || quoted(&layout.names[column]);
         if is_index_candidate(layout, column) {
             *role = Some(Role::Index);
-            notes.push(format!("column ‘{name}’ numbers the rows, so it is an index and no feature"));
+            notes.push(format!("column {} numbers the rows, so it is an index and no feature", name()));
         } else if is_id_candidate(layout, column) {
             *role = Some(Role::IdByName);
             notes.push(format!(
-                "column ‘{name}’ tells all rows apart, so it is passed through as `id` and is no feature"
+                "column {} tells all rows apart, so it is passed through as `id` and is no feature",
+                name()
             ));
         }
     }
@@ -115,11 +124,11 @@ fn by_name(
         let last = free().next_back().ok_or("no column is left for the label")?;
         let label = if let [only] = named[..] { only } else { last };
         if label != last {
-            notes.push(format!("the label is column ‘{}’, because of its name", layout.names[label]));
+            notes.push(format!("the label is column {}, because of its name", quoted(&layout.names[label])));
         } else if named.len() > 1 {
             notes.push(format!(
-                "the label is the last column, ‘{}’, because {} could be labels by their names",
-                layout.names[last],
+                "the label is the last column, {}, because {} could be labels by their names",
+                quoted(&layout.names[last]),
                 list(named.iter().map(|&column| &layout.names[column][..]))
             ));
         }

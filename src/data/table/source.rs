@@ -46,6 +46,11 @@ impl<'a> Source<'a> {
         Error::file(self.path, reason)
     }
 
+    /// What reads the file, for messages on memory.
+    pub fn reading(&self) -> String {
+        format!("reading {}", self.path.display())
+    }
+
     /// The text from its start, and the number of its bytes if they are stored as they are.
     ///
     /// # Errors

@@ -4,8 +4,10 @@ use super::index::Counter;
 use super::numeric::is_dressed;
 use super::part::{Merged, Part, Plan, Trouble, Words};
 use super::value::{Value, value};
+use crate::data::numbers::{Numbers, room};
 use crate::data::raw::{MISSING, Text};
-use std::collections::{BTreeMap, HashMap};
+use crate::memory::Array;
+use std::collections::{BTreeMap, HashMap, TryReserveError};
 
 /// The columns of all blocks so far. Lines are counted from 0 at the start of the file.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub struct Store {
     /// Number of comment lines.
     pub comments: u64,
     /// The columns stored as f32, row-major.
-    pub reals: Vec<f32>,
+    pub reals: Numbers,
     /// The columns stored as f64.
     pub wide: Vec<Vec<f64>>,
     /// The columns of text.
@@ -59,7 +61,7 @@ impl Store {
             rows: 0,
             line,
             comments: 0,
-            reals: vec![],
+            reals: Numbers::new(plan.width),
             wide: vec![vec![]; wide],
             texts: std::iter::repeat_with(Dictionary::default).take(texts).collect(),
             verbatim: vec![vec![]; verbatim],
@@ -69,11 +71,24 @@ impl Store {
         }
     }
 
+    /// The arrays that `rows` rows take, so far as is known from the rows read.
+    pub fn arrays(&self, rows: usize, plan: &Plan) -> [Array; 3] {
+        let [wide, texts, verbatim, counters] = plan.slots;
+        // Each text has a header, and the allocator gives at least 32 bytes.
+        let passed = size_of::<String>() + 32;
+        let rows = ("rows", rows);
+        [
+            self.reals.array(rows.1, plan.width),
+            Array::new("labels", 4, &[rows, ("labels", 2 * wide + texts + 2 * counters)]),
+            Array::new("texts", passed, &[rows, ("columns", verbatim)]),
+        ]
+    }
+
     /// Makes room for the numbers of about `rows` rows in all, if there is memory for them.
     pub fn expect(&mut self, rows: usize, plan: &Plan) {
         // Without the room the vector grows step by step, which costs time alone.
         let more = rows.saturating_mul(plan.width).saturating_sub(self.reals.len());
-        let _ = self.reals.try_reserve_exact(more);
+        let _ = self.reals.reserve(more);
         for column in &mut self.wide {
             let _ = column.try_reserve_exact(rows.saturating_sub(column.len()));
         }
@@ -82,16 +97,23 @@ impl Store {
     /// Appends the next block.
     ///
     /// # Errors
-    /// If parsing it failed: the line and the reason. If memory runs out.
-    pub fn append(&mut self, part: Part) -> Result<(), (Option<u64>, String)> {
+    /// If parsing it failed, or if memory runs out.
+    pub fn append(&mut self, part: Part) -> Result<(), Stop> {
         if let Some((line, reason)) = part.fault {
-            return Err((Some(self.line + line + 1), reason));
+            return Err(Stop::Fault((Some(self.line + line + 1), reason)));
         }
-        self.reals.try_reserve(part.reals.len()).map_err(|_| (None, "does not fit into memory".to_owned()))?;
-        self.reals.extend_from_slice(&part.reals);
-        self.wide.iter_mut().zip(&part.wide).for_each(|(all, more)| all.extend_from_slice(more));
-        self.texts.iter_mut().zip(part.texts).for_each(|(all, more)| all.append(more, self.line));
-        self.verbatim.iter_mut().zip(part.verbatim).for_each(|(all, more)| all.extend(more));
+        self.reals.extend(&part.reals)?;
+        for (all, more) in self.wide.iter_mut().zip(&part.wide) {
+            room(all, more.len())?;
+            all.extend_from_slice(more);
+        }
+        for (all, more) in self.texts.iter_mut().zip(part.texts) {
+            all.append(more, self.line)?;
+        }
+        for (all, more) in self.verbatim.iter_mut().zip(part.verbatim) {
+            room(all, more.len())?;
+            all.extend(more);
+        }
         for (all, more) in self.counters.iter_mut().zip(part.counters) {
             all.append(more);
         }
@@ -105,6 +127,21 @@ impl Store {
         self.line += part.lines;
         self.comments += part.comments;
         Ok(())
+    }
+}
+
+/// Why a block is not appended.
+#[derive(Debug)]
+pub enum Stop {
+    /// Its text is to blame: the line, from 1, and the reason.
+    Fault((Option<u64>, String)),
+    /// There is no memory.
+    Memory,
+}
+
+impl From<TryReserveError> for Stop {
+    fn from(_: TryReserveError) -> Self {
+        Self::Memory
     }
 }
 
@@ -127,7 +164,10 @@ impl Dictionary {
         self.lines.len()
     }
 
-    fn append(&mut self, words: Words, line: u64) {
+    fn append(&mut self, words: Words, line: u64) -> Result<(), TryReserveError> {
+        self.numbers.try_reserve(words.lines.len())?;
+        room(&mut self.lines, words.lines.len())?;
+        room(&mut self.codes, words.codes.len())?;
         let mut new = vec![0; words.lines.len()];
         let mut texts: Vec<(Vec<u8>, u32)> = words.numbers.into_iter().collect();
         texts.sort_unstable_by_key(|(_, number)| *number);
@@ -141,6 +181,7 @@ impl Dictionary {
         }
         // `MISSING` is no place of `new`.
         self.codes.extend(words.codes.iter().map(|&code| new.get(code as usize).copied().unwrap_or(MISSING)));
+        Ok(())
     }
 
     /// Counts numbers and values.

@@ -1,5 +1,6 @@
 //! What the text of one field means: a number, a missing value, a truth value, or other text.
 
+use crate::text::shorten;
 use fast_float2::FastFloat;
 
 /// A float type that a column may hold.
@@ -106,6 +107,5 @@ pub fn count(field: &[u8]) -> Option<u64> {
 pub fn show(field: &[u8]) -> String {
     // Four bytes a character suffice, so that a field of megabytes costs nothing.
     let text = String::from_utf8_lossy(&field[..field.len().min(164)]);
-    let start: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    if text.chars().nth(40).is_some() { start + "…" } else { start }
+    shorten(&text, 40)
 }

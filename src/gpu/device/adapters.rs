@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::summary::{AdapterSummary, Cooperative, KernelLimits, Pick};
+use crate::text::quoted;
 use std::sync::OnceLock;
 
 /// All adapters, best first. A process looks for them once, because looking takes time, and some systems complain on stderr
@@ -180,7 +181,7 @@ pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
             Pick::Hardware => "no hardware adapter".to_owned(),
             Pick::Any => "no adapter at all (is a Vulkan driver installed?)".to_owned(),
             Pick::Index(index) => format!("no adapter {index}"),
-            Pick::Name(name) => format!("no adapter is called ‘{name}’"),
+            Pick::Name(name) => format!("no adapter is called {}", quoted(name)),
         };
         let set = ["WGPU_BACKEND", "WGPU_ADAPTER_NAME"].iter().filter_map(|name| {
             let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;

@@ -64,17 +64,13 @@ pub fn assert_refuses(case: &str, result: Result<Raw>, parts: &[&str]) {
 
 /// Asserts what every result of a reader obeys.
 pub fn assert_whole(raw: &Raw) {
-    use homeostat::data::Samples;
+    use homeostat::data::numbers::Numbers;
     use homeostat::data::raw::LabelValues;
     let rows: usize = raw.parts.iter().sum();
-    let length = match &raw.samples {
-        Samples::U8(bytes) => bytes.len(),
-        Samples::F32(values) => {
-            assert!(!values.iter().any(|value| value.is_infinite()));
-            values.len()
-        }
-    };
-    assert!(rows > 0 && length == rows * raw.width);
+    if let Numbers::Reals(values) = &raw.samples {
+        assert!(!values.iter().any(|value| value.is_infinite()));
+    }
+    assert!(rows > 0 && raw.samples.len() == rows * raw.width);
     for label in &raw.labels {
         match &label.values {
             LabelValues::Numbers(values) => assert_eq!(values.len(), rows),

@@ -1,8 +1,8 @@
 //! Tests the reader of folders of images on PNG files written here and on JPEG files of known colours.
 
 use super::arrays::{assert_refuses, assert_whole, predicting};
-use homeostat::data::Samples;
 use homeostat::data::images::{Picture, decode_one, read};
+use homeostat::data::numbers::Numbers;
 use homeostat::data::raw::{LabelValues, Raw, ReadOptions};
 use png::{BitDepth, ColorType, Encoder};
 use std::fs;
@@ -59,7 +59,7 @@ fn scaled_to(height: usize, width: usize) -> ReadOptions {
 
 fn bytes(raw: &Raw) -> &[u8] {
     match &raw.samples {
-        Samples::U8(bytes) => bytes,
+        Numbers::Bytes(bytes) => bytes,
         other => panic!("{other:?}"),
     }
 }

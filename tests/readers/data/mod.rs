@@ -9,6 +9,7 @@ mod layouts;
 mod memory;
 mod npy;
 mod npz;
+mod numbers;
 mod parquet;
 mod preparation;
 mod raw_idx;

@@ -20,7 +20,7 @@ fn a_build_without_the_feature_says_so() {
 mod with_feature {
     use super::{ReadOptions, assert_refuses, file, read};
     use crate::data::arrays::{assert_whole, damage};
-    use homeostat::data::Samples;
+    use homeostat::data::numbers::Numbers;
     use homeostat::data::raw::{Expected, LabelValues, MISSING, Raw, Text};
 
     fn open(name: &str, options: &ReadOptions) -> Raw {
@@ -35,7 +35,7 @@ mod with_feature {
 
     fn numbers(raw: &Raw) -> Vec<Option<f32>> {
         match &raw.samples {
-            Samples::F32(values) => values.iter().map(|value| (!value.is_nan()).then_some(*value)).collect(),
+            Numbers::Reals(values) => values.iter().map(|value| (!value.is_nan()).then_some(*value)).collect(),
             other => panic!("{other:?}"),
         }
     }

@@ -1,8 +1,8 @@
 //! Tests the reader of IDX files with elements of every type.
 
 use super::arrays::{assert_refuses, assert_whole, bytes, damage};
-use homeostat::data::Samples;
 use homeostat::data::arrays::idx::read;
+use homeostat::data::numbers::Numbers;
 use homeostat::data::raw::{LabelValues, Raw, ReadOptions};
 use std::fs;
 use std::io::Write;
@@ -35,7 +35,8 @@ fn every_type_is_read() {
         let raw = open(root.path()).unwrap();
         assert_whole(&raw);
         let all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9u8];
-        let expected = if kind == 8 { Samples::U8(all.to_vec()) } else { Samples::F32(all.map(f32::from).to_vec()) };
+        let expected =
+            if kind == 8 { Numbers::Bytes(all.to_vec()) } else { Numbers::Reals(all.map(f32::from).to_vec()) };
         assert_eq!((raw.samples, raw.parts, raw.image), (expected, [2, 0, 1], Some([2, 2, 1])), "{descr}");
         assert_eq!(raw.labels[0].values, LabelValues::Numbers(vec![1.0, 0.0, 3.0]));
     }
@@ -57,7 +58,7 @@ fn refuses_and_survives_damage() {
     for (case, images, parts) in [
         ("type", idx(0x0a, "|u1", &[2, 2], &[1; 4]), &["0x0a"][..]),
         ("labels", labels, &["one dimension"]),
-        ("short", whole[..whole.len() - 1].to_vec(), &["ends after 7 elements", "2 × 2 × 2"]),
+        ("short", whole[..whole.len() - 1].to_vec(), &["at most 15 bytes follow", "2 × 2 × 2"]),
         ("huge", idx(0x0e, ">f8", &[2, u32::MAX, u32::MAX], &[]), &["impossible size"]),
         ("count", idx(0x08, "|u1", &[3, 1], &[1; 3]), &["2 labels", "holds 3 samples"]),
     ] {

@@ -1,8 +1,8 @@
 //! Tests the reader of NPZ that keeps arrays as they lie in the file.
 
 use super::arrays::{array, assert_refuses, assert_whole, bytes, npy, predicting, raw_npy};
-use homeostat::data::Samples;
 use homeostat::data::arrays::npz;
+use homeostat::data::numbers::Numbers;
 use homeostat::data::raw::{Label, LabelValues, MISSING, Raw, ReadOptions, Text};
 use homeostat::error::Result;
 use std::io::{Cursor, Write};
@@ -53,17 +53,17 @@ fn every_type_is_read_in_both_byte_orders() {
         let raw =
             open(&[("x.npy", array(descr, "(2, 3)", &[1, 2, 3, 4, 5, 100])), ("y", array(descr, "(2,)", &[7, 0]))]);
         let expected = match descr {
-            "|u1" => Samples::U8(vec![1, 2, 3, 4, 5, 100]),
-            _ => Samples::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 100.0]),
+            "|u1" => Numbers::Bytes(vec![1, 2, 3, 4, 5, 100]),
+            _ => Numbers::Reals(vec![1.0, 2.0, 3.0, 4.0, 5.0, 100.0]),
         };
         assert_eq!((raw.samples, raw.width, raw.parts), (expected, 3, [2, 0, 0]), "{descr}");
         assert_eq!(numbers(&raw.labels[0]), [7.0, 0.0], "{descr}");
     }
     let raw = open(&[("x", array("|b1", "(2, 2)", &[1, 0, 0, 1])), ("y", array("|b1", "(2,)", &[1, 0]))]);
-    assert_eq!(raw.samples, Samples::F32(vec![1.0, 0.0, 0.0, 1.0]));
+    assert_eq!(raw.samples, Numbers::Reals(vec![1.0, 0.0, 0.0, 1.0]));
     assert_eq!(numbers(&raw.labels[0]), [1.0, 0.0]);
     let raw = open(&[("x", array("<i2", "(2, 1)", &[-3, 4])), ("y", array("<f8", "(2, 1)", &[-1, 1]))]);
-    assert_eq!((raw.samples, numbers(&raw.labels[0])), (Samples::F32(vec![-3.0, 4.0]), &[-1.0, 1.0][..]));
+    assert_eq!((raw.samples, numbers(&raw.labels[0])), (Numbers::Reals(vec![-3.0, 4.0]), &[-1.0, 1.0][..]));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn usual_names_in_any_case() {
         ["sub/x.npy", "sub/y.npy"],
     ] {
         let raw = open(&[(names[0], x()), (names[1], y()), ("other", vec![1, 2, 3])]);
-        assert_eq!((raw.parts, raw.samples), ([2, 0, 0], Samples::F32(vec![1.0, 2.0])), "{names:?}");
+        assert_eq!((raw.parts, raw.samples), ([2, 0, 0], Numbers::Reals(vec![1.0, 2.0])), "{names:?}");
         assert!(raw.notes.iter().any(|note| note == "Not used: other."), "{:?}", raw.notes);
     }
     // What scikit-learn's digits hold.
@@ -131,7 +131,7 @@ fn parts_stand_in_order() {
             (&format!("{val}_labels"), y(1)),
         ]);
         assert_eq!((raw.parts, raw.image), ([1, 1, 1], Some([2, 2, 3])));
-        assert_eq!(raw.samples, Samples::U8([[1; 12], [2; 12], [3; 12]].concat()));
+        assert_eq!(raw.samples, Numbers::Bytes([[1; 12], [2; 12], [3; 12]].concat()));
         assert_eq!(numbers(&raw.labels[0]), [0.0, 1.0, 2.0]);
         assert!(!raw.may_be_one_hot);
     }
@@ -193,7 +193,7 @@ fn missing_values_and_names_are_delivered() {
         ("y", npy("<f8", false, "(2,)", &[half, nan].concat())),
         ("feature_names", npy("|S2", false, "(2,)", b"ab c".as_slice())),
     ]);
-    let Samples::F32(values) = &raw.samples else { panic!() };
+    let Numbers::Reals(values) = &raw.samples else { panic!() };
     assert!(values[0].is_nan() && values[1..] == [0.5; 3]);
     assert!(numbers(&raw.labels[0])[0] == 0.5 && numbers(&raw.labels[0])[1].is_nan());
     let names: Vec<&str> = raw.features.iter().map(|feature| feature.name.as_str()).collect();

@@ -1,8 +1,8 @@
 //! Tests the reader of safetensors files that hold data.
 
 use super::arrays::{assert_refuses, assert_whole, bytes, damage};
-use homeostat::data::Samples;
 use homeostat::data::arrays::safetensors::{decode, read};
+use homeostat::data::numbers::Numbers;
 use homeostat::data::raw::{LabelValues, Raw, ReadOptions};
 use homeostat::error::Result;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -51,7 +51,7 @@ fn every_type_is_read() {
         ]))
         .unwrap();
         assert_whole(&raw);
-        let expected = if dtype == Dtype::U8 { Samples::U8(vec![1; 12]) } else { Samples::F32(vec![1.0; 12]) };
+        let expected = if dtype == Dtype::U8 { Numbers::Bytes(vec![1; 12]) } else { Numbers::Reals(vec![1.0; 12]) };
         assert_eq!((raw.samples, raw.parts, raw.image), (expected, [2, 0, 1], Some([2, 2, 1])), "{dtype:?}");
         assert_eq!(raw.labels[0].values, LabelValues::Numbers(vec![1.0, 0.0, 1.0]), "{dtype:?}");
     }

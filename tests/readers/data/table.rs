@@ -4,7 +4,6 @@ mod whole;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use homeostat::data::Samples;
 use homeostat::data::raw::{Expected, LabelValues, MISSING, Raw, ReadOptions, Text};
 use homeostat::data::table::{decode, decode_in_blocks, read};
 use std::fmt::Write as _;
@@ -42,13 +41,11 @@ fn assert_says(case: impl AsRef<[u8]>, message: &str, parts: &[&str]) {
 
 /// The bits of the numbers, so that missing ones compare equal.
 fn bits(raw: &Raw) -> Vec<u32> {
-    let Samples::F32(reals) = &raw.samples else { panic!("not f32") };
-    reals.iter().map(|real| if real.is_nan() { u32::MAX } else { real.to_bits() }).collect()
+    reals(raw).iter().map(|real| if real.is_nan() { u32::MAX } else { real.to_bits() }).collect()
 }
 
 fn reals(raw: &Raw) -> Vec<f32> {
-    let Samples::F32(reals) = &raw.samples else { panic!("not f32") };
-    reals.clone()
+    raw.samples.clone().into_reals().expect("there is memory")
 }
 
 fn names(raw: &Raw) -> Vec<&str> {

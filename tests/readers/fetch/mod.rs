@@ -1,5 +1,6 @@
 //! Tests fetching data sets from servers with every kind of fault, and opening data sets by name.
 
+mod hostile;
 mod server;
 
 use crate::isolated::program;
@@ -60,6 +61,7 @@ fn options(mirrors: &[&Server]) -> Options {
         connect: Duration::from_secs(2),
         stall: Duration::from_millis(250),
         attempts: 3,
+        progress: 500,
         pause: Duration::from_millis(5),
         ..Options::default()
     }
@@ -106,7 +108,8 @@ impl Fetched {
         names.sort_unstable();
         assert_eq!(self.files(), names);
         for (name, bytes) in contents {
-            assert_eq!(sums::digest(&directory.join(format!("{name}.gz"))).unwrap(), sums::hex(bytes), "{name}");
+            let found = sums::examine(&directory.join(format!("{name}.gz")), name).unwrap();
+            assert_eq!(found.sum, sums::hex(bytes), "{name}");
         }
     }
 

@@ -27,6 +27,8 @@ pub enum End {
     Hang,
     /// Like [`Self::Hang`], but sends no head either.
     Silent,
+    /// Goes on with one byte every few milliseconds.
+    Drip(Duration),
 }
 
 pub struct Reply {
@@ -86,7 +88,12 @@ impl Reply {
             stream.write_all((head + "\r\n").as_bytes())?;
             stream.write_all(&self.body[..self.sent.min(self.body.len())])?;
         }
-        if !matches!(self.end, End::Close) {
+        if let End::Drip(pause) = self.end {
+            for byte in &self.body[self.sent.min(self.body.len())..] {
+                std::thread::sleep(pause);
+                stream.write_all(&[*byte])?;
+            }
+        } else if !matches!(self.end, End::Close) {
             // Waits until the client gives up, for 5 s at most, so that no thread stays behind.
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             BufReader::new(stream).fill_buf()?;

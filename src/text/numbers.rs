@@ -25,19 +25,6 @@ pub fn significant(value: f64, digits: usize) -> String {
     format!("{value:.*}", (digits as i32 - 1 - exponent).max(0) as usize)
 }
 
-/// A text of a file as one line for people, at most 60 characters, with control characters escaped.
-pub fn one_line(text: &str) -> String {
-    let line: String = text.chars().take(60).flat_map(escaped).collect();
-    if text.chars().nth(60).is_some() { line + "…" } else { line }
-}
-
-/// Escapes characters that would move the cursor, hide text or change its direction.
-fn escaped(c: char) -> impl Iterator<Item = char> {
-    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let text = if c.is_control() || hides { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().collect::<Vec<_>>().into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
