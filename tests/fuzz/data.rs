@@ -3,6 +3,7 @@
 use super::{Target, temporary, two_parts};
 use flate2::{Compression, write::GzEncoder};
 use homeostat::config::{Config, DataSettings, Task};
+use homeostat::data::numbers::Numbers;
 use homeostat::data::raw::{Expected, LabelValues, MISSING, Raw, ReadOptions, Text};
 use homeostat::data::{DataSet, Samples, Search, arrays, images, table};
 use homeostat::error::Result;
@@ -86,13 +87,10 @@ fn check_raw(raw: &Raw, options: &ReadOptions) {
         assert!(text.codes.len() == rows && text.levels.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(text.codes.iter().all(|&code| code == MISSING || (code as usize) < text.levels.len()));
     };
-    let values = match &raw.samples {
-        Samples::U8(bytes) => bytes.len(),
-        Samples::F32(reals) => {
-            assert!(!reals.iter().any(|value| value.is_infinite()));
-            reals.len()
-        }
-    };
+    if let Numbers::Reals(reals) = &raw.samples {
+        assert!(!reals.iter().any(|value| value.is_infinite()));
+    }
+    let values = raw.samples.len();
     assert!(rows > 0 && values == rows * raw.width, "{values} values, {rows} rows of {}", raw.width);
     let numbers = raw.features.iter().filter(|feature| feature.text.is_none()).count();
     assert!(raw.features.is_empty() || numbers == raw.width, "{numbers} columns of numbers, {} wide", raw.width);
