@@ -17,21 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Attacks that the program does not withstand yet, by the start of the name.
-pub const AWAITED: [&str; 11] = [
-    "hostile name: key of settings",
-    "hostile name: value of settings",
-    "hostile name: data of settings",
-    "hostile name: arm, compare",
-    "long name: arm, compare",
-    "hostile path: run, resume",
-    "hostile path: model, export",
-    "environment: RAYON_NUM_THREADS=100000",
-    "environment: RAYON_NUM_THREADS=18446744073709551615",
-    "environment: RUST_MIN_STACK=1000000000000",
-    "environment: RUST_MIN_STACK=18446744073709551615",
-];
-
 /// Time for one attack. A debug build on a busy machine needs seconds.
 const TIME: Duration = Duration::from_secs(60);
 
@@ -219,20 +204,12 @@ fn all(material: &Material) -> Vec<Attack> {
     all
 }
 
-fn is_awaited(attack: &Attack) -> bool {
-    AWAITED.iter().any(|start| attack.name.starts_with(start))
-}
-
-/// Carries each attack out once, Returns what went wrong.
+/// Carries each attack out once, except the slow ones. Returns what went wrong.
 pub fn round() -> Vec<String> {
     let material = Material::new();
     let attacks = all(&material);
-    let names: Vec<&str> = attacks.iter().map(|attack| &*attack.name).collect();
-    for start in AWAITED {
-        assert!(names.iter().any(|name| name.starts_with(start)), "no attack is called {start}");
-    }
     let mut wrong = vec![];
-    for attack in attacks.iter().filter(|attack| !attack.is_slow && !is_awaited(attack)) {
+    for attack in attacks.iter().filter(|attack| !attack.is_slow) {
         let started = Instant::now();
         match attack.run(&material, 1) {
             Err(reason) => wrong.push(reason),
@@ -248,7 +225,7 @@ pub struct Attacks(Material, Vec<Attack>);
 impl Attacks {
     pub fn new() -> Self {
         let material = Material::new();
-        let attacks = all(&material).into_iter().filter(|attack| !is_awaited(attack)).collect();
+        let attacks = all(&material);
         Self(material, attacks)
     }
 
