@@ -127,7 +127,7 @@ impl Entry {
     /// # Errors
     /// If the file cannot be written. The old file, if any, then still has its content.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
-        let folder = self.folder.open()?;
+        let folder = self.opened()?;
         let temporary = temporary(&self.name);
         let write = || -> io::Result<()> {
             let mut file = folder.create(&temporary)?;
@@ -159,8 +159,18 @@ impl Entry {
         self.open(false)
     }
 
+    /// The folder, opened. An error names the file, as the user does.
+    fn opened(&self) -> Result<Handle> {
+        self.folder.open().map_err(|e| match e {
+            Error::File { path, reason } if path == self.folder.root => {
+                Error::file(self.path(), format!("cannot be written: {reason}"))
+            }
+            other => other,
+        })
+    }
+
     fn open(&self, append: bool) -> Result<File> {
-        let folder = self.folder.open()?;
+        let folder = self.opened()?;
         let file = folder.write(&self.name, append).map_err(|e| match folder.is_link(&self.name) {
             true => Error::file(self.path(), "is a symbolic link, where a file of its own is written; remove it"),
             false => Error::file(self.path(), format!("cannot be opened: {e}")),
