@@ -384,7 +384,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
     if text == "balanced" {
         return Ok(Box::new(ClassWeights::Balanced));
     }
-    let content = files::text(Path::new(text), files::SETTINGS)
+    let content = files::text(Path::new(text), files::LIST)
         .map_err(|e| refuse(format!("is not `balanced`, and not a file that can be read: {e}")))?;
     let names: Vec<String> = (0..data.classes).map(|k| data.about.output(k)).collect();
     let mut weights = vec![None; data.classes];

@@ -80,7 +80,7 @@ impl Sums {
             let known = files.names().into_iter().zip(sums.map(str::to_owned)).collect();
             return Ok(Self { path, known, pinned: true });
         }
-        let text = files::text_if_present(&path, files::SETTINGS)?.unwrap_or_default();
+        let text = files::text_if_present(&path, files::LIST)?.unwrap_or_default();
         Self::parse(path, &text)
     }
 

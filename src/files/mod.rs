@@ -11,6 +11,6 @@ pub(crate) use folder::{Entry, Folder};
 pub use format::to_json;
 pub(crate) use format::{check_tensors, safetensors_bytes};
 pub(crate) use read::{
-    Bound, DATA, LINES, PLAN, RECORD, RECORDS, SETTINGS, open, read, system, tail, text, text_if_present,
+    Bound, DATA, LINES, LIST, PLAN, RECORD, RECORDS, SETTINGS, open, read, system, tail, text, text_if_present,
 };
 pub(crate) use write::write_atomic;

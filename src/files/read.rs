@@ -21,8 +21,10 @@ const fn bound(what: &'static str, bytes: u64) -> Bound {
     Bound { what, bytes }
 }
 
-/// Settings, sweeps, and lists of class weights and of sums.
-pub const SETTINGS: Bound = bound("a file of settings", 16 << 20);
+/// Settings and sweeps. The parser of TOML takes some 70 bytes for each byte of a list.
+pub const SETTINGS: Bound = bound("a file of settings", 1 << 20);
+/// Lists of class weights and of sums.
+pub const LIST: Bound = bound("a list", 16 << 20);
 /// Records of one run, and small files of this program's own.
 pub const RECORD: Bound = bound("a record", 64 << 20);
 /// Records of many runs in one file.
