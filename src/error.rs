@@ -7,17 +7,17 @@
 //!
 //! A message is one line without control characters, whatever the names in it hold, so that no name forges a message.
 
-use crate::text::{line, unwrapped};
+use crate::text::{line, message, unwrapped};
 use std::path::PathBuf;
 
 /// Everything that can go wrong, grouped by who can fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting, or a combination of settings, makes no sense.
-    #[error("{}", line(_0))]
+    #[error("{}", message(_0))]
     Config(String),
     /// A data or model file is missing, damaged or does not fit.
-    #[error("{}: {}", line(path.display()), line(reason))]
+    #[error("{}: {}", message(path.display()), message(reason))]
     File {
         /// The file as the user named it.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum Error {
         reason: String,
     },
     /// Features or labels passed in memory make no sense.
-    #[error("data: {}", line(_0))]
+    #[error("data: {}", message(_0))]
     Data(String),
     /// The device does not exist, or cannot do what the run asks of it.
     #[error("{}", unwrapped(_0))]
@@ -41,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// The run itself failed, for example because its loss is not finite.
-    #[error("{}", line(_0))]
+    #[error("{}", message(_0))]
     Run(String),
     /// The run was asked to stop: by Ctrl-C, or by a request without a known signal.
     #[error("interrupted")]

@@ -3,7 +3,7 @@
 
 use super::print::say_block;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::Entry;
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ impl Man {
         let mut page = vec![];
         let titled = command.clone().name(name.to_owned()).bin_name(name.replace('-', " "));
         clap_mangen::Man::new(titled).render(&mut page).map_err(|e| Error::file(&self.directory, e))?;
-        write_atomic(&self.directory.join(format!("{name}.1")), &page)?;
+        Entry::named(&self.directory.join(format!("{name}.1"))).write(&page)?;
         for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
             self.page(sub, &format!("{name}-{}", sub.get_name()))?;
         }

@@ -1,7 +1,7 @@
 //! `homeostat export`: converts a saved model to the format of another program.
 
 use super::functions::Functions;
-use super::outputs::{check_free, refuse_source};
+use super::outputs::{check_free, refuse_source, refuse_special};
 use super::print::{say, tell};
 use crate::error::{Error, Result};
 use crate::model::export::{self, Format};
@@ -50,6 +50,9 @@ impl Export {
             })
         });
         check_free(&out, self.force)?;
+        if self.out.is_none() {
+            refuse_special(&out)?;
+        }
         refuse_source(&out, &[&self.model])?;
         let model = Model::open(&self.model)?;
         // Only an ONNX graph needs the activations, so other formats need no note about missing metadata.

@@ -16,6 +16,14 @@ pub fn refuse_source(out: &Path, sources: &[impl AsRef<Path>]) -> Result<()> {
     }
 }
 
+/// Refuses a device or a pipe where the command line did not name the file. Somebody else may have put it there.
+pub fn refuse_special(path: &Path) -> Result<()> {
+    match path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        true => Err(Error::file(path, "is a device or a pipe; name it by --out to write to it")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses to overwrite a file unless `force` is set, and refuses a directory.
 pub fn check_free(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {

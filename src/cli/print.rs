@@ -34,5 +34,5 @@ fn write(kept: bool, text: &str) -> Result<()> {
 
 /// Prints one line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{}", as_flags(&text::line(line)));
+    let _ = writeln!(std::io::stderr(), "{}", as_flags(&text::message(line)));
 }

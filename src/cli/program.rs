@@ -9,6 +9,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -25,7 +26,7 @@ const TIP: usize = 500;
 
 /// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
 #[derive(Parser)]
-#[command(name = "homeostat", version, after_help = EXIT_CODES)]
+#[command(name = "homeostat", bin_name = "homeostat", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -71,8 +72,14 @@ enum Command {
 /// The error of the command; [`Error::exit_code`] gives its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = parse(&arguments).unwrap_or_else(|e| e.exit());
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let matches = match parse(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => return ended(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return ended(&error),
+    };
     signals::outlive_limits();
     threads::start()?;
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
@@ -95,6 +102,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Command::Data(data) => data.run(),
     };
     outcome.map_err(signals::attributed)
+}
+
+/// Prints help, the version or a usage error, and ends the process. Help that cannot be printed is an error.
+fn ended(error: &clap::Error) -> Result<()> {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", e)),
+        _ => std::process::exit(error.exit_code()),
+    }
 }
 
 /// Parses `arguments`. An unknown flag that other programs have gets a hint.

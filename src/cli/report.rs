@@ -1,11 +1,11 @@
 //! `homeostat report`: writes an HTML page about runs and sweeps.
 
-use super::outputs::{check_free, refuse_source};
+use super::outputs::{check_free, refuse_source, refuse_special};
 use super::print::say;
 use crate::error::Result;
 use crate::files::write_atomic;
 use crate::report;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Write a report on runs as one HTML file that needs no network.
 ///
@@ -17,9 +17,9 @@ pub struct Report {
     /// Run directories, merged results *.jsonl, or results directories of sweeps
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// File to write
-    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
-    out: PathBuf,
+    /// File to write [default: report.html]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
@@ -28,10 +28,14 @@ pub struct Report {
 impl Report {
     /// Reads the runs, draws the page and writes it.
     pub fn run(&self) -> Result<()> {
-        check_free(&self.out, self.force)?;
-        refuse_source(&self.out, &self.runs)?;
+        let out = self.out.as_deref().unwrap_or(Path::new("report.html"));
+        check_free(out, self.force)?;
+        if self.out.is_none() {
+            refuse_special(out)?;
+        }
+        refuse_source(out, &self.runs)?;
         let page = report::page(&self.runs)?;
-        write_atomic(&self.out, page.as_bytes())?;
-        say(format_args!("{}: {} kB", self.out.display(), page.len().div_ceil(1000)))
+        write_atomic(out, page.as_bytes())?;
+        say(format_args!("{}: {} kB", out.display(), page.len().div_ceil(1000)))
     }
 }

@@ -6,19 +6,22 @@
 //! on the set's folder keeps two fetches apart. The system releases the lock however a process ends.
 
 mod destination;
+mod pace;
 mod part;
 
 use super::catalogue::Files;
 use super::sums::{self, Found, Sums};
 use crate::error::{Error, Result};
 use crate::files::Folder;
+use crate::text::named;
 use destination::Guard;
+use pace::Pace;
 use part::{Part, continues};
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use ureq::http::{Response, StatusCode};
+use ureq::http::{Response, StatusCode, Uri};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body};
@@ -109,8 +112,8 @@ pub fn fetch(
         [] => files.mirrors.iter().map(|&mirror| mirror.to_owned()).collect(),
         given => given.iter().map(|mirror| mirror.trim_end_matches('/').to_owned()).collect(),
     };
-    if let Some(mirror) = mirrors.iter().find(|m| !m.starts_with("https://") && !m.starts_with("http://")) {
-        return Err(Error::config(format!("`mirror = {mirror}`: an address starts with https:// or http://")));
+    for mirror in &options.mirrors {
+        check_address(mirror).map_err(|reason| Error::config(format!("`mirror = {}`: {reason}", named(mirror))))?;
     }
     let folder = Folder::at(root).folder(name);
     folder.make()?;
@@ -134,6 +137,24 @@ pub fn fetch(
         )));
     }
     Ok(directory)
+}
+
+/// Refuses what is no address of a folder. The address is printed and kept, so it must not hold a password.
+fn check_address(mirror: &str) -> std::result::Result<(), &'static str> {
+    if !mirror.starts_with("https://") && !mirror.starts_with("http://") {
+        return Err("an address starts with https:// or http://");
+    }
+    let address: Uri = mirror.parse().map_err(|_| "is no address")?;
+    let authority = address.authority().ok_or("has no host")?;
+    let (host, all) = (authority.host(), authority.as_str());
+    if all.contains('@') {
+        return Err("holds a user's name or password, which would be printed and kept; leave it out");
+    }
+    match authority.port_u16() {
+        _ if host.is_empty() => Err("has no host"),
+        None if all.len() > host.len() => Err("has no valid port"),
+        _ => Ok(()),
+    }
 }
 
 /// Waits until no other process fetches into `directory`, and holds the lock until the returned file is closed.
@@ -209,6 +230,7 @@ impl Fetcher<'_> {
                 }
                 Err(Failure::Here(error)) => return Err(error),
                 Err(Failure::Passing(reason) | Failure::Lasting(reason)) => {
+                    let mirror = named(&mirror);
                     self.note(format!("{file}.gz: {mirror}: {reason}"));
                     failures.push(format!("{mirror}: {reason}"));
                 }
@@ -291,13 +313,17 @@ impl Fetcher<'_> {
                 return Err(Failure::Lasting(format!("{reason} ({fruitless} attempts)")));
             }
             let pause = self.options.pause.saturating_mul(1 << (fruitless - 1).min(16)).min(MAX_PAUSE);
-            self.note(format!("{file}.gz: {url}: {reason}; trying again in {:.0} s", pause.as_secs_f64().ceil()));
+            self.note(format!(
+                "{file}.gz: {}: {reason}; trying again in {:.0} s",
+                named(url),
+                pause.as_secs_f64().ceil()
+            ));
             std::thread::sleep(pause);
         }
     }
 
     fn agent(&self, url: &str) -> Agent {
-        let Options { connect, stall, .. } = *self.options;
+        let Options { connect, stall, slowest, window, .. } = *self.options;
         let mut config = Agent::config_builder()
             .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
@@ -315,7 +341,8 @@ impl Fetcher<'_> {
         }
         let config = config.build();
         let guard = Guard::new(config.proxy().is_some());
-        Agent::with_parts(config, guard.chain(DefaultConnector::default()), DefaultResolver::default())
+        let connector = guard.chain(DefaultConnector::default()).chain(Pace { slowest, window });
+        Agent::with_parts(config, connector, DefaultResolver::default())
     }
 
     /// Sends one request and stores the body as `part`; what arrived before a failure is kept for resuming. Returns whether

@@ -209,7 +209,10 @@ impl Entry {
     /// # Errors
     /// If the file system refuses.
     pub fn rename(&self, other: &OsStr) -> Result<()> {
-        self.folder.open()?.rename(&self.name, other).map_err(|e| Error::file(self.path(), e))
+        self.folder
+            .open()?
+            .rename(&self.name, other)
+            .map_err(|e| Error::file(self.path(), format!("cannot be renamed to {}: {e}", other.to_string_lossy())))
     }
 }
 
@@ -217,7 +220,9 @@ impl Entry {
 /// program may be process 1, so the time keeps names apart.
 fn temporary(name: &OsStr) -> OsString {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!(".{}.{}.{:x}.tmp", name.to_string_lossy(), std::process::id(), now.as_nanos()).into()
+    // A file system allows names of 255 bytes.
+    let name: String = name.to_string_lossy().chars().take(40).collect();
+    format!(".{name}.{}.{:x}.tmp", std::process::id(), now.as_nanos()).into()
 }
 
 /// Whether `name` has the form of a [`temporary`] name: `.NAME.PROCESS.TIME.tmp`.

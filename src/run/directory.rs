@@ -165,7 +165,14 @@ impl RunDirectory {
     }
 
     fn clear(path: &Path) -> Result<()> {
-        for name in names::present(path) {
+        let present = names::present(path);
+        // Looked for first, so that a run is not removed by half.
+        let is_folder =
+            |name: &&String| *name != CHECKPOINTS && fs::symlink_metadata(path.join(name)).is_ok_and(|m| m.is_dir());
+        if let Some(name) = present.iter().find(is_folder) {
+            return Err(Error::file(path.join(name), "is a directory where a file of a run belongs; remove it"));
+        }
+        for name in present {
             let file = path.join(&name);
             match name.as_str() {
                 // This process holds the lock.

@@ -3,6 +3,12 @@
 use crate::gpu::{AdapterSummary, Context};
 use crate::train::engine::DeviceInfo;
 use serde::Serialize;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Time for git to answer. A folder of a stranger may hold a repository that makes git wait for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The contents of `environment.json`.
 #[derive(Serialize)]
@@ -21,8 +27,6 @@ pub(super) struct Environment<'a> {
 impl<'a> Environment<'a> {
     pub async fn new(device: &'a DeviceInfo) -> Self {
         let adapters = if device.engine == "gpu" { Context::adapters().await.unwrap_or_default() } else { vec![] };
-        let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
-        let commit = commit.ok().filter(|output| output.status.success()).map(|output| output.stdout);
         Self {
             device,
             adapter: adapters.into_iter().find(|adapter| adapter.name == device.adapter),
@@ -30,7 +34,31 @@ impl<'a> Environment<'a> {
             system: std::env::consts::OS,
             architecture: std::env::consts::ARCH,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            git: commit.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned()),
+            git: commit(),
         }
     }
+}
+
+/// The commit of the working directory, as git tells it in time.
+fn commit() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "HEAD"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut git = git.spawn().ok()?;
+    let started = Instant::now();
+    let ended = loop {
+        match git.try_wait() {
+            Ok(None) if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Ok(Some(status)) => break status.success(),
+            _ => break false,
+        }
+    };
+    if !ended {
+        let _ = git.kill();
+        let _ = git.wait();
+        return None;
+    }
+    // A hash has 40 or 64 digits.
+    let mut text = String::new();
+    git.stdout.take()?.take(65).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

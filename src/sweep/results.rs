@@ -13,7 +13,7 @@ use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{self, Entry, Folder, to_json};
-use crate::text::quoted;
+use crate::text::{named, quoted};
 use crate::train::engine::{DeviceInfo, NonFinite};
 use crate::train::metrics::EpochMetrics;
 use serde::{Deserialize, Serialize};
@@ -190,7 +190,7 @@ impl Results {
             format!(
                 "holds the results of another plan ({}, hash {}; this one has {}); give another directory",
                 quoted(&owner.name),
-                owner.hash,
+                named(&owner.hash),
                 plan.hash
             ),
         ))
@@ -231,7 +231,7 @@ impl Results {
             true => Ok(record),
             false => Err(Error::file(
                 path,
-                format!("is the record of another run, {}; `sweep run` trains it again", record.id),
+                format!("is the record of another run, {}; `sweep run` trains it again", quoted(&record.id)),
             )),
         }
     }

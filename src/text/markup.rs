@@ -48,6 +48,7 @@ pub fn markdown(text: &str) -> String {
             '_' if !word(before) || !word(rest.peek().copied()) => out.push_str("\\_"),
             // An address or a mention would become a link.
             ':' if rest.peek() == Some(&'/') => out.push_str("&#58;"),
+            '.' if out.to_lowercase().ends_with("www") => out.push_str("&#46;"),
             '@' => out.push_str("&#64;"),
             '#' | '=' if starts => out.extend(['\\', c]),
             '-' | '+' | '.' | ')' if starts && ends_mark(c, rest.peek().copied()) => out.extend(['\\', c]),

@@ -33,4 +33,4 @@ pub use numbers::{significant, thousands};
 pub use script::{SBATCH, json, sbatch, shell, yaml};
 #[cfg(feature = "cli")]
 pub use terminal::block;
-pub use terminal::{line, named, one_line, quoted, quoted_list, shorten, unwrapped};
+pub use terminal::{line, message, named, one_line, quoted, quoted_list, shorten, unwrapped};

@@ -6,6 +6,8 @@ use std::fmt::Display;
 const COLUMN: usize = 60;
 /// Characters of a name in a sentence, beyond which the name is cut. Names of arms list settings and may be long.
 const SENTENCE: usize = 200;
+/// Characters of a message. The fix stands at its end.
+const MESSAGE: usize = 4000;
 /// Names of a list, beyond which the rest is counted.
 const LISTED: usize = 20;
 
@@ -15,8 +17,12 @@ pub(super) fn hides(c: char) -> bool {
         || matches!(
             c,
             '\u{ad}' // a hyphen that shows only at the end of a line
+            | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' // ignorable
+            | '\u{2800}' | '\u{3164}' | '\u{ffa0}' // blanks that are letters or signs
+            | '\u{fe00}'..='\u{fe0d}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' // ignorable
+            | '\u{13430}'..='\u{13455}' // controls of hieroglyphs
             | '\u{61c}' | '\u{200e}' | '\u{200f}' // marks of direction
-            | '\u{180e}' | '\u{200b}'..='\u{200d}' // no width
+            | '\u{200b}'..='\u{200d}' // no width
             | '\u{2028}'..='\u{202e}' // ends of lines and paragraphs, embeddings and overrides of direction
             | '\u{2060}'..='\u{206f}' // no width, isolates, deprecated controls
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' // the byte order mark, annotations
@@ -30,7 +36,29 @@ pub(super) fn hides(c: char) -> bool {
 /// escaped again, so a message may quote another.
 pub fn line(text: impl Display) -> String {
     let text = text.to_string();
-    if text.chars().any(hides) { text.chars().map(escaped).collect() } else { text }
+    if !text.chars().any(|c| hides(c) || selects(c)) {
+        return text;
+    }
+    let mut before = None;
+    let shown = text.chars().map(|c| {
+        // After a sign such as ❤ a selector chooses its form. After a letter nobody sees one.
+        let is_idle = selects(c) && before.is_none_or(char::is_alphanumeric);
+        before = Some(c);
+        if is_idle { c.escape_default().to_string() } else { escaped(c) }
+    });
+    shown.collect()
+}
+
+/// A message as one line, without its middle where foreign words make it longer than anybody reads.
+pub fn message(text: impl Display) -> String {
+    let text = text.to_string();
+    let length = text.chars().count();
+    if length <= MESSAGE {
+        return line(text);
+    }
+    let start: String = text.chars().take(MESSAGE / 2).collect();
+    let end: String = text.chars().skip(length - MESSAGE / 2).collect();
+    line(format!("{start} … {end}"))
 }
 
 /// A text of several lines that the program composed. Its foreign parts must be lines already.
@@ -65,7 +93,8 @@ pub fn named(text: &str) -> String {
 
 /// A name in the words of the user, between the marks that tell such words from those of the program.
 pub fn quoted(name: &str) -> String {
-    format!("‘{}’", named(name))
+    // A name with such marks of its own would end its quotation.
+    format!("‘{}’", named(name).replace(['‘', '’'], "'"))
 }
 
 /// The first names in the words of the user, with commas between, and how many more there are.
@@ -79,6 +108,11 @@ pub fn unwrapped(text: impl Display) -> String {
     line(text.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// Whether a character chooses between the forms of the sign before it.
+fn selects(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
 fn escaped(c: char) -> String {
     if hides(c) { c.escape_default().to_string() } else { c.to_string() }
 }
@@ -88,7 +122,7 @@ mod tests {
     use super::*;
 
     /// Texts that attack a terminal, and the line that shows each.
-    const HOSTILE: [(&str, &str); 12] = [
+    const HOSTILE: [(&str, &str); 13] = [
         ("no\nerror: fake", r"no\nerror: fake"),
         ("a\r\x1b[2K\x1b]0;t\x07", r"a\r\u{1b}[2K\u{1b}]0;t\u{7}"),
         ("\u{9b}31m\u{7f}\u{85}\0", r"\u{9b}31m\u{7f}\u{85}\u{0}"),
@@ -100,6 +134,7 @@ mod tests {
         ("\u{ffff}\u{1fffe}", r"\u{ffff}\u{1fffe}"),
         ("\u{fff9}a\u{ad}\u{180e}", r"\u{fff9}a\u{ad}\u{180e}"),
         ("\t", r"\t"),
+        ("a\u{fe0f}\u{3164}\u{34f}", r"a\u{fe0f}\u{3164}\u{34f}"),
         ("👨\u{200d}👩", r"👨\u{200d}👩"),
     ];
 
@@ -124,6 +159,13 @@ mod tests {
         assert_eq!(shorten("\n\n", 1), "\\n…");
         assert_eq!(one_line(&"é".repeat(70_000)), "é".repeat(COLUMN) + "…");
         assert_eq!(named(&"é".repeat(70_000)), "é".repeat(SENTENCE) + "…");
+    }
+
+    #[test]
+    fn a_long_message_keeps_its_start_and_its_end() {
+        let said = message(format!("file {} is gone; give another", "x".repeat(1 << 20)));
+        assert!(said.starts_with("file xxx") && said.ends_with("gone; give another") && said.chars().count() < 4010);
+        assert_eq!(quoted("q’ and ‘x"), "‘q' and 'x’", "a name stays within its marks");
     }
 
     #[test]

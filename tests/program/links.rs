@@ -216,6 +216,62 @@ fn nothing_waits_for_a_file_of_data() {
     }
 }
 
+/// The commit in `environment.json` comes from git, which waits for a pipe in a repository.
+#[test]
+fn a_repository_does_not_hold_a_run() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path(".git")).unwrap();
+    set("pipe", &folder.path(".git/config"));
+    let mut child = program();
+    child.args([
+        "train", "--data", "iris", "--hidden", "2", "--epochs", "1", "--device", "cpu", "--out", "r", "--quiet",
+    ]);
+    let started = Instant::now();
+    assert!(child.current_dir(folder.path("")).status().unwrap().success());
+    assert!(started.elapsed() < Duration::from_secs(30));
+    let environment = std::fs::read_to_string(folder.path("r/environment.json")).unwrap();
+    assert!(environment.contains("\"git\":null"), "{environment}");
+}
+
+/// Names that the program chooses may be taken by a stranger's pipe.
+#[test]
+fn nothing_waits_for_an_output_of_its_own_choice() {
+    let folder = Folder::new();
+    folder.stopped_run("run");
+    succeed(&["train", "--resume", &folder.name("run"), "--quiet"]);
+    let model = folder.name("run/model.safetensors");
+    set("pipe", &folder.path("run/model.onnx"));
+    std::fs::create_dir(folder.path("man")).unwrap();
+    set("pipe", &folder.path("man/homeostat.1"));
+    let export = ["export", &model, "--format", "onnx", "--force"];
+    assert!(failure(&export, 3, &ends(&export)).contains("--out"));
+    let man = ends(&["man", &folder.name("man")]);
+    assert!(man.status.success() && folder.path("man/homeostat.1").is_file(), "{}", text(&man.stderr));
+}
+
+/// A run that cannot be replaced whole stays whole.
+#[test]
+fn a_run_is_not_removed_by_half() {
+    let folder = Folder::new();
+    folder.stopped_run("run");
+    let table = folder.path("run/metrics.csv");
+    std::fs::remove_file(&table).unwrap();
+    std::fs::create_dir(&table).unwrap();
+    let again =
+        ["train", "--data", "iris", "--epochs", "1", "--device", "cpu", "--out", &folder.name("run"), "--force"];
+    assert!(failure(&again, 3, &homeostat(&again)).contains("metrics.csv"));
+    assert!(folder.path("run/config.toml").is_file() && folder.path("run/checkpoints").is_dir());
+}
+
+/// A file system takes names of 255 bytes, so an output may have one.
+#[test]
+fn an_output_may_have_a_long_name() {
+    let folder = Folder::new();
+    let out = folder.name(&format!("{}.svg", "n".repeat(251)));
+    succeed(&["plot", "psi", "-o", &out]);
+    assert!(Path::new(&out).is_file());
+}
+
 /// What the user attaches to the program is read, although nobody knows its size.
 #[test]
 fn a_stream_of_the_user_is_read() {

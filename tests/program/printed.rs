@@ -419,3 +419,39 @@ fn names_that_are_no_utf8_are_files_like_others() {
     let (success, stderr) = run(&[os("sweep"), os("submit"), os("--slurm"), &at("s.jsonl")]);
     assert!(!success && stderr.contains("no UTF-8"), "{stderr}");
 }
+
+/// A link in a stranger's folder gives the program another name.
+#[test]
+#[cfg(unix)]
+fn the_name_of_the_program_forges_no_line() {
+    use std::os::unix::process::CommandExt;
+    for arguments in [&["train", "--bad"][..], &["--help"], &[]] {
+        let mut command = crate::isolated::program();
+        let output = command.arg0("evil\nerror: fake\u{202e}").args(arguments).output().unwrap();
+        let (stdout, stderr) = clean(&output);
+        assert!(!stdout.contains("evil") && !stderr.contains("evil"), "{stdout}{stderr}");
+    }
+}
+
+/// Files hold more words than anybody reads.
+#[test]
+fn a_message_has_an_end() {
+    let folder = Folder::new();
+    let long = "y".repeat(500_000);
+    for settings in [format!("data = \"{long}\""), format!("{long} = 1"), format!("init = \"{long}\"")] {
+        let file = folder.write("c.toml", &settings);
+        let output = homeostat(&["train", "--config", &file, "--dry-run"]);
+        assert!(!output.status.success() && output.stderr.len() < 10_000, "{} bytes", output.stderr.len());
+    }
+}
+
+/// Help that nobody can read is an error.
+#[test]
+#[cfg(target_os = "linux")]
+fn help_on_a_full_disk_is_an_error() {
+    for argument in ["--help", "--version"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = crate::isolated::program().arg(argument).stdout(full).status().unwrap();
+        assert_eq!(status.code(), Some(3), "{argument}");
+    }
+}

@@ -5,7 +5,7 @@ use crate::files::{self, Entry, Folder, to_json};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderValue};
 
 /// The facts about an unfinished download that resuming needs, stored as `NAME.part.json`.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,10 @@ impl Part {
     pub fn resumable(&self, url: &str) -> Option<(u64, Begun)> {
         let begun: Begun = serde_json::from_slice(&files::read(&self.begun.path(), files::RECORD).ok()?).ok()?;
         let length = self.len();
-        (begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total)).then_some((length, begun))
+        // A damaged file may hold a validator that no request can carry.
+        let is_sound = begun.validator.as_ref().is_none_or(|text| HeaderValue::from_str(text).is_ok());
+        (is_sound && begun.url == url && length > 0 && begun.total.is_some_and(|total| length < total))
+            .then_some((length, begun))
     }
 
     /// Opens the part for appending: its present bytes are kept if `resumed`, otherwise dropped. Returns the file, its

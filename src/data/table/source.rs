@@ -18,7 +18,8 @@ pub struct Source<'a> {
 }
 
 enum Bytes<'a> {
-    OnDisk,
+    /// With the length at the start. What another process appends meanwhile is left out, in every pass.
+    OnDisk(u64),
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
 }
@@ -29,8 +30,8 @@ pub type Text<'a> = Box<dyn Read + Send + 'a>;
 impl<'a> Source<'a> {
     /// The file at `path`.
     pub fn at(path: &'a Path) -> Result<Self> {
-        if files::open(path, files::DATA)?.length.is_some() {
-            return Ok(Self { path, bytes: Bytes::OnDisk });
+        if let Some(length) = files::open(path, files::DATA)?.length {
+            return Ok(Self { path, bytes: Bytes::OnDisk(length) });
         }
         // A pipe can be read only once.
         Ok(Self { path, bytes: Bytes::Owned(files::read(path, files::DATA)?) })
@@ -58,11 +59,7 @@ impl<'a> Source<'a> {
     pub fn text(&self) -> Result<(Text<'_>, Option<u64>)> {
         let unreadable = |e: io::Error| self.error(format!("cannot be read: {e}"));
         let (stored, length): (Text, _) = match &self.bytes {
-            Bytes::OnDisk => {
-                let file = open_file(self.path)?;
-                let length = file.get_ref().metadata().ok().map(|meta| meta.len());
-                (Box::new(file), length)
-            }
+            Bytes::OnDisk(length) => (Box::new(open_file(self.path)?.take(*length)), Some(*length)),
             Bytes::Borrowed(bytes) => (Box::new(*bytes), Some(bytes.len() as u64)),
             Bytes::Owned(bytes) => (Box::new(&bytes[..]), Some(bytes.len() as u64)),
         };
@@ -153,5 +150,27 @@ fn foreign(start: &[u8]) -> Option<&'static str> {
         (Some(b'{'), Some(b'"' | b'}')) => Some("is JSON; write it as CSV"),
         (Some(b'['), Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9')) => Some("is JSON; write it as CSV"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// Every pass over a table sees the same bytes, whatever another process appends.
+    #[test]
+    fn a_growing_file_is_read_as_it_was_at_the_start() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"1,2\n").unwrap();
+        let path = file.path().to_owned();
+        let source = Source::at(&path).unwrap();
+        for _ in 0..2 {
+            let (mut text, length) = source.text().unwrap();
+            let mut read = String::new();
+            text.read_to_string(&mut read).unwrap();
+            assert_eq!((read.as_str(), length), ("1,2\n", Some(4)));
+            file.write_all(b"3,4\n").unwrap();
+        }
     }
 }

@@ -39,6 +39,50 @@ fn a_server_that_drips_is_given_up() {
     }
 }
 
+/// What a server sends around the bytes of a file is no progress, either.
+#[test]
+fn a_server_that_drips_around_the_file_is_given_up() {
+    for body in [&b"5;"[..], b"0\r\na: "] {
+        let endless = [body, &[b'x'; 4096]].concat();
+        let drip = End::Drip(Duration::from_millis(5));
+        let server = Server::new(move |_| Reply::ok(&endless).chunked().ends_after(body.len(), drip));
+        let slow = Options { slowest: 10_000, window: Duration::from_millis(100), attempts: 2, ..options(&[&server]) };
+        let started = Instant::now();
+        Fetched::into(tempfile::tempdir().unwrap(), &LOCAL, &slow).assert_failed(&["less than 10000 bytes in 0.1 s"]);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_damaged_record_of_a_download_is_dropped() {
+    let contents = contents(27);
+    let server = Server::of(packed(&contents));
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("tiny");
+    std::fs::create_dir(&folder).unwrap();
+    let part = folder.join("train-images-idx3-ubyte.gz.part");
+    std::fs::write(&part, [b'0'; 100]).unwrap();
+    let url = format!("{}/train-images-idx3-ubyte.gz", server.url);
+    let begun = format!(r#"{{"url":"{url}","validator":"a\\r\\nb","total":100000}}"#);
+    std::fs::write(part.with_added_extension("json"), begun).unwrap();
+    Fetched::into(root, &pinned(&contents), &options(&[&server])).assert_whole(&contents);
+}
+
+#[test]
+fn an_address_that_cannot_be_meant_is_refused() {
+    for (mirror, reason) in [
+        ("http://", "address"),
+        ("ftp://127.0.0.1", "https://"),
+        ("http://127.0.0.1:99999", "port"),
+        ("http://user:secret@127.0.0.1", "password"),
+    ] {
+        let options = Options { mirrors: vec![mirror.to_owned()], ..Options::default() };
+        let fetched = Fetched::into(tempfile::tempdir().unwrap(), &LOCAL, &options);
+        let said = fetched.outcome.unwrap_err();
+        assert!(said.exit_code() == 2 && said.to_string().contains(reason), "{said}");
+    }
+}
+
 #[test]
 fn a_server_whose_redirects_never_end_is_given_up() {
     let server = Server::new(|request| Reply::redirect(&format!("{}x", request.path)));

@@ -73,6 +73,14 @@ impl Reply {
         self
     }
 
+    /// Says that the body comes in chunks. The body must be such chunks.
+    #[allow(dead_code)] // The attacks of the soak have no such server.
+    pub fn chunked(self) -> Self {
+        let mut chunked = self.header("Transfer-Encoding", "chunked");
+        chunked.headers.retain(|(name, _)| *name != "Content-Length");
+        chunked
+    }
+
     /// Sends at most `bytes` bytes of the body. If the body is longer, the answer ends with `end`.
     pub fn ends_after(mut self, bytes: usize, end: End) -> Self {
         if bytes < self.body.len() || matches!(end, End::Silent) {
