@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// The folder for runs that were given no directory.
 const RUNS: &str = "runs";
+/// Most damaged checkpoints that a resumed run tells of.
+const TOLD: usize = 20;
 /// The words in the log before the error that ended a run.
 const STOPPED: &str = "stopped: ";
 /// The words in the log before the place where a run begins or resumes.
@@ -356,7 +358,7 @@ impl RunDirectory {
         checkpoints(path).pop()
     }
 
-    /// The newest undamaged checkpoint, and the error of each newer one.
+    /// The newest undamaged checkpoint, and the errors of the newest ones before it.
     ///
     /// # Errors
     /// If a checkpoint cannot be read, or belongs to other settings or data.
@@ -365,7 +367,8 @@ impl RunDirectory {
         for path in checkpoints(path).iter().rev() {
             match Checkpoint::read(path, population) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), damaged)),
-                Err(Refusal::Damaged(error)) => damaged.push(error),
+                Err(Refusal::Damaged(error)) if damaged.len() < TOLD => damaged.push(error),
+                Err(Refusal::Damaged(_)) => {}
                 Err(Refusal::Final(error)) => return Err(error),
             }
         }
