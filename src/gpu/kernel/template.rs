@@ -6,6 +6,7 @@
 
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
@@ -57,8 +58,8 @@ fn refuse(what: &str, value: &str) -> Result<String, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, format!("there is no code for the {what} `{value}`")))
 }
 
-/// The environment with all templates and their functions; `rule` is the template of the learning rule.
-fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> Environment<'static> {
+/// All templates but that of the rule, parsed once, because parsing takes longer than rendering.
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let syntax = SyntaxConfig::builder()
         .line_statement_prefix("//%")
         .line_comment_prefix("//#")
@@ -68,14 +69,21 @@ fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> 
     templates.set_syntax(syntax);
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.add_function("refuse", refuse);
+    for (name, source) in SOURCES {
+        templates.add_template(name, source).expect("templates parse");
+    }
+    templates
+});
+
+/// The environment with all templates and their functions; `rule` is the template of the learning rule.
+fn environment(rule: &'static str, buffers: &BTreeMap<&'static str, String>) -> Environment<'static> {
+    let mut templates = TEMPLATES.clone();
     for access in ["read", "read_write"] {
         let buffers = buffers.clone();
         let function = move |binding: u32, name: &str| declare(&buffers, access, binding, name);
         templates.add_function(access, function);
     }
-    for (name, source) in SOURCES.into_iter().chain([("rule.wgsl", rule)]) {
-        templates.add_template(name, source).expect("templates parse");
-    }
+    templates.add_template("rule.wgsl", rule).expect("templates parse");
     templates
 }
 
