@@ -177,6 +177,8 @@ fn attacks_on_memory_are_refused() {
     let distinct_text =
         folder.write("text.csv", &("a,b,class\n".to_owned() + &(0..3000).map(line).collect::<String>()));
     assert_refused("distinct text", &reading(&distinct_text), 3, &["more than 1000 different texts"]);
+    let folds = |parts| ["train", "--data", "iris", "--fold", parts, "--dry-run", "--no-save", "--device", "cpu"];
+    assert_refused("folds", &folds("1/4294967295"), 2, &["--fold 1/4294967295", "only 150 samples"]);
     let deep = folder.write("deep.toml", &format!("hidden = {}", "[".repeat(200_000)));
     let settings = |file| ["train", "--config", file, "--dry-run", "--no-save"];
     assert_refused("deep TOML", &settings(&deep), 3, &["deep.toml"]);
