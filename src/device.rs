@@ -163,6 +163,7 @@ fn gpu_needs(pick: &Pick, population: &Population) -> Result<Needs> {
     let context = Context::open_for(pick, population.shared().run.precision)?;
     let plan = GpuEngine::memory_budget(&context, population)?;
     let buffers = plan.buffers.into_iter().map(|(_, array)| array);
+    let rows = population.train_rows().max(population.test_rows());
     let host = population.check_memory().err().map(|error| error.to_string());
     Ok(Needs {
         device: context.info().clone(),
@@ -170,7 +171,7 @@ fn gpu_needs(pick: &Pick, population: &Population) -> Result<Needs> {
         device_arrays: buffers.chain(plan.staging).collect(),
         host_arrays: std::iter::once(population.data.array())
             .chain(population.state_arrays())
-            .chain([population.headers()])
+            .chain([population.headers(), cpu::answers(population.topology.shapes(), rows)])
             .collect(),
         limits: plan.limits,
         problems: plan.problems.into_iter().chain(host).collect(),

@@ -7,6 +7,29 @@ use crate::error::Result;
 use crate::memory::{self, Array};
 use crate::train::population::Population;
 
+/// Most samples that the forward pass on the host processes at a time.
+const MOST_ANSWERED: usize = 64;
+
+/// Floats of the widest layer beyond which the forward pass processes fewer samples at a time.
+const ANSWERED_FLOATS: usize = 1 << 22;
+
+/// Samples that the forward pass on the host processes at a time in a network of these layers, `(n_in, n_out)`.
+///
+/// The widths alone decide, because a product of another shape may round differently. So the answer to a sample does not
+/// depend on the number of samples asked for.
+pub fn answered_at_once(shapes: impl Iterator<Item = (usize, usize)>) -> usize {
+    let widest = shapes.map(|(n_in, n_out)| n_in.max(n_out)).max().unwrap_or(1);
+    (ANSWERED_FLOATS / widest.max(1)).clamp(1, MOST_ANSWERED)
+}
+
+/// The input, net and y of one layer, which every thread holds to answer `samples` samples on the host.
+pub fn answers(shapes: impl Iterator<Item = (usize, usize)> + Clone, samples: usize) -> Array {
+    let block = answered_at_once(shapes.clone());
+    let threads = rayon::current_num_threads().min(samples.div_ceil(block));
+    let floats = shapes.map(|(n_in, n_out)| n_in.saturating_add(n_out.saturating_mul(2))).max().unwrap_or(0);
+    Array::new("answers", 4, &[("threads", threads), ("samples", block), ("floats", floats)])
+}
+
 /// The arrays that the engine keeps for `population` as long as it lives.
 pub fn kept(population: &Population) -> Vec<Array> {
     let (widths, batch) = (population.topology.widths(), population.batch_size());
@@ -44,6 +67,8 @@ fn lent(population: &Population) -> Vec<Array> {
     vec![
         Array::new("scratch", 4, &[threads, ("floats", ROOM)]),
         Array::new("records of evaluation", 4, &[threads, ("B", layout::block(rows)), ("floats", stride)]),
+        // A run ends with the answers to some samples, in which it looks for doubts.
+        answers(population.topology.shapes(), rows),
     ]
 }
 

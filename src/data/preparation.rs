@@ -15,11 +15,18 @@ use crate::memory::{self, Array};
 use crate::text::one_line;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that one thread sums at a time.
 const BLOCK: usize = 4096;
+
+/// Features whose moments are held at a time.
+const PANEL: usize = 1 << 16;
+
+/// What to change if the scaled data do not fit into memory.
+const REMEDY: &str = "use `scale = none`, or fewer members";
 
 /// A linear map of every feature, `(x − offset) · factor`, and the values that stand for missing ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,7 +85,11 @@ impl Scaling {
     }
 
     /// Fits the map on `rows` of `data`; `None` if it would change nothing.
-    fn fit(data: &DataSet, rows: &[u32], scale: Scale, missing: Missing) -> Option<Self> {
+    ///
+    /// # Errors
+    /// If so many `copies` of the rows and their maps do not fit into memory.
+    fn fit(data: &DataSet, rows: &[u32], settings: (Scale, Missing), copies: usize) -> Result<Option<Self>> {
+        let (scale, missing) = settings;
         let scale = match (scale, &data.samples) {
             (Scale::Auto, Samples::U8(_)) => Scale::None,
             (Scale::Auto, Samples::F32(_)) => Scale::Standard,
@@ -86,39 +97,59 @@ impl Scaling {
         };
         let fills = missing == Missing::Impute && matches!(data.samples, Samples::F32(_));
         if scale == Scale::None && !fills {
-            return None;
+            return Ok(None);
         }
-        let moments = Moments::of(data, rows);
+        let width = data.features;
+        let numbers = if fills { 3 } else { 2 };
+        let map = Array::new("scales", size_of::<f64>(), &[("P", copies), ("features", width), ("numbers", numbers)]);
+        memory::check_machine("the scaled data", &[data.array(), map, scaled_array(data, copies)], REMEDY)?;
         let is_level = data.about.is_level();
-        let (mut offset, mut factor) = (vec![0.0; data.features], vec![1.0; data.features]);
-        for k in (0..data.features).filter(|&k| !is_level.get(k).copied().unwrap_or(false)) {
-            let (subtracted, spread) = match scale {
-                Scale::Standard => (moments.mean[k], moments.deviation[k]),
-                Scale::Minmax => (moments.least[k], moments.most[k] - moments.least[k]),
-                Scale::Auto | Scale::None => continue,
-            };
-            let is_constant = moments.least[k] >= moments.most[k] || !(1.0 / spread).is_finite();
-            (offset[k], factor[k]) = (subtracted, if is_constant { 0.0 } else { 1.0 / spread });
+        let (mut offset, mut factor) = (room(width)?, room(width)?);
+        let mut fill = if fills { Some(room(width)?) } else { None };
+        // Moments take 40 bytes per feature, so those of all features could exceed the memory of few wide samples.
+        for first in (0..width).step_by(PANEL) {
+            let moments = Moments::of(data, rows, first..width.min(first + PANEL));
+            for (place, k) in (first..width.min(first + PANEL)).enumerate() {
+                let (least, most) = (moments.least[place], moments.most[place]);
+                let map = match scale {
+                    _ if is_level.get(k).copied().unwrap_or(false) => None,
+                    Scale::Standard => Some((moments.mean[place], moments.deviation[place])),
+                    Scale::Minmax => Some((least, most - least)),
+                    Scale::Auto | Scale::None => None,
+                };
+                let (subtracted, factor_of) = map.map_or((0.0, 1.0), |(subtracted, spread)| {
+                    let is_constant = least >= most || !(1.0 / spread).is_finite();
+                    (subtracted, if is_constant { 0.0 } else { 1.0 / spread })
+                });
+                offset.push(subtracted);
+                factor.push(factor_of);
+            }
+            fill.iter_mut().for_each(|fill| fill.extend(&moments.mean));
         }
-        let fill = fills.then(|| fill(&data.about, &moments));
-        Some(Self { offset, factor, fill })
+        fill.iter_mut().for_each(|fill| fill_levels(&data.about, fill));
+        Ok(Some(Self { offset, factor, fill }))
     }
 }
 
-/// The value of each feature where it is missing: the mean, or of a text column its most frequent value.
-fn fill(about: &About, moments: &Moments) -> Vec<f64> {
-    let mut fill = moments.mean.clone();
+/// Room for so many numbers.
+fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(count).map_err(|_| memory::exhausted("the scaled data", REMEDY))?;
+    Ok(numbers)
+}
+
+/// Replaces the means of each text column by its most frequent value. All other features are filled with their mean.
+fn fill_levels(about: &About, fill: &mut [f64]) {
     let mut place = 0;
     for column in &about.columns {
         let width = column.levels.as_ref().map_or(1, Vec::len);
         if column.levels.is_some() {
-            let means = &moments.mean[place..place + width];
+            let means = &mut fill[place..place + width];
             let most = (0..width).fold(0, |most, k| if means[k] > means[most] { k } else { most });
-            (0..width).for_each(|k| fill[place + k] = f64::from(u8::from(k == most)));
+            means.iter_mut().enumerate().for_each(|(k, mean)| *mean = f64::from(u8::from(k == most)));
         }
         place += width;
     }
-    fill
 }
 
 /// What is known of the values of each feature over some rows, without the missing ones.
@@ -131,10 +162,11 @@ struct Moments {
 }
 
 impl Moments {
-    /// Two passes, because a sum of squares loses the digits of a feature whose mean is much larger than its deviation.
-    /// Blocks of rows are added in order, so that the result does not depend on the number of threads.
-    fn of(data: &DataSet, rows: &[u32]) -> Self {
-        let width = data.features;
+    /// The moments of `features`. Two passes, because a sum of squares loses the digits of a feature whose mean is much
+    /// larger than its deviation. Blocks of rows are added in order, so that the result does not depend on the number of
+    /// threads.
+    fn of(data: &DataSet, rows: &[u32], features: Range<usize>) -> Self {
+        let width = features.len();
         let start = || Self {
             count: vec![0.0; width],
             mean: vec![0.0; width],
@@ -143,10 +175,10 @@ impl Moments {
             most: vec![f64::NEG_INFINITY; width],
         };
         let mut sums = start();
-        for part in over_blocks(data, rows, |values, rows| {
+        for part in over_blocks(rows, width, |values, rows| {
             let mut part = start();
             for row in rows {
-                data.copy_row(*row as usize, values);
+                data.copy_part(*row as usize, features.start, values);
                 for (k, &value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
                     let value = f64::from(value);
                     part.count[k] += 1.0;
@@ -165,10 +197,10 @@ impl Moments {
         // A feature that is missing in all training samples counts as 0.
         let Self { count, mean, mut deviation, least, most } = sums;
         let mean: Vec<f64> = mean.iter().zip(&count).map(|(sum, count)| sum / count.max(1.0)).collect();
-        for part in over_blocks(data, rows, |values, rows| {
+        for part in over_blocks(rows, width, |values, rows| {
             let mut squares = vec![0.0; width];
             for row in rows {
-                data.copy_row(*row as usize, values);
+                data.copy_part(*row as usize, features.start, values);
                 for (k, &value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
                     squares[k] += (f64::from(value) - mean[k]).powi(2);
                 }
@@ -182,9 +214,9 @@ impl Moments {
     }
 }
 
-/// The results of `work` on blocks of rows, in order. `work` also gets room for one sample.
-fn over_blocks<T: Send>(data: &DataSet, rows: &[u32], work: impl Fn(&mut [f32], &[u32]) -> T + Sync) -> Vec<T> {
-    let block = |rows: &[u32]| work(&mut vec![0.0; data.features], rows);
+/// The results of `work` on blocks of rows, in order. `work` also gets room for `width` features of one sample.
+fn over_blocks<T: Send>(rows: &[u32], width: usize, work: impl Fn(&mut [f32], &[u32]) -> T + Sync) -> Vec<T> {
+    let block = |rows: &[u32]| work(&mut vec![0.0; width], rows);
     rows.par_chunks(BLOCK).map(block).collect()
 }
 
@@ -233,11 +265,12 @@ impl Preparation {
         self.scaling.is_none() && self.targets.is_none()
     }
 
-    fn fit(data: &DataSet, rows: &[u32], config: &Config) -> Self {
-        Self {
-            scaling: Scaling::fit(data, rows, config.data.scale, config.data.missing),
+    /// Fits the map on `rows` of `data`, for the last of so many copies of the rows.
+    fn fit(data: &DataSet, rows: &[u32], config: &Config, copies: usize) -> Result<Self> {
+        Ok(Self {
+            scaling: Scaling::fit(data, rows, (config.data.scale, config.data.missing), copies)?,
             targets: (data.task == Task::Regression).then(|| TargetScaling::fit(data, rows)),
-        }
+        })
     }
 
     /// Scales one sample in place.
@@ -269,7 +302,10 @@ pub fn prepare(
 ) -> Result<(Arc<DataSet>, Vec<Arc<Preparation>>)> {
     let class_weights = config.data.class_weight.as_deref().map(|text| class_weights(text, data)).transpose()?;
     let weighs = class_weights.is_some() || data.weights.is_some();
-    let fitted = |split: &Split| fixed.cloned().unwrap_or_else(|| Preparation::fit(data, &split.train, config));
+    let fitted = |split: &Split, copies: usize| match fixed {
+        Some(fixed) => Ok(fixed.clone()),
+        None => Preparation::fit(data, &split.train, config, copies),
+    };
     // The distinct sets of training rows, the preparation of each, and the set of each member.
     let mut distinct: Vec<(usize, Arc<Preparation>)> = vec![];
     let mut owner = vec![];
@@ -278,7 +314,7 @@ pub fn prepare(
         owner.push(match same.or((fixed.is_some() && !weighs && member > 0).then_some(0)) {
             Some(place) => place,
             None => {
-                distinct.push((member, Arc::new(fitted(split))));
+                distinct.push((member, Arc::new(fitted(split, distinct.len() + 1)?)));
                 distinct.len() - 1
             }
         });
@@ -293,11 +329,9 @@ pub fn prepare(
             format!("{copies} members with a scale of their own need {rows} rows each, more than {}", u32::MAX);
         return Err(Error::Device(format!("{reason}; train fewer members together")));
     }
-    let array =
-        Array::new("scaled samples", size_of::<f32>(), &[("P", copies), ("rows", rows), ("features", data.features)]);
-    memory::check_machine("the scaled data", &[array], "use `scale = none`, or fewer members")?;
+    memory::check_machine("the scaled data", &[scaled_array(data, copies)], REMEDY)?;
     let scales = distinct.iter().any(|(_, preparation)| preparation.scaling.is_some());
-    let samples = if scales { scaled(data, &distinct) } else { repeated(&data.samples, copies) };
+    let samples = if scales { scaled(data, &distinct)? } else { repeated(&data.samples, copies) };
     let values = distinct.iter().flat_map(|(_, preparation)| targets(data, preparation)).collect();
     let weights = weighs.then(|| {
         let of = |&(member, _): &(usize, _)| row_weights(data, &splits[member].train, class_weights.as_deref());
@@ -315,16 +349,23 @@ pub fn prepare(
     Ok((Arc::new(prepared), of_members))
 }
 
-fn scaled(data: &DataSet, distinct: &[(usize, Arc<Preparation>)]) -> Samples {
+fn scaled_array(data: &DataSet, copies: usize) -> Array {
+    let shape = [("P", copies), ("rows", data.len()), ("features", data.features)];
+    Array::new("scaled samples", size_of::<f32>(), &shape)
+}
+
+fn scaled(data: &DataSet, distinct: &[(usize, Arc<Preparation>)]) -> Result<Samples> {
     let width = data.features;
-    let mut all = vec![0.0; data.len() * width * distinct.len()];
+    let count = data.len() * width * distinct.len();
+    let mut all = room(count)?;
+    all.resize(count, 0.0);
     for ((_, preparation), copy) in distinct.iter().zip(all.chunks_exact_mut(data.len() * width)) {
         copy.par_chunks_exact_mut(width).with_min_len(BLOCK).enumerate().for_each(|(row, x)| {
             data.copy_row(row, x);
             preparation.apply(x);
         });
     }
-    Samples::F32(all)
+    Ok(Samples::F32(all))
 }
 
 fn repeated(samples: &Samples, copies: usize) -> Samples {

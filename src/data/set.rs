@@ -32,7 +32,11 @@ impl Samples {
 
     /// Writes the features of `row` (bytes scaled to 0 … 1) to `out`, which has one place per feature.
     pub(crate) fn copy_row(&self, row: usize, out: &mut [f32]) {
-        let range = row * out.len()..(row + 1) * out.len();
+        self.copy_from(row * out.len(), out);
+    }
+
+    fn copy_from(&self, first: usize, out: &mut [f32]) {
+        let range = first..first + out.len();
         match self {
             Self::U8(bytes) => out.iter_mut().zip(&bytes[range]).for_each(|(o, &b)| *o = f32::from(b) * BYTE_SCALE),
             Self::F32(reals) => out.copy_from_slice(&reals[range]),
@@ -587,5 +591,10 @@ impl DataSet {
     pub fn copy_row(&self, row: usize, out: &mut [f32]) {
         assert_eq!(out.len(), self.features, "a row needs one place per feature");
         self.samples.copy_row(row, out);
+    }
+
+    /// Writes the features of `row` from number `first` on to `out`, as many as `out` has places.
+    pub(super) fn copy_part(&self, row: usize, first: usize, out: &mut [f32]) {
+        self.samples.copy_from(row * self.features + first, out);
     }
 }

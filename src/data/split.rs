@@ -4,7 +4,8 @@ use super::set::DataSet;
 use crate::config::{DataSettings, Fold, Task};
 use crate::error::{Error, Result};
 use crate::rng::{Random, Stream};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// Default share of the samples that is held out for testing.
 pub const DEFAULT_TEST_FRACTION: f64 = 0.1;
@@ -266,30 +267,36 @@ fn held_out_groups(groups: &[u32], rows: Vec<u32>, fraction: f64, draw: (u64, St
 /// differ by at most one; groups go to the smallest part.
 fn folded(data: &DataSet, rows: Vec<u32>, fold: Fold, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
     let parts = fold.parts as usize;
-    let mut folds = vec![vec![]; parts];
-    let units = match &data.groups {
+    // The parts are counted before their lists exist, because a number of parts may come from anyone.
+    let lists = |units: usize| match units < parts {
+        true => Err(Error::config(format!("`fold = {fold}`: there are only {units} samples or groups to divide"))),
+        false => Ok(vec![vec![]; parts]),
+    };
+    let mut folds = match &data.groups {
         Some(groups) => {
             let groups = shuffled_groups(groups, rows, (seed, Stream::Split));
-            let count = groups.len();
+            let mut folds = lists(groups.len())?;
+            // Of equally small parts, the first takes the group.
+            let mut smallest: BinaryHeap<_> = (0..parts).map(|part| Reverse((0, part))).collect();
             for group in groups {
-                let smallest = (0..parts).min_by_key(|&part| folds[part].len()).unwrap_or(0);
-                folds[smallest].extend(group);
+                if let Some(mut top) = smallest.peek_mut() {
+                    let Reverse((len, part)) = *top;
+                    *top = Reverse((len + group.len(), part));
+                    folds[part].extend(group);
+                }
             }
-            count
+            folds
         }
         None => {
+            let mut folds = lists(rows.len())?;
             let mut next = (0..parts).cycle();
-            let count = rows.len();
             for (class, mut rows) in (0..).zip(by_class(data, rows)) {
                 Random::new(seed, Stream::Split, class).shuffle(&mut rows);
                 rows.into_iter().zip(&mut next).for_each(|(row, part)| folds[part].push(row));
             }
-            count
+            folds
         }
     };
-    if units < parts {
-        return Err(Error::config(format!("`fold = {fold}`: there are only {units} samples or groups to divide")));
-    }
     let mut test = folds.swap_remove(fold.part as usize - 1);
     let mut train: Vec<u32> = folds.into_iter().flatten().collect();
     train.sort_unstable();

@@ -8,12 +8,19 @@ use crate::text::{one_line, significant, thousands};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 /// Most classes that are listed one by one.
 const LISTED: usize = 12;
 
 /// Rows that one thread looks at, at a time.
 const BLOCK: usize = 4096;
+
+/// Features that are looked at together.
+const PANEL: usize = 1 << 16;
+
+/// Most features among which repeated ones are sought, because each takes a place in a map. Tables have no more.
+const COMPARED: usize = 1 << 20;
 
 /// The summary, as lines without an end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,16 +63,16 @@ impl Summary {
         let names = data.about.feature_names();
         let named = |columns: &[usize]| {
             let name = |&k: &usize| names.as_ref().map_or_else(|| (k + 1).to_string(), |names| one_line(&names[k]));
-            joined(columns.iter().map(name).collect::<Vec<_>>().into_iter())
+            joined(columns.iter().map(name))
         };
         if !constant.is_empty() {
             let verb = if constant.len() == 1 { "never changes and is no use" } else { "never change and are no use" };
             doubts.push(format!("{} {verb}: {}", of(constant.len(), "feature", "features"), named(&constant)));
         }
-        let pairs: Vec<String> = twins.iter().map(|(a, b)| format!("{} = {}", named(&[*a]), named(&[*b]))).collect();
-        if !pairs.is_empty() {
-            let verb = if pairs.len() == 1 { "repeats another" } else { "repeat another" };
-            doubts.push(format!("{} {verb}: {}", of(pairs.len(), "feature", "features"), joined(pairs.into_iter())));
+        if !twins.is_empty() {
+            let pairs = twins.iter().map(|(a, b)| format!("{} = {}", named(&[*a]), named(&[*b])));
+            let verb = if twins.len() == 1 { "repeats another" } else { "repeat another" };
+            doubts.push(format!("{} {verb}: {}", of(twins.len(), "feature", "features"), joined(pairs)));
         }
         let shared = shared_rows(data, split);
         if shared > 0 {
@@ -108,14 +115,38 @@ fn classes(data: &DataSet, split: &Split) -> Option<String> {
 
 /// The smallest and the largest value, the features that are constant, and those that repeat an earlier one.
 fn columns(data: &DataSet) -> (f64, f64, Vec<usize>, Vec<(usize, usize)>) {
-    let width = data.features;
+    let (mut smallest, mut largest) = (f32::INFINITY, f32::NEG_INFINITY);
+    let (mut constant, mut twins) = (vec![], vec![]);
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    // Few wide samples would take less memory than what is known of all their features.
+    for first in (0..data.features).step_by(PANEL) {
+        let (least, most, hashes) = panel(data, first..data.features.min(first + PANEL));
+        for (k, ((least, most), hash)) in (first..).zip(least.into_iter().zip(most).zip(hashes)) {
+            (smallest, largest) = (smallest.min(least), largest.max(most));
+            if least >= most {
+                constant.push(k);
+            } else if least < most && data.features <= COMPARED {
+                match seen.get(&hash) {
+                    Some(&twin) => twins.push((k, twin)),
+                    None => drop(seen.insert(hash, k)),
+                }
+            }
+        }
+    }
+    (f64::from(smallest), f64::from(largest), constant, twins)
+}
+
+/// The smallest value, the largest value and the hash of each of some features.
+fn panel(data: &DataSet, features: Range<usize>) -> (Vec<f32>, Vec<f32>, Vec<u64>) {
+    let width = features.len();
+    let none = || (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width], vec![0u64; width]);
     // A hash of a column is a sum over its rows of a hash of place and value, so that blocks of rows can be added up.
     let block = |first: usize| {
-        let mut part = (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width], vec![0u64; width]);
+        let mut part = none();
         let (least, most, hashes) = (&mut part.0, &mut part.1, &mut part.2);
         let mut x = vec![0.0; width];
         for row in first..data.len().min(first + BLOCK) {
-            data.copy_row(row, &mut x);
+            data.copy_part(row, features.start, &mut x);
             let place = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             for (k, &value) in x.iter().enumerate() {
                 (least[k], most[k]) = (least[k].min(value), most[k].max(value));
@@ -126,25 +157,13 @@ fn columns(data: &DataSet) -> (f64, f64, Vec<usize>, Vec<(usize, usize)>) {
         part
     };
     let starts: Vec<usize> = (0..data.len()).step_by(BLOCK).collect();
-    let none = || (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width], vec![0u64; width]);
-    let (least, most, hashes) = starts.into_par_iter().map(block).reduce(none, |mut all, part| {
+    starts.into_par_iter().map(block).reduce(none, |mut all, part| {
         for k in 0..width {
             (all.0[k], all.1[k]) = (all.0[k].min(part.0[k]), all.1[k].max(part.1[k]));
             all.2[k] = all.2[k].wrapping_add(part.2[k]);
         }
         all
-    });
-    let constant: Vec<usize> = (0..width).filter(|&k| least[k] >= most[k]).collect();
-    let mut seen: HashMap<u64, usize> = HashMap::new();
-    let mut twins = vec![];
-    for k in (0..width).filter(|&k| least[k] < most[k]) {
-        match seen.get(&hashes[k]) {
-            Some(&twin) => twins.push((k, twin)),
-            None => drop(seen.insert(hashes[k], k)),
-        }
-    }
-    let fold = |values: &[f32], pick: fn(f32, f32) -> f32, start| f64::from(values.iter().copied().fold(start, pick));
-    (fold(&least, f32::min, f32::INFINITY), fold(&most, f32::max, f32::NEG_INFINITY), constant, twins)
+    })
 }
 
 /// Number of held-out samples whose features are those of a training sample.

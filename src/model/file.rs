@@ -68,6 +68,21 @@ pub struct ModelData {
     pub checksum: u32,
 }
 
+impl ModelData {
+    /// Reads each part on its own, because serde would hold flattened parts as trees of 32 bytes per number.
+    fn parse(json: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Own {
+            task: Task,
+            samples: [usize; 3],
+            checksum: u32,
+        }
+        let Own { task, samples, checksum } = serde_json::from_str(json)?;
+        let (about, preparation) = (serde_json::from_str(json)?, serde_json::from_str(json)?);
+        Ok(Self { task, about, preparation, samples, checksum })
+    }
+}
+
 /// A network as its file stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -196,9 +211,8 @@ impl Model {
         let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
         let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
         let (config, data) = (entry("config"), entry("data"));
-        let data = data.map(|json| {
-            serde_json::from_str(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}")))
-        });
+        let data = data
+            .map(|json| ModelData::parse(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}"))));
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();
         if file.tensor("running").is_ok() {
             return Err(Error::file(

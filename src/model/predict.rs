@@ -5,14 +5,14 @@
 
 use super::file::Model;
 use crate::config::Config;
-use crate::cpu::{View, multiply};
+use crate::cpu::{self, View, multiply};
 use crate::data::{DataSet, Features};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
 use rayon::prelude::*;
 
-/// Number of samples that one thread processes at a time.
-pub(crate) const BLOCK: usize = 64;
+/// What to change if answers do not fit into memory.
+const REMEDY: &str = "ask for fewer samples at once, or set RAYON_NUM_THREADS to fewer threads";
 
 /// The answers of a network to some samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Model {
     pub fn selectivity(&self, config: &Config, data: &DataSet, rows: &[u32]) -> Vec<f64> {
         let width = self.classes();
         let (mut sum, mut most) = (vec![0.0; width], vec![0.0_f64; width]);
-        for rows in rows.chunks(BLOCK) {
+        for rows in rows.chunks(self.block()) {
             let input = |i: usize, x: &mut [f32]| data.copy_row(rows[i] as usize, x);
             self.pass(config, rows.len(), input, |_, _, y| {
                 for (place, y) in y.iter().enumerate() {
@@ -93,11 +93,18 @@ impl Model {
     ) -> Result<Predictions> {
         let width = self.classes();
         let array = Array::new("outputs", 4, &[("samples", samples), ("neurons", width)]);
-        memory::check_machine("predict", &[array], "ask for fewer samples at once")?;
-        let (mut outputs, mut classes) = (vec![0.0; samples * width], vec![0; samples]);
-        let blocks = outputs.par_chunks_mut(BLOCK * width).zip(classes.par_chunks_mut(BLOCK)).enumerate();
+        let lent = cpu::answers(self.shapes(), samples);
+        let lent_bytes = lent.bytes as usize;
+        memory::check_machine("predict", &[array, lent], REMEDY)?;
+        let (mut outputs, mut classes) = (room(samples * width)?, room(samples)?);
+        outputs.resize(samples * width, 0.0);
+        classes.resize(samples, 0);
+        // Other data may have taken what the machine had, and a block that fails to allocate would end the process.
+        drop(room::<u8>(lent_bytes)?);
+        let size = self.block();
+        let blocks = outputs.par_chunks_mut(size * width).zip(classes.par_chunks_mut(size)).enumerate();
         blocks.for_each(|(block, (outputs, classes))| {
-            self.predict_block(config, |i, x| input(block * BLOCK + i, x), outputs, classes);
+            self.predict_block(config, |i, x| input(block * size + i, x), outputs, classes);
         });
         if let Some(data) = &self.data {
             data.preparation.restore(&mut outputs);
@@ -132,11 +139,20 @@ impl Model {
         });
     }
 
-    /// Prepares the features as in training and computes net and y of each layer, both `[samples, n_out]`, for at most [`BLOCK`] samples and passes them to
+    fn shapes(&self) -> impl Iterator<Item = (usize, usize)> + Clone {
+        self.layers.iter().map(|layer| (layer.n_in, layer.n_out))
+    }
+
+    /// Number of samples that one thread processes at a time.
+    pub(crate) fn block(&self) -> usize {
+        cpu::answered_at_once(self.shapes())
+    }
+
+    /// Prepares the features as in training, computes net and y of each layer, both `[samples, n_out]`, and passes them to
     /// `visit`.
     ///
     /// # Panics
-    /// If `samples` is more than [`BLOCK`].
+    /// If `samples` is more than [`Self::block`].
     pub(crate) fn pass(
         &self,
         config: &Config,
@@ -144,11 +160,12 @@ impl Model {
         input: impl Fn(usize, &mut [f32]),
         mut visit: impl FnMut(usize, &[f32], &[f32]),
     ) {
-        assert!(samples <= BLOCK, "a block has {BLOCK} samples");
+        let block = self.block();
+        assert!(samples <= block, "a block has {block} samples");
         let n_in = self.layers[0].n_in;
         // Blocks are always full, because a product of another shape may round differently. So the answer to a sample
         // does not depend on the number of samples asked for.
-        let mut x = vec![0.0; BLOCK * n_in];
+        let mut x = vec![0.0; block * n_in];
         for (i, x) in x.chunks_exact_mut(n_in).take(samples).enumerate() {
             input(i, x);
             if let Some(data) = &self.data {
@@ -158,8 +175,8 @@ impl Model {
         for (l, layer) in self.layers.iter().enumerate() {
             let (n_in, n_out) = (layer.n_in, layer.n_out);
             let (weights, bias) = layer.weights.split_at(n_in * n_out);
-            let mut net = vec![0.0; BLOCK * n_out];
-            multiply(&mut net, n_out, 0.0, View::new(&x, BLOCK, n_in, n_in), View::new(weights, n_in, n_out, n_out));
+            let mut net = vec![0.0; block * n_out];
+            multiply(&mut net, n_out, 0.0, View::new(&x, block, n_in, n_in), View::new(weights, n_in, n_out, n_out));
             for row in net.chunks_exact_mut(n_out) {
                 row.iter_mut().zip(bias).for_each(|(net, bias)| *net -= bias);
             }
@@ -174,6 +191,13 @@ impl Model {
             x = y;
         }
     }
+}
+
+/// Room for so many numbers.
+fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(count).map_err(|_| memory::exhausted("predict", REMEDY))?;
+    Ok(numbers)
 }
 
 /// The index of the largest value, or of the first of equal ones.

@@ -37,7 +37,7 @@ impl Topology {
     }
 
     /// (n_in, n_out) of every weight layer; index 0 is W_1 of the paper.
-    pub fn shapes(&self) -> impl ExactSizeIterator<Item = (usize, usize)> + '_ {
+    pub fn shapes(&self) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone + '_ {
         self.widths.windows(2).map(|w| (w[0], w[1]))
     }
 

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::data::DataSet;
 use crate::model::file::Model;
-use crate::model::predict::{BLOCK, first_largest};
+use crate::model::predict::first_largest;
 use crate::rule::observe::Quantity;
 use rayon::prelude::*;
 
@@ -47,7 +47,7 @@ pub fn answers(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) -> 
         });
         answers
     };
-    rows.par_chunks(BLOCK).flat_map_iter(block).collect()
+    rows.par_chunks(model.block()).flat_map_iter(block).collect()
 }
 
 /// The mean over `rows` of the variable that the basis observes, per layer and neuron. `None` for a basis that needs
@@ -74,7 +74,7 @@ pub fn observed(model: &Model, config: &Config, data: &DataSet, rows: &[u32]) ->
         sums
     };
     // Blocks are added in order, so that the same run always gives the same page.
-    let parts: Vec<Vec<Vec<f64>>> = rows.par_chunks(BLOCK).map(block).collect();
+    let parts: Vec<Vec<Vec<f64>>> = rows.par_chunks(model.block()).map(block).collect();
     let mut means = zeros();
     for part in &parts {
         for (means, sums) in means.iter_mut().zip(part) {

@@ -13,7 +13,7 @@ use super::hash::fnv;
 use super::pack::{Kinds, Packer};
 use super::spec::{Arm, MAX_RUNS, Sweep};
 use crate::config::{Config, Fold, Rule};
-use crate::data::{DataSet, Search};
+use crate::data::{DataSet, Search, Split};
 use crate::error::{Error, Result};
 use crate::files::{self, to_json};
 use crate::text::quoted;
@@ -25,6 +25,9 @@ use std::sync::Arc;
 
 /// Version of the format. It is raised when an older reader would misunderstand a newer plan.
 const FORMAT: u32 = 1;
+
+/// Parts of a cross-validation beyond which the data are opened before the plan is made.
+const MANY_FOLDS: u32 = 1000;
 
 /// All runs of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +93,7 @@ impl Plan {
                 "{arms} arms × {seeds} seeds{folds}: a plan has at most {MAX_RUNS} runs"
             )));
         }
+        check_folds(sweep)?;
         let repetitions: Vec<_> = sweep.repetitions().collect();
         let config = |arm: &Arm, (seed, fold): &(u64, Option<Fold>)| {
             let config = arm.config.clone().seed(*seed);
@@ -275,6 +279,26 @@ impl Plan {
         }
         Ok(Estimate { populations, kinds: counts.len() })
     }
+}
+
+/// Refuses many folds of data with few samples, if the data are available, because a plan of a million runs takes minutes.
+/// [`Plan::estimate`] refuses the others, with the data that it opens anyway.
+fn check_folds(sweep: &Sweep) -> Result<()> {
+    let Some(parts) = sweep.folds.filter(|&folds| folds > MANY_FOLDS) else { return Ok(()) };
+    let mut opened: Option<(String, Option<DataSet>)> = None;
+    for arm in &sweep.arms {
+        let mut settings = arm.config.data.clone();
+        let reading = format!("{:?}", settings.reading());
+        settings.fold = Some(Fold { part: 1, parts });
+        if opened.as_ref().is_none_or(|(known, _)| *known != reading) {
+            opened = Some((reading, DataSet::open_as(&settings, &Search::new(None)).ok()));
+        }
+        if let Some((_, Some(data))) = &opened {
+            let split = Split::of(data, &settings, sweep.seeds.first().copied().unwrap_or(0));
+            split.map_err(|e| Error::config(format!("arm {}: {e}", quoted(&arm.name))))?;
+        }
+    }
+    Ok(())
 }
 
 /// Path of a run's trace, relative to the results directory.

@@ -2,7 +2,7 @@
 //! refused with one error. The limits of the shell stand for a small machine.
 
 use crate::isolated::isolated;
-use crate::program::{Folder, command, failure, text};
+use crate::program::{Folder, command, failure, succeed, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
@@ -159,6 +159,40 @@ fn arrays_are_read_in_three_times_their_memory() {
     assert_reads("text labels", &npz(&folder, "text.npz", &few, &labels), 300_000 * 16);
 }
 
+/// Writes `rows` samples of `width` features: zeros, and samples of 1.5 after them.
+fn wide(folder: &Folder, name: &str, rows: usize, width: usize) -> String {
+    let numbers = [vec![0; 4 * width], 1.5_f32.to_le_bytes().repeat(width)].concat().repeat(rows.div_ceil(2));
+    let x = npy("<f4", &format!("({rows}, {width})"), &numbers[..4 * rows * width]);
+    npz(folder, name, &x, &npy("|i1", &format!("({rows},)"), &[0, 1].repeat(rows)[..rows]))
+}
+
+/// The scale of few wide samples takes no multiple of them. The run takes more, because every input has a weight.
+#[test]
+fn few_wide_samples_are_scaled_in_three_times_their_memory() {
+    let folder = Folder::new();
+    let data = wide(&folder, "wide.npz", 4, 2_000_000);
+    let arguments = [&reading(&data)[..], &["--test-fraction", "0"]].concat();
+    let kept = 4 * 4 * 2_000_000;
+    for (limit, refused) in [(3 * kept + 24 * MB, "error: the run would take"), (0, "error: the scaled data would")] {
+        let stderr = failure(&arguments, 4, &within(*BASE + limit, &arguments));
+        assert!(stderr.contains(refused) && stderr.matches("error: ").count() == 1, "{limit}: {stderr}");
+    }
+}
+
+/// A block of samples would take 256 MB.
+#[test]
+fn one_wide_sample_is_answered_without_room_for_many() {
+    let folder = Folder::new();
+    let (data, one) = (wide(&folder, "wide.npz", 4, 1_000_000), wide(&folder, "one.npz", 1, 1_000_000));
+    let out = folder.name("run");
+    let train = ["train", "--data", &data, "--hidden", "1", "--test-fraction", "0", "--epochs", "1", "--device", "cpu"];
+    succeed(&[&train[..], &["--quiet", "--out", &out]].concat());
+    let model = folder.name("run/model.safetensors");
+    let predict = ["predict", &model, "--data", &one];
+    let all = within(*BASE + 150 * MB, &predict);
+    assert!(all.status.success(), "{}", text(&all.stderr));
+}
+
 /// What would not fit is refused before it is read, in seconds and with the number.
 #[test]
 fn attacks_on_memory_are_refused() {
@@ -177,6 +211,8 @@ fn attacks_on_memory_are_refused() {
     let distinct_text =
         folder.write("text.csv", &("a,b,class\n".to_owned() + &(0..3000).map(line).collect::<String>()));
     assert_refused("distinct text", &reading(&distinct_text), 3, &["more than 1000 different texts"]);
+    let folds = |parts| ["train", "--data", "iris", "--fold", parts, "--dry-run", "--no-save", "--device", "cpu"];
+    assert_refused("folds", &folds("1/4294967295"), 2, &["--fold 1/4294967295", "only 150 samples"]);
     let deep = folder.write("deep.toml", &format!("hidden = {}", "[".repeat(200_000)));
     let settings = |file| ["train", "--config", file, "--dry-run", "--no-save"];
     assert_refused("deep TOML", &settings(&deep), 3, &["deep.toml"]);

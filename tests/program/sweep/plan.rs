@@ -150,6 +150,19 @@ fn nonsense_is_refused_by_arm_and_key() {
     assert!(message.contains("no plan"), "{message}");
 }
 
+/// A million runs would take minutes to plan.
+#[test]
+fn more_folds_than_samples_are_refused_before_they_are_planned() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("s.toml"), iris("1", "[[arm]]\nname = \"a\"\n")).unwrap();
+    let started = Instant::now();
+    for folds in ["151", "1000000"] {
+        let message = folder.fail(&["sweep", "plan", "s.toml", "--dry", "--folds", folds], 2);
+        assert!(message.contains("arm `a`: ") && message.contains("only 150 samples"), "{message}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
 /// A plan with the right hash may still be a plan that no sweep makes.
 #[test]
 fn plans_that_no_sweep_makes_are_refused() {

@@ -76,6 +76,22 @@ fn standardised_training_rows_have_mean_0_and_deviation_1() {
     }
 }
 
+/// Wide samples are scaled panel by panel, so each of many repeated features must be scaled like the first.
+#[test]
+fn features_of_wide_samples_are_scaled_like_those_of_narrow_ones() {
+    let times = 20_000;
+    let narrow = population(data(), &config(Scale::Standard), 1);
+    let wide: Vec<f32> = features().chunks_exact(FEATURES).flat_map(|row| row.repeat(times)).collect();
+    let wide = DataSet::new((wide, times * FEATURES), classes()).unwrap();
+    let wide = population(wide, &config(Scale::Standard), 1);
+    let (mut few, mut many) = ([0.0; FEATURES], vec![0.0; times * FEATURES]);
+    for row in 0..ROWS {
+        narrow.data.copy_row(row, &mut few);
+        wide.data.copy_row(row, &mut many);
+        assert!(many.chunks_exact(FEATURES).all(|part| part == few), "row {row}");
+    }
+}
+
 #[test]
 fn minmax_scales_training_rows_to_0_and_1() {
     let population = population(data(), &config(Scale::Minmax), 3);

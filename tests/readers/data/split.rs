@@ -207,9 +207,12 @@ fn folds_partition_the_rows() {
     }
     let few = data(&[1, 1], 0);
     let mut config = Config::default();
-    config.data.fold = Some(Fold { part: 1, parts: 3 });
-    let error = Split::of(&few, &config.data, 0).unwrap_err();
-    assert_says("few", &error.to_string(), &["`fold = 1/3`", "only 2 samples"]);
+    // So many lists would take 103 GB.
+    for parts in [u32::MAX, 3] {
+        config.data.fold = Some(Fold { part: 1, parts });
+        let error = Split::of(&few, &config.data, 0).unwrap_err();
+        assert_says("few", &error.to_string(), &[&format!("`fold = 1/{parts}`"), "only 2 samples"]);
+    }
     config.data.test_fraction = Some(0.1);
     let error = Split::of(&few, &config.data, 0).unwrap_err();
     assert_says("both", &error.to_string(), &["`fold = 1/3`", "leave `test-fraction` out"]);
@@ -251,4 +254,22 @@ fn groups_never_straddle_parts() {
         assert!(tested.into_iter().eq(0..90), "each row is tested once");
     }
     assert!(seen.len() > 50, "seeds draw different groups");
+}
+
+/// A group per row and many parts would take 10⁹ steps if each group looked at every part.
+#[test]
+fn many_groups_are_dealt_to_many_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.csv");
+    let line = |row: usize| format!("{}.5,p{row},{}\n", row % 13, row % 3);
+    std::fs::write(&path, "x,own,class\n".to_owned() + &(0..60_000).map(line).collect::<String>()).unwrap();
+    let mut config = Config::default().data(format!("csv:{}", path.display()));
+    config.data.group = Some("own".into());
+    let data = DataSet::open_as(&config.data, &Search::new(None)).unwrap();
+    let started = std::time::Instant::now();
+    for (parts, tested) in [(40_000, 2), (60_000, 1)] {
+        config.data.fold = Some(Fold { part: 1, parts });
+        assert_eq!(Split::of(&data, &config.data, 0).unwrap().test.len(), tested);
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
 }
