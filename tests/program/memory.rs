@@ -193,6 +193,34 @@ fn attacks_on_memory_are_refused() {
     assert_refused("many layers", &["export", &many, "--format", "onnx"], 3, &["lists 100000 tensors"]);
 }
 
+/// An image of one shade unpacks to a thousand times its file.
+#[test]
+fn images_are_decoded_without_their_samples() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("images/a")).expect("a folder");
+    let (width, height) = (4096, 2048);
+    let file = fs::File::create(folder.path("images/a/bomb.png")).expect("a file");
+    let mut encoder = png::Encoder::new(file, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let samples = vec![0; 8 * (width * height) as usize];
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&samples)).expect("a file");
+    let (images, bomb) = (folder.name("images"), folder.name("images/a/bomb.png"));
+    let scaled = [reading(&images), vec!["--image-size", "8"]].concat();
+    // Three bytes per pixel before the image is scaled.
+    let output = within(*BASE + 48 * MB, &scaled);
+    let message = text(&output.stderr);
+    assert!(!message.contains("memory") && !message.contains("bomb"), "{message}");
+    let net = folder.name("net.safetensors");
+    let layer = homeostat::model::file::ModelLayer { n_in: 784, n_out: 10, weights: vec![0.5; 7850], alpha: None };
+    let model =
+        homeostat::model::file::Model { layers: vec![layer], config: None, data: None, path: "net.safetensors".into() };
+    model.save(net.as_ref()).expect("a file");
+    assert_refused("digit", &["predict", &net, "--data", &bomb], 3, &["blank"]);
+    let output = within(*BASE + 8 * MB, &["predict", &net, "--data", &bomb, "--no-centre"]);
+    assert!(text(&output.stderr).contains("4096 × 2048"), "{}", text(&output.stderr));
+}
+
 /// A system without threads, and numbers of threads that no system has.
 #[test]
 fn threads_that_cannot_start_are_an_error() {
