@@ -184,13 +184,50 @@ fn attacks_on_memory_are_refused() {
     assert_refused("deep JSON", &settings(&deep), 3, &["deep.json", "recursion"]);
     let net = folder.write("net.toml", &format!("hidden = [{}1]", "1,".repeat(200_000)));
     assert_refused("deep network", &settings(&net), 2, &["--hidden", "1024"]);
-    let entry = |k: usize| format!("\"{k}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}");
-    let header = format!("{{{}}}", (0..100_000).map(entry).collect::<Vec<_>>().join(","));
-    let many = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-    fs::write(folder.path("many.safetensors"), many).expect("a file");
-    let many = folder.name("many.safetensors");
-    assert_refused("many tensors", &reading(&many), 3, &["lists 100000 tensors"]);
-    assert_refused("many layers", &["export", &many, "--format", "onnx"], 3, &["lists 100000 tensors"]);
+}
+
+/// The parser of a header takes many times the text of each entry.
+#[test]
+fn attacks_by_headers_of_safetensors_are_refused() {
+    let folder = Folder::new();
+    let many = |count: usize, entry: &str| {
+        let entries = (0..count).map(|k| format!("\"{k}\":{entry}"));
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+    };
+    let tensor =
+        |shape: &str, more: &str| format!("{{\"dtype\":\"U8\",\"shape\":[{shape}],\"data_offsets\":[0,0]{more}}}");
+    let numbers = "1,".repeat(2_000_000) + "1";
+    let escaped = tensor("0", "").replace("_offsets", "\\u005foffsets");
+    let config = format!("{{\"__metadata__\":{{\"config\":\"[{numbers}]\"}}}}");
+    for (case, header, part) in [
+        ("tensors", many(100_000, &tensor("0", "")), "lists more than 65536 tensors"),
+        ("escaped", many(100_000, &escaped), "lists more than 65536 tensors"),
+        ("sequences", many(200_000, "[\"U8\",[0],[0,0]]"), "sequence"),
+        ("dimensions", format!("{{\"x\":{}}}", tensor(&numbers, "")), "more than 32 dimensions"),
+        ("keys", format!("{{\"x\":{}}}", tensor("0", &format!(",\"more\":[{numbers}]"))), "other keys"),
+        ("metadata", format!("{{\"__metadata__\":{}}}", many(200_000, "\"\"")), "more than 1024 entries"),
+        ("settings", config, "more than 2 MiB"),
+    ] {
+        let name = format!("{case}.safetensors");
+        let content = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        fs::write(folder.path(&name), content).expect("a file");
+        let file = folder.name(&name);
+        assert_refused(case, &reading(&file), 3, &[&name, part]);
+        assert_refused(case, &["export", &file, "--format", "onnx"], 3, &[&name, part]);
+    }
+}
+
+/// A number of a list takes 32 bytes as a value of any kind, and two in the file.
+#[test]
+fn attacks_by_lists_in_records_are_refused() {
+    let folder = Folder::new();
+    let config = format!("{{\"seed\":1,\"x\":[{}0]}}", "0,".repeat(8_000_000));
+    let sound = r#"{"id":"a-1","arm":"a","seed":1,"final":{"epoch":1,"test_error":0.5},"config":{"seed":1}}"#;
+    let attack = sound.replace("{\"seed\":1}", &config);
+    let records = folder.write("r.jsonl", &format!("{sound}\n{attack}\n"));
+    assert_refused("record", &["compare", &records], 3, &["r.jsonl", "object 2", "more than 262144 values"]);
+    let list = folder.write("l.jsonl", r#"["a",1,1,1,1]"#);
+    assert_refused("list", &["compare", &list], 3, &["l.jsonl", "object 1"]);
 }
 
 /// An image of one shade unpacks to a thousand times its file.
@@ -215,7 +252,7 @@ fn images_are_decoded_without_their_samples() {
     let layer = homeostat::model::file::ModelLayer { n_in: 784, n_out: 10, weights: vec![0.5; 7850], alpha: None };
     let model =
         homeostat::model::file::Model { layers: vec![layer], config: None, data: None, path: "net.safetensors".into() };
-    model.save(net.as_ref()).expect("a file");
+    model.save(std::path::Path::new(&net)).expect("a file");
     assert_refused("digit", &["predict", &net, "--data", &bomb], 3, &["blank"]);
     let output = within(*BASE + 8 * MB, &["predict", &net, "--data", &bomb, "--no-centre"]);
     assert!(text(&output.stderr).contains("4096 × 2048"), "{}", text(&output.stderr));
