@@ -97,8 +97,12 @@ visits!(
         while let Some(key) = map.next_key::<Text>()? {
             count += 1;
             match key.word {
-                Word::Type if count <= 3 => drop(map.next_value::<Text>()?),
-                Word::Sizes if count <= 3 => drop(map.next_value::<Sizes>()?),
+                Word::Type if count <= 3 => {
+                    map.next_value::<Text>()?;
+                }
+                Word::Sizes if count <= 3 => {
+                    map.next_value::<Sizes>()?;
+                }
                 _ => return Err(A::Error::custom("has a tensor with other keys than dtype, shape and data_offsets")),
             }
         }
