@@ -1,6 +1,5 @@
 //! Counts the values in JSON from anywhere and keeps nothing, because a list of any values takes many times its text.
 
-use crate::memory::{self, Array};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt::{Formatter, Result as Written};
 
@@ -10,16 +9,6 @@ pub const MOST_VALUES: usize = 1 << 18;
 /// Number of values in JSON. An object counts eightfold, because even a small one takes some 600 bytes.
 #[derive(Clone, Copy, Default)]
 pub struct Values(pub usize);
-
-impl Values {
-    /// Refuses values that exceed the memory of this process as values of any kind.
-    ///
-    /// # Errors
-    /// As [`memory::check_machine`].
-    pub fn check_machine(self, what: &str) -> crate::error::Result<()> {
-        memory::check_machine(what, &[Array::new("values", 64, &[("values", self.0)])], "read fewer records")
-    }
-}
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

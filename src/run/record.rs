@@ -4,6 +4,7 @@
 use super::result::RunResult;
 use crate::error::{Error, Result};
 use crate::files::{self, MOST_VALUES, Values};
+use crate::memory::{self, Array};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -138,7 +139,8 @@ impl Record {
                 return Err(no_record(&format!("its settings and results are more than {MOST_VALUES} values")));
             }
             values += of_run + outline.epochs.0;
-            Values(values).check_machine(&format!("reading {}", path.display()))?;
+            let kept = Array::new("values", 64, &[("values", values)]);
+            memory::check_machine(&format!("reading {}", path.display()), &[kept], "read fewer records")?;
             records.push(serde_json::from_str(object).map_err(|e| no_record(&e))?);
         }
         if records.is_empty() {
