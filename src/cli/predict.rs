@@ -212,21 +212,19 @@ type ImageReader = Box<dyn Fn(&Path) -> Result<Vec<f32>>>;
 
 /// The features of an image that has as many pixels as the network has inputs.
 fn unchanged(path: &Path, n_in: usize, shape: Option<[usize; 3]>) -> Result<Vec<f32>> {
-    let Image { width, height, pixels } = Image::read(path)?;
-    let pixels = match shape {
-        Some([.., channels]) if channels > 1 => {
-            let bytes = images::decode_one(path, [height, width, channels])?;
-            bytes.into_iter().map(|byte| f32::from(byte) * BYTE_SCALE).collect()
-        }
-        _ => pixels,
-    };
-    if pixels.len() != n_in {
-        return Err(Error::file(
-            path,
-            format!("has {width} × {height} = {} pixels, but the net takes {n_in} inputs", pixels.len()),
-        ));
+    // Before the pixels are decoded, because an image of the wrong size may be a large one.
+    let (width, height) = Image::size(path)?;
+    let channels = shape.map_or(1, |[.., channels]| channels.max(1));
+    let count = width * height * channels;
+    if count != n_in {
+        let reason = format!("has {width} × {height} = {count} pixels, but the net takes {n_in} inputs");
+        return Err(Error::file(path, reason));
     }
-    Ok(pixels)
+    if channels == 1 {
+        return Ok(Image::read(path)?.pixels);
+    }
+    let bytes = images::decode_one(path, [height, width, channels])?;
+    Ok(bytes.into_iter().map(|byte| f32::from(byte) * BYTE_SCALE).collect())
 }
 
 /// Whether `name` is an image, or a directory that holds images itself and not in one folder per class.

@@ -20,4 +20,12 @@ impl Image {
     pub fn read(path: &std::path::Path) -> crate::error::Result<Self> {
         Err(crate::error::Error::file(path, "cannot be read: this build of homeostat lacks the Cargo feature `png`"))
     }
+
+    /// Refuses a PNG file, as [`Self::read`] does.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn size(path: &std::path::Path) -> crate::error::Result<(usize, usize)> {
+        Self::read(path).map(|image| (image.width, image.height))
+    }
 }

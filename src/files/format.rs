@@ -1,4 +1,4 @@
-//! The bytes of JSON and of safetensors. The same content always has the same bytes.
+//! The bytes of JSON and of safetensors that are written. The same content always has the same bytes.
 
 use crate::error::{Error, Result};
 use crate::text::json;
@@ -11,23 +11,6 @@ use std::collections::BTreeMap;
 /// Never for the types of this crate.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map(json).map_err(|e| Error::Run(format!("cannot be written as JSON: {e}")))
-}
-
-/// Most tensors of a safetensors file. The crate takes 800 bytes for each, many times what the header takes in the file.
-const MOST_TENSORS: usize = 1 << 16;
-
-/// Refuses a safetensors file whose header lists more tensors than [`MOST_TENSORS`]. `content` begins with the header.
-///
-/// # Errors
-/// A text with both numbers.
-pub(crate) fn check_tensors(content: &[u8]) -> std::result::Result<(), String> {
-    let length = content.first_chunk::<8>().map_or(0, |&bytes| u64::from_le_bytes(bytes));
-    let header = content.get(8..).unwrap_or_default();
-    let header = &header[..usize::try_from(length).unwrap_or(usize::MAX).min(header.len())];
-    match memchr::memmem::find_iter(header, b"\"data_offsets\"").count() {
-        count if count > MOST_TENSORS => Err(format!("lists {count} tensors, more than {MOST_TENSORS}")),
-        _ => Ok(()),
-    }
 }
 
 /// The bytes of a safetensors file. Metadata stand in the order of their keys, so that the same content has the same bytes.

@@ -9,7 +9,7 @@ use crate::data::preparation::Preparation;
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
 use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
-use crate::memory;
+use crate::memory::{self, Array};
 use crate::network::topology::Topology;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
@@ -211,6 +211,9 @@ impl Model {
         let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
         let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
         let (config, data) = (entry("config"), entry("data"));
+        // Lists of short names take many times their text. Tables of a million columns have tens of megabytes of text.
+        let parsed = Array::new("metadata", 24, &[("bytes", data.as_ref().map_or(0, String::len))]);
+        memory::check_machine(&format!("reading {}", path.display()), &[parsed], "use a machine with more")?;
         let data = data
             .map(|json| ModelData::parse(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}"))));
         let count = file.names().iter().filter(|name| name.ends_with(".weight")).count();

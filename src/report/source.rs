@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{self, check_tensors};
+use crate::files::{self, MOST_VALUES, Values, check_tensors};
 use crate::memory;
 use crate::model::file::Model;
 use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
@@ -175,7 +175,14 @@ impl Run {
 /// The JSON in a file; null if there is no such file.
 fn json(path: &Path) -> Result<Value> {
     match files::text_if_present(path, files::RECORD)? {
-        Some(text) => serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not JSON: {e}"))),
+        Some(text) => {
+            let no_json = |e| Error::file(path, format!("is not JSON: {e}"));
+            let Values(count) = serde_json::from_str(&text).map_err(no_json)?;
+            if count > MOST_VALUES {
+                return Err(Error::file(path, format!("has more than {MOST_VALUES} values")));
+            }
+            serde_json::from_str(&text).map_err(no_json)
+        }
         None => Ok(Value::Null),
     }
 }

@@ -3,7 +3,9 @@
 
 use super::result::RunResult;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, MOST_VALUES, Values};
+use crate::memory::{self, Array};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs;
@@ -111,23 +113,53 @@ impl Record {
     /// # Errors
     /// If the text is not JSON, an object is not a record, or there is no object.
     pub fn parse(path: &Path, text: &str) -> Result<Vec<Self>> {
-        let mut records = vec![];
-        for (place, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
-            let value = value.map_err(|e| Error::file(path, format!("is not JSON: {e}")))?;
-            if value.get("config").is_some() && value.get("arm").is_none() {
+        let (mut records, mut values, mut start) = (vec![], 0_usize, 0);
+        let mut outlines = serde_json::Deserializer::from_str(text).into_iter::<Outline>();
+        while let Some(outline) = outlines.next() {
+            let no_record = |e: &dyn std::fmt::Display| {
+                Error::file(path, format!("object {} is no record of a sweep: {e}", records.len() + 1))
+            };
+            let outline = outline.map_err(|e| match e.is_data() {
+                true => no_record(&e),
+                false => Error::file(path, format!("is not JSON: {e}")),
+            })?;
+            let object = text[start..outlines.byte_offset()].trim_start();
+            start = outlines.byte_offset();
+            if !object.starts_with('{') {
+                return Err(no_record(&"it is a list"));
+            }
+            if outline.config.is_some() && outline.arm.is_none() {
                 let reason =
                     "is the result of a single run, without arm and seed; take the records of `homeostat sweep`";
                 return Err(Error::file(path, reason));
             }
-            let record = Self::deserialize(value)
-                .map_err(|e| Error::file(path, format!("object {} is no record of a sweep: {e}", place + 1)))?;
-            records.push(record);
+            let of_run: usize =
+                [outline.config, outline.device, outline.last].iter().flatten().map(|count| count.0).sum();
+            if of_run > MOST_VALUES {
+                return Err(no_record(&format!("its settings and results are more than {MOST_VALUES} values")));
+            }
+            values += of_run + outline.epochs.0;
+            let kept = Array::new("values", 64, &[("values", values)]);
+            memory::check_machine(&format!("reading {}", path.display()), &[kept], "read fewer records")?;
+            records.push(serde_json::from_str(object).map_err(|e| no_record(&e))?);
         }
         if records.is_empty() {
             return Err(Error::file(path, "is empty"));
         }
         Ok(records)
     }
+}
+
+/// The parts of a record whose size is not limited by their types. Other keys are skipped.
+#[derive(Deserialize)]
+struct Outline {
+    arm: Option<IgnoredAny>,
+    config: Option<Values>,
+    device: Option<Values>,
+    #[serde(rename = "final")]
+    last: Option<Values>,
+    #[serde(default)]
+    epochs: Values,
 }
 
 /// The files `*.json` of a directory, sorted; none if the directory does not exist. Hidden files are skipped, because they

@@ -220,13 +220,78 @@ fn attacks_on_memory_are_refused() {
     assert_refused("deep JSON", &settings(&deep), 3, &["deep.json", "recursion"]);
     let net = folder.write("net.toml", &format!("hidden = [{}1]", "1,".repeat(200_000)));
     assert_refused("deep network", &settings(&net), 2, &["--hidden", "1024"]);
-    let entry = |k: usize| format!("\"{k}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}");
-    let header = format!("{{{}}}", (0..100_000).map(entry).collect::<Vec<_>>().join(","));
-    let many = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-    fs::write(folder.path("many.safetensors"), many).expect("a file");
-    let many = folder.name("many.safetensors");
-    assert_refused("many tensors", &reading(&many), 3, &["lists 100000 tensors"]);
-    assert_refused("many layers", &["export", &many, "--format", "onnx"], 3, &["lists 100000 tensors"]);
+}
+
+/// The parser of a header takes many times the text of each entry.
+#[test]
+fn attacks_by_headers_of_safetensors_are_refused() {
+    let folder = Folder::new();
+    let many = |count: usize, entry: &str| {
+        let entries = (0..count).map(|k| format!("\"{k}\":{entry}"));
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+    };
+    let tensor =
+        |shape: &str, more: &str| format!("{{\"dtype\":\"U8\",\"shape\":[{shape}],\"data_offsets\":[0,0]{more}}}");
+    let numbers = "1,".repeat(2_000_000) + "1";
+    let escaped = tensor("0", "").replace("_offsets", "\\u005foffsets");
+    let config = format!("{{\"__metadata__\":{{\"config\":\"[{numbers}]\"}}}}");
+    for (case, header, part) in [
+        ("tensors", many(100_000, &tensor("0", "")), "lists more than 65536 tensors"),
+        ("escaped", many(100_000, &escaped), "lists more than 65536 tensors"),
+        ("sequences", many(200_000, "[\"U8\",[0],[0,0]]"), "sequence"),
+        ("dimensions", format!("{{\"x\":{}}}", tensor(&numbers, "")), "more than 32 dimensions"),
+        ("keys", format!("{{\"x\":{}}}", tensor("0", &format!(",\"more\":[{numbers}]"))), "other keys"),
+        ("metadata", format!("{{\"__metadata__\":{}}}", many(200_000, "\"\"")), "more than 1024 entries"),
+        ("settings", config, "more than 2 MiB"),
+    ] {
+        let name = format!("{case}.safetensors");
+        let content = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        fs::write(folder.path(&name), content).expect("a file");
+        let file = folder.name(&name);
+        assert_refused(case, &reading(&file), 3, &[&name, part]);
+        assert_refused(case, &["export", &file, "--format", "onnx"], 3, &[&name, part]);
+    }
+}
+
+/// A number of a list takes 32 bytes as a value of any kind, and two in the file.
+#[test]
+fn attacks_by_lists_in_records_are_refused() {
+    let folder = Folder::new();
+    let config = format!("{{\"seed\":1,\"x\":[{}0]}}", "0,".repeat(8_000_000));
+    let sound = r#"{"id":"a-1","arm":"a","seed":1,"final":{"epoch":1,"test_error":0.5},"config":{"seed":1}}"#;
+    let attack = sound.replace("{\"seed\":1}", &config);
+    let records = folder.write("r.jsonl", &format!("{sound}\n{attack}\n"));
+    assert_refused("record", &["compare", &records], 3, &["r.jsonl", "object 2", "more than 262144 values"]);
+    let list = folder.write("l.jsonl", r#"["a",1,1,1,1]"#);
+    assert_refused("list", &["compare", &list], 3, &["l.jsonl", "object 1"]);
+}
+
+/// An image of one shade unpacks to a thousand times its file.
+#[test]
+fn images_are_decoded_without_their_samples() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("images/a")).expect("a folder");
+    let (width, height) = (4096, 2048);
+    let file = fs::File::create(folder.path("images/a/bomb.png")).expect("a file");
+    let mut encoder = png::Encoder::new(file, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let samples = vec![0; 8 * (width * height) as usize];
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&samples)).expect("a file");
+    let (images, bomb) = (folder.name("images"), folder.name("images/a/bomb.png"));
+    let scaled = [reading(&images), vec!["--image-size", "8"]].concat();
+    // Three bytes per pixel before the image is scaled.
+    let output = within(*BASE + 48 * MB, &scaled);
+    let message = text(&output.stderr);
+    assert!(!message.contains("memory") && !message.contains("bomb"), "{message}");
+    let net = folder.name("net.safetensors");
+    let layer = homeostat::model::file::ModelLayer { n_in: 784, n_out: 10, weights: vec![0.5; 7850], alpha: None };
+    let model =
+        homeostat::model::file::Model { layers: vec![layer], config: None, data: None, path: "net.safetensors".into() };
+    model.save(std::path::Path::new(&net)).expect("a file");
+    assert_refused("digit", &["predict", &net, "--data", &bomb], 3, &["blank"]);
+    let output = within(*BASE + 8 * MB, &["predict", &net, "--data", &bomb, "--no-centre"]);
+    assert!(text(&output.stderr).contains("4096 × 2048"), "{}", text(&output.stderr));
 }
 
 /// A system without threads, and numbers of threads that no system has.

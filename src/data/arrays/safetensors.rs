@@ -6,14 +6,11 @@ use super::element::Element;
 use crate::data::raw::{Raw, ReadOptions};
 use crate::data::read::open_file;
 use crate::error::{Error, Result};
-use crate::files::check_tensors;
+use crate::files::{MOST_HEADER, check_tensors};
 use crate::text::one_line;
 use safetensors::tensor::{Dtype, Metadata};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
-
-/// Longest header in bytes: the limit of the crate.
-const MOST_HEADER: u64 = 100_000_000;
 
 /// Reads the file at `path`.
 ///

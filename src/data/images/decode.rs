@@ -1,6 +1,7 @@
 //! Reads a file that may be an image, and tells by its content which format it has.
 
 use super::picture::Picture;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::files;
 use std::io::Read;
@@ -22,8 +23,9 @@ pub enum Content {
     Other,
 }
 
-/// Reads the file at `path`.
-pub fn decode(path: &Path) -> Result<Content> {
+/// Reads the file at `path`, while other threads may read files until there are `at_once`.
+pub fn decode(path: &Path, at_once: usize) -> Result<Content> {
+    let source = Source { path, at_once };
     let refuse = |reason: String| Error::file(path, reason);
     let mut bytes = vec![];
     let mut file = files::open(path, files::DATA)?.file;
@@ -48,26 +50,26 @@ pub fn decode(path: &Path) -> Result<Content> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(refuse(format!("is an image of more than {} MiB", MOST_BYTES >> 20)));
     }
-    let decoded = if is_png { png(&bytes) } else { jpeg(&bytes).map(|picture| (picture, false)) };
-    decoded.map(|(picture, had_16_bits)| Content::Image(picture, had_16_bits)).map_err(refuse)
+    let decoded = if is_png { png(source, &bytes) } else { jpeg(source, &bytes).map(|picture| (picture, false)) };
+    decoded.map(|(picture, had_16_bits)| Content::Image(picture, had_16_bits))
 }
 
 #[cfg(feature = "png")]
-fn png(bytes: &[u8]) -> Result<(Picture, bool), String> {
-    super::png::decode(bytes)
+fn png(source: Source, bytes: &[u8]) -> Result<(Picture, bool)> {
+    super::png::decode(source, bytes)
 }
 
 #[cfg(not(feature = "png"))]
-fn png(_: &[u8]) -> Result<(Picture, bool), String> {
-    Err("cannot be read: this build of homeostat lacks the Cargo feature `png`".into())
+fn png(source: Source, _: &[u8]) -> Result<(Picture, bool)> {
+    Err(source.refused("cannot be read: this build of homeostat lacks the Cargo feature `png`".into()))
 }
 
 #[cfg(feature = "jpeg")]
-fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
-    super::jpeg::decode(bytes)
+fn jpeg(source: Source, bytes: &[u8]) -> Result<Picture> {
+    super::jpeg::decode(source, bytes)
 }
 
 #[cfg(not(feature = "jpeg"))]
-fn jpeg(_: &[u8]) -> Result<Picture, String> {
-    Err("cannot be read: this build of homeostat lacks the Cargo feature `jpeg`".into())
+fn jpeg(source: Source, _: &[u8]) -> Result<Picture> {
+    Err(source.refused("cannot be read: this build of homeostat lacks the Cargo feature `jpeg`".into()))
 }

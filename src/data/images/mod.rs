@@ -10,6 +10,7 @@ mod picture;
 #[cfg(feature = "png")]
 mod png;
 mod read;
+mod source;
 
 pub use picture::Picture;
 pub use read::{decode_one, read};

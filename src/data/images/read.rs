@@ -43,7 +43,8 @@ pub fn read(root: &Path, options: &ReadOptions) -> Result<Raw> {
             let (some, later) = rest.split_at(rows.at_once().min(rest.len()));
             rest = later;
             // The order does not depend on the threads, so that of several damaged files the same one is named.
-            let contents: Vec<_> = some.par_iter().map(|entry| prepared(entry, size)).collect();
+            let at_once = some.len().min(rayon::current_num_threads());
+            let contents: Vec<_> = some.par_iter().map(|entry| prepared(entry, at_once, size)).collect();
             for (entry, content) in some.iter().zip(contents) {
                 let Content::Image(picture, had_16_bits) = content? else {
                     rows.others.push(entry.path.clone());
@@ -90,8 +91,8 @@ pub fn read(root: &Path, options: &ReadOptions) -> Result<Raw> {
 }
 
 /// Decodes a file and scales its image, so that only one image per thread is large.
-fn prepared(entry: &Entry, size: Option<[usize; 2]>) -> Result<Content> {
-    Ok(match (decode(&entry.path)?, size) {
+fn prepared(entry: &Entry, at_once: usize, size: Option<[usize; 2]>) -> Result<Content> {
+    Ok(match (decode(&entry.path, at_once)?, size) {
         (Content::Image(picture, deep), Some([height, width])) => Content::Image(picture.scaled(height, width), deep),
         (content, _) => content,
     })
@@ -108,7 +109,7 @@ pub fn decode_one(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
         let reason = format!("cannot be made an image of {height} × {width} pixels and {channels} channels");
         return Err(Error::file(path, reason));
     }
-    match decode(path)? {
+    match decode(path, 1)? {
         // In this order, as when trained on, because both round.
         Content::Image(picture, _) => Ok(picture.scaled(height, width).with_channels(channels).bytes),
         Content::Other => Err(Error::file(path, "is neither PNG nor JPEG")),
