@@ -1,27 +1,12 @@
 //! The `homeostat` program: runs the command line and turns its result into the process exit code.
 
 use homeostat::cli;
-use homeostat::error::Error;
 use std::process::ExitCode;
-use std::thread::JoinHandle;
-
-/// Bytes of the stack of the main work, as much as systems give by default.
-const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
     quiet_drivers();
     bound_stacks();
-    // A thread of its own has the stack that the program needs, whatever the limit of the process.
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(|| cli::run(std::env::args_os()));
-    let outcome = match thread.map(JoinHandle::join) {
-        Ok(Ok(outcome)) => outcome,
-        // The panic has said why.
-        Ok(Err(_)) => return ExitCode::from(101),
-        Err(e) => {
-            Err(Error::Device(format!("no thread can be started: {e}; raise the limit of memory or of processes")))
-        }
-    };
-    match outcome {
+    match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With nobody to tell, on a full disk for instance, the exit code still says it.

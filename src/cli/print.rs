@@ -32,6 +32,11 @@ fn write(kept: bool, text: &str) -> Result<()> {
     }
 }
 
+/// Sends on what another library printed on stdout.
+pub fn flushed() -> std::io::Result<()> {
+    std::io::stdout().flush()
+}
+
 /// Prints one line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", as_flags(&text::message(line)));

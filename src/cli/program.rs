@@ -1,5 +1,6 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
+use super::print::flushed;
 use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, threads, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
@@ -9,7 +10,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -72,7 +73,11 @@ enum Command {
 /// The error of the command; [`Error::exit_code`] gives its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = match parse(&arguments) {
+    threads::with_stack(move || run_here(&arguments))
+}
+
+fn run_here(arguments: &[OsString]) -> Result<()> {
+    let matches = match parse(arguments) {
         Ok(matches) => matches,
         Err(error) => return ended(&error),
     };
@@ -106,7 +111,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
 
 /// Prints help, the version or a usage error, and ends the process. Help that cannot be printed is an error.
 fn ended(error: &clap::Error) -> Result<()> {
-    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    let printed = error.print().and_then(|()| flushed());
     match printed {
         Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", e)),
         _ => std::process::exit(error.exit_code()),

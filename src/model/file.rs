@@ -211,8 +211,8 @@ impl Model {
         let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
         let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
         let (config, data) = (entry("config"), entry("data"));
-        // Lists of short names take many times their text. Tables of a million columns have tens of megabytes of text.
-        let parsed = Array::new("metadata", 24, &[("bytes", data.as_ref().map_or(0, String::len))]);
+        // Lists of names take several times their text. Tables of a million columns have tens of megabytes of text.
+        let parsed = Array::new("metadata", 6, &[("bytes", data.as_ref().map_or(0, String::len))]);
         memory::check_machine(&format!("reading {}", path.display()), &[parsed], "use a machine with more")?;
         let data = data
             .map(|json| ModelData::parse(&json).map_err(|e| Error::file(path, format!("its metadata ‘data’: {e}"))));
