@@ -32,9 +32,13 @@ fn write(kept: bool, text: &str) -> Result<()> {
     }
 }
 
-/// Sends on what another library printed on stdout.
-pub fn flushed() -> std::io::Result<()> {
-    std::io::stdout().flush()
+/// Prints help, the version or a usage error, and ends the process. Help that cannot be printed is an error.
+pub fn ended(error: &clap::Error) -> Result<()> {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", e)),
+        _ => std::process::exit(error.exit_code()),
+    }
 }
 
 /// Prints one line on stderr. A failure is ignored, because it could not be reported anywhere.

@@ -1,6 +1,6 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
-use super::print::flushed;
+use super::print::ended;
 use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, threads, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
@@ -10,7 +10,6 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::ErrorKind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -107,15 +106,6 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
         Command::Data(data) => data.run(),
     };
     outcome.map_err(signals::attributed)
-}
-
-/// Prints help, the version or a usage error, and ends the process. Help that cannot be printed is an error.
-fn ended(error: &clap::Error) -> Result<()> {
-    let printed = error.print().and_then(|()| flushed());
-    match printed {
-        Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", e)),
-        _ => std::process::exit(error.exit_code()),
-    }
 }
 
 /// Parses `arguments`. An unknown flag that other programs have gets a hint.
