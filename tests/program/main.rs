@@ -2,6 +2,8 @@
 
 mod attacks;
 mod bench;
+#[cfg(target_os = "linux")]
+mod bounds;
 mod cli;
 #[path = "../common/close.rs"]
 mod close;
