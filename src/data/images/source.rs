@@ -1,10 +1,14 @@
 //! The file that an image is decoded from: its errors, and the memory for its pixels.
 
-use crate::error::{Error, Result};
+use crate::error::Error;
+#[cfg(any(feature = "jpeg", feature = "png"))]
+use crate::error::Result;
+#[cfg(any(feature = "jpeg", feature = "png"))]
 use crate::memory::{self, Array};
 use std::path::Path;
 
 /// What to change about an image that does not fit into memory.
+#[cfg(any(feature = "jpeg", feature = "png"))]
 const REMEDY: &str = "use smaller images, or fewer threads by RAYON_NUM_THREADS";
 
 /// The file of an image.
@@ -12,6 +16,7 @@ const REMEDY: &str = "use smaller images, or fewer threads by RAYON_NUM_THREADS"
 pub struct Source<'a> {
     pub path: &'a Path,
     /// Number of images that are decoded at the same time.
+    #[cfg_attr(not(any(feature = "jpeg", feature = "png")), expect(dead_code))]
     pub at_once: usize,
 }
 
