@@ -1,7 +1,9 @@
-//! The check of a safetensors header. The crate holds each value of a header in many times its text, so one visit that
+//! Safetensors from anywhere, and the check of their header. The crate holds each value of a header in many times its text, so one visit that
 //! keeps nothing refuses a header before the crate parses it.
 
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
 use std::fmt::{Formatter, Result as Written};
 
 /// Longest header in bytes: the limit of the crate.
@@ -37,6 +39,20 @@ pub fn check_tensors(content: &[u8]) -> Result<(), String> {
         // The crate finds the same damage, behind the entries that passed here.
         _ => Ok(()),
     }
+}
+
+/// The tensors and the metadata of `content`, a safetensors file; no metadata are an empty map. `other` says what content is
+/// that the crate refuses.
+///
+/// # Errors
+/// If the header passes a limit, or the content is no such file.
+pub fn tensors<'a>(content: &'a [u8], other: &str) -> Result<(SafeTensors<'a>, BTreeMap<String, String>), String> {
+    check_tensors(content)?;
+    let refused = |e: SafeTensorError| format!("{other}: {e}");
+    let tensors = SafeTensors::deserialize(content).map_err(refused)?;
+    let (_, header) = SafeTensors::read_metadata(content).map_err(refused)?;
+    let entries = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
+    Ok((tensors, entries.collect()))
 }
 
 /// Implements `Deserialize` for a type that is read by a visitor of one kind of value.

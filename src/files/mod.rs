@@ -12,7 +12,7 @@ mod write;
 pub(crate) use folder::{Entry, Folder};
 pub(crate) use format::safetensors_bytes;
 pub use format::to_json;
-pub(crate) use header::{MOST_HEADER, check_tensors};
+pub(crate) use header::{MOST_HEADER, check_tensors, tensors};
 pub(crate) use read::{
     Bound, DATA, LINES, LIST, PLAN, RECORD, RECORDS, SETTINGS, open, read, system, tail, text, text_if_present,
 };

@@ -8,7 +8,7 @@ use crate::data::about::About;
 use crate::data::preparation::Preparation;
 use crate::data::{DataSet, Search};
 use crate::error::{Error, Result};
-use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
 use crate::memory::{self, Array};
 use crate::network::topology::Topology;
 use crate::train::population::Population;
@@ -205,12 +205,9 @@ impl Model {
     /// # Errors
     /// As [`Self::open`], except reading the file.
     pub fn decode(path: &Path, content: &[u8]) -> Result<Self> {
-        let refuse = |e: safetensors::SafeTensorError| Error::file(path, format!("not a safetensors file: {e}"));
-        check_tensors(content).map_err(|reason| Error::file(path, reason))?;
-        let file = SafeTensors::deserialize(content).map_err(refuse)?;
-        let (_, header) = SafeTensors::read_metadata(content).map_err(refuse)?;
-        let entry = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned());
-        let (config, data) = (entry("config"), entry("data"));
+        let read = files::tensors(content, "not a safetensors file");
+        let (file, mut metadata) = read.map_err(|reason| Error::file(path, reason))?;
+        let (config, data) = (metadata.remove("config"), metadata.remove("data"));
         // Lists of names take several times their text. Tables of a million columns have tens of megabytes of text.
         let parsed = Array::new("metadata", 6, &[("bytes", data.as_ref().map_or(0, String::len))]);
         memory::check_machine(&format!("reading {}", path.display()), &[parsed], "use a machine with more")?;

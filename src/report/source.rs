@@ -3,12 +3,12 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{self, MOST_VALUES, Values, check_tensors};
+use crate::files::{self, MOST_VALUES, Values};
 use crate::memory;
 use crate::model::file::Model;
 use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
 use crate::train::metrics::EpochMetrics;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -191,11 +191,9 @@ impl Onsets {
     fn read(path: &Path) -> Result<Self> {
         let wrong = |reason: &str| Error::file(path, reason);
         let content = files::read(path, memory::whole("a trace"))?;
-        let no_trace = |e: safetensors::SafeTensorError| wrong(&format!("not a trace.safetensors: {e}"));
-        check_tensors(&content).map_err(|reason| wrong(&reason))?;
-        let file = SafeTensors::deserialize(&content).map_err(no_trace)?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(no_trace)?;
-        let ticks = header.metadata().as_ref().and_then(|values| values.get("ticks")?.parse().ok());
+        let read = files::tensors(&content, "not a trace.safetensors");
+        let (file, metadata) = read.map_err(|reason| wrong(&reason))?;
+        let ticks = metadata.get("ticks").and_then(|ticks| ticks.parse().ok());
         let mut layers = vec![];
         while let Ok(tensor) = file.tensor(&format!("layers.{}.onset", layers.len())) {
             if tensor.dtype() != Dtype::U32 {

@@ -9,7 +9,7 @@
 
 use crate::config::{Config, Latch, Replay, Rule};
 use crate::error::{Error, Result};
-use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
 use crate::memory;
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
@@ -184,14 +184,8 @@ fn refusal(path: &Path, reason: &str) -> Error {
 /// The tensors of a trace, the settings of its run and its number of ticks; an error if `content` is not a trace.
 fn header<'a>(path: &Path, content: &'a [u8]) -> Result<(SafeTensors<'a>, Config, u32)> {
     let wrong = |reason: String| refusal(path, &reason);
-    let no_trace = |e: safetensors::SafeTensorError| wrong(format!("not a trace.safetensors: {e}"));
-    check_tensors(content).map_err(wrong)?;
-    let file = SafeTensors::deserialize(content).map_err(no_trace)?;
-    let (_, header) = SafeTensors::read_metadata(content).map_err(no_trace)?;
-    let metadata = |key: &str| {
-        let values = header.metadata().as_ref();
-        values.and_then(|values| values.get(key)).ok_or_else(|| wrong(format!("has no metadata ‘{key}’")))
-    };
+    let (file, metadata) = files::tensors(content, "not a trace.safetensors").map_err(wrong)?;
+    let metadata = |key: &str| metadata.get(key).ok_or_else(|| wrong(format!("has no metadata ‘{key}’")));
     let source = Config::from_json(metadata("config")?).map_err(|e| wrong(format!("its metadata ‘config’: {e}")))?;
     let ticks = metadata("ticks")?.parse().map_err(|_| wrong("its metadata ‘ticks’ is no number".into()))?;
     Ok((file, source, ticks))

@@ -8,13 +8,13 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{self, check_tensors, safetensors_bytes, to_json, write_atomic};
+use crate::files::{self, safetensors_bytes, to_json, write_atomic};
 use crate::memory;
 use crate::rule::psi::Slot;
 use crate::train::population::Population;
 use crate::train::state::{LayerState, MemberState, RunningScore};
 use crate::train::trainer::{Divergence, Position};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -217,19 +217,14 @@ impl Checkpoint {
     /// If the file is damaged, or belongs to a run of other settings or data.
     pub fn decode(path: &Path, content: &[u8], population: &Population) -> std::result::Result<Self, Refusal> {
         let wrong = |reason: String| Refusal::Damaged(Error::file(path, reason));
-        let damaged = |e: safetensors::SafeTensorError| wrong(format!("not a checkpoint: {e}"));
-        check_tensors(content).map_err(wrong)?;
-        let file = SafeTensors::deserialize(content).map_err(damaged)?;
-        let (_, header) = SafeTensors::read_metadata(content).map_err(damaged)?;
-        let metadata = |key: &str| {
-            let values = header.metadata().as_ref().and_then(|values| values.get(key));
-            values.ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata ‘{key}’")))
-        };
+        let (file, all) = files::tensors(content, "not a checkpoint").map_err(wrong)?;
+        let metadata =
+            |key: &str| all.get(key).ok_or_else(|| wrong(format!("not a checkpoint: it has no metadata ‘{key}’")));
         let progress: Progress = serde_json::from_str(metadata(PROGRESS)?)
             .map_err(|e| wrong(format!("its metadata ‘{PROGRESS}’ cannot be read: {e}")))?;
         let tensors = file.tensors();
         let contents = tensors.iter().map(|(name, view)| (&**name, view.data())).collect();
-        let found = header.metadata().as_ref().map_or(String::new(), |all| checksum(all, contents));
+        let found = checksum(&all, contents);
         let is_whole = *metadata(CHECKSUM)? == found;
         let (config, data) = (metadata(CONFIG)?, metadata(DATA)?);
         if is_whole {
