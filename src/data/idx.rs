@@ -3,7 +3,7 @@
 //! An IDX file starts with two zero bytes, the element type and the number of dimensions. One big-endian u32 per
 //! dimension and then the elements follow. The only element type read here is 8, the unsigned byte.
 
-use super::read::{DEFLATE_RATIO, open_file, rows_and_features, times};
+use super::read::{DEFLATE_RATIO, open_sized, rows_and_features, times};
 use super::set::{DataSet, Samples};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
@@ -107,8 +107,7 @@ pub fn find(directory: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn open(path: PathBuf) -> Result<Source<'static>> {
-    let file = open_file(&path)?;
-    let length = file.get_ref().metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    let (file, length) = open_sized(&path)?;
     Ok(Source { path, bytes: Box::new(file), length })
 }
 

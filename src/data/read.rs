@@ -18,7 +18,12 @@ pub const DEFLATE_RATIO: u64 = 1100;
 
 /// Opens a file for reading.
 pub fn open_file(path: &Path) -> Result<BufReader<File>> {
-    files::open(path, files::DATA).map(|opened| BufReader::new(opened.file))
+    open_sized(path).map(|(file, _)| file)
+}
+
+/// Opens a file for reading. Its length is `None` for a stream, which can be read once and from its start only.
+pub fn open_sized(path: &Path) -> Result<(BufReader<File>, Option<u64>)> {
+    files::open(path, files::DATA).map(|opened| (BufReader::new(opened.file), opened.length))
 }
 
 /// Rows and features of an array of `sizes`: the first size counts the rows, the product of the others the features.

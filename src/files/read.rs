@@ -120,7 +120,10 @@ pub fn system(path: &str) -> Option<String> {
 
 impl Opened {
     /// Reads all bytes of the file at `path`. Bytes that another process appends meanwhile are left out.
-    fn read(self, path: &Path) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// If the file cannot be read, does not fit into memory, or is a stream beyond its bound.
+    pub fn read(self, path: &Path) -> Result<Vec<u8>> {
         let most = self.length.unwrap_or(self.bound.bytes + 1);
         let mut bytes = vec![];
         if let Some(length) = self.length {

@@ -5,7 +5,7 @@ use super::collect::{Store, collect};
 use super::names::{Known, Role, known, partner};
 use super::npy_header;
 use crate::data::raw::{Raw, ReadOptions};
-use crate::data::read::open_file;
+use crate::data::read::{open_file, open_sized};
 use crate::error::{Error, Result};
 use crate::text::one_line;
 use std::fs;
@@ -120,10 +120,9 @@ impl Store for Files<'_> {
     fn open(&mut self, name: &str) -> Result<Array<'_>> {
         let path = self.files.iter().find(|(file, _)| file == name).map(|(_, path)| path.clone());
         let path = path.ok_or_else(|| Error::file(self.path, format!("{}.npy is missing", one_line(name))))?;
-        let mut reader = open_file(&path)?;
-        let length = reader.get_ref().metadata().map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?.len();
+        let (mut reader, length) = open_sized(&path)?;
         let (header, taken) = npy_header::read(&mut reader).map_err(|reason| Error::file(&path, reason))?;
-        let left = length.saturating_sub(taken);
+        let left = length.unwrap_or(0).saturating_sub(taken);
         Ok(Array { path, called: None, header, bytes: Box::new(reader), stored: left, most: left })
     }
 }

@@ -4,12 +4,11 @@ use super::array::{Array, Header};
 use super::collect::{Store, collect};
 use super::element::Element;
 use crate::data::raw::{Raw, ReadOptions};
-use crate::data::read::open_file;
 use crate::error::{Error, Result};
-use crate::files::{MOST_HEADER, check_tensors};
+use crate::files::{self, MOST_HEADER, check_tensors};
 use crate::text::one_line;
 use safetensors::tensor::{Dtype, Metadata};
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Reads the file at `path`.
@@ -17,14 +16,11 @@ use std::path::Path;
 /// # Errors
 /// If the file is missing or damaged, holds a model, or lacks a tensor; the message names the tensor and the element.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Raw> {
-    let mut file = open_file(path)?;
-    if file.get_ref().metadata().is_ok_and(|meta| meta.is_file()) {
-        return decode_stream(path, options, file);
+    match files::open(path, files::DATA)? {
+        opened if opened.length.is_some() => decode_stream(path, options, BufReader::new(opened.file)),
+        // A stream cannot be read from another place.
+        stream => decode(path, options, &stream.read(path)?),
     }
-    // A pipe cannot be read from another place.
-    let mut bytes = vec![];
-    file.read_to_end(&mut bytes).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    decode(path, options, &bytes)
 }
 
 /// Decodes `bytes`, the contents of the file at `path`.

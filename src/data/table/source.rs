@@ -30,11 +30,13 @@ pub type Text<'a> = Box<dyn Read + Send + 'a>;
 impl<'a> Source<'a> {
     /// The file at `path`.
     pub fn at(path: &'a Path) -> Result<Self> {
-        if let Some(length) = files::open(path, files::DATA)?.length {
-            return Ok(Self { path, bytes: Bytes::OnDisk(length) });
-        }
-        // A pipe can be read only once.
-        Ok(Self { path, bytes: Bytes::Owned(files::read(path, files::DATA)?) })
+        let opened = files::open(path, files::DATA)?;
+        let bytes = match opened.length {
+            Some(length) => Bytes::OnDisk(length),
+            // A stream can be read only once.
+            None => Bytes::Owned(opened.read(path)?),
+        };
+        Ok(Self { path, bytes })
     }
 
     /// `bytes`, the contents of the file at `path`.
