@@ -67,40 +67,46 @@ pub fn human(bytes: u64) -> String {
 
 /// Bytes of memory that this process may use: the machine's memory, or the limit of its control group or of the process
 /// (`ulimit -v`, `ulimit -d`) if that is smaller. `None` on systems without Linux's `/proc/meminfo`.
+///
+/// The first call decides, because readers ask once per block or record.
 #[must_use]
 pub fn of_machine() -> Option<u64> {
-    let text = files::system("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let installed = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024);
-    let confined = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limits = confined.iter().filter_map(|path| files::system(path)?.trim().parse::<u64>().ok());
-    Some(limits.chain(of_process()).fold(installed, u64::min))
-}
-
-/// The bound of a file that is held in memory as a whole, such as a model.
-pub(crate) fn whole(what: &'static str) -> Bound {
-    Bound { what, bytes: of_machine().unwrap_or(1 << 36) }
+    static BYTES: OnceLock<Option<u64>> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let installed = number(&files::system("/proc/meminfo")?, "MemTotal:")?.saturating_mul(1024);
+        let confined = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+        let limits = confined.iter().filter_map(|path| files::system(path)?.trim().parse::<u64>().ok());
+        Some(limits.chain(of_process()).fold(installed, u64::min))
+    })
 }
 
 /// Bytes that the limits of this process left when this function was first called; `None` without limits.
 fn of_process() -> Option<u64> {
     // A plan counts all arrays, so later allocations must not lower the limit: the data would count twice.
     static LEFT: OnceLock<Option<u64>> = OnceLock::new();
-    *LEFT.get_or_init(|| {
-        let limits = files::system("/proc/self/limits")?;
-        let status = files::system("/proc/self/status")?;
-        left(&limits, &status)
-    })
+    *LEFT.get_or_init(|| left(&files::system("/proc/self/limits")?, &files::system("/proc/self/status")?))
+}
+
+/// The soft limit that Linux calls `name`, such as `Max stack size`; `None` if the process has none.
+#[cfg(feature = "cli")]
+pub(crate) fn limit(name: &str) -> Option<u64> {
+    number(&files::system("/proc/self/limits")?, name)
+}
+
+/// The number behind `name` at the start of a line of a file of the system.
+fn number(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// What the soft limits in `limits` leave of address space and data, of which `status` says how much is used.
 fn left(limits: &str, status: &str) -> Option<u64> {
-    let one = |limit: &str, used: &str| {
-        let limit = limits.lines().find_map(|line| line.strip_prefix(limit))?.split_whitespace().next()?;
-        let used = status.lines().find_map(|line| line.strip_prefix(used))?.split_whitespace().next()?;
-        Some(limit.parse::<u64>().ok()?.saturating_sub(used.parse::<u64>().ok()?.saturating_mul(1024)))
-    };
+    let one = |limit, used| Some(number(limits, limit)?.saturating_sub(number(status, used)?.saturating_mul(1024)));
     [one("Max address space", "VmSize:"), one("Max data size", "VmData:")].into_iter().flatten().min()
+}
+
+/// The bound of a file that is held in memory as a whole, such as a model.
+pub(crate) fn whole(what: &'static str) -> Bound {
+    Bound { what, bytes: of_machine().unwrap_or(1 << 36) }
 }
 
 /// Refuses `arrays` that exceed the memory of this process, because a failed allocation would end the process. `what`

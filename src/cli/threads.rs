@@ -1,14 +1,14 @@
 //! The stack of the program and the threads that all commands share, so that limits of a system give errors of their own.
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::memory;
 use std::env;
 
 /// Names the variable that sets the number of threads.
 const NAME: &str = "RAYON_NUM_THREADS";
 
 /// Bytes of a stack that suffices.
-const STACK: usize = 4 << 20;
+const STACK: u64 = 4 << 20;
 
 /// Most threads that are started. Results do not depend on their number.
 const MOST: usize = 1024;
@@ -19,22 +19,15 @@ const MOST: usize = 1024;
 /// # Errors
 /// The error of the work, or [`Error::Device`] if a thread is needed and cannot be started.
 pub fn with_stack(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
-    if limited_stack().is_none_or(|bytes| bytes >= STACK) {
+    if memory::limit("Max stack size").is_none_or(|bytes| bytes >= STACK) {
         return work();
     }
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
+    let thread = std::thread::Builder::new().stack_size(STACK as usize).spawn(work);
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
         Err(e) => Err(Error::Device(format!("no thread can be started: {e}; raise the limit of the stack"))),
     }
-}
-
-/// Bytes to which the system limits the stack of this process, if the limit is known.
-fn limited_stack() -> Option<usize> {
-    let limits = files::system("/proc/self/limits")?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max stack size"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Starts one thread per core, or as many as the environment says.
