@@ -23,6 +23,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Folder of the traces in the results directory.
+pub const TRACES: &str = "traces";
+
 /// Version of the format. It is raised when an older reader would misunderstand a newer plan.
 const FORMAT: u32 = 1;
 
@@ -303,7 +306,12 @@ fn check_folds(sweep: &Sweep) -> Result<()> {
 
 /// Path of a run's trace, relative to the results directory.
 pub fn trace(id: &str) -> PathBuf {
-    PathBuf::from(format!("traces/{id}.safetensors"))
+    Path::new(TRACES).join(tensors(id))
+}
+
+/// Name of the file with the tensors of a run.
+pub fn tensors(id: &str) -> String {
+    format!("{id}.safetensors")
 }
 
 fn lines(runs: &[PlannedRun]) -> Result<String> {

@@ -9,7 +9,7 @@
 //! traces/ID.safetensors  its trigger times, if another run replays them
 //! ```
 
-use super::plan::{Plan, PlannedRun};
+use super::plan::{Plan, PlannedRun, TRACES, tensors};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{self, Entry, Folder, to_json};
@@ -25,7 +25,6 @@ use std::time::Duration;
 const PLAN_ID: &str = "plan.id";
 const RUNS: &str = "runs";
 const MODELS: &str = "models";
-const TRACES: &str = "traces";
 
 /// Age after which an unfinished file is deleted. No process takes so long to write a file, so its process has died.
 const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -249,10 +248,10 @@ impl Results {
     }
 
     pub(super) fn model(&self, id: &str) -> Entry {
-        self.folder(MODELS).entry(format!("{id}.safetensors"))
+        self.folder(MODELS).entry(tensors(id))
     }
 
     pub(super) fn trace(&self, id: &str) -> Entry {
-        self.folder(TRACES).entry(format!("{id}.safetensors"))
+        self.folder(TRACES).entry(tensors(id))
     }
 }
