@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::files::Folder;
 use crate::text::named;
 use destination::Guard;
-use pace::Pace;
+use pace::{Pace, Rate};
 use part::{Part, continues};
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -120,7 +120,7 @@ pub fn fetch(
     let directory = folder.path();
     let _lock = lock(&folder, report)?;
     let sums = Sums::of(files, &directory)?;
-    let mut fetcher = Fetcher { folder, directory: &directory, mirrors, first: 0, sums, options, report };
+    let mut fetcher = Fetcher { folder, mirrors, first: 0, sums, options, report };
     let mut recorded = false;
     for [images, labels] in files.names().as_chunks::<2>().0 {
         let of_images = fetcher.bring(images, None)?;
@@ -194,7 +194,6 @@ impl From<Error> for Failure {
 
 struct Fetcher<'a> {
     folder: Folder,
-    directory: &'a Path,
     mirrors: Vec<String>,
     /// The index of the mirror to try first: the last one that delivered a file.
     first: usize,
@@ -207,8 +206,8 @@ impl Fetcher<'_> {
     /// Makes sure that the file with this unpacked name is present and right. A file of labels belongs to the file of
     /// `images`.
     fn bring(&mut self, file: &str, images: Option<&Found>) -> Result<Found> {
-        let path = self.directory.join(format!("{file}.gz"));
-        let present = super::idx::find(self.directory, file);
+        let path = self.folder.entry(format!("{file}.gz")).path();
+        let present = super::idx::find(&self.folder.path(), file);
         if let Some(present) = present.filter(|present| !self.options.force || *present != path) {
             match self.judge(&present, file, images).map_err(|reason| format!("{}: {reason}", present.display())) {
                 Ok(found) => return Ok(found),
@@ -396,9 +395,9 @@ impl Fetcher<'_> {
         file: &str,
         (mut done, total): (u64, Option<u64>),
     ) -> std::result::Result<(), Failure> {
-        let Options { slowest, window, .. } = *self.options;
         let of_total = || total.map_or_else(String::new, |total| format!(" of {total}"));
-        let (mut measured, mut since) = (done, Instant::now());
+        let mut rate = Rate::new(self.options.slowest, self.options.window);
+        let mut since = Instant::now();
         let here = |e: std::io::Error| Failure::Here(Error::file(part.data.path(), format!("cannot be written: {e}")));
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
@@ -420,14 +419,9 @@ impl Fetcher<'_> {
             };
             output.write_all(&buffer[..count]).map_err(here)?;
             done += count as u64;
-            if since.elapsed() >= window {
-                if done - measured < slowest {
-                    let (rate, over) = (slowest, window.as_secs_f64());
-                    let slow = format!("sends less than {rate} bytes in {over} s");
-                    return Err(Failure::Passing(format!("{slow} after {done}{} bytes", of_total())));
-                }
-                (measured, since) = (done, Instant::now());
-            }
+            let slow = rate.count(count as u64, since.elapsed());
+            since = Instant::now();
+            slow.map_err(|slow| Failure::Passing(format!("{slow} after {done}{} bytes", of_total())))?;
         }
         match total {
             Some(total) if done < total => Err(Failure::Passing(format!("ends after {done} of {total} bytes"))),

@@ -14,23 +14,52 @@ pub struct Pace {
     pub window: Duration,
 }
 
+/// Bytes over time, window by window.
+#[derive(Debug)]
+pub struct Rate {
+    slowest: u64,
+    window: Duration,
+    /// Bytes and time in this window.
+    bytes: u64,
+    time: Duration,
+}
+
+impl Rate {
+    /// At least `slowest` bytes in each `window`.
+    pub fn new(slowest: u64, window: Duration) -> Self {
+        Self { slowest, window, bytes: 0, time: Duration::ZERO }
+    }
+
+    /// Counts `bytes` that took `time`.
+    ///
+    /// # Errors
+    /// The reason, for people, if a window ends with too few bytes.
+    pub fn count(&mut self, bytes: u64, time: Duration) -> Result<(), String> {
+        (self.bytes, self.time) = (self.bytes + bytes, self.time + time);
+        if self.time < self.window {
+            return Ok(());
+        }
+        if self.bytes < self.slowest {
+            return Err(format!("sends less than {} bytes in {} s", self.slowest, self.window.as_secs_f64()));
+        }
+        (self.bytes, self.time) = (0, Duration::ZERO);
+        Ok(())
+    }
+}
+
 /// A connection that fails below its lowest rate.
 #[derive(Debug)]
 pub struct Paced<T> {
     inner: T,
-    slowest: u64,
-    window: Duration,
-    /// Bytes in this window, and the time spent on waiting for them.
-    bytes: u64,
-    waited: Duration,
+    /// Of the time spent on waiting alone.
+    rate: Rate,
 }
 
 impl<T: Transport> Connector<T> for Pace {
     type Out = Paced<T>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<T>) -> Result<Option<Self::Out>, Error> {
-        let Self { slowest, window } = *self;
-        Ok(chained.map(|inner| Paced { inner, slowest, window, bytes: 0, waited: Duration::ZERO }))
+        Ok(chained.map(|inner| Paced { inner, rate: Rate::new(self.slowest, self.window) }))
     }
 }
 
@@ -46,16 +75,9 @@ impl<T: Transport> Transport for Paced<T> {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let (before, started) = (self.inner.buffers().input().len(), Instant::now());
         let outcome = self.inner.await_input(timeout)?;
-        self.bytes += self.inner.buffers().input().len().saturating_sub(before) as u64;
-        self.waited += started.elapsed();
-        if self.waited >= self.window {
-            if self.bytes < self.slowest {
-                let (rate, over) = (self.slowest, self.window.as_secs_f64());
-                let slow = format!("sends less than {rate} bytes in {over} s");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, slow).into());
-            }
-            (self.bytes, self.waited) = (0, Duration::ZERO);
-        }
+        let bytes = self.inner.buffers().input().len().saturating_sub(before) as u64;
+        let counted = self.rate.count(bytes, started.elapsed());
+        counted.map_err(|slow| io::Error::new(io::ErrorKind::TimedOut, slow))?;
         Ok(outcome)
     }
 
