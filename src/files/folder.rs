@@ -45,6 +45,11 @@ impl Folder {
         Entry { folder: self.clone(), name: name.into() }
     }
 
+    /// The path that the user named.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The path, for messages and for reading.
     pub fn path(&self) -> PathBuf {
         self.inside.iter().fold(self.root.clone(), |path, name| path.join(name))

@@ -38,7 +38,6 @@ const STARTED: &str = "from epoch ";
 /// A directory that one run writes to.
 #[derive(Debug)]
 pub struct RunDirectory {
-    path: PathBuf,
     folder: Folder,
     metrics: File,
     table: File,
@@ -159,7 +158,6 @@ impl RunDirectory {
             table: folder.entry(TABLE).append()?,
             log: folder.entry(LOG).append()?,
             events: Events::create(&folder)?,
-            path: path.to_owned(),
             folder,
             keep: keep.max(1),
             lock,
@@ -227,7 +225,7 @@ impl RunDirectory {
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.root()
     }
 
     /// The file `name` of this run.
@@ -280,14 +278,14 @@ impl RunDirectory {
     /// Adds a line to `metrics.jsonl` and a row to `metrics.csv`.
     fn write_lines(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let line = to_json(metrics)? + "\n";
-        self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        self.metrics.write_all(line.as_bytes()).map_err(|e| Error::file(self.entry(METRICS).path(), e))?;
         self.write_row(metrics)
     }
 
     fn write_row(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let empty = self.table.metadata().is_ok_and(|meta| meta.len() == 0);
         let table: String = csv_rows(metrics)[usize::from(!empty)..].concat();
-        self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.path.join(TABLE), e))
+        self.table.write_all(table.as_bytes()).map_err(|e| Error::file(self.entry(TABLE).path(), e))
     }
 
     /// Cuts off the metrics from the epoch of `position` on, because that epoch is trained again, and lines that are damaged
@@ -296,10 +294,10 @@ impl RunDirectory {
     /// # Errors
     /// If they cannot be read or written.
     pub fn rewind(&mut self, position: Position) -> Result<(Option<EpochMetrics>, usize)> {
-        for path in checkpoints(&self.path) {
+        for path in checkpoints(self.path()) {
             if path.is_file() && place(&path) > Some((u64::from(position.epoch), u64::from(position.batch))) {
                 // A checkpoint beyond `position` is damaged. If it counted as the newest, new checkpoints would be removed.
-                let file = Folder::at(&self.path).folder(CHECKPOINTS).entry(path.file_name().unwrap_or_default());
+                let file = self.folder.folder(CHECKPOINTS).entry(path.file_name().unwrap_or_default());
                 file.rename(path.with_extension("damaged").file_name().unwrap_or_default())?;
             }
         }
@@ -331,7 +329,7 @@ impl RunDirectory {
     /// If the file cannot be written. The earlier checkpoints then still exist.
     pub fn save_checkpoint(&self, population: &Population, progress: Progress, state: &MemberState) -> Result<()> {
         // A run that resumes from this checkpoint needs the metrics before it, also after a power failure.
-        self.metrics.sync_data().map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        self.metrics.sync_data().map_err(|e| Error::file(self.entry(METRICS).path(), e))?;
         let folder = self.folder.folder(CHECKPOINTS);
         let position = progress.position;
         let name = format!("{:06}-{:08}.safetensors", position.epoch, position.batch);
@@ -339,7 +337,7 @@ impl RunDirectory {
         let entry = folder.entry(name);
         let checkpoint = Checkpoint { progress, state: state.clone() };
         entry.write(&checkpoint.encode(config, data, &entry.path())?)?;
-        let old = checkpoints(&self.path);
+        let old = checkpoints(self.path());
         for path in &old[..old.len().saturating_sub(self.keep)] {
             let _ = path.file_name().map(|name| folder.entry(name).remove());
         }
@@ -396,7 +394,7 @@ impl RunDirectory {
     /// # Errors
     /// If a file cannot be removed or written.
     pub fn reopen(&self, config: &Config) -> Result<()> {
-        if Self::config(&self.path)?.run.epochs == config.run.epochs {
+        if Self::config(self.path())?.run.epochs == config.run.epochs {
             return Ok(());
         }
         self.entry(RESULT).remove()?;
@@ -408,7 +406,7 @@ impl RunDirectory {
     /// # Errors
     /// If a file cannot be read or written.
     pub fn finish_with_best(&self) -> Result<()> {
-        let best = files::read(&self.path.join(BEST), memory::whole("a model"))?;
+        let best = files::read(&self.entry(BEST).path(), memory::whole("a model"))?;
         self.entry(MODEL).write(&best)
     }
 
@@ -421,7 +419,7 @@ impl RunDirectory {
     /// # Errors
     /// If it cannot be written.
     pub fn finish(self, result: &RunResult) -> Result<()> {
-        self.metrics.sync_all().map_err(|e| Error::file(self.path.join(METRICS), e))?;
+        self.metrics.sync_all().map_err(|e| Error::file(self.entry(METRICS).path(), e))?;
         self.entry(RESULT).write((to_json(result)? + "\n").as_bytes())
     }
 }
