@@ -1,0 +1,208 @@
+//! Tests which file of `src` may import which. No file may import, directly or through others, a file that imports it.
+//! No folder may import from a higher floor. A file above 600 lines needs a reason. Messages of the library are checked
+//! too, because only the command line has flags.
+
+mod house;
+mod source;
+
+use house::House;
+use source::{read, sources};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The floors of `src`, lowest first. A file may import from its own folder and from lower floors, but not from other
+/// folders of its floor. A name is a folder of `src`, or a file directly in `src` without `.rs`.
+const FLOORS: &[&[&str]] = &[
+    &["text"],
+    &["error", "numbered", "rng"],
+    &["files"],
+    &["memory"],
+    &["config"],
+    &["network", "data"],
+    &["rule"],
+    &["train"],
+    &["cpu", "gpu"],
+    &["device"],
+    &["model"],
+    &["run"],
+    &["stats"],
+    &["sweep", "bench"],
+    &["report"],
+    &["cli", "prelude"],
+    &["lib"],
+    &["main"],
+];
+
+/// A file with more lines needs a reason in [`LONG`].
+const LINES: usize = 600;
+
+/// Files of more than [`LINES`] lines, and why each is not split.
+const LONG: &[(&str, &str)] = &[];
+
+/// Path prefixes outside `src/cli/` whose strings may contain flags, and why.
+const WITH_FLAGS: &[(&str, &str)] = &[
+    ("src/report/sweep.rs", "writes a page that shows a command"),
+    ("src/sweep/submit.rs", "writes a script that calls sbatch and this program"),
+];
+
+#[test]
+fn no_file_imports_a_file_that_imports_it() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let circles = house.circles();
+    assert!(circles.is_empty(), "circular imports:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn no_import_points_up() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let floors: BTreeMap<&str, usize> =
+        FLOORS.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect();
+    let mut wrong = vec![];
+    for (from, imports) in &house.imports {
+        let room = room(from);
+        let Some(floor) = floors.get(room) else {
+            wrong.push(format!("{from}: `{room}` has no floor; add it to FLOORS"));
+            continue;
+        };
+        for (to, line) in imports {
+            let other = self::room(to);
+            if other != room && floors.get(other).is_none_or(|other| other >= floor) {
+                wrong.push(format!("{from}:{line} imports {to}: `{room}` may not import `{other}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_mod_file_only_declares() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let wrong: Vec<&str> = house
+        .files
+        .iter()
+        .filter(|file| file.path.ends_with("/mod.rs") && file.defines)
+        .map(|file| file.path.as_str())
+        .collect();
+    assert!(wrong.is_empty(), "a mod.rs declares modules and re-exports names; these define items: {wrong:?}");
+}
+
+#[test]
+fn a_long_file_has_a_reason() {
+    let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let reasons: BTreeMap<&str, &str> = LONG.iter().copied().collect();
+    for file in &house.files {
+        let is_long = file.lines > LINES;
+        let reason = reasons.get(file.path.as_str());
+        assert!(!is_long || reason.is_some(), "{} has {} lines, more than {LINES}: split it", file.path, file.lines);
+        assert!(is_long || reason.is_none(), "{} is short again: take it out of LONG", file.path);
+    }
+}
+
+#[test]
+fn a_file_opens_with_what_it_owns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, text) in sources(root) {
+        assert!(text.starts_with("//! "), "{path} does not open with a `//!` sentence");
+    }
+}
+
+/// One room opens files, so that the bounds of `files/read.rs` and the folders of `files/folder.rs` hold everywhere.
+#[test]
+fn files_are_opened_in_one_place() {
+    const OPENING: [&str; 7] = [
+        "fs::read(",
+        "fs::read_to_string(",
+        "fs::write(",
+        "File::open(",
+        "File::create",
+        "File::options(",
+        "OpenOptions",
+    ];
+    // The bodies of tests.
+    let exempt = |path: &str| {
+        ["src/files/", "src/gpu/tests/", "src/cli/faults.rs"].iter().any(|beginning| path.starts_with(beginning))
+    };
+    let mut wrong = vec![];
+    for (path, text) in sources(Path::new(env!("CARGO_MANIFEST_DIR"))).into_iter().filter(|(path, _)| !exempt(path)) {
+        let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let opening = code.filter(|(_, line)| OPENING.iter().any(|word| line.contains(word)));
+        wrong.extend(opening.map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim())));
+    }
+    assert!(wrong.is_empty(), "files are opened outside src/files:\n{}", wrong.join("\n"));
+}
+
+/// A message of the library names a setting, as in `` `alpha0` ``, because its reader may have typed no flag.
+/// `cli/wording.rs` turns that name into `--alpha0` for the command line.
+#[test]
+fn no_message_of_the_library_names_a_flag() {
+    let mut wrong = vec![];
+    for (path, text) in sources(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let exempt =
+            path.starts_with("src/cli/") || WITH_FLAGS.iter().any(|(beginning, _)| path.starts_with(beginning));
+        let texts = if exempt { vec![] } else { read(&text).texts };
+        let with_flag = texts.iter().filter(|token| names_a_flag(token.text));
+        wrong.extend(with_flag.map(|token| format!("{path}:{}: {}", token.line, token.text)));
+    }
+    assert!(wrong.is_empty(), "flags in messages of the library:\n{}", wrong.join("\n"));
+}
+
+/// Only `cli/print.rs` prints, because it makes names from files safe. Asking whether a stream is a terminal is no print.
+#[test]
+fn one_file_prints() {
+    let is_stream =
+        |code: &str| (code.contains("stdout()") || code.contains("stderr()")) && !code.contains("is_terminal");
+    let prints = |code: &str| code.contains("print!(") || code.contains("println!(") || is_stream(code);
+    for (path, text) in sources(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let exempt = path == "src/cli/print.rs" || path.starts_with("src/gpu/t");
+        let code = text.lines().find(|line| !exempt && !line.trim_start().starts_with("//") && prints(line));
+        assert_eq!(code, None, "{path} prints without `say` or `tell`");
+    }
+}
+
+/// Whether a word of the literal is `--` and a letter or a placeholder. `var(--c1)` is exempt, because CSS variables
+/// look the same.
+fn names_a_flag(literal: &str) -> bool {
+    literal.match_indices("--").any(|(at, _)| {
+        let begins =
+            !literal[..at].ends_with(|c: char| c == '-' || c.is_alphanumeric()) && !literal[..at].ends_with("var(");
+        begins && literal[at + 2..].starts_with(|c: char| c.is_ascii_lowercase() || c == '{')
+    })
+}
+
+/// Tests the reader itself on two small crates, in which every kind of path occurs.
+#[test]
+fn every_kind_of_path_is_an_import() {
+    let house = House::of([
+        ("src/lib.rs", "pub mod a;\npub mod b;"),
+        ("src/a/mod.rs", "mod one; pub mod two; pub use self::one::One;"),
+        ("src/a/one.rs", "use super::two; pub struct One; fn f() { two::go() }"),
+        ("src/a/two.rs", "/* crate::b::B */ // crate::b\n fn go() { \"crate::b::B\"; 'x'; }"),
+        ("src/b.rs", "use crate::a::{self, two::{go as went}};\nfn f<'a>() -> crate::a::One { a::One }"),
+        ("src/main.rs", "mod inner { use super::*; }\nfn main() { homeostat::b::f(r#\"crate::a\"#) }"),
+    ]);
+    let imports = |from: &str| house.imports[from].keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(imports("src/a/mod.rs"), ["src/a/one.rs"]);
+    assert_eq!(imports("src/a/one.rs"), ["src/a/two.rs"]);
+    assert!(imports("src/a/two.rs").is_empty());
+    assert_eq!(imports("src/b.rs"), ["src/a/mod.rs", "src/a/one.rs", "src/a/two.rs"]);
+    assert_eq!(imports("src/main.rs"), ["src/b.rs"]);
+    assert!(house.circles().is_empty());
+    let texts = read("fn f() { \"--a\"; 'x'; r#\"b\"# } // \"c\"").texts;
+    assert_eq!(texts.iter().map(|token| token.text).collect::<Vec<_>>(), ["\"--a\"", "r#\"b\"#"]);
+    assert!(["\"give --out\"", "\"--{key}\"", "\"(--a)\""].into_iter().all(names_a_flag));
+    assert!(!["\"a--b\"", "\"var(--c1)\"", "\"–\"", "\"-- \""].into_iter().any(names_a_flag));
+
+    let circle = House::of([
+        ("src/lib.rs", "mod a;"),
+        ("src/a/mod.rs", "mod one;\npub use one::One;\npub struct Two;"),
+        ("src/a/one.rs", "\nuse super::Two;\npub struct One(Two);"),
+    ]);
+    assert_eq!(circle.circles(), ["src/a/mod.rs:2 → src/a/one.rs:2 → src/a/mod.rs"]);
+    assert!(circle.files.iter().any(|file| file.path == "src/a/mod.rs" && file.defines));
+}
+
+/// The folder of `src` that contains the file, or the name of a file directly in `src`.
+fn room(path: &str) -> &str {
+    let inside = path.strip_prefix("src/").expect("a file of src");
+    inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(folder, _)| folder)
+}
