@@ -21,6 +21,8 @@ mod links;
 #[cfg(target_os = "linux")]
 mod memory;
 mod own_data;
+#[path = "../common/png_bytes.rs"]
+mod png_bytes;
 mod predict;
 mod printed;
 #[path = "../common/program.rs"]

@@ -2,6 +2,7 @@
 
 use crate::close::close;
 use crate::data::mnist;
+use crate::png_bytes;
 use crate::program::{both, refused, succeed};
 use homeostat::config::{Config, Output};
 use homeostat::data::Image;
@@ -240,19 +241,10 @@ fn images_are_predicted_by_name_and_bad_ones_refused() {
 /// Found by fuzzing: the decoder panics on a palette with an incomplete colour, or with more than 256 colours.
 #[test]
 fn a_palette_has_whole_colours() {
-    let chunk = |name: &[u8; 4], content: &[u8]| {
-        let named = [name, content].concat();
-        [&(content.len() as u32).to_be_bytes()[..], &named, &crc32fast::hash(&named).to_be_bytes()].concat()
-    };
-    let mut rows = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
-    std::io::Write::write_all(&mut rows, &[0, 0, 0, 0]).unwrap();
-    let rows = rows.finish().unwrap();
     // 3 × 1 pixels of 8 bits, each the number of a colour.
     let header = [0, 0, 0, 3, 0, 0, 0, 1, 8, 3, 0, 0, 0];
     for (colours, sound) in [(0, false), (1, false), (3, true), (4, false), (5, false), (768, true), (771, false)] {
-        let palette = chunk(b"PLTE", &vec![7; colours]);
-        let parts = [chunk(b"IHDR", &header), palette, chunk(b"IDAT", &rows), chunk(b"IEND", &[])];
-        let bytes = [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat();
+        let bytes = png_bytes::file(header, Some(&vec![7; colours]), &[0, 0, 0, 0]);
         match Image::decode(Path::new("p.png"), std::io::Cursor::new(bytes)) {
             Ok(image) => assert!(sound && image.pixels == [7.0 * (1.0 / 255.0); 3], "{colours}: {:?}", image.pixels),
             Err(error) => assert!(!sound && error.to_string().contains("p.png"), "{colours}: {error}"),
@@ -268,12 +260,8 @@ fn claims_are_held_against_the_size_of_the_file() {
     encoder.set_color(ColorType::Rgba);
     encoder.set_depth(BitDepth::Sixteen);
     encoder.write_header().unwrap().write_image_data(&[9; 8]).unwrap();
-    // IHDR: length, name, width, height, five more bytes, CRC-32 of all but the length.
     for (width, height, part) in [(8000_u32, 8000_u32, "too short"), (1 << 16, 1 << 16, "more than")] {
-        bytes[16..20].copy_from_slice(&width.to_be_bytes());
-        bytes[20..24].copy_from_slice(&height.to_be_bytes());
-        let sum = crc32fast::hash(&bytes[12..29]).to_be_bytes();
-        bytes[29..33].copy_from_slice(&sum);
+        png_bytes::claim(&mut bytes, width, height);
         let message = Image::decode(Path::new("big.png"), std::io::Cursor::new(&bytes)).unwrap_err().to_string();
         assert!(message.contains("big.png") && message.contains(part), "{message}");
     }

@@ -10,3 +10,5 @@ mod fetch;
 #[path = "../common/isolated.rs"]
 mod isolated;
 mod model;
+#[path = "../common/png_bytes.rs"]
+mod png_bytes;

@@ -1,6 +1,7 @@
 //! Tests the reader of folders of images on PNG files written here and on JPEG files of known colours.
 
 use super::arrays::{assert_refuses, assert_whole, predicting};
+use crate::png_bytes;
 use homeostat::data::Image;
 use homeostat::data::images::{Picture, decode_one, read};
 use homeostat::data::numbers::Numbers;
@@ -139,15 +140,8 @@ fn every_kind_of_png() {
 /// The rows of an interlaced image come in passes: pixels 0, 2, 6, 8, 1, 7 and 3 to 5 of 3 × 3.
 #[test]
 fn interlaced_images_have_their_pixels_in_place() {
-    let chunk = |name: &[u8; 4], content: &[u8]| {
-        let named = [name, content].concat();
-        [&(content.len() as u32).to_be_bytes()[..], &named, &crc32fast::hash(&named).to_be_bytes()].concat()
-    };
-    let mut rows = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
-    std::io::Write::write_all(&mut rows, &[0, 0, 0, 2, 0, 6, 8, 0, 1, 0, 7, 0, 3, 4, 5]).unwrap();
-    let header = chunk(b"IHDR", &[0, 0, 0, 3, 0, 0, 0, 3, 8, 0, 0, 0, 1]);
-    let parts = [header, chunk(b"IDAT", &rows.finish().unwrap()), chunk(b"IEND", &[])];
-    let file = [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat();
+    let rows = [0, 0, 0, 2, 0, 6, 8, 0, 1, 0, 7, 0, 3, 4, 5];
+    let file = png_bytes::file([0, 0, 0, 3, 0, 0, 0, 3, 8, 0, 0, 0, 1], None, &rows);
     let root = folder(&[("a/x.png", file)]);
     assert_eq!(bytes(&open(root.path(), &ReadOptions::default())), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     let image = Image::read(&root.path().join("a/x.png")).unwrap();
@@ -261,10 +255,7 @@ fn refuses_bad_folders() {
     let one = || grey(1, 1, &[1]);
     let huge = {
         let mut file = grey(1, 1, &[1]);
-        // Width and height stand after the signature and the name of the first chunk; its sum is made right again.
-        file[16..24].copy_from_slice(&[0, 0, 0x20, 0, 0, 0, 0x20, 0]);
-        let sum = crc32fast::hash(&file[12..29]);
-        file[29..33].copy_from_slice(&sum.to_be_bytes());
+        png_bytes::claim(&mut file, 0x2000, 0x2000);
         file
     };
     type Case<'a> = (&'a str, &'a [(&'a str, Vec<u8>)], &'a [&'a str]);
