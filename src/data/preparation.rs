@@ -12,7 +12,7 @@ use crate::config::{Config, Missing, Scale, Task};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::memory::{self, Array};
-use crate::text::one_line;
+use crate::text::{one_line, quoted};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -445,11 +445,7 @@ fn class_weights(text: &str, data: &DataSet) -> Result<Box<ClassWeights>> {
             (None, Err(_)) if number == 0 => {}
             (None, _) => {
                 let known = joined(names.iter().map(|name| one_line(name)));
-                return Err(refuse(format!(
-                    "line {}: ‘{}’ is no class; there are {known}",
-                    number + 1,
-                    one_line(name)
-                )));
+                return Err(refuse(format!("line {}: {} is no class; there are {known}", number + 1, quoted(name))));
             }
             (Some(_), _) => return Err(refuse(format!("line {}: the weight is no number of at least 0", number + 1))),
         }

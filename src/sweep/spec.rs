@@ -147,7 +147,7 @@ impl Sweep {
             // Counted here already, because a short file can declare more variants than memory holds.
             variants += arm.variants.len();
             if variants > MAX_ARMS {
-                return Err(Error::config(format!("arm ‘{}’: {}", arm.name, too_many())));
+                return Err(Error::config(format!("arm {}: {}", quoted(&arm.name), too_many())));
             }
             declared.push(arm);
         }
