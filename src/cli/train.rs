@@ -161,7 +161,9 @@ impl Train {
             )));
         }
         let typed = self.settings.typed(matches)?;
-        if let Some(key) = typed.keys().find(|key| !["device", "no-autotune", "epochs"].contains(&key.as_str())) {
+        if let Some(key) = typed.keys().find(|key| {
+            !["device", "no-autotune", "no-skip-frozen", "activation-cache", "epochs"].contains(&key.as_str())
+        }) {
             return Err(Error::config(format!(
                 "--{key}: a run that goes on keeps its settings; only --device and --epochs may change"
             )));
@@ -170,6 +172,10 @@ impl Train {
             config.run.device.clone_from(&self.settings.run.device);
         }
         config.run.no_autotune |= self.settings.run.no_autotune;
+        config.run.no_skip_frozen |= self.settings.run.no_skip_frozen;
+        if typed.contains_key("activation-cache") {
+            config.run.activation_cache = self.settings.run.activation_cache;
+        }
         let _: crate::device::Device = config.run.device.parse()?;
         Ok(Arc::new(DataSet::open_as(&config.data, &self.place.search())?))
     }

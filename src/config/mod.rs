@@ -27,7 +27,8 @@ pub use settings::{
     ScheduleSettings, Theta,
 };
 pub use values::{
-    CheckpointEvery, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding,
+    ActivationCache, CheckpointEvery, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme,
+    Sliding,
 };
 
 #[cfg(all(test, feature = "cli"))]

@@ -23,8 +23,10 @@ pub struct Setting {
     pub members: Members,
     /// Whether only training uses the setting, so that evaluation and prediction ignore it.
     pub is_training_only: bool,
-    /// Whether a record leaves the setting out while it is `false`.
+    /// Whether a record leaves the setting out while it is off.
     pub is_recorded_if_set: bool,
+    /// Whether the setting only decides how results are computed, and changes no bit of them.
+    pub leaves_results: bool,
 }
 
 /// A range of valid numbers.
@@ -71,6 +73,7 @@ impl Setting {
             members: Members::Share,
             is_training_only: false,
             is_recorded_if_set: false,
+            leaves_results: false,
         }
     }
 
@@ -100,6 +103,10 @@ impl Setting {
 
     pub(super) const fn recorded_if_set(self) -> Self {
         Self { is_recorded_if_set: true, ..self }
+    }
+
+    pub(super) const fn leaves_results(self) -> Self {
+        Self { leaves_results: true, ..self }
     }
 }
 
@@ -136,7 +143,7 @@ pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
         false
     }
 
-    /// Whether the value is `false`.
+    /// Whether the value is `false`, or the usual one of a setting that is recorded only if set.
     fn is_off(&self) -> bool {
         false
     }

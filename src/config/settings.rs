@@ -6,7 +6,9 @@ use super::choices::{
 };
 use super::setting::Range::{AtLeastOne, LogBase, NotNegative, Positive, Share, UpTo};
 use super::setting::{Edit, Members, Setting, Value, Visit, key, setter, settings};
-use super::values::{Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding};
+use super::values::{
+    ActivationCache, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding,
+};
 use std::path::PathBuf;
 
 settings! {
@@ -216,6 +218,11 @@ settings! {
         device: String = "auto".to_owned();
         /// Take the GPU tiles that usually fit instead of measuring which are fastest; results are the same to the last bit
         no_autotune: bool = false;
+        /// Compute frozen neurons at every step like living ones; results are the same to the last bit
+        no_skip_frozen: bool = false => [training_only, recorded_if_set, leaves_results];
+        /// Memory for the answers of frozen neurons to samples seen before: auto, off, or bytes such as 512M; results are the
+        /// same to the last bit
+        activation_cache: ActivationCache = ActivationCache::Auto => [training_only, recorded_if_set, leaves_results];
     }
 }
 
@@ -336,6 +343,23 @@ impl Config {
             _ if self.rule.kind == Rule::Replay => Some("trace"),
             _ => None,
         }
+    }
+
+    /// The same settings, with the defaults of those that change no result. Models and traces record these, so that equal
+    /// results are equal files.
+    #[must_use]
+    pub fn essence(&self) -> Self {
+        struct Forget;
+        impl Edit for Forget {
+            fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T) {
+                if setting.leaves_results {
+                    *value = default;
+                }
+            }
+        }
+        let mut config = self.clone();
+        config.edit(&mut Forget);
+        config
     }
 
     /// The same network, with the defaults of all settings that only training uses, for evaluation and prediction.

@@ -243,6 +243,53 @@ impl<'de> Deserialize<'de> for DecayTicks {
     }
 }
 
+/// Memory that the answers of frozen neurons may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum ActivationCache {
+    /// As much as they need, where the device has it.
+    Auto,
+    /// None: frozen neurons answer anew in every epoch.
+    Off,
+    /// At most this many bytes.
+    Bytes(u64),
+}
+
+impl FromStr for ActivationCache {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_end_matches(['K', 'M', 'G']);
+        let shift = match &text[number.len()..] {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            _ => return Err("expected auto, off, or bytes such as 512M".into()),
+        };
+        match (text, number.parse::<u64>()) {
+            ("auto", _) => Ok(Self::Auto),
+            ("off", _) => Ok(Self::Off),
+            (_, Ok(number)) if number.leading_zeros() > shift => Ok(Self::Bytes(number << shift)),
+            _ => Err("expected auto, off, or bytes such as 512M".into()),
+        }
+    }
+}
+
+impl fmt::Display for ActivationCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Auto => f.write_str("auto"),
+            Self::Off => f.write_str("off"),
+            Self::Bytes(bytes) => {
+                let unit = [(30, "G"), (20, "M"), (10, "K")];
+                let whole = unit.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+                let (shift, name) = whole.unwrap_or((0, ""));
+                write!(f, "{}{name}", bytes >> shift)
+            }
+        }
+    }
+}
+
 /// A tick of ψ's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -426,7 +473,7 @@ macro_rules! spelled_as_string {
         }
     )+};
 }
-spelled_as_string!(Clock, Fold, FreezeOut, ImageSize, InitScheme, Sliding);
+spelled_as_string!(ActivationCache, Clock, Fold, FreezeOut, ImageSize, InitScheme, Sliding);
 
 super::setting::values! {
     Clock { const VALUE_NAME: &'static str = "CLOCK"; }
@@ -446,6 +493,28 @@ super::setting::values! {
     ImageSize { const VALUE_NAME: &'static str = "ROWSxCOLUMNS"; }
     InitScheme { const VALUE_NAME: &'static str = "SCHEME"; }
     Sliding { const VALUE_NAME: &'static str = "LAMBDA:TAU"; }
+}
+
+impl super::setting::Value for ActivationCache {
+    type Word = Self;
+    const VALUE_NAME: &'static str = "auto|off|BYTES";
+
+    #[cfg(feature = "cli")]
+    fn parser() -> clap::builder::ValueParser {
+        clap::value_parser!(ActivationCache).into()
+    }
+
+    fn from_word(word: Self) -> Self {
+        word
+    }
+
+    fn spelled(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
+    fn is_off(&self) -> bool {
+        *self == Self::Auto
+    }
 }
 
 /// An empty list is absent, so that records and `--help` do not show it.

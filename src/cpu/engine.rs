@@ -285,6 +285,8 @@ impl Engine for CpuEngine {
                 alpha: (network.layers.iter())
                     .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule.kind).into_iter()))
                     .collect(),
+                living: network.layers.iter().map(|layer| layer.living(config)).sum(),
+                flops: std::mem::take(&mut network.flops),
                 not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
             });
             let members = members.collect();

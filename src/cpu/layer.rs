@@ -16,6 +16,7 @@ use crate::rule::member::{Member, Trigger};
 use crate::rule::observe::Quantity;
 use crate::rule::psi::{self, Slot};
 use crate::rule::{memory_per_weight, with_own_memory};
+use crate::train::living;
 use crate::train::state::LayerState;
 use std::ops::Range;
 
@@ -145,6 +146,11 @@ impl Layer {
             *psi = psi::psi(settings, slot) * self.scale;
         }
         self.choose_ways(config);
+    }
+
+    /// Neurons with a weight that can change.
+    pub fn living(&self, config: &Config) -> usize {
+        living::living(&self.state.alpha(config.rule.kind), self.place.n_out)
     }
 
     /// Whether every weight of the layer is frozen.

@@ -33,6 +33,8 @@ pub struct Network {
     /// The lowest layer whose δ is needed.
     lowest_delta: usize,
     pub running: Tally,
+    /// Floating-point operations of the training steps since the last report.
+    pub flops: f64,
 }
 
 impl Network {
@@ -51,6 +53,7 @@ impl Network {
             rows: 0,
             lowest_delta: 0,
             running: Tally::from_running(&state.running),
+            flops: 0.0,
             layout,
         };
         network.alphas_changed(config);

@@ -129,7 +129,7 @@ impl Model {
             }),
         };
         let layers = topology.shapes().zip(&state.layers).map(layer).collect();
-        Ok(Self { layers, config: Some(to_json(config)?), data: None, path: PathBuf::new() })
+        Ok(Self { layers, config: Some(to_json(&config.essence())?), data: None, path: PathBuf::new() })
     }
 
     /// The tensors of the file, layer by layer: weight, bias and, if the layer has rates, α.

@@ -43,7 +43,7 @@ impl Trace {
 
     /// Hashes the parts of the trace that a replay depends on.
     pub(crate) fn checksum(&self, checksum: &mut crc32fast::Hasher) {
-        checksum.update(to_json(&self.config).unwrap_or_default().as_bytes());
+        checksum.update(to_json(&self.config.essence()).unwrap_or_default().as_bytes());
         checksum.update(&self.ticks.to_le_bytes());
         self.onsets.iter().for_each(|onsets| checksum.update(bytemuck::cast_slice(onsets)));
     }
@@ -75,7 +75,8 @@ impl Trace {
             .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::U32, shape.clone(), bytes)?)))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(refuse)?;
-        let metadata = [("config".to_owned(), to_json(&self.config)?), ("ticks".to_owned(), self.ticks.to_string())];
+        let metadata =
+            [("config".to_owned(), to_json(&self.config.essence())?), ("ticks".to_owned(), self.ticks.to_string())];
         safetensors_bytes(views, &metadata.into_iter().collect()).map_err(refuse)
     }
 

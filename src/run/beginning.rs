@@ -34,7 +34,7 @@ fn replay(start: &Start) -> Option<Note> {
     let (trace, path) = (start.population.traces[0].as_ref()?, config.rule.trace.clone()?);
     // These make the replay, or do not change what is learnt.
     let expected = ["rule", "trace", "replay", "device", "no-autotune", "precision"];
-    let (then, now) = (trace.config.to_table(), config.to_table());
+    let (then, now) = (trace.config.essence().to_table(), config.essence().to_table());
     let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
     keys.sort_unstable();
     keys.dedup();

@@ -123,7 +123,7 @@ fn checksum<'a>(
 /// Refuses a state of other settings or other data. The device and the places of files may change.
 fn belongs(config: &Config, data: &str, population: &Population) -> std::result::Result<(), String> {
     let essence = |config: &Config| {
-        let mut table = config.to_table();
+        let mut table = config.essence().to_table();
         ["device", "no-autotune", "data", "init", "trace"].iter().for_each(|key| drop(table.remove(*key)));
         if config.follows_the_end().is_none() {
             // A run may be prolonged.

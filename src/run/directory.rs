@@ -54,7 +54,7 @@ fn default_name(name: Option<&str>, config: &Config) -> String {
     let word: String = (name.or(stem.as_deref()).filter(|name| !name.is_empty()).unwrap_or("run").chars())
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
         .collect();
-    let settings = config.clone().device("").to_table().to_string();
+    let settings = config.essence().device("").to_table().to_string();
     format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
 }
 

@@ -3,6 +3,7 @@
 
 pub mod blocking;
 pub mod engine;
+pub mod living;
 pub mod measure;
 pub mod metrics;
 pub mod population;

@@ -297,7 +297,7 @@ fn images(bytes: bool, task: Task, is_single: bool) -> DataSet {
 
 /// Settings without a row: places of files and devices, settings by which files are read, settings that only end a run,
 /// and half precision, which no software adapter has.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 21] = [
     "data",
     "val-data",
     "test-data",
@@ -317,6 +317,8 @@ const ELSEWHERE: [&str; 19] = [
     "precision",
     "device",
     "no-autotune",
+    "no-skip-frozen",
+    "activation-cache",
 ];
 
 #[test]

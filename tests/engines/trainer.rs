@@ -84,6 +84,8 @@ impl Engine for Recorder {
                 validation: None,
                 test: None,
                 alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
+                living: 1,
+                flops: 0.0,
                 not_finite: self.not_finite,
             };
             Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })

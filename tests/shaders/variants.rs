@@ -476,7 +476,7 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
 }
 
 /// Shared settings that no kernel is compiled for: data, files, settings of the host, and numbers in buffers.
-const NOT_COMPILED: [&str; 29] = [
+const NOT_COMPILED: [&str; 31] = [
     "data",
     "val-data",
     "test-data",
@@ -505,6 +505,8 @@ const NOT_COMPILED: [&str; 29] = [
     "train-metrics",
     "device",
     "no-autotune",
+    "no-skip-frozen",
+    "activation-cache",
     "elastic-sigma",
 ];
 

@@ -8,6 +8,7 @@ use crate::gpu::memory::place::Place;
 use crate::gpu::memory::table::Role;
 use crate::rule;
 use crate::train::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
+use crate::train::living;
 use crate::train::state::{MemberState, RunningScore, rates};
 
 /// A report in progress: the [`Readback`] holds the scores, then ψ of every member.
@@ -91,18 +92,20 @@ impl Pending {
                 next += place.span();
                 values
             };
-            let (mut psi, mut alpha) = (vec![], vec![]);
+            let (mut psi, mut alpha, mut living) = (vec![], vec![], 0);
             for (layer, alpha0) in layout.layers.iter().zip(alpha0) {
                 let (_, [place, ..]) = layout.slot_places(member, layer);
                 let factors = take(place);
-                alpha.push(match rule::own_rate(rule, 0.0) {
-                    None => AlphaSummary::new(rates(alpha0, &factors)),
+                let alphas: Vec<f32> = match rule::own_rate(rule, 0.0) {
+                    None => rates(alpha0, &factors).collect(),
                     Some(_) => {
                         let kept = take(layout.memory_place(member, layer));
                         let own: Vec<f32> = kept.into_iter().filter_map(|first| rule::own_rate(rule, first)).collect();
-                        AlphaSummary::new(rates(&own, &factors))
+                        rates(&own, &factors).collect()
                     }
-                });
+                };
+                alpha.push(AlphaSummary::new(alphas.iter().copied()));
+                living += living::living(&alphas, layer.n_out as usize);
                 psi.push(factors);
             }
             prefix = prefix.min(frozen_prefix(layout, alpha0.iter().zip(&psi)));
@@ -113,6 +116,8 @@ impl Pending {
                     .then(|| score(member, Region::Validation, validation)),
                 test: (self.wanted.test && test > 0).then(|| score(member, Region::Test, test)),
                 alpha,
+                living,
+                flops: population.topology.flops_per_sample() * self.running_samples as f64,
                 not_finite,
             });
         }
