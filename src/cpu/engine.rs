@@ -1,5 +1,7 @@
 //! [`CpuEngine`]: trains a population on the CPU, advances its clock and reports its scores.
 
+use super::cache::Kept;
+use super::layout;
 use super::memory;
 use super::network::Network;
 use super::output::Tally;
@@ -12,6 +14,7 @@ use crate::train::blocking::yield_now;
 use crate::train::engine::{
     AlphaSummary, DeviceInfo, Engine, MemberReport, Report, Request, Score, Wanted, first_not_finite,
 };
+use crate::train::living::living;
 use crate::train::population::Population;
 use crate::train::state::MemberState;
 use rayon::prelude::*;
@@ -91,16 +94,16 @@ impl CpuEngine {
 }
 
 /// Runs `work(network, member, fork)` on every network; `fork` lets one network use all threads. Members run in
-/// parallel if they keep all threads busy, or if `samples` samples of one member are too little work to fork. Otherwise
-/// members run one after another.
+/// parallel if they keep all threads busy, or if the `flops` operations of one member are too little work to fork.
+/// Otherwise members run one after another.
 fn each<N: Send, T: Send>(
     population: &Population,
-    samples: usize,
+    flops: f64,
     networks: impl Iterator<Item = N> + Send,
     work: impl Fn(N, usize, bool) -> T + Sync,
 ) -> Vec<T> {
     let threads = rayon::current_num_threads();
-    let fork = threads > 1 && population.topology.flops_per_sample() * samples as f64 >= FORK_FLOPS;
+    let fork = threads > 1 && flops >= FORK_FLOPS;
     let members = population.len();
     if threads > 1 && members > 1 && (members >= threads || !fork) {
         let networks: Vec<N> = networks.collect();
@@ -148,7 +151,8 @@ impl CpuEngine {
         let sampled = |batch: u32| (batch as usize * size).min(all);
         let seen = before + (sampled(batches.end) - sampled(batches.start)) as u64;
         let steps = self.steps..;
-        each(&population, size, self.networks.iter_mut(), |network, m, fork| {
+        let flops = self.flops_of_step(size);
+        each(&population, flops, self.networks.iter_mut(), |network, m, fork| {
             let config = &population.configs[m];
             for (number, batch) in steps.clone().zip(batches.clone()) {
                 let (first, end) = (sampled(batch), sampled(batch + 1));
@@ -166,6 +170,36 @@ impl CpuEngine {
         self.samples_since_tick = seen;
         if tick.is_some() {
             self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
+        }
+        self.train_seconds += started.elapsed().as_secs_f64();
+    }
+
+    /// Floating-point operations of a training step of the member that computes most.
+    fn flops_of_step(&self, rows: usize) -> f64 {
+        let population = &*self.population;
+        let of_member = |(m, network): (usize, &Network)| {
+            network.flops_of_step(&population.configs[m], (&*population.data, population.labels(m)), rows)
+        };
+        self.networks.iter().enumerate().map(of_member).fold(0.0, f64::max)
+    }
+
+    /// Lets frozen neurons answer the rows that come again, so that no step has to. Yields between pieces of
+    /// [`PIECE_FLOPS`].
+    async fn remember(&mut self, epoch_starts: bool) {
+        let started = Instant::now();
+        let population = Arc::clone(&self.population);
+        let flops = population.topology.flops_per_sample() * (layout::BLOCK * population.len()) as f64;
+        let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
+        loop {
+            let more = each(&population, PIECE_FLOPS, self.networks.iter_mut(), |network, m, fork| {
+                let samples = (&*population.data, population.labels(m));
+                let kept = || Kept::new(&population, m);
+                network.remember(&population.configs[m], samples, kept, (epoch_starts, blocks), fork)
+            });
+            if !more.contains(&true) {
+                break;
+            }
+            yield_now().await;
         }
         self.train_seconds += started.elapsed().as_secs_f64();
     }
@@ -198,9 +232,10 @@ impl CpuEngine {
 
     fn write_state(&mut self, state: &[MemberState]) {
         let population = &self.population;
+        let cache_bytes = memory::cache_bytes(population) / population.len() as u64;
         let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &Split))| {
             let batch = population.batch_size();
-            let mut network = Network::new(config, settings, state, population.topology.widths(), batch);
+            let mut network = Network::new(config, settings, state, population.topology.widths(), batch, cache_bytes);
             network.order.clone_from(&split.train);
             network
         };
@@ -215,6 +250,7 @@ impl CpuEngine {
         let population = &*self.population;
         let of_member = |m: usize| rows(&self.networks[m], &population.splits[m]);
         let (all, size) = (of_member(0).len(), Network::evaluation_block(of_member(0).len()));
+        let flops_of_all = population.topology.flops_per_sample() * all as f64;
         let flops = population.topology.flops_per_sample() * (size * population.len()) as f64;
         // A multiple of the threads, so that no thread idles at the end of a piece.
         let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
@@ -224,7 +260,7 @@ impl CpuEngine {
                 yield_now().await;
             }
             let part = first..all.min(first + blocks * size);
-            tallies = each(population, all, self.networks.iter(), |network, m, fork| {
+            tallies = each(population, flops_of_all, self.networks.iter(), |network, m, fork| {
                 let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
                 network.evaluate(config, samples, (&of_member(m)[part.clone()], size), self.steps, fork, tallies[m])
             });
@@ -247,6 +283,7 @@ impl Engine for CpuEngine {
 
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
         Box::pin(async move {
+            self.remember(batches.start == 0).await;
             self.run_steps(batches, tick);
             Ok(())
         })
@@ -272,6 +309,9 @@ impl Engine for CpuEngine {
 
     fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
         Box::pin(async move {
+            if wanted.train || wanted.validation {
+                self.remember(true).await;
+            }
             let train = if wanted.train { self.evaluate(|network, _| &network.order).await } else { None };
             let validation = if wanted.validation { self.evaluate(|_, split| &split.validation).await } else { None };
             let test = if wanted.test { self.evaluate(|_, split| &split.test).await } else { None };
@@ -283,9 +323,9 @@ impl Engine for CpuEngine {
                 validation: of(&validation, m),
                 test: of(&test, m),
                 alpha: (network.layers.iter())
-                    .map(|layer| AlphaSummary::new(layer.state.alpha(config.rule.kind).into_iter()))
+                    .map(|layer| AlphaSummary::new(layer.alphas(config).into_iter()))
                     .collect(),
-                living: network.layers.iter().map(|layer| layer.living(config)).sum(),
+                living: network.layers.iter().map(|layer| living(&layer.alphas(config), layer.place.n_out)).sum(),
                 flops: std::mem::take(&mut network.flops),
                 not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
             });

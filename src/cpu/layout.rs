@@ -10,16 +10,22 @@ use crate::rule::observe::Quantity;
 use std::ops::Range;
 
 /// Most samples in a block: few enough that every core gets a block at B = 128. The products are no slower for that.
-const BLOCK: usize = 32;
+pub const BLOCK: usize = 32;
 /// Columns of a panel, the piece of a layer's output that one product computes.
 pub const PANEL: usize = 256;
 /// Rows of a strip, the piece of W that is updated at once.
 pub const STRIP: usize = 24;
+/// Most rows of a strip, where few columns learn.
+pub const MOST_STRIP: usize = 4 * STRIP;
 /// Columns of a span, the piece of a strip whose gradient is computed and applied at once. The gradient stays in the
 /// second-level cache meanwhile.
 pub const SPAN: usize = 1024;
-/// Floats of scratch memory: room for a panel of a block, or for the gradient of a strip.
+/// Floats of scratch memory: room for a panel of a block, or for the gradient of a strip. Where few columns learn a strip
+/// is higher, and its gradient no larger.
 pub const ROOM: usize = if BLOCK * PANEL > STRIP * SPAN { BLOCK * PANEL } else { STRIP * SPAN };
+
+/// Floats of scratch memory behind [`ROOM`]: a row of a span's weights, its rates and up to three planes of memory.
+pub const ROW_ROOM: usize = 6 * SPAN;
 
 /// Floats in a cache line.
 const LINE: usize = 16;
@@ -32,6 +38,8 @@ pub struct Place {
     /// The layer's input: x, or y of the layer below.
     pub input: usize,
     pub y: usize,
+    /// y in the order in which the layer stores its columns, in runs that order them; not in the output layer.
+    pub packed: Option<usize>,
     /// net, where the basis observes net.
     pub net: Option<usize>,
     /// Input² and y², where the basis observes co-activation.
@@ -63,10 +71,11 @@ impl Layout {
             start
         };
         let y: Vec<usize> = widths.iter().map(&mut place).collect();
+        let hidden = &widths[1..widths.len() - 1];
+        let packed: Vec<usize> = hidden.iter().filter(|_| orders_columns(config)).map(&mut place).collect();
         let keeps_net = config.observes() && config.observed().variable().quantity == Quantity::Net;
         let net: Vec<usize> = widths[1..].iter().filter(|_| keeps_net).map(&mut place).collect();
         let squares: Vec<usize> = widths.iter().filter(|_| config.slots_per_weight()).map(&mut place).collect();
-        let hidden = &widths[1..widths.len() - 1];
         let mut per_hidden = || -> Vec<usize> {
             hidden.iter().filter(|_| config.regularisation.dropout > 0.0).map(&mut place).collect()
         };
@@ -78,6 +87,7 @@ impl Layout {
             n_out: widths[l + 1],
             input: y[l],
             y: y[l + 1],
+            packed: packed.get(l).copied(),
             net: net.get(l).copied(),
             squares: squares.get(l).copied().zip(squares.get(l + 1).copied()),
             dropout: undropped.get(l).copied().zip(factors.get(l).copied()),
@@ -87,6 +97,13 @@ impl Layout {
         // An odd number of cache lines, so that the same column of successive records falls into different cache sets.
         Self { layers: layers.collect(), stride: ((end / LINE) | 1) * LINE, deltas: delta[0] }
     }
+}
+
+/// Whether layers store the columns that learn first. Dropout and co-activation work on all columns in the order of the
+/// neurons.
+pub fn orders_columns(config: &Config) -> bool {
+    let freezes = config.moves_alpha() || config.network.init.is_some();
+    freezes && !config.run.no_skip_frozen && config.regularisation.dropout == 0.0 && !config.slots_per_weight()
 }
 
 /// Samples per block of a batch of `rows` samples; the last block may be smaller.

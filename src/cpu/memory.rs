@@ -1,7 +1,8 @@
 //! The memory plan of the CPU engine: every array with its shape and bytes, known before any is allocated.
 
+use super::cache;
 use super::layer::Layer;
-use super::layout::{self, Layout, ROOM};
+use super::layout::{self, Layout, ROOM, ROW_ROOM};
 use super::output::Tally;
 use crate::error::Result;
 use crate::memory::{self, Array};
@@ -65,16 +66,28 @@ fn lent(population: &Population) -> Vec<Array> {
     let widths = population.topology.widths();
     let stride = population.configs.iter().map(|config| Layout::new(config, widths).stride).max().unwrap_or(0);
     vec![
-        Array::new("scratch", 4, &[threads, ("floats", ROOM)]),
+        Array::new("scratch", 4, &[threads, ("floats", ROOM + ROW_ROOM)]),
         Array::new("records of evaluation", 4, &[threads, ("B", layout::block(rows)), ("floats", stride)]),
         // A run ends with the answers to some samples, in which it looks for doubts.
         answers(population.topology.shapes(), rows),
     ]
 }
 
-/// All arrays of a run on this engine. The initial state counts too, because it is freed only after the engine copied
-/// it.
+/// Bytes that the activation caches of all members may take; 0 if there are none.
+pub fn cache_bytes(population: &Population) -> u64 {
+    cache::planned(population, memory::total(&without_cache(population))).map_or(0, |array| array.bytes)
+}
+
+/// All arrays of a run on this engine, as they are while neurons are frozen.
 pub fn plan(population: &Population) -> Vec<Array> {
+    let mut arrays = without_cache(population);
+    arrays.extend(cache::planned(population, memory::total(&arrays)));
+    arrays
+}
+
+/// All arrays of a run on this engine but the activation cache. The initial state counts too, because it is freed only after the engine copied
+/// it.
+fn without_cache(population: &Population) -> Vec<Array> {
     let mut arrays = vec![population.data.array()];
     let initial = memory::total(&population.state_arrays());
     arrays.push(Array::new("initial state", 1, &[("bytes", usize::try_from(initial).unwrap_or(usize::MAX))]));

@@ -5,12 +5,15 @@
 //! depends on which thread computed a unit. Large steps spread their units over the threads; populations spread their
 //! members.
 
+mod cache;
 mod canary;
+mod columns;
 mod dropout;
 mod elementwise;
 mod engine;
 mod layer;
 mod layout;
+mod learn;
 mod memory;
 mod network;
 mod output;

@@ -3,14 +3,17 @@
 //! All δ are computed before any weight changes, so δ of a layer reads the weights of the forward pass. A step
 //! allocates nothing but the buffers into which the GEMM crate packs its operands.
 
-use super::layer::{Layer, Step};
-use super::layout::{self, Layout};
+use super::cache::{self, Cache, Kept};
+use super::layer::Layer;
+use super::layout::{self, Layout, Place, orders_columns};
+use super::learn::Step;
 use super::output::Tally;
 use super::samples::{Labelled, Pass, Training};
 use super::scratch::with_scratch;
 use crate::config::Config;
 use crate::data::distort::Distortion;
 use crate::rule::member::Member;
+use crate::train::living::Need;
 use crate::train::state::MemberState;
 use rayon::prelude::*;
 
@@ -30,19 +33,37 @@ pub struct Network {
     panels: Vec<f32>,
     /// Samples of the batch that the step rates are set for; 0 after the αs have changed.
     rows: usize,
-    /// The lowest layer whose δ is needed.
-    lowest_delta: usize,
+    /// The lowest layer with a neuron that learns; the number of layers if there is none.
+    lowest: usize,
+    /// The rows of W above the lowest layer that belong to its columns that learn, if it orders its columns.
+    error_rows: Vec<f32>,
+    /// Per layer, what frozen neurons answer.
+    caches: Vec<Option<Cache>>,
+    kept: Kept,
+    /// Bytes that the caches may take; 0 for none.
+    cache_bytes: u64,
+    /// The work that [`Self::remember`] has begun: a layer, and the next of the kept rows.
+    remembering: Option<(usize, usize)>,
     pub running: Tally,
     /// Floating-point operations of the training steps since the last report.
     pub flops: f64,
 }
 
 impl Network {
-    pub fn new(config: &Config, settings: Member, state: &MemberState, widths: &[usize], batch: usize) -> Self {
+    /// A network whose frozen neurons' answers may take `cache_bytes`.
+    pub fn new(
+        config: &Config,
+        settings: Member,
+        state: &MemberState,
+        widths: &[usize],
+        batch: usize,
+        cache_bytes: u64,
+    ) -> Self {
         let layout = Layout::new(config, widths);
         let places = layout.layers.iter().cloned().zip(&state.layers);
-        let layers = places.map(|(place, state)| Layer::new(config, place, state)).collect();
+        let layers: Vec<Layer> = places.map(|(place, state)| Layer::new(config, place, state)).collect();
         let mut network = Self {
+            caches: layers.iter().map(|_| None).collect(),
             layers,
             distortion: Distortion::new(config, widths[0]),
             settings,
@@ -51,7 +72,11 @@ impl Network {
             tallies: vec![Tally::default(); layout::blocks(batch)],
             panels: vec![0.0; layout::panel_floats(widths, batch)],
             rows: 0,
-            lowest_delta: 0,
+            lowest: 0,
+            error_rows: vec![],
+            kept: Kept::default(),
+            cache_bytes,
+            remembering: None,
             running: Tally::from_running(&state.running),
             flops: 0.0,
             layout,
@@ -60,20 +85,132 @@ impl Network {
         network
     }
 
-    /// Bytes of the arrays of this network.
+    /// Bytes of the arrays of this network, without those that exist only while neurons are frozen.
     pub fn bytes(&self) -> u64 {
         let Self { order, records, tallies, panels, .. } = self;
         let own = size_of_val(&**order) + size_of_val(&**records) + size_of_val(&**tallies) + size_of_val(&**panels);
         own as u64 + self.layers.iter().map(Layer::bytes).sum::<u64>()
     }
 
-    /// Recomputes what depends on α: invalidates the step rates and finds the lowest layer whose δ is needed.
+    /// Recomputes what depends on α: the order of the columns, the pieces of the updates, and what the caches still know.
     fn alphas_changed(&mut self, config: &Config) {
         self.rows = 0;
-        // Below the lowest moving layer nothing needs δ, unless ψ observes δ.
-        let observes_delta = config.observes() && config.observed().triggers_below();
-        let moving = self.layers.iter().position(|layer| !layer.is_frozen());
-        self.lowest_delta = if observes_delta { 0 } else { moving.unwrap_or(self.layers.len()) };
+        let needs: Vec<Vec<Need>> = self.layers.iter().map(|layer| layer.needs(config, &self.settings)).collect();
+        let learns = |needs: &Vec<Need>| needs.contains(&Need::Learns);
+        self.lowest = needs.iter().position(learns).unwrap_or(self.layers.len());
+        // No δ goes through the layers up to the lowest that learns, so no sum runs over their columns.
+        let (lowest, output) = (self.lowest, self.layers.len() - 1);
+        let ordered = |l: usize| l <= lowest && l < output && orders_columns(config);
+        // Where a neuron learns again, all answers of the layers above may change.
+        let cached: usize = self.layers.iter().map(|layer| layer.columns.cached).sum();
+        for (l, (layer, needs)) in self.layers.iter_mut().zip(needs).enumerate() {
+            layer.arrange(config, needs, ordered(l));
+        }
+        if self.layers.iter().map(|layer| layer.columns.cached).sum::<usize>() < cached {
+            self.forget();
+        }
+    }
+
+    /// Gives up what the caches know.
+    fn forget(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.columns.cached = 0);
+        self.caches.iter_mut().for_each(|cache| *cache = None);
+        self.remembering = None;
+    }
+
+    /// The layer whose frozen neurons should answer the kept rows next, if enough of them are waiting: at the start of an
+    /// epoch any, else a quarter of the layer, because that takes a pass over all kept rows.
+    fn waiting(&self, epoch_starts: bool) -> Option<usize> {
+        if self.cache_bytes == 0 {
+            return None;
+        }
+        for (l, layer) in self.layers.iter().enumerate().take(self.lowest + 1) {
+            let (pending, n_out) = (layer.columns.pending(), layer.place.n_out);
+            if pending > 0 && (epoch_starts || 4 * pending >= n_out) {
+                return Some(l);
+            }
+            // The layer above sees unchanging inputs, but needs these to be known as a whole.
+            if layer.columns.computed() > 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Lets frozen neurons answer some of the kept rows; `kept` lists them if they are not known yet. Returns whether there
+    /// is more to do. Call it between steps until there is not.
+    pub fn remember(
+        &mut self,
+        config: &Config,
+        samples: Labelled<'_>,
+        kept: impl FnOnce() -> Kept,
+        (epoch_starts, blocks): (bool, usize),
+        fork: bool,
+    ) -> bool {
+        let Some((l, first)) = self.remembering.or_else(|| self.waiting(epoch_starts).map(|l| (l, 0))) else {
+            return false;
+        };
+        if self.kept.rows.is_empty() {
+            self.kept = kept();
+        }
+        let (rows, width) = (self.kept.rows.len(), self.layers[l].place.n_out);
+        if first == 0 && self.caches[l].is_none() {
+            // The layer reads the answers of the one below; others are no longer needed.
+            self.caches.iter_mut().take(l.saturating_sub(1)).for_each(|cache| *cache = None);
+            let used: u64 = self.caches.iter().flatten().map(|cache| cache::bytes(rows, cache.width)).sum();
+            if used + cache::bytes(rows, width) > self.cache_bytes {
+                self.cache_bytes = 0;
+                return false;
+            }
+            self.caches[l] = Some(Cache::new(rows, width));
+        }
+        let mut cache = self.caches[l].take().expect("the layer has a cache");
+        let columns = &self.layers[l].columns;
+        let range = columns.observed..columns.computed();
+        let size = self.kept.block();
+        let last = rows.min(first + blocks * size);
+        let pass = self.pass(config, samples, 0);
+        let stride = self.layout.stride;
+        let records = || vec![0.0; size * stride];
+        let block = |records: &mut Vec<f32>, (values, rows): (&mut [f32], &[u32])| {
+            let records = &mut records[..rows.len() * stride];
+            with_scratch(|panel| pass.remember(l, (range.clone(), values), records, rows, panel))
+        };
+        let values = &mut cache.values[first * width..last * width];
+        let rows_now = &self.kept.rows[first..last];
+        let finite = if fork {
+            let blocks = values.par_chunks_mut(size * width).zip(rows_now.par_chunks(size));
+            blocks.map_init(records, block).reduce(|| true, |one, other| one && other)
+        } else {
+            let mut records = records();
+            let blocks = values.chunks_mut(size * width).zip(rows_now.chunks(size));
+            blocks.fold(true, |finite, part| block(&mut records, part) && finite)
+        };
+        let n_in = self.layers[l].place.n_in;
+        self.flops += 2.0 * (n_in * range.len()) as f64 * (last - first) as f64;
+        self.caches[l] = Some(cache);
+        self.remembering = (last < rows).then_some((l, last));
+        if !finite {
+            // The step that meets such a value must find it, so that the run ends there as it would without a cache.
+            self.forget();
+            self.cache_bytes = 0;
+            return false;
+        }
+        if self.remembering.is_none() {
+            self.layers[l].columns.cached += range.len();
+        }
+        true
+    }
+
+    /// The inputs of a pass after `number` steps that evaluates only.
+    fn pass<'a>(&'a self, config: &'a Config, samples: Labelled<'a>, number: u32) -> Pass<'a> {
+        let Self { layers, layout, caches, kept, lowest, .. } = self;
+        Pass { config, layout, layers, caches, kept, lowest: *lowest, samples, number, training: None }
+    }
+
+    /// Floating-point operations of a training step over the first `rows` samples of the order.
+    pub fn flops_of_step(&self, config: &Config, samples: Labelled<'_>, rows: usize) -> f64 {
+        self.pass(config, samples, 0).flops(&self.order[..rows])
     }
 
     /// Trains step `number` of the run (from 0) on the rows at `first..first + rows` of the order. `anew` restarts the
@@ -91,18 +228,35 @@ impl Network {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
         }
-        let Self {
-            layers, layout, distortion, settings, order, records, tallies, panels, lowest_delta, running, ..
-        } = self;
-        let training = Training { lowest_delta: *lowest_delta, settings, distortion: distortion.as_ref() };
-        let pass = Pass { config, layout, layers, samples, number, training: Some(training) };
-        *running = *running + pass.run(records, &order[first..first + rows], tallies, panels, fork);
+        self.gather_error_rows();
+        let Self { layers, layout, distortion, settings, order, records, tallies, panels, .. } = self;
+        let Self { caches, kept, lowest, error_rows, running, flops, .. } = self;
+        let training = Training { error_rows, settings, distortion: distortion.as_ref() };
+        let (lowest, training) = (*lowest, Some(training));
+        let pass = Pass { config, layout, layers, caches, kept, lowest, samples, number, training };
+        let order = &order[first..first + rows];
+        *flops += pass.flops(order);
+        *running = *running + pass.run(records, order, tallies, panels, fork);
         let records = &records[..rows * layout.stride];
         let step = Step { config, settings, records, stride: layout.stride, t: number + 1, anew, fork };
         if fork {
             layers.par_iter_mut().with_max_len(1).for_each(|layer| layer.learn(step));
         } else {
             layers.iter_mut().for_each(|layer| layer.learn(step));
+        }
+    }
+
+    /// Copies the rows of W above the lowest layer that learns through which δ reaches its columns that learn.
+    fn gather_error_rows(&mut self) {
+        let Self { layers, lowest, error_rows, .. } = self;
+        error_rows.clear();
+        if let Some([below, above]) = layers.get(*lowest..*lowest + 2)
+            && !below.columns.order.is_empty()
+        {
+            let Place { n_out, .. } = above.place;
+            for &neuron in &below.columns.order[..below.columns.learning] {
+                error_rows.extend_from_slice(&above.state.weights[neuron as usize * n_out..][..n_out]);
+            }
         }
     }
 
@@ -133,7 +287,7 @@ impl Network {
         fork: bool,
         sum: Tally,
     ) -> Tally {
-        let pass = Pass { config, layout: &self.layout, layers: &self.layers, samples, number, training: None };
+        let pass = self.pass(config, samples, number);
         let stride = self.layout.stride;
         let records = || vec![0.0; size * stride];
         let block = |records: &mut Vec<f32>, rows: &[u32]| {

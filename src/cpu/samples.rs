@@ -4,6 +4,9 @@
 //! than threads, the panels of a layer run in parallel too. Every panel is the same product either way, so the bits are
 //! the same.
 
+use super::cache::{Cache, Kept};
+use super::canary::search;
+use super::columns::Way;
 use super::dropout::{self, Dropout};
 use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
@@ -27,6 +30,11 @@ pub struct Pass<'a> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub layers: &'a [Layer],
+    /// Per layer, what is known of its frozen neurons.
+    pub caches: &'a [Option<Cache>],
+    pub kept: &'a Kept,
+    /// The lowest layer with a neuron that learns; the number of layers if there is none.
+    pub lowest: usize,
     pub samples: Labelled<'a>,
     /// Steps trained before this pass since the start of the run.
     pub number: u32,
@@ -37,8 +45,9 @@ pub struct Pass<'a> {
 /// The additional inputs of a training pass.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
-    /// The lowest layer whose δ is needed.
-    pub lowest_delta: usize,
+    /// The rows of W above [`Pass::lowest`] through which δ of the columns that learn is computed; empty if those are
+    /// all its rows, in order.
+    pub error_rows: &'a [f32],
     pub settings: &'a Member,
     pub distortion: Option<&'a Distortion>,
 }
@@ -87,9 +96,10 @@ impl Pass<'_> {
 
     /// Runs one block through all layers; its first sample is at place `first` of the batch.
     pub fn block(&self, records: &mut [f32], rows: &[u32], first: usize, panel: &mut [f32]) -> Tally {
-        self.gather(records, rows, first);
-        for (l, place) in self.layout.layers.iter().enumerate() {
-            for columns in ranges(place.n_out, PANEL) {
+        let known = self.kept.answers(rows, rows.len());
+        self.gather(records, rows, first, known);
+        for l in self.first(known)..self.layers.len() {
+            for columns in ranges(self.nets(l, known), PANEL) {
                 let panel = &mut panel[..rows.len() * columns.len()];
                 self.net(l, records, columns.clone(), panel);
                 self.keep_net(l, records, first, columns, panel);
@@ -97,7 +107,7 @@ impl Pass<'_> {
         }
         let tally = self.output(records, rows);
         for l in self.backward_layers() {
-            for inputs in ranges(self.layout.layers[l].n_in, PANEL) {
+            for inputs in ranges(self.errors(l), PANEL) {
                 let panel = &mut panel[..rows.len() * inputs.len()];
                 self.error(l, records, inputs.clone(), panel);
                 self.keep_error(l, records, inputs, panel);
@@ -106,26 +116,94 @@ impl Pass<'_> {
         tally
     }
 
+    /// Computes `columns` of layer `l` for the kept `rows`, and keeps the answers in `values`. Returns whether every net
+    /// was finite.
+    pub fn remember(
+        &self,
+        l: usize,
+        (columns, values): (Range<usize>, &mut [f32]),
+        records: &mut [f32],
+        rows: &[u32],
+        panel: &mut [f32],
+    ) -> bool {
+        self.gather(records, rows, 0, true);
+        let Place { n_out, y, .. } = self.layout.layers[l];
+        let mut finite = true;
+        for part in ranges(columns.len(), PANEL) {
+            let part = columns.start + part.start..columns.start + part.end;
+            let panel = &mut panel[..rows.len() * part.len()];
+            self.net(l, records, part.clone(), panel);
+            finite &= is_finite(panel);
+            self.answer(l, records, part, panel);
+        }
+        for (values, record) in values.chunks_exact_mut(n_out).zip(records.chunks_exact(self.layout.stride)) {
+            for &neuron in &self.layers[l].columns.order[columns.clone()] {
+                values[neuron as usize] = record[y + neuron as usize];
+            }
+        }
+        finite
+    }
+
+    /// What is known of layer `l`, if anything.
+    fn cache(&self, l: usize) -> Option<&Cache> {
+        self.caches[l].as_ref().filter(|_| self.layers[l].columns.cached > 0)
+    }
+
+    /// The first layer that is computed, where the answers to the samples are `known` as far as they are at all. All layers
+    /// below are frozen, and the answers of the last of these are known.
+    fn first(&self, known: bool) -> usize {
+        let whole = |l: &usize| known && self.layers[*l].columns.computed() == 0 && self.cache(*l).is_some();
+        (0..self.lowest.min(self.layers.len())).rev().find(whole).map_or(0, |l| l + 1)
+    }
+
+    /// Columns of layer `l` that are computed.
+    fn nets(&self, l: usize, known: bool) -> usize {
+        match self.cache(l) {
+            Some(_) if known => self.layers[l].columns.computed(),
+            _ => self.layout.layers[l].n_out,
+        }
+    }
+
+    /// Inputs of layer `l` to which δ is passed on: of the lowest layer with δ, only the columns that learn.
+    fn errors(&self, l: usize) -> usize {
+        match l == self.lowest + 1 {
+            true => self.layers[l - 1].columns.learning,
+            false => self.layout.layers[l].n_in,
+        }
+    }
+
+    /// Floating-point operations of a training pass over a batch of `rows`.
+    pub fn flops(&self, rows: &[u32]) -> f64 {
+        let known = self.kept.answers(rows, rows.len());
+        let first = self.first(known);
+        let of = |(l, layer): (usize, &Layer)| {
+            let nets = if l < first { 0 } else { self.nets(l, known) };
+            layer.products(nets, if l > self.lowest { self.errors(l) } else { 0 }).flops()
+        };
+        self.layers.iter().enumerate().map(of).sum::<f64>() * rows.len() as f64
+    }
+
     /// Runs all blocks layer by layer, with the panels of a layer in parallel. Panels read the records that all share;
     /// then each block copies the results of its panels into its own records.
     fn by_panels(&self, records: &mut [f32], rows: &[u32], tallies: &mut [Tally], results: &mut [f32]) {
         let size = layout::block(rows.len());
         let stride = size * self.layout.stride;
         let blocks = || rows.par_chunks(size).with_max_len(1);
+        let known = self.kept.answers(rows, rows.len() - (rows.len() - 1) / size * size);
         let gathered = records.par_chunks_mut(stride).zip(blocks()).enumerate();
-        gathered.for_each(|(i, (records, rows))| self.gather(records, rows, i * size));
-        for (l, place) in self.layout.layers.iter().enumerate() {
+        gathered.for_each(|(i, (records, rows))| self.gather(records, rows, i * size, known));
+        for l in self.first(known)..self.layers.len() {
             let work = |records: &[f32], columns, panel: &mut [f32]| self.net(l, records, columns, panel);
             let keep =
                 |records: &mut [f32], first, columns, panel: &[f32]| self.keep_net(l, records, first, columns, panel);
-            self.layer_by_panels(records, size, place.n_out, results, work, keep);
+            self.layer_by_panels(records, size, self.nets(l, known), results, work, keep);
         }
         let outputs = records.par_chunks_mut(stride).zip(blocks()).zip(tallies);
         outputs.for_each(|((records, rows), tally)| *tally = self.output(records, rows));
         for l in self.backward_layers() {
             let work = |records: &[f32], inputs, panel: &mut [f32]| self.error(l, records, inputs, panel);
             let keep = |records: &mut [f32], _, inputs, panel: &[f32]| self.keep_error(l, records, inputs, panel);
-            self.layer_by_panels(records, size, self.layout.layers[l].n_in, results, work, keep);
+            self.layer_by_panels(records, size, self.errors(l), results, work, keep);
         }
     }
 
@@ -163,13 +241,26 @@ impl Pass<'_> {
     /// The layers that pass δ to the layer below, from the top.
     fn backward_layers(&self) -> impl Iterator<Item = usize> {
         let top = self.layers.len();
-        (self.training.map_or(top, |training| training.lowest_delta + 1)..top).rev()
+        (if self.training.is_some() { self.lowest + 1 } else { top }..top).rev()
     }
 
-    /// Writes x of every sample into its record; the first sample is at place `first` of the batch.
-    fn gather(&self, records: &mut [f32], rows: &[u32], first: usize) {
+    /// Writes x of every sample into its record, or the answers of the last of the frozen layers, and what is `known` of the
+    /// layers above. The first sample is at place `first` of the batch.
+    fn gather(&self, records: &mut [f32], rows: &[u32], first: usize, known: bool) {
+        let stride = self.layout.stride;
+        let from = self.first(known);
+        for l in from.saturating_sub(1)..self.layers.len().min(self.lowest + 1) {
+            let Some(cache) = self.cache(l).filter(|_| known) else { continue };
+            let Place { y, n_out, .. } = self.layout.layers[l];
+            for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
+                record[y..y + n_out].copy_from_slice(cache.row(self.kept, row));
+            }
+        }
+        if from > 0 {
+            return;
+        }
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
-        for (record, &row) in records.chunks_exact_mut(self.layout.stride).zip(rows) {
+        for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
             self.samples.0.copy_row(row as usize, &mut record[input..input + n_in]);
         }
         if let Some(training) = &self.training {
@@ -197,22 +288,13 @@ impl Pass<'_> {
 
     /// Writes y of these columns into the records; in the output layer, writes net.
     fn keep_net(&self, l: usize, records: &mut [f32], first: usize, columns: Range<usize>, panel: &[f32]) {
-        let Place { n_in, n_out, y, net, squares, dropout, .. } = self.layout.layers[l];
+        let Place { n_in, n_out, y, squares, dropout, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
-        let hidden = l + 1 < self.layers.len() || self.config.rule.kind.is_unsupervised();
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
         // net exists only inside `activate`, so its operands are checked instead: the product and the bias.
         self.layers[l].canary.watch_net(panel, self.number);
         self.layers[l].canary.watch_net(bias, self.number);
-        let net = net.map(|net| net + columns.start);
-        activate(
-            records,
-            stride,
-            (y + columns.start, net),
-            panel,
-            bias,
-            hidden.then_some(self.config.network.activation),
-        );
+        self.answer(l, records, columns.clone(), panel);
         if let (Some(training), Some(places)) = (&self.training, dropout) {
             let dropout = Dropout::new(training.settings, self.number, l + 1);
             for (i, record) in records.chunks_exact_mut(stride).enumerate() {
@@ -224,9 +306,34 @@ impl Pass<'_> {
             }
         }
         if let Some((_, squares)) = squares
-            && hidden
+            && self.activates(l)
         {
             square(records, stride, y + columns.start, squares + columns.start, columns.len());
+        }
+    }
+
+    /// Whether layer `l` has the activation of the hidden layers.
+    fn activates(&self, l: usize) -> bool {
+        l + 1 < self.layers.len() || self.config.rule.kind.is_unsupervised()
+    }
+
+    /// Writes y of these columns at the places of their neurons, and beside it in the order of the columns.
+    fn answer(&self, l: usize, records: &mut [f32], columns: Range<usize>, panel: &[f32]) {
+        let Place { n_in, n_out, y, packed, net, .. } = self.layout.layers[l];
+        let stride = self.layout.stride;
+        let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
+        let order = &self.layers[l].columns.order;
+        let packed = packed.filter(|_| !order.is_empty());
+        let places = (packed.unwrap_or(y) + columns.start, net.map(|net| net + columns.start));
+        let f = self.activates(l).then_some(self.config.network.activation);
+        activate(records, stride, places, panel, bias, f);
+        if let Some(packed) = packed {
+            for record in records.chunks_exact_mut(stride) {
+                let (before, values) = record.split_at_mut(packed);
+                for (&neuron, &value) in order[columns.clone()].iter().zip(&values[columns.start..]) {
+                    before[y + neuron as usize] = value;
+                }
+            }
         }
     }
 
@@ -276,7 +383,10 @@ impl Pass<'_> {
     fn error(&self, l: usize, records: &[f32], inputs: Range<usize>, panel: &mut [f32]) {
         let Place { n_out, delta, .. } = self.layout.layers[l];
         let rows = records.len() / self.layout.stride;
-        let w = &self.layers[l].state.weights[inputs.start * n_out..inputs.end * n_out];
+        let all = &self.layers[l].state.weights[..];
+        let own = self.training.map_or(&[][..], |training| training.error_rows);
+        let w = if own.is_empty() || l != self.lowest + 1 { all } else { own };
+        let w = &w[inputs.start * n_out..inputs.end * n_out];
         if rows == 1 {
             matrix_vector(panel, w, &records[delta..delta + n_out]);
         } else {
@@ -287,9 +397,10 @@ impl Pass<'_> {
 
     /// Writes δ of these columns of the layer below into the records.
     fn keep_error(&self, l: usize, records: &mut [f32], inputs: Range<usize>, panel: &[f32]) {
-        let Place { y, delta, dropout, .. } = self.layout.layers[l - 1];
+        let Place { y, packed, delta, dropout, .. } = self.layout.layers[l - 1];
         let stride = self.layout.stride;
-        let y = dropout.map_or(y, |(undropped, _)| undropped);
+        let ordered = !self.layers[l - 1].columns.order.is_empty();
+        let y = packed.filter(|_| ordered).or(dropout.map(|(undropped, _)| undropped)).unwrap_or(y);
         let places = (y + inputs.start, delta + inputs.start);
         transposed_slope(records, stride, places, panel, inputs.len(), self.config.network.activation);
         if let Some((_, factors)) = dropout {
@@ -301,10 +412,42 @@ impl Pass<'_> {
         self.scale(l - 1, records, inputs);
     }
 
-    /// Writes δ of these columns of layer `l`, scaled for the update.
+    /// Writes δ of these columns of layer `l`, scaled for the update, for the pieces that are updated.
     fn scale(&self, l: usize, records: &mut [f32], columns: Range<usize>) {
-        let place = &self.layout.layers[l];
-        let (delta, to) = (place.delta + columns.start, place.step + columns.start);
-        step(records, self.layout.stride, (delta, to), &self.layers[l].step_rate[columns]);
+        let Place { delta, step: to, .. } = self.layout.layers[l];
+        let layer = &self.layers[l];
+        let rates = &layer.step_rate;
+        for piece in &layer.pieces {
+            let (first, last) = (piece.columns.start.max(columns.start), piece.columns.end.min(columns.end));
+            if first >= last {
+                continue;
+            }
+            match &piece.way {
+                Way::Direct | Way::Gradient => {
+                    step(records, self.layout.stride, (delta + first, to + first), &rates[first..last]);
+                }
+                Way::Scattered(scattered) => {
+                    let start = piece.columns.start;
+                    let before =
+                        |end: usize| scattered.columns.partition_point(|&column| (column as usize) < end - start);
+                    let (from, until) = (before(first), before(last));
+                    let mean = rates[start];
+                    for record in records.chunks_exact_mut(self.layout.stride) {
+                        let (deltas, steps) = record.split_at_mut(to);
+                        let chosen = &scattered.columns[from..until];
+                        for (step, &column) in steps[start + from..].iter_mut().zip(chosen) {
+                            *step = deltas[delta + start + column as usize] * mean;
+                        }
+                    }
+                }
+            }
+        }
     }
+}
+
+/// Whether all values are finite.
+fn is_finite(values: &[f32]) -> bool {
+    let mut found = false;
+    search(values, &mut found);
+    !found
 }

@@ -1,10 +1,10 @@
 //! Scratch memory that each thread keeps for the blocks and strips it works on.
 
-use super::layout::ROOM;
+use super::layout::{ROOM, ROW_ROOM};
 use std::cell::RefCell;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM].into());
+    static SCRATCH: RefCell<Box<[f32]>> = RefCell::new(vec![0.0; ROOM + ROW_ROOM].into());
 }
 
 /// Lends the calling thread's scratch memory to `work`. `work` must not fork, because another task that the thread runs
