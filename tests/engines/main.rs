@@ -15,6 +15,7 @@ mod golden;
 mod harness;
 mod kernels;
 mod learning;
+mod living;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod predict;
