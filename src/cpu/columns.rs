@@ -5,24 +5,38 @@ use super::layout::{SPAN, ranges};
 use crate::train::living::Need;
 use std::ops::Range;
 
-/// How a piece of W is updated. The αs of its span decide, never the order of the columns.
+/// How a piece of W is updated. Where α belongs to the column and no memory or penalty joins the gradient, α is folded
+/// into δ, and the product is the step. Otherwise the gradient of a strip is computed first, then applied. Which of both
+/// is a question of the settings, so a column learns alike whatever becomes of its neighbours.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Way {
-    /// α belongs to the column and is folded into δ. The product is added straight to W, and no gradient is stored.
+    /// The product is added straight to W.
     Direct,
-    /// The gradient of a strip is computed first, then applied. Needed for a rule with memory, a penalty or an α per
-    /// weight. Also needed for a span with some frozen columns, because not even a NaN may reach a frozen weight.
+    /// The product is added to the columns that are not frozen, because not even a NaN may reach a frozen weight.
+    Masked,
+    /// The gradient is applied. An α of 0 protects frozen columns.
     Gradient,
-    /// As `Gradient`, for these columns of the piece alone. Their weights are gathered row by row, changed and put back.
+    /// Only some columns of the piece learn. Their weights are gathered row by row, changed and put back.
     Scattered(Scattered),
 }
 
-/// The columns of a piece that learn, by their places in the piece, and their αs where a column has one.
+impl Way {
+    /// Whether α is folded into δ.
+    pub fn folds(&self) -> bool {
+        match self {
+            Self::Direct | Self::Masked => true,
+            Self::Gradient => false,
+            Self::Scattered(scattered) => scattered.rates.is_none(),
+        }
+    }
+}
+
+/// The columns of a piece that learn, by their places in the piece.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scattered {
     pub columns: Vec<u32>,
-    pub alpha0: Vec<f32>,
-    pub psi: Vec<f32>,
+    /// α0 and ψ of each column; `None` if α is folded into δ.
+    pub rates: Option<[Vec<f32>; 2]>,
 }
 
 /// Neighbouring columns that are updated in one way. Columns that do not learn are in no piece, or masked by their α.
@@ -37,7 +51,7 @@ impl Piece {
     pub fn width(&self) -> usize {
         match &self.way {
             Way::Scattered(scattered) => scattered.columns.len(),
-            Way::Direct | Way::Gradient => self.columns.len(),
+            Way::Direct | Way::Masked | Way::Gradient => self.columns.len(),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use super::canary::Canary;
 use super::columns::{Columns, Piece, Scattered, Way, inverse, reorder};
-use super::layout::{Place, SPAN};
+use super::layout::Place;
+use super::product::LANES;
 use crate::config::{Config, Scope};
 use crate::rule::member::{Member, Trigger};
 use crate::rule::psi::{self, Slot};
@@ -23,7 +24,7 @@ pub struct Layer {
     pub carries: Vec<f32>,
     /// The pieces that an update changes.
     pub pieces: Vec<Piece>,
-    /// The factor that turns δ into the step, per column: 1/B, times α in pieces that are updated directly.
+    /// The factor that turns δ into the step, per column: 1/B, times α where it is folded in.
     pub step_rate: Vec<f32>,
     /// The factor that ψ is multiplied by at ticks, from the schedule.
     pub scale: f32,
@@ -155,42 +156,51 @@ impl Layer {
         };
         // With `coast` the velocities move weights even where α is 0, so no column is frozen.
         self.frozen = (0..n_out).map(|column| !config.rule.coast && is_frozen(column)).collect();
-        let mut frozen_of_span = vec![0; n_out.div_ceil(SPAN)];
-        for (column, _) in self.frozen.iter().enumerate().filter(|(_, frozen)| **frozen) {
-            frozen_of_span[self.columns.neuron(column) / SPAN] += 1;
-        }
-        let piece = |((columns, span), frozen): ((Range<usize>, Range<usize>), usize)| {
+        let folds = !needs_gradient && !per_weight;
+        let piece = |(columns, span): (Range<usize>, Range<usize>)| {
             let learning = columns.clone().filter(|&column| self.columns.needs[column] == Need::Learns);
             let learning: Vec<u32> = learning.map(|column| (column - columns.start) as u32).collect();
             let way = if learning.is_empty() {
                 return None;
-            } else if !needs_gradient && !per_weight && frozen == 0 {
-                Way::Direct
-            } else if self.pays_scattered(config, learning.len(), span.len()) {
-                Way::Scattered(self.scattered(columns.start, learning))
-            } else {
+            } else if self.pays_scattered(config, folds, learning.len(), span.len()) {
+                Way::Scattered(self.scattered(columns.start, learning, folds))
+            } else if !folds {
                 Way::Gradient
+            } else if self.frozen[columns.clone()].contains(&true) {
+                Way::Masked
+            } else {
+                Way::Direct
             };
             Some(Piece { columns, way })
         };
-        let pieces = self.columns.spans().zip(frozen_of_span).filter_map(piece);
+        // The crate copies a matrix whose width does not fill its registers, so frozen columns fill up the last piece.
+        let filled = |(columns, span): (Range<usize>, Range<usize>)| {
+            let end = columns.start + columns.len().next_multiple_of(LANES);
+            let fills = !columns.is_empty() && columns.end == self.columns.learning;
+            (columns.start..if fills { end.min(n_out).max(columns.end) } else { columns.end }, span)
+        };
+        let pieces = self.columns.spans().map(filled).filter_map(piece);
         self.pieces = pieces.collect();
     }
 
     /// Whether gathering the columns that learn takes less time than computing the gradient of the whole span. A column
-    /// costs its product, and to gather it as much as a product over about a hundred samples.
-    fn pays_scattered(&self, config: &Config, learning: usize, span: usize) -> bool {
-        let batch = config.run.batch_size;
-        self.columns.order.is_empty() && learning.saturating_mul(batch + 112) < span.saturating_mul(batch + 16)
+    /// costs its product, and to gather it as much as a product over some dozens of samples.
+    fn pays_scattered(&self, config: &Config, folds: bool, learning: usize, span: usize) -> bool {
+        let (batch, gathering, applying) =
+            if folds { (config.run.batch_size, 64, 8) } else { (config.run.batch_size, 112, 16) };
+        self.columns.order.is_empty()
+            && learning.saturating_mul(batch.saturating_add(gathering))
+                < span.saturating_mul(batch.saturating_add(applying))
     }
 
-    fn scattered(&self, first: usize, columns: Vec<u32>) -> Scattered {
+    fn scattered(&self, first: usize, columns: Vec<u32>, folds: bool) -> Scattered {
         let n_out = self.place.n_out;
         let of = |values: &[f32]| match values.len() == n_out {
             true => columns.iter().map(|&column| values[first + column as usize]).collect(),
             false => vec![],
         };
-        Scattered { alpha0: of(&self.state.alpha0), psi: of(&self.state.psi), columns }
+        let rates = (!folds).then(|| [of(&self.state.alpha0), of(&self.state.psi)]);
+        Scattered { rates, columns }
     }
 
     /// Sets the step rates for batches of `rows` samples and the current αs.
@@ -198,7 +208,7 @@ impl Layer {
         let mean = 1.0 / rows as f32;
         self.step_rate.fill(mean);
         for Piece { columns, way } in &self.pieces {
-            if *way == Way::Direct {
+            if way.folds() {
                 for column in columns.clone() {
                     self.step_rate[column] = self.shared_rate(column).map_or(mean, |alpha| alpha * mean);
                 }

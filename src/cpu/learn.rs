@@ -10,7 +10,8 @@ use super::layout::{MOST_STRIP, Place, ROOM, SPAN, STRIP, ranges};
 use super::product::{View, add_outer, multiply};
 use super::scratch::with_scratch;
 use super::update::{
-    Form, Motion, Rates, Setting, apply, apply_outer, apply_rule, kahan, limit_norms, observe, subtract_rows,
+    Form, Motion, Rates, Setting, add_masked, add_outer_masked, apply, apply_outer, apply_rule, kahan, limit_norms,
+    observe, subtract_rows,
 };
 use crate::config::Config;
 use crate::rule::learn::{Environment, Learn};
@@ -225,6 +226,17 @@ impl<'a> Update<'a> {
                     let (x, d) = products();
                     multiply(target, n_out, 1.0, x, d);
                 }
+                Way::Masked => {
+                    let frozen = &self.frozen[columns.clone()];
+                    if self.samples() == 1 {
+                        add_outer_masked(target, n_out, (x, d), frozen);
+                    } else {
+                        let (x, d) = products();
+                        let steps = &mut scratch[..rows.len() * width];
+                        multiply(steps, width, 0.0, x, d);
+                        add_masked(target, n_out, steps, frozen);
+                    }
+                }
                 Way::Gradient if outer => {
                     let motion = self.motion(self.memory(memory, columns.start), decay);
                     apply_outer(target, n_out, (x, d), self.rates(&rows, columns), motion);
@@ -235,6 +247,21 @@ impl<'a> Update<'a> {
                     multiply(gradient, width, 0.0, x, d);
                     let memory = self.memory(memory, columns.start);
                     self.follow((target, n_out), gradient, &rows, self.rates(&rows, columns), memory);
+                }
+                Way::Scattered(scattered) if scattered.rates.is_none() => {
+                    let columns = &scattered.columns;
+                    if self.samples() == 1 {
+                        for (&x, target) in x.iter().zip(target.chunks_mut(n_out)).filter(|(x, _)| **x != 0.0) {
+                            columns.iter().zip(d).for_each(|(&column, d)| target[column as usize] += x * d);
+                        }
+                    } else {
+                        let (x, d) = products();
+                        let steps = &mut scratch[..rows.len() * width];
+                        multiply(steps, width, 0.0, x, d);
+                        for (steps, target) in steps.chunks_exact(width).zip(target.chunks_mut(n_out)) {
+                            columns.iter().zip(steps).for_each(|(&column, step)| target[column as usize] += step);
+                        }
+                    }
                 }
                 Way::Scattered(scattered) => {
                     let (gradient, room) = scratch.split_at_mut(ROOM);
@@ -248,16 +275,14 @@ impl<'a> Update<'a> {
                         let row = rows.start + i..rows.start + i + 1;
                         let memory = memories.next().unwrap_or_default();
                         let gathered = Gathered { scattered, first: columns.start, row: row.start };
-                        if outer {
-                            if x[i] != 0.0 || planes > 0 || decay > 0.0 {
-                                self.scatter(gathered, target, memory, room, |w, rates, memory| {
-                                    apply_outer(w, width, (&x[i..=i], d), rates, self.motion(memory, decay));
-                                });
-                            }
-                        } else {
+                        if !outer {
                             let gradient = &gradient[i * width..(i + 1) * width];
                             self.scatter(gathered, target, memory, room, |w, rates, memory| {
                                 self.follow((w, width), gradient, &row, rates, memory);
+                            });
+                        } else if x[i] != 0.0 || planes > 0 || decay > 0.0 {
+                            self.scatter(gathered, target, memory, room, |w, rates, memory| {
+                                apply_outer(w, width, (&x[i..=i], d), rates, self.motion(memory, decay));
                             });
                         }
                     }
@@ -280,7 +305,8 @@ impl<'a> Update<'a> {
         room: &'r mut [f32],
         work: impl FnOnce(&mut [f32], Rates<'_>, &mut [f32]),
     ) {
-        let Gathered { scattered: Scattered { columns, alpha0, psi }, first, row } = gathered;
+        let Gathered { scattered: Scattered { columns, rates }, first, row } = gathered;
+        let [alpha0, psi] = rates.as_ref().map_or([&[][..]; 2], |[alpha0, psi]| [alpha0, psi]);
         let (n_out, width) = (self.place.n_out, columns.len());
         let gather = |to: &mut [f32], from: &[f32]| {
             to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[first + column as usize]);
@@ -323,6 +349,10 @@ impl<'a> Update<'a> {
             let target = &mut bias[columns.clone()];
             match &piece.way {
                 Way::Direct => target.iter_mut().zip(gradient).for_each(|(w, g)| *w += *g),
+                Way::Masked => add_masked(target, columns.len(), gradient, &self.frozen[columns.clone()]),
+                Way::Scattered(Scattered { columns, rates: None }) => {
+                    columns.iter().zip(gradient).for_each(|(&column, g)| target[column as usize] += *g);
+                }
                 Way::Gradient => {
                     let memory = self.memory(memory, columns.start);
                     self.follow((target, self.place.n_out), gradient, &row, self.rates(&row, columns), memory);

@@ -228,7 +228,7 @@ impl Network {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
         }
-        self.gather_error_rows();
+        self.gather_error_rows(fork);
         let Self { layers, layout, distortion, settings, order, records, tallies, panels, .. } = self;
         let Self { caches, kept, lowest, error_rows, running, flops, .. } = self;
         let training = Training { error_rows, settings, distortion: distortion.as_ref() };
@@ -247,16 +247,19 @@ impl Network {
     }
 
     /// Copies the rows of W above the lowest layer that learns through which δ reaches its columns that learn.
-    fn gather_error_rows(&mut self) {
+    fn gather_error_rows(&mut self, fork: bool) {
         let Self { layers, lowest, error_rows, .. } = self;
-        error_rows.clear();
-        if let Some([below, above]) = layers.get(*lowest..*lowest + 2)
-            && !below.columns.order.is_empty()
-        {
-            let Place { n_out, .. } = above.place;
-            for &neuron in &below.columns.order[..below.columns.learning] {
-                error_rows.extend_from_slice(&above.state.weights[neuron as usize * n_out..][..n_out]);
-            }
+        let Some([below, above]) = layers.get(*lowest..*lowest + 2) else { return error_rows.clear() };
+        let neurons = below.columns.order.get(..below.columns.learning).unwrap_or_default();
+        let Place { n_out, .. } = above.place;
+        error_rows.resize(neurons.len() * n_out, 0.0);
+        let copy = |(to, &neuron): (&mut [f32], &u32)| {
+            to.copy_from_slice(&above.state.weights[neuron as usize * n_out..][..n_out]);
+        };
+        if fork {
+            error_rows.par_chunks_mut(n_out).with_min_len(32).zip(neurons).for_each(copy);
+        } else {
+            error_rows.chunks_mut(n_out).zip(neurons).for_each(copy);
         }
     }
 

@@ -58,10 +58,19 @@ thread_local! {
 /// apart. If `keep` is 0, the old values of `out` are not read.
 ///
 /// The bits of an element depend on its row of `a`, its column of `b` and nothing else. So a product of some columns
-/// gives the bits that the product of all columns gives there.
+/// gives the bits that the product of all columns gives there, and with `keep` 1 the product is rounded before it is added.
 pub fn multiply(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>) {
     let k = a.columns;
     assert!(b.rows == k && b.columns <= stride && fits(out, a.rows, b.columns, stride), "shapes of a product disagree");
+    if keep != 0.0 && (k <= 2 || k > DEPTH) {
+        // The crate would add the terms one by one, or piece by piece, to what is there.
+        let mut product = vec![0.0; a.rows * b.columns];
+        multiply(&mut product, b.columns, 0.0, a, b);
+        for (out, product) in out.chunks_mut(stride).zip(product.chunks_exact(b.columns)) {
+            out.iter_mut().zip(product).for_each(|(out, product)| *out += product);
+        }
+        return;
+    }
     // The crate cuts long sums by the shape of the product, unless they are cut already.
     let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
     for (first, last) in (0..k).step_by(depth).map(|first| (first, k.min(first + depth))) {
@@ -142,7 +151,7 @@ fn in_order(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>)
 }
 
 /// Floats in an AVX-512 register; narrower instruction sets use several registers.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 /// Values that [`nonzero`] searches at once.
 const SEARCHED: usize = 256;
 
@@ -268,6 +277,12 @@ mod tests {
                     (0..height * width).map(|i| before[(top + i / width) * n + left + i % width]).collect();
                 let rows = a.transposed().columns(top..top + height).transposed();
                 multiply(&mut part, width, keep, rows, b.columns(left..left + width));
+                if keep != 0.0 {
+                    let mut product = vec![0.0; height * width];
+                    multiply(&mut product, width, 0.0, rows, b.columns(left..left + width));
+                    let old = |i: usize| before[(top + i / width) * n + left + i % width];
+                    assert!(product.iter().enumerate().all(|(i, product)| old(i) + product == part[i]), "case {case}");
+                }
                 for (i, got) in part.iter().enumerate() {
                     let want = whole[(top + i / width) * n + left + i % width];
                     assert_eq!(

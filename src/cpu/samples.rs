@@ -12,7 +12,7 @@ use super::elementwise::{activate, square, step, transposed_slope};
 use super::layer::Layer;
 use super::layout::{self, Layout, PANEL, Place, ranges};
 use super::output::{OutputLayer, Tally, Target, output, unsupervised};
-use super::product::{View, matrix_vector, multiply, vector_matrix};
+use super::product::{LANES, View, matrix_vector, multiply, vector_matrix};
 use super::scratch::with_scratch;
 use crate::config::{Config, Rule};
 use crate::data::DataSet;
@@ -156,10 +156,14 @@ impl Pass<'_> {
         (0..self.lowest.min(self.layers.len())).rev().find(whole).map_or(0, |l| l + 1)
     }
 
-    /// Columns of layer `l` that are computed.
+    /// Columns of layer `l` that are computed: a few more than needed, because the crate copies a matrix whose width does
+    /// not fill its registers.
     fn nets(&self, l: usize, known: bool) -> usize {
         match self.cache(l) {
-            Some(_) if known => self.layers[l].columns.computed(),
+            Some(_) if known => {
+                let columns = &self.layers[l].columns;
+                columns.computed().next_multiple_of(LANES).min(columns.n_out())
+            }
             _ => self.layout.layers[l].n_out,
         }
     }
@@ -423,7 +427,7 @@ impl Pass<'_> {
                 continue;
             }
             match &piece.way {
-                Way::Direct | Way::Gradient => {
+                Way::Direct | Way::Masked | Way::Gradient => {
                     step(records, self.layout.stride, (delta + first, to + first), &rates[first..last]);
                 }
                 Way::Scattered(scattered) => {
@@ -431,12 +435,12 @@ impl Pass<'_> {
                     let before =
                         |end: usize| scattered.columns.partition_point(|&column| (column as usize) < end - start);
                     let (from, until) = (before(first), before(last));
-                    let mean = rates[start];
+                    let rates = &rates[start..];
                     for record in records.chunks_exact_mut(self.layout.stride) {
                         let (deltas, steps) = record.split_at_mut(to);
                         let chosen = &scattered.columns[from..until];
                         for (step, &column) in steps[start + from..].iter_mut().zip(chosen) {
-                            *step = deltas[delta + start + column as usize] * mean;
+                            *step = deltas[delta + start + column as usize] * rates[column as usize];
                         }
                     }
                 }

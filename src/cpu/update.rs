@@ -118,6 +118,27 @@ vectorised! { avx2
     }
 }
 
+vectorised! {
+    /// Adds `steps` `[rows, columns]` to a piece of W, whose rows are `stride` apart, except in frozen columns.
+    pub fn add_masked(w: &mut [f32], stride: usize, steps: &[f32], frozen: &[bool]) {
+        for (w, steps) in w.chunks_mut(stride).zip(steps.chunks_exact(frozen.len())) {
+            let pairs = w.iter_mut().zip(steps).zip(frozen);
+            pairs.for_each(|((w, step), &frozen)| *w = if frozen { *w } else { *w + step });
+        }
+    }
+}
+
+vectorised! { avx2
+    /// Like [`add_masked`], for a single sample, whose steps are x dᵀ. Rows with x = 0 are skipped.
+    pub fn add_outer_masked(w: &mut [f32], stride: usize, factors: (&[f32], &[f32]), frozen: &[bool]) {
+        let (x, d) = factors;
+        for (w, &x) in w.chunks_mut(stride).zip(x).filter(|(_, x)| **x != 0.0) {
+            let pairs = w.iter_mut().zip(d).zip(frozen);
+            pairs.for_each(|((w, d), &frozen)| *w = if frozen { *w } else { *w + x * d });
+        }
+    }
+}
+
 vectorised! { rule
     /// Like [`apply`], for a rule with `N` floats of memory per weight, stored plane after plane within a row of W.
     pub fn apply_rule(

@@ -211,9 +211,11 @@ fn the_arithmetic_is_that_of_the_living() {
         let samples = population.train_rows() as f64;
         let shapes: Vec<[f64; 2]> = population.topology.shapes().map(|(i, o)| [i as f64, o as f64]).collect();
         let half = (shapes[0][1] / 2.0).ceil();
+        // Columns are computed in sixteens.
+        let sixteens = (16.0 * (half / 16.0).ceil()).min(shapes[0][1]);
         let (nets, errors, gradients) = match rests {
-            Rests::Cached => (half, half, half),
-            Rests::Computed => (shapes[0][1], half, half),
+            Rests::Cached => (sixteens, half, sixteens),
+            Rests::Computed => (shapes[0][1], half, sixteens),
             Rests::Never => (shapes[0][1], shapes[0][1], shapes[0][1]),
         };
         let of_layer = |(l, [n_in, n_out]): (usize, &[f64; 2])| match l {
