@@ -1,7 +1,7 @@
 //! Tests what a run tells of its living neurons, and that nothing else changes with the settings that decide how frozen
 //! neurons are computed.
 
-use crate::program::{Folder, command, fail, failure, lines, metrics, success, without_costs};
+use crate::program::{Folder, command, fail, failure, lines, metrics, succeed, success, without_costs};
 use homeostat::config::{Config, DecayTicks, Rule};
 use homeostat::data::DataSet;
 use homeostat::model::file::{Alpha, ModelLayer};
@@ -98,4 +98,43 @@ fn a_resumed_run_may_compute_frozen_neurons_in_another_way() {
     let told = |out: &str| without_costs(lines(&folder.path(out).join("metrics.jsonl")));
     assert_eq!(told("short")[3..], told("whole")[3..]);
     fail(&["train", "--data", "iris", "--activation-cache", "5X"], 2);
+}
+
+/// Version 0.1 wrote neither the living share nor operations.
+#[test]
+fn a_run_of_an_older_version_is_reported_and_prolonged() {
+    let folder = Folder::new();
+    let (run, page) = (folder.name("run"), folder.name("page.html"));
+    let usual = ["train", "--data", "iris", "--hidden", "9", "--rule", "constant", "--quiet", "--device", "cpu"];
+    succeed(&[&usual[..], &["--epochs", "3", "--out", &run]].concat());
+    let charts = || {
+        succeed(&["report", &run, "-o", &page, "--force"]);
+        let page = std::fs::read_to_string(&page).unwrap();
+        ["Living neurons", "Compute per epoch", "arithmetic in full"].map(|text| page.contains(text))
+    };
+    assert_eq!(charts(), [true; 3]);
+
+    let newer = ["living_fraction", "gflop_per_epoch", "gflop_full"];
+    let mut old = String::new();
+    for mut line in metrics(&folder.path("run")) {
+        line.as_object_mut().unwrap().retain(|key, _| !newer.contains(&key.as_str()));
+        old += &format!("{line}\n");
+    }
+    folder.write("run/metrics.jsonl", &old);
+    let rows = |name: &str| -> Vec<Vec<String>> {
+        let text = std::fs::read_to_string(folder.path(name)).unwrap();
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    };
+    let header = rows("run/metrics.csv")[0].clone();
+    let old = rows("run/metrics.csv").into_iter().map(|row| {
+        let cells = header.iter().zip(row).filter(|(key, _)| !newer.contains(&key.as_str()));
+        cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(",") + "\n"
+    });
+    folder.write("run/metrics.csv", &old.collect::<String>());
+    assert_eq!(charts(), [false; 3]);
+
+    succeed(&["train", "--resume", &run, "--epochs", "4", "--quiet"]);
+    let table = rows("run/metrics.csv");
+    assert_eq!((table.len(), &table[0]), (5, &header));
+    assert!(table.iter().all(|row| row.len() == header.len()), "{table:?}");
 }
