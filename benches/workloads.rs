@@ -33,6 +33,7 @@ fn workloads(criterion: &mut Criterion) {
                 let settings = Settings {
                     rule,
                     scope,
+                    living: 1.0,
                     members: 1,
                     precision: Precision::F32,
                     no_autotune: false,

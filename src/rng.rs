@@ -27,6 +27,8 @@ pub enum Stream {
     Replay = 10,
     /// Bootstrap resamples; the only substream is 0.
     Bootstrap = 9,
+    /// The hidden neurons that a benchmark freezes; the substream is the layer.
+    Frozen = 11,
     /// Randomly drawn settings of a sweep; the substream is the draw, from 1. The seed is specific to sweep and key.
     Sweep = 16,
 }

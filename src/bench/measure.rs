@@ -28,16 +28,18 @@ pub struct Measurement {
     pub rule: Rule,
     /// Scope of α.
     pub scope: Scope,
+    /// Share of the neurons of each hidden layer that can change; the others are frozen.
+    pub living: f64,
     /// Median over the windows; counts the samples of all members.
     pub samples_per_second: f64,
     /// `samples_per_second` of the slowest window.
     pub samples_per_second_min: f64,
     /// `samples_per_second` of the fastest window.
     pub samples_per_second_max: f64,
-    /// Weights written per second; counts biases, and the weights of all members.
+    /// Weights written per second; counts biases, the weights of all members, and those of frozen neurons.
     pub weight_updates_per_second: f64,
     /// Operations per second of the matrix products, in 10⁹. Every product counts in full, even where an engine skips
-    /// zeros of its input. The CPU engine skips them for single samples, so `fraction_of_peak` can exceed 1.
+    /// frozen neurons, or zeros of its input as the CPU engine does for single samples. So `fraction_of_peak` can exceed 1.
     pub gflops: f64,
     /// Peak of the device without memory traffic, in 10⁹ operations per second.
     pub peak_gflops: f64,
@@ -105,6 +107,7 @@ pub fn measure(
         device: session.device().clone(),
         rule: settings.rule,
         scope: settings.scope,
+        living: settings.living,
         samples_per_second: rate,
         samples_per_second_min: rates[0],
         samples_per_second_max: rates[rates.len() - 1],
@@ -143,6 +146,7 @@ mod tests {
         Settings {
             rule: Rule::Psi,
             scope: Scope::Weight,
+            living: 1.0,
             members: 2,
             precision: Precision::F32,
             no_autotune: false,
@@ -177,6 +181,52 @@ mod tests {
         session.engine.request_report(crate::train::engine::Wanted::default()).unwrap();
         let report = session.engine.next_report().unwrap();
         assert!(report.members.iter().all(|m| m.alpha.iter().all(|a| a.frozen == 0.0 && a.mean > 0.099)));
+    }
+
+    #[test]
+    fn the_chosen_neurons_are_frozen_and_all_others_learn() {
+        let workload: Workload = "20,6,4,3:7".parse().unwrap();
+        for scope in [Scope::Neuron, Scope::Weight] {
+            let settings = Settings { living: 0.5, scope, ..settings() };
+            let mut session = Session::open(&workload, &device::Device::Cpu, &settings).unwrap();
+            let before = session.engine.state().unwrap();
+            let per_epoch = u64::from(session.population().steps_per_epoch());
+            for _ in 0..3 {
+                session.train(per_epoch / 2 + 1).unwrap();
+            }
+            assert!(session.epoch > 1);
+            for (before, after) in before.iter().zip(&session.engine.state().unwrap()) {
+                for ((before, after), frozen) in before.layers.iter().zip(&after.layers).zip([3, 2, 0]) {
+                    let is_frozen: Vec<bool> = before.psi.iter().map(|&psi| psi == 0.0).collect();
+                    assert_eq!(is_frozen.iter().filter(|&&is_frozen| is_frozen).count(), frozen);
+                    let column = |weights: &[f32], neuron: usize| -> Vec<f32> {
+                        weights.iter().skip(neuron).step_by(is_frozen.len()).copied().collect()
+                    };
+                    for (neuron, &is_frozen) in is_frozen.iter().enumerate() {
+                        assert_eq!(after.psi[neuron] == 0.0, is_frozen);
+                        assert_eq!(column(&after.weights, neuron) == column(&before.weights, neuron), is_frozen);
+                    }
+                }
+            }
+            // Members are drawn apart.
+            assert!(
+                before[0].layers[0].psi != before[1].layers[0].psi
+                    || before[0].layers[1].psi != before[1].layers[1].psi
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_that_cannot_be_frozen_is_refused() {
+        let open = |text: &str, settings: Settings| {
+            Session::open(&text.parse().unwrap(), &device::Device::Cpu, &settings).err().unwrap().to_string()
+        };
+        for living in [0.0, -0.5, 1.5, f64::NAN] {
+            assert!(open("20,5,3:7", Settings { living, ..settings() }).contains("`living = "), "{living}");
+        }
+        let constant = Settings { living: 0.5, rule: Rule::Constant, ..settings() };
+        assert!(open("20,5,3:7", constant).contains("`rule = constant`"));
+        assert!(open("20,3:7", Settings { living: 0.5, ..settings() }).contains("no hidden layer"));
     }
 
     #[test]

@@ -5,10 +5,13 @@ use super::settings::Settings;
 use super::workload::Workload;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::rng::{Random, Stream};
+use crate::rule::psi::Slot;
 use crate::stats::median;
 use crate::train::blocking::{Blocking, block_on};
 use crate::train::engine::{DeviceInfo, Engine, KernelTime, Wanted};
 use crate::train::population::Population;
+use crate::train::state::MemberState;
 use crate::train::trainer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +38,7 @@ impl Session {
     pub fn open(workload: &Workload, choice: &device::Device, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
         block_on(device::check(choice, &population))?;
-        let opened = block_on(device::open(choice, &population, &population.initial_state()))?;
+        let opened = block_on(device::open(choice, &population, &initial_state(&population, settings.living)))?;
         let mut engine = Blocking(opened.engine);
         engine.set_order(&trainer::order(&population, 1))?;
         let stride = trainer::stride(&population);
@@ -112,4 +115,24 @@ impl Session {
     fn check_interrupt(&self) -> Result<()> {
         if self.settings.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
+}
+
+/// The state before the first step, with the share 1 − `living` of each hidden layer's neurons at the end of their fall.
+/// The frozen neurons are drawn, because ψ does not freeze neighbours together.
+fn initial_state(population: &Population, living: f64) -> Vec<MemberState> {
+    let mut states = population.initial_state();
+    for ((state, config), settings) in states.iter_mut().zip(&population.configs).zip(&population.members) {
+        let (_, hidden) = state.layers.split_last_mut().expect("a network has a layer");
+        for (l, layer) in hidden.iter_mut().enumerate() {
+            let mut neurons: Vec<u32> = (0..layer.slots.len() as u32).collect();
+            Random::new(config.run.seed, Stream::Frozen, l as u32).shuffle(&mut neurons);
+            let frozen = ((1.0 - living) * neurons.len() as f64).round() as usize;
+            for &neuron in &neurons[..frozen] {
+                let slot = &mut layer.slots[neuron as usize];
+                *slot = Slot { n: settings.decay_ticks + 1.0, onset: 1.0, ..*slot };
+                layer.psi[neuron as usize] = 0.0;
+            }
+        }
+    }
+    states
 }

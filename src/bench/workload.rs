@@ -1,7 +1,7 @@
 //! [`Workload`]: a network and a batch size, by name or by shape, and the data they train on.
 
 use super::settings::Settings;
-use crate::config::{Activation, Config, Loss, Output, TrainMetrics};
+use crate::config::{Activation, Config, DecayTicks, Loss, Output, TrainMetrics};
 use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
@@ -59,6 +59,14 @@ impl Workload {
 
     /// The workload as a population. Trains on whole batches of MNIST, or of noise if MNIST does not fit the shape.
     pub(super) fn population(&self, settings: &Settings) -> Result<Population> {
+        settings.check()?;
+        if settings.freezes() && self.widths.len() == 2 {
+            return Err(Error::config(format!(
+                "`living = {}`: workload {} has no hidden layer to freeze neurons of; leave `living` out",
+                settings.living,
+                quoted(&self.name)
+            )));
+        }
         let (features, classes) = (self.widths[0], self.widths[self.widths.len() - 1]);
         let most = MAX_ROWS.min(MAX_FEATURES / features).max(1);
         let rows = (most / self.batch_size).max(1) * self.batch_size;
@@ -69,6 +77,7 @@ impl Workload {
             _ => noise(features, classes, rows),
         };
         let data = data.head(rows);
+        let epochs = EPOCHS.min(u32::MAX / (rows / self.batch_size) as u32);
         let config = Config::default()
             .data(data.name.clone())
             .test_fraction(0.0)
@@ -83,9 +92,14 @@ impl Workload {
             .no_autotune(settings.no_autotune)
             .alpha0(0.1)
             .theta(0.6)
-            .epochs(EPOCHS.min(u32::MAX / (rows / self.batch_size) as u32))
+            .epochs(epochs)
             .batch_size(self.batch_size)
             .train_metrics(TrainMetrics::Running);
+        let config = match settings.freezes() {
+            // Only a fall of known length has an end, at which a neuron can already be. It is as slow as the usual fall.
+            true => config.decay_ticks(DecayTicks::Ticks(f64::from(epochs))),
+            false => config,
+        };
         let member = |seed: usize| config.clone().seed(seed as u64);
         Population::new((0..settings.members).map(member).collect(), Arc::new(data), Some(classes))
     }

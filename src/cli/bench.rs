@@ -33,6 +33,9 @@ pub struct Bench {
     /// Which weights share one α
     #[arg(long, value_enum, default_value_t = Config::default().rule.scope)]
     scope: Scope,
+    /// Share of the neurons of each hidden layer that can change, above 0 and at most 1; the others are frozen from the start
+    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    living: f64,
     /// Number of networks trained together
     #[arg(long, value_name = "P", default_value_t = 1)]
     members: usize,
@@ -78,6 +81,7 @@ impl Bench {
         let settings = Settings {
             rule: self.rule,
             scope: self.scope,
+            living: self.living,
             members: self.members,
             precision: self.precision,
             no_autotune: self.no_autotune,
@@ -86,6 +90,7 @@ impl Bench {
             window_seconds: WINDOW_SECONDS,
             interrupt: interrupt_flag()?,
         };
+        settings.check()?;
         let mut rows = vec![];
         for choice in choices {
             let roofline = Roofline::measure(&choice, &settings.interrupt)?;
@@ -155,10 +160,15 @@ fn line(cells: &[String; 9]) -> String {
 fn markdown(rows: &[Measurement]) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let mut text = format!(
-        "Rule {}, scope {}, {} together; median, slowest and fastest of {} windows.\n\n",
+        "Rule {}, scope {}, {} together{}; median, slowest and fastest of {} windows.\n\n",
         first.rule,
         first.scope,
         if first.members == 1 { "1 network".into() } else { format!("{} networks", first.members) },
+        if first.living < 1.0 {
+            format!(", {} of the hidden neurons living", percent(first.living))
+        } else {
+            String::new()
+        },
         first.windows
     );
     text += &format!("| {} | to CPU |\n|{}\n", HEADER.join(" | "), "---|".repeat(HEADER.len() + 1));

@@ -157,7 +157,7 @@ mod tests {
             val_loss: Some(0.125),
             val_error: Some(0.25),
             alpha_mean: vec![0.3; 2],
-            frozen_fraction: vec![0.25; 2],
+            living_fraction: Some(0.75),
             samples_per_second: 123_456.0,
             seconds: 1.5,
             ..EpochMetrics::default()
@@ -166,8 +166,8 @@ mod tests {
         assert_eq!(
             [header(columns, &metrics), row(columns, &metrics)],
             [
-                "epoch  train loss     error    val loss     error        α1 frozen        α2 frozen    samples/s  seconds",
-                "    3     0.25000   50.00 %     0.12500   25.00 %   0.30000   25 %   0.30000   25 %      123 456     1.50",
+                "epoch  train loss     error    val loss     error        α1        α2  living    samples/s  seconds",
+                "    3     0.25000   50.00 %     0.12500   25.00 %   0.30000   0.30000    75 %      123 456     1.50",
             ]
         );
     }
@@ -181,7 +181,7 @@ mod tests {
             val_loss: Some(0.5),
             val_error: Some(0.25),
             alpha_mean: vec![0.3; 6],
-            frozen_fraction: vec![1.0; 6],
+            living_fraction: Some(1.0),
             samples_per_second: 123_456.0,
             seconds: 1.5,
             ..EpochMetrics::default()

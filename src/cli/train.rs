@@ -144,8 +144,8 @@ impl Train {
         data.notes().iter().chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
-    /// The data of the run to resume. Of its settings only the device may change, and the epochs if they become more: anything else
-    /// would make another run of it.
+    /// The data of the run to resume. Of its settings only those may change that decide how results are computed, and the epochs if
+    /// they become more: anything else would make another run of it.
     fn resumed_data(
         &self,
         directory: &Path,
@@ -165,7 +165,8 @@ impl Train {
             !["device", "no-autotune", "no-skip-frozen", "activation-cache", "epochs"].contains(&key.as_str())
         }) {
             return Err(Error::config(format!(
-                "--{key}: a run that goes on keeps its settings; only --device and --epochs may change"
+                "--{key}: a run that goes on keeps its settings; only --epochs, --device, --no-autotune, --no-skip-frozen and \
+                 --activation-cache may change"
             )));
         }
         if typed.contains_key("device") {

@@ -3,7 +3,7 @@
 use crate::config::SETTINGS;
 
 /// Flags that messages of the library mention beside the settings.
-pub const FLAGS: [&str; 27] = [
+pub const FLAGS: [&str; 28] = [
     "arms",
     "baseline",
     "confidence",
@@ -13,6 +13,7 @@ pub const FLAGS: [&str; 27] = [
     "force",
     "format",
     "keep-epochs",
+    "living",
     "margin",
     "max-members",
     "members",

@@ -125,3 +125,40 @@ fn what_members_may_differ_in_has_a_common_value() {
     assert_ne!(one.shared(), other.shared());
     assert_ne!(one.shared(), one.batch_size(9).shared());
 }
+
+#[test]
+fn the_memory_of_a_cache_is_a_word_or_bytes() {
+    let read = |text: &str| text.parse::<ActivationCache>();
+    for (text, cache) in [
+        ("auto", ActivationCache::Auto),
+        ("off", ActivationCache::Off),
+        ("0", ActivationCache::Bytes(0)),
+        ("1025", ActivationCache::Bytes(1025)),
+        ("7K", ActivationCache::Bytes(7 << 10)),
+        ("512M", ActivationCache::Bytes(512 << 20)),
+        ("3G", ActivationCache::Bytes(3 << 30)),
+        ("18446744073709551615", ActivationCache::Bytes(u64::MAX)),
+    ] {
+        assert_eq!(read(text).as_ref(), Ok(&cache), "{text}");
+        assert_eq!(cache.to_string(), text);
+        assert_eq!(with(&format!("activation-cache = '{text}'")).unwrap().run.activation_cache, cache);
+    }
+    assert_eq!(read("1024K").unwrap().to_string(), "1M");
+    for text in ["20000000000G", "17179869184G", "5X", "5KM", "M", "", "-1", "1.5G", "512m", "on"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    // Records from before the setting, and of the default, have no line of it.
+    assert!(!Config::default().to_table().contains_key("activation-cache"));
+    assert!(Config::default().activation_cache(ActivationCache::Off).to_table().contains_key("activation-cache"));
+}
+
+#[test]
+fn the_essence_forgets_what_changes_no_result() {
+    let forgotten: Vec<&str> = SETTINGS.iter().filter(|setting| setting.leaves_results).map(|s| s.key).collect();
+    assert_eq!(forgotten, ["no-skip-frozen", "activation-cache"]);
+    let config = Config::default().hidden([4]).epochs(7).no_autotune(true).device("cpu");
+    let other = config.clone().no_skip_frozen(true).activation_cache(ActivationCache::Bytes(5));
+    assert_ne!(other, config);
+    assert_eq!(other.essence(), config);
+    assert_eq!(config.essence(), config);
+}

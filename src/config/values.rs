@@ -269,7 +269,7 @@ impl FromStr for ActivationCache {
         match (text, number.parse::<u64>()) {
             ("auto", _) => Ok(Self::Auto),
             ("off", _) => Ok(Self::Off),
-            (_, Ok(number)) if number.leading_zeros() > shift => Ok(Self::Bytes(number << shift)),
+            (_, Ok(number)) if number.leading_zeros() >= shift => Ok(Self::Bytes(number << shift)),
             _ => Err("expected auto, off, or bytes such as 512M".into()),
         }
     }

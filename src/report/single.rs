@@ -123,12 +123,15 @@ fn curves(page: &mut Page, run: &Run) {
             None => charts.push((chart.title, vec![metric])),
         }
     }
+    // Runs of older versions lack some metrics.
+    charts.retain(|(_, metrics)| metrics.iter().any(|metric| !over_epochs(run, metric, None).is_empty()));
     let drawing = |(title, metrics): &(&str, Vec<&Metric>)| {
         let values = metrics.iter().flat_map(|metric| over_epochs(run, metric, None)).map(|point| point.1);
         let mut chart = chart(*title, scale(metrics[0], values));
         for (i, metric) in metrics.iter().enumerate() {
             match metric.scored {
                 Some(scored) => chart.line(scored.name(), colour(i), over_epochs(run, metric, None)),
+                None if metrics.len() > 1 => chart.line(metric.label, colour(i), over_epochs(run, metric, None)),
                 None => chart.line("", colour(5), over_epochs(run, metric, None)),
             }
         }

@@ -305,8 +305,10 @@ impl RunDirectory {
         let of_line = |line: &str| serde_json::from_str::<EpochMetrics>(line).ok().filter(|line| line.epoch < epoch);
         let mut kept = cut(&self.entry(METRICS), of_line)?;
         let missing = (epoch as usize - 1).saturating_sub(kept.len());
-        // The header counts as the row of epoch 0.
+        // The header counts as the row of epoch 0. That of an older version may lack columns.
+        let header = kept.last().map(|metrics| csv_rows(metrics)[0].clone());
         let of_row = |row: &str| match row.split_once(',')?.0 {
+            "epoch" if header.as_ref().is_some_and(|header| header.trim_end() != row) => None,
             "epoch" => Some(0),
             cell => cell.parse().ok().filter(|&of: &u32| of < epoch),
         };

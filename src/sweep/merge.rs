@@ -173,17 +173,17 @@ fn line(run: &PlannedRun, record: &RunRecord, epochs: bool) -> Result<String> {
         diverged: record.diverged,
         epoch: record.epoch,
         skipped: &record.skipped,
-        last: record.last.as_ref().map(without_times).transpose()?,
+        last: record.last.as_ref().map(without_costs).transpose()?,
         config: &run.config,
         version: &record.version,
-        epochs: all.map(|all| all.iter().map(without_times).collect()).transpose()?,
+        epochs: all.map(|all| all.iter().map(without_costs).collect()).transpose()?,
     })
 }
 
-fn without_times(metrics: &EpochMetrics) -> Result<Map<String, Value>> {
+fn without_costs(metrics: &EpochMetrics) -> Result<Map<String, Value>> {
     match serde_json::to_value(metrics) {
         Ok(Value::Object(mut object)) => {
-            object.retain(|key, _| !Metric::named(key).is_some_and(|metric| metric.is_timing));
+            object.retain(|key, _| !Metric::named(key).is_some_and(|metric| metric.is_cost));
             Ok(object)
         }
         other => Err(Error::Run(format!("metrics cannot be written as JSON: {other:?}"))),

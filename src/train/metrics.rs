@@ -7,8 +7,9 @@
 use super::engine::{MemberReport, Score};
 pub use super::measure::Scored;
 use super::measure::{Measure, Told};
+pub use super::shown::{Chart, Column, Format};
 use crate::config::Task;
-use crate::text;
+use crate::network::topology::Topology;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a member's metrics are made from.
@@ -20,6 +21,10 @@ pub(super) struct Source<'a> {
     pub member: &'a MemberReport,
     /// How its scores are told.
     pub measure: &'a Measure,
+    /// Its widths.
+    pub topology: &'a Topology,
+    /// Training samples of the epoch that this process trained.
+    pub samples: u64,
     /// Training samples of this member per second of training.
     pub samples_per_second: f64,
     /// Wall-clock seconds of the epoch.
@@ -44,55 +49,13 @@ impl Source<'_> {
         self.member.test.map(|score| self.told(score, Scored::Test))
     }
 
+    fn living(&self) -> f64 {
+        self.member.living as f64 / self.topology.widths()[1..].iter().sum::<usize>() as f64
+    }
+
     fn told(&self, score: Score, of: Scored) -> Told {
         self.measure.tell(score, of)
     }
-}
-
-/// How a metric is written for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// With this many decimals.
-    Decimals(usize),
-    /// A share, 0 … 1, in per cent with this many decimals.
-    Percent(usize),
-    /// A whole number with its thousands set apart.
-    Count,
-    /// With this many significant digits, for values in units of their own.
-    Significant(usize),
-}
-
-impl Format {
-    /// The value as people read it.
-    #[must_use]
-    pub fn text(self, value: f64) -> String {
-        match self {
-            Self::Decimals(decimals) => format!("{value:.decimals$}"),
-            Self::Percent(decimals) => format!("{:.decimals$} %", 100.0 * value),
-            Self::Count => text::thousands(value),
-            Self::Significant(digits) => text::significant(value, digits),
-        }
-    }
-}
-
-/// A column of the table that `homeostat train` prints.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Heading; the first of a layer's columns has the number of the layer behind it.
-    pub heading: &'static str,
-    /// Characters.
-    pub width: usize,
-}
-
-/// A chart of the report, which several metrics may share.
-#[derive(Clone, Copy, Debug)]
-pub struct Chart {
-    /// Its title.
-    pub title: &'static str,
-    /// What values are divided by.
-    pub unit: f64,
-    /// Whether a report on several runs has it, too.
-    pub compared: bool,
 }
 
 /// A row of the table.
@@ -114,8 +77,9 @@ pub struct Metric {
     pub scored: Option<Scored>,
     /// The only task that has it; `None` = every task.
     pub only: Option<Task>,
-    /// Whether it depends on how fast the machine was, so that a repeated run gives another value.
-    pub is_timing: bool,
+    /// Whether it tells what the epoch took, not what the epoch gave. A repeated run may take another time, and a resumed
+    /// run or another engine another number of operations.
+    pub is_cost: bool,
     /// Whether there is one value per layer.
     pub per_layer: bool,
     get: fn(&EpochMetrics) -> Values<'_>,
@@ -176,7 +140,7 @@ const PLAIN: Metric = Metric {
     format: Format::Decimals(5),
     scored: None,
     only: None,
-    is_timing: false,
+    is_cost: false,
     per_layer: false,
     get: |_| Values::One(None),
 };
@@ -185,6 +149,7 @@ const LOSS: Chart = Chart { title: "Loss", unit: 1.0, compared: true };
 const ERROR: Chart = Chart { title: "Error", unit: 1.0, compared: true };
 const RMSE: Chart = Chart { title: "RMSE", unit: 1.0, compared: true };
 const R2: Chart = Chart { title: "R²", unit: 1.0, compared: true };
+const COMPUTE: Chart = Chart { title: "Compute per epoch, GFLOP", unit: 1.0, compared: false };
 
 /// Makes [`EpochMetrics`] and [`METRICS`] of rows `field: type = value from the source, row of the table`.
 macro_rules! metrics {
@@ -394,8 +359,17 @@ metrics! { |source|
     frozen_fraction: Vec<f64> = source.member.alpha.iter().map(|alpha| alpha.frozen).collect(), Metric {
         label: "frozen share",
         tag: Some("frozen_fraction"),
-        column: Some(Column { heading: "frozen", width: 6 }),
         chart: Some(Chart { title: "Frozen share", unit: 1.0, compared: false }),
+        format: Format::Percent(0),
+        ..PLAIN
+    };
+    /// Share of all neurons, outputs included, with a weight that can change in the next step; `None` in old files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    living_fraction: Option<f64> = Some(source.living()), Metric {
+        label: "living share",
+        tag: Some("living_fraction"),
+        column: Some(Column { heading: "living", width: 6 }),
+        chart: Some(Chart { title: "Living neurons", unit: 1.0, compared: false }),
         format: Format::Percent(0),
         ..PLAIN
     };
@@ -409,6 +383,26 @@ metrics! { |source|
         format: Format::Percent(2),
         ..PLAIN
     };
+    /// Operations that the products of the epoch's training steps took, in 10⁹; `None` in old files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gflop_per_epoch: Option<f64> = Some(source.member.flops / 1e9), Metric {
+        label: "arithmetic done",
+        tag: Some("gflop/done"),
+        chart: Some(COMPUTE),
+        format: Format::Significant(4),
+        is_cost: true,
+        ..PLAIN
+    };
+    /// Operations that these products would take if no neuron were frozen, in 10⁹; `None` in old files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gflop_full: Option<f64> = Some(source.topology.flops_per_sample() * source.samples as f64 / 1e9), Metric {
+        label: "arithmetic in full",
+        tag: Some("gflop/full"),
+        chart: Some(COMPUTE),
+        format: Format::Significant(4),
+        is_cost: true,
+        ..PLAIN
+    };
     /// Training samples of this member per second of training, evaluation not counted.
     samples_per_second: f64 = source.samples_per_second, Metric {
         label: "samples/s in training",
@@ -416,7 +410,7 @@ metrics! { |source|
         column: Some(Column { heading: "samples/s", width: 11 }),
         chart: Some(Chart { title: "Training speed, 1000 samples/s", unit: 1000.0, compared: false }),
         format: Format::Count,
-        is_timing: true,
+        is_cost: true,
         ..PLAIN
     };
     /// Wall-clock seconds of the epoch, evaluation included.
@@ -424,7 +418,7 @@ metrics! { |source|
         label: "seconds",
         column: Some(Column { heading: "seconds", width: 7 }),
         format: Format::Decimals(2),
-        is_timing: true,
+        is_cost: true,
         ..PLAIN
     };
 }
@@ -518,7 +512,8 @@ mod tests {
         let regression = EpochMetrics { train_rmse: some, train_mae: some, train_r2: some, ..metrics() };
         let validated = EpochMetrics { val_error: some, val_rmse: some, val_mae: some, val_r2: some, ..regression };
         let tested = EpochMetrics { test_loss: some, test_error: some, test_rmse: some, ..validated };
-        let full = EpochMetrics { test_mae: some, test_r2: some, ..tested };
+        let scored = EpochMetrics { test_mae: some, test_r2: some, ..tested };
+        let full = EpochMetrics { living_fraction: some, gflop_per_epoch: some, gflop_full: some, ..scored };
         let text = serde_json::to_string(&full).unwrap();
         let places: Vec<_> = METRICS.iter().map(|metric| text.find(&format!("\"{}\":", metric.key)).unwrap()).collect();
         assert!(places.is_sorted(), "{text}");

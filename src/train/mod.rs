@@ -7,5 +7,6 @@ pub mod living;
 pub mod measure;
 pub mod metrics;
 pub mod population;
+mod shown;
 pub mod state;
 pub mod trainer;

@@ -232,8 +232,10 @@ impl Trainer {
         self.engine.request_report(Wanted { train: true, validation: true, test: true }).await?;
         let report = self.engine.next_report().await?;
         let members = report.members.iter().zip(&self.measures);
+        let topology = &self.population.topology;
         let metrics = members.map(|(member, measure)| {
-            EpochMetrics::new(&Source { epoch, member, measure, samples_per_second: 0.0, seconds: 0.0 })
+            let (samples_per_second, seconds) = (0.0, 0.0);
+            EpochMetrics::new(&Source { epoch, member, measure, topology, samples: 0, samples_per_second, seconds })
         });
         Ok(metrics.collect())
     }
@@ -400,8 +402,10 @@ impl Trainer {
         self.check_finite(pending.epoch, &report, observer)?;
         // A coarse clock may measure 0 seconds, and JSON has no infinite rate.
         let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
+        let Pending { epoch, samples, .. } = pending;
+        let topology = &self.population.topology;
         let source =
-            |(member, measure)| Source { epoch: pending.epoch, member, measure, samples_per_second: rate, seconds };
+            |(member, measure)| Source { epoch, member, measure, topology, samples, samples_per_second: rate, seconds };
         let members = report.members.iter().zip(&self.measures);
         let metrics: Vec<_> = members.map(|pair| EpochMetrics::new(&source(pair))).collect();
         observer.epoch(&metrics)

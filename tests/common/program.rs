@@ -1,6 +1,7 @@
 //! The program, started as users start it, and a temporary folder for its files.
 
 use crate::isolated::program;
+use homeostat::train::metrics::Metric;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -80,12 +81,15 @@ pub fn checkpoints(run: &Path) -> Vec<String> {
     names
 }
 
-/// The metrics without their timings. Two runs of the same settings may differ in timings only.
-pub fn without_times(mut metrics: Vec<Value>) -> Vec<Value> {
+/// Whether the value of this key tells what a run took, not what the run gave.
+pub fn is_cost(key: &str) -> bool {
+    Metric::named(key).is_some_and(|metric| metric.is_cost)
+}
+
+/// The metrics without times and operations. Two runs of the same settings may differ in these only.
+pub fn without_costs(mut metrics: Vec<Value>) -> Vec<Value> {
     for line in &mut metrics {
-        let object = line.as_object_mut().unwrap();
-        object.remove("seconds");
-        object.remove("samples_per_second");
+        line.as_object_mut().unwrap().retain(|key, _| !is_cost(key));
     }
     metrics
 }

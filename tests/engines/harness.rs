@@ -105,7 +105,7 @@ pub fn cpu(population: Arc<Population>, state: &[MemberState]) -> Blocking<dyn E
 pub struct Outcome {
     /// The last state of each member.
     pub end: Vec<MemberState>,
-    /// The metrics of each epoch and member, without times, because only times may differ.
+    /// The metrics of each epoch and member, without times and operations, because only these may differ.
     pub epochs: Vec<Vec<EpochMetrics>>,
     /// The states every few steps, inside epochs and between them.
     pub pauses: Vec<(Position, Vec<MemberState>)>,
@@ -134,9 +134,14 @@ struct Log {
 
 impl Observer for Log {
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> homeostat::error::Result<ControlFlow<()>> {
-        let timeless =
-            |of_member: &EpochMetrics| EpochMetrics { seconds: 0.0, samples_per_second: 0.0, ..of_member.clone() };
-        self.epochs.push(metrics.iter().map(timeless).collect());
+        let costless = |of_member: &EpochMetrics| EpochMetrics {
+            seconds: 0.0,
+            samples_per_second: 0.0,
+            gflop_per_epoch: None,
+            gflop_full: None,
+            ..of_member.clone()
+        };
+        self.epochs.push(metrics.iter().map(costless).collect());
         Ok(ControlFlow::Continue(()))
     }
 

@@ -85,7 +85,7 @@ impl Engine for Recorder {
                 test: None,
                 alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
                 living: 1,
-                flops: 0.0,
+                flops: 2e9,
                 not_finite: self.not_finite,
             };
             Ok(Report { members: vec![member; self.members], train_seconds: 2.0 })
@@ -181,6 +181,18 @@ fn every_batch_is_trained_once_in_order() {
     assert_eq!(outcome.metrics.iter().map(|m| m.epoch).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(outcome.metrics[0].frozen_fraction, [0.5]);
     assert!((outcome.metrics[0].samples_per_second - 11.5).abs() < 1e-9);
+}
+
+#[test]
+fn operations_are_those_of_the_steps_since_the_start() {
+    let outcome = run(vec![config(3)], Position { epoch: 2, batch: 2 }, |_, _| (), 0);
+    outcome.end.unwrap();
+    // 2-3-2: two products through the first layer, three through the second. Two batches of 5 were trained before.
+    let per_sample = f64::from(2 * 3 * 4 + 3 * 2 * 6);
+    for (metrics, samples) in outcome.metrics.iter().zip([13.0, 23.0]) {
+        assert!((metrics.gflop_full.unwrap() - per_sample * samples / 1e9).abs() < 1e-15);
+        assert_eq!((metrics.gflop_per_epoch, metrics.living_fraction), (Some(2.0), Some(0.2)));
+    }
 }
 
 #[test]

@@ -22,12 +22,23 @@ fn a_row_has_the_keys_that_programs_rely_on() {
             assert!(row[key].as_f64().is_some_and(|value| value > 0.0 && value.is_finite()), "{key} in {row}");
         }
         assert_eq!((&row["members"], &row["rule"], &row["scope"]), (&3.into(), &"psi".into(), &"weight".into()));
-        assert_eq!(row["device"]["engine"], "cpu");
+        assert_eq!((&row["living"], &row["device"]["engine"]), (&1.0.into(), &"cpu".into()));
         let fraction = row["gflops"].as_f64().unwrap() / row["peak_gflops"].as_f64().unwrap();
         assert!((row["fraction_of_peak"].as_f64().unwrap() / fraction - 1.0).abs() < 1e-9);
     }
     assert_eq!(rows[0]["workload"], "20,5,3:7");
     assert_eq!((&rows[0]["layers"], &rows[0]["batch_size"]), (&"20,5,3".into(), &7.into()));
+}
+
+#[test]
+fn a_share_of_the_neurons_is_frozen() {
+    let rows = rows(&["20,8,6,3:7", "--device", "cpu", "--device", "gpu", "--living", "0.25"]);
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        assert_eq!(row["living"], 0.25);
+        let full = row["samples_per_second"].as_f64().unwrap() * f64::from(20 * 8 * 4 + (8 * 6 + 6 * 3) * 6) / 1e9;
+        assert!((row["gflops"].as_f64().unwrap() / full - 1.0).abs() < 1e-9, "every product counts in full: {row}");
+    }
 }
 
 #[test]
@@ -69,6 +80,10 @@ fn nonsense_is_refused_by_name() {
         (&["20,0,3:7"], 2, "LAYERS:BATCH"),
         (&["20,5,3:7", "--members", "0"], 2, "--members"),
         (&["20,5,3:7", "--runs", "0"], 2, "--runs"),
+        (&["20,5,3:7", "--living", "0"], 2, "--living 0: must be above 0"),
+        (&["20,5,3:7", "--living", "1.5"], 2, "--living 1.5: must be above 0"),
+        (&["20,5,3:7", "--living", "0.5", "--rule", "adam"], 2, "leave --living out, or use --rule psi"),
+        (&["20,3:7", "--living", "0.5"], 2, "has no hidden layer"),
         (&["20,5,3:7", "--rule", "magic"], 2, "--rule"),
         (&["20,5,3:7", "--device", ""], 2, "--device"),
         (&["20,5,3:7", "--device", "no such adapter"], 4, "no such adapter"),

@@ -1,7 +1,7 @@
 //! Tests the program as users call it: files, exit codes, messages, and whole runs. On the CPU engine, unless a test is
 //! about the GPU.
 
-use crate::program::{Folder, both, command, fail, lines, refused, succeed, without_times};
+use crate::program::{Folder, both, command, fail, lines, refused, succeed, without_costs};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -92,7 +92,7 @@ fn the_record_of_a_run_repeats_it() {
     train_iris(&["--seed", "3", "--alpha0", "0.3", "--out", &folder.name("first")]);
     let record = folder.name("first/result.json");
     succeed(&["train", "--config", &record, "--quiet", "--out", &folder.name("second")]);
-    let metrics = |name: &str| without_times(lines(&folder.path(name).join("metrics.jsonl")));
+    let metrics = |name: &str| without_costs(lines(&folder.path(name).join("metrics.jsonl")));
     assert_eq!(metrics("first"), metrics("second"));
     let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
     assert_eq!(model("first"), model("second"));
@@ -146,7 +146,7 @@ fn a_run_starts_from_the_weights_of_another() {
         "--out",
         &folder.name("rest"),
     ]);
-    let metrics = |name: &str| without_times(lines(&folder.path(name).join("metrics.jsonl")));
+    let metrics = |name: &str| without_costs(lines(&folder.path(name).join("metrics.jsonl")));
     let (whole, rest) = (metrics("whole"), metrics("rest"));
     for (a, b) in whole[2..].iter().zip(&rest) {
         assert_eq!((&a["train_loss"], &a["test_error"]), (&b["train_loss"], &b["test_error"]));

@@ -1,6 +1,6 @@
 //! Tests that the same commands leave the same bytes in every file, but for times and what is computed from times.
 
-use crate::program::{Folder, success, text};
+use crate::program::{Folder, is_cost, success, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,16 +50,16 @@ fn files(folder: &Path, below: &str, all: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 /// JSON without times. Checkpoints hold the seconds of the run, and a checksum of all metadata.
-fn without_times(value: &mut Value) {
+fn without_costs(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            object.retain(|key, _| !["seconds", "samples_per_second", "crc32"].contains(&key.as_str()));
-            object.values_mut().for_each(without_times);
+            object.retain(|key, _| !is_cost(key) && key != "crc32");
+            object.values_mut().for_each(without_costs);
         }
-        Value::Array(values) => values.iter_mut().for_each(without_times),
+        Value::Array(values) => values.iter_mut().for_each(without_costs),
         Value::String(inner) => {
             if let Some(mut parsed) = serde_json::from_str::<Value>(inner).ok().filter(Value::is_object) {
-                without_times(&mut parsed);
+                without_costs(&mut parsed);
                 *inner = parsed.to_string();
             }
         }
@@ -71,7 +71,7 @@ fn without_times(value: &mut Value) {
 fn timeless(name: &str, bytes: &[u8]) -> Vec<u8> {
     let json = |text: &str| {
         let mut value: Value = serde_json::from_str(text).unwrap();
-        without_times(&mut value);
+        without_costs(&mut value);
         value.to_string()
     };
     let is_record = name.ends_with("result.json") || name.contains("/runs/");

@@ -18,6 +18,7 @@ mod identity;
 mod isolated;
 mod limits;
 mod links;
+mod living;
 #[cfg(target_os = "linux")]
 mod memory;
 mod own_data;

@@ -1,7 +1,7 @@
 //! Tests run directories: their files, that no file is lost, and that a resumed run equals an unbroken run.
 
 use crate::program::{
-    Folder, both, checkpoints, command, fail, failure, metrics, refused, succeed, success, text, without_times,
+    Folder, both, checkpoints, command, fail, failure, metrics, refused, succeed, success, text, without_costs,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -62,10 +62,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The rows of `metrics.csv` without the two times at the end of each row.
+/// The rows of `metrics.csv` without the two counts of operations and the two times at the end of each row.
 fn table(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
-    text.lines().map(|row| row.rsplitn(3, ',').last().unwrap().to_owned()).collect()
+    text.lines().map(|row| row.rsplitn(5, ',').last().unwrap().to_owned()).collect()
 }
 
 /// Damages the metrics like a process that dies while it writes: a part of a line in `metrics.jsonl`, and an unfinished
@@ -93,7 +93,7 @@ fn go_on(folder: &Folder, whole: &Path, keep: usize) {
     succeed(&["train", "--resume", broken.to_str().unwrap(), "--quiet", "--checkpoint-every", "steps:100"]);
     let read = |path: &Path, name: &str| std::fs::read(path.join(name)).unwrap();
     assert!(read(whole, "model.safetensors") == read(&broken, "model.safetensors"), "{}", broken.display());
-    assert_eq!(without_times(metrics(whole)), without_times(metrics(&broken)));
+    assert_eq!(without_costs(metrics(whole)), without_costs(metrics(&broken)));
     assert_eq!(table(whole), table(&broken));
     std::fs::remove_dir_all(broken).unwrap();
 }
@@ -160,7 +160,7 @@ fn a_killed_run_goes_on(device: &str, hidden: &str) {
     assert!(told.contains("going on with epoch") && !told.contains("batch 0"), "{told}");
     let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
     assert!(model("whole") == model("killed"));
-    assert_eq!(without_times(metrics(&folder.path("whole"))), without_times(metrics(&out)));
+    assert_eq!(without_costs(metrics(&folder.path("whole"))), without_costs(metrics(&out)));
 }
 
 #[cfg(unix)]
@@ -406,7 +406,7 @@ fn a_damaged_line_of_metrics_leaves_the_others() {
     }
     let (_, told) = both(&["train", "--resume", &out, "--quiet"]);
     assert!(told.contains("the metrics of 1 epochs are damaged or lost"), "{told}");
-    assert_eq!(without_times(metrics(&run)), without_times([&whole[..1], &whole[2..]].concat()));
+    assert_eq!(without_costs(metrics(&run)), without_costs([&whole[..1], &whole[2..]].concat()));
     assert_eq!(table(&run), [&rows[..2], &rows[3..]].concat());
 }
 

@@ -3,6 +3,7 @@
 use super::faults::{Disk, Fault, signal, wait_for};
 use super::{Soak, leftovers, memory};
 use crate::isolated::program;
+use crate::program::is_cost;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -131,14 +132,12 @@ pub fn cases(soak: &mut Soak) -> Vec<Case> {
     cases
 }
 
-/// The lines of metrics without their times, which differ from run to run.
+/// The lines of metrics without times and operations, which differ from run to run.
 fn metrics(out: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).ok()?;
-        for name in ["samples_per_second", "seconds"] {
-            value.as_object_mut()?.remove(name);
-        }
+        value.as_object_mut()?.retain(|key, _| !is_cost(key));
         Some(value)
     };
     text.lines().filter_map(line).collect()

@@ -1,7 +1,7 @@
 //! Training longer, stopping early, and cross-validation.
 
 use super::{loans, prices};
-use crate::program::{Folder, metrics, without_times};
+use crate::program::{Folder, metrics, without_costs};
 use serde_json::Value;
 
 fn result(folder: &Folder, run: &str) -> Value {
@@ -61,7 +61,7 @@ fn a_finished_run_is_prolonged_as_if_it_had_not_ended() {
         folder.run(&["train", "--resume", "short", "--epochs", "7", "--quiet"]);
         let model = |run: &str| std::fs::read(folder.path(run).join("model.safetensors")).unwrap();
         assert!(model("short") == model("long"), "{rule:?}");
-        let told = |run: &str| without_times(metrics(&folder.path(run)));
+        let told = |run: &str| without_costs(metrics(&folder.path(run)));
         // The test set is read after the last epoch of each run.
         let without_test = |mut lines: Vec<Value>| {
             for line in &mut lines {

@@ -6,7 +6,7 @@ mod plan;
 mod run;
 
 use crate::isolated::program;
-use crate::program::{Folder, failure, success, text};
+use crate::program::{Folder, failure, is_cost, success, text};
 use homeostat::config::Config;
 use homeostat::files::to_json;
 use homeostat::sweep::{Plan, Shard, Sweep};
@@ -62,11 +62,10 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn without_times(value: &Value) -> Value {
+fn without_costs(value: &Value) -> Value {
     let mut value = value.clone();
     let object = value.as_object_mut().unwrap();
-    object.remove("seconds");
-    object.remove("samples_per_second");
+    object.retain(|key, _| !is_cost(key));
     value
 }
 
