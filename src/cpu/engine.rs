@@ -28,7 +28,7 @@ use std::time::Instant;
 const PIECE_FLOPS: f64 = 5e9;
 /// Floating-point operations of a step above which spreading the step over the threads saves more time than waking the
 /// threads costs.
-const FORK_FLOPS: f64 = 4e6;
+const FORK_FLOPS: f64 = 2e6;
 
 /// Trains a population on the CPU.
 #[derive(Debug)]

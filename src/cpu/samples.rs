@@ -82,9 +82,11 @@ impl Pass<'_> {
         let whole =
             |records: &mut [f32], rows: &[u32], first| with_scratch(|panel| self.block(records, rows, first, panel));
         let stride = size * self.layout.stride;
-        if fork && blocks < rayon::current_num_threads() {
+        // Waking threads for a single panel would only cost time.
+        let units = blocks * self.layout.layers.iter().map(|place| place.n_out.div_ceil(PANEL)).max().unwrap_or(1);
+        if fork && blocks < rayon::current_num_threads().min(units) {
             self.by_panels(records, rows, tallies, panels);
-        } else if fork {
+        } else if fork && blocks > 1 {
             let blocks = records.par_chunks_mut(stride).zip(rows.par_chunks(size)).zip(&mut *tallies).enumerate();
             blocks.with_max_len(1).for_each(|(i, ((records, rows), tally))| *tally = whole(records, rows, i * size));
         } else {
