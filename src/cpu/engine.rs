@@ -186,7 +186,6 @@ impl CpuEngine {
     /// Lets frozen neurons answer the rows that come again, so that no step has to. Yields between pieces of
     /// [`PIECE_FLOPS`].
     async fn remember(&mut self, epoch_starts: bool) {
-        let started = Instant::now();
         let population = Arc::clone(&self.population);
         let flops = population.topology.flops_per_sample() * (layout::BLOCK * population.len()) as f64;
         let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
@@ -201,7 +200,6 @@ impl CpuEngine {
             }
             yield_now().await;
         }
-        self.train_seconds += started.elapsed().as_secs_f64();
     }
 
     fn means(&self) -> Vec<Vec<Vec<f32>>> {
@@ -283,7 +281,9 @@ impl Engine for CpuEngine {
 
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
         Box::pin(async move {
+            let started = Instant::now();
             self.remember(batches.start == 0).await;
+            self.train_seconds += started.elapsed().as_secs_f64();
             self.run_steps(batches, tick);
             Ok(())
         })
@@ -310,7 +310,10 @@ impl Engine for CpuEngine {
     fn request_report(&mut self, wanted: Wanted) -> Request<'_> {
         Box::pin(async move {
             if wanted.train || wanted.validation {
+                // The evaluation would compute all this anyway, so it counts no more than an evaluation.
+                let counted: Vec<f64> = self.networks.iter().map(|network| network.flops).collect();
                 self.remember(true).await;
+                self.networks.iter_mut().zip(counted).for_each(|(network, counted)| network.flops = counted);
             }
             let train = if wanted.train { self.evaluate(|network, _| &network.order).await } else { None };
             let validation = if wanted.validation { self.evaluate(|_, split| &split.validation).await } else { None };

@@ -184,7 +184,7 @@ impl Network {
         } else {
             let mut records = records();
             let blocks = values.chunks_mut(size * width).zip(rows_now.chunks(size));
-            blocks.fold(true, |finite, part| block(&mut records, part) && finite)
+            blocks.into_iter().all(|part| block(&mut records, part))
         };
         let n_in = self.layers[l].place.n_in;
         self.flops += 2.0 * (n_in * range.len()) as f64 * (last - first) as f64;
