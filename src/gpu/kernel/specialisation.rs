@@ -92,6 +92,9 @@ pub struct Specialisation {
     /// Pieces of the data set, and the rows of each piece but the last.
     data_pieces: usize,
     piece_rows: usize,
+    /// The same of the activation cache; 0 pieces = no cache.
+    cache_pieces: usize,
+    cache_piece_rows: usize,
     layer_count: usize,
     member_count: usize,
     observe_groups: usize,
@@ -173,6 +176,8 @@ impl Specialisation {
             label_noise: population.uses_label_noise(),
             data_pieces: layout.pieces(&population.data),
             piece_rows: layout.piece_rows,
+            cache_pieces: layout.cache_pieces(),
+            cache_piece_rows: layout.cache_piece_rows,
             layer_count: population.topology.layers(),
             member_count: population.len(),
             observe_groups: layout.observe_groups,
