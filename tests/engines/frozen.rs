@@ -71,8 +71,14 @@ const ROWS: &[(&str, Form)] = &[
     ("rule = 'constant'\nfreeze-out = '0.3'\nclock = 'steps:2'\nhidden = [19, 13, 6]", Register),
     ("rule = 'adam'\nalpha0 = 0.01\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'", Tiled),
     // A schedule freezes all neurons and thaws them again.
-    ("rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 2.0\nschedule-low = 2e-45", Register),
-    ("schedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 2e-45\nclock = 'steps:3'", Register),
+    (
+        "rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 2.0\nschedule-low = 2e-38\nalpha0 = 1e-8\nmomentum = 0.5",
+        Register,
+    ),
+    (
+        "schedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 2e-38\nalpha0 = 1e-8\nmomentum = 0.5\nclock = 'steps:3'",
+        Register,
+    ),
     ("momentum = 0.5\ncoast = true", Register),
     ("task = 'regression'\nscale = 'standard'", Register),
 ];
