@@ -2,9 +2,9 @@
 //! everything, whatever freezes and wherever the run resumes.
 
 use crate::harness::{Make, Outcome, gpu, small_register, small_tiled, train, train_from};
-use homeostat::config::Config;
+use homeostat::config::{Config, Precision};
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::{GpuEngine, Plan};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{MemberReport, Wanted};
@@ -203,6 +203,78 @@ fn freeze(states: &mut [MemberState], layers: &[usize], kept: usize) {
             }
         }
     }
+}
+
+/// Two epochs of a population in which most neurons of the first layer rest, on an adapter with smaller limits.
+fn two_epochs(
+    data: &Arc<DataSet>,
+    config: Config,
+    spoil: fn(&mut MemberState),
+    lower: fn(&mut wgpu::Limits),
+) -> (Vec<MemberReport>, Vec<MemberState>) {
+    let population = Arc::new(Population::new(vec![config], Arc::clone(data), None).unwrap());
+    let mut states = population.initial_state();
+    freeze(&mut states, &[0], 5);
+    spoil(&mut states[0]);
+    let context = Context::open_with_limits(&Pick::Any, Precision::F32, lower).unwrap();
+    let options = Options { plan: Some(small_register(&population)), checked: true, ..Options::default() };
+    let engine = GpuEngine::with_options(context, Arc::clone(&population), &states, options).unwrap();
+    let mut engine = Blocking(Box::new(engine));
+    engine.inspect().poison();
+    let reports = (0..2).map(|_| epoch(&mut engine, &population)).collect();
+    (reports, engine.state().unwrap())
+}
+
+fn config(more: &str) -> Config {
+    let text = format!("hidden = [19, 13]\ntheta = 1e9\nepochs = 9\ndecay-ticks = 2.0\nscale = 'none'\n{more}");
+    Config::overlay([&text.parse().expect("TOML")]).unwrap()
+}
+
+#[test]
+fn the_cache_may_come_in_pieces() {
+    let mut random = Random::new(5, Stream::Order, 0);
+    let rows = 5000;
+    let bytes: Vec<u8> = (0..rows * 16).map(|_| random.below(256) as u8).collect();
+    let labels = (0..rows as u32).map(|row| row % 3);
+    let data = Arc::new(DataSet::new((Samples::U8(bytes), 16), labels).unwrap().named("noise"));
+    for basis in ["act", "net2"] {
+        let settings = format!("basis = '{basis}'\nbatch-size = 100\nval-fraction = 0.1\n");
+        let run = |more: &str, lower| two_epochs(&data, config(&format!("{settings}{more}")), |_| {}, lower);
+        let (want, end) = run("no-skip-frozen = true", |_| {});
+        for lower in [
+            |_: &mut wgpu::Limits| {},
+            |limits: &mut wgpu::Limits| {
+                limits.max_storage_buffer_binding_size = 300_000;
+            },
+        ] {
+            let (got, got_end) = run("", lower);
+            assert!(got[0].flops < 0.8 * want[0].flops, "{got:?}");
+            for (got, want) in got.iter().zip(&want) {
+                assert_eq!(&MemberReport { flops: want.flops, ..got.clone() }, want);
+            }
+            assert_eq!(differences(basis, &got_end, &end), Vec::<String>::new());
+        }
+    }
+}
+
+/// The pass that fills the cache sees all samples before their step. A net that overflows must be reported by its step all
+/// the same.
+#[test]
+fn an_overflow_of_a_resting_neuron_is_reported_by_its_step() {
+    let mut values: Vec<f32> = (0..67 * 16).map(|i| (i % 11) as f32 / 11.0).collect();
+    values[45 * 16] = 1e30;
+    let data = Arc::new(DataSet::new((Samples::F32(values), 16), (0..67).map(|row| row % 3)).unwrap().named("large"));
+    let spoil = |state: &mut MemberState| state.layers[0].weights[1] = 1e20;
+    let run =
+        |more: &str| two_epochs(&data, config(&format!("batch-size = 8\ntest-fraction = 0.0\n{more}")), spoil, |_| {});
+    let (want, end) = run("no-skip-frozen = true");
+    let (got, got_end) = run("");
+    let found = want[0].not_finite.expect("an overflow");
+    assert!(found.step > 1 && found.layer == 1, "{found:?}");
+    for (got, want) in got.iter().zip(&want) {
+        assert_eq!(&MemberReport { flops: want.flops, ..got.clone() }, want);
+    }
+    assert_eq!(differences("overflow", &got_end, &end), Vec::<String>::new());
 }
 
 fn epoch(engine: &mut Blocking<GpuEngine>, population: &Population) -> MemberReport {

@@ -51,6 +51,11 @@ fn member_needs(population: &Population, member: usize, layers: &[LayerState]) -
 }
 
 impl Session {
+    /// Whether what a step computes depends on what is frozen. The persistent kernel computes all but gradients.
+    const fn arranges(&self) -> bool {
+        self.layout.permits.skips && !self.plan.persistent
+    }
+
     /// What may be left out for a member.
     fn permits(&self, member: usize) -> Permits {
         let permits = self.layout.permits;
@@ -65,7 +70,7 @@ impl Session {
         self.worked = vec![0; state.len() * layers];
         (self.trained, self.ticked) = (0, false);
         let population = Arc::clone(&self.population);
-        let arranged = |(member, state): (usize, &MemberState)| match self.layout.permits.skips {
+        let arranged = |(member, state): (usize, &MemberState)| match self.arranges() {
             true => arrange(&member_needs(&population, member, &state.layers), self.permits(member)),
             false => population.topology.shapes().map(|(_, n_out)| Stored::whole(n_out)).collect(),
         };
@@ -84,7 +89,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn rearrange(&mut self) -> Result<()> {
-        if !self.layout.permits.skips {
+        if !self.arranges() {
             return Ok(());
         }
         let neurons = self.read(Role::Neurons).await?;
