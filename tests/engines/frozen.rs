@@ -226,7 +226,9 @@ fn two_epochs(
 }
 
 fn config(more: &str) -> Config {
-    let text = format!("hidden = [19, 13]\ntheta = 1e9\nepochs = 9\ndecay-ticks = 2.0\nscale = 'none'\n{more}");
+    let text = format!(
+        "hidden = [19, 13]\nactivation = 'tanh'\ntheta = 1e9\nepochs = 9\ndecay-ticks = 2.0\nscale = 'none'\n{more}"
+    );
     Config::overlay([&text.parse().expect("TOML")]).unwrap()
 }
 
