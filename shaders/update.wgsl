@@ -4,7 +4,8 @@
 // Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
 // workgroups, which own the bias row and the observed sums of their neurons. Then come the workgroups over
 // [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation. Of the columns, tiles
-// cover only those on the list of list.wgsl.
+// cover only those on the list of list.wgsl. The host launches as many workgroups as the member with the longest list
+// needs, at least one for each layer, and all for the last.
 // Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], the rule's memory and the rates of
 // the same shape, and the observed sums. One invocation alone writes each weight, bias and observed sum.
 
@@ -41,7 +42,6 @@ const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endif
 
 const OBSERVE_GROUPS = {{ observe_groups }}u;
-const UPDATE_GROUPS = {{ update_groups }}u;
 
 // alpha of four neurons. In weight scope this is only the factor that the weights of a neuron share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
@@ -355,7 +355,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 //% else
         observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ tile.workgroup }}u + local);
 //% endif
-    } else if place < OBSERVE_GROUPS + UPDATE_GROUPS {
+    } else {
         var l = 0u;
         while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {
             l++;
@@ -377,7 +377,8 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
             }
         }
         // The layer's last workgroup counts the update once its own work is done.
-        let next = select(UPDATE_GROUPS, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
+        let end = layer.update_groups + update_product_groups(layer.n_in, layer.out4);
+        let next = select(end, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
         if layer.update_groups + tile + 1u == next && local == 0u {
             neurons.canary[canary_place(group.z, l)].updates += 1u;
             neurons.canary[canary_place(group.z, l)].work += width4 * step.batch_len;

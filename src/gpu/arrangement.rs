@@ -20,6 +20,8 @@ pub struct Stored {
     pub nets: usize,
     /// Columns, from the first stored, that need δ.
     pub learns: usize,
+    /// Most entries of the layer's list until the host looks again: `vec4`s of stored columns of which one learns.
+    pub listed4: usize,
     /// Whether the forward pass writes y to the packed place, from where `assemble` brings y in order.
     pub packed: bool,
     /// Whether the cache answers for columns.
@@ -30,17 +32,26 @@ impl Stored {
     /// A layer that is computed as a whole.
     #[must_use]
     pub const fn whole(n_out: usize) -> Self {
-        Self { order: None, n_out, nets: n_out, learns: n_out, packed: false, cached: false }
+        let listed4 = n_out.div_ceil(LANES);
+        Self { order: None, n_out, nets: n_out, learns: n_out, listed4, packed: false, cached: false }
+    }
+
+    /// `vec4`s of stored columns of which one learns.
+    fn learning4(&self, needs: &[Need]) -> usize {
+        let need = |stored: usize| needs[self.order.as_ref().map_or(stored, |order| order[stored] as usize)];
+        let learns = |first: &usize| (*first..self.n_out.min(first + LANES)).any(|stored| need(stored) == Need::Learns);
+        (0..self.n_out).step_by(LANES).filter(learns).count()
     }
 
     /// Whether every need of the layer's neurons is met.
     fn meets(&self, needs: &[Need]) -> bool {
         let neuron = |stored: usize| self.order.as_ref().map_or(stored, |order| order[stored] as usize);
-        (0..self.n_out).all(|stored| match needs[neuron(stored)] {
-            Need::Learns => stored < self.nets && stored < self.learns,
-            Need::Observed => stored < self.nets,
-            Need::Rests => true,
-        })
+        self.learning4(needs) <= self.listed4
+            && (0..self.n_out).all(|stored| match needs[neuron(stored)] {
+                Need::Learns => stored < self.nets && stored < self.learns,
+                Need::Observed => stored < self.nets,
+                Need::Rests => true,
+            })
     }
 }
 
@@ -77,6 +88,7 @@ pub fn arrange(needs: &[Vec<Need>], permits: Permits) -> Vec<Stored> {
     let (front, root) = (lowest(|need| need != Need::Rests), lowest(|need| need == Need::Learns));
     layers[..root].iter_mut().for_each(|layer| layer.learns = 0);
     if !permits.packs {
+        tighten(&mut layers, needs);
         return layers;
     }
     if permits.caches && front > 0 {
@@ -100,7 +112,13 @@ pub fn arrange(needs: &[Vec<Need>], permits: Permits) -> Vec<Stored> {
             (layer.order, layer.packed) = (Some(order), true);
         }
     }
+    tighten(&mut layers, needs);
     layers
+}
+
+/// Shortens the lists to what these needs allow; without another order, for which the state would have to move.
+pub fn tighten(layers: &mut [Stored], needs: &[Vec<Need>]) {
+    layers.iter_mut().zip(needs).for_each(|(layer, needs)| layer.listed4 = layer.learning4(needs));
 }
 
 /// Whether a step that is arranged as `layers` computes all that is needed.

@@ -84,7 +84,7 @@ pub struct Layer {
     pub result: u32,
     /// Offset of the layer's neurons in a plane.
     pub neurons: u32,
-    /// Workgroups of the update dispatch before the layer's tiles.
+    /// Workgroups of the update dispatch before the layer's tiles; see [`Layout::regroup`].
     pub update_groups: u32,
     /// Workgroups of the update dispatch before the layer's neurons.
     pub observe_groups: u32,
@@ -425,6 +425,21 @@ impl Layout {
             (self.cache_rows, self.permits.caches) = (0, false);
         }
         self
+    }
+
+    /// Gives each layer as many workgroups of the update dispatch as the member with the longest list needs, because
+    /// software Vulkan spends almost as much on a workgroup without work. A layer has at least one, which counts the
+    /// update. The output layer has all, so that kernels know where the last layer ends.
+    pub fn regroup(&mut self, plan: &Plan) {
+        let last = self.layers.len() - 1;
+        let mut groups = 0;
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            let longest = self.arrangement.iter().map(|member| member[l].listed4).max().unwrap_or(0);
+            let width4 = if l == last { layer.out4 as usize } else { longest };
+            layer.update_groups = groups as u32;
+            groups += plan.update.groups(layer.n_in as usize, width4).max(1);
+        }
+        self.update_groups = groups;
     }
 
     /// Number of pieces of the cache.

@@ -98,7 +98,6 @@ pub struct Specialisation {
     layer_count: usize,
     member_count: usize,
     observe_groups: usize,
-    update_groups: usize,
     /// Whether an α can be 0, so that the kernels must test for frozen neurons.
     freezes: bool,
     /// `vec4`s that a tile must span to own whole rows of the output layer.
@@ -181,7 +180,6 @@ impl Specialisation {
             layer_count: population.topology.layers(),
             member_count: population.len(),
             observe_groups: layout.observe_groups,
-            update_groups: layout.update_groups,
             freezes: population.moves_alpha() || population.shared().network.init.is_some(),
             whole_rows4: whole_rows4(population),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),

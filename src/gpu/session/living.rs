@@ -5,7 +5,7 @@ use super::session::Session;
 use super::state::{of, pack, unpack};
 use crate::config::{Clock, Config, Schedule};
 use crate::error::Result;
-use crate::gpu::arrangement::{Permits, Stored, arrange, meets, passes};
+use crate::gpu::arrangement::{Permits, Stored, arrange, meets, passes, tighten};
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::{CanaryRecord, Flag, Layer, Layout, Plane, Step};
 use crate::gpu::memory::table::{Role, Run, Use};
@@ -82,6 +82,14 @@ impl Session {
     fn adopt_arrangement(&mut self, arrangement: Vec<Vec<Stored>>) {
         self.unfilled = arrangement.iter().flatten().any(|layer| layer.cached);
         self.layout.arrangement = Arc::new(arrangement);
+        self.regroup();
+    }
+
+    /// Fits the update dispatch to the arrangement. All recorded work must have been submitted.
+    fn regroup(&mut self) {
+        self.layout.regroup(&self.plan);
+        let run = Run { population: &self.population, layout: &self.layout };
+        self.buffers.write_tables(&self.context, &run);
     }
 
     /// Arranges the layers anew where the neurons that have frozen since make it worth while, or where a neuron has thawed.
@@ -105,10 +113,19 @@ impl Session {
             if saves || !meets(stored, &needs) {
                 *stored = better;
                 changes = true;
+            } else {
+                tighten(stored, &needs);
             }
         }
         self.ticked = false;
-        if changes { self.reorder(arrangement).await } else { self.fill_cache().await }
+        if changes {
+            return self.reorder(arrangement).await;
+        }
+        if arrangement != *self.layout.arrangement {
+            self.layout.arrangement = Arc::new(arrangement);
+            self.regroup();
+        }
+        self.fill_cache().await
     }
 
     /// Before training: arranges the layers anew if a tick may have thawed neurons, and fills the cache.
