@@ -154,7 +154,7 @@ mod tests {
         assert_eq!((layers[1].nets, layers[1].learns), (4, 4));
         assert_eq!(layers[2], Stored::whole(3));
         // Neuron 6 is stored last, so it must not learn.
-        let mut thawed = needs.clone();
+        let mut thawed = needs;
         thawed[1][6] = Learns;
         assert!(!meets(&layers, &thawed));
         thawed[1][6] = Rests;
