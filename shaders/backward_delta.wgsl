@@ -2,8 +2,8 @@
 // before the update of the same step, because the backward pass needs the W_l of the forward pass.
 //
 // Launch: one dispatch per layer, from L down to 2; step.layer names the layer of W_l. x (continued in y) = workgroups
-// over [batch_len][n_in], n fastest; z = member. A workgroup owns a block, or with register tiles one tile per
-// invocation. Reads delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1)
+// over [batch_len][n_in], n fastest, or over as many columns as the member with most needs; z = member. A workgroup owns
+// a block, or with register tiles one tile per invocation. Columns are those of the layer below, as stored. Reads delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1)
 // [batch_len][in4].
 
 //% if kernel == "backward_delta"
@@ -12,11 +12,16 @@
 {{ read(2, "weights") }}
 {{ read(3, "activation_arena") }}
 {{ read_write(4, "delta_arena") }}
+//% include "canary.wgsl"
+{{ read_write(5, "neurons") }}
 //% include "activation.wgsl"
 //% if dropout
 //% include "random.wgsl"
 //% include "dropout.wgsl"
 //% endif
+
+// Where y of the layer below begins in the activation arena.
+var<private> y_first: u32;
 //% endif
 
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
@@ -36,7 +41,13 @@ fn {{ op }}a_value(fetched: vec4<f32>) -> vec4<f32> {
     return fetched;
 }
 
-fn {{ op }}b_row(member: u32, layer: Layer, n: u32) -> u32 {
+fn {{ op }}b_row(member: u32, layer: Layer, column: u32) -> u32 {
+//% if kernel == "backward_delta"
+    // The columns of the layer below may have an order of their own, but its neurons are the rows of W_l.
+    let n = u32(neurons.planes[neuron_index(member, ORDER, layers[step.layer - 1u], min(column / 4u, layer.in4 - 1u))][column % 4u]);
+//% else
+    let n = column;
+//% endif
     return member * WEIGHTS4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
 }
 
@@ -46,8 +57,8 @@ fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 
 // y of four neurons.
 fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
-    let row = layer.source + min(sample, step.batch_len - 1u) * layer.in4;
-    return activation_arena[member * ACTIVATION4 + row + min(n4, layer.in4 - 1u)];
+    let row = {% if kernel == "backward_delta" %}y_first{% else %}member * ACTIVATION4 + layer.source{% endif %} + min(sample, step.batch_len - 1u) * layer.in4;
+    return activation_arena[row + min(n4, layer.in4 - 1u)];
 }
 
 fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, sum: vec4<f32>) {
@@ -69,7 +80,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, s
 
 //% set a_along = "k"
 //% set b_along = "k"
-//% set skippable = false
+//% set listed = false
 //% set declare_tiles = true
 //% include product
 
@@ -80,6 +91,12 @@ fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
     subgroup = subgroup_id;
 //% endif
     let layer = layers[step.layer];
-    {{ op }}product_tile(group.z, layer, group.x + group.y * groups.x, local, layer.in4, layer.n_out);
+    let below = neurons.living[canary_place(group.z, step.layer - 1u)];
+    y_first = group.z * ACTIVATION4 + select(layer.source, layer.packed, below.packed != 0u);
+    let width4 = {% if product == "product_register.wgsl" %}below.learns{% else %}shared_by_all(below.learns, local){% endif %};
+    let place = group.x + group.y * groups.x;
+    if place < {{ op }}product_groups(step.batch_len, width4) {
+        {{ op }}product_tile(group.z, layer, place, local, step.batch_len, width4, layer.n_out);
+    }
 }
 //% endif

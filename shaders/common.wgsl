@@ -19,7 +19,7 @@ struct Layer {
     update_groups: u32,   // workgroups before this layer's tiles in the update dispatch
     observe_groups: u32,  // workgroups before this layer's neurons in the update dispatch
     index: u32,        // number of the layer, from 0
-    reserved: u32,
+    packed: u32,       // the packed place in the activation arena: [B][out4] of one layer, in stored order
 }
 
 // The settings of one member; host twin: src/rule/member.rs.
@@ -92,7 +92,7 @@ const {{ constant.name }} = {{ constant.number }}u;  // {{ constant.doc }}
 const {{ comparison.name }} = {{ comparison.number }}u;  // {{ comparison.doc }}
 //% endfor
 
-// Planes of the neuron arena, [member][plane][NEURONS4], behind the canary (canary.wgsl).
+// Planes of the neuron arena, [member][plane][NEURONS4], behind its head (canary.wgsl).
 //% for plane in planes
 const {{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endfor

@@ -2,8 +2,8 @@
 // y, because output_delta.wgsl needs net. Where one workgroup owns whole rows, this dispatch also runs
 // output_delta.wgsl.
 //
-// Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest; z = member. A
-// workgroup owns a block, or with register tiles one tile per invocation. Reads y_(l-1) [batch_len][in4], or the data
+// Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest, or over as many
+// columns as the member with most computes; z = member. A workgroup owns a block, or with register tiles one tile per invocation. Reads y_(l-1) [batch_len][in4], or the data
 // set's rows in the first layer, and W_l [n_in + 1][out4]; writes y_l [batch_len][out4].
 
 //% if kernel == "forward"
@@ -37,6 +37,9 @@
 //% if whole_rows
 //% include "output_delta.wgsl"
 //% endif
+
+// Where y of the layer begins in the activation arena.
+var<private> y_first: u32;
 //% endif
 
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
@@ -83,7 +86,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
     if sample < step.batch_len && n4 < layer.out4 {
         let net = mask_columns(sum - bias, n4, layer.n_out);
         watch_net(net);
-        let place = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
+        let place = {% if kernel == "forward" %}y_first{% else %}member * ACTIVATION4 + layer.result{% endif %} + sample * layer.out4 + n4;
         if step.layer + 1u == {{ layer_count }}u {
             activation_arena[place] = net;
         } else {
@@ -107,7 +110,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
 
 //% set a_along = "k"
 //% set b_along = "n"
-//% set skippable = false
+//% set listed = false
 //% set declare_tiles = true
 //% include product
 
@@ -124,7 +127,18 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let sample = place * {{ tile.block_rows * tile.rows }}u + local;
     let label = label_of(group.z, sample);
 //% endif
-    {{ op }}product_tile(group.z, layer, place, local, layer.out4, layer.n_in);
+//% if whole_rows
+    y_first = group.z * ACTIVATION4 + layer.result;
+    let width4 = layer.out4;
+//% else
+    let living = neurons.living[canary_place(group.z, step.layer)];
+    y_first = group.z * ACTIVATION4 + select(layer.result, layer.packed, living.packed != 0u);
+    let own4 = select(layer.out4, living.nets, (step.flags & CACHED) != 0u);
+    let width4 = {% if product == "product_register.wgsl" %}own4{% else %}shared_by_all(own4, local){% endif %};
+//% endif
+    if place < {{ op }}product_groups(step.batch_len, width4) {
+        {{ op }}product_tile(group.z, layer, place, local, step.batch_len, width4, layer.n_in);
+    }
     tell_net(group.z);
 //% if whole_rows and product != "product_register.wgsl"
     // The block spans all columns, so the workgroup's invocations have just written whole rows.

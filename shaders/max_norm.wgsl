@@ -16,19 +16,22 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= layer.out4 {
         return;
     }
-    let first = id.z * WEIGHTS4 + layer.weights + id.x;
-    var squares = vec4<f32>(0.0);
-    for (var m = 0u; m < layer.n_in; m++) {
-        let w = weights[first + m * layer.out4];
-        squares += w * w;
-    }
     let most = members[id.z].max_norm;
 //% if coast
     // Coasting weights move even where alpha is 0.
     let moves = vec4<bool>(true);
 //% else
     let moves = neurons.planes[neuron_index(id.z, ALPHA0, layer, id.x)] * neurons.planes[neuron_index(id.z, PSI, layer, id.x)] != vec4<f32>(0.0);
+    if !any(moves) {
+        return;
+    }
 //% endif
+    let first = id.z * WEIGHTS4 + layer.weights + id.x;
+    var squares = vec4<f32>(0.0);
+    for (var m = 0u; m < layer.n_in; m++) {
+        let w = weights[first + m * layer.out4];
+        squares += w * w;
+    }
     let limited = (squares > vec4<f32>(most * most)) & moves;
     let factor = select(vec4<f32>(1.0), most / sqrt(squares), limited);
     for (var m = 0u; m < layer.n_in; m++) {

@@ -42,6 +42,7 @@
 //% include "backward_delta.wgsl"
 //% endfor
 //% set tile = update_tile
+//% set listed = freezes and not coast and not coactivation
 //% include "update.wgsl"
 
 const WORKGROUP = {{ persistent_workgroup }}u;
@@ -100,12 +101,14 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             for (var n4 = local; n4 < layer.out4; n4 += WORKGROUP) {
                 observe_neurons(member, layer, n4);
             }
-            let across = (layer.out4 + {{ update_tile.columns4 - 1 }}u) / {{ update_tile.columns4 }}u;
-            for (var tile = local; tile < tiles(layer.n_in, {{ update_tile.rows }}u, layer.out4, {{ update_tile.columns4 }}u); tile += WORKGROUP) {
+            let width4 = {% if listed %}neurons.canary[canary_place(member, layer.index)].listed{% else %}layer.out4{% endif %};
+            let across = (width4 + {{ update_tile.columns4 - 1 }}u) / {{ update_tile.columns4 }}u;
+            for (var tile = local; tile < tiles(layer.n_in, {{ update_tile.rows }}u, width4, {{ update_tile.columns4 }}u); tile += WORKGROUP) {
                 update_{% if loop.first %}first_{% endif %}product(member, layer, tile / across, tile % across, step.batch_len);
             }
             if local == 0u {
                 neurons.canary[canary_place(member, layer.index)].updates += 1u;
+                neurons.canary[canary_place(member, layer.index)].work += width4 * step.batch_len;
             }
         }
 //% endfor

@@ -39,23 +39,25 @@ var<private> subgroup: u32;  // set by the entry point
 var<workgroup> a_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ a_halves // unit }}>;  // [m][k], or [k][m] in the update
 var<workgroup> b_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ b_halves // unit }}>;  // [k][n], or [n][k] in the backward pass
 var<workgroup> matrices: array<f32, {{ tile.subgroups * together * tile.side * tile.side }}>;  // [subgroup][matrix], while they are written out
-//% if skippable
-var<workgroup> skipped: vec4<u32>;  // only .x is used; a whole vec4 keeps the next variable aligned
-//% endif
+
+// The value of invocation 0, which all invocations of the workgroup then have.
+fn shared_by_all(value: u32, local: u32) -> u32 {
+    if local == 0u {
+        matrices[0] = f32(value);
+    }
+    return u32(workgroupUniformLoad(&matrices[0]));
+}
 //% endif
 
-fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
+// Workgroups that cover height x width4 outputs.
+fn {{ op }}product_groups(height: u32, width4: u32) -> u32 {
+    return (height + {{ 4 * rows4 - 1 }}u) / {{ 4 * rows4 }}u * ((width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u);
+}
+
+fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, height: u32, width4: u32, depth: u32) {
     let blocks_n = (width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u;
     let block_m4 = (group / blocks_n) * {{ rows4 }}u;
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
-//% if skippable
-    if local == 0u {
-        skipped.x = u32({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
-    }
-    if workgroupUniformLoad(&skipped).x != 0u {
-        return;
-    }
-//% endif
     let lane = local;
     let owner = subgroup % {{ owners }}u;
     let thread_m = owner / {{ tile.block_columns }}u;
@@ -144,7 +146,8 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
     for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
         let at = (part * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u + 4u * quad;
         let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ (from + i) // matrix_columns * tile.side }}u + quad / {{ tile.side // 4 }}u;
-        let n4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ (from + i) % matrix_columns * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
+        let stored4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ (from + i) % matrix_columns * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
+        let n4 = {% if listed %}{{ op }}column(member, layer, stored4){% else %}stored4{% endif %};
         {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), vec4<f32>(matrices[at], matrices[at + 1u], matrices[at + 2u], matrices[at + 3u]));
     }
 //% endfor

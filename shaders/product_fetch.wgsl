@@ -14,9 +14,9 @@
                 b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
 //% else
                 let b_row = {{ op }}b_row(member, layer, k);
-                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
+                b_next_{{ j }} = {{ op }}b_fetch(member, layer, b_row, b_column_{{ j }});
 //% if squares
-                y2_next_{{ j }} = {{ op }}y2_fetch(member, layer, b_row, block_n4 + b_n_{{ j }});
+                y2_next_{{ j }} = {{ op }}y2_fetch(member, layer, b_row, b_column_{{ j }});
 //% endif
 //% endif
             }

@@ -11,7 +11,7 @@
 //   y2_fetch                              with `squares`: the factor of A squared in the second sum
 //   recall(member, layer, m, n4)          what four outputs build on, such as their weights
 //   keep(member, layer, m, n4, recalled, value...)  receives four finished outputs
-//   skip(member, layer, n4)               with `skippable`: whether four columns can be left out
+//   column(member, layer, n4)             with `listed`: the n4-th vec4 of the columns to compute; others are left out
 // Each function must accept indices past the edge.
 
 //% set rows = tile.rows
@@ -19,11 +19,9 @@
 fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32) {
     let m = tile_m * {{ rows }}u;
     let n4 = tile_n * {{ columns }}u;
-//% if skippable
-    if {% for c in range(columns) %}{{ op }}skip(member, layer, n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %} {
-        return;
-    }
-//% endif
+//% for c in range(columns)
+    let n4_{{ c }} = {% if listed %}{{ op }}column(member, layer, n4 + {{ c }}u){% else %}n4 + {{ c }}u{% endif %};
+//% endfor
 //% for r in range(rows)
 //% for c in range(columns)
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
@@ -83,13 +81,13 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% for c in range(columns)
 //% if b_along == "n"
 //% if a_along == "k"
-        let column_{{ i }}_{{ c }} = {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u);
+        let column_{{ i }}_{{ c }} = {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4_{{ c }});
 //% else
 //# Past the last k, A has no padding of zeros.
-        let column_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u), k + {{ i }}u < depth);
+        let column_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}b_fetch(member, layer, b_row_k_{{ i }}, n4_{{ c }}), k + {{ i }}u < depth);
 //% endif
 //% if squares
-        let y2_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}y2_fetch(member, layer, b_row_k_{{ i }}, n4 + {{ c }}u), k + {{ i }}u < depth);
+        let y2_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}y2_fetch(member, layer, b_row_k_{{ i }}, n4_{{ c }}), k + {{ i }}u < depth);
 //% endif
 //% else
         let column_{{ i }}_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});
@@ -121,13 +119,22 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% set result = "total" if tile.strands > 1 else "sum"
 //% for r in range(rows)
 //% for c in range(columns)
-    {{ op }}keep(member, layer, m + {{ r }}u, n4 + {{ c }}u, {{ op }}recall(member, layer, m + {{ r }}u, n4 + {{ c }}u), {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
+    {{ op }}keep(member, layer, m + {{ r }}u, n4_{{ c }}, {{ op }}recall(member, layer, m + {{ r }}u, n4_{{ c }}), {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
 }
 
-fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
+// Workgroups that cover height x width4 outputs.
+fn {{ op }}product_groups(height: u32, width4: u32) -> u32 {
+    let tiles = (height + {{ rows - 1 }}u) / {{ rows }}u * ((width4 + {{ columns - 1 }}u) / {{ columns }}u);
+    return (tiles + {{ tile.workgroup - 1 }}u) / {{ tile.workgroup }}u;
+}
+
+// Computes the tile of an invocation. There must be a column to compute.
+fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, height: u32, width4: u32, depth: u32) {
     let tiles_n = (width4 + {{ columns - 1 }}u) / {{ columns }}u;
     let tile = group * {{ tile.workgroup }}u + local;
-    {{ op }}product(member, layer, tile / tiles_n, tile % tiles_n, depth);
+    if tile / tiles_n * {{ rows }}u < height {
+        {{ op }}product(member, layer, tile / tiles_n, tile % tiles_n, depth);
+    }
 }

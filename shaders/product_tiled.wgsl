@@ -44,7 +44,7 @@
 //% set staged_vectors = stages * groups * (a_stage + b_stage)
 //% set sum_vectors = groups * threads * rows * columns if tile.parallel else 0
 //% if declare_tiles
-// Slabs: [stage][strand][k][m / 4] of A, then [stage][strand][k][n / 4] of B. Also the flag that skips a block, and samples that the update observes.{% if tile.parallel and staged == "f32" %} At the end, sums: [strand][output][lane].{% endif %}
+// Slabs: [stage][strand][k][m / 4] of A, then [stage][strand][k][n / 4] of B. Also a width, and samples that the update observes.{% if tile.parallel and staged == "f32" %} At the end, sums: [strand][output][lane].{% endif %}
 
 var<workgroup> slabs: array<vec4<{{ staged }}>, {{ [staged_vectors, sum_vectors, 2 * tile.workgroup] | max if staged == "f32" else staged_vectors }}>;
 //% if squares
@@ -55,19 +55,27 @@ var<workgroup> partial: array<vec4<f32>, {{ sum_vectors }}>;
 //% endif
 //% endif
 //% set sums = "partial" if staged == "f16" else "slabs"
+//% if declare_tiles
 
-fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width4: u32, depth: u32) {
+// The value of invocation 0, which all invocations of the workgroup then have. f16 counts exactly to 2048.
+fn shared_by_all(value: u32, local: u32) -> u32 {
+    if local == 0u {
+        slabs[0] = vec4<{{ staged }}>({{ staged }}(value / 2048u), {{ staged }}(value % 2048u), {{ staged }}(0.0), {{ staged }}(0.0));
+    }
+    let both = workgroupUniformLoad(&slabs[0]);
+    return 2048u * u32(both.x) + u32(both.y);
+}
+//% endif
+
+// Workgroups that cover height x width4 outputs.
+fn {{ op }}product_groups(height: u32, width4: u32) -> u32 {
+    return (height + {{ 4 * rows4 - 1 }}u) / {{ 4 * rows4 }}u * ((width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u);
+}
+
+fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, height: u32, width4: u32, depth: u32) {
     let blocks_n = (width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u;
     let block_m4 = (group / blocks_n) * {{ rows4 }}u;
     let block_n4 = (group % blocks_n) * {{ columns4 }}u;
-//% if skippable
-    if local == 0u {
-        slabs[0].x = {{ staged }}({% for c in range(columns4) %}{{ op }}skip(member, layer, block_n4 + {{ c }}u){% if not loop.last %} && {% endif %}{% endfor %});
-    }
-    if workgroupUniformLoad(&slabs[0]).x != {{ staged }}(0.0) {
-        return;
-    }
-//% endif
     let strand = local / {{ threads }}u;
     let lane = local % {{ threads }}u;
     let square = lane / {{ down * across }}u;
@@ -222,24 +230,28 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, width
 //% endfor
         let row = output / {{ columns }}u;
         let m_own = m + row / 4u * {{ 4 * down }}u + row % 4u;
-        let n4_own = n4 + output % {{ columns }}u * {{ across }}u;
+        let stored4 = n4 + output % {{ columns }}u * {{ across }}u;
+        let n4_own = {% if listed %}{{ op }}column(member, layer, stored4){% else %}stored4{% endif %};
         {{ op }}keep(member, layer, m_own, n4_own, {{ op }}recall(member, layer, m_own, n4_own), sum);
     }
 //% else
 //% set result = "total" if rounds > 1 else "sum"
 //# What the outputs build on is read for four rows before any of them is written, because a driver must keep the order
 //# of loads and stores of one buffer.
+//% for c in range(columns)
+    let n4_{{ c }} = {% if listed %}{{ op }}column(member, layer, n4 + {{ across * c }}u){% else %}n4 + {{ across * c }}u{% endif %};
+//% endfor
 //% for g in range(m_vectors)
     {
 //% for i in range(4)
 //% for c in range(columns)
-        let before_{{ i }}_{{ c }} = {{ op }}recall(member, layer, m + {{ 4 * down * g + i }}u, n4 + {{ across * c }}u);
+        let before_{{ i }}_{{ c }} = {{ op }}recall(member, layer, m + {{ 4 * down * g + i }}u, n4_{{ c }});
 //% endfor
 //% endfor
 //% for i in range(4)
 //% set r = 4 * g + i
 //% for c in range(columns)
-        {{ op }}keep(member, layer, m + {{ 4 * down * g + i }}u, n4 + {{ across * c }}u, before_{{ i }}_{{ c }}, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
+        {{ op }}keep(member, layer, m + {{ 4 * down * g + i }}u, n4_{{ c }}, before_{{ i }}_{{ c }}, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
 //% endfor
 //% endfor
     }

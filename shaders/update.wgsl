@@ -3,7 +3,9 @@
 //
 // Launch: z = member; x (continued in y) = two ranges of workgroups, each layer after layer. First come the observing
 // workgroups, which own the bias row and the observed sums of their neurons. Then come the workgroups over
-// [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation.
+// [n_in][n_out], each of which owns a block of W_l, or with register tiles one tile per invocation. Of the columns, tiles
+// cover only those on the list of list.wgsl. The host launches as many workgroups as the member with the longest list
+// needs, at least one for each layer, and all for the last.
 // Reads x [batch_len][in4] and delta [batch_len][out4]; updates W [n_in + 1][out4], the rule's memory and the rates of
 // the same shape, and the observed sums. One invocation alone writes each weight, bias and observed sum.
 
@@ -40,7 +42,6 @@ const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endif
 
 const OBSERVE_GROUPS = {{ observe_groups }}u;
-const UPDATE_GROUPS = {{ update_groups }}u;
 
 // alpha of four neurons. In weight scope this is only the factor that the weights of a neuron share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
@@ -136,6 +137,8 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
 }
 //% endif
 
+//# A frozen column needs no gradient, unless its weights still move (coast) or are observed (co-activation).
+//% set listed = freezes and not coast and not coactivation
 // The operands: A is the layer's input, in the first layer rows of the data set or prepared rows; B is the layer's
 // delta.
 //% for op in ["update_first_", "update_"]
@@ -185,8 +188,12 @@ fn {{ op }}y2_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
 }
 //% endif
 
-fn {{ op }}skip(member: u32, layer: Layer, n4: u32) -> bool {
-    return all(neuron_alpha(member, layer, min(n4, layer.out4 - 1u)) == vec4<f32>(0.0));
+// The n4-th vec4 of columns that learn; past the last one, a vec4 behind the layer.
+fn {{ op }}column(member: u32, layer: Layer, n4: u32) -> u32 {
+    if n4 >= neurons.canary[canary_place(member, layer.index)].listed {
+        return layer.out4;
+    }
+    return u32(neurons.planes[neuron_index(member, LIST, layer, n4 / 4u)][n4 % 4u]);
 }
 
 fn {{ op }}recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
@@ -204,8 +211,6 @@ fn {{ op }}keep(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, 
 
 //% set a_along = "m"
 //% set b_along = "n"
-//# A frozen column needs no gradient, unless its weights still move (coast) or are observed (co-activation).
-//% set skippable = freezes and not coast and not coactivation
 //% set declare_tiles = loop.first
 //% include product
 
@@ -245,12 +250,18 @@ fn conclude(member: u32, layer: Layer, n4: u32, bias: vec4<f32>, batch_seen: vec
 //% endif
 }
 
+// Where y of the layer's stored columns begins in the activation arena.
+fn seen_first(member: u32, layer: Layer) -> u32 {
+    let packed = neurons.living[canary_place(member, layer.index)].packed != 0u;
+    return member * ACTIVATION4 + select(layer.result, layer.packed, packed);
+}
+
 //% if observe or coactivation
-// The observed variable of four neurons in one sample.
+// The observed variable of four neurons in one sample, whose y is at `place`.
 fn observed_sample(member: u32, place: u32, delta: vec4<f32>) -> vec4<f32> {
-    let y = activation_arena[member * ACTIVATION4 + place];
+    let y = activation_arena[place];
 //% if keep_net
-    let net = activation_arena[member * ACTIVATION4 + NET4 + place];
+    let net = activation_arena[NET4 + place];
 //% else
     let net = vec4<f32>(0.0);
 //% endif
@@ -267,13 +278,18 @@ fn observe_neurons(member: u32, layer: Layer, first4: u32, local: u32) {
     let n4_inside = min(n4, layer.out4 - 1u);
     var bias = vec4<f32>(0.0);
     var seen = vec4<f32>(0.0);
-    for (var first = 0u; first < step.batch_len; first += {{ samples }}u) {
+    // Columns for which the cache answers rest: they neither learn nor are observed.
+    let nets = neurons.living[canary_place(member, layer.index)].nets;
+    let samples = select(0u, step.batch_len, first4 < shared_by_all(nets, local));
+    let y_first = seen_first(member, layer);
+    for (var first = 0u; first < samples; first += {{ samples }}u) {
         let sample = first + local / {{ observed4 }}u;
-        let place = layer.result + min(sample, step.batch_len - 1u) * layer.out4 + n4_inside;
-        let delta = delta_arena[member * DELTA4 + place];
-        {{ seen_slab }}[local] = select(vec4<f32>(0.0), delta, sample < step.batch_len);
+        let place = min(sample, step.batch_len - 1u) * layer.out4 + n4_inside;
+        let delta = delta_arena[member * DELTA4 + layer.result + place];
+        let inside = sample < step.batch_len && n4 < nets;
+        {{ seen_slab }}[local] = select(vec4<f32>(0.0), delta, inside);
 //% if observe or coactivation
-        {{ seen_slab }}[{{ tile.workgroup }}u + local] = select(vec4<f32>(0.0), observed_sample(member, place, delta), sample < step.batch_len);
+        {{ seen_slab }}[{{ tile.workgroup }}u + local] = select(vec4<f32>(0.0), observed_sample(member, y_first + place, delta), inside);
 //% endif
         workgroupBarrier();
         if local < {{ observed4 }}u {
@@ -297,13 +313,16 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     }
     var bias = vec4<f32>(0.0);
     var seen = vec4<f32>(0.0);
+    // Columns for which the cache answers rest: they neither learn nor are observed.
+    let samples = select(0u, step.batch_len, n4 < neurons.living[canary_place(member, layer.index)].nets);
+    let y_first = seen_first(member, layer);
     // Up to {{ observe_unroll }} samples are fetched together. They are added in order.
-    for (var sample = 0u; sample < step.batch_len; sample += {{ observe_unroll }}u) {
+    for (var sample = 0u; sample < samples; sample += {{ observe_unroll }}u) {
 //% for i in range(observe_unroll)
-        let place_{{ i }} = layer.result + min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
-        let delta_{{ i }} = delta_arena[member * DELTA4 + place_{{ i }}];
+        let place_{{ i }} = min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
+        let delta_{{ i }} = delta_arena[member * DELTA4 + layer.result + place_{{ i }}];
 //% if observe or coactivation
-        let seen_{{ i }} = observed_sample(member, place_{{ i }}, delta_{{ i }});
+        let seen_{{ i }} = observed_sample(member, y_first + place_{{ i }}, delta_{{ i }});
 //% endif
 //% endfor
 //% for i in range(observe_unroll)
@@ -336,22 +355,33 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 //% else
         observe_neurons(group.z, layer, (place - layer.observe_groups) * {{ tile.workgroup }}u + local);
 //% endif
-    } else if place < OBSERVE_GROUPS + UPDATE_GROUPS {
+    } else {
         var l = 0u;
         while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {
             l++;
         }
         let layer = layers[l];
         let tile = place - OBSERVE_GROUPS - layer.update_groups;
-        if l == 0u {
-            update_first_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
-        } else {
-            update_product_tile(group.z, layer, tile, local, layer.out4, step.batch_len);
+//% if not listed
+        let width4 = layer.out4;
+//% elif product == "product_register.wgsl"
+        let width4 = neurons.canary[canary_place(group.z, l)].listed;
+//% else
+        let width4 = shared_by_all(neurons.canary[canary_place(group.z, l)].listed, local);
+//% endif
+        if tile < update_product_groups(layer.n_in, width4) {
+            if l == 0u {
+                update_first_product_tile(group.z, layer, tile, local, layer.n_in, width4, step.batch_len);
+            } else {
+                update_product_tile(group.z, layer, tile, local, layer.n_in, width4, step.batch_len);
+            }
         }
         // The layer's last workgroup counts the update once its own work is done.
-        let next = select(UPDATE_GROUPS, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
+        let end = layer.update_groups + update_product_groups(layer.n_in, layer.out4);
+        let next = select(end, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
         if layer.update_groups + tile + 1u == next && local == 0u {
             neurons.canary[canary_place(group.z, l)].updates += 1u;
+            neurons.canary[canary_place(group.z, l)].work += width4 * step.batch_len;
         }
     }
 }

@@ -236,6 +236,7 @@ impl Engine for GpuEngine {
             // Waiting here idles the device once per epoch, but then the training time includes all training work.
             self.session.finish().await?;
             let train_seconds = self.training_since.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
+            self.session.rearrange().await?;
             self.reports.push_back(self.session.request_report(wanted, train_seconds).await?);
             Ok(())
         })

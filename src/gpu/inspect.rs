@@ -29,7 +29,7 @@ impl Inspector<'_> {
         let layout = &self.0.layout;
         let dense = |floats: &[f32], stride4: usize, member: usize, layer: &Layer| {
             let first = LANES * (member * stride4 + layer.result as usize);
-            Place { first, width: layer.n_out as usize, rows: samples }.get(floats)
+            Place { first, width: layer.n_out as usize, rows: samples, order: None }.get(floats)
         };
         let both = |m: usize, layer: &Layer| {
             [dense(&activation, layout.activation4, m, layer), dense(&delta, layout.delta4, m, layer)]
@@ -47,7 +47,7 @@ impl Inspector<'_> {
         let floats = self.0.read(Role::Prepared).await?;
         let (stride, width) = (LANES * self.0.layout.prepared4, self.0.population.data.features);
         let members = if floats.is_empty() { 0 } else { self.0.layout.members };
-        let member = |m| Place { first: m * stride, width, rows: samples }.get(&floats);
+        let member = |m| Place { first: m * stride, width, rows: samples, order: None }.get(&floats);
         Ok((0..members).map(member).collect())
     }
 

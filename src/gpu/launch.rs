@@ -1,7 +1,8 @@
 //! The dispatches of a run: its kernels, the workgroups of each, and [`Program`]. `Program` alone decides which kernels
 //! a run has; compilation, the memory budget and the recording of steps all use it.
 
-use super::layout::{Layer, Layout};
+use super::arrangement::Stored;
+use super::layout::{Layer, Layout, permits, skips};
 use super::tile::{LANES, Tile};
 use super::tiles::Plan;
 use crate::data::distort::Distortion;
@@ -22,6 +23,10 @@ pub enum Kernel {
     ForwardPrepared,
     /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L.
     Forward(usize),
+    /// Brings y of a layer from stored order into the order of its neurons, and adds what the cache answers.
+    Assemble(usize),
+    /// Copies y of a layer into the cache.
+    Store(usize),
     /// The output layer, in runs whose forward pass does not include it.
     OutputDelta,
     /// Backward pass through a layer (from 1).
@@ -32,6 +37,8 @@ pub enum Kernel {
     MaxNorm,
     /// A clock tick: advances the neurons' slots of ψ.
     Tick,
+    /// Lists the columns that learn, after a tick.
+    List,
     /// Whole training steps, with one workgroup per member.
     Persistent,
 }
@@ -39,9 +46,10 @@ pub enum Kernel {
 impl Kernel {
     /// Every kernel that a network of `layers` layers can have, in the order of a step.
     pub fn every(layers: usize) -> impl Iterator<Item = Self> {
-        let forward = [Self::Prepare, Self::ForwardPrepared].into_iter().chain((0..layers).map(Self::Forward));
+        let of_layer = |l| [Self::Forward(l), Self::Assemble(l), Self::Store(l)];
+        let forward = [Self::Prepare, Self::ForwardPrepared].into_iter().chain((0..layers).flat_map(of_layer));
         let backward = [Self::OutputDelta].into_iter().chain((1..layers).rev().map(Self::BackwardDelta));
-        forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::Persistent])
+        forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::List, Self::Persistent])
     }
 
     /// The kernels with their own tile, in the order in which [`Plan::choose`] asks for tiles.
@@ -55,11 +63,14 @@ impl Kernel {
         match self {
             Self::Prepare => "prepare",
             Self::Forward(_) | Self::ForwardPrepared => "forward",
+            Self::Assemble(_) => "assemble",
+            Self::Store(_) => "store",
             Self::OutputDelta => "output_delta",
             Self::BackwardDelta(_) => "backward_delta",
             Self::Update => "update",
             Self::MaxNorm => "max_norm",
             Self::Tick => "tick",
+            Self::List => "list",
             Self::Persistent => "persistent",
         }
     }
@@ -69,6 +80,7 @@ impl Kernel {
     pub const fn entry_point(self) -> &'static str {
         match self {
             Self::Tick => "tick_neurons",
+            Self::List => "list_columns",
             _ => self.stem(),
         }
     }
@@ -77,7 +89,7 @@ impl Kernel {
     #[must_use]
     pub const fn layer(self) -> usize {
         match self {
-            Self::Forward(l) | Self::BackwardDelta(l) => l,
+            Self::Forward(l) | Self::BackwardDelta(l) | Self::Assemble(l) | Self::Store(l) => l,
             _ => 0,
         }
     }
@@ -90,7 +102,14 @@ impl Kernel {
             Self::ForwardPrepared => Some(plan.forward[0]),
             Self::BackwardDelta(l) => Some(plan.backward[l - 1]),
             Self::Update => Some(plan.update),
-            Self::Prepare | Self::OutputDelta | Self::MaxNorm | Self::Tick | Self::Persistent => None,
+            Self::Prepare
+            | Self::Assemble(_)
+            | Self::Store(_)
+            | Self::OutputDelta
+            | Self::MaxNorm
+            | Self::Tick
+            | Self::List
+            | Self::Persistent => None,
         }
     }
 
@@ -104,19 +123,35 @@ impl Kernel {
         }
     }
 
-    /// Workgroups of one dispatch over `samples` samples, along x and along y, on an adapter that allows `most` per
-    /// dimension. A count above `most` continues along y, unless y already means the layer.
+    /// `vec4`s of columns that one dispatch computes, where its width depends on what is frozen: the most of all members.
+    /// With `cached` the cache answers for resting neurons.
     #[must_use]
-    pub fn workgroups(self, layout: &Layout, plan: &Plan, samples: usize, most: usize) -> [usize; 2] {
-        let layer = &layout.layers[self.layer()];
+    pub fn width4(self, layout: &Layout, cached: bool) -> usize {
+        let most = |columns: &dyn Fn(&[Stored]) -> usize| {
+            layout.arrangement.iter().map(|member| columns(member)).max().unwrap_or(0).div_ceil(LANES)
+        };
+        match self {
+            Self::Forward(_) | Self::ForwardPrepared if cached => most(&|member| member[self.layer()].nets),
+            Self::BackwardDelta(l) => most(&|member| member[l - 1].learns),
+            _ => layout.layers[self.layer()].out4 as usize,
+        }
+    }
+
+    /// Workgroups of one dispatch over `samples` samples, along x and along y, on an adapter that allows `most` per
+    /// dimension. A count above `most` continues along y, unless y already means the layer. `width4` is the
+    /// [width](Self::width4).
+    #[must_use]
+    pub fn workgroups(self, layout: &Layout, plan: &Plan, samples: usize, width4: usize, most: usize) -> [usize; 2] {
         let widest = |width: fn(&Layer) -> u32| layout.layers.iter().map(width).max().unwrap_or(1) as usize;
         let layers = layout.layers.len();
         let x = match self {
             Self::Tick => return [widest(|layer| layer.n_out).div_ceil(PLAIN_WORKGROUP), layers],
             Self::MaxNorm => return [widest(|layer| layer.out4).div_ceil(PLAIN_WORKGROUP), layers],
             Self::Prepare => samples,
-            Self::Forward(_) | Self::ForwardPrepared => plan.forward[self.layer()].groups(samples, layer.out4 as usize),
-            Self::BackwardDelta(l) => plan.backward[l - 1].groups(samples, layer.in4 as usize),
+            Self::Forward(_) | Self::ForwardPrepared => plan.forward[self.layer()].groups(samples, width4),
+            Self::Assemble(_) | Self::Store(_) => (samples * width4).div_ceil(PLAIN_WORKGROUP),
+            Self::BackwardDelta(l) => plan.backward[l - 1].groups(samples, width4),
+            Self::List => layers,
             Self::OutputDelta => samples.div_ceil(PLAIN_WORKGROUP),
             Self::Update => layout.observe_groups + layout.update_groups,
             Self::Persistent => 1,
@@ -127,7 +162,7 @@ impl Kernel {
     /// Whether evaluation dispatches the kernel, too.
     #[must_use]
     pub const fn evaluates(self) -> bool {
-        matches!(self, Self::Forward(_) | Self::OutputDelta)
+        matches!(self, Self::Forward(_) | Self::Assemble(_) | Self::OutputDelta)
     }
 
     /// Whether a run of `population` with the tiles of `plan` dispatches the kernel.
@@ -140,6 +175,11 @@ impl Kernel {
                 let last = plan.forward[plan.forward.len() - 1];
                 whole_rows4(population).is_none_or(|rows4| last.width4() < rows4)
             }
+            // The output layer is never packed.
+            Self::Assemble(l) | Self::Store(l) => {
+                permits(population, plan).packs && l + 1 < population.topology.layers()
+            }
+            Self::List => skips(population),
             Self::BackwardDelta(_) | Self::Update => !plan.persistent,
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),
             Self::Tick => population.moves_alpha() && !shared.slots_per_weight(),
@@ -185,7 +225,7 @@ impl Program {
         let in_step = |kernel: &Kernel| match kernel {
             // With prepared inputs, only evaluation reads the data set directly.
             Kernel::Forward(0) => !has(Kernel::ForwardPrepared),
-            Kernel::Tick => false,
+            Kernel::Tick | Kernel::List | Kernel::Store(_) => false,
             _ => true,
         };
         let step = match has(Kernel::Persistent) {

@@ -4,14 +4,16 @@
 //! Every array is an arena of `vec4`s with the member as its first axis. Rows are padded to whole `vec4`s with zeros. A
 //! `4` in a name means "counted in `vec4`s".
 
+use super::arrangement::{Permits, Stored};
 use super::tile::LANES;
 use super::tiles::Plan;
-use crate::config::Scope;
-use crate::data::{DataSet, Samples};
+use crate::config::{ActivationCache, Precision, Scope};
+use crate::data::{DataSet, Samples, Split};
 use crate::numbered::numbered;
 use crate::rule::observe::Quantity;
 use crate::train::population::Population;
 use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
 
 numbered! {
     /// Planes of the neuron arena, in order.
@@ -34,6 +36,12 @@ numbered! {
         Armed = "ARMED",
         /// the factor of a schedule, by which a tick multiplies psi
         Scale = "SCALE",
+        /// the list of the stored vec4s with a column that learns; its length is in the canary
+        List = "LIST",
+        /// the neuron of each stored column
+        Order = "ORDER",
+        /// the stored column of each neuron
+        Column = "COLUMN",
     }
 }
 
@@ -76,14 +84,14 @@ pub struct Layer {
     pub result: u32,
     /// Offset of the layer's neurons in a plane.
     pub neurons: u32,
-    /// Workgroups of the update dispatch before the layer's tiles.
+    /// Workgroups of the update dispatch before the layer's tiles; see [`Layout::regroup`].
     pub update_groups: u32,
     /// Workgroups of the update dispatch before the layer's neurons.
     pub observe_groups: u32,
     /// Number of the layer, from 0.
     pub index: u32,
-    /// Keeps the array stride a multiple of 16.
-    pub reserved: u32,
+    /// Offset of the packed place, where y of a layer lies in stored order until `assemble` brings it in order.
+    pub packed: u32,
 }
 
 /// The immediates of one dispatch, as the shaders read them.
@@ -121,6 +129,10 @@ numbered! {
         EndsTick = "ENDS_TICK",
         /// write y and delta, not only the scores
         Training = "TRAINING",
+        /// the cache answers for resting neurons
+        Cached = "CACHED",
+        /// this pass fills the cache
+        Fill = "FILL",
     }
 }
 
@@ -145,6 +157,29 @@ pub struct CanaryRecord {
     pub net: u32,
     /// The same for δ; in the output layer also for the loss.
     pub delta: u32,
+    /// Entries of the layer's [`Plane::List`].
+    pub listed: u32,
+    /// Whether a pass that filled the cache met a non-finite net.
+    pub broken: u32,
+    /// Sum over all updates of samples times `vec4`s of columns whose gradient was computed; wraps around.
+    pub work: u32,
+    /// Keeps the array stride a multiple of 16.
+    pub reserved: u32,
+}
+
+/// What a step computes of one layer of one member, in the head of the neuron arena behind the canary; twin of `Living`
+/// in `canary.wgsl`. The host decides it by the [arrangement](super::arrangement).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct LivingRecord {
+    /// `vec4`s of stored columns whose net is computed where the cache may answer.
+    pub nets: u32,
+    /// `vec4`s of stored columns that need δ.
+    pub learns: u32,
+    /// 1 = y goes to the packed place.
+    pub packed: u32,
+    /// Offset of the layer in the cache, for row 0 of the data set; modulo 2³², because the cache may begin at a later row.
+    pub cache: u32,
 }
 
 numbered! {
@@ -209,12 +244,58 @@ pub struct Layout {
     pub observe_groups: usize,
     /// Workgroups of the update dispatch over tiles.
     pub update_groups: usize,
+    /// What the kernels can leave out.
+    pub permits: Permits,
+    /// Per member and layer, what a step computes and in which order columns are stored.
+    pub arrangement: Arc<Vec<Vec<Stored>>>,
+    /// Rows of one member in the cache; 0 = no cache.
+    pub cache_rows: usize,
+    /// The first row of the data set in each member's part of the cache.
+    pub cache_first: Vec<usize>,
+    /// `vec4`s of one row of the cache: a place for layers of even number, a place for the others, and as much for net
+    /// where it is kept. At any time at most two neighbouring layers are cached.
+    pub cache4: usize,
+    /// `vec4`s of y in one row of the cache.
+    pub cache_y4: usize,
+    /// Rows of all members in each piece of the cache but the last.
+    pub cache_piece_rows: usize,
 }
 
 /// Bytes of activations that evaluation may use even if training needs less, all members together.
 const EVALUATION_BYTES: usize = 8 << 20;
 /// Samples per evaluation dispatch where memory allows.
 const EVALUATION_BATCH: usize = 1024;
+
+/// Most pieces of the cache that a kernel binds.
+const CACHE_PIECES: usize = 4;
+/// Most bytes of the cache where the setting leaves the size to the engine.
+const CACHE_BYTES: u64 = 2 << 30;
+
+/// Whether α of a neuron can be 0, so that its gradient need not be computed. Momentum that coasts moves weights even
+/// then, and with co-activation every weight is observed.
+#[must_use]
+pub fn skips(population: &Population) -> bool {
+    let shared = population.shared();
+    let freezes = population.moves_alpha() || shared.network.init.is_some();
+    // The list holds numbers as floats, which count exactly to 2²⁴.
+    let exact = population.topology.widths().iter().all(|&n| n < 1 << 24);
+    freezes && exact && !shared.run.no_skip_frozen && !shared.rule.coast && !shared.slots_per_weight()
+}
+
+/// What the kernels of `plan` can leave out. Hidden neurons drop out by their number, so they keep their order. The
+/// persistent kernel has no packed place, and kernels in half precision are left as they are.
+#[must_use]
+pub fn permits(population: &Population, plan: &Plan) -> Permits {
+    let shared = population.shared();
+    let skips = skips(population);
+    let packs = skips
+        && population.topology.layers() > 1
+        && shared.regularisation.dropout == 0.0
+        && shared.run.precision == Precision::F32
+        && !plan.persistent;
+    let caches = packs && !population.prepares_inputs() && shared.run.activation_cache != ActivationCache::Off;
+    Permits { skips, packs, orders: packs && shared.rule.scope != Scope::Layer, caches }
+}
 
 /// Whether the forward pass must store net beside y, because some member observes net.
 #[must_use]
@@ -231,9 +312,13 @@ impl Layout {
         let batch_size = population.batch_size();
         let widths4: Vec<usize> = topology.widths().iter().map(|&n| n.div_ceil(LANES)).collect();
         let sample4: usize = widths4[1..].iter().sum();
-        let net4 = batch_size * sample4;
+        let permits = permits(population, plan);
+        // The output layer is never packed.
+        let packed4 = if permits.packs { widths4[1..topology.layers()].iter().copied().max().unwrap_or(0) } else { 0 };
+        let delta4 = batch_size * sample4;
+        let net4 = batch_size * (sample4 + packed4);
         let training4 = net4 * if keeps_net(population) { 2 } else { 1 };
-        let affordable = EVALUATION_BYTES / (16 * members * sample4);
+        let affordable = EVALUATION_BYTES / (16 * members * (sample4 + packed4));
         let evaluation_batch = affordable.min(EVALUATION_BATCH).max(batch_size);
         let (train, validation, test) = (population.train_rows(), population.validation_rows(), population.test_rows());
         let most_rows = train.max(validation).max(test);
@@ -255,7 +340,7 @@ impl Layout {
                     update_groups: update_groups as u32,
                     observe_groups: observe_groups as u32,
                     index: l as u32,
-                    reserved: 0,
+                    packed: (batch * sample4) as u32,
                 });
                 weights += (n_in + 1) * out4;
                 result += batch * out4;
@@ -268,7 +353,26 @@ impl Layout {
         let (layers, weights4, neurons4, update_groups, observe_groups) = table(batch_size);
         let (evaluation_layers, ..) = table(evaluation_batch);
         let config = population.shared();
+        let whole: Vec<Stored> = topology.shapes().map(|(_, n_out)| Stored::whole(n_out)).collect();
+        let of_parity = |parity: usize| {
+            let layers = widths4[1..topology.layers()].iter().skip(parity).step_by(2);
+            layers.copied().max().unwrap_or(0)
+        };
+        let cache_y4 = of_parity(0) + of_parity(1);
+        let visited = |split: &Split| {
+            let rows = || split.train.iter().chain(&split.validation).map(|&row| row as usize);
+            rows().min().zip(rows().max()).map_or((0, 0), |(first, last)| (first, last + 1 - first))
+        };
+        let visited: Vec<(usize, usize)> = population.splits.iter().map(visited).collect();
+        let cache_rows = visited.iter().map(|&(_, rows)| rows).max().unwrap_or(0);
         Self {
+            permits,
+            arrangement: Arc::new(vec![whole; members]),
+            cache_rows: if permits.caches { cache_rows } else { 0 },
+            cache_first: visited.into_iter().map(|(first, _)| first).collect(),
+            cache4: cache_y4 * if keeps_net(population) { 2 } else { 1 },
+            cache_y4,
+            cache_piece_rows: members * cache_rows,
             members,
             weight_scope: config.rule.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
@@ -280,9 +384,9 @@ impl Layout {
             layers,
             evaluation_layers,
             weights4,
-            activation4: training4.max(evaluation_batch * sample4),
+            activation4: training4.max(evaluation_batch * (sample4 + packed4)),
             net4,
-            delta4: net4,
+            delta4,
             neurons4,
             row4: widths4[0],
             piece_rows: population.data.len(),
@@ -303,6 +407,68 @@ impl Layout {
         self
     }
 
+    /// Divides the cache into as few pieces of whole rows as buffers of at most `most` bytes allow. Leaves the cache out if
+    /// these are too many, or if the cache is larger than `allowed`.
+    #[must_use]
+    pub fn fit_cache(mut self, allowed: ActivationCache, most: u64) -> Self {
+        let (row_bytes, rows) = (16 * self.cache4 as u64, self.members * self.cache_rows);
+        let fitting = usize::try_from(most.checked_div(row_bytes).unwrap_or(0)).unwrap_or(usize::MAX).max(1);
+        let pieces = rows.div_ceil(fitting).max(1);
+        let allowed = match allowed {
+            ActivationCache::Auto => CACHE_BYTES,
+            ActivationCache::Off => 0,
+            ActivationCache::Bytes(bytes) => bytes,
+        };
+        let bytes = row_bytes.saturating_mul(rows as u64);
+        self.cache_piece_rows = rows.div_ceil(pieces).max(1);
+        if bytes > allowed || row_bytes > most || pieces > CACHE_PIECES || bytes / 16 > u64::from(u32::MAX) {
+            (self.cache_rows, self.permits.caches) = (0, false);
+        }
+        self
+    }
+
+    /// Gives each layer as many workgroups of the update dispatch as the member with the longest list needs, because
+    /// software Vulkan spends almost as much on a workgroup without work. A layer has at least one, which counts the
+    /// update. The output layer has all, so that kernels know where the last layer ends.
+    pub fn regroup(&mut self, plan: &Plan) {
+        let last = self.layers.len() - 1;
+        let mut groups = 0;
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            let longest = self.arrangement.iter().map(|member| member[l].listed4).max().unwrap_or(0);
+            let width4 = if l == last { layer.out4 as usize } else { longest };
+            layer.update_groups = groups as u32;
+            groups += plan.update.groups(layer.n_in as usize, width4).max(1);
+        }
+        self.update_groups = groups;
+    }
+
+    /// Number of pieces of the cache.
+    #[must_use]
+    pub const fn cache_pieces(&self) -> usize {
+        (self.members * self.cache_rows).div_ceil(self.cache_piece_rows)
+    }
+
+    /// What the kernels read of a layer's [arrangement](Self::arrangement).
+    #[must_use]
+    pub fn living(&self, member: usize, l: usize) -> LivingRecord {
+        let stored = &self.arrangement[member][l];
+        let in_lanes = |columns: usize| columns.div_ceil(LANES) as u32;
+        let even = if l.is_multiple_of(2) { 0 } else { self.cache_y4 - self.odd4() };
+        let row = (member * self.cache_rows).wrapping_sub(self.cache_first[member]);
+        LivingRecord {
+            nets: in_lanes(stored.nets),
+            learns: in_lanes(stored.learns),
+            packed: u32::from(stored.packed),
+            cache: row.wrapping_mul(self.cache4).wrapping_add(even) as u32,
+        }
+    }
+
+    /// `vec4`s of the widest hidden layer of odd number.
+    fn odd4(&self) -> usize {
+        let hidden = &self.layers[..self.layers.len() - 1];
+        hidden.iter().skip(1).step_by(2).map(|layer| layer.out4 as usize).max().unwrap_or(0)
+    }
+
     /// First score entry of a region, `[regions][P][region]`.
     #[must_use]
     pub const fn scores(&self, region: Region) -> usize {
@@ -315,7 +481,13 @@ impl Layout {
         data.len().div_ceil(self.piece_rows)
     }
 
-    /// Bytes of the canary of all members, in the head of the neuron arena.
+    /// Bytes of the head of the neuron arena: the canary of all members, and behind it their [`LivingRecord`]s.
+    #[must_use]
+    pub const fn head_bytes(&self) -> usize {
+        self.canary_bytes() + size_of::<LivingRecord>() * self.layers.len() * self.members
+    }
+
+    /// Bytes of the canary of all members, at the start of the head.
     #[must_use]
     pub const fn canary_bytes(&self) -> usize {
         size_of::<CanaryRecord>() * self.layers.len() * self.members
@@ -324,7 +496,8 @@ impl Layout {
     /// `vec4`s of one member in the neuron arena, including the member's share of the head.
     #[must_use]
     pub const fn neuron_arena4(&self) -> usize {
-        self.layers.len() * size_of::<CanaryRecord>() / 16 + Plane::COUNT * self.neurons4
+        let head = size_of::<CanaryRecord>() + size_of::<LivingRecord>();
+        self.layers.len() * head / 16 + Plane::COUNT * self.neurons4
     }
 
     /// Words of one data set row: packed bytes or floats.

@@ -1,8 +1,9 @@
 //! The GPU engine for any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
 //!
 //! The modules form layers, and no layer imports a layer above it: `engine` → `tune` → `inspect` → `session` →
-//! `kernel` → `memory` → `device`, `launch`, `layout`, `tiles` and `tile`.
+//! `kernel` → `memory` → `device`, `launch`, `layout`, `arrangement`, `tiles` and `tile`.
 
+mod arrangement;
 mod device;
 mod engine;
 mod inspect;
@@ -27,7 +28,7 @@ pub use kernel::bindings::{Binding, bindings};
 pub use kernel::specialisation::Specialisation;
 pub use kernel::spirv::translate;
 pub use launch::{Kernel, Program};
-pub use layout::{CanaryRecord, Flag, Layer, Layout, Plane, RatePlane, Region, Step};
+pub use layout::{CanaryRecord, Flag, Layer, Layout, LivingRecord, Plane, RatePlane, Region, Step};
 pub use memory::budget::MemoryBudget;
 pub use memory::table::Role;
 pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};

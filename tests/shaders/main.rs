@@ -10,7 +10,7 @@ mod variants;
 
 use clap::ValueEnum;
 use homeostat::config::{Basis, Decay, Precision, Rule};
-use homeostat::gpu::{CanaryRecord, Flag, Kernel, Layer, Plane, RatePlane, Step, roofline_source};
+use homeostat::gpu::{CanaryRecord, Flag, Kernel, Layer, LivingRecord, Plane, RatePlane, Step, roofline_source};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::{Comparison, Member};
 use homeostat::rule::observe;
@@ -84,12 +84,14 @@ fn check_structs(module: &naga::Module) {
         update_groups,
         observe_groups,
         index,
-        reserved
+        packed
     );
     assert_eq!(struct_layout(module, "Layer"), (layer, size_of::<Layer>() as u32));
     if module.types.iter().any(|(_, found)| found.name.as_deref() == Some("Canary")) {
-        let canary = offsets!(CanaryRecord, forwards, updates, net, delta);
+        let canary = offsets!(CanaryRecord, forwards, updates, net, delta, listed, broken, work, reserved);
         assert_eq!(struct_layout(module, "Canary"), (canary, size_of::<CanaryRecord>() as u32));
+        let living = offsets!(LivingRecord, nets, learns, packed, cache);
+        assert_eq!(struct_layout(module, "Living"), (living, size_of::<LivingRecord>() as u32));
     }
 }
 
@@ -158,9 +160,13 @@ fn shaders_have_the_numbers_of_rust() {
     for comparison in Comparison::numbers() {
         expect("", &comparison.name, comparison.number);
     }
-    for (flag, name) in
-        [(Flag::FirstOfTick, "FIRST_OF_TICK"), (Flag::EndsTick, "ENDS_TICK"), (Flag::Training, "TRAINING")]
-    {
+    for (flag, name) in [
+        (Flag::FirstOfTick, "FIRST_OF_TICK"),
+        (Flag::EndsTick, "ENDS_TICK"),
+        (Flag::Training, "TRAINING"),
+        (Flag::Cached, "CACHED"),
+        (Flag::Fill, "FILL"),
+    ] {
         expect("", name, flag.bit());
     }
     for &decay in Decay::value_variants() {

@@ -215,6 +215,9 @@ fn grid(stem: &str) -> Vec<Case> {
         "update" => batches(&inputs(&bases(&rules(&deep))), UNROLLS),
         "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.regularisation.max_norm = value),
         "tick" => rules(&deep),
+        "list" => frozen_or_not(&deep),
+        // The basis net² keeps net, and dropout of neurons does without the cache.
+        "assemble" | "store" => dropout(&bases(&frozen_or_not(&deep))),
         // The parts of this kernel are those of the others, except for the names and tiles of its passes.
         "persistent" => {
             let all = frozen_or_not(&topologies(&TOPOLOGIES));
@@ -328,8 +331,19 @@ impl Renderer {
     }
 }
 
-const STEMS: [&str; 8] =
-    ["prepare", "forward", "output_delta", "backward_delta", "update", "max_norm", "tick", "persistent"];
+const STEMS: [&str; 11] = [
+    "prepare",
+    "forward",
+    "assemble",
+    "store",
+    "output_delta",
+    "backward_delta",
+    "update",
+    "max_norm",
+    "tick",
+    "list",
+    "persistent",
+];
 
 /// The product shaders of a precision.
 fn products(precision: Precision) -> &'static [Product] {

@@ -92,10 +92,12 @@ pub struct Specialisation {
     /// Pieces of the data set, and the rows of each piece but the last.
     data_pieces: usize,
     piece_rows: usize,
+    /// The same of the activation cache; 0 pieces = no cache.
+    cache_pieces: usize,
+    cache_piece_rows: usize,
     layer_count: usize,
     member_count: usize,
     observe_groups: usize,
-    update_groups: usize,
     /// Whether an α can be 0, so that the kernels must test for frozen neurons.
     freezes: bool,
     /// `vec4`s that a tile must span to own whole rows of the output layer.
@@ -173,10 +175,11 @@ impl Specialisation {
             label_noise: population.uses_label_noise(),
             data_pieces: layout.pieces(&population.data),
             piece_rows: layout.piece_rows,
+            cache_pieces: layout.cache_pieces(),
+            cache_piece_rows: layout.cache_piece_rows,
             layer_count: population.topology.layers(),
             member_count: population.len(),
             observe_groups: layout.observe_groups,
-            update_groups: layout.update_groups,
             freezes: population.moves_alpha() || population.shared().network.init.is_some(),
             whole_rows4: whole_rows4(population),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),

@@ -12,7 +12,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 23] = sources![
+const SOURCES: [(&str, &str); 27] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -29,12 +29,16 @@ const SOURCES: [(&str, &str); 23] = sources![
     "product_fetch.wgsl",
     "forward.wgsl",
     "score.wgsl",
+    "cache.wgsl",
+    "assemble.wgsl",
+    "store.wgsl",
     "output_delta.wgsl",
     "backward_delta.wgsl",
     "update.wgsl",
     "max_norm.wgsl",
     "unsupervised.wgsl",
     "tick.wgsl",
+    "list.wgsl",
     "persistent.wgsl",
 ];
 

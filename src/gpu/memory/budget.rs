@@ -214,8 +214,17 @@ impl Check<'_> {
         let sums_squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
         let (mut dimension, mut invocations, mut storage) = (layout.members, 0, 0);
         for kernel in Program::new(population, plan).kernels {
-            let samples = if kernel.evaluates() { layout.region } else { layout.batch_size };
-            let [x, y] = kernel.workgroups(layout, plan, samples, most);
+            let samples = match kernel {
+                Kernel::Assemble(_) | Kernel::Store(_) => layout.evaluation_batch,
+                _ if kernel.evaluates() => layout.region,
+                _ => layout.batch_size,
+            };
+            // While nothing is frozen.
+            let width4 = match kernel {
+                Kernel::BackwardDelta(l) => layout.layers[l].in4 as usize,
+                _ => kernel.width4(layout, false),
+            };
+            let [x, y] = kernel.workgroups(layout, plan, samples, width4, most);
             dimension = dimension.max(x).max(y);
             let workgroup = kernel.workgroup(plan);
             let ids = (x as u64).saturating_mul(y as u64).saturating_mul(workgroup as u64);

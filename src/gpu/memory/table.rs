@@ -375,7 +375,7 @@ buffers! {
         constants: &[("RATE_PLANES", |run| run.layout.rate_planes, "planes of one member's rates")],
         ..ROW
     }
-    /// y of all layers for a batch, then net if a member observes net.
+    /// y of all layers for a batch, then a place for one layer in stored order, then net if a member observes net.
     Activation {
         wgsl: "activation_arena",
         name: "activations",
@@ -383,7 +383,7 @@ buffers! {
         content: Content::Scratch,
         remedy: Remedy::Batch,
         constants: &[
-            ("ACTIVATION4", |run| run.layout.activation4, "one member's activation arena: y of all layers, then net where it is kept"),
+            ("ACTIVATION4", |run| run.layout.activation4, "one member's activation arena: y of all layers, the packed place, then net where it is kept"),
             ("NET4", |run| run.layout.net4, "where net begins in it"),
         ],
         ..ROW
@@ -399,6 +399,24 @@ buffers! {
         content: Content::Scratch,
         remedy: Remedy::Batch,
         constants: &[("DELTA4", |run| run.layout.delta4, "one member's delta arena")],
+        ..ROW
+    }
+    /// The answers of resting neurons to the rows of training and validation: y of up to two layers, then net where it is
+    /// kept. It comes in pieces if one binding is too small.
+    Cache {
+        wgsl: "cache",
+        name: "activation cache",
+        shape: |run| {
+            let rows = run.layout.members * run.layout.cache_rows;
+            vec![("P × rows", rows), ("vec4s", run.layout.cache4)]
+        },
+        cut: Some(|run| run.layout.cache_piece_rows),
+        content: Content::Scratch,
+        remedy: Remedy::Setting(|_| "use `activation-cache = off`".into()),
+        constants: &[
+            ("CACHE4", |run| run.layout.cache4, "one row of the activation cache: y of up to two layers, then net where it is kept"),
+            ("CACHE_NET4", |run| run.layout.cache_y4, "where net begins in it"),
+        ],
         ..ROW
     }
     /// Sums of losses and wrong answers: one entry per place in a batch, region after region.

@@ -2,6 +2,7 @@
 //! steps, reads results [`back`](readback) with a [`canary`], moves the training [`state`], and makes [`report`]s.
 
 pub mod canary;
+pub mod living;
 pub mod queue;
 pub mod readback;
 pub mod record;

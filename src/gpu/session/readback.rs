@@ -27,6 +27,8 @@ pub struct Arrived {
     pub floats: Vec<f32>,
     /// The first non-finite step and layer of each member, if any.
     pub not_finite: Vec<Option<NonFinite>>,
+    /// What the kernels counted, `[P][layers]`.
+    pub records: Vec<CanaryRecord>,
     /// The buffer for reuse.
     pub staging: wgpu::Buffer,
 }
@@ -57,7 +59,7 @@ impl Readback {
         drop(view);
         self.staging.unmap();
         let not_finite = self.canary.check(&context.info.adapter, &records)?;
-        Ok(Arrived { floats, not_finite, staging: self.staging })
+        Ok(Arrived { floats, not_finite, records, staging: self.staging })
     }
 }
 

@@ -35,10 +35,21 @@ impl Session {
             }
             Kernel::Update => all(samples),
             Kernel::Persistent => 3.0 * all(samples * step.steps as usize),
-            Kernel::Prepare | Kernel::OutputDelta | Kernel::Tick | Kernel::MaxNorm => 0.0,
+            Kernel::Prepare
+            | Kernel::Assemble(_)
+            | Kernel::Store(_)
+            | Kernel::OutputDelta
+            | Kernel::Tick
+            | Kernel::MaxNorm
+            | Kernel::List => 0.0,
         };
         let most = self.context.device.limits().max_compute_workgroups_per_dimension as usize;
-        let [x, y] = kernel.workgroups(layout, &self.plan, samples, most);
+        let width4 = kernel.width4(layout, step.flags & Flag::Cached.bit() != 0);
+        // No member needs the pass.
+        if width4 == 0 {
+            return Ok(());
+        }
+        let [x, y] = kernel.workgroups(layout, &self.plan, samples, width4, most);
         let groups = [x, y, layout.members];
         match kernel {
             Kernel::Forward(_) | Kernel::ForwardPrepared => self.canary.forward(kernel.layer(), 1),
@@ -66,7 +77,7 @@ impl Session {
         Step {
             batch_start: first as u32,
             batch_len: self.layout.batch_size.min(self.population.train_rows() - first) as u32,
-            flags: Flag::Training.bit(),
+            flags: Flag::Training.bit() | self.cached(),
             scores: self.layout.scores(Region::Running) as u32,
             ..Step::default()
         }
@@ -77,6 +88,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn record_steps(&mut self, batches: Range<u32>, tick: Option<u32>) -> Result<()> {
+        self.catch_up().await?;
         let kernels = Arc::clone(&self.program.step);
         let mut next = batches.start;
         while next < batches.end {
@@ -90,6 +102,7 @@ impl Session {
             let samples = u64::from(last.batch_start + last.batch_len - step.batch_start);
             self.samples_since_tick += samples;
             self.running_samples += samples;
+            self.count(samples);
             step.samples = self.samples_since_tick as f32;
             next += steps;
             let tick = tick.filter(|_| next == batches.end);
@@ -98,8 +111,7 @@ impl Session {
                 step.tick = tick as f32;
             }
             for &kernel in &*kernels {
-                // Frozen layers at the bottom of the network need no δ.
-                if !matches!(kernel, Kernel::BackwardDelta(l) if l <= self.frozen_prefix) {
+                if self.is_needed(kernel) {
                     self.launch(kernel, Use::Training, step).await?;
                 }
             }
@@ -107,6 +119,8 @@ impl Session {
                 if let Some(kernel) = self.program.tick {
                     self.launch(kernel, Use::Training, step).await?;
                 }
+                self.list().await?;
+                self.ticked = true;
                 self.samples_at_tick = std::mem::take(&mut self.samples_since_tick);
             }
         }
@@ -151,18 +165,23 @@ impl Session {
     /// If the device fails.
     pub async fn evaluate(&mut self, rows: Range<usize>, region: Region) -> Result<()> {
         let kernels = Arc::clone(&self.program.evaluation);
+        // The cache has no test rows.
+        let flags = if matches!(region, Region::Test) { 0 } else { self.cached() };
         for first in rows.clone().step_by(self.layout.evaluation_batch) {
             let samples = self.layout.evaluation_batch.min(rows.end - first);
             let step = Step {
                 batch_start: first as u32,
                 batch_len: samples as u32,
                 scores: self.layout.scores(region) as u32,
+                flags,
                 score: ((first - rows.start) % self.layout.region) as u32,
                 number: self.steps,
                 ..Step::default()
             };
             for &kernel in &*kernels {
-                self.launch(kernel, Use::Evaluation, step).await?;
+                if self.is_needed(kernel) {
+                    self.launch(kernel, Use::Evaluation, step).await?;
+                }
             }
         }
         Ok(())

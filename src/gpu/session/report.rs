@@ -3,13 +3,16 @@
 use super::readback::{Arrived, Readback};
 use super::session::Session;
 use crate::error::Result;
+use crate::gpu::arrangement::Stored;
 use crate::gpu::layout::{Layout, Region};
 use crate::gpu::memory::place::Place;
 use crate::gpu::memory::table::Role;
+use crate::gpu::tile::LANES;
 use crate::rule;
 use crate::train::engine::{AlphaSummary, MemberReport, Report, Score, Wanted};
 use crate::train::living;
 use crate::train::state::{MemberState, RunningScore, rates};
+use std::sync::Arc;
 
 /// A report in progress: the [`Readback`] holds the scores, then ψ of every member.
 #[derive(Debug)]
@@ -19,6 +22,12 @@ pub struct Pending {
     wanted: Wanted,
     /// Training samples in the running score.
     running_samples: u64,
+    /// Samples trained since the report before.
+    trained: u64,
+    /// Floating-point operations of their forward and backward passes, per member.
+    passes: Vec<f64>,
+    /// The arrangement of the copied values.
+    arrangement: Arc<Vec<Vec<Stored>>>,
     train_seconds: f64,
 }
 
@@ -69,9 +78,15 @@ impl Pending {
     /// # Errors
     /// If the device fails, or has not finished the work before the copy.
     pub async fn finish(self, session: &mut Session) -> Result<Report> {
-        let Arrived { floats, not_finite, staging } = self.readback.take(&session.context).await?;
+        let Arrived { floats, not_finite, records, staging } = self.readback.take(&session.context).await?;
         session.staging.push(staging);
-        let (layout, population, alpha0) = (&session.layout, &*session.population, &session.alpha0);
+        // The host may have arranged the layers anew since the copy.
+        let layout = &Layout { arrangement: self.arrangement, ..session.layout.clone() };
+        let work = records.iter().map(|record| record.work);
+        let worked: Vec<u32> =
+            work.clone().zip(&session.worked).map(|(now, before)| now.wrapping_sub(*before)).collect();
+        session.worked = work.collect();
+        let (population, alpha0) = (&*session.population, &session.alpha0);
         let [train, validation, test] =
             [population.train_rows(), population.validation_rows(), population.test_rows()].map(|rows| rows as u64);
         let score = |member: usize, region: Region, samples: u64| {
@@ -85,14 +100,13 @@ impl Pending {
         let mut next = score_floats(layout, self.wanted);
         let rule = population.shared().rule.kind;
         let mut members = Vec::with_capacity(layout.members);
-        let mut prefix = layout.layers.len();
         for ((member, alpha0), not_finite) in alpha0.iter().enumerate().zip(not_finite) {
-            let mut take = |place: Place| {
+            let mut take = |place: Place<'_>| {
                 let values = Place { first: next, ..place }.get(&floats);
                 next += place.span();
                 values
             };
-            let (mut psi, mut alpha, mut living) = (vec![], vec![], 0);
+            let (mut alpha, mut living) = (vec![], 0);
             for (layer, alpha0) in layout.layers.iter().zip(alpha0) {
                 let (_, [place, ..]) = layout.slot_places(member, layer);
                 let factors = take(place);
@@ -106,9 +120,13 @@ impl Pending {
                 };
                 alpha.push(AlphaSummary::new(alphas.iter().copied()));
                 living += living::living(&alphas, layer.n_out as usize);
-                psi.push(factors);
             }
-            prefix = prefix.min(frozen_prefix(layout, alpha0.iter().zip(&psi)));
+            let worked = layout.layers.iter().zip(&worked[member * layout.layers.len()..]);
+            let gradients = worked.map(|(layer, &work)| {
+                // The last vec4 of a layer may have padding.
+                let columns = (LANES as u64 * u64::from(work)).min(u64::from(layer.n_out) * self.trained);
+                2.0 * f64::from(layer.n_in) * columns as f64
+            });
             members.push(MemberReport {
                 running: score(member, Region::Running, self.running_samples),
                 train: self.wanted.train.then(|| score(member, Region::Train, train)),
@@ -117,26 +135,12 @@ impl Pending {
                 test: (self.wanted.test && test > 0).then(|| score(member, Region::Test, test)),
                 alpha,
                 living,
-                flops: population.topology.flops_per_sample() * self.running_samples as f64,
+                flops: self.passes[member] + gradients.sum::<f64>(),
                 not_finite,
             });
         }
-        // Frozen layers stay frozen, so the prefix also holds for the steps recorded since the copy.
-        session.frozen_prefix = prefix;
         Ok(Report { members, train_seconds: self.train_seconds })
     }
-}
-
-/// Number of layers, from the first, whose weights the update kernel no longer changes whatever δ is. These layers need
-/// no δ. `layers` are α0 and ψ of one member's layers. In weight scope the kernel tests ψ alone. Where a member
-/// observes δ, δ is needed until ψ is 0.
-pub fn frozen_prefix<'a>(layout: &Layout, layers: impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> usize {
-    let psi_alone = layout.observes_delta || (layout.weight_scope && !layout.slots_per_weight);
-    let frozen = |(alpha0, psi): &(&Vec<f32>, &Vec<f32>)| match psi_alone {
-        true => psi.iter().all(|&psi| psi == 0.0),
-        false => rates(alpha0, psi).all(|alpha| alpha == 0.0),
-    };
-    layers.take_while(frozen).count()
 }
 
 impl Session {
@@ -165,6 +169,9 @@ impl Session {
         let parts: Vec<_> = std::iter::once((Role::Scores, 0, scores)).chain(rates).collect();
         let readback = self.copy_back(&parts, Some((Role::Scores, scores))).await?;
         let running_samples = std::mem::take(&mut self.running_samples);
-        Ok(Pending { readback, wanted, running_samples, train_seconds })
+        let trained = std::mem::take(&mut self.trained);
+        let passes = std::mem::replace(&mut self.passes, vec![0.0; self.layout.members]);
+        let arrangement = Arc::clone(&self.layout.arrangement);
+        Ok(Pending { readback, wanted, running_samples, trained, passes, arrangement, train_seconds })
     }
 }

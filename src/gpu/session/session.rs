@@ -37,8 +37,21 @@ pub struct Session {
     pub(crate) samples_since_tick: u64,
     pub(crate) samples_at_tick: u64,
     pub(crate) running_samples: u64,
-    /// Number of layers, from the first, that are frozen in every member, so no δ is computed for them.
-    pub(crate) frozen_prefix: usize,
+    /// Whether the cache must be filled before the arrangement can use it.
+    pub(crate) unfilled: bool,
+    /// Whether the row lists have an order, by which the cache can be filled.
+    pub(crate) ordered: bool,
+    /// Members whose resting neurons have non-finite nets. The cache does not answer for them, so that the step is reported
+    /// which meets the net.
+    pub(crate) broken: Vec<bool>,
+    /// Whether ψ has advanced since the layers were last arranged.
+    pub(crate) ticked: bool,
+    /// Samples trained since the last report.
+    pub(crate) trained: u64,
+    /// Floating-point operations of their forward and backward passes, per member.
+    pub(crate) passes: Vec<f64>,
+    /// The work that kernels had counted at the last report, per member and layer.
+    pub(crate) worked: Vec<u32>,
     checked: bool,
 }
 
@@ -46,7 +59,9 @@ pub struct Session {
 pub fn layout(context: &Context, population: &Population, plan: &Plan) -> Layout {
     let limits = context.device.limits();
     let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    Layout::new(population, plan).fit_data(&population.data, most)
+    Layout::new(population, plan)
+        .fit_data(&population.data, most)
+        .fit_cache(population.shared().run.activation_cache, most)
 }
 
 /// The memory budget of `population` on the adapter of `context`.
@@ -92,7 +107,13 @@ impl Session {
             samples_since_tick: 0,
             samples_at_tick: 1,
             running_samples: 0,
-            frozen_prefix: 0,
+            unfilled: false,
+            ordered: false,
+            broken: vec![],
+            ticked: false,
+            trained: 0,
+            passes: vec![],
+            worked: vec![],
             checked,
         })
     }
@@ -109,6 +130,7 @@ impl Session {
         let plans = (&program, &plan);
         self.kernels = Kernels::new(&self.context, &self.buffers, &specialisation, plans, self.checked)?;
         (self.layout, self.program, self.plan) = (layout, program, plan);
+        self.unfilled = false;
         Ok(())
     }
 
@@ -131,6 +153,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn set_order(&mut self, order: &[Vec<u32>]) -> Result<()> {
+        self.ordered = true;
         // Writes take effect at the start of the next submit, so recorded work must be submitted first.
         self.queue.submit(&self.context).await?;
         let buffer = self.buffers.get(Role::Rows).expect("every run has row lists");

@@ -5,18 +5,19 @@ use super::canary::Canary;
 use super::report;
 use super::session::Session;
 use crate::error::Result;
-use crate::gpu::layout::{Layer, Layout, Plane, RatePlane};
+use crate::gpu::layout::{CanaryRecord, Layer, Layout, Plane, RatePlane};
 use crate::gpu::memory::place::Place;
 use crate::gpu::memory::table::{Role, Run};
-use crate::rule::member::Trigger;
-use crate::rule::psi::Slot;
+use crate::rule::member::{Member, Trigger};
+use crate::rule::psi::{self, Slot};
 use crate::train::state::{LayerState, MemberState, RunningScore};
+use std::ops::Range;
 
 /// The floats of the buffers of training state, each with its [`Role`]; empty for a buffer that the run does not have.
-type Floats = Vec<(Role, Vec<f32>)>;
+pub type Floats = Vec<(Role, Vec<f32>)>;
 
 /// The floats of one buffer.
-fn of(floats: &mut Floats, role: Role) -> &mut Vec<f32> {
+pub fn of(floats: &mut Floats, role: Role) -> &mut Vec<f32> {
     let found = floats.iter_mut().find(|(other, _)| *other == role);
     &mut found.expect("every buffer of training state is there").1
 }
@@ -41,7 +42,7 @@ enum Field {
 
 impl Layout {
     /// Every array of a layer's state, with its buffer and place.
-    fn places(&self, member: usize, layer: &Layer) -> Vec<(Field, Role, Place)> {
+    fn places(&self, member: usize, layer: &Layer) -> Vec<(Field, Role, Place<'_>)> {
         let neurons = |plane| (Role::Neurons, self.neuron_place(member, plane, layer));
         let rates = |plane| (Role::Rates, self.rate_place(member, plane, layer));
         let weights = self.weight_place(member, (0, 1), layer);
@@ -80,8 +81,38 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Writes into the neuron arena what kernels read beside the state: the [arrangement](Layout::arrangement), and lists
+    /// of all columns, for runs that leave none out.
+    fn pack_head(&self, neurons: &mut [f32]) {
+        let head = self.canary_bytes() / size_of::<f32>();
+        for (member, stored) in self.arrangement.iter().enumerate() {
+            for (l, (layer, stored)) in self.layers.iter().zip(stored).enumerate() {
+                let record = member * self.layers.len() + l;
+                let canary = CanaryRecord { listed: layer.out4, ..CanaryRecord::default() };
+                let floats: &[f32] = bytemuck::cast_slice(std::slice::from_ref(&canary));
+                neurons[record * floats.len()..][..floats.len()].copy_from_slice(floats);
+                let living = self.living(member, l);
+                let floats: &[f32] = bytemuck::cast_slice(std::slice::from_ref(&living));
+                neurons[head + record * floats.len()..][..floats.len()].copy_from_slice(floats);
+                let mut plane = |plane: Plane, values: &mut dyn Iterator<Item = usize>| {
+                    let first = self.neuron_place(member, plane, layer).first;
+                    values.enumerate().for_each(|(column, value)| neurons[first + column] = value as f32);
+                };
+                plane(Plane::List, &mut (0..layer.out4 as usize));
+                let order = stored.order.as_deref();
+                let neuron = |column: usize| order.map_or(column, |order| order[column] as usize);
+                let mut columns = vec![0; stored.n_out];
+                (0..stored.n_out).for_each(|column| columns[neuron(column)] = column);
+                plane(Plane::Order, &mut (0..stored.n_out).map(neuron));
+                plane(Plane::Column, &mut columns.into_iter());
+            }
+        }
+    }
+}
+
 /// Packs `states` into buffers with padding.
-fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
+pub fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
     let layout = run.layout;
     let mut floats: Floats = Role::state().map(|role| (role, vec![0.0; role.floats(run)])).collect();
     for (member, state) in states.iter().enumerate() {
@@ -91,11 +122,12 @@ fn pack(run: &Run<'_>, states: &[MemberState]) -> Floats {
             }
         }
     }
+    layout.pack_head(of(&mut floats, Role::Neurons));
     floats
 }
 
 /// The inverse of [`pack`], without the running score, which [`report`] unpacks.
-fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
+pub fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u64) -> Vec<MemberState> {
     let mut layer_state = |member: usize, layer: &Layer| {
         let (weights, width) = ((layer.n_in as usize + 1) * layer.n_out as usize, layer.n_out as usize);
         let slots = if layout.slots_per_weight { weights } else { width };
@@ -122,16 +154,26 @@ fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tick: u
         .collect()
 }
 
+/// Sets to 0 what a slot observed whose ψ has come to 0. No tick reads these sums, and kernels need not add to them.
+fn forget(settings: &Member, layer: &mut LayerState) {
+    let slots = layer.psi.iter().zip(&layer.slots).zip(&mut layer.observed);
+    slots.for_each(|((&factor, slot), observed)| {
+        if factor == 0.0 && psi::psi(settings, slot) == 0.0 {
+            *observed = [0.0; 2];
+        }
+    });
+}
+
 impl Session {
-    /// Fills these places with their values, after all recorded work.
+    /// Fills these floats with their values, after all recorded work.
     ///
     /// # Errors
     /// If the device fails.
-    async fn fill(&mut self, values: &[(Role, Place, f32)]) -> Result<()> {
+    async fn fill(&mut self, values: &[(Role, Range<usize>, f32)]) -> Result<()> {
         self.queue.submit(&self.context).await?;
-        for &(role, place, value) in values {
-            let Some(buffer) = self.buffers.get(role) else { continue };
-            let (floats, first) = (vec![value; place.span()], place.first * size_of::<f32>());
+        for (role, floats, value) in values {
+            let Some(buffer) = self.buffers.get(*role) else { continue };
+            let (floats, first) = (vec![*value; floats.len()], floats.start * size_of::<f32>());
             self.context.queue.write_buffer(buffer, first as u64, bytemuck::cast_slice(&floats));
         }
         Ok(())
@@ -162,7 +204,7 @@ impl Session {
         let values = theta.iter().enumerate().flat_map(|(member, layers)| {
             layout.layers.iter().zip(layers.iter().flatten()).map(move |(layer, &value)| {
                 let (role, [.., place]) = layout.slot_places(member, layer);
-                (role, place, value)
+                (role, place.floats(), value)
             })
         });
         let values: Vec<_> = values.collect();
@@ -176,7 +218,7 @@ impl Session {
     pub async fn set_scale(&mut self, scale: &[Vec<f32>]) -> Result<()> {
         let layout = &self.layout;
         let values = scale.iter().enumerate().flat_map(|(member, layers)| {
-            let place = move |layer| layout.neuron_place(member, Plane::Scale, layer);
+            let place = move |layer| layout.neuron_place(member, Plane::Scale, layer).floats();
             layout.layers.iter().zip(layers).map(move |(layer, &value)| (Role::Neurons, place(layer), value))
         });
         let values: Vec<_> = values.collect();
@@ -193,6 +235,9 @@ impl Session {
             floats.push((role, self.read(role).await?));
         }
         let mut states = unpack(&self.layout, floats, self.steps, self.samples_since_tick);
+        for (state, settings) in states.iter_mut().zip(&self.population.members) {
+            state.layers.iter_mut().for_each(|layer| forget(settings, layer));
+        }
         if self.running_samples > 0 {
             let scores = self.read(Role::Scores).await?;
             let running = report::unpack_running(&self.layout, &scores, self.running_samples);
@@ -207,6 +252,7 @@ impl Session {
     /// If the device fails.
     pub async fn set_state(&mut self, state: &[MemberState]) -> Result<()> {
         self.queue.finish(&self.context).await?;
+        self.arrange_anew(state);
         let floats = pack(&Run { population: &self.population, layout: &self.layout }, state);
         let scores = (Role::Scores, report::pack_running(&self.layout, state));
         for (role, floats) in floats.iter().chain([&scores]) {
@@ -220,10 +266,7 @@ impl Session {
         self.steps = state[0].steps;
         self.samples_since_tick = state[0].samples_since_tick;
         self.running_samples = state[0].running.samples;
-        let prefix = |member: &MemberState| {
-            report::frozen_prefix(&self.layout, member.layers.iter().map(|layer| (&layer.alpha0, &layer.psi)))
-        };
-        self.frozen_prefix = state.iter().map(prefix).min().unwrap_or(0);
+        self.list().await?;
         self.context.check()
     }
 }
