@@ -29,11 +29,12 @@ fn quiet_drivers() {
     }
 }
 
-/// Takes back a size of stacks that no machine has. Otherwise no thread could start, and threads of dependencies would panic.
+/// Takes back a size of stacks that no machine has, because no thread could start, and threads of dependencies would panic;
+/// and one in which no thread could work.
 fn bound_stacks() {
     const NAME: &str = "RUST_MIN_STACK";
-    const MOST: usize = 1 << 30;
-    if std::env::var(NAME).is_ok_and(|size| size.parse::<usize>().is_ok_and(|size| size > MOST)) {
+    const SOUND: std::ops::RangeInclusive<usize> = 1 << 20..=1 << 30;
+    if std::env::var(NAME).is_ok_and(|size| size.parse().is_ok_and(|size| !SOUND.contains(&size))) {
         #[allow(unsafe_code)]
         // SAFETY: the program has no other thread yet, so nobody reads the environment.
         unsafe {

@@ -15,6 +15,8 @@ pub const BLOCK: usize = 32;
 pub const PANEL: usize = 256;
 /// Rows of a strip, the piece of W that is updated at once.
 pub const STRIP: usize = 24;
+/// Columns from which a strip of [`STRIP`] rows is worth a product of its own; narrower strips are higher.
+pub const STRIP_COLUMNS: usize = 256;
 /// Most rows of a strip, where few columns learn.
 pub const MOST_STRIP: usize = 4 * STRIP;
 /// Columns of a span, the piece of a strip whose gradient is computed and applied at once. The gradient stays in the

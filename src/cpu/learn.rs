@@ -6,7 +6,7 @@
 use super::canary::{Canary, search};
 use super::columns::{Columns, Piece, Scattered, Way};
 use super::layer::Layer;
-use super::layout::{MOST_STRIP, Place, ROOM, SPAN, STRIP, ranges};
+use super::layout::{MOST_STRIP, Place, ROOM, SPAN, STRIP, STRIP_COLUMNS, ranges};
 use super::product::{View, add_outer, multiply};
 use super::scratch::with_scratch;
 use super::update::{
@@ -66,7 +66,7 @@ impl Layer {
         let observes = step.config.observes();
         let (sums, neuron_sums) = split(sums, if place.squares.is_some() { split_at } else { 0 });
         let n_out = place.n_out;
-        let height = strip_height(pieces, n_out);
+        let height = strip_height(pieces);
         let update = Update { step, place, columns, pieces, height, alpha0, psi, frozen, canary };
         let strips = Strips { rows: 0..place.n_in, weights: &mut *matrix, memory, sums };
         let rows = || update.strips(strips);
@@ -88,11 +88,12 @@ impl Layer {
     }
 }
 
-/// Rows of a strip: more than usual where few columns learn, so that a strip is worth a product. No bit depends on it.
-fn strip_height(pieces: &[Piece], n_out: usize) -> usize {
+/// Rows of a strip: more than usual where few columns learn or there are few, so that a strip is worth a product. No bit
+/// depends on it.
+fn strip_height(pieces: &[Piece]) -> usize {
     let width: usize = pieces.iter().map(Piece::width).sum();
     let widest = pieces.iter().map(Piece::width).max().unwrap_or(1).max(1);
-    (STRIP * n_out / width.max(1)).min(ROOM / widest).clamp(STRIP, MOST_STRIP) / STRIP * STRIP
+    (STRIP * STRIP_COLUMNS / width.max(1)).min(ROOM / widest).clamp(STRIP, MOST_STRIP) / STRIP * STRIP
 }
 
 /// The read-only inputs of [`Layer::learn`].
