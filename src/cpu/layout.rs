@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::rule::observe::Quantity;
 use std::ops::Range;
 
-/// Most samples in a block: few enough that every core gets a block at B = 128. The products are no slower for that.
-pub const BLOCK: usize = 32;
+/// Most samples in a block. With half as many, a product reads a wide W so often that it takes twice the time.
+pub const BLOCK: usize = 64;
 /// Columns of a panel, the piece of a layer's output that one product computes.
 pub const PANEL: usize = 256;
 /// Rows of a strip, the piece of W that is updated at once.
@@ -108,9 +108,11 @@ pub fn orders_columns(config: &Config) -> bool {
     freezes && !config.run.no_skip_frozen && config.regularisation.dropout == 0.0 && !config.slots_per_weight()
 }
 
-/// Samples per block of a batch of `rows` samples; the last block may be smaller.
+/// Samples per block of a batch of `rows` samples; the last block may be smaller. A batch that fits one block is halved,
+/// so that two cores share it.
 pub fn block(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(BLOCK).max(1)).max(1)
+    let least = if rows >= BLOCK / 2 { 2 } else { 1 };
+    rows.div_ceil(rows.div_ceil(BLOCK).max(least)).max(1)
 }
 
 /// Blocks in a batch of `rows` samples.

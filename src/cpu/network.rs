@@ -47,6 +47,8 @@ pub struct Network {
     pub running: Tally,
     /// Floating-point operations of the training steps since the last report.
     pub flops: f64,
+    /// Those of one step over `rows` samples.
+    flops_of_step: f64,
 }
 
 impl Network {
@@ -79,6 +81,7 @@ impl Network {
             remembering: None,
             running: Tally::from_running(&state.running),
             flops: 0.0,
+            flops_of_step: 0.0,
             layout,
         };
         network.alphas_changed(config);
@@ -116,6 +119,7 @@ impl Network {
         self.layers.iter_mut().for_each(|layer| layer.columns.cached = 0);
         self.caches.iter_mut().for_each(|cache| *cache = None);
         self.remembering = None;
+        self.rows = 0;
     }
 
     /// The layer whose frozen neurons should answer the kept rows next, if enough of them are waiting: at the start of an
@@ -198,6 +202,7 @@ impl Network {
         }
         if self.remembering.is_none() {
             self.layers[l].columns.cached += range.len();
+            self.rows = 0;
         }
         true
     }
@@ -224,18 +229,22 @@ impl Network {
         anew: bool,
         fork: bool,
     ) {
-        if self.rows != rows {
+        let is_new = self.rows != rows;
+        if is_new {
             self.rows = rows;
             self.layers.iter_mut().for_each(|layer| layer.set_rows(rows));
         }
         self.gather_error_rows(fork);
         let Self { layers, layout, distortion, settings, order, records, tallies, panels, .. } = self;
-        let Self { caches, kept, lowest, error_rows, running, flops, .. } = self;
+        let Self { caches, kept, lowest, error_rows, running, flops, flops_of_step, .. } = self;
         let training = Training { error_rows, settings, distortion: distortion.as_ref() };
         let (lowest, training) = (*lowest, Some(training));
         let pass = Pass { config, layout, layers, caches, kept, lowest, samples, number, training };
         let order = &order[first..first + rows];
-        *flops += pass.flops(order);
+        if is_new {
+            *flops_of_step = pass.flops(order);
+        }
+        *flops += *flops_of_step;
         *running = *running + pass.run(records, order, tallies, panels, fork);
         let records = &records[..rows * layout.stride];
         let step = Step { config, settings, records, stride: layout.stride, t: number + 1, anew, fork };

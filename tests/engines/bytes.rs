@@ -208,7 +208,7 @@ fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 100_000,
                 says: &["the weights", "97.7 KiB", "layer 2 (10 → 3000)", "`hidden`", "`device = cpu`"],
-                mended: (with_hidden(&plain, &[10, 200, 5]), 1),
+                mended: (with_hidden(&plain, &[10, 100, 5]), 1),
             },
         ),
         (
