@@ -197,7 +197,9 @@ struct Excess {
 fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
     let few = data(true, 60, SIDE * SIDE);
     let many = data(true, 6000, SIDE * SIDE);
-    let plain = toml("theta = 0.1").batch_size(4).hidden([10]);
+    // Where nothing freezes, activations need no room for another order.
+    let plain = toml("rule = 'constant'").batch_size(4).hidden([10]);
+    let psi = toml("theta = 0.1").batch_size(4);
     let with_hidden = |config: &Config, hidden: &[usize]| config.clone().hidden(hidden.to_vec());
     let squared = toml("scope = 'weight'\nbasis = 'coactivation'");
     let cases = [
@@ -228,7 +230,7 @@ fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
                 members: 1,
                 lower: |limits| limits.max_storage_buffer_binding_size = 30_000,
                 says: &["the learning rates", "`basis`", "6 values per weight", "layer 2 (60 → 60)"],
-                mended: (with_hidden(&toml("scope = 'weight'"), &[60, 60]), 1),
+                mended: (with_hidden(&toml("scope = 'weight'\nrule = 'constant'"), &[60, 60]), 1),
             },
         ),
         (
@@ -277,11 +279,11 @@ fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
         (
             &few,
             Excess {
-                config: with_hidden(&plain, &[5; 4]),
+                config: with_hidden(&psi, &[5; 4]),
                 members: 1,
                 lower: |limits| limits.max_compute_workgroups_per_dimension = 4,
                 says: &["kernel tick needs 1 × 5 workgroups", "`hidden`"],
-                mended: (with_hidden(&plain, &[5; 3]), 1),
+                mended: (with_hidden(&psi, &[5; 3]), 1),
             },
         ),
     ];
