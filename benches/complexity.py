@@ -40,7 +40,7 @@ def points():
 
 def bench(device, hidden, batch, scope, living):
     workload = ",".join(map(str, [784, *hidden, 10])) + f":{batch}"
-    command = [PROGRAM, "bench", "--device", device, "--scope", scope, "--living", str(living), "--no-autotune", "--json", workload]
+    command = [PROGRAM, "bench", "--device", device, "--scope", scope, "--living", str(living), "--no-autotune", "--runs", "3", "--json", workload]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     row = json.loads(done.stdout.splitlines()[-1])
     return {"samples_per_second": row["samples_per_second"], "adapter": row["device"]["adapter"], "driver": row["device"]["driver"]}

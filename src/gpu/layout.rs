@@ -168,7 +168,7 @@ pub struct CanaryRecord {
 }
 
 /// What a step computes of one layer of one member, in the head of the neuron arena behind the canary; twin of `Living`
-/// in `canary.wgsl`. The host decides it by the [arrangement](super::arrangement).
+/// in `canary.wgsl`. The host decides it (`arrangement.rs`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct LivingRecord {
