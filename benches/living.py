@@ -2,8 +2,8 @@
 """Whole runs on MNIST: time, arithmetic and test error of ψ with four decays, FreezeOut, a constant rate and a linear
 schedule.
 
-    benches/living.py run LINES.jsonl [SEEDS] [HIDDEN ...]   appends a line per run; all arms of a seed follow one another
-    benches/living.py table LINES.jsonl                      prints the table in Markdown
+    benches/living.py run LINES.jsonl [FIRST-LAST] [HIDDEN ...]   appends a line per run; all arms of a seed (0-9) follow one another
+    benches/living.py table LINES.jsonl                           prints the table in Markdown
 
 Needs Python 3 alone. Environment: HOMEOSTAT, path of a built program (default target/release/homeostat)."""
 
@@ -29,7 +29,8 @@ ARMS = {
 
 def run(lines, seeds, nets):
     program = os.environ.get("HOMEOSTAT", "target/release/homeostat")
-    for seed in range(seeds):
+    first, last = map(int, seeds.split("-"))
+    for seed in range(first, last + 1):
         for hidden in nets:
             for arm, flags in ARMS.items():
                 with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +80,7 @@ def table(lines):
 
 if __name__ == "__main__":
     if len(sys.argv) > 2 and sys.argv[1] == "run":
-        run(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 10, sys.argv[4:] or ["256", "1024"])
+        run(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "0-9", sys.argv[4:] or ["256", "1024"])
     elif len(sys.argv) == 3 and sys.argv[1] == "table":
         table(sys.argv[2])
     else:
