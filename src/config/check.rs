@@ -160,10 +160,9 @@ impl Config {
                 self.schedule.curve, self.rule.kind
             )));
         }
-        // These curves raise α again after its lowest value. A rate of 0 could not rise, because a frozen weight stays
-        // frozen.
+        // A rate of 0 could not rise, because a frozen weight stays frozen.
         let low = self.schedule.low;
-        if !(low as f32).is_normal() && matches!(self.schedule.curve, Schedule::Cyclical | Schedule::OneCycle) {
+        if !(low as f32).is_normal() && self.schedule.curve.rises() {
             return Err(Error::config(format!("`schedule-low = {low}`: must be above 0, for example 0.1")));
         }
         let endless = self.schedule.ticks == DecayTicks::ToEnd;

@@ -339,6 +339,14 @@ impl Monitor {
     }
 }
 
+impl Schedule {
+    /// Whether the curve raises α again after its lowest value.
+    #[must_use]
+    pub const fn rises(self) -> bool {
+        matches!(self, Self::Cyclical | Self::OneCycle)
+    }
+}
+
 impl Basis {
     /// Whether ψ triggers when the mean is *below* θ (the δ bases) instead of above θ.
     #[must_use]

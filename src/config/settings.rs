@@ -307,6 +307,12 @@ impl Config {
         self.observes() || self.rule.kind == Rule::Replay || self.is_scheduled()
     }
 
+    /// Whether some α can be 0: it falls, or comes from a file.
+    #[must_use]
+    pub fn can_freeze(&self) -> bool {
+        self.moves_alpha() || self.network.init.is_some()
+    }
+
     /// Whether α also follows a curve of ticks, beside its rule.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
@@ -349,32 +355,28 @@ impl Config {
     /// results are equal files.
     #[must_use]
     pub fn essence(&self) -> Self {
-        struct Forget;
+        self.without(|setting| setting.leaves_results)
+    }
+
+    /// The same settings, but those that `forgets` names have their defaults.
+    fn without(&self, forgets: fn(&Setting) -> bool) -> Self {
+        struct Forget(fn(&Setting) -> bool);
         impl Edit for Forget {
             fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T) {
-                if setting.leaves_results {
+                if self.0(setting) {
                     *value = default;
                 }
             }
         }
         let mut config = self.clone();
-        config.edit(&mut Forget);
+        config.edit(&mut Forget(forgets));
         config
     }
 
     /// The same network, with the defaults of all settings that only training uses, for evaluation and prediction.
     #[must_use]
     pub fn without_training(&self) -> Self {
-        struct Forget;
-        impl Edit for Forget {
-            fn setting<T: Value>(&mut self, setting: &'static Setting, value: &mut T, default: T) {
-                if setting.is_training_only {
-                    *value = default;
-                }
-            }
-        }
-        let mut config = self.clone();
-        config.edit(&mut Forget);
+        let mut config = self.without(|setting| setting.is_training_only);
         // An unsupervised rule also determines the layer's computation.
         config.rule.kind = if self.rule.kind.is_unsupervised() { self.rule.kind } else { Rule::Constant };
         config.run.epochs = 1;

@@ -476,6 +476,13 @@ macro_rules! spelled_as_string {
 spelled_as_string!(ActivationCache, Clock, Fold, FreezeOut, ImageSize, InitScheme, Sliding);
 
 super::setting::values! {
+    ActivationCache {
+        const VALUE_NAME: &'static str = "auto|off|BYTES";
+
+        fn is_off(&self) -> bool {
+            *self == Self::Auto
+        }
+    }
     Clock { const VALUE_NAME: &'static str = "CLOCK"; }
     DecayTicks {
         const VALUE_NAME: &'static str = "N";
@@ -493,28 +500,6 @@ super::setting::values! {
     ImageSize { const VALUE_NAME: &'static str = "ROWSxCOLUMNS"; }
     InitScheme { const VALUE_NAME: &'static str = "SCHEME"; }
     Sliding { const VALUE_NAME: &'static str = "LAMBDA:TAU"; }
-}
-
-impl super::setting::Value for ActivationCache {
-    type Word = Self;
-    const VALUE_NAME: &'static str = "auto|off|BYTES";
-
-    #[cfg(feature = "cli")]
-    fn parser() -> clap::builder::ValueParser {
-        clap::value_parser!(ActivationCache).into()
-    }
-
-    fn from_word(word: Self) -> Self {
-        word
-    }
-
-    fn spelled(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-
-    fn is_off(&self) -> bool {
-        *self == Self::Auto
-    }
 }
 
 /// An empty list is absent, so that records and `--help` do not show it.

@@ -270,6 +270,12 @@ impl Population {
         self.configs.iter().any(Config::moves_alpha)
     }
 
+    /// Whether any member's α can be 0.
+    #[must_use]
+    pub fn can_freeze(&self) -> bool {
+        self.configs.iter().any(Config::can_freeze)
+    }
+
     /// Floats that every weight remembers between steps: a velocity, or the memory of the rule.
     #[must_use]
     pub fn memory_per_weight(&self) -> usize {
