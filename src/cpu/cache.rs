@@ -40,8 +40,8 @@ impl Kept {
     /// Rows that are answered at a time: never a single one among others.
     pub fn block(&self) -> usize {
         let rows = self.rows.len();
-        let sizes = (2..=block(rows)).rev();
-        if self.alone { 1 } else { sizes.into_iter().find(|size| rows % size != 1).unwrap_or(1) }
+        let mut sizes = (2..=block(rows)).rev();
+        if self.alone { 1 } else { sizes.find(|size| rows % size != 1).unwrap_or(1) }
     }
 
     /// Whether the answers that are kept are those to `rows` in blocks, of which the smallest has `least` rows.

@@ -81,6 +81,18 @@ impl Columns {
         self.needs.len()
     }
 
+    /// Whether the columns have an order of their own.
+    pub fn is_ordered(&self) -> bool {
+        !self.order.is_empty()
+    }
+
+    /// Brings values per column, or rows of them, into the order of the neurons.
+    pub fn restore<T: Copy>(&self, values: &mut [T]) {
+        if self.is_ordered() {
+            reorder(values, &inverse(&self.order));
+        }
+    }
+
     /// The neuron of a stored column.
     pub fn neuron(&self, column: usize) -> usize {
         self.order.get(column).map_or(column, |&neuron| neuron as usize)
@@ -98,7 +110,7 @@ impl Columns {
 
     /// Columns that rest and are not in the cache yet. If the columns are ordered, they lie before the cached ones.
     pub fn pending(&self) -> usize {
-        if self.order.is_empty() { 0 } else { self.computed() - self.observed }
+        if self.is_ordered() { self.computed() - self.observed } else { 0 }
     }
 
     /// Sets the needs after a tick, and returns the order in which the columns must be stored from now on, as places in
@@ -137,7 +149,7 @@ impl Columns {
     pub fn spans(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + '_ {
         let mut first = 0;
         ranges(self.n_out(), SPAN).map(move |span| {
-            if self.order.is_empty() {
+            if !self.is_ordered() {
                 return (span.clone(), span);
             }
             let learning = &self.order[first..self.learning];
@@ -160,7 +172,7 @@ pub fn reorder<T: Copy>(values: &mut [T], places: &[u32]) {
 }
 
 /// The inverse of an order.
-pub fn inverse(order: &[u32]) -> Vec<u32> {
+fn inverse(order: &[u32]) -> Vec<u32> {
     let mut places = vec![0; order.len()];
     order.iter().enumerate().for_each(|(place, &at)| places[at as usize] = place as u32);
     places

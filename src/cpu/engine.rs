@@ -183,23 +183,29 @@ impl CpuEngine {
         self.networks.iter().enumerate().map(of_member).fold(0.0, f64::max)
     }
 
-    /// Lets frozen neurons answer the rows that come again, so that no step has to. Yields between pieces of
-    /// [`PIECE_FLOPS`].
-    async fn remember(&mut self, epoch_starts: bool) {
+    /// Blocks of `size` samples of every member that make a piece of [`PIECE_FLOPS`]: a multiple of the threads, so that no
+    /// thread idles at the end of a piece.
+    fn blocks_of_piece(&self, size: usize) -> usize {
+        let flops = self.population.topology.flops_per_sample() * (size * self.population.len()) as f64;
+        ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads())
+    }
+
+    /// Lets frozen neurons answer the rows that come again, so that no step has to. Yields between pieces. Returns the
+    /// floating-point operations of each member.
+    async fn remember(&mut self, epoch_starts: bool) -> Vec<f64> {
         let population = Arc::clone(&self.population);
-        let flops = population.topology.flops_per_sample() * (layout::BLOCK * population.len()) as f64;
-        let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
-        loop {
-            let more = each(&population, PIECE_FLOPS, self.networks.iter_mut(), |network, m, fork| {
+        let blocks = self.blocks_of_piece(layout::BLOCK);
+        let mut flops = vec![0.0; population.len()];
+        while self.networks.iter().any(|network| network.waits(epoch_starts)) {
+            let piece = each(&population, PIECE_FLOPS, self.networks.iter_mut(), |network, m, fork| {
                 let samples = (&*population.data, population.labels(m));
                 let kept = || Kept::new(&population, m);
                 network.remember(&population.configs[m], samples, kept, (epoch_starts, blocks), fork)
             });
-            if !more.contains(&true) {
-                break;
-            }
+            flops.iter_mut().zip(piece).for_each(|(sum, flops)| *sum += flops);
             yield_now().await;
         }
+        flops
     }
 
     fn means(&self) -> Vec<Vec<Vec<f32>>> {
@@ -243,22 +249,20 @@ impl CpuEngine {
         self.samples_since_tick = state.first().map_or(0, |state| state.samples_since_tick);
     }
 
-    /// Scores every member over its own rows; `None` without rows. Yields between pieces of [`PIECE_FLOPS`].
+    /// Scores every member over its own rows; `None` without rows. Yields between pieces.
     async fn evaluate(&self, rows: impl for<'a> Fn(&'a Network, &'a Split) -> &'a [u32] + Sync) -> Option<Vec<Score>> {
         let population = &*self.population;
         let of_member = |m: usize| rows(&self.networks[m], &population.splits[m]);
         let (all, size) = (of_member(0).len(), Network::evaluation_block(of_member(0).len()));
-        let flops_of_all = population.topology.flops_per_sample() * all as f64;
-        let flops = population.topology.flops_per_sample() * (size * population.len()) as f64;
-        // A multiple of the threads, so that no thread idles at the end of a piece.
-        let blocks = ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads());
+        let flops = population.topology.flops_per_sample() * all as f64;
+        let blocks = self.blocks_of_piece(size);
         let mut tallies = vec![Tally::default(); population.len()];
         for first in (0..all).step_by(blocks * size) {
             if first > 0 {
                 yield_now().await;
             }
             let part = first..all.min(first + blocks * size);
-            tallies = each(population, flops_of_all, self.networks.iter(), |network, m, fork| {
+            tallies = each(population, flops, self.networks.iter(), |network, m, fork| {
                 let (config, samples) = (&population.configs[m], (&*population.data, population.labels(m)));
                 network.evaluate(config, samples, (&of_member(m)[part.clone()], size), self.steps, fork, tallies[m])
             });
@@ -282,7 +286,8 @@ impl Engine for CpuEngine {
     fn train(&mut self, batches: Range<u32>, tick: Option<u32>) -> Request<'_> {
         Box::pin(async move {
             let started = Instant::now();
-            self.remember(batches.start == 0).await;
+            let flops = self.remember(batches.start == 0).await;
+            self.networks.iter_mut().zip(flops).for_each(|(network, flops)| network.flops += flops);
             self.train_seconds += started.elapsed().as_secs_f64();
             self.run_steps(batches, tick);
             Ok(())
@@ -311,26 +316,28 @@ impl Engine for CpuEngine {
         Box::pin(async move {
             if wanted.train || wanted.validation {
                 // The evaluation would compute all this anyway, so it counts no more than an evaluation.
-                let counted: Vec<f64> = self.networks.iter().map(|network| network.flops).collect();
                 self.remember(true).await;
-                self.networks.iter_mut().zip(counted).for_each(|(network, counted)| network.flops = counted);
             }
             let train = if wanted.train { self.evaluate(|network, _| &network.order).await } else { None };
             let validation = if wanted.validation { self.evaluate(|_, split| &split.validation).await } else { None };
             let test = if wanted.test { self.evaluate(|_, split| &split.test).await } else { None };
             let of = |scores: &Option<Vec<Score>>, m: usize| scores.as_ref().map(|scores| scores[m]);
             let members = self.networks.iter_mut().zip(&self.population.configs).enumerate();
-            let members = members.map(|(m, (network, config))| MemberReport {
-                running: score(std::mem::take(&mut network.running)),
-                train: of(&train, m),
-                validation: of(&validation, m),
-                test: of(&test, m),
-                alpha: (network.layers.iter())
-                    .map(|layer| AlphaSummary::new(layer.alphas(config).into_iter()))
-                    .collect(),
-                living: network.layers.iter().map(|layer| living(&layer.alphas(config), layer.place.n_out)).sum(),
-                flops: std::mem::take(&mut network.flops),
-                not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
+            let members = members.map(|(m, (network, config))| {
+                let alphas = network.layers.iter().map(|layer| (layer.alphas(config), layer.place.n_out));
+                let told =
+                    alphas.map(|(alphas, n_out)| (living(&alphas, n_out), AlphaSummary::new(alphas.into_iter())));
+                let (living, alpha): (Vec<usize>, _) = told.unzip();
+                MemberReport {
+                    running: score(std::mem::take(&mut network.running)),
+                    train: of(&train, m),
+                    validation: of(&validation, m),
+                    test: of(&test, m),
+                    alpha,
+                    living: living.iter().sum(),
+                    flops: std::mem::take(&mut network.flops),
+                    not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
+                }
             });
             let members = members.collect();
             self.reports.push_back(Report { members, train_seconds: std::mem::take(&mut self.train_seconds) });

@@ -2,7 +2,7 @@
 //! Outside of this folder a layer has the order of its neurons.
 
 use super::canary::Canary;
-use super::columns::{Columns, Piece, Scattered, Way, inverse, reorder};
+use super::columns::{Columns, Piece, Scattered, Way, reorder};
 use super::layout::Place;
 use super::product::LANES;
 use crate::config::{Config, Scope};
@@ -71,20 +71,17 @@ impl Layer {
     pub fn state(&self) -> LayerState {
         let observed = self.sums.iter().zip(&self.carries).map(|(&sum, &carry)| [sum, carry]).collect();
         let mut state = LayerState { observed, ..self.state.clone() };
-        if !self.columns.order.is_empty() {
-            let places = inverse(&self.columns.order);
-            reorder_state(&mut state, &places);
-            reorder(&mut state.observed, &places);
-        }
+        let LayerState { weights, memory, alpha0, psi, slots, observed } = &mut state;
+        [weights, memory, alpha0, psi].into_iter().for_each(|values| self.columns.restore(values));
+        self.columns.restore(slots);
+        self.columns.restore(observed);
         state
     }
 
     /// α of the next step, in the order of the neurons.
     pub fn alphas(&self, config: &Config) -> Vec<f32> {
         let mut alphas = self.state.alpha(config.rule.kind);
-        if !self.columns.order.is_empty() {
-            reorder(&mut alphas, &inverse(&self.columns.order));
-        }
+        self.columns.restore(&mut alphas);
         alphas
     }
 
@@ -92,9 +89,7 @@ impl Layer {
     /// where nothing could be observed.
     pub fn means(&self, samples: u64) -> Vec<f32> {
         let mut means: Vec<f32> = self.sums.iter().map(|sum| sum / samples as f32).collect();
-        if !self.columns.order.is_empty() {
-            reorder(&mut means, &inverse(&self.columns.order));
-        }
+        self.columns.restore(&mut means);
         means
     }
 
@@ -112,7 +107,7 @@ impl Layer {
             // The order of the neurons decides the last bits of the sum.
             let mean = means.iter().sum::<f32>() / means.len() as f32;
             means.fill(mean);
-        } else if !self.columns.order.is_empty() {
+        } else if self.columns.is_ordered() {
             reorder(&mut means, &self.columns.order);
         }
         for ((slot, psi), mean) in self.state.slots.iter_mut().zip(&mut self.state.psi).zip(means) {
@@ -132,9 +127,10 @@ impl Layer {
     /// Stores the columns as their `needs` demand, those that learn first if `ordered`.
     pub fn arrange(&mut self, config: &Config, needs: Vec<Need>, ordered: bool) {
         if let Some(places) = self.columns.renew(needs, ordered) {
-            reorder_state(&mut self.state, &places);
-            reorder(&mut self.sums, &places);
-            reorder(&mut self.carries, &places);
+            let LayerState { weights, memory, alpha0, psi, slots, observed: _ } = &mut self.state;
+            let (sums, carries) = (&mut self.sums, &mut self.carries);
+            [weights, memory, alpha0, psi, sums, carries].into_iter().for_each(|values| reorder(values, &places));
+            reorder(slots, &places);
         }
         self.choose_pieces(config);
     }
@@ -186,11 +182,9 @@ impl Layer {
     /// Whether gathering the columns that learn takes less time than computing the gradient of the whole span. A column
     /// costs its product, and to gather it as much as a product over some dozens of samples.
     fn pays_scattered(&self, config: &Config, folds: bool, learning: usize, span: usize) -> bool {
-        let (batch, gathering, applying) =
-            if folds { (config.run.batch_size, 64, 8) } else { (config.run.batch_size, 112, 16) };
-        self.columns.order.is_empty()
-            && learning.saturating_mul(batch.saturating_add(gathering))
-                < span.saturating_mul(batch.saturating_add(applying))
+        let (gathering, applying) = if folds { (64, 8) } else { (112, 16) };
+        let cost = |columns: usize, more| columns.saturating_mul(config.run.batch_size.saturating_add(more));
+        !self.columns.is_ordered() && cost(learning, gathering) < cost(span, applying)
     }
 
     fn scattered(&self, first: usize, columns: Vec<u32>, folds: bool) -> Scattered {
@@ -221,11 +215,4 @@ impl Layer {
         let Place { n_in, n_out, .. } = self.place;
         Products { n_in, n_out, nets, errors, gradients: self.pieces.iter().map(Piece::width).sum() }
     }
-}
-
-/// Moves the columns of every array of `state` but the observed sums.
-fn reorder_state(state: &mut LayerState, places: &[u32]) {
-    let LayerState { weights, memory, alpha0, psi, slots, observed: _ } = state;
-    [weights, memory, alpha0, psi].into_iter().for_each(|values| reorder(values, places));
-    reorder(slots, places);
 }

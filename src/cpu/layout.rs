@@ -53,6 +53,13 @@ pub struct Place {
     pub step: usize,
 }
 
+impl Place {
+    /// Where y lies in the order in which the layer stores its columns; `ordered` tells whether that is an order of its own.
+    pub fn stored_y(&self, ordered: bool) -> usize {
+        self.packed.filter(|_| ordered).unwrap_or(self.y)
+    }
+}
+
 /// Where all values lie in a record.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -104,8 +111,10 @@ impl Layout {
 /// Whether layers store the columns that learn first. Dropout and co-activation work on all columns in the order of the
 /// neurons.
 pub fn orders_columns(config: &Config) -> bool {
-    let freezes = config.moves_alpha() || config.network.init.is_some();
-    freezes && !config.run.no_skip_frozen && config.regularisation.dropout == 0.0 && !config.slots_per_weight()
+    config.can_freeze()
+        && !config.run.no_skip_frozen
+        && config.regularisation.dropout == 0.0
+        && !config.slots_per_weight()
 }
 
 /// Samples per block of a batch of `rows` samples; the last block may be smaller. A batch that fits one block is halved,

@@ -382,11 +382,10 @@ impl<'a> Update<'a> {
 
     /// Adds the batch to the observed sums of the layer's neurons; with co-activation, to those of the bias row.
     fn observe(&self, sums: &mut [f32], carries: &mut [f32]) {
-        let Place { y, packed, net, delta, squares, .. } = *self.place;
-        let ordered = !self.columns.order.is_empty();
+        let Place { y, net, delta, squares, .. } = *self.place;
         let variable = self.step.config.observed().variable();
         let source = match variable.quantity {
-            Quantity::Activation => packed.filter(|_| ordered).unwrap_or(y),
+            Quantity::Activation => self.place.stored_y(self.columns.is_ordered()),
             Quantity::Net => net.expect("the basis keeps net"),
             Quantity::Delta => delta,
         };

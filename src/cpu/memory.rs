@@ -16,8 +16,7 @@ const ANSWERED_FLOATS: usize = 1 << 22;
 
 /// Samples that the forward pass on the host processes at a time in a network of these layers, `(n_in, n_out)`.
 ///
-/// The widths alone decide, because a product of another shape may round differently. So the answer to a sample does not
-/// depend on the number of samples asked for.
+/// The answer to a sample does not depend on their number, as no element of a product does.
 pub fn answered_at_once(shapes: impl Iterator<Item = (usize, usize)>) -> usize {
     let widest = shapes.map(|(n_in, n_out)| n_in.max(n_out)).max().unwrap_or(1);
     (ANSWERED_FLOATS / widest.max(1)).clamp(1, MOST_ANSWERED)
@@ -85,8 +84,8 @@ pub fn plan(population: &Population) -> Vec<Array> {
     arrays
 }
 
-/// All arrays of a run on this engine but the activation cache. The initial state counts too, because it is freed only after the engine copied
-/// it.
+/// All arrays of a run on this engine but the activation cache. The initial state counts too, because it is freed only
+/// after the engine copied it.
 fn without_cache(population: &Population) -> Vec<Array> {
     let mut arrays = vec![population.data.array()];
     let initial = memory::total(&population.state_arrays());

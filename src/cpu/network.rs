@@ -141,8 +141,13 @@ impl Network {
         None
     }
 
-    /// Lets frozen neurons answer some of the kept rows; `kept` lists them if they are not known yet. Returns whether there
-    /// is more to do. Call it between steps until there is not.
+    /// Whether [`Self::remember`] has something to do.
+    pub fn waits(&self, epoch_starts: bool) -> bool {
+        self.remembering.is_some() || self.waiting(epoch_starts).is_some()
+    }
+
+    /// Lets frozen neurons answer some of the kept rows; `kept` lists them if they are not known yet. Returns the
+    /// floating-point operations that this took. Call it between steps while the network [waits](Self::waits).
     pub fn remember(
         &mut self,
         config: &Config,
@@ -150,9 +155,9 @@ impl Network {
         kept: impl FnOnce() -> Kept,
         (epoch_starts, blocks): (bool, usize),
         fork: bool,
-    ) -> bool {
+    ) -> f64 {
         let Some((l, first)) = self.remembering.or_else(|| self.waiting(epoch_starts).map(|l| (l, 0))) else {
-            return false;
+            return 0.0;
         };
         if self.kept.rows.is_empty() {
             self.kept = kept();
@@ -164,7 +169,7 @@ impl Network {
             let used: u64 = self.caches.iter().flatten().map(|cache| cache::bytes(rows, cache.width)).sum();
             if used + cache::bytes(rows, width) > self.cache_bytes {
                 self.cache_bytes = 0;
-                return false;
+                return 0.0;
             }
             self.caches[l] = Some(Cache::new(rows, width));
         }
@@ -190,21 +195,17 @@ impl Network {
             let blocks = values.chunks_mut(size * width).zip(rows_now.chunks(size));
             blocks.into_iter().all(|part| block(&mut records, part))
         };
-        let n_in = self.layers[l].place.n_in;
-        self.flops += 2.0 * (n_in * range.len()) as f64 * (last - first) as f64;
         self.caches[l] = Some(cache);
         self.remembering = (last < rows).then_some((l, last));
         if !finite {
             // The step that meets such a value must find it, so that the run ends there as it would without a cache.
             self.forget();
             self.cache_bytes = 0;
-            return false;
-        }
-        if self.remembering.is_none() {
+        } else if self.remembering.is_none() {
             self.layers[l].columns.cached += range.len();
             self.rows = 0;
         }
-        true
+        2.0 * (self.layers[l].place.n_in * range.len()) as f64 * (last - first) as f64
     }
 
     /// The inputs of a pass after `number` steps that evaluates only.

@@ -325,18 +325,18 @@ impl Pass<'_> {
 
     /// Writes y of these columns at the places of their neurons, and beside it in the order of the columns.
     fn answer(&self, l: usize, records: &mut [f32], columns: Range<usize>, panel: &[f32]) {
-        let Place { n_in, n_out, y, packed, net, .. } = self.layout.layers[l];
+        let Place { n_in, n_out, y, net, .. } = self.layout.layers[l];
         let stride = self.layout.stride;
         let bias = &self.layers[l].state.weights[n_in * n_out..][columns.clone()];
-        let order = &self.layers[l].columns.order;
-        let packed = packed.filter(|_| !order.is_empty());
-        let places = (packed.unwrap_or(y) + columns.start, net.map(|net| net + columns.start));
+        let own = &self.layers[l].columns;
+        let stored_y = self.layout.layers[l].stored_y(own.is_ordered());
+        let places = (stored_y + columns.start, net.map(|net| net + columns.start));
         let f = self.activates(l).then_some(self.config.network.activation);
         activate(records, stride, places, panel, bias, f);
-        if let Some(packed) = packed {
+        if own.is_ordered() {
             for record in records.chunks_exact_mut(stride) {
-                let (before, values) = record.split_at_mut(packed);
-                for (&neuron, &value) in order[columns.clone()].iter().zip(&values[columns.start..]) {
+                let (before, values) = record.split_at_mut(stored_y);
+                for (&neuron, &value) in own.order[columns.clone()].iter().zip(&values[columns.start..]) {
                     before[y + neuron as usize] = value;
                 }
             }
@@ -403,10 +403,11 @@ impl Pass<'_> {
 
     /// Writes δ of these columns of the layer below into the records.
     fn keep_error(&self, l: usize, records: &mut [f32], inputs: Range<usize>, panel: &[f32]) {
-        let Place { y, packed, delta, dropout, .. } = self.layout.layers[l - 1];
+        let below = &self.layout.layers[l - 1];
+        let Place { delta, dropout, .. } = *below;
         let stride = self.layout.stride;
-        let ordered = !self.layers[l - 1].columns.order.is_empty();
-        let y = packed.filter(|_| ordered).or(dropout.map(|(undropped, _)| undropped)).unwrap_or(y);
+        let stored_y = below.stored_y(self.layers[l - 1].columns.is_ordered());
+        let y = dropout.map_or(stored_y, |(undropped, _)| undropped);
         let places = (y + inputs.start, delta + inputs.start);
         transposed_slope(records, stride, places, panel, inputs.len(), self.config.network.activation);
         if let Some((_, factors)) = dropout {
