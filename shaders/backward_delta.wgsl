@@ -3,8 +3,8 @@
 //
 // Launch: one dispatch per layer, from L down to 2; step.layer names the layer of W_l. x (continued in y) = workgroups
 // over [batch_len][n_in], n fastest, or over as many columns as the member with most needs; z = member. A workgroup owns
-// a block, or with register tiles one tile per invocation. Columns are those of the layer below, as stored. Reads delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1)
-// [batch_len][in4].
+// a block, or with register tiles one tile per invocation. Columns are those of the layer below, as stored. Reads
+// delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1) [batch_len][in4].
 
 //% if kernel == "backward_delta"
 //% include "common.wgsl"

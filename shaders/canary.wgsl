@@ -1,6 +1,7 @@
 // The canary: counts of finished work and the first step with a non-finite value, per member and layer. The host
 // compares the counts with the submitted work, because some drivers report a killed dispatch as done. The records are
-// the head of the neuron arena, [P][layers], so they cost no binding; so is what the host decides about each layer. Host twin: src/gpu/session/canary.rs.
+// the head of the neuron arena, [P][layers], so they cost no binding; so is what the host decides about each layer. Host
+// twin: src/gpu/session/canary.rs.
 //
 // Within a dispatch one invocation writes each count. "First step" is stored as the maximum of ~number, because a
 // maximum does not depend on the order of writers; 0 = never. Non-finite values are recognised by their bits, because

@@ -3,8 +3,9 @@
 // output_delta.wgsl.
 //
 // Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest, or over as many
-// columns as the member with most computes; z = member. A workgroup owns a block, or with register tiles one tile per invocation. Reads y_(l-1) [batch_len][in4], or the data
-// set's rows in the first layer, and W_l [n_in + 1][out4]; writes y_l [batch_len][out4].
+// columns as the member with most computes; z = member. A workgroup owns a block, or with register tiles one tile per
+// invocation. Reads y_(l-1) [batch_len][in4], or the data set's rows in the first layer, and W_l [n_in + 1][out4];
+// writes y_l [batch_len][out4].
 
 //% if kernel == "forward"
 //% include "common.wgsl"

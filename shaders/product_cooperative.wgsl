@@ -49,15 +49,11 @@ fn shared_by_all(value: u32, local: u32) -> u32 {
 }
 //% endif
 
-// Workgroups that cover height x width4 outputs.
-fn {{ op }}product_groups(height: u32, width4: u32) -> u32 {
-    return (height + {{ 4 * rows4 - 1 }}u) / {{ 4 * rows4 }}u * ((width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u);
-}
-
+//% include "product_blocks.wgsl"
 fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, height: u32, width4: u32, depth: u32) {
-    let blocks_n = (width4 + {{ columns4 - 1 }}u) / {{ columns4 }}u;
-    let block_m4 = (group / blocks_n) * {{ rows4 }}u;
-    let block_n4 = (group % blocks_n) * {{ columns4 }}u;
+    let block = {{ op }}product_block(group, width4);
+    let block_m4 = block.x;
+    let block_n4 = block.y;
     let lane = local;
     let owner = subgroup % {{ owners }}u;
     let thread_m = owner / {{ tile.block_columns }}u;

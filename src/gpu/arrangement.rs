@@ -36,18 +36,24 @@ impl Stored {
         Self { order: None, n_out, nets: n_out, learns: n_out, listed4, packed: false, cached: false }
     }
 
+    /// The neuron of a stored column.
+    #[must_use]
+    pub fn neuron(&self, column: usize) -> usize {
+        self.order.as_ref().map_or(column, |order| order[column] as usize)
+    }
+
     /// `vec4`s of stored columns of which one learns.
     fn learning4(&self, needs: &[Need]) -> usize {
-        let need = |stored: usize| needs[self.order.as_ref().map_or(stored, |order| order[stored] as usize)];
-        let learns = |first: &usize| (*first..self.n_out.min(first + LANES)).any(|stored| need(stored) == Need::Learns);
+        let learns = |first: &usize| {
+            (*first..self.n_out.min(first + LANES)).any(|stored| needs[self.neuron(stored)] == Need::Learns)
+        };
         (0..self.n_out).step_by(LANES).filter(learns).count()
     }
 
     /// Whether every need of the layer's neurons is met.
     fn meets(&self, needs: &[Need]) -> bool {
-        let neuron = |stored: usize| self.order.as_ref().map_or(stored, |order| order[stored] as usize);
         self.learning4(needs) <= self.listed4
-            && (0..self.n_out).all(|stored| match needs[neuron(stored)] {
+            && (0..self.n_out).all(|stored| match needs[self.neuron(stored)] {
                 Need::Learns => stored < self.nets && stored < self.learns,
                 Need::Observed => stored < self.nets,
                 Need::Rests => true,

@@ -205,8 +205,6 @@ pub struct Layout {
     pub weight_scope: bool,
     /// Whether every weight has its own slot of ψ (co-activation).
     pub slots_per_weight: bool,
-    /// Whether a member's ψ observes δ. A layer whose rates are 0 then still needs its δ.
-    pub observes_delta: bool,
     /// Planes of the rate arena.
     pub rate_planes: usize,
     /// Floats of the rule's memory per weight, one plane of the memory arena each.
@@ -276,10 +274,9 @@ const CACHE_BYTES: u64 = 2 << 30;
 #[must_use]
 pub fn skips(population: &Population) -> bool {
     let shared = population.shared();
-    let freezes = population.moves_alpha() || shared.network.init.is_some();
     // The list holds numbers as floats, which count exactly to 2²⁴.
     let exact = population.topology.widths().iter().all(|&n| n < 1 << 24);
-    freezes && exact && !shared.run.no_skip_frozen && !shared.rule.coast && !shared.slots_per_weight()
+    population.can_freeze() && exact && !shared.run.no_skip_frozen && !shared.rule.coast && !shared.slots_per_weight()
 }
 
 /// What the kernels of `plan` can leave out. Hidden neurons drop out by their number, so they keep their order. The
@@ -376,7 +373,6 @@ impl Layout {
             members,
             weight_scope: config.rule.scope == Scope::Weight,
             slots_per_weight: config.slots_per_weight(),
-            observes_delta: population.configs.iter().any(|c| c.observes() && c.observed().triggers_below()),
             rate_planes: if config.slots_per_weight() { RatePlane::COUNT } else { 1 },
             memory: population.memory_per_weight(),
             batch_size,

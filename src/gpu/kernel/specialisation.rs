@@ -180,7 +180,7 @@ impl Specialisation {
             layer_count: population.topology.layers(),
             member_count: population.len(),
             observe_groups: layout.observe_groups,
-            freezes: population.moves_alpha() || population.shared().network.init.is_some(),
+            freezes: population.can_freeze(),
             whole_rows4: whole_rows4(population),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),
             observe_unroll: layout.batch_size.next_power_of_two().min(8),

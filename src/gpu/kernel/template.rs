@@ -12,7 +12,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 27] = sources![
+const SOURCES: [(&str, &str); 28] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -27,6 +27,7 @@ const SOURCES: [(&str, &str); 27] = sources![
     "product_cooperative.wgsl",
     "product_places.wgsl",
     "product_fetch.wgsl",
+    "product_blocks.wgsl",
     "forward.wgsl",
     "score.wgsl",
     "cache.wgsl",

@@ -3,7 +3,7 @@
 
 use super::session::Session;
 use super::state::{of, pack, unpack};
-use crate::config::{Clock, Config, Schedule};
+use crate::config::Clock;
 use crate::error::Result;
 use crate::gpu::arrangement::{Permits, Stored, arrange, meets, passes, tighten};
 use crate::gpu::launch::Kernel;
@@ -20,16 +20,11 @@ use std::sync::Arc;
 /// the whole state, and a pass over all rows fills the cache.
 const WORTH: f64 = 0.1;
 
-/// Whether a schedule can raise α from 0 again.
-const fn rises(config: &Config) -> bool {
-    matches!(config.schedule.curve, Schedule::Cyclical | Schedule::OneCycle)
-}
-
 /// The needs of a layer until the host looks again, at the end of the epoch.
 fn layer_needs(population: &Population, member: usize, layer: &LayerState, n_out: usize) -> Vec<Need> {
     let (config, settings) = (&population.configs[member], &population.members[member]);
     let mut layer = LayerState { weights: vec![], memory: vec![], observed: vec![], ..layer.clone() };
-    if rises(config) && config.rule.clock != Clock::Epoch {
+    if config.schedule.curve.rises() && config.rule.clock != Clock::Epoch {
         // A tick within the epoch may thaw what a schedule has frozen, but nothing that ψ itself has frozen.
         for (factor, slot) in layer.psi.iter_mut().zip(&layer.slots) {
             *factor = if psi::psi(settings, slot) == 0.0 { 0.0 } else { 1.0 };
@@ -133,8 +128,11 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub(super) async fn catch_up(&mut self) -> Result<()> {
-        let may_have_thawed =
-            self.population.configs.iter().any(|config| rises(config) && config.rule.clock == Clock::Epoch);
+        let may_have_thawed = self
+            .population
+            .configs
+            .iter()
+            .any(|config| config.schedule.curve.rises() && config.rule.clock == Clock::Epoch);
         if self.ticked && may_have_thawed { self.rearrange().await } else { self.fill_cache().await }
     }
 
@@ -145,21 +143,14 @@ impl Session {
 
     /// Moves the state on the device into another arrangement.
     async fn reorder(&mut self, arrangement: Vec<Vec<Stored>>) -> Result<()> {
-        let mut floats = vec![];
-        for role in Role::state() {
-            floats.push((role, self.read(role).await?));
-        }
+        let mut floats = self.read_floats().await?;
         let canary = self.layout.canary_bytes() / size_of::<f32>();
         let head = of(&mut floats, Role::Neurons)[..canary].to_vec();
         let states = unpack(&self.layout, floats, self.steps, self.samples_since_tick);
         self.adopt_arrangement(arrangement);
         let mut floats = pack(&Run { population: &self.population, layout: &self.layout }, &states);
         of(&mut floats, Role::Neurons)[..canary].copy_from_slice(&head);
-        for (role, floats) in &floats {
-            if let Some(buffer) = self.buffers.get(*role) {
-                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(floats));
-            }
-        }
+        self.write_floats(&floats);
         self.list().await?;
         self.fill_cache().await
     }

@@ -100,11 +100,9 @@ impl Layout {
                     values.enumerate().for_each(|(column, value)| neurons[first + column] = value as f32);
                 };
                 plane(Plane::List, &mut (0..layer.out4 as usize));
-                let order = stored.order.as_deref();
-                let neuron = |column: usize| order.map_or(column, |order| order[column] as usize);
                 let mut columns = vec![0; stored.n_out];
-                (0..stored.n_out).for_each(|column| columns[neuron(column)] = column);
-                plane(Plane::Order, &mut (0..stored.n_out).map(neuron));
+                (0..stored.n_out).for_each(|column| columns[stored.neuron(column)] = column);
+                plane(Plane::Order, &mut (0..stored.n_out).map(|column| stored.neuron(column)));
                 plane(Plane::Column, &mut columns.into_iter());
             }
         }
@@ -179,6 +177,27 @@ impl Session {
         Ok(())
     }
 
+    /// The buffers of training state as they are on the device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(super) async fn read_floats(&mut self) -> Result<Floats> {
+        let mut floats = vec![];
+        for role in Role::state() {
+            floats.push((role, self.read(role).await?));
+        }
+        Ok(floats)
+    }
+
+    /// Replaces whole buffers. All recorded work must have been submitted.
+    pub(super) fn write_floats(&self, floats: &[(Role, Vec<f32>)]) {
+        for (role, floats) in floats {
+            if let Some(buffer) = self.buffers.get(*role) {
+                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(floats));
+            }
+        }
+    }
+
     /// The means observed over the samples up to the last tick: per member, per layer, per slot.
     ///
     /// # Errors
@@ -230,10 +249,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn state(&mut self) -> Result<Vec<MemberState>> {
-        let mut floats = vec![];
-        for role in Role::state() {
-            floats.push((role, self.read(role).await?));
-        }
+        let floats = self.read_floats().await?;
         let mut states = unpack(&self.layout, floats, self.steps, self.samples_since_tick);
         for (state, settings) in states.iter_mut().zip(&self.population.members) {
             state.layers.iter_mut().for_each(|layer| forget(settings, layer));
@@ -254,12 +270,8 @@ impl Session {
         self.queue.finish(&self.context).await?;
         self.arrange_anew(state);
         let floats = pack(&Run { population: &self.population, layout: &self.layout }, state);
-        let scores = (Role::Scores, report::pack_running(&self.layout, state));
-        for (role, floats) in floats.iter().chain([&scores]) {
-            if let Some(buffer) = self.buffers.get(*role) {
-                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(floats));
-            }
-        }
+        self.write_floats(&floats);
+        self.write_floats(&[(Role::Scores, report::pack_running(&self.layout, state))]);
         self.canary = Canary::new(self.layout.layers.len());
         let alpha0 = |state: &MemberState| state.layers.iter().map(|layer| layer.alpha0.clone()).collect();
         self.alpha0 = state.iter().map(alpha0).collect();
