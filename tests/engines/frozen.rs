@@ -1,10 +1,12 @@
 //! Leaving out what frozen neurons need not compute changes no bit: states and reports equal those of a run that computes
 //! everything, whatever freezes and wherever the run resumes.
 
-use crate::harness::{Make, Outcome, gpu, small_register, small_tiled, train, train_from};
-use homeostat::config::{Config, Precision};
+use crate::harness::{Outcome, gpu, small_register, train, train_from};
+use crate::table::Form::{self, Persistent, Register, Tiled};
+use crate::table::images;
+use homeostat::config::{Config, Precision, Task};
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan};
+use homeostat::gpu::{Context, GpuEngine, Options, Pick};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{MemberReport, Wanted};
@@ -27,33 +29,6 @@ const BASE: &str = "
     test-every = 2
     scale = 'none'
 ";
-
-#[derive(Clone, Copy)]
-enum Form {
-    Register,
-    Tiled,
-    Persistent,
-}
-use Form::{Persistent, Register, Tiled};
-
-impl Form {
-    fn make(self) -> Make {
-        match self {
-            Register => |population, state| {
-                let plan = small_register(&population);
-                Blocking(gpu(population, state, plan).0)
-            },
-            Tiled => |population, state| {
-                let plan = small_tiled(&population);
-                Blocking(gpu(population, state, plan).0)
-            },
-            Persistent => |population, state| {
-                let plan = Plan { persistent: true, ..small_register(&population) };
-                Blocking(gpu(population, state, plan).0)
-            },
-        }
-    }
-}
 
 /// TOML that overrides the base, and the form of the engine.
 const ROWS: &[(&str, Form)] = &[
@@ -83,23 +58,6 @@ const ROWS: &[(&str, Form)] = &[
     ("task = 'regression'\nscale = 'standard'", Register),
 ];
 
-const SAMPLES: usize = 67;
-
-fn data(task: &str) -> Arc<DataSet> {
-    let mut random = Random::new(61, Stream::Order, 0);
-    let values: Vec<f64> =
-        (0..SAMPLES * 16).map(|i| (if i / 4 % 4 == i / 16 % 3 { 0.7 } else { 0.2 }) + 0.15 * random.normal()).collect();
-    let samples = Samples::F32(values.iter().map(|&v| (2.0 * v - 0.7) as f32).collect());
-    let data = match task {
-        "regression" => {
-            let amounts: Vec<f32> = (0..SAMPLES).map(|row| values[16 * row + 5] as f32).collect();
-            DataSet::regression((samples, 16), amounts, 1)
-        }
-        _ => DataSet::new((samples, 16), (0..SAMPLES as u32).map(|row| row % 3)),
-    };
-    Arc::new(data.unwrap().named("stripes"))
-}
-
 /// Three members that freeze differently.
 fn population(settings: &str, more: &str) -> Arc<Population> {
     let mut tables: Vec<toml::Table> = [BASE, settings, more].iter().map(|text| text.parse().expect("TOML")).collect();
@@ -120,8 +78,9 @@ fn population(settings: &str, more: &str) -> Arc<Population> {
         Config::overlay(tables.iter().chain([&own])).unwrap_or_else(|e| panic!("{settings}: {e}"))
     };
     let configs = (0..3).map(config).collect();
-    let task = if settings.contains("regression") { "regression" } else { "classification" };
-    Arc::new(Population::new(configs, data(task), None).unwrap_or_else(|e| panic!("{settings}: {e}")))
+    let task = if settings.contains("regression") { Task::Regression } else { Task::Classification };
+    let data = Arc::new(images(false, task, true));
+    Arc::new(Population::new(configs, data, None).unwrap_or_else(|e| panic!("{settings}: {e}")))
 }
 
 fn differences(what: &str, got: &[MemberState], want: &[MemberState]) -> Vec<String> {

@@ -2,14 +2,17 @@
 //! latch, form of θ, schedule, replay, form of momentum, regulariser, activation, task and scale. Each row combines
 //! settings that could interfere. `the_table_has_every_setting` fails for a setting without a row.
 
+use crate::harness::{Make, gpu, small_register, small_tiled};
 use clap::ValueEnum;
 use homeostat::config::{
     Activation, Basis, Config, Decay, Distort, Latch, Loss, Missing, Output, OutputDerivative, Replay, Rule, SETTINGS,
     Scale, Schedule, Scope, Task, TrainMetrics,
 };
 use homeostat::data::{DataSet, Samples};
+use homeostat::gpu::Plan;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::trace::Trace;
+use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +40,26 @@ pub enum Form {
     Tiled,
     /// Whole steps in one dispatch.
     Persistent,
+}
+
+impl Form {
+    /// Makes an engine of this form.
+    pub fn make(self) -> Make {
+        match self {
+            Self::Register => |population, state| {
+                let plan = small_register(&population);
+                Blocking(gpu(population, state, plan).0)
+            },
+            Self::Tiled => |population, state| {
+                let plan = small_tiled(&population);
+                Blocking(gpu(population, state, plan).0)
+            },
+            Self::Persistent => |population, state| {
+                let plan = Plan { persistent: true, ..small_register(&population) };
+                Blocking(gpu(population, state, plan).0)
+            },
+        }
+    }
 }
 
 /// The settings of a population.
@@ -265,7 +288,7 @@ fn weights() -> Vec<f32> {
     (0..ROWS).map(|row| (row * 7 % 11) as f32 / 4.0).collect()
 }
 
-fn images(bytes: bool, task: Task, is_single: bool) -> DataSet {
+pub fn images(bytes: bool, task: Task, is_single: bool) -> DataSet {
     let mut random = Random::new(61, Stream::Order, 0);
     // Each class is brightest in another row of pixels.
     let pixel = |i: usize| {

@@ -8,14 +8,13 @@ mod plans;
 mod repeated;
 mod resumed;
 
-use crate::harness::{MARGIN, Make, Outcome, cpu, gpu, sample, small_register, small_tiled, target, train};
+use crate::harness::{MARGIN, Make, Outcome, cpu, sample, target, train};
 use crate::oracle::trace::Triggers;
 use crate::oracle::{After, Matrix, Network, labels};
 use crate::table::{Form, Row, TABLE};
 use crate::thorough::is_thorough;
 use homeostat::config::{Config, Task};
 use homeostat::gpu::Plan;
-use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
 use std::sync::{Arc, OnceLock};
@@ -31,21 +30,7 @@ enum Kind {
 
 impl Kind {
     fn make(self) -> Make {
-        match self {
-            Self::Cpu => cpu,
-            Self::Register => |population, state| {
-                let plan = small_register(&population);
-                Blocking(gpu(population, state, plan).0)
-            },
-            Self::Tiled => |population, state| {
-                let plan = small_tiled(&population);
-                Blocking(gpu(population, state, plan).0)
-            },
-            Self::Persistent => |population, state| {
-                let plan = Plan { persistent: true, ..small_register(&population) };
-                Blocking(gpu(population, state, plan).0)
-            },
-        }
+        self.form().map_or(cpu, Form::make)
     }
 
     fn form(self) -> Option<Form> {
