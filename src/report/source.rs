@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub struct Run {
     /// The last part of the path; the whole path if several runs share the last part.
     pub name: String,
+    pub path: PathBuf,
     pub config: Config,
     /// One entry per epoch, at least one.
     pub epochs: Vec<EpochMetrics>,
@@ -128,6 +129,7 @@ impl Run {
         let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
         Ok(Self {
             name,
+            path: path.to_owned(),
             config,
             epochs,
             result,

@@ -196,6 +196,25 @@ impl Checkpoint {
         safetensors_bytes(views, &metadata).map_err(refuse)
     }
 
+    /// The weights of the first layer in the checkpoint at `path`, `[n_in + 1, n_out]` row-major, bias row last.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged.
+    pub fn first_weights(path: &Path) -> Result<Vec<f32>> {
+        let wrong = |reason: &str| Error::file(path, reason);
+        let content = files::read(path, memory::whole("a checkpoint"))?;
+        let (file, all) = files::tensors(&content, "not a checkpoint").map_err(|reason| wrong(&reason))?;
+        let tensors = file.tensors();
+        let found = checksum(&all, tensors.iter().map(|(name, view)| (&**name, view.data())).collect());
+        if all.get(CHECKSUM) != Some(&found) {
+            return Err(wrong("is damaged: its checksum does not fit its contents"));
+        }
+        let tensor = file.tensor("layers.0.weights").ok().filter(|tensor| tensor.dtype() == Dtype::F32);
+        let (words, _) =
+            tensor.as_ref().ok_or_else(|| wrong("has no weights of a first layer"))?.data().as_chunks::<4>();
+        Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+    }
+
     /// Reads a checkpoint of a run of this population, which has one member.
     ///
     /// # Errors

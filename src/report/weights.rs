@@ -1,0 +1,145 @@
+//! The weights of the first layer as pictures, where the inputs form an image: of neurons from the first to trigger to the
+//! last, at every epoch of which the run keeps the weights.
+
+use super::image;
+use super::raster::{Timeline, place};
+use super::source::Run;
+use super::text::number;
+use crate::model::file::Model;
+use crate::run::{Checkpoint, RunDirectory};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Most neurons whose weights are drawn.
+const NEURONS: usize = 36;
+/// Largest side of a picture, in pixels.
+const SIDE: usize = 40;
+/// Most epochs of which the weights are drawn.
+const FRAMES: usize = 24;
+/// Most pixels of all pictures. A pixel takes about 0.7 bytes of the page.
+const PIXELS: usize = 200_000;
+
+/// The pictures of one run.
+#[derive(Debug)]
+pub struct Film {
+    /// The epochs after which the weights were as shown, in order, at least one.
+    pub epochs: Vec<u32>,
+    /// One picture for each drawn neuron: all frames, one below the other.
+    tiles: Vec<String>,
+    /// What the pictures show.
+    remark: String,
+    /// Why a checkpoint is left out.
+    pub notes: Vec<String>,
+}
+
+impl Film {
+    /// The pictures of `run`, whose first neurons triggered at `onsets`. `None` where the inputs form no image.
+    #[must_use]
+    pub fn of(run: &Run, onsets: Option<&[u32]>, unit: &str) -> Option<Self> {
+        let model = run.model.as_ref()?;
+        let layer = &model.layers[0];
+        let (height, width) = shape(model)?;
+        let onsets = onsets.filter(|onsets| onsets.len() == layer.n_out);
+        let mut order: Vec<usize> = (0..layer.n_out).collect();
+        order.sort_by_key(|&j| onsets.map(|onsets| place(onsets[j])));
+        let shown = layer.n_out.min(NEURONS);
+        let neurons: Vec<usize> = (0..shown).map(|k| order[k * (layer.n_out - 1) / (shown - 1).max(1)]).collect();
+        let taken = |weights: &[f32]| -> Vec<Vec<f32>> {
+            let column = |&j: &usize| (0..layer.n_in).map(|i| weights[i * layer.n_out + j]).collect();
+            neurons.iter().map(column).collect()
+        };
+        let fits = |side: usize| (side * SIDE / height.max(width).max(SIDE)).max(1);
+        let (rows, columns) = (fits(height), fits(width));
+        let most = (PIXELS / (rows * columns * shown)).clamp(1, FRAMES);
+        let (mut frames, mut notes) = (vec![], vec![]);
+        for (epoch, file) in earlier(run, most - 1) {
+            match Checkpoint::first_weights(&file) {
+                Ok(weights) if weights.len() == layer.weights.len() => frames.push((epoch, taken(&weights))),
+                Ok(_) => notes.push(format!("{} is of another network.", file.display())),
+                Err(error) => notes.push(format!("A checkpoint cannot be read: {error}.")),
+            }
+        }
+        frames.push((epoch(run), taken(&layer.weights)));
+        let mut sizes: Vec<f32> = frames.iter().flat_map(|(_, weights)| weights).flatten().map(|w| w.abs()).collect();
+        sizes.sort_by(f32::total_cmp);
+        // A few large weights must not make all others pale.
+        let full = sizes[(sizes.len() - 1) * 199 / 200].max(f32::MIN_POSITIVE);
+        let picture = |k: usize| {
+            let small = |(_, weights): &(u32, Vec<Vec<f32>>)| {
+                let scaled: Vec<f32> = weights[k].iter().map(|w| w / full).collect();
+                image::shrunk(&scaled, width, (columns, rows)).0
+            };
+            image::diverging(&frames.iter().flat_map(small).collect::<Vec<f32>>(), columns)
+        };
+        let when = |j: usize| onsets.map(|onsets| if onsets[j] == 0 { "never".into() } else { onsets[j].to_string() });
+        let tile = |(k, &j): (usize, &usize)| {
+            let caption = when(j).map_or(String::new(), |when| format!("<figcaption>{when}</figcaption>"));
+            format!(
+                "<figure><img style=\"aspect-ratio:{columns}/{rows}\" title=\"neuron {j}\" alt=\"weights of neuron {j}\" src=\"{}\">{caption}</figure>",
+                picture(k)
+            )
+        };
+        let tiles = neurons.iter().enumerate().map(tile).collect();
+        let of = if shown < layer.n_out {
+            format!("{shown} of {} neurons", layer.n_out)
+        } else {
+            format!("All {shown} neurons")
+        };
+        let order = match onsets {
+            Some(_) => format!(", from the first to trigger to the last; below each stands the {unit} of its trigger"),
+            None if shown < layer.n_out => ", evenly spread".into(),
+            None => String::new(),
+        };
+        let remark =
+            format!("{of}{order}. Blue is above zero, orange below; full colour from ±{}.", number(f64::from(full)));
+        let epochs = frames.iter().map(|(epoch, _)| *epoch).collect();
+        Some(Self { epochs, tiles, remark, notes })
+    }
+
+    /// The markup of the pictures, with the frame that belongs to each moment of `timeline`.
+    #[must_use]
+    pub fn markup(&self, timeline: &Timeline) -> String {
+        let last = self.epochs.len() - 1;
+        let frame = |&moment: &u32| {
+            self.epochs.partition_point(|&epoch| epoch <= timeline.epoch(moment)).saturating_sub(1).to_string()
+        };
+        let frames: Vec<String> = timeline.moments.iter().map(frame).collect();
+        let epochs: Vec<String> = self.epochs.iter().map(u32::to_string).collect();
+        let (frames, epochs) = (frames.join(" "), epochs.join(" "));
+        let mut out = format!(
+            "<section id=\"weights\" data-frames=\"{frames}\" data-epochs=\"{epochs}\"><h3>First layer: weights from each \
+             input, after epoch <span class=\"epoch\">{}</span></h3><p class=\"remark\">{}</p>",
+            self.epochs[last], self.remark
+        );
+        let _ = write!(out, "<div class=\"tiles film\">{}</div></section>", self.tiles.concat());
+        out
+    }
+}
+
+/// The epoch after which the network of `run` was as it is: the last, or the best that early stopping restored.
+fn epoch(run: &Run) -> u32 {
+    let restored = run.result.get("best").and_then(|best| best.get("epoch")?.as_u64());
+    restored.and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(run.last().epoch)
+}
+
+/// At most `most` checkpoints from before the end, evenly spread and with the oldest, with their epochs.
+fn earlier(run: &Run, most: usize) -> Vec<(u32, PathBuf)> {
+    let mut kept = RunDirectory::checkpoints_after_epochs(&run.path);
+    kept.retain(|(after, _)| *after < epoch(run));
+    let count = kept.len().min(most);
+    (0..count).map(|i| kept[i * kept.len() / count].clone()).collect()
+}
+
+/// Rows and columns of the image that the inputs of a network form: those of its data, or a square.
+fn shape(model: &Model) -> Option<(usize, usize)> {
+    let features = model.layers[0].n_in;
+    let of_data = model.data.as_ref().and_then(|data| match data.about.image? {
+        [rows, columns, 1] if rows.checked_mul(columns) == Some(features) => Some((rows, columns)),
+        _ => None,
+    });
+    let side = image::side(features).map(|side| (side, side));
+    // A picture must be neither too small nor a line.
+    let is_picture =
+        |&(rows, columns): &(usize, usize)| rows.min(columns) >= image::LEAST_SIDE.max(rows.max(columns) / 4);
+    of_data.filter(is_picture).or(side)
+}
