@@ -87,7 +87,7 @@ fn layer(l: usize, raster: &Raster, timeline: &Timeline, noun: &str) -> String {
         .counting()
         .x_range(-half, last + half)
         .y_range(0.0, raster.slots as f64)
-        .named_y(format!("{noun}s, the first to trigger at the bottom"));
+        .named_y(format!("{noun}s"));
     chart.picture(raster.picture());
     let counts: Vec<String> = raster.counts.iter().map(|bars| bars.map(|count| count.to_string()).join(" ")).collect();
     format!(
@@ -101,7 +101,7 @@ fn layer(l: usize, raster: &Raster, timeline: &Timeline, noun: &str) -> String {
 
 fn histogram(l: usize, raster: &Raster, noun: &str) -> String {
     let (height, top, bottom) = (RASTER.1, 62.0, 36.0);
-    let (step, full) = (HISTOGRAM / BARS as f64, height - top - bottom);
+    let (step, full, base) = (HISTOGRAM / BARS as f64, height - top - bottom, height - bottom);
     let mut out = open(HISTOGRAM, height, &format!("How many {noun}s of layer {} have which α", l + 1));
     let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">Histogram of α</text>");
     let counts = &raster.counts[raster.counts.len() - 1];
@@ -110,17 +110,16 @@ fn histogram(l: usize, raster: &Raster, noun: &str) -> String {
         let label = if count > 0 { count.to_string() } else { String::new() };
         let _ = write!(
             out,
-            "<rect class=\"bar\" x=\"{:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{full}\" style=\"fill:{};transform:scaleY({:.4})\"/>\
-             <text class=\"mid count\" x=\"{:.1}\" y=\"{}\">{label}</text>",
+            "<g style=\"--share:{:.4}\"><rect class=\"bar\" x=\"{:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{full}\" style=\"fill:{}\"/>\
+             <text class=\"mid count\" x=\"{:.1}\" y=\"{}\" style=\"--height:{full}px\">{label}</text></g>",
+            count as f64 / raster.slots as f64,
             x + 1.0,
             step - 2.0,
             colour_of_bar(i),
-            count as f64 / raster.slots as f64,
             x + 0.5 * step,
-            top - 8.0
+            base - 5.0
         );
     }
-    let base = top + full;
     let _ = write!(out, "<path class=\"axis\" d=\"M0 {base}H{HISTOGRAM}\"/>");
     for (x, class, text) in
         [(0.0, "tick", "α = 0"), (0.5 * HISTOGRAM, "tick mid", "falling"), (HISTOGRAM, "tick end", "not triggered")]

@@ -7,8 +7,7 @@
   const times = moments.split(" ");
   const numbers = (text) => text.split(" ").map(Number);
   const histograms = [...document.querySelectorAll("[data-counts]")].map((drawing) => ({
-    bars: drawing.querySelectorAll(".bar"),
-    labels: drawing.querySelectorAll(".count"),
+    bars: drawing.querySelectorAll("g"),
     counts: drawing.dataset.counts.split(";").map(numbers),
   }));
   const film = document.querySelector("[data-frames]");
@@ -19,11 +18,11 @@
     const at = slider.valueAsNumber;
     document.body.style.setProperty("--now", (at + 0.5) / times.length);
     shown.textContent = `after ${unit} ${times[at]} of ${times.at(-1)}`;
-    for (const { bars, labels, counts } of histograms) {
+    for (const { bars, counts } of histograms) {
       const total = counts[at].reduce((sum, count) => sum + count);
       counts[at].forEach((count, i) => {
-        bars[i].style.transform = `scaleY(${count / total})`;
-        labels[i].textContent = count || "";
+        bars[i].style.setProperty("--share", count / total);
+        bars[i].lastChild.textContent = count || "";
       });
     }
     if (film) {

@@ -110,7 +110,7 @@ pub fn psi(fall: &Fall) -> String {
     let last = f64::from(fall.epochs);
     let mut chart = Chart::new("ψ: a learning rate is constant until its neuron is saturated, then falls", "epoch")
         .sized(720.0, 400.0)
-        .named_y("α/α0, and the mean |y| of the neuron")
+        .named_y("α/α0 and mean |y|")
         .counting()
         .x_range(1.0, last.max(2.0))
         .y_range(0.0, 1.04);
@@ -135,7 +135,7 @@ pub fn bcm(thetas: &[f64]) -> String {
     // The largest θ_M gives the lowest minimum; the smallest gives the highest value.
     let values = || thetas.iter().flat_map(|&theta| [phi(theta, 0.5 * theta), phi(theta, most)]);
     let (low, high) = values().fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
-    chart = chart.y_range(1.15 * low, 1.04 * high);
+    chart = chart.y_range(1.75 * low, 1.04 * high);
     chart.level(0.0);
     for (i, &theta) in thetas.iter().enumerate() {
         let points = (0..=200).map(|k| most * f64::from(k) / 200.0).map(|y| (y, phi(theta, y)));
@@ -143,7 +143,7 @@ pub fn bcm(thetas: &[f64]) -> String {
         chart.line("", colour(i), vec![(theta, 0.0)]);
     }
     if least < largest {
-        chart.arrow((least, largest), 0.12 * high, "θ_M slides with the mean of y²");
+        chart.arrow((least, largest), 1.2 * low, "θ_M slides with the mean of y²");
     }
     standalone(&chart.render(), 720.0)
 }

@@ -18,10 +18,11 @@ const FALLING: u8 = 2;
 const STEPS: u8 = 50;
 /// Bars of a histogram: frozen, ten tenths of α0, and not triggered.
 pub const BARS: usize = 12;
-/// The colour of neurons that have not triggered. Blue stands apart from the scale for every colour vision.
+/// The colour of neurons that have not triggered. Blue, scale and grey stand apart for protanopes, deuteranopes and
+/// tritanopes too, in light and dark.
 const BLUE: [u8; 3] = [47, 111, 208];
 /// The scale of a falling α from α0 to 0. Its lightness falls from end to end, so that it reads without its hues.
-const SCALE: [[u8; 3]; 3] = [[255, 219, 84], [242, 133, 48], [179, 32, 104]];
+const SCALE: [[u8; 3]; 3] = [[255, 219, 84], [242, 133, 48], [205, 60, 60]];
 
 /// The moments that a report shows.
 #[derive(Debug)]

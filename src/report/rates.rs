@@ -3,10 +3,11 @@
 
 use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
+use super::raster::{self, Timeline};
 use super::source::Run;
 use super::svg::{Chart, colour};
 use super::text::number;
-use super::{forward, image, raster};
+use super::{forward, image};
 use crate::config::{Basis, Rule, Theta};
 use crate::data::{DataSet, Search, Split};
 use crate::model::file::{Alpha, Model, ModelLayer};
@@ -103,6 +104,7 @@ pub fn triggers(page: &mut Page, run: &Run) {
         "When ψ triggered",
         "How many neurons, or in weight scope weights, had their α begin to fall at each tick.",
     );
+    let unit = Timeline::of(run).unit;
     let width = onsets.ticks.div_ceil(50).max(1);
     let chart = |(l, layer_onsets): (usize, &Vec<u32>)| {
         let mut counts = vec![0usize; onsets.ticks.div_ceil(width) as usize];
@@ -112,7 +114,7 @@ pub fn triggers(page: &mut Page, run: &Run) {
         let triggered: usize = counts.iter().sum();
         let title = format!("Layer {}: {triggered} of {} triggered", l + 1, layer_onsets.len());
         let span = (0.5, f64::from(onsets.ticks) + 0.5);
-        let mut chart = Chart::new(title, "tick").counting().x_range(span.0, span.1);
+        let mut chart = Chart::new(title, unit).counting().x_range(span.0, span.1);
         let bars = counts.iter().enumerate().map(|(i, count)| {
             let from = f64::from(width) * i as f64 + 0.5;
             (from, (from + f64::from(width)).min(span.1), *count as f64)

@@ -43,7 +43,8 @@ impl Film {
         let mut order: Vec<usize> = (0..layer.n_out).collect();
         order.sort_by_key(|&j| onsets.map(|onsets| place(onsets[j])));
         let shown = layer.n_out.min(NEURONS);
-        let neurons: Vec<usize> = (0..shown).map(|k| order[k * (layer.n_out - 1) / (shown - 1).max(1)]).collect();
+        let alike = |a: &usize, b: &usize| onsets.is_none_or(|onsets| onsets[*a] == onsets[*b]);
+        let neurons = spread(&order.chunk_by(alike).collect::<Vec<_>>(), shown);
         let taken = |weights: &[f32]| -> Vec<Vec<f32>> {
             let column = |&j: &usize| (0..layer.n_in).map(|i| weights[i * layer.n_out + j]).collect();
             neurons.iter().map(column).collect()
@@ -86,7 +87,7 @@ impl Film {
             format!("All {shown} neurons")
         };
         let order = match onsets {
-            Some(_) => format!(", from the first to trigger to the last; below each stands the {unit} of its trigger"),
+            Some(_) => format!(", from the first to trigger to the last, with the {unit} of the trigger"),
             None if shown < layer.n_out => ", evenly spread".into(),
             None => String::new(),
         };
@@ -114,6 +115,25 @@ impl Film {
         let _ = write!(out, "<div class=\"tiles film\">{}</div></section>", self.tiles.concat());
         out
     }
+}
+
+/// `count` members of these groups, in order: equally many of each group, as far as its size allows.
+fn spread(groups: &[&[usize]], count: usize) -> Vec<usize> {
+    if groups.len() > count {
+        return (0..count).map(|k| groups[k * (groups.len() - 1) / (count - 1).max(1)][0]).collect();
+    }
+    let mut shares = vec![0; groups.len()];
+    let mut left = count;
+    while left > 0 {
+        for (share, group) in shares.iter_mut().zip(groups) {
+            if left > 0 && *share < group.len() {
+                (*share, left) = (*share + 1, left - 1);
+            }
+        }
+    }
+    let members =
+        |(group, share): (&&[usize], usize)| (0..share).map(|k| group[k * group.len() / share]).collect::<Vec<_>>();
+    groups.iter().zip(shares).flat_map(members).collect()
 }
 
 /// The epoch after which the network of `run` was as it is: the last, or the best that early stopping restored.

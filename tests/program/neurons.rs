@@ -261,6 +261,24 @@ fn weights_are_shown_at_every_kept_epoch_in_the_order_of_triggers() {
     assert!(page.contains("A checkpoint cannot be read:") && page.contains("its checksum does not fit"));
 }
 
+/// Of many neurons that triggered at once and few that triggered later, a report shows all of the few.
+#[test]
+fn weights_of_all_trigger_times_are_shown() {
+    let folder = Folder::new();
+    let run = folder.images("run", &["--hidden", "70"]);
+    let mut onsets = [1; 70];
+    [onsets[7], onsets[33], onsets[40]] = [0, 3, 2];
+    write_trace(&folder, 3, &[&onsets, &[0, 1, 2]]);
+    let page = report(&folder, &run);
+    let alts: Vec<&str> = attributes(&page, "alt").into_iter().filter(|alt| alt.starts_with("weights of")).collect();
+    assert_eq!(alts.len(), 36);
+    assert_eq!(alts[33..], [40, 33, 7].map(|j| format!("weights of neuron {j}")));
+    let mut different = alts.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 36);
+}
+
 /// However many checkpoints a run keeps, a page shows a bounded number.
 #[test]
 fn a_report_shows_a_bounded_number_of_checkpoints() {
