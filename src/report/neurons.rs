@@ -82,7 +82,7 @@ fn layer(l: usize, raster: &Raster, timeline: &Timeline, noun: &str) -> String {
     let last = f64::from(timeline.last);
     // Each column is as wide as the time between two moments.
     let half = 0.5 * (last / (timeline.moments.len() - 1).max(1) as f64).max(1.0);
-    let mut chart = Chart::new(format!("Layer {}", l + 1), timeline.unit)
+    let mut chart = Chart::new(format!("Layer {}: α of {}", l + 1, counted(raster.slots, noun)), timeline.unit)
         .sized(RASTER.0, RASTER.1)
         .counting()
         .x_range(-half, last + half)
@@ -132,11 +132,11 @@ fn histogram(l: usize, raster: &Raster, noun: &str) -> String {
 /// What a raster shows.
 fn sentence(raster: &Raster, timeline: &Timeline, noun: &str) -> String {
     let Raster { slots, triggered, counts, rows, .. } = raster;
-    let plural = if *slots == 1 { "" } else { "s" };
     let mut text = match triggered.len() {
-        0 => format!("None of {slots} {noun}{plural} triggered."),
+        0 => format!("None of {} triggered.", counted(*slots, noun)),
         n => format!(
-            "{n} of {slots} {noun}{plural} triggered, half of them by {} {}; {} frozen at the end.",
+            "{n} of {} triggered, half of them by {} {}; {} frozen at the end.",
+            counted(*slots, noun),
             timeline.unit,
             triggered[(n - 1) / 2],
             counts[counts.len() - 1][0]
@@ -146,4 +146,9 @@ fn sentence(raster: &Raster, timeline: &Timeline, noun: &str) -> String {
         let _ = write!(text, " A row stands for about {} {noun}s.", slots / rows);
     }
     text
+}
+
+/// A number with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

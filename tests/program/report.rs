@@ -280,6 +280,44 @@ fn a_browser_finds_every_tag_of_a_page() {
     }
 }
 
+/// Moves the slider of a page to its start and reads what the page then shows.
+#[test]
+fn a_browser_plays_the_neurons() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no chromium in PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let run = folder.images("run", &["--keep", "9"]);
+    succeed(&["report", &run, "-o", &folder.name("report.html")]);
+    let page = folder.read("report.html");
+    let script =
+        "<script>const slider = document.querySelector('input'); slider.value = 0; slider.oninput()</script></body>";
+    let played = folder.write("played.html", &page.replace("</body>", script));
+    let shown = |file: &str| {
+        let profile = format!("--user-data-dir={}", folder.name("profile"));
+        let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"];
+        let output = Command::new(&browser).args(flags).args([&profile, &format!("file://{file}")]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let count = |dom: &str, bar: usize| {
+        let bars = dom.split("data-counts=").nth(1).unwrap();
+        let label = bars.split("</text></g>").nth(bar).unwrap();
+        label.rsplit('>').next().unwrap().to_owned()
+    };
+    let (end, start) = (shown(&folder.name("report.html")), shown(&played));
+    assert!(end.contains("<output>after epoch 3 of 3</output>") && end.contains("<body class=\"playable\""));
+    assert!(start.contains("<output>after epoch 0 of 3</output>"));
+    assert_eq!(
+        (count(&start, 11), count(&start, 0)),
+        ("8".into(), String::new()),
+        "no neuron has triggered at the start"
+    );
+    assert!(
+        start.contains("after epoch <span class=\"epoch\">1</span>") && end.contains("<span class=\"epoch\">3</span>")
+    );
+}
+
 #[test]
 fn no_page_is_wider_than_a_narrow_window() {
     let Some(browser) = browser() else {
