@@ -131,15 +131,15 @@ fn histogram(l: usize, raster: &Raster, noun: &str) -> String {
 
 /// What a raster shows.
 fn sentence(raster: &Raster, timeline: &Timeline, noun: &str) -> String {
-    let Raster { slots, triggered, counts, rows, .. } = raster;
+    let (Raster { slots, triggered, counts, rows, .. }, unit) = (raster, timeline.unit);
     let mut text = match triggered.len() {
         0 => format!("None of {} triggered.", counted(*slots, noun)),
         n => format!(
-            "{n} of {} triggered, half of them by {} {}; {} frozen at the end.",
+            "{n} of {} triggered, half of them by {unit} {}; {} frozen after {unit} {}.",
             counted(*slots, noun),
-            timeline.unit,
             triggered[(n - 1) / 2],
-            counts[counts.len() - 1][0]
+            counts[counts.len() - 1][0],
+            timeline.last
         ),
     };
     if rows < slots {

@@ -43,13 +43,13 @@ impl Timeline {
     pub fn of(run: &Run) -> Self {
         let epochs = run.last().epoch;
         let (unit, last) = match (&run.onsets, run.config.rule.clock) {
-            (Some(onsets), Clock::Epoch) => ("epoch", onsets.ticks.min(epochs)),
+            (Some(onsets), Clock::Epoch) => ("epoch", onsets.known.min(epochs)),
             (Some(onsets), Clock::Steps(_)) => {
                 // A run that stopped early made as great a share of its ticks as of its epochs, rounded down.
                 let made =
                     u64::from(onsets.ticks) * u64::from(epochs) / u64::from(run.config.run.epochs.max(epochs).max(1));
                 let seen = onsets.layers.iter().flatten().max().copied().unwrap_or(0);
-                ("tick", (made as u32).max(seen))
+                ("tick", (made as u32).max(seen).min(onsets.known))
             }
             (None, _) => ("epoch", epochs),
         };
@@ -95,7 +95,7 @@ pub fn onsets(run: &Run) -> Result<&Onsets, String> {
     if config.network.init.is_some() && !config.network.fresh_alpha {
         return Err("the run began with the α of another run".into());
     }
-    run.onsets.as_ref().ok_or_else(|| "the run has no trigger times yet; they are written at its end".into())
+    run.onsets.as_ref().ok_or_else(|| "no file of the run holds its trigger times".into())
 }
 
 impl Raster {

@@ -152,7 +152,10 @@ fn rasters_and_histograms_are_alpha_of_every_neuron() {
             );
         }
     }
-    assert!(page.contains("7 of 9 neurons triggered, half of them by epoch 3; 5 frozen at the end."), "onsets 1 … 4");
+    assert!(
+        page.contains("7 of 9 neurons triggered, half of them by epoch 3; 5 frozen after epoch 6."),
+        "onsets 1 … 4"
+    );
     assert!(!page.contains("Deciles"));
 }
 
@@ -175,15 +178,45 @@ fn runs_without_known_rates_say_why_they_have_no_raster() {
     let cases: [(&[&str], &str); 3] = [
         (&["--rule", "constant"], "rule constant has no trigger"),
         (&["--latch", "gated"], "a fall that can pause"),
-        (&[], "the run has no trigger times yet"),
+        (&[], "no file of the run holds its trigger times"),
     ];
     for (more, reason) in cases {
         let folder = Folder::new();
         let run = iris(&folder, "4", more);
         let _ = std::fs::remove_file(folder.name("run/trace.safetensors"));
+        std::fs::remove_dir_all(folder.name("run/checkpoints")).unwrap();
         let page = report(&folder, &run);
         assert!(page.contains(&format!("No raster of α: {reason}")), "{reason}");
         assert!(pictures(&page, "href").is_empty() && !page.contains("<script"), "nothing to play: {reason}");
+    }
+}
+
+/// Checkpoints know the triggers up to their place, so a run that was stopped has rasters too.
+#[test]
+fn rasters_of_a_run_that_was_stopped_end_with_its_newest_checkpoint() {
+    for clock in ["epoch", "steps:40"] {
+        let folder = Folder::new();
+        let run = iris(&folder, "9", &["--keep", "9", "--theta", "2", "--clock", clock]);
+        let whole = report(&folder, &run);
+        std::fs::remove_file(folder.name("run/trace.safetensors")).unwrap();
+        assert_eq!(pictures(&report(&folder, &run), "href").len(), 2);
+        for epoch in 4..=6 {
+            std::fs::remove_file(folder.name(&format!("run/checkpoints/{:06}-00000000.safetensors", epoch + 1)))
+                .unwrap();
+        }
+        let part = report(&folder, &run);
+        let columns = |page: &str| -> Vec<Vec<String>> {
+            let split = |counts: &str| counts.split(';').map(str::to_owned).collect();
+            attributes(page, "data-counts").into_iter().map(split).collect()
+        };
+        let mut seen = 0;
+        for (whole, part) in columns(&whole).into_iter().zip(columns(&part)) {
+            // An epoch has 135 steps, so three epochs have ten ticks of 40 steps.
+            assert!(part.len() > 3 && part.len() < whole.len(), "{clock}: {} of {}", part.len(), whole.len());
+            assert_eq!(part[..], whole[..part.len()], "{clock}");
+            seen += usize::from(part[0] != part[part.len() - 1]);
+        }
+        assert!(seen > 0, "{clock}: a neuron triggers in the first epochs");
     }
 }
 

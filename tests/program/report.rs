@@ -374,10 +374,10 @@ fn psi_passes_through_the_points_of_its_definition() {
 #[test]
 fn the_fall_of_psi_begins_after_its_trigger() {
     let log = |x: f64| 1.0 - 0.5 * (1.0 + (std::f64::consts::E.powi(2) - 1.0) * x).ln();
-    let curves: [(Decay, fn(f64) -> f64); 2] = [(Decay::Linear, |x| 1.0 - x), (Decay::Log, log)];
+    let linear = |x: f64| 1.0 - x;
     for (trigger, ticks) in [(1, 4), (3, 4), (9, 2), (12, 1)] {
         let fall = Fall { epochs: 12, trigger, ticks, theta: 0.6 };
-        for (decay, curve) in curves {
+        for (decay, curve) in [(Decay::Linear, &linear as &dyn Fn(f64) -> f64), (Decay::Log, &log)] {
             let points = fall.alpha(decay);
             assert_eq!(points.len(), 12);
             for (i, (epoch, value)) in points.into_iter().enumerate() {
