@@ -50,7 +50,7 @@ pub fn write(page: &mut Page, run: &Run) {
     }
     page.raw("</div>");
     if is_played {
-        page.raw(&format!("<script>\n{}</script>", include_str!("play.js")));
+        page.script(include_str!("play.js"));
     }
 }
 

@@ -239,7 +239,7 @@ pub fn report(bytes: &[u8]) {
     write("metrics.jsonl", metrics);
     write("trace.safetensors", trace);
     if let Ok(page) = homeostat::report::page(std::slice::from_ref(&folder)) {
-        let own = concat!("<script>\n", include_str!("../../src/report/play.js"), "</script>");
+        let own = concat!("<script>", include_str!("../../src/report/play.js"), "</script>");
         let page = page.replacen(own, "", 1);
         assert!(!page.contains("<script") && !page.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
     }

@@ -56,7 +56,13 @@ impl Folder {
 const VOID: [&str; 4] = ["meta", "img", "input", "br"];
 
 /// The one script that a page may have.
-const SCRIPT: &str = concat!("<script>\n", include_str!("../../src/report/play.js"), "</script>");
+const SCRIPT: &str = concat!("<script>", include_str!("../../src/report/play.js"), "</script>");
+
+/// A page that lets browsers run the scripts that tests add.
+fn open_to_scripts(page: &str) -> String {
+    assert_eq!(page.matches("http-equiv=\"Content-Security-Policy\"").count(), 1);
+    page.replace("http-equiv=\"Content-Security-Policy\"", "name=\"policy\"")
+}
 
 /// A page without its script.
 pub fn scriptless(page: &str) -> String {
@@ -293,7 +299,7 @@ fn a_browser_plays_the_neurons() {
     let page = folder.read("report.html");
     let script =
         "<script>const slider = document.querySelector('input'); slider.value = 0; slider.oninput()</script></body>";
-    let played = folder.write("played.html", &page.replace("</body>", script));
+    let played = folder.write("played.html", &open_to_scripts(&page).replace("</body>", script));
     let shown = |file: &str| {
         let profile = format!("--user-data-dir={}", folder.name("profile"));
         let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"];
@@ -306,6 +312,8 @@ fn a_browser_plays_the_neurons() {
         label.rsplit('>').next().unwrap().to_owned()
     };
     let (end, start) = (shown(&folder.name("report.html")), shown(&played));
+    let foreign = shown(&folder.write("foreign.html", &page.replace("</body>", script)));
+    assert!(foreign.contains("after epoch 3 of 3"), "browsers run no script but that of the page");
     assert!(end.contains("<output>after epoch 3 of 3</output>") && end.contains("<body class=\"playable\""));
     assert!(start.contains("<output>after epoch 0 of 3</output>"));
     assert_eq!(
@@ -330,10 +338,11 @@ fn no_page_is_wider_than_a_narrow_window() {
     for runs in [&[&one[..]][..], &[&one[..], &two[..]]] {
         let out = folder.name("report.html");
         succeed(&[&["report", "--force", "-o", &out], runs].concat());
-        // The page has no script of its own, so the test adds one that measures.
+        // No script of the page measures, so the test adds one that does.
         let measure =
             "<script>document.title = document.documentElement.scrollWidth - window.innerWidth</script></body>";
-        let measured = folder.write("measured.html", &folder.read("report.html").replace("</body>", measure));
+        let page = open_to_scripts(&folder.read("report.html"));
+        let measured = folder.write("measured.html", &page.replace("</body>", measure));
         let profile = format!("--user-data-dir={}", folder.name("profile"));
         let output = Command::new(&browser)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=420,900"])
