@@ -40,67 +40,60 @@ impl Film {
         let layer = &model.layers[0];
         let (height, width) = shape(model)?;
         let onsets = onsets.filter(|onsets| onsets.len() == layer.n_out);
-        let mut order: Vec<usize> = (0..layer.n_out).collect();
-        order.sort_by_key(|&j| onsets.map(|onsets| place(onsets[j])));
-        let shown = layer.n_out.min(NEURONS);
-        let alike = |a: &usize, b: &usize| onsets.is_none_or(|onsets| onsets[*a] == onsets[*b]);
-        let neurons = spread(&order.chunk_by(alike).collect::<Vec<_>>(), shown);
-        let taken = |weights: &[f32]| -> Vec<Vec<f32>> {
-            let column = |&j: &usize| (0..layer.n_in).map(|i| weights[i * layer.n_out + j]).collect();
-            neurons.iter().map(column).collect()
-        };
+        let neurons = chosen(layer.n_out, onsets);
         let fits = |side: usize| (side * SIDE / height.max(width).max(SIDE)).max(1);
         let (rows, columns) = (fits(height), fits(width));
-        let most = (PIXELS / (rows * columns * shown)).clamp(1, FRAMES);
-        let (mut frames, mut notes) = (vec![], vec![]);
+        // Only what the page shows is kept of each state, because states may be large.
+        let small = |weights: &[f32]| -> Vec<Vec<f32>> {
+            let column = |j: usize| (0..layer.n_in).map(|i| weights[i * layer.n_out + j]).collect::<Vec<f32>>();
+            neurons.iter().map(|&j| image::shrunk(&column(j), width, (columns, rows)).0).collect()
+        };
+        let most = (PIXELS / (rows * columns * neurons.len())).clamp(1, FRAMES);
+        let (mut epochs, mut frames, mut notes) = (vec![], vec![], vec![]);
         for (epoch, file) in earlier(run, most - 1) {
             match Checkpoint::first_weights(&file) {
-                Ok(weights) if weights.len() == layer.weights.len() => frames.push((epoch, taken(&weights))),
+                Ok(weights) if weights.len() == layer.weights.len() => {
+                    epochs.push(epoch);
+                    frames.push(small(&weights));
+                }
                 Ok(_) => notes.push(format!("{} is of another network.", file.display())),
                 Err(error) => notes.push(format!("A checkpoint cannot be read: {error}.")),
             }
         }
-        frames.push((epoch(run), taken(&layer.weights)));
-        let mut sizes: Vec<f32> = frames.iter().flat_map(|(_, weights)| weights).flatten().map(|w| w.abs()).collect();
+        epochs.push(epoch(run));
+        frames.push(small(&layer.weights));
+        let mut sizes: Vec<f32> = frames.iter().flatten().flatten().map(|w| w.abs()).collect();
         sizes.sort_by(f32::total_cmp);
         // A few large weights must not make all others pale.
         let full = sizes[(sizes.len() - 1) * 199 / 200].max(f32::MIN_POSITIVE);
-        let picture = |k: usize| {
-            let small = |(_, weights): &(u32, Vec<Vec<f32>>)| {
-                let scaled: Vec<f32> = weights[k].iter().map(|w| w / full).collect();
-                image::shrunk(&scaled, width, (columns, rows)).0
-            };
-            image::diverging(&frames.iter().flat_map(small).collect::<Vec<f32>>(), columns)
-        };
-        let when = |j: usize| onsets.map(|onsets| if onsets[j] == 0 { "never".into() } else { onsets[j].to_string() });
         let tile = |(k, &j): (usize, &usize)| {
-            let caption = when(j).map_or(String::new(), |when| format!("<figcaption>{when}</figcaption>"));
+            let strip: Vec<f32> = frames.iter().flat_map(|frame| &frame[k]).map(|w| w / full).collect();
+            let picture = image::diverging(&strip, columns);
+            let when = onsets.map(|onsets| if onsets[j] == 0 { "never".into() } else { onsets[j].to_string() });
+            let caption = when.map_or(String::new(), |when| format!("<figcaption>{when}</figcaption>"));
             format!(
-                "<figure><img style=\"aspect-ratio:{columns}/{rows}\" title=\"neuron {j}\" alt=\"weights of neuron {j}\" src=\"{}\">{caption}</figure>",
-                picture(k)
+                "<figure><img style=\"aspect-ratio:{columns}/{rows}\" title=\"neuron {j}\" alt=\"weights of neuron {j}\" \
+                 src=\"{picture}\">{caption}</figure>"
             )
         };
         let tiles = neurons.iter().enumerate().map(tile).collect();
-        let of = if shown < layer.n_out {
-            format!("{shown} of {} neurons", layer.n_out)
-        } else {
-            format!("All {shown} neurons")
+        let of = match neurons.len() {
+            shown if shown < layer.n_out => format!("{shown} of {} neurons", layer.n_out),
+            shown => format!("All {shown} neurons"),
         };
         let order = match onsets {
             Some(_) => format!(", from the first to trigger to the last, with the {unit} of the trigger"),
-            None if shown < layer.n_out => ", evenly spread".into(),
+            None if neurons.len() < layer.n_out => ", evenly spread".into(),
             None => String::new(),
         };
         let remark =
             format!("{of}{order}. Blue is above zero, orange below; full colour from ±{}.", number(f64::from(full)));
-        let epochs = frames.iter().map(|(epoch, _)| *epoch).collect();
         Some(Self { epochs, tiles, remark, notes })
     }
 
     /// The markup of the pictures, with the frame that belongs to each moment of `timeline`.
     #[must_use]
     pub fn markup(&self, timeline: &Timeline) -> String {
-        let last = self.epochs.len() - 1;
         let frame = |&moment: &u32| {
             self.epochs.partition_point(|&epoch| epoch <= timeline.epoch(moment)).saturating_sub(1).to_string()
         };
@@ -110,11 +103,20 @@ impl Film {
         let mut out = format!(
             "<section id=\"weights\" data-frames=\"{frames}\" data-epochs=\"{epochs}\"><h3>First layer: weights from each \
              input, after epoch <span class=\"epoch\">{}</span></h3><p class=\"remark\">{}</p>",
-            self.epochs[last], self.remark
+            self.epochs[self.epochs.len() - 1],
+            self.remark
         );
         let _ = write!(out, "<div class=\"tiles film\">{}</div></section>", self.tiles.concat());
         out
     }
+}
+
+/// The neurons to draw, in the order of their triggers: at most [`NEURONS`], spread over the trigger times.
+fn chosen(neurons: usize, onsets: Option<&[u32]>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..neurons).collect();
+    order.sort_by_key(|&j| onsets.map(|onsets| place(onsets[j])));
+    let alike = |a: &usize, b: &usize| onsets.is_none_or(|onsets| onsets[*a] == onsets[*b]);
+    spread(&order.chunk_by(alike).collect::<Vec<_>>(), neurons.min(NEURONS))
 }
 
 /// `count` members of these groups, in order: equally many of each group, as far as its size allows.
