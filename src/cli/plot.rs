@@ -5,9 +5,12 @@ use super::print::say_block;
 use crate::config::Decay;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::report::{self, Curves};
+use crate::report::{self, Curves, Fall};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+/// Most epochs or ticks of a curve.
+const MOST: u32 = 100_000;
 
 /// Draw the curves of the model as SVG.
 #[derive(clap::Args)]
@@ -18,8 +21,25 @@ pub struct Plot {
 
 #[derive(Subcommand)]
 enum What {
-    /// ψ along each of its decays, as training computes it: α(n)/α0 against n/N (the paper's Fig. 3)
+    /// α over a training: constant until the trigger, then the linear and the logarithmic fall (the paper's Fig. 3)
     Psi {
+        /// Epochs of the training
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        epochs: u32,
+        /// Epoch in which the mean |y| of the neuron first exceeds θ_M
+        #[arg(long, value_name = "N", default_value_t = 8)]
+        trigger: u32,
+        /// N, the epochs from the trigger until α is 0
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        decay_ticks: u32,
+        /// Threshold θ_M
+        #[arg(long, value_name = "F", default_value_t = 0.6)]
+        theta: f64,
+        #[command(flatten)]
+        to: To,
+    },
+    /// ψ along each of its decays, as training computes it: α(n)/α0 against n/N
+    Decays {
         /// Decays to draw [default: all]
         #[arg(long, value_enum, value_delimiter = ',', value_name = "DECAY,…")]
         decay: Vec<Decay>,
@@ -35,7 +55,7 @@ enum What {
         #[command(flatten)]
         to: To,
     },
-    /// BCM's φ(y) = y (y − θ_M) for several thresholds (the paper's Fig. 1)
+    /// BCM's φ(y) = y (y − θ_M), with thresholds between which θ_M slides (the paper's Fig. 1)
     Bcm {
         /// Thresholds θ_M
         #[arg(long, value_name = "F,…", value_delimiter = ',', default_values_t = [0.4, 0.7, 1.0])]
@@ -65,15 +85,26 @@ impl Plot {
             Some(value) => Err(Error::config(format!("--{flag} {value}: must be above {above}"))),
             None => Ok(()),
         };
+        let count = |flag: &str, value: u32, most: u32| match (1..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::config(format!("--{flag} {value}: must be 1 … {most}"))),
+        };
         let (drawing, to) = match self.what {
-            What::Psi { decay, decay_ticks, decay_power, decay_base, to } => {
+            What::Psi { epochs, trigger, decay_ticks, theta, to } => {
+                count("epochs", epochs, MOST)?;
+                count("trigger", trigger, epochs)?;
+                count("decay-ticks", decay_ticks, MOST)?;
+                if !(theta > 0.0 && theta < 1.0) {
+                    return Err(Error::config(format!("--theta {theta}: must be between 0 and 1")));
+                }
+                (report::psi(&Fall { epochs, trigger, ticks: decay_ticks, theta }), to)
+            }
+            What::Decays { decay, decay_ticks, decay_power, decay_base, to } => {
                 positive("decay-power", &decay_power, 0.0)?;
                 positive("decay-base", &decay_base, 1.0)?;
-                if !(1..=100_000).contains(&decay_ticks) {
-                    return Err(Error::config(format!("--decay-ticks {decay_ticks}: must be 1 … 100000")));
-                }
+                count("decay-ticks", decay_ticks, MOST)?;
                 let decays = if decay.is_empty() { Decay::value_variants().to_vec() } else { decay };
-                (report::psi(&Curves { ticks: decay_ticks, decays, powers: decay_power, bases: decay_base }), to)
+                (report::decays(&Curves { ticks: decay_ticks, decays, powers: decay_power, bases: decay_base }), to)
             }
             What::Bcm { theta, to } => {
                 positive("theta", &theta, 0.0)?;

@@ -1,4 +1,4 @@
-//! The sections on what a network has learnt: its first weights as pictures, its confusions, and its worst answers.
+//! The sections on what a network has learnt: its confusions and its worst answers.
 
 use super::forward::{self, Answer};
 use super::html::Page;
@@ -15,19 +15,16 @@ use crate::model::{labels, regression};
 use crate::text::{html, one_line, percent};
 use std::fmt::Write;
 
-/// Most neurons whose weights are drawn.
-const NEURONS: usize = 64;
 /// Most wrong answers that are listed.
 const WRONG: usize = 24;
-/// Largest side of a picture of weights, in pixels; twice as much for pictures of samples.
-const SIDE: usize = 40;
+/// Largest side of the picture of a sample, in pixels.
+const SIDE: usize = 80;
 /// Most classes of a confusion matrix that can still be read.
 const CLASSES: usize = 30;
 
 /// Writes the sections about `run`.
 pub fn write(page: &mut Page, run: &Run) {
     let Some(model) = &run.model else { return };
-    weights(page, model);
     if run.config.rule.kind.is_unsupervised() {
         return;
     }
@@ -55,44 +52,6 @@ pub fn write(page: &mut Page, run: &Run) {
     confusions(page, &answers, data.classes, &names);
     most_wrong(page, &answers, &data, &names);
     page.raw("</div>");
-}
-
-/// The side of a square of `features` inputs; `None` if they form no square or one too small for a picture.
-fn side(features: usize) -> Option<usize> {
-    let side = features.isqrt();
-    (side * side == features && side >= 5).then_some(side)
-}
-
-fn weights(page: &mut Page, model: &Model) {
-    let layer = &model.layers[0];
-    let Some(side) = side(layer.n_in) else { return };
-    let shown = layer.n_out.min(NEURONS);
-    let of = if shown < layer.n_out {
-        format!("The first {shown} of {} neurons", layer.n_out)
-    } else {
-        format!("All {shown} neurons")
-    };
-    let column = |j: usize| (0..layer.n_in).map(|i| layer.weights[i * layer.n_out + j]).collect::<Vec<f32>>();
-    let mut sizes: Vec<f32> = (0..shown).flat_map(column).map(f32::abs).collect();
-    sizes.sort_by(f32::total_cmp);
-    // A few large weights must not make all others pale.
-    let full = sizes[(sizes.len() - 1) * 199 / 200].max(f32::MIN_POSITIVE);
-    let remark = format!(
-        "{of}: weights from each input, blue above and orange below zero, full colour from ±{}.",
-        number(f64::from(full))
-    );
-    page.section("weights", "First layer", &remark);
-    let mut tiles = String::from("<div class=\"tiles\">");
-    for j in 0..shown {
-        let scaled: Vec<f32> = column(j).iter().map(|w| w / full).collect();
-        let (values, width) = image::shrunk(&scaled, side, (SIDE, SIDE));
-        let picture = image::diverging(&values, width);
-        let _ = write!(
-            tiles,
-            "<figure><img title=\"neuron {j}\" alt=\"weights of neuron {j}\" src=\"{picture}\"></figure>"
-        );
-    }
-    page.raw(&(tiles + "</div>"));
 }
 
 /// At most `most` characters of a name.
@@ -234,7 +193,7 @@ fn most_wrong(page: &mut Page, answers: &[Answer], data: &DataSet, names: &[Stri
 
 fn list(page: &mut Page, wrong: &[&Answer], data: &DataSet, names: &[String]) {
     let name = |class: u32| shortened(names.get(class as usize).map_or("", String::as_str), 16);
-    let Some(side) = side(data.features) else {
+    let Some(side) = image::side(data.features) else {
         let head = ["row of the data", "label", "answer", "loss"].map(str::to_owned);
         let row = |a: &&Answer| vec![a.row.to_string(), name(a.label), name(a.predicted), number(a.loss)];
         return page.table(&head, &wrong.iter().map(row).collect::<Vec<_>>(), true);
@@ -246,7 +205,7 @@ fn list(page: &mut Page, wrong: &[&Answer], data: &DataSet, names: &[String]) {
         data.copy_row(answer.row as usize, &mut x);
         let (low, high) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
         let scaled: Vec<f32> = x.iter().map(|v| (v - low) / (high - low).max(f32::MIN_POSITIVE)).collect();
-        let (values, width) = image::shrunk(&scaled, side, (2 * SIDE, 2 * SIDE));
+        let (values, width) = image::shrunk(&scaled, side, (SIDE, SIDE));
         let caption = format!("{} → {} · {:.1}", name(answer.label), name(answer.predicted), answer.loss);
         let _ = write!(
             tiles,

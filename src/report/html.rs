@@ -2,6 +2,9 @@
 //! every text from outside.
 
 use crate::text;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// Escapes text and sets the M of θ_M as a subscript.
@@ -13,6 +16,8 @@ fn escape(text: &str) -> String {
 #[derive(Debug, Default)]
 pub struct Page {
     body: String,
+    /// The scripts of the page. Browsers run no others.
+    scripts: Vec<&'static str>,
 }
 
 impl Page {
@@ -71,6 +76,20 @@ impl Page {
         self.body.push_str(markup);
     }
 
+    /// Writes a script of the program.
+    pub fn script(&mut self, text: &'static str) {
+        let _ = write!(self.body, "<script>{text}</script>");
+        self.scripts.push(text);
+    }
+
+    /// The policy that lets browsers load nothing and run only the scripts of the page, known by their checksums.
+    fn policy(&self) -> String {
+        let source = |text: &&str| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+        let scripts: String = self.scripts.iter().map(source).collect();
+        let scripts = if scripts.is_empty() { " 'none'".into() } else { scripts };
+        format!("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src{scripts}")
+    }
+
     /// Writes a table. With an empty `head`, the table is a list of names and values. With `numbers`, all columns but
     /// the first are aligned as numbers.
     pub fn table(&mut self, head: &[String], rows: &[Vec<String>], numbers: bool) {
@@ -110,8 +129,10 @@ impl Page {
         let (style, page) = (include_str!("style.css"), include_str!("page.css"));
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{}</title>\n\
              <style>\n{style}{page}</style></head>\n<body>\n{}\n</body></html>\n",
+            self.policy(),
             text::html(title),
             self.body
         )

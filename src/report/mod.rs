@@ -1,7 +1,7 @@
 //! `homeostat report` and `homeostat plot`: the outcome of runs as one HTML page, and the curves of the model as
 //! drawings.
 //!
-//! The page is self-contained: it loads no script or font and needs no network. [`page()`] reads runs and sweeps; every
+//! The page is self-contained: it loads no script, font or picture and needs no network. [`page()`] reads runs and sweeps; every
 //! file below owns a part of the page.
 
 mod answers;
@@ -9,8 +9,10 @@ mod curves;
 mod forward;
 mod html;
 mod image;
+mod neurons;
 mod page;
 mod plots;
+mod raster;
 mod rates;
 mod several;
 mod single;
@@ -18,7 +20,8 @@ mod source;
 mod svg;
 mod sweep;
 mod text;
+mod weights;
 
 pub use crate::text::html as escape;
 pub use page::page;
-pub use plots::{Curves, bcm, psi};
+pub use plots::{Curves, Fall, bcm, decays, psi};

@@ -1,12 +1,12 @@
-//! The page of one run: headline numbers, learning curves and the tables of settings. `rates.rs` and `answers.rs` write
-//! its other sections.
+//! The page of one run: headline numbers, learning curves and the tables of settings. `rates.rs`, `neurons.rs`
+//! and `answers.rs` write its other sections.
 
 use super::curves::{chart, over_epochs, scale};
 use super::html::Page;
 use super::source::Run;
 use super::svg::colour;
 use super::text::number;
-use super::{answers, rates};
+use super::{answers, neurons, rates};
 use crate::config::{Config, Rule, Theta};
 use crate::model::file::Model;
 use crate::text::percent;
@@ -22,7 +22,10 @@ pub fn write(page: &mut Page, run: &Run) {
     }
     page.cards(&headline(run));
     curves(page, run);
-    rates::write(page, run);
+    rates::over_time(page, run);
+    neurons::write(page, run);
+    rates::triggers(page, run);
+    rates::observed(page, run);
     answers::write(page, run);
     tables(page, run);
 }

@@ -1,12 +1,12 @@
 //! Reads the input of a report: run directories and the records of sweeps. A run that is unfinished or was stopped can
 //! be read too.
 
-use crate::config::Config;
+use crate::config::{Clock, Config, Rule};
 use crate::error::{Error, Result};
 use crate::files::{self, MOST_VALUES, Values};
 use crate::memory;
 use crate::model::file::Model;
-use crate::run::{METRICS, MODEL, RESULT, Record, RunDirectory, TRACE};
+use crate::run::{Checkpoint, METRICS, MODEL, Progress, RESULT, Record, RunDirectory, TRACE};
 use crate::train::metrics::EpochMetrics;
 use safetensors::Dtype;
 use serde_json::Value;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub struct Run {
     /// The last part of the path; the whole path if several runs share the last part.
     pub name: String,
+    pub path: PathBuf,
     pub config: Config,
     /// One entry per epoch, at least one.
     pub epochs: Vec<EpochMetrics>,
@@ -39,6 +40,8 @@ pub struct Run {
 pub struct Onsets {
     /// T, the ticks of the run.
     pub ticks: u32,
+    /// The last tick whose triggers are known. A run that has not come to its end knows those of its newest checkpoint.
+    pub known: u32,
     /// The tick at which each slot triggered, per layer; 0 = never.
     pub layers: Vec<Vec<u32>>,
 }
@@ -123,11 +126,17 @@ impl Run {
         let mut optional = |what: &str, error: Error| notes.push(format!("{what}: {error}."));
         let model = path.join(MODEL).is_file().then(|| Model::open(path.join(MODEL)));
         let model = model.and_then(|model| model.map_err(|e| optional("The network cannot be read", e)).ok());
-        let onsets = path.join(TRACE).is_file().then(|| Onsets::read(&path.join(TRACE)));
-        let onsets = onsets.and_then(|onsets| onsets.map_err(|e| optional("The trace cannot be read", e)).ok());
+        let onsets = if path.join(TRACE).is_file() {
+            Onsets::read(&path.join(TRACE)).map_err(|e| optional("The trace cannot be read", e)).ok()
+        } else {
+            let checkpoint = RunDirectory::newest_checkpoint(path).filter(|_| config.rule.kind == Rule::Psi);
+            let onsets = checkpoint.map(|file| Onsets::of_checkpoint(&file, &config));
+            onsets.and_then(|onsets| onsets.map_err(|e| optional("The newest checkpoint cannot be read", e)).ok())
+        };
         let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
         Ok(Self {
             name,
+            path: path.to_owned(),
             config,
             epochs,
             result,
@@ -203,9 +212,28 @@ impl Onsets {
             layers.push(words.iter().map(|word| u32::from_le_bytes(*word)).collect::<Vec<_>>());
         }
         let ticks = ticks.ok_or_else(|| wrong("its metadata has no `ticks`"))?;
-        if layers.iter().any(Vec::is_empty) || layers.iter().flatten().any(|&onset| onset > ticks) {
-            return Err(wrong("has a layer without onsets, or one after the last tick"));
+        Self { ticks, known: ticks, layers }.checked(path)
+    }
+
+    /// The trigger times that a checkpoint of a run with these settings knows.
+    fn of_checkpoint(path: &Path, config: &Config) -> Result<Self> {
+        let (Progress { position, steps, .. }, layers) = Checkpoint::onsets(path)?;
+        let done = position.epoch.saturating_sub(1);
+        let (ticks, known) = match config.rule.clock {
+            Clock::Epoch => (config.run.epochs, done),
+            Clock::Steps(every) => {
+                let per_epoch = u64::from(steps.saturating_sub(position.batch)) / u64::from(done.max(1));
+                let ticks = u64::from(config.run.epochs) * per_epoch / u64::from(every.max(1));
+                (u32::try_from(ticks).unwrap_or(u32::MAX), steps / every.max(1))
+            }
+        };
+        Self { ticks, known: known.min(ticks), layers }.checked(path)
+    }
+
+    fn checked(self, path: &Path) -> Result<Self> {
+        if self.layers.iter().any(Vec::is_empty) || self.layers.iter().flatten().any(|&onset| onset > self.known) {
+            return Err(Error::file(path, "has a layer without onsets, or one after the last tick"));
         }
-        Ok(Self { ticks, layers })
+        Ok(self)
     }
 }

@@ -118,6 +118,8 @@ pub struct Chart {
     bars: Vec<(String, Vec<Triple>)>,
     marks: Vec<(f64, String)>,
     levels: Vec<f64>,
+    arrows: Vec<((f64, f64), f64, String)>,
+    picture: Option<String>,
 }
 
 impl Chart {
@@ -138,6 +140,8 @@ impl Chart {
             bars: vec![],
             marks: vec![],
             levels: vec![],
+            arrows: vec![],
+            picture: None,
         }
     }
 
@@ -223,6 +227,17 @@ impl Chart {
         self.levels.push(y);
     }
 
+    /// Adds a horizontal arrow with two heads, with a label below its middle.
+    pub fn arrow(&mut self, from_to: (f64, f64), y: f64, label: impl Into<String>) {
+        self.arrows.push((from_to, y, label.into()));
+    }
+
+    /// Fills the area of the chart with the picture at a `data:` address. A marker lies over the picture, at the share
+    /// `--now` of its width; `page.css` hides the marker until a script moves it. The heights of pictures are counts.
+    pub fn picture(&mut self, address: String) {
+        self.picture = Some(address);
+    }
+
     fn ranges(&self) -> ((f64, f64), (f64, f64)) {
         let mut points: Vec<(f64, f64)> = self.lines.iter().flat_map(|line| line.points.iter().copied()).collect();
         points.extend(self.bands.iter().flat_map(|(_, _, edges)| edges).flat_map(|&(x, l, h)| [(x, l), (x, h)]));
@@ -258,7 +273,8 @@ impl Chart {
         let (top, bottom) = (if self.y_label.is_empty() { 34.0 } else { 56.0 }, 36.0);
         let h = height - top - bottom;
         // The heights of bars are counts.
-        let y_axis = Axis::new(self.scale, y_range, (h / 42.0).round().max(2.0) as usize, !self.bars.is_empty());
+        let counts = !self.bars.is_empty() || self.picture.is_some();
+        let y_axis = Axis::new(self.scale, y_range, (h / 42.0).round().max(2.0) as usize, counts);
         let widest = y_axis.ticks.iter().map(|t| y_axis.text(*t).chars().count()).max().unwrap_or(1);
         let left = 12.0 + 6.4 * widest as f64;
         let w = width - left - right;
@@ -298,6 +314,16 @@ impl Chart {
             height - 5.0,
             typeset(&self.x_label)
         );
+        if let Some(address) = &self.picture {
+            let area = format!("x=\"{left:.1}\" y=\"{top:.1}\" width=\"{w:.1}\" height=\"{h:.1}\"");
+            let _ = write!(
+                out,
+                "<rect class=\"frozen\" {area}/><image {area} preserveAspectRatio=\"none\" href=\"{address}\"/>\
+                 <path class=\"now\" d=\"M{left:.1} {:.1}v{:.1}\" style=\"--width:{w:.1}px\"/>",
+                top - 4.0,
+                h + 8.0
+            );
+        }
         for level in &self.levels {
             let _ = write!(out, "<path class=\"axis\" d=\"M{left:.1} {:.1}h{w:.1}\"/>", y(*level));
         }
@@ -345,6 +371,23 @@ impl Chart {
                 h + 14.0,
                 at + shift,
                 top - 5.0,
+                typeset(label)
+            );
+        }
+        for &((from, to), at, ref label) in &self.arrows {
+            let (a, b, at) = (x(from), x(to), y(at));
+            let _ = write!(
+                out,
+                "<path class=\"arrow\" d=\"M{:.1} {at:.1}H{:.1}M{:.1} {:.1}l-7 4l7 4M{:.1} {:.1}l7 4l-7 4\"/>\
+                 <text class=\"note mid\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                a,
+                b,
+                a + 7.0,
+                at - 4.0,
+                b - 7.0,
+                at - 4.0,
+                0.5 * (a + b),
+                at + 18.0,
                 typeset(label)
             );
         }

@@ -14,7 +14,7 @@ use crate::rule::psi::Slot;
 use crate::train::population::Population;
 use crate::train::state::{LayerState, MemberState, RunningScore};
 use crate::train::trainer::{Divergence, Position};
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -156,6 +156,27 @@ fn belongs(config: &Config, data: &str, population: &Population) -> std::result:
     Ok(())
 }
 
+/// Takes a part of the checkpoint at `path`, given its tensors and its progress.
+fn peek<T>(path: &Path, take: impl FnOnce(&SafeTensors, &str) -> std::result::Result<T, String>) -> Result<T> {
+    let wrong = |reason: String| Error::file(path, reason);
+    let content = files::read(path, memory::whole("a checkpoint"))?;
+    let (file, all) = files::tensors(&content, "not a checkpoint").map_err(wrong)?;
+    let tensors = file.tensors();
+    let found = checksum(&all, tensors.iter().map(|(name, view)| (&**name, view.data())).collect());
+    if all.get(CHECKSUM) != Some(&found) {
+        return Err(wrong("is damaged: its checksum does not fit its contents".into()));
+    }
+    take(&file, all.get(PROGRESS).map_or("", String::as_str)).map_err(wrong)
+}
+
+/// The numbers of a tensor.
+fn floats(file: &SafeTensors, name: &str) -> std::result::Result<Vec<f32>, String> {
+    let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32);
+    let tensor = tensor.ok_or_else(|| format!("tensor {name} is missing, or not F32"))?;
+    let (words, _) = tensor.data().as_chunks::<4>();
+    Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+}
+
 impl Checkpoint {
     /// Writes the file atomically. `data` is the [checksum](Population::checksum) of what the run learns from.
     ///
@@ -194,6 +215,35 @@ impl Checkpoint {
         let checksum = checksum(&metadata, tensors.iter().map(|(name, .., bytes)| (&**name, &**bytes)).collect());
         metadata.insert(CHECKSUM.to_owned(), checksum);
         safetensors_bytes(views, &metadata).map_err(refuse)
+    }
+
+    /// The weights of the first layer in the checkpoint at `path`, `[n_in + 1, n_out]` row-major, bias row last.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged.
+    pub fn first_weights(path: &Path) -> Result<Vec<f32>> {
+        peek(path, |file, _| floats(file, "layers.0.weights"))
+    }
+
+    /// The place of the checkpoint at `path`, and for each layer the ticks at which its slots had triggered; 0 = not yet.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged.
+    pub fn onsets(path: &Path) -> Result<(Progress, Vec<Vec<u32>>)> {
+        peek(path, |file, progress| {
+            let progress = serde_json::from_str(progress).map_err(|e| format!("its metadata ‘{PROGRESS}’: {e}"))?;
+            let mut layers = vec![];
+            loop {
+                match floats(file, &format!("layers.{}.slots", layers.len())) {
+                    Ok(slots) => {
+                        let slots = bytemuck::pod_collect_to_vec::<f32, Slot>(&slots);
+                        layers.push(slots.iter().map(|slot| slot.onset as u32).collect());
+                    }
+                    Err(reason) if layers.is_empty() => return Err(reason),
+                    Err(_) => return Ok((progress, layers)),
+                }
+            }
+        })
     }
 
     /// Reads a checkpoint of a run of this population, which has one member.

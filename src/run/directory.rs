@@ -358,6 +358,17 @@ impl RunDirectory {
         checkpoints(path).pop()
     }
 
+    /// The checkpoints of the run in `path` that lie between two epochs, the oldest first: how many epochs were trained,
+    /// and the file, undamaged or not.
+    #[must_use]
+    pub fn checkpoints_after_epochs(path: &Path) -> Vec<(u32, PathBuf)> {
+        let after = |file: PathBuf| match place(&file)? {
+            (next, 0) => Some((u32::try_from(next.checked_sub(1)?).ok()?, file)),
+            _ => None,
+        };
+        checkpoints(path).into_iter().filter_map(after).collect()
+    }
+
     /// The newest undamaged checkpoint, and the errors of the newest ones before it.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ const PRINTED: &[&str] = &[
     "eval run/model.safetensors --json",
     "compare merged.jsonl --baseline psi --metric train_loss --json",
     "plot psi",
+    "plot decays",
 ];
 
 /// All files below `folder`, by their path in it.

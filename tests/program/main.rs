@@ -21,6 +21,7 @@ mod links;
 mod living;
 #[cfg(target_os = "linux")]
 mod memory;
+mod neurons;
 mod own_data;
 #[path = "../common/png_bytes.rs"]
 mod png_bytes;

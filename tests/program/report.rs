@@ -3,14 +3,14 @@
 
 use crate::program::{Folder, fail, homeostat, succeed};
 use homeostat::config::Decay;
-use homeostat::report::{Curves, escape};
+use homeostat::report::{Curves, Fall, escape};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 impl Folder {
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.name(name)).unwrap()
     }
 
@@ -36,7 +36,7 @@ impl Folder {
     }
 
     /// Trains a run on 6 × 6 images of three classes in the directory `name`.
-    fn images(&self, name: &str, more: &[&str]) -> String {
+    pub fn images(&self, name: &str, more: &[&str]) -> String {
         let row = |i: usize| {
             let pixels = (0..36).map(|p| ((i * 7 + p * 5 + i * p) % 11).to_string());
             pixels.chain([(i % 3).to_string()]).collect::<Vec<_>>().join(",")
@@ -53,10 +53,24 @@ impl Folder {
     }
 }
 
-const VOID: [&str; 3] = ["meta", "img", "br"];
+const VOID: [&str; 4] = ["meta", "img", "input", "br"];
+
+/// The one script that a page may have.
+const SCRIPT: &str = concat!("<script>", include_str!("../../src/report/play.js"), "</script>");
+
+/// A page that lets browsers run the scripts that tests add.
+fn open_to_scripts(page: &str) -> String {
+    assert_eq!(page.matches("http-equiv=\"Content-Security-Policy\"").count(), 1);
+    page.replace("http-equiv=\"Content-Security-Policy\"", "name=\"policy\"")
+}
+
+/// A page without its script.
+pub fn scriptless(page: &str) -> String {
+    page.replacen(SCRIPT, "", 1)
+}
 
 /// Asserts that every tag of a page closes in turn, and that no `<` or `&` stands alone.
-fn well_formed(page: &str) {
+pub fn well_formed(page: &str) {
     let mut open: Vec<&str> = vec![];
     let mut rest = page;
     while let Some(start) = rest.find('<') {
@@ -83,7 +97,11 @@ fn entities(text: &str, inside: Option<&str>) {
     }
 }
 
-fn needs_no_network(page: &str) {
+pub fn needs_no_network(page: &str) {
+    for word in ["fetch", "XMLHttpRequest", "import", "http", "eval", "innerHTML"] {
+        assert!(!SCRIPT.contains(word), "{word}");
+    }
+    let page = scriptless(page);
     for word in ["http://", "https://", "src=\"/", "url(", "@import", "<script", "<link", "NaN", "inf "] {
         assert!(!page.contains(word), "{word}");
     }
@@ -104,8 +122,9 @@ fn a_run_has_all_its_sections() {
     let page = folder.read("report.html");
     well_formed(&page);
     needs_no_network(&page);
-    has_sections(&page, &["curves", "alpha", "triggers", "observed", "weights", "answers", "settings", "environment"]);
-    for text in ["36-8-3", "test error", "validation", "Deciles of α, layer 2", "θ = 0.1", "data:image/png;base64,"] {
+    has_sections(&page, &["curves", "alpha", "neurons", "triggers", "observed", "answers", "settings", "environment"]);
+    for text in ["36-8-3", "test error", "validation", "<section id=\"weights\"", "θ = 0.1", "data:image/png;base64,"]
+    {
         assert!(page.contains(text), "{text}");
     }
     let error = fail(&["report", &run, "-o", &out], 3);
@@ -267,6 +286,46 @@ fn a_browser_finds_every_tag_of_a_page() {
     }
 }
 
+/// Moves the slider of a page to its start and reads what the page then shows.
+#[test]
+fn a_browser_plays_the_neurons() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no chromium in PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let run = folder.images("run", &["--keep", "9"]);
+    succeed(&["report", &run, "-o", &folder.name("report.html")]);
+    let page = folder.read("report.html");
+    let script =
+        "<script>const slider = document.querySelector('input'); slider.value = 0; slider.oninput()</script></body>";
+    let played = folder.write("played.html", &open_to_scripts(&page).replace("</body>", script));
+    let shown = |file: &str| {
+        let profile = format!("--user-data-dir={}", folder.name("profile"));
+        let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"];
+        let output = Command::new(&browser).args(flags).args([&profile, &format!("file://{file}")]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let count = |dom: &str, bar: usize| {
+        let bars = dom.split("data-counts=").nth(1).unwrap();
+        let label = bars.split("</text></g>").nth(bar).unwrap();
+        label.rsplit('>').next().unwrap().to_owned()
+    };
+    let (end, start) = (shown(&folder.name("report.html")), shown(&played));
+    let foreign = shown(&folder.write("foreign.html", &page.replace("</body>", script)));
+    assert!(foreign.contains("after epoch 3 of 3"), "browsers run no script but that of the page");
+    assert!(end.contains("<output>after epoch 3 of 3</output>") && end.contains("<body class=\"playable\""));
+    assert!(start.contains("<output>after epoch 0 of 3</output>"));
+    assert_eq!(
+        (count(&start, 11), count(&start, 0)),
+        ("8".into(), String::new()),
+        "no neuron has triggered at the start"
+    );
+    assert!(
+        start.contains("after epoch <span class=\"epoch\">1</span>") && end.contains("<span class=\"epoch\">3</span>")
+    );
+}
+
 #[test]
 fn no_page_is_wider_than_a_narrow_window() {
     let Some(browser) = browser() else {
@@ -279,10 +338,11 @@ fn no_page_is_wider_than_a_narrow_window() {
     for runs in [&[&one[..]][..], &[&one[..], &two[..]]] {
         let out = folder.name("report.html");
         succeed(&[&["report", "--force", "-o", &out], runs].concat());
-        // The page has no script of its own, so the test adds one that measures.
+        // No script of the page measures, so the test adds one that does.
         let measure =
             "<script>document.title = document.documentElement.scrollWidth - window.innerWidth</script></body>";
-        let measured = folder.write("measured.html", &folder.read("report.html").replace("</body>", measure));
+        let page = open_to_scripts(&folder.read("report.html"));
+        let measured = folder.write("measured.html", &page.replace("</body>", measure));
         let profile = format!("--user-data-dir={}", folder.name("profile"));
         let output = Command::new(&browser)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=420,900"])
@@ -319,12 +379,35 @@ fn psi_passes_through_the_points_of_its_definition() {
     }
 }
 
+/// The paper's Fig. 3: α is α0 up to and in the epoch of the trigger, the first whose mean exceeds θ_M, and then falls to 0.
+#[test]
+fn the_fall_of_psi_begins_after_its_trigger() {
+    let log = |x: f64| 1.0 - 0.5 * (1.0 + (std::f64::consts::E.powi(2) - 1.0) * x).ln();
+    let linear = |x: f64| 1.0 - x;
+    for (trigger, ticks) in [(1, 4), (3, 4), (9, 2), (12, 1)] {
+        let fall = Fall { epochs: 12, trigger, ticks, theta: 0.6 };
+        for (decay, curve) in [(Decay::Linear, &linear as &dyn Fn(f64) -> f64), (Decay::Log, &log)] {
+            let points = fall.alpha(decay);
+            assert_eq!(points.len(), 12);
+            for (i, (epoch, value)) in points.into_iter().enumerate() {
+                assert_eq!(epoch, (i + 1) as f64);
+                let n = epoch - f64::from(trigger);
+                let expected = if n <= 0.0 { 1.0 } else { curve((n / f64::from(ticks)).min(1.0)) };
+                assert!((value - expected).abs() < 1e-6, "{decay} {trigger} {epoch}: {value} {expected}");
+            }
+        }
+        let first = fall.mean().into_iter().find(|(_, mean)| *mean > 0.6);
+        assert_eq!(first.map(|(epoch, _)| epoch), Some(f64::from(trigger)));
+    }
+}
+
 #[test]
 fn plots_are_drawings_of_their_own() {
     let folder = Folder::new();
     for (what, more, texts) in [
-        ("psi", &["--decay", "linear,log", "--decay-ticks", "20"][..], ["linear", "log, b = 10"]),
-        ("bcm", &["--theta", "0.5,1"], [" = 0.5", " = 1"]),
+        ("psi", &["--epochs", "20", "--theta", "0.5"][..], ["α, logarithmic", "trigger: mean |y| &gt; θ"]),
+        ("decays", &["--decay", "linear,log", "--decay-ticks", "20"], ["linear", "log, b = 10"]),
+        ("bcm", &["--theta", "0.5,1"], [" = 0.5", "class=\"arrow\""]),
     ] {
         let file = folder.name(what);
         succeed(&[&["plot", what, "-o", &file], more].concat());
@@ -334,7 +417,14 @@ fn plots_are_drawings_of_their_own() {
         assert!(fail(&["plot", what, "-o", &file], 3).contains("--force"));
         assert!(homeostat(&["plot", what]).stdout.starts_with(b"<svg "));
     }
-    fail(&["plot", "psi", "--decay-base", "1"], 2);
+    fail(&["plot", "decays", "--decay-base", "1"], 2);
+    for wrong in [["--trigger", "31"], ["--trigger", "0"], ["--epochs", "0"], ["--theta", "1"], ["--decay-ticks", "0"]]
+    {
+        fail(&[&["plot", "psi"][..], &wrong].concat(), 2);
+    }
+    assert!(
+        !String::from_utf8(homeostat(&["plot", "bcm", "--theta", "1"]).stdout).unwrap().contains("class=\"arrow\"")
+    );
     fail(&["plot", "bcm", "--theta=-1"], 2);
 }
 

@@ -1,7 +1,7 @@
 //! Compares pages that repeat what the program knows with the program: options and their values, exit codes, files,
 //! curves.
 //!
-//! `HOMEOSTAT_BLESS=1 cargo test --test program reference` writes docs/options.md and docs/psi.svg anew.
+//! `HOMEOSTAT_BLESS=1 cargo test --test program reference` writes docs/options.md and the drawings in docs/ anew.
 
 use super::{doc, top};
 use crate::program::{Folder, metrics, succeed};
@@ -117,8 +117,10 @@ A setting of `train` is also a key of TOML files and sweeps: `--val-fraction 0.2
 }
 
 #[test]
-fn the_picture_of_psi_is_what_the_program_draws() {
-    check("docs/psi.svg", &succeed(&["plot", "psi"]));
+fn the_drawings_are_what_the_program_draws() {
+    for name in ["psi", "decays", "bcm"] {
+        check(&format!("docs/{name}.svg"), &succeed(&["plot", name]));
+    }
 }
 
 /// The program accepts all values in the table of rule.md, and the first value is the default.
