@@ -53,14 +53,16 @@ def train(device, basis):
         theta = "1e30" if not basis.startswith("delta") else "1e-30"
         scope = "weight" if basis == "coactivation" else "neuron"
         command = [PROGRAM, "train", "--device", device, "--hidden", "64", "--batch-size", "128", "--epochs", "2", "--quiet"]
-        command += ["--train-metrics", "running", "--no-autotune", "--basis", basis, "--scope", scope, "--theta", theta, "--out", out]
+        command += ["--train-metrics", "running", "--no-autotune", "--basis", basis, "--scope", scope, "--theta", theta, "--val-fraction", "0",
+                    "--out", out]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return json.loads(open(os.path.join(out, "metrics.jsonl")).readlines()[-1])["samples_per_second"]
 
 
 def memory(hidden, batch):
     """Bytes that a dry run plans on the CPU, and the largest resident size of one epoch."""
-    flags = ["--device", "cpu", "--hidden", ",".join(map(str, hidden)), "--batch-size", str(batch), "--epochs", "1"]
+    flags = ["--device", "cpu", "--hidden", ",".join(map(str, hidden)), "--batch-size", str(batch), "--epochs", "1",
+             "--val-fraction", "0"]
     plan = subprocess.run([PROGRAM, "train", *flags, "--dry-run", "--json"], check=True, capture_output=True, text=True)
     plan = json.loads(plan.stdout)
     peak = subprocess.run(

@@ -35,7 +35,7 @@ def run(lines, seeds, nets):
             for arm, flags in ARMS.items():
                 with tempfile.TemporaryDirectory() as folder:
                     out = os.path.join(folder, "run")
-                    command = [program, "train", "--device", "cpu", "--hidden", hidden, "--seed", str(seed)]
+                    command = [program, "train", "--device", "cpu", "--hidden", hidden, "--seed", str(seed), "--val-fraction", "0"]
                     command += ["--train-metrics", "running", "--quiet", "--out", out, *flags]
                     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
                     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -111,7 +111,7 @@ def ours(program, table, train, test, seed, extra, folder):
     train.to_csv(folder / "train.csv", index=False)
     test.to_csv(folder / "test.csv", index=False)
     files = ["--data", folder / "train.csv", "--test-data", folder / "test.csv"]
-    place = ["--out", folder / "run", "--force", "--quiet", "--device", "cpu", "--seed", str(seed)]
+    place = ["--out", folder / "run", "--force", "--quiet", "--device", "cpu", "--seed", str(seed), "--val-fraction", "0"]
     _, seconds = run([program, "train", *files, *table.flags, *extra, *place])
     model = folder / "run" / "model.safetensors"
     answers = pd.read_csv(io.StringIO(run([program, "predict", model, "--data", folder / "test.csv", "--csv"])[0]))
@@ -216,8 +216,8 @@ def large(options):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "large.csv"
         covertype_like(LARGE_ROWS).to_csv(file, index=False)
-        mine = [options.program, "train", "--data", file, "--epochs", "3", "--test-fraction", "0", "--no-save", "--quiet",
-                "--device", "cpu", *FLAGS.split()]
+        mine = [options.program, "train", "--data", file, "--epochs", "3", "--test-fraction", "0", "--val-fraction", "0",
+                "--no-save", "--quiet", "--device", "cpu", *FLAGS.split()]
         same = ["--hidden", "100", "--batch-size", "200"]
         programs = {
             "scikit-learn": [sys.executable, "-c", THEIRS, file],

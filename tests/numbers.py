@@ -59,7 +59,7 @@ def train(homeostat, out, rule, which, device):
         place = options.index("--alpha0") + 1
         options[place] = next_larger(float(options[place]))
     # Running metrics save a pass over the training samples per epoch and do not change the weights.
-    common = "--epochs 10 --train-metrics running --checkpoint-every 10 --force --quiet --out".split()
+    common = "--epochs 10 --val-fraction 0 --train-metrics running --checkpoint-every 10 --force --quiet --out".split()
     subprocess.run([homeostat, "train", *options, "--device", device, *common, run], check=True, stdout=sys.stderr)
 
 

@@ -12,10 +12,10 @@ use crate::train::population::MAX_MEMBERS;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Measure training speed: samples and operations per second, compared with the device's peak.
+/// Measure training speed, compared with the peak of the device.
 ///
-/// Networks have logistic units and squared error. They train on MNIST if they have its shape, otherwise on noise.
-/// First the device's peaks are measured: arithmetic without memory, and a copy larger than its caches. Then each
+/// The table has samples and operations per second. Networks have logistic units and squared error. They train on
+/// MNIST if they have its shape, otherwise on noise. First the device's peaks are measured: arithmetic without memory, and a copy larger than its caches. Then each
 /// workload trains in windows of about half a second, and the median window is reported. If the device has timestamps,
 /// the kernels of a step are then timed one by one.
 #[derive(clap::Args)]

@@ -9,7 +9,9 @@ use crate::gpu::{AdapterSummary, Context};
 use serde::Serialize;
 use std::path::Path;
 
-/// List the devices that --device can name, and the one that auto selects.
+/// List the devices that --device can name.
+///
+/// The list marks the device that auto selects.
 #[derive(clap::Args)]
 pub struct Devices {
     /// Print a JSON array on stdout

@@ -24,9 +24,9 @@ use std::sync::Arc;
 /// Largest number of classes for the confusion matrix, because its size is the square of this number.
 const MOST_CLASSES: usize = 4096;
 
-/// Report loss and error of a saved model on its training and test samples.
+/// Report loss and error of a saved model.
 ///
-/// Settings come from the model's metadata; flags override them. The result goes to stdout.
+/// The samples are those of training, validation and test, or other data. Settings come from the model's metadata; flags override them. The result goes to stdout.
 #[derive(clap::Args)]
 pub struct Eval {
     /// The model.safetensors to evaluate

@@ -19,7 +19,11 @@ const fn hint(elsewhere: &'static [&'static str], here: &'static str, difference
 pub(super) const HINTS: &[Hint] = &[
     hint(&["alpha"], "weight-decay", "alpha is a penalty in scikit-learn; the learning rate is --alpha0"),
     hint(&["l2", "wd", "l2-penalty", "weight-penalty"], "weight-decay", ""),
-    hint(&["learning-rate-init", "learn-rate", "base-lr", "initial-lr", "eta", "eta0"], "alpha0", ""),
+    hint(
+        &["learning-rate-init", "learningrate", "learn-rate", "base-lr", "initial-lr", "eta", "eta0", "max-lr"],
+        "alpha0",
+        "",
+    ),
     hint(&["batch", "bs", "minibatch", "minibatch-size", "mini-batch-size", "train-batch-size"], "batch-size", ""),
     hint(&["epoch", "n-epochs", "num-epochs", "max-epochs", "num-train-epochs"], "epochs", ""),
     hint(&["max-iter", "n-iter", "iterations"], "epochs", "counts passes over the training samples, not steps"),
@@ -108,7 +112,12 @@ fn called<'a>(program: &'a Command, arguments: &[OsString]) -> &'a Command {
 
 /// What to say about the `unknown` flag of `command`.
 pub(super) fn tip(command: &Command, unknown: &str) -> Option<String> {
-    let has = |flag: &str| command.get_arguments().any(|argument| argument.get_long() == Some(flag));
+    let has = |flag: &str| {
+        command.get_arguments().any(|argument| {
+            let aliases = argument.get_all_aliases().unwrap_or_default();
+            argument.get_long() == Some(flag) || aliases.contains(&flag)
+        })
+    };
     let name = unknown.strip_prefix("--")?.to_lowercase().replace('_', "-");
     if has(&name) {
         return Some(format!("it is spelled '--{name}'"));

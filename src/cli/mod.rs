@@ -4,6 +4,8 @@
 mod answers;
 mod bench;
 #[cfg(feature = "report")]
+mod browser;
+#[cfg(feature = "report")]
 mod compare;
 mod completions;
 mod data;
@@ -16,7 +18,9 @@ mod faults;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod functions;
+mod help;
 mod hints;
+mod next;
 mod outputs;
 mod place;
 #[cfg(feature = "report")]
@@ -29,6 +33,7 @@ mod progress;
 mod report;
 mod signals;
 mod sweep;
+mod table;
 mod targets;
 mod threads;
 mod train;

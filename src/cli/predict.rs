@@ -14,7 +14,7 @@ use crate::model::file::Model;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
-/// Print the answers of a saved model to the samples of a data set, or to images.
+/// Print the answers of a saved model to samples or images.
 ///
 /// Tables are matched to the model's columns by name, and need no labels. Images are PNG or JPEG files, in the order of their
 /// names, and are scaled as in training. For a network that was trained on MNIST, each image is converted to MNIST's format:

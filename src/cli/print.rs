@@ -3,6 +3,7 @@
 use super::wording::as_flags;
 use crate::error::{Error, Result};
 use crate::text;
+use anstream::AutoStream;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
@@ -22,8 +23,17 @@ pub fn say_block(block: impl Display) -> Result<()> {
     write(false, &text::block(block))
 }
 
+/// Prints one line with styles on stdout, as [`say_of`] prints one. The styles are left out where nobody sees them: by
+/// NO_COLOR, CLICOLOR and CLICOLOR_FORCE, and where stdout is no terminal. The line must hold no foreign text.
+pub fn say_styled(kept: bool, line: &str) -> Result<()> {
+    write_to(AutoStream::auto(std::io::stdout().lock()), kept, line)
+}
+
 fn write(kept: bool, text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    write_to(std::io::stdout().lock(), kept, text)
+}
+
+fn write_to(mut stdout: impl Write, kept: bool, text: &str) -> Result<()> {
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::BrokenPipe && kept => Ok(()),
@@ -44,4 +54,9 @@ pub fn ended(error: &clap::Error) -> Result<()> {
 /// Prints one line on stderr. A failure is ignored, because it could not be reported anywhere.
 pub fn tell(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", as_flags(&text::message(line)));
+}
+
+/// Prints one line with styles on stderr, as [`say_styled`] prints one on stdout, and ignores a failure.
+pub fn tell_styled(line: &str) {
+    let _ = writeln!(AutoStream::auto(std::io::stderr()), "{line}");
 }

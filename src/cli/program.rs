@@ -1,7 +1,7 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
 use super::print::ended;
-use super::{bench, completions, data, devices, eval, export, hints, predict, signals, sweep, threads, train};
+use super::{bench, completions, data, devices, eval, export, help, hints, predict, signals, sweep, threads, train};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
@@ -11,22 +11,12 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    success
-  2    bad flags or settings
-  3    a file is missing, damaged, in the way or cannot be written
-  4    no such device, or what is asked does not fit it
-  5    the run failed, for instance because the loss diverged, or a sweep is not complete
-  6    the device failed on the way (lost, no answer, work not done): trying again may help
-  130  interrupted by Ctrl-C, 143 by SIGTERM (a second signal ends the program at once)";
-
 /// Characters of a tip below a usage error. A tip repeats the user's word twice.
 const TIP: usize = 500;
 
 /// Trains multilayer perceptrons with homeostatic, per-connection learning rates.
 #[derive(Parser)]
-#[command(name = "homeostat", bin_name = "homeostat", version, after_help = EXIT_CODES)]
+#[command(name = "homeostat", bin_name = "homeostat", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,30 +24,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    #[command(after_help = EXIT_CODES)]
     Train(Box<train::Train>),
-    #[command(after_help = EXIT_CODES)]
     Eval(eval::Eval),
-    #[command(after_help = EXIT_CODES)]
     Predict(predict::Predict),
-    #[command(after_help = EXIT_CODES)]
     Export(export::Export),
-    #[command(after_help = EXIT_CODES)]
     Devices(devices::Devices),
-    #[command(after_help = EXIT_CODES)]
     Bench(bench::Bench),
     #[cfg(feature = "report")]
-    #[command(after_help = EXIT_CODES)]
     Compare(compare::Compare),
-    #[command(after_help = EXIT_CODES)]
     Sweep(sweep::Sweep),
-    #[command(after_help = EXIT_CODES)]
     Data(data::Data),
     #[cfg(feature = "report")]
-    #[command(after_help = EXIT_CODES)]
     Report(report::Report),
     #[cfg(feature = "report")]
-    #[command(after_help = EXIT_CODES)]
     Plot(plot::Plot),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -108,9 +87,13 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
     outcome.map_err(signals::attributed)
 }
 
-/// Parses `arguments`. An unknown flag that other programs have gets a hint.
+/// Parses `arguments`. The name of the program alone asks for help, and an unknown flag that other programs have gets a
+/// hint.
 pub(super) fn parse(arguments: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
     let program = command();
+    if arguments.len() < 2 {
+        return program.try_get_matches_from(["homeostat", "-h"]);
+    }
     let parsed = program.clone().try_get_matches_from(arguments);
     parsed.map_err(|error| on_lines(hints::with_hint(error, &program, arguments)))
 }
@@ -154,5 +137,5 @@ pub fn command() -> clap::Command {
     };
     // The last of repeated flags wins, because scripts append flags to a command.
     let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);
-    Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible)))
+    help::dressed(Cli::command().mut_subcommands(move |sub| sensible(sub.mut_subcommands(sensible))))
 }

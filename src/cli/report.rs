@@ -1,15 +1,16 @@
 //! `homeostat report`: writes an HTML page about runs and sweeps.
 
+use super::browser;
 use super::outputs::{check_free, refuse_source, refuse_special};
-use super::print::say;
+use super::print::{say, tell};
 use crate::error::Result;
 use crate::files::write_atomic;
 use crate::report;
 use std::path::{Path, PathBuf};
 
-/// Write a report on runs as one HTML file that needs no network.
+/// Write a report on runs as one HTML file.
 ///
-/// For one run: learning curves, learning rates, triggers, ψ's observations, first weights, confusion matrix, the most
+/// The file needs no network. For one run: learning curves, learning rates, triggers, ψ's observations, first weights, confusion matrix, the most
 /// wrong answers, settings. For several runs: their curves in one plot and a table. For a sweep: the results of its
 /// arms with 95 % intervals over the seeds, and mean curves if it ran with --keep-epochs.
 #[derive(clap::Args)]
@@ -23,6 +24,9 @@ pub struct Report {
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
+    /// Open the report in the browser, which the environment variable BROWSER may name
+    #[arg(long)]
+    open: bool,
 }
 
 impl Report {
@@ -36,6 +40,12 @@ impl Report {
         refuse_source(out, &self.runs)?;
         let page = report::page(&self.runs)?;
         write_atomic(out, page.as_bytes())?;
-        say(format_args!("{}: {} kB", out.display(), page.len().div_ceil(1000)))
+        say(format_args!("{}: {} kB", out.display(), page.len().div_ceil(1000)))?;
+        if self.open
+            && let Err(reason) = browser::open(out)
+        {
+            tell(format_args!("note: no browser was opened ({reason}); open {} in one", out.display()));
+        }
+        Ok(())
     }
 }

@@ -12,11 +12,12 @@ use crate::text::{named, thousands};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Train many runs: settings × seeds, packed into populations, on one machine or many.
+/// Train many runs, settings × seeds, on one machine or many.
 ///
 /// SWEEP.toml lists the runs to compare: `seeds`, the settings of all arms in [base], and one [[arm]] per arm with the
 /// settings in which it differs. A setting is a value, a list of values to combine, or a range to draw from. `plan`
-/// expands the sweep into runs, `run` trains them, and `merge` collects the records for `homeostat compare`.
+/// expands the sweep into runs, `run` packs them into populations and trains them, and `merge` collects the records for
+/// `homeostat compare`.
 #[derive(clap::Args)]
 pub struct Sweep {
     #[command(subcommand)]

@@ -52,6 +52,9 @@ fn unknown_flags_get_a_hint_that_names_ours() {
         (&["train", "--n_epochs=4"], "'--epochs'"),
         (&["train", "--batch_size", "4"], "it is spelled '--batch-size'"),
         (&["train", "--Hidden-Layer-Sizes", "9"], "--hidden 800,800"),
+        (&["train", "--learning_rate", "0.1"], "it is spelled '--learning-rate'"),
+        (&["train", "--LR=0.1"], "it is spelled '--lr'"),
+        (&["train", "--base-lr", "0.1"], "'--alpha0'"),
         (&["train", "--alpha", "0.1"], "'--weight-decay': alpha is a penalty"),
         (&["train", "--cuda"], "--device gpu"),
         (&["eval", "model.safetensors", "--dataset", "iris"], "'--data'"),
@@ -59,6 +62,17 @@ fn unknown_flags_get_a_hint_that_names_ours() {
     ] {
         let message = message(typed);
         assert!(message.contains(expected) && !message.contains("similar"), "{message}");
+    }
+}
+
+/// The rate of a PyTorch script is understood, by itself and beside settings.
+#[test]
+fn the_learning_rate_of_pytorch_is_alpha0() {
+    for words in [&["--lr", "0.05"][..], &["--learning-rate=0.05"], &["--lr=0.1", "--alpha0", "0.05"]] {
+        let arguments = [&["homeostat", "train"], words].concat().into_iter().map(Into::into).collect::<Vec<_>>();
+        let matches = parse(&arguments).unwrap();
+        let (_, train) = matches.subcommand().unwrap();
+        assert_eq!(train.get_one::<f64>("alpha0"), Some(&0.05), "{words:?}");
     }
 }
 

@@ -1,10 +1,12 @@
 //! `homeostat train`: settings, data, device and run directory brought together.
 
 use super::dry_run;
+use super::next;
 use super::place::Place;
 use super::print::{say, say_of, tell};
 use super::progress::Progress;
 use super::signals::interrupt_flag;
+use super::table::{Columns, Shape, Table};
 use crate::config::{CheckpointEvery, Config, Preset};
 use crate::data::DataSet;
 use crate::data::catalogue::Set;
@@ -68,6 +70,10 @@ pub struct Train {
     /// Tell what the run would take – memory array by array, limits, steps, files – and whether it fits; train nothing
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
+    /// Columns of the table, with commas between: keys of metrics.jsonl or their short names such as loss, error, alpha,
+    /// frozen, living and speed; or all [default: as many as fit into 80 characters]
+    #[arg(long, value_name = "LIST", help_heading = "Run")]
+    columns: Option<Columns>,
     /// Print JSON on stdout: one object per epoch, last the result
     #[arg(long, help_heading = "Run")]
     json: bool,
@@ -93,12 +99,14 @@ impl Train {
             let directory = training.destination();
             return dry_run::show(training.population(), training.wanted_device(), directory.as_deref(), self.json);
         }
+        let columns = self.columns.clone().unwrap_or_default();
+        let table = Table::new(Shape::new(training.population()), &columns)?;
         let mut training = training
             .checkpoints(self.checkpoint_every, self.keep)
             .on_divergence(self.on_divergence)
             .stopped_by(interrupt)
             .since(began);
-        self.follow(&mut training)?;
+        self.follow(&mut training, table)?;
         match training.result() {
             Some(result) => {
                 let targets = training.population().topology.classes();
@@ -121,8 +129,15 @@ impl Train {
         // A preset stands for the whole experiment that it repeats.
         let keeps = |key: &str| self.preset.is_some() || is_given(key);
         config.suit(samples, data.task, keeps("epochs"), keeps("alpha0"));
+        let holds_out = !keeps("val-fraction") && data.validation_rows == 0 && config.hold_out(samples);
         let training = Training::with_widths(config, Arc::clone(&data), is_given("hidden"))?;
         self.tell_data(&data, training.population());
+        if holds_out && !self.quiet {
+            let held_out = training.population().validation_rows();
+            tell(format_args!(
+                "note: {held_out} training samples are held out for validation; --val-fraction 0 trains on all"
+            ));
+        }
         match &self.out {
             _ if self.no_save => Ok(training),
             Some(out) if self.force => training.replace_in(out),
@@ -182,9 +197,9 @@ impl Train {
     }
 
     /// Trains to the end, and prints what happens.
-    fn follow(&self, training: &mut Training) -> Result<()> {
+    fn follow(&self, training: &mut Training, table: Table) -> Result<()> {
         let kept = training.destination().is_some();
-        let mut progress = Progress::new(training.population(), self.quiet, self.json, kept);
+        let mut progress = Progress::new(training.population(), table, self.quiet, self.json, kept);
         loop {
             let event = block_on(training.next_event()).inspect_err(|_| progress.clear())?;
             let Some(event) = event else { break };
@@ -275,10 +290,15 @@ impl Train {
         let line = format!("{outcome} after {} epochs{best}, {:.1} s; {saved}", result.last.epoch, result.seconds);
         if self.json {
             tell(line);
-            say(to_json(result)?)
+            say(to_json(result)?)?;
         } else {
-            say(line)
+            say(line)?;
         }
+        if !self.quiet {
+            let data_dir = self.place.data_dir.as_deref();
+            directory.into_iter().flat_map(|directory| next::commands(directory, data_dir)).for_each(tell);
+        }
+        Ok(())
     }
 
     /// All layers of settings together, and the keys that they give.

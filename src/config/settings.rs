@@ -54,7 +54,8 @@ settings! {
         /// Share of the samples held out as test set where the data has none, stratified and drawn from the seed; 0 = none
         /// [default: 0.1]
         test_fraction: Option<f64> = None => [range(Share)];
-        /// Share of the training samples held out for validation, stratified and drawn from the seed
+        /// Share of the training samples held out for validation, stratified and drawn from the seed; where `train` is not
+        /// told, 0.1 of at least 10 000 samples
         val_fraction: f64 = 0.0 => [range(Share)];
         /// Present the samples in data-set order instead of a new random order each epoch
         no_shuffle: bool = false;
@@ -332,6 +333,18 @@ impl Config {
         if !keeps_alpha0 && task == Task::Regression && self.rule.kind.kernel() == Rule::Psi {
             self.rule.alpha0 = self.rule.alpha0.min(2.5 / width as f64);
         }
+    }
+
+    /// Holds a tenth of a large training set out for validation, unless the settings or the rule have no use for that: a fold
+    /// has its test part, and an unsupervised rule has no error. Of few samples a tenth would cost more than it tells. Returns
+    /// whether it did.
+    pub fn hold_out(&mut self, samples: usize) -> bool {
+        let DataSettings { fold, val_data, .. } = &self.data;
+        let holds = samples >= 10_000 && fold.is_none() && val_data.is_none() && !self.rule.kind.is_unsupervised();
+        if holds {
+            self.data.val_fraction = 0.1;
+        }
+        holds
     }
 
     /// The setting whose curve ends with the run, if there is one. Such a run cannot be prolonged, because every α so far would

@@ -162,3 +162,21 @@ fn the_essence_forgets_what_changes_no_result() {
     assert_eq!(other.essence(), config);
     assert_eq!(config.essence(), config);
 }
+
+/// The command line holds a tenth of a large training set out, where that has a use.
+#[test]
+fn a_large_set_is_held_out_where_that_has_a_use() {
+    let held = |samples, settings: &str| {
+        let mut config = Config::overlay([&settings.parse().unwrap()]).unwrap();
+        let before = config.data.val_fraction;
+        let holds = config.hold_out(samples);
+        assert_eq!(config.data.val_fraction, if holds { 0.1 } else { before });
+        holds
+    };
+    assert!(held(10_000, "") && held(60_000, "hidden = [9]"));
+    for (samples, settings) in
+        [(9_999, ""), (60_000, "fold = '1/5'"), (60_000, "val-data = 'v.csv'"), (60_000, "rule = 'hebb'\nhidden = [3]")]
+    {
+        assert!(!held(samples, settings), "{samples} {settings}");
+    }
+}

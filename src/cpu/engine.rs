@@ -327,14 +327,14 @@ impl Engine for CpuEngine {
                 let alphas = network.layers.iter().map(|layer| (layer.alphas(config), layer.place.n_out));
                 let told =
                     alphas.map(|(alphas, n_out)| (living(&alphas, n_out), AlphaSummary::new(alphas.into_iter())));
-                let (living, alpha): (Vec<usize>, _) = told.unzip();
+                let (living, alpha) = told.unzip();
                 MemberReport {
                     running: score(std::mem::take(&mut network.running)),
                     train: of(&train, m),
                     validation: of(&validation, m),
                     test: of(&test, m),
                     alpha,
-                    living: living.iter().sum(),
+                    living,
                     flops: std::mem::take(&mut network.flops),
                     not_finite: first_not_finite(network.layers.iter().map(|layer| layer.canary.words())),
                 }

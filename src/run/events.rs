@@ -119,8 +119,8 @@ mod tests {
         let regression =
             ["rmse", "mae", "r2"].map(|kind| ["train", "validation", "test"].map(|of| format!("{kind}/{of}")));
         let regression: Vec<_> = regression.iter().flatten().map(String::as_str).collect();
-        let others =
-            ["alpha_mean", "frozen_fraction", "living_fraction", "gflop/done", "gflop/full", "samples_per_second"];
+        let others = ["alpha_mean", "frozen_fraction", "living_fraction", "living_per_layer"];
+        let others = [&others[..], &["gflop/done", "gflop/full", "samples_per_second"]].concat();
         assert_eq!(tags, [&losses[..], &errors, &regression, &others].concat());
     }
 

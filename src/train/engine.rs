@@ -109,8 +109,8 @@ pub struct MemberReport {
     pub test: Option<Score>,
     /// Per layer.
     pub alpha: Vec<AlphaSummary>,
-    /// Neurons whose weights can still change at the next step, of all layers.
-    pub living: usize,
+    /// Neurons whose weights can still change at the next step, per layer.
+    pub living: Vec<usize>,
     /// Floating-point operations of the products that the training steps since the last report took.
     pub flops: f64,
     /// Where a value was first not finite since the state was last set.

@@ -50,7 +50,13 @@ impl Source<'_> {
     }
 
     fn living(&self) -> f64 {
-        self.member.living as f64 / self.topology.widths()[1..].iter().sum::<usize>() as f64
+        let all: usize = self.topology.widths()[1..].iter().sum();
+        self.member.living.iter().sum::<usize>() as f64 / all as f64
+    }
+
+    fn living_per_layer(&self) -> Vec<f64> {
+        let layers = self.member.living.iter().zip(&self.topology.widths()[1..]);
+        layers.map(|(&living, &neurons)| living as f64 / neurons as f64).collect()
     }
 
     fn told(&self, score: Score, of: Scored) -> Told {
@@ -68,7 +74,7 @@ pub struct Metric {
     /// Tag in TensorBoard, where `/layer_1` … follow if there is one value per layer.
     pub tag: Option<&'static str>,
     /// Column of the progress table.
-    pub column: Option<Column>,
+    pub column: Column,
     /// Chart of the report.
     pub chart: Option<Chart>,
     /// How people read it.
@@ -135,7 +141,7 @@ const PLAIN: Metric = Metric {
     key: "",
     label: "",
     tag: None,
-    column: None,
+    column: Column::new("", 0),
     chart: None,
     format: Format::Decimals(5),
     scored: None,
@@ -186,7 +192,7 @@ metrics! { |source|
     train_loss: f64 = source.train().loss, Metric {
         label: "training loss",
         tag: Some("loss/train"),
-        column: Some(Column { heading: "train loss", width: 10 }),
+        column: Column::new("train loss", 10).short("loss").rank(1),
         chart: Some(LOSS),
         scored: Some(Scored::Training),
         ..PLAIN
@@ -196,7 +202,7 @@ metrics! { |source|
     train_error: f64 = source.train().error, Metric {
         label: "training error",
         tag: Some("error/train"),
-        column: Some(Column { heading: "error", width: 8 }),
+        column: Column::new("error", 7).short("error").rank(2),
         chart: Some(ERROR),
         format: Format::Percent(2),
         scored: Some(Scored::Training),
@@ -207,7 +213,7 @@ metrics! { |source|
     train_rmse: Option<f64> = source.train().rmse, Metric {
         label: "training RMSE",
         tag: Some("rmse/train"),
-        column: Some(Column { heading: "train RMSE", width: 10 }),
+        column: Column::new("train RMSE", 10).short("rmse").rank(2),
         chart: Some(RMSE),
         format: Format::Significant(4),
         scored: Some(Scored::Training),
@@ -219,7 +225,7 @@ metrics! { |source|
     train_mae: Option<f64> = source.train().mae, Metric {
         label: "training MAE",
         tag: Some("mae/train"),
-        column: Some(Column { heading: "MAE", width: 10 }),
+        column: Column::new("train MAE", 10).short("mae").rank(13),
         format: Format::Significant(4),
         scored: Some(Scored::Training),
         only: Some(Task::Regression),
@@ -230,7 +236,7 @@ metrics! { |source|
     train_r2: Option<f64> = source.train().r2, Metric {
         label: "training R²",
         tag: Some("r2/train"),
-        column: Some(Column { heading: "R²", width: 8 }),
+        column: Column::new("train R²", 8).short("r2").rank(12),
         chart: Some(R2),
         scored: Some(Scored::Training),
         only: Some(Task::Regression),
@@ -241,7 +247,7 @@ metrics! { |source|
     val_loss: Option<f64> = source.validation().map(|told| told.loss), Metric {
         label: "validation loss",
         tag: Some("loss/validation"),
-        column: Some(Column { heading: "val loss", width: 10 }),
+        column: Column::new("val loss", 10).rank(11),
         chart: Some(LOSS),
         scored: Some(Scored::Validation),
         ..PLAIN
@@ -251,7 +257,7 @@ metrics! { |source|
     val_error: Option<f64> = source.validation().map(|told| told.error), Metric {
         label: "validation error",
         tag: Some("error/validation"),
-        column: Some(Column { heading: "error", width: 8 }),
+        column: Column::new("val error", 9).rank(3),
         chart: Some(ERROR),
         format: Format::Percent(2),
         scored: Some(Scored::Validation),
@@ -262,7 +268,7 @@ metrics! { |source|
     val_rmse: Option<f64> = source.validation().and_then(|told| told.rmse), Metric {
         label: "validation RMSE",
         tag: Some("rmse/validation"),
-        column: Some(Column { heading: "val RMSE", width: 10 }),
+        column: Column::new("val RMSE", 10).rank(3),
         chart: Some(RMSE),
         format: Format::Significant(4),
         scored: Some(Scored::Validation),
@@ -274,7 +280,7 @@ metrics! { |source|
     val_mae: Option<f64> = source.validation().and_then(|told| told.mae), Metric {
         label: "validation MAE",
         tag: Some("mae/validation"),
-        column: Some(Column { heading: "MAE", width: 10 }),
+        column: Column::new("val MAE", 10).rank(14),
         format: Format::Significant(4),
         scored: Some(Scored::Validation),
         only: Some(Task::Regression),
@@ -285,7 +291,7 @@ metrics! { |source|
     val_r2: Option<f64> = source.validation().and_then(|told| told.r2), Metric {
         label: "validation R²",
         tag: Some("r2/validation"),
-        column: Some(Column { heading: "R²", width: 8 }),
+        column: Column::new("val R²", 8).rank(9),
         chart: Some(R2),
         scored: Some(Scored::Validation),
         only: Some(Task::Regression),
@@ -296,7 +302,7 @@ metrics! { |source|
     test_loss: Option<f64> = source.test().map(|told| told.loss), Metric {
         label: "test loss",
         tag: Some("loss/test"),
-        column: Some(Column { heading: "test loss", width: 10 }),
+        column: Column::new("test loss", 10).rank(12),
         chart: Some(LOSS),
         scored: Some(Scored::Test),
         ..PLAIN
@@ -306,7 +312,7 @@ metrics! { |source|
     test_error: Option<f64> = source.test().map(|told| told.error), Metric {
         label: "test error",
         tag: Some("error/test"),
-        column: Some(Column { heading: "error", width: 8 }),
+        column: Column::new("test error", 10).rank(4),
         chart: Some(ERROR),
         format: Format::Percent(2),
         scored: Some(Scored::Test),
@@ -317,7 +323,7 @@ metrics! { |source|
     test_rmse: Option<f64> = source.test().and_then(|told| told.rmse), Metric {
         label: "test RMSE",
         tag: Some("rmse/test"),
-        column: Some(Column { heading: "test RMSE", width: 10 }),
+        column: Column::new("test RMSE", 10).rank(4),
         chart: Some(RMSE),
         format: Format::Significant(4),
         scored: Some(Scored::Test),
@@ -329,7 +335,7 @@ metrics! { |source|
     test_mae: Option<f64> = source.test().and_then(|told| told.mae), Metric {
         label: "test MAE",
         tag: Some("mae/test"),
-        column: Some(Column { heading: "MAE", width: 10 }),
+        column: Column::new("test MAE", 10).rank(15),
         format: Format::Significant(4),
         scored: Some(Scored::Test),
         only: Some(Task::Regression),
@@ -340,7 +346,7 @@ metrics! { |source|
     test_r2: Option<f64> = source.test().and_then(|told| told.r2), Metric {
         label: "test R²",
         tag: Some("r2/test"),
-        column: Some(Column { heading: "R²", width: 8 }),
+        column: Column::new("test R²", 8).rank(10),
         chart: Some(R2),
         scored: Some(Scored::Test),
         only: Some(Task::Regression),
@@ -351,7 +357,7 @@ metrics! { |source|
     alpha_mean: Vec<f64> = source.member.alpha.iter().map(|alpha| alpha.mean).collect(), Metric {
         label: "mean α",
         tag: Some("alpha_mean"),
-        column: Some(Column { heading: "α", width: 8 }),
+        column: Column::new("α", 6).short("alpha").rank(7),
         chart: Some(Chart { title: "Mean α", unit: 1.0, compared: true }),
         ..PLAIN
     };
@@ -359,6 +365,7 @@ metrics! { |source|
     frozen_fraction: Vec<f64> = source.member.alpha.iter().map(|alpha| alpha.frozen).collect(), Metric {
         label: "frozen share",
         tag: Some("frozen_fraction"),
+        column: Column::new("frozen", 7).short("frozen"),
         chart: Some(Chart { title: "Frozen share", unit: 1.0, compared: false }),
         format: Format::Percent(0),
         ..PLAIN
@@ -368,18 +375,32 @@ metrics! { |source|
     living_fraction: Option<f64> = Some(source.living()), Metric {
         label: "living share",
         tag: Some("living_fraction"),
-        column: Some(Column { heading: "living", width: 6 }),
+        column: Column::new("living %", 8),
         chart: Some(Chart { title: "Living neurons", unit: 1.0, compared: false }),
+        format: Format::Percent(0),
+        ..PLAIN
+    };
+    /// Share of each layer's neurons with a weight that can change in the next step, one entry per layer; empty in old files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    living_per_layer: Vec<f64> = source.living_per_layer(), Metric {
+        label: "living share of the layer",
+        tag: Some("living_per_layer"),
+        column: Column::new("living", 6).short("living").rank(5).bars(),
         format: Format::Percent(0),
         ..PLAIN
     };
     /// Mean loss over the epoch's batches while the weights changed.
     #[serde(deserialize_with = "number")]
-    running_loss: f64 = source.running().loss, Metric { label: "running loss", ..PLAIN };
+    running_loss: f64 = source.running().loss, Metric {
+        label: "running loss",
+        column: Column::new("running loss", 12),
+        ..PLAIN
+    };
     /// Share of wrong answers over the epoch's batches while the weights changed.
     #[serde(deserialize_with = "number")]
     running_error: f64 = source.running().error, Metric {
         label: "running error",
+        column: Column::new("running error", 13),
         format: Format::Percent(2),
         ..PLAIN
     };
@@ -388,6 +409,7 @@ metrics! { |source|
     gflop_per_epoch: Option<f64> = Some(source.member.flops / 1e9), Metric {
         label: "arithmetic done",
         tag: Some("gflop/done"),
+        column: Column::new("GFLOP", 9).short("gflop"),
         chart: Some(COMPUTE),
         format: Format::Significant(4),
         is_cost: true,
@@ -398,6 +420,7 @@ metrics! { |source|
     gflop_full: Option<f64> = Some(source.topology.flops_per_sample() * source.samples as f64 / 1e9), Metric {
         label: "arithmetic in full",
         tag: Some("gflop/full"),
+        column: Column::new("GFLOP full", 10),
         chart: Some(COMPUTE),
         format: Format::Significant(4),
         is_cost: true,
@@ -407,7 +430,7 @@ metrics! { |source|
     samples_per_second: f64 = source.samples_per_second, Metric {
         label: "samples/s in training",
         tag: Some("samples_per_second"),
-        column: Some(Column { heading: "samples/s", width: 11 }),
+        column: Column::new("samples/s", 9).short("speed").rank(6),
         chart: Some(Chart { title: "Training speed, 1000 samples/s", unit: 1000.0, compared: false }),
         format: Format::Count,
         is_cost: true,
@@ -416,7 +439,7 @@ metrics! { |source|
     /// Wall-clock seconds of the epoch, evaluation included.
     seconds: f64 = source.seconds, Metric {
         label: "seconds",
-        column: Some(Column { heading: "seconds", width: 7 }),
+        column: Column::new("seconds", 7).rank(8),
         format: Format::Decimals(2),
         is_cost: true,
         ..PLAIN
@@ -513,7 +536,8 @@ mod tests {
         let validated = EpochMetrics { val_error: some, val_rmse: some, val_mae: some, val_r2: some, ..regression };
         let tested = EpochMetrics { test_loss: some, test_error: some, test_rmse: some, ..validated };
         let scored = EpochMetrics { test_mae: some, test_r2: some, ..tested };
-        let full = EpochMetrics { living_fraction: some, gflop_per_epoch: some, gflop_full: some, ..scored };
+        let living = EpochMetrics { living_fraction: some, living_per_layer: vec![0.5], ..scored };
+        let full = EpochMetrics { gflop_per_epoch: some, gflop_full: some, ..living };
         let text = serde_json::to_string(&full).unwrap();
         let places: Vec<_> = METRICS.iter().map(|metric| text.find(&format!("\"{}\":", metric.key)).unwrap()).collect();
         assert!(places.is_sorted(), "{text}");

@@ -84,7 +84,7 @@ impl Engine for Recorder {
                 validation: None,
                 test: None,
                 alpha: vec![AlphaSummary::new([0.1, 0.0].into_iter())],
-                living: 1,
+                living: vec![1, 0],
                 flops: 2e9,
                 not_finite: self.not_finite,
             };
@@ -192,6 +192,7 @@ fn operations_are_those_of_the_steps_since_the_start() {
     for (metrics, samples) in outcome.metrics.iter().zip([13.0, 23.0]) {
         assert!((metrics.gflop_full.unwrap() - per_sample * samples / 1e9).abs() < 1e-15);
         assert_eq!((metrics.gflop_per_epoch, metrics.living_fraction), (Some(2.0), Some(0.2)));
+        assert_eq!(metrics.living_per_layer, [1.0 / 3.0, 0.0]);
     }
 }
 

@@ -12,6 +12,7 @@ mod compare;
 mod data;
 mod export;
 mod files;
+mod first;
 mod growth;
 mod identity;
 #[path = "../common/isolated.rs"]

@@ -106,7 +106,7 @@ impl Pending {
                 next += place.span();
                 values
             };
-            let (mut alpha, mut living) = (vec![], 0);
+            let (mut alpha, mut living) = (vec![], vec![]);
             for (layer, alpha0) in layout.layers.iter().zip(alpha0) {
                 let (_, [place, ..]) = layout.slot_places(member, layer);
                 let factors = take(place);
@@ -119,7 +119,7 @@ impl Pending {
                     }
                 };
                 alpha.push(AlphaSummary::new(alphas.iter().copied()));
-                living += living::living(&alphas, layer.n_out as usize);
+                living.push(living::living(&alphas, layer.n_out as usize));
             }
             let worked = layout.layers.iter().zip(&worked[member * layout.layers.len()..]);
             let gradients = worked.map(|(layer, &work)| {

@@ -59,14 +59,14 @@ fn number(word: &str) -> Option<f64> {
     word.trim_end_matches([';', ')', '%']).parse().ok()
 }
 
-/// The words of a line of output, without the speed and the time at the end of a line of metrics.
+/// The words of a line of output, without the speed and the time that follow the bars of a line of metrics.
 fn compared(line: &str) -> Vec<&str> {
     let mut words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-    if let Some(last) = words.iter().rposition(|word| *word == "%")
+    let is_bars = |word: &&str| word.chars().all(|c| "·▁▂▃▄▅▆▇█".contains(c));
+    if let Some(bars) = words.iter().position(is_bars)
         && number(words[0]).is_some()
-        && words.len() > last + 2
     {
-        words.truncate(last + 1);
+        words.truncate(bars + 1);
     }
     words
 }
@@ -105,8 +105,9 @@ fn only_times_and_roundings_may_differ() {
         "test error 6.67 % after 15 epochs, 9.3 s; saved"
     ));
     assert!(!line_matches("test error 6.67 % after 15 epochs", "test error 13.33 % after 15 epochs"));
-    assert!(line_matches("1 0.10336 3.03 % 0.283 0 % 100 945 1.07", "1 0.10337 3.03 % 0.283 0 % 81 1.1"));
-    assert!(!line_matches("1 0.10336 3.03 % 0.283 0 % 100 945 1.07", "1 0.10337 3.03 % 0.283 50 % 81 1.1"));
+    assert!(line_matches("1 0.10336 3.03 % 0.283 ▃█ 100 945 1.07", "1 0.10337 3.03 % 0.283 ▃█ 81 1.1"));
+    assert!(!line_matches("1 0.10336 3.03 % 0.283 ▃█ 100 945 1.07", "1 0.10337 3.03 % 0.283 ▃· 81 1.1"));
+    assert!(!line_matches("1 0.10336 3.03 % 0.283 ▃█ 100 945 1.07", "1 0.10337 3.03 % 0.383 ▃█ 81 1.1"));
     assert!(line_matches("9,0,0.98464,true", "9,0,0.98463,true") && !line_matches("9,0,true", "9,0,false"));
     assert!(matches(&["a", "…", "z"], &["a", "b", "z"]) && matches(&["…"], &[]) && !matches(&["a"], &["a", "b"]));
     assert!(line_matches("wrote …", "wrote it all") && line_matches("a.…", "a.123") && !line_matches("a.…", "b.123"));
