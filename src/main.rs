@@ -1,6 +1,7 @@
 //! The `homeostat` program: runs the command line and turns its result into the process exit code.
 
 use homeostat::cli;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,10 +18,10 @@ fn main() -> ExitCode {
 }
 
 /// Keeps Mesa from complaining on machines without a desktop. Its layer that orders adapters asks for a Wayland display, and the
-/// library of Wayland prints an error if no folder for sockets is named, whatever the folder holds.
+/// library of Wayland prints an error if no folder for sockets is named by an absolute path, whatever the folder holds.
 fn quiet_drivers() {
     const NAME: &str = "XDG_RUNTIME_DIR";
-    if cfg!(target_os = "linux") && std::env::var_os(NAME).is_none_or(|folder| folder.is_empty()) {
+    if cfg!(target_os = "linux") && std::env::var_os(NAME).is_none_or(|folder| !Path::new(&folder).is_absolute()) {
         #[allow(unsafe_code)]
         // SAFETY: the program has no other thread yet, so nobody reads the environment.
         unsafe {

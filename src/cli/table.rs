@@ -46,7 +46,7 @@ impl FromStr for Columns {
             let found = METRICS.iter().find(|metric| metric.key == name || metric.column.short == Some(&name));
             found.map(|metric| metric.key).ok_or_else(|| {
                 let all = METRICS.iter().map(name_of).collect::<Vec<_>>().join(", ");
-                format!("no column is called {}; give all, or some of {all}", named(&name))
+                format!("no column is called `{}`; give all, or some of {all}", named(&name))
             })
         };
         names.map(find).collect::<std::result::Result<_, _>>().map(Self::Named)
@@ -318,7 +318,9 @@ mod tests {
                         let mut table = Table::new(shape, &Columns::Fitting).unwrap();
                         let header = plain(&table.header());
                         let usual = EpochMetrics { epoch: epochs, ..metrics(layers) };
-                        let huge = EpochMetrics { epoch: epochs, alpha_mean: vec![1.5e-300; layers], ..huge.clone() };
+                        let alpha_mean = vec![1.5e-300; layers];
+                        let living_per_layer = vec![0.5; layers];
+                        let huge = EpochMetrics { epoch: epochs, alpha_mean, living_per_layer, ..huge.clone() };
                         for row in [usual, huge] {
                             let row = plain(&table.row(&row));
                             assert!(row.chars().count() <= WIDTH, "{header}\n{row}");

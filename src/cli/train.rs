@@ -32,16 +32,16 @@ use std::time::Instant;
 /// metrics.jsonl and last the object of result.json, and all text goes to stderr.
 #[derive(clap::Args)]
 pub struct Train {
+    #[command(flatten)]
+    settings: Config,
+    #[command(flatten)]
+    place: Place,
     /// File of settings: TOML with the long flags as keys, or the result.json of an earlier run
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     config: Option<PathBuf>,
     /// Named starting point
     #[arg(long, value_enum, help_heading = "Run")]
     preset: Option<Preset>,
-    #[command(flatten)]
-    settings: Config,
-    #[command(flatten)]
-    place: Place,
     /// Directory for everything that the run leaves [default: runs/NAME-HASH, with the hash of the settings, and a number
     /// where that is taken]
     #[arg(long, value_name = "DIR", help_heading = "Run")]

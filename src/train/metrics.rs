@@ -501,12 +501,15 @@ impl EpochMetrics {
         let is_regression = self.train_rmse.is_some();
         let metrics: Vec<_> = metrics.into_iter().filter(|metric| metric.only.is_none() || is_regression).collect();
         let mut readings = vec![];
-        for neighbours in metrics.chunk_by(|one, other| one.per_layer && other.per_layer) {
+        // A metric that an old file lacks has no layers.
+        let together =
+            |one: &&Metric, other: &&Metric| one.per_layer && other.per_layer && one.layers(self) == other.layers(self);
+        for neighbours in metrics.chunk_by(together) {
             let read = |layer| {
                 neighbours.iter().map(move |metric| Reading { metric, layer, value: metric.value(self, layer) })
             };
             if neighbours[0].per_layer {
-                let layers = neighbours.iter().map(|metric| metric.layers(self)).min().unwrap_or(0);
+                let layers = neighbours[0].layers(self);
                 readings.extend((1..=layers).flat_map(|layer| read(Some(layer))));
             } else {
                 readings.extend(read(None));
