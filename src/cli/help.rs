@@ -115,8 +115,8 @@ fn with_examples(command: Command, path: &str) -> Command {
 fn first_screen(program: &Command) -> String {
     let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut screen = format!(
-        "{}.\n\n{HEADING}Begin{HEADING:#}\n  homeostat train          784-256-10 on MNIST, which is built in\n  \
-         homeostat report RUN     its curves, in one HTML file; RUN is what train names\n",
+        "{}.\n\n{HEADING}Begin{HEADING:#}\n  homeostat train                784-256-10 on MNIST, which is built in\n  \
+         homeostat report RUN --open    its curves in the browser; train names RUN\n",
         about(program)
     );
     for (group, names) in GROUPS {

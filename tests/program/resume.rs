@@ -261,7 +261,7 @@ fn early_stopping_follows_the_validation_error() {
     for keep in [kept - 3, kept - 2, kept - 1, kept] {
         go_on(&folder, &folder.path("run"), keep);
     }
-    assert!(fail(&["train", "--early-stopping", "3"], 2).contains("--val-fraction"));
+    assert!(fail(&["train", "--val-fraction", "0", "--early-stopping", "3"], 2).contains("--val-fraction"));
 }
 
 /// A checkpoint keeps the end that early stopping has decided, so a resumed run ends there.

@@ -5,6 +5,7 @@
 
 use super::{doc, top};
 use crate::program::{Folder, metrics, succeed};
+use homeostat::train::metrics::METRICS;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -164,6 +165,15 @@ fn the_table_of_exit_codes_is_complete() {
     let of_page =
         table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).flat_map(numbers).collect();
     assert_eq!(of_help, of_page);
+}
+
+/// The page names every short name of a column, and no name that is none.
+#[test]
+fn the_short_names_of_columns_are_those_of_the_page() {
+    let page = doc("training.md");
+    let list = page.text.split("Short names are ").nth(1).and_then(|rest| rest.split(". ").next()).expect("the list");
+    let of_page: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(of_page, METRICS.iter().filter_map(|metric| metric.column.short).collect());
 }
 
 #[test]
