@@ -16,11 +16,12 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 /// The options of `train` that `-h` shows.
-const FIRST: &[&str] = &["data", "hidden", "rule", "alpha0", "theta", "epochs", "batch-size", "seed", "device", "out"];
+pub(super) const FIRST: &[&str] =
+    &["data", "hidden", "rule", "alpha0", "theta", "epochs", "batch-size", "seed", "device", "out"];
 
 /// Two commands that begin with a command each. They work from top to bottom in a folder that has `flowers.csv` with a label, and
 /// `sweep.toml` with an arm `constant`.
-const EXAMPLES: &[(&str, [&str; 2])] = &[
+pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("train", ["train", "train --data flowers.csv --hidden 16 --out runs/flowers"]),
     (
         "eval",
@@ -126,65 +127,4 @@ fn first_screen(program: &Command) -> String {
         }
     }
     screen + "`homeostat COMMAND -h` lists the options that matter first, `--help` all."
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::program::command;
-    use super::*;
-    use anstream::adapter::strip_str;
-
-    fn shown(help: &clap::builder::StyledStr) -> String {
-        strip_str(&help.ansi().to_string()).to_string()
-    }
-
-    #[test]
-    fn the_first_screen_has_every_command_once() {
-        let screen = shown(&command().render_help());
-        assert!(screen.lines().count() <= 24, "{screen}");
-        assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
-        for sub in command().get_subcommands() {
-            let start = format!("  {} ", sub.get_name());
-            assert_eq!(screen.lines().filter(|line| line.starts_with(&start)).count(), 1, "{start}: {screen}");
-        }
-        assert!(!screen.contains("Exit codes") && shown(&command().render_long_help()).contains("Exit codes"));
-    }
-
-    #[test]
-    fn the_short_help_of_train_has_the_options_that_matter_first() {
-        let mut train = command().find_subcommand("train").unwrap().clone();
-        let help = shown(&train.render_help());
-        for name in FIRST {
-            assert!(help.contains(&format!("--{name}")), "{name}: {help}");
-        }
-        assert!(!help.contains("--dbd-kappa") && help.contains("`homeostat train --help` has all"), "{help}");
-        let hidden = train.get_arguments().filter(|argument| argument.is_hide_short_help_set()).count();
-        assert_eq!(hidden + FIRST.len() + 1, train.get_arguments().count(), "and --help");
-        assert!(shown(&train.render_long_help()).contains("--dbd-kappa"));
-    }
-
-    /// The commands below `command`, each with its path.
-    fn paths(command: &Command, above: &str) -> Vec<String> {
-        let below = command.get_subcommands().flat_map(|sub| {
-            let path = format!("{above}{}", sub.get_name());
-            let inner = paths(sub, &format!("{path} "));
-            [vec![path], inner].concat()
-        });
-        below.collect()
-    }
-
-    /// tests/program/help.rs also runs the examples.
-    #[test]
-    fn every_command_has_examples_that_are_understood() {
-        let program = command();
-        for path in paths(&program, "") {
-            let (_, examples) =
-                EXAMPLES.iter().find(|(of, _)| *of == path).unwrap_or_else(|| panic!("`{path}` has none"));
-            for example in examples {
-                let line = format!("homeostat {example}");
-                assert!(line.len() + 2 <= 80 && example.starts_with(&path), "{line}");
-                program.clone().try_get_matches_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
-            }
-        }
-    }
 }
