@@ -134,9 +134,7 @@ impl Train {
         self.tell_data(&data, training.population());
         if holds_out && !self.quiet {
             let held_out = training.population().validation_rows();
-            tell(format_args!(
-                "note: {held_out} training samples are held out for validation; --val-fraction 0 trains on all"
-            ));
+            tell(format_args!("note: {held_out} samples are held out for validation; --val-fraction 0 trains on all"));
         }
         match &self.out {
             _ if self.no_save => Ok(training),

@@ -484,13 +484,6 @@ impl Metric {
     pub fn is_error(&self) -> bool {
         self.scored.is_some() && matches!(self.format, Format::Percent(_))
     }
-
-    fn layers(&self, metrics: &EpochMetrics) -> usize {
-        match (self.get)(metrics) {
-            Values::One(_) => 0,
-            Values::PerLayer(values) => values.len(),
-        }
-    }
 }
 
 impl EpochMetrics {
@@ -501,16 +494,13 @@ impl EpochMetrics {
         let is_regression = self.train_rmse.is_some();
         let metrics: Vec<_> = metrics.into_iter().filter(|metric| metric.only.is_none() || is_regression).collect();
         let mut readings = vec![];
-        // A metric that an old file lacks has no layers.
-        let together =
-            |one: &&Metric, other: &&Metric| one.per_layer && other.per_layer && one.layers(self) == other.layers(self);
-        for neighbours in metrics.chunk_by(together) {
+        for neighbours in metrics.chunk_by(|one, other| one.per_layer && other.per_layer) {
             let read = |layer| {
                 neighbours.iter().map(move |metric| Reading { metric, layer, value: metric.value(self, layer) })
             };
             if neighbours[0].per_layer {
-                let layers = neighbours[0].layers(self);
-                readings.extend((1..=layers).flat_map(|layer| read(Some(layer))));
+                // Every file has the rates of each layer. A metric that an old file lacks has places without values.
+                readings.extend((1..=self.alpha_mean.len()).flat_map(|layer| read(Some(layer))));
             } else {
                 readings.extend(read(None));
             }
@@ -559,8 +549,10 @@ mod tests {
                 ("val_error", None, None),
                 ("alpha_mean", Some(1), Some(0.3)),
                 ("frozen_fraction", Some(1), Some(0.0)),
+                ("living_per_layer", Some(1), None),
                 ("alpha_mean", Some(2), Some(0.2)),
                 ("frozen_fraction", Some(2), Some(1.0)),
+                ("living_per_layer", Some(2), None),
             ]
         );
     }

@@ -168,7 +168,7 @@ fn a_large_training_set_is_held_out_in_part() {
     assert_eq!(held(&["--data", "large.csv", "--val-fraction", "0.2"]), (true, false));
     assert_eq!(held(&["--data", "large.csv", "--val-data", "small.csv"]), (true, false));
     let (_, told) = said(&folder, &[&usual[..], &large].concat());
-    assert!(told.contains("900 training samples are held out"), "a tenth of the 9000 that no test holds: {told}");
+    assert!(told.contains("900 samples are held out"), "a tenth of the 9000 that no test holds: {told}");
 }
 
 #[test]

@@ -15,8 +15,12 @@ const NEURONS: f64 = 12.0;
 const FLOPS: f64 = (4 * 9 * 2 * 2 + 9 * 3 * 3 * 2) as f64;
 
 fn train(config: Config) -> (Vec<EpochMetrics>, Model) {
+    train_on(Device::Cpu, config)
+}
+
+fn train_on(device: Device, config: Config) -> (Vec<EpochMetrics>, Model) {
     let config = config.hidden([9]).epochs(8).alpha0(0.1);
-    let mut training = Training::new(config, DataSet::open("iris").unwrap()).unwrap().on(Device::Cpu).unwrap();
+    let mut training = Training::new(config, DataSet::open("iris").unwrap()).unwrap().on(device).unwrap();
     (training.by_ref().map(Result::unwrap).collect(), training.finish().unwrap())
 }
 
@@ -43,6 +47,24 @@ fn a_neuron_lives_while_a_weight_of_it_can_change() {
     };
     let moving: usize = model.layers.iter().map(moving).sum();
     assert_eq!(shares[7], moving as f64 / NEURONS);
+}
+
+#[test]
+fn each_layer_has_its_own_share() {
+    for device in ["cpu", "gpu"] {
+        let freezing = Config::default().rule(Rule::Constant).freeze_out("0.5".parse().ok());
+        let (epochs, _) = train_on(device.parse().unwrap(), freezing);
+        let shares: Vec<&[f64]> = epochs.iter().map(|epoch| &epoch.living_per_layer[..]).collect();
+        let (before, between, after) = (&[1.0, 1.0][..], &[0.0, 1.0][..], &[0.0, 0.0][..]);
+        assert_eq!(shares, [[before; 3].as_slice(), &[between; 4], &[after]].concat(), "{device}");
+
+        let (epochs, _) =
+            train_on(device.parse().unwrap(), Config::default().theta(0.3).decay_ticks(DecayTicks::Ticks(2.0)));
+        for epoch in &epochs {
+            let living = 9.0 * epoch.living_per_layer[0] + 3.0 * epoch.living_per_layer[1];
+            assert!((living / NEURONS - epoch.living_fraction.unwrap()).abs() < 1e-12, "{device}: {epoch:?}");
+        }
+    }
 }
 
 #[test]
@@ -117,7 +139,7 @@ fn a_run_of_an_older_version_is_reported_and_prolonged() {
     };
     assert_eq!(charts(), [true; 3]);
 
-    let newer = ["living_fraction", "gflop_per_epoch", "gflop_full"];
+    let newer = ["living_fraction", "living_per_layer", "gflop_per_epoch", "gflop_full"];
     let mut old = String::new();
     for mut line in metrics(&folder.path("run")) {
         line.as_object_mut().unwrap().retain(|key, _| !newer.contains(&key.as_str()));
@@ -130,7 +152,7 @@ fn a_run_of_an_older_version_is_reported_and_prolonged() {
     };
     let header = rows("run/metrics.csv")[0].clone();
     let old = rows("run/metrics.csv").into_iter().map(|row| {
-        let cells = header.iter().zip(row).filter(|(key, _)| !newer.contains(&key.as_str()));
+        let cells = header.iter().zip(row).filter(|(key, _)| !newer.iter().any(|new| key.starts_with(new)));
         cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(",") + "\n"
     });
     folder.write("run/metrics.csv", &old.collect::<String>());
