@@ -7,6 +7,12 @@ use std::fmt::Write;
 /// As clap writes the headings of options.
 const HEADING: Style = Style::new().bold().underline();
 
+/// The commands of a first day.
+const BEGIN: &[(&str, &str)] = &[
+    ("train", "784-256-10 on MNIST, which is built in"),
+    ("report RUN --open", "its curves in the browser; train names RUN"),
+];
+
 /// The commands in groups, as the first screen shows them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["train"]),
@@ -115,11 +121,12 @@ fn with_examples(command: Command, path: &str) -> Command {
 /// The commands in groups, and how to begin.
 fn first_screen(program: &Command) -> String {
     let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut screen = format!(
-        "{}.\n\n{HEADING}Begin{HEADING:#}\n  homeostat train                784-256-10 on MNIST, which is built in\n  \
-         homeostat report RUN --open    its curves in the browser; train names RUN\n",
-        about(program)
-    );
+    let mut screen = format!("{}.\n\n{HEADING}Begin{HEADING:#}\n", about(program));
+    for (command, says) in BEGIN {
+        if program.find_subcommand(command.split(' ').next().unwrap_or_default()).is_some() {
+            let _ = writeln!(screen, "  homeostat {command:<21}{says}");
+        }
+    }
     for (group, names) in GROUPS {
         let _ = writeln!(screen, "{HEADING}{group}{HEADING:#}");
         for command in names.iter().filter_map(|name| program.find_subcommand(name)) {
