@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Write a report on runs as one HTML file.
 ///
-/// The file needs no network. For one run: learning curves, learning rates, triggers, ψ's observations, first weights, confusion matrix, the most
-/// wrong answers, settings. For several runs: their curves in one plot and a table. For a sweep: the results of its
-/// arms with 95 % intervals over the seeds, and mean curves if it ran with --keep-epochs.
+/// The file needs no network. For one run: learning curves, learning rates, triggers, ψ's observations, first weights,
+/// confusion matrix, the most wrong answers, settings. For several runs: their curves in one plot and a table. For a
+/// sweep: the results of its arms with 95 % intervals over the seeds, and mean curves if it ran with --keep-epochs.
 #[derive(clap::Args)]
 pub struct Report {
     /// Run directories, merged results *.jsonl, or results directories of sweeps

@@ -52,6 +52,7 @@ fn the_examples_work_from_top_to_bottom() {
         "export",
         "plot",
         "plot psi",
+        "plot decays",
         "plot bcm",
         "sweep",
         "sweep plan",
@@ -86,7 +87,7 @@ fn the_examples_work_from_top_to_bottom() {
             done += 1;
         }
     }
-    assert_eq!(done, 39);
+    assert_eq!(done, 41);
     for name in ["runs/flowers/model.onnx", "flowers.npz", "psi.svg", "results.jsonl", "report.html", "man1"] {
         assert!(folder.path(name).exists(), "{name}");
     }
