@@ -1,8 +1,8 @@
-//! Matrix products of the CPU engine: the `gemm` crate for batches, plain row operations for single samples. Every
+//! Matrix products of the CPU engine: the `gemm-f32` crate for batches, plain row operations for single samples. Every
 //! product runs on the calling thread, because the caller decides what runs in parallel.
 
 use super::vectorised::vectorised;
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -126,20 +126,21 @@ fn in_order(out: &mut [f32], stride: usize, keep: f32, a: View<'_>, b: View<'_>)
     // SAFETY: the asserts bound every element that the product touches. `out` is borrowed mutably, so `out` overlaps
     // neither operand; its rows do not overlap each other.
     unsafe {
-        gemm::gemm(
-            m,
+        // The crate wants the elements of a column of the result side by side, so it gets everything transposed.
+        gemm_f32::gemm::f32::get_gemm_fn()(
             n,
+            m,
             k,
             out.as_mut_ptr(),
-            1,
             stride as isize,
+            1,
             keep != 0.0,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
             b.data.as_ptr(),
-            b.column_stride as isize,
             b.row_stride as isize,
+            b.column_stride as isize,
+            a.data.as_ptr(),
+            a.row_stride as isize,
+            a.column_stride as isize,
             keep,
             1.0,
             false,
