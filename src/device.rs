@@ -5,7 +5,7 @@ use crate::cpu::{self, CpuEngine};
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::GpuEngine;
-use crate::gpu::{AdapterSummary, Context, Limit, Pick};
+use crate::gpu::{Context, Limit, Pick};
 use crate::memory::Array;
 #[cfg(feature = "gpu")]
 use crate::train::engine::Request;
@@ -87,7 +87,7 @@ pub async fn open(choice: &Device, population: &Arc<Population>, state: &[Member
     match choice {
         Device::Cpu => cpu(None),
         Device::Gpu(pick) => open_gpu(pick, population, state).await,
-        Device::Auto if first(&Context::adapters().await?).is_none() => cpu(None),
+        Device::Auto if Pick::Hardware.among(&Context::adapters().await?).is_none() => cpu(None),
         Device::Auto => match open_gpu(&Pick::Hardware, population, state).await {
             Ok(opened) => Ok(opened),
             Err(error) if precision == Precision::F16 => Err(error),
@@ -192,7 +192,7 @@ pub async fn check(choice: &Device, population: &Population) -> Result<()> {
     population.check_memory()?;
     match choice {
         Device::Cpu => CpuEngine::check(population),
-        Device::Auto if first(&Context::adapters().await?).is_none() => CpuEngine::check(population),
+        Device::Auto if Pick::Hardware.among(&Context::adapters().await?).is_none() => CpuEngine::check(population),
         Device::Auto | Device::Gpu(_) => Ok(()),
     }
 }
@@ -205,16 +205,7 @@ fn passed_over(reason: impl std::fmt::Display) -> String {
 /// Index in [`Context::list`] of the adapter that `auto` tries; `None` means the CPU engine.
 #[must_use]
 pub(crate) fn automatic() -> Option<usize> {
-    first(&Context::list())
-}
-
-/// The adapter of `list` that `auto` tries.
-fn first(list: &[AdapterSummary]) -> Option<usize> {
-    let named = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
-    let wanted = |name: &str| name.to_lowercase().contains(&named);
-    list.iter()
-        .find(|adapter| if named.is_empty() { adapter.is_hardware } else { wanted(&adapter.name) })
-        .map(|adapter| adapter.index)
+    Pick::Hardware.among(&Context::list())
 }
 
 #[cfg(test)]

@@ -151,6 +151,9 @@ pub mod bench;
 pub mod cli;
 #[doc(hidden)]
 pub mod cpu;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod doctor;
 #[doc(hidden)]
 pub mod files;
 #[cfg(feature = "gpu")]

@@ -10,5 +10,7 @@ mod workload;
 pub use measure::{Measurement, measure};
 pub use roofline::Roofline;
 pub use session::Session;
+#[cfg(feature = "cli")]
+pub(crate) use session::frozen_state;
 pub use settings::Settings;
 pub use workload::Workload;

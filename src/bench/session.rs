@@ -38,7 +38,7 @@ impl Session {
     pub fn open(workload: &Workload, choice: &device::Device, settings: &Settings) -> Result<Self> {
         let population = Arc::new(workload.population(settings)?);
         block_on(device::check(choice, &population))?;
-        let opened = block_on(device::open(choice, &population, &initial_state(&population, settings.living)))?;
+        let opened = block_on(device::open(choice, &population, &frozen_state(&population, settings.living)))?;
         let mut engine = Blocking(opened.engine);
         engine.set_order(&trainer::order(&population, 1))?;
         let stride = trainer::stride(&population);
@@ -119,7 +119,7 @@ impl Session {
 
 /// The state before the first step, with the share 1 − `living` of each hidden layer's neurons at the end of their fall.
 /// The frozen neurons are drawn, because ψ does not freeze neighbours together.
-fn initial_state(population: &Population, living: f64) -> Vec<MemberState> {
+pub(crate) fn frozen_state(population: &Population, living: f64) -> Vec<MemberState> {
     let mut states = population.initial_state();
     for ((state, config), settings) in states.iter_mut().zip(&population.configs).zip(&population.members) {
         let (_, hidden) = state.layers.split_last_mut().expect("a network has a layer");

@@ -3,11 +3,11 @@
 use super::print::{say, tell};
 use crate::cpu;
 use crate::device;
+use crate::doctor::{Advice, System, missing_adapter};
 use crate::error::Result;
 use crate::files::to_json;
 use crate::gpu::{AdapterSummary, Context};
 use serde::Serialize;
-use std::path::Path;
 
 /// List the devices that --device can name.
 ///
@@ -28,33 +28,21 @@ struct Listed<T> {
     description: T,
 }
 
-/// Where Linux describes NVIDIA's driver once the driver is loaded.
-const NVIDIA_DRIVER: &str = "/proc/driver/nvidia/version";
-
-/// What to do about a GPU whose driver is there, but offers no adapter.
-fn missing_adapter(has_hardware: bool, driver: &Path) -> Option<&'static str> {
-    (!has_hardware && driver.exists()).then_some(
-        "NVIDIA's driver is loaded but offers no Vulkan adapter. Install the Vulkan loader and the libraries that the driver opens \
-         (Debian, Ubuntu: libvulkan1 libgl1 libegl1 libxext6). In a container, also set NVIDIA_DRIVER_CAPABILITIES=all, and let \
-         VK_DRIVER_FILES name nvidia_icd.json if it is not in /usr/share/vulkan/icd.d.",
-    )
-}
-
 impl Devices {
     /// Prints the list.
     pub fn run(&self) -> Result<()> {
         let automatic = device::automatic();
-        let adapters: Vec<Listed<AdapterSummary>> = Context::list()
+        let list = Context::list();
+        if let Some(Advice { problem, remedy, .. }) = missing_adapter(&System::read(), &list) {
+            tell(format_args!("{problem}. {remedy}"));
+        }
+        let adapters: Vec<Listed<AdapterSummary>> = list
             .into_iter()
             .map(|description| {
                 let index = description.index;
                 Listed { device: index.to_string(), auto: automatic == Some(index), description }
             })
             .collect();
-        let has_hardware = adapters.iter().any(|adapter| adapter.description.is_hardware);
-        if let Some(hint) = missing_adapter(has_hardware, Path::new(NVIDIA_DRIVER)) {
-            tell(hint);
-        }
         let cpu = Listed { device: "cpu".into(), auto: automatic.is_none(), description: cpu::device() };
         if self.json {
             let adapters = adapters.iter().map(to_json).collect::<Result<Vec<_>>>()?;
@@ -81,19 +69,5 @@ impl Devices {
             cpu.description.driver,
             mark(cpu.auto)
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_driver_without_an_adapter_is_explained() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let hint = missing_adapter(false, file.path()).unwrap();
-        assert!(hint.contains("NVIDIA_DRIVER_CAPABILITIES=all") && hint.contains("nvidia_icd.json"), "{hint}");
-        assert_eq!(missing_adapter(true, file.path()), None);
-        assert_eq!(missing_adapter(false, Path::new("/no/such/driver")), None);
     }
 }

@@ -18,7 +18,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["train"]),
     ("Look at runs, and use models", &["report", "eval", "predict", "export", "plot"]),
     ("Compare rules over many runs", &["sweep", "compare"]),
-    ("Data and machine", &["data", "devices", "bench", "completions", "man"]),
+    ("Data and machine", &["data", "devices", "doctor", "bench", "completions", "man"]),
 ];
 
 /// The options of `train` that `-h` shows.
@@ -65,6 +65,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("data verify", ["data verify fashion-mnist", "data verify fashion-mnist --data-dir sets"]),
     ("data path", ["data path fashion-mnist", "data path fashion-mnist --data-dir sets"]),
     ("devices", ["devices", "devices --json"]),
+    ("doctor", ["doctor --quick", "doctor --quick --device cpu --json"]),
     ("bench", ["bench small", "bench 784,800,10:128 --device cpu"]),
     ("completions", ["completions bash", "completions fish"]),
     ("man", ["man man1", "man ~/.local/share/man/man1"]),

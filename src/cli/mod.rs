@@ -10,6 +10,7 @@ mod compare;
 mod completions;
 mod data;
 mod devices;
+mod doctor;
 mod dry_run;
 mod eval;
 mod export;

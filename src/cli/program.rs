@@ -1,7 +1,9 @@
 //! The command line as a whole: its commands, and the dispatch of arguments to one of them.
 
 use super::print::ended;
-use super::{bench, completions, data, devices, eval, export, help, hints, predict, signals, sweep, threads, train};
+use super::{
+    bench, completions, data, devices, doctor, eval, export, help, hints, predict, signals, sweep, threads, train,
+};
 #[cfg(feature = "report")]
 use super::{compare, plot, report};
 use crate::error::{Error, Result};
@@ -29,6 +31,7 @@ enum Command {
     Predict(predict::Predict),
     Export(export::Export),
     Devices(devices::Devices),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
     #[cfg(feature = "report")]
     Compare(compare::Compare),
@@ -72,6 +75,7 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
         Command::Predict(predict) => predict.run(),
         Command::Export(export) => export.run(),
         Command::Devices(devices) => devices.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Bench(bench) => bench.run(),
         #[cfg(feature = "report")]
         Command::Compare(compare) => compare.run(),

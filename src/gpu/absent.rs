@@ -5,6 +5,7 @@ mod summary;
 
 use crate::error::{Error, Result};
 use crate::train::engine::Request;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};
 
@@ -40,6 +41,12 @@ impl Context {
     pub fn peaks(&self, _: &AtomicBool) -> Result<(f64, f64)> {
         match *self {}
     }
+}
+
+/// Such builds measure no tiles.
+#[must_use]
+pub const fn measured_tiles() -> Option<PathBuf> {
+    None
 }
 
 /// The error of a build without this engine.

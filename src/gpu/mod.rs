@@ -22,6 +22,8 @@ mod tune;
 pub use device::context::Context;
 #[cfg(test)]
 pub(crate) use device::fault;
+#[cfg(feature = "cli")]
+pub(crate) use device::quiet::silently;
 pub use engine::{GpuEngine, Options};
 pub use inspect::Inspector;
 pub use kernel::bindings::{Binding, bindings};
@@ -34,4 +36,5 @@ pub use memory::table::Role;
 pub use summary::{AdapterSummary, Cooperative, KernelLimits, Limit, Pick};
 pub use tile::{Product, Room, Shape, Tile};
 pub use tiles::{Plan, Shapes};
+pub use tune::autotune::measured_tiles;
 pub use tune::roofline::source as roofline_source;

@@ -16,6 +16,26 @@ pub enum Pick {
     Name(String),
 }
 
+impl Pick {
+    /// The place in `list` of the adapter that this choice means. `WGPU_ADAPTER_NAME` replaces [`Self::Hardware`] and
+    /// [`Self::Any`].
+    #[must_use]
+    pub fn among(&self, list: &[AdapterSummary]) -> Option<usize> {
+        let called = |name: &str| {
+            let name = name.to_lowercase();
+            list.iter().position(|adapter| adapter.name.to_lowercase().contains(&name))
+        };
+        let wanted_by_environment = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
+        match (self, wanted_by_environment) {
+            (Self::Hardware | Self::Any, Some(name)) => called(&name),
+            (Self::Hardware, None) => list.iter().position(|adapter| adapter.is_hardware),
+            (Self::Any, None) => (!list.is_empty()).then_some(0),
+            (Self::Index(index), _) => (*index < list.len()).then_some(*index),
+            (Self::Name(name), _) => called(name),
+        }
+    }
+}
+
 /// One line of `homeostat devices`.
 #[derive(Clone, Debug, Serialize)]
 pub struct AdapterSummary {
@@ -35,12 +55,37 @@ pub struct AdapterSummary {
     pub max_binding_bytes: u64,
     /// Whether the adapter supports `--precision f16`.
     pub half_precision: bool,
+    /// Whether the adapter can time kernels.
+    pub timestamps: bool,
     /// The cooperative matrices used for f16; `None` if every invocation multiplies for itself.
     pub cooperative: Option<Cooperative>,
     /// Every kind of cooperative matrices that the driver names, as `m × n × k, factors to sums`.
     pub matrices: Vec<String>,
     /// The limits that bound the shapes of kernels.
     pub limits: KernelLimits,
+}
+
+impl AdapterSummary {
+    /// The limits and features that matter, for people.
+    #[must_use]
+    pub fn limits_in_words(&self) -> String {
+        let KernelLimits { workgroup, workgroup_bytes, smallest_subgroup, largest_subgroup, .. } = self.limits;
+        let subgroups = match smallest_subgroup == largest_subgroup {
+            true => smallest_subgroup.to_string(),
+            false => format!("{smallest_subgroup} to {largest_subgroup}"),
+        };
+        let half = match (self.half_precision, self.cooperative) {
+            (false, _) => "no f16".to_owned(),
+            (true, None) => "f16 without cooperative matrices".to_owned(),
+            (true, Some(matrices)) => format!("f16 in {matrices}"),
+        };
+        format!(
+            "arrays up to {} MiB, workgroups of {workgroup} invocations and {} KiB, subgroups of {subgroups}, {half}, {}",
+            self.max_binding_bytes >> 20,
+            workgroup_bytes >> 10,
+            if self.timestamps { "timestamps" } else { "no timestamps" }
+        )
+    }
 }
 
 /// An adapter's limits on the shapes of kernels.

@@ -4,6 +4,7 @@ use crate::gpu::{AdapterSummary, Context};
 use crate::train::engine::DeviceInfo;
 use serde::Serialize;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,15 +35,19 @@ impl<'a> Environment<'a> {
             system: std::env::consts::OS,
             architecture: std::env::consts::ARCH,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            git: commit(),
+            git: commit(Path::new(".")),
         }
     }
 }
 
-/// The commit of the working directory, as git tells it in time.
-fn commit() -> Option<String> {
+/// The commit of the repository around `folder`, as git tells it in time.
+pub fn commit(folder: &Path) -> Option<String> {
     let mut git = Command::new("git");
-    git.args(["rev-parse", "HEAD"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    git.current_dir(folder)
+        .args(["rev-parse", "HEAD"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut git = git.spawn().ok()?;
     let started = Instant::now();
     let ended = loop {

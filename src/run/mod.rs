@@ -24,6 +24,8 @@ mod training;
 
 pub use checkpoint::{Checkpoint, Progress, Refusal};
 pub use directory::RunDirectory;
+#[cfg(feature = "cli")]
+pub(crate) use environment::commit;
 pub use event::{Event, Failed, Kept, Note};
 pub use keeper::OnDivergence;
 pub use lock::Lock;

@@ -27,7 +27,7 @@ const FLOORS: &[&[&str]] = &[
     &["run"],
     &["stats"],
     &["sweep", "bench"],
-    &["report"],
+    &["report", "doctor"],
     &["cli", "prelude"],
     &["lib"],
     &["main"],
@@ -41,6 +41,8 @@ const LONG: &[(&str, &str)] = &[];
 
 /// Path prefixes outside `src/cli/` whose strings may contain flags, and why.
 const WITH_FLAGS: &[(&str, &str)] = &[
+    ("src/doctor/advice.rs", "shows commands of other programs"),
+    ("src/doctor/tests.rs", "compares these commands"),
     ("src/report/sweep.rs", "writes a page that shows a command"),
     ("src/sweep/submit.rs", "writes a script that calls sbatch and this program"),
 ];

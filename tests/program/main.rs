@@ -10,6 +10,7 @@ mod close;
 mod compare;
 #[path = "../common/data.rs"]
 mod data;
+mod doctor;
 mod export;
 mod files;
 mod first;

@@ -148,6 +148,7 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
             is_hardware: info.device_type != wgpu::DeviceType::Cpu,
             max_binding_bytes: adapter.limits().max_storage_buffer_binding_size,
             half_precision: adapter.features().contains(wgpu::Features::SHADER_F16),
+            timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             cooperative: cooperative(adapter),
             matrices: matrices(adapter),
             limits: limits(adapter),
@@ -162,21 +163,10 @@ pub(super) async fn list() -> Vec<AdapterSummary> {
 /// # Errors
 /// If no adapter matches; the message lists the adapters that exist.
 pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
-    let list = adapters().await;
-    let names: Vec<String> = list.iter().map(|adapter| adapter.get_info().name).collect();
-    let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
-    let matching = |wanted: &str| names.iter().position(|name| name.to_lowercase().contains(&wanted.to_lowercase()));
-    let wanted_by_environment = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
-    let found = match (pick, wanted_by_environment) {
-        (Pick::Hardware | Pick::Any, Some(name)) => matching(&name),
-        (Pick::Hardware, None) => {
-            list.iter().position(|adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu)
-        }
-        (Pick::Any, None) => (!list.is_empty()).then_some(0),
-        (Pick::Index(index), _) => (*index < list.len()).then_some(*index),
-        (Pick::Name(name), _) => matching(name),
-    };
-    let index = found.ok_or_else(|| {
+    let summaries = list().await;
+    let index = pick.among(&summaries).ok_or_else(|| {
+        let names: Vec<&str> = summaries.iter().map(|adapter| adapter.name.as_str()).collect();
+        let listed = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
         let wanted = match pick {
             Pick::Hardware => "no hardware adapter".to_owned(),
             Pick::Any => "no adapter at all (is a Vulkan driver installed?)".to_owned(),
@@ -188,7 +178,9 @@ pub(super) async fn find(pick: &Pick) -> Result<wgpu::Adapter> {
             Some(format!("; {name}={value} is set, and narrows the choice"))
         });
         let set: String = set.collect();
-        Error::Device(format!("`device`: {wanted}; adapters found: {listed}{set}; `homeostat devices` lists them"))
+        Error::Device(format!(
+            "`device`: {wanted}; adapters found: {listed}{set}; `homeostat doctor` looks for the cause"
+        ))
     })?;
-    Ok(list[index].clone())
+    Ok(adapters().await[index].clone())
 }

@@ -4,5 +4,5 @@ pub mod adapters;
 pub mod context;
 #[cfg(test)]
 pub mod fault;
-mod quiet;
+pub mod quiet;
 pub mod timing;

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Runs `work` and returns its result, or the message of its panic, which is not printed.
-pub(super) fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+pub(crate) fn silently<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();

@@ -33,6 +33,12 @@ const LAUNCH_BOUND_SECONDS: f64 = 5e-4;
 /// Steps per dispatch in the measurement of the persistent kernel.
 const PERSISTENT_STEPS: u32 = 16;
 
+/// The file of the user's measured tiles; `None` if the system has no cache directory.
+#[must_use]
+pub fn measured_tiles() -> Option<PathBuf> {
+    Some(dirs::cache_dir()?.join("homeostat").join("autotune.json"))
+}
+
 /// The plans that earlier runs measured.
 #[derive(Debug)]
 pub struct Cache {
@@ -43,7 +49,7 @@ impl Cache {
     /// The user's cache; `None` if the system has no cache directory.
     #[must_use]
     pub fn of_user() -> Option<Self> {
-        Some(Self::at(dirs::cache_dir()?.join("homeostat").join("autotune.json")))
+        measured_tiles().map(Self::at)
     }
 
     /// A cache in this file.

@@ -175,6 +175,7 @@ fn run_small(call: &[String], folder: &Folder) {
         // tests/readers/fetch tests downloads, and bench.rs tests measurements.
         ("data", "fetch" | "verify") | ("bench", _) => return,
         ("train", _) if arguments.contains(&"fashion-mnist") => return,
+        ("doctor", _) => arguments.extend(["--quick", "--device", "cpu"]),
         ("train", "--resume") => {
             // Without its result, the run counts as stopped before its end.
             std::fs::remove_file(folder.path(&format!("{}/result.json", call[2]))).unwrap();
@@ -203,7 +204,9 @@ fn every_command_of_readme_works() {
 #[test]
 fn every_command_of_docs_works() {
     let done: BTreeSet<String> = manual()[1..].iter().flat_map(follow).collect();
-    for name in ["train", "eval", "predict", "export", "report", "plot", "sweep", "compare", "devices", "data", "man"] {
+    for name in
+        ["train", "eval", "predict", "export", "report", "plot", "sweep", "compare", "devices", "doctor", "data", "man"]
+    {
         assert!(done.contains(name) || !cfg!(unix), "{name} is shown nowhere");
     }
 }
