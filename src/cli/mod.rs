@@ -7,6 +7,8 @@ mod bench;
 mod browser;
 #[cfg(feature = "report")]
 mod compare;
+#[cfg(feature = "report")]
+mod compared;
 mod completions;
 mod data;
 mod devices;
@@ -17,6 +19,7 @@ mod export;
 mod faults;
 #[cfg(feature = "fetch")]
 mod fetch;
+mod follow;
 mod functions;
 mod help;
 mod hints;
@@ -37,6 +40,8 @@ mod table;
 mod targets;
 mod threads;
 mod train;
+#[cfg(feature = "report")]
+mod versus;
 mod wording;
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ enum Command {
     Devices(devices::Devices),
     Bench(bench::Bench),
     #[cfg(feature = "report")]
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
     Sweep(sweep::Sweep),
     Data(data::Data),
     #[cfg(feature = "report")]
@@ -74,7 +74,7 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
         Command::Devices(devices) => devices.run(),
         Command::Bench(bench) => bench.run(),
         #[cfg(feature = "report")]
-        Command::Compare(compare) => compare.run(),
+        Command::Compare(compare) => compare.run(matches),
         Command::Sweep(sweep) => sweep.run(),
         #[cfg(feature = "report")]
         Command::Report(report) => report.run(),

@@ -5,7 +5,7 @@ use super::pack::{Kinds, Packer};
 use super::plan::{Plan, PlannedRun};
 use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
-use crate::config::{Config, DataSettings};
+use crate::config::{Config, DataSettings, Rule};
 use crate::data::{DataSet, Search};
 use crate::device::{self, Device};
 use crate::error::{Error, Failure, Result};
@@ -39,6 +39,8 @@ pub struct Options {
     pub max_members: Option<usize>,
     /// Whether to keep the trained networks.
     pub keep_models: bool,
+    /// Whether to keep the trigger times of all runs of ψ, not only of those that others replay.
+    pub keep_traces: bool,
     /// Whether to keep the metrics of every epoch.
     pub keep_epochs: bool,
     /// Set by the caller to stop the sweep within a fraction of a second.
@@ -353,7 +355,7 @@ impl Sweep<'_> {
         let keep_epochs = self.options.keep_epochs || runs.iter().any(|run| self.with_epochs.contains(run.id.as_str()));
         let mut follower = Follower::new(runs.len(), keep_epochs);
         trainer.run(&mut follower)?;
-        let wanted = |run: &PlannedRun| self.options.keep_models || self.repeated.contains(run.id.as_str());
+        let wanted = |run: &PlannedRun| self.options.keep_models || self.keeps_trace(run);
         if runs.iter().any(|run| wanted(run)) {
             let states = trainer.state()?;
             let finite = runs.iter().zip(&states).zip(&follower.diverged).enumerate().filter(|(_, (_, d))| d.is_none());
@@ -383,10 +385,16 @@ impl Sweep<'_> {
         if self.options.keep_models {
             save_model(population, member, &run.config, state, &self.results.model(&run.id))?;
         }
-        if self.repeated.contains(run.id.as_str()) {
+        if self.keeps_trace(run) {
             save_trace(population, &run.config, state, &self.results.trace(&run.id))?;
         }
         Ok(())
+    }
+
+    /// Whether the trigger times of a run are kept: always where another run replays them.
+    fn keeps_trace(&self, run: &PlannedRun) -> bool {
+        let is_psi = run.config.rule.kind == Rule::Psi;
+        self.repeated.contains(run.id.as_str()) || (self.options.keep_traces && is_psi)
     }
 }
 

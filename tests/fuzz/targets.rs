@@ -238,7 +238,7 @@ pub fn report(bytes: &[u8]) {
     write("config.toml", b"data = 'iris'\nhidden = [3]\n");
     write("metrics.jsonl", metrics);
     write("trace.safetensors", trace);
-    if let Ok(page) = homeostat::report::page(std::slice::from_ref(&folder)) {
+    if let Ok(page) = homeostat::report::page(std::slice::from_ref(&folder), None) {
         let own = concat!("<script>", include_str!("../../src/report/play.js"), "</script>");
         let page = page.replacen(own, "", 1);
         assert!(!page.contains("<script") && !page.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));

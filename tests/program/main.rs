@@ -38,3 +38,4 @@ mod resume;
 mod soak;
 mod sweep;
 mod training;
+mod versus;
