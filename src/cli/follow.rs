@@ -10,6 +10,8 @@ use crate::text::{quoted, thousands};
 const FAILURES: usize = 5;
 /// Most seeds in such a line.
 const SEEDS: usize = 10;
+/// Seconds below which nobody wants an estimate.
+const SHORT: f64 = 20.0;
 
 /// Prints what happens while a plan is trained.
 pub(super) struct Follower {
@@ -53,6 +55,12 @@ impl Follower {
 }
 
 impl Watcher for Follower {
+    fn estimate(&mut self, seconds: f64) {
+        if seconds >= SHORT {
+            tell(format_args!("about {} in all, by the first epoch", duration(seconds)));
+        }
+    }
+
     fn note(&mut self, text: &str) {
         tell(format_args!("note: {text}"));
     }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::{Folder, write_atomic};
 use crate::report;
 use crate::run::{RUNS, Record, directory_word};
+use crate::stats::compare::pairs_needed;
 use crate::stats::outcome::{Report, Verdict};
 use crate::sweep::{Comparison, NamedArm, Options, Plan, Results, Shard, Sweep};
 use crate::text::{quoted, unwrapped};
@@ -310,9 +311,10 @@ impl Trained {
         line(format!("records  {}", self.directory.join("runs").display()))?;
         let is_open = |verdict: Verdict| matches!(verdict, Verdict::NotDistinguishable | Verdict::OneSeed);
         if outcome.comparisons.iter().any(|comparison| is_open(comparison.verdict)) {
-            let more = self.seeds.saturating_mul(2);
+            let tested = outcome.comparisons.iter().filter(|comparison| comparison.pairs > 1).count();
+            let more = self.seeds.saturating_mul(2).max(pairs_needed(tested.max(1)));
             line(format!(
-                "next     the same command with --seeds {more} trains {} more of each arm",
+                "next     the same command with --seeds {more} trains {} more for each arm",
                 count(more - self.seeds, "seed")
             ))?;
         }

@@ -110,7 +110,7 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     for (comparison, holm_p) in comparisons.iter_mut().filter(|c| c.is_tested()).zip(stats::holm(&p)) {
         settle(comparison, holm_p);
     }
-    notes.extend(comparisons.iter().filter_map(|comparison| too_few(comparison, p.len())));
+    notes.extend(too_few(&comparisons));
     let arms = arms
         .iter()
         .zip(&runs)
@@ -334,17 +334,29 @@ fn seeds(seeds: &[&Key]) -> String {
     format!("{} {list}", if seeds.len() == 1 { "seed" } else { "seeds" })
 }
 
-/// A note if p could not fall below [`LEVEL`] even with all differences of one sign.
-fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
+/// The least number of pairs with which p can fall below [`LEVEL`] after the correction for so many comparisons.
+#[must_use]
+pub fn pairs_needed(comparisons: usize) -> usize {
+    // With all differences of one sign, p of the signed-rank test is 2^(1 − pairs).
     let least = |pairs: usize| 0.5f64.powi(pairs as i32 - 1) * comparisons as f64;
-    let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
-    let is_open = comparison.is_tested() && comparison.verdict != Verdict::Identical;
-    (is_open && comparison.pairs < needed).then(|| {
+    (2..).find(|&pairs| least(pairs) < LEVEL).unwrap_or(usize::MAX)
+}
+
+/// Notes on arms whose p could not fall below [`LEVEL`] even with all differences of one sign, one for each number of pairs.
+fn too_few(comparisons: &[Comparison]) -> Vec<String> {
+    let tested = comparisons.iter().filter(|comparison| comparison.is_tested()).count();
+    let needed = pairs_needed(tested);
+    let is_open = |comparison: &&Comparison| comparison.is_tested() && comparison.verdict != Verdict::Identical;
+    let mut few: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for comparison in comparisons.iter().filter(is_open).filter(|comparison| comparison.pairs < needed) {
+        few.entry(comparison.pairs).or_default().push(&comparison.arm);
+    }
+    let arms = if tested == 1 { "arm" } else { "arms" };
+    let note = |(pairs, names): (usize, Vec<&str>)| {
+        let list = quoted_list(&names);
         format!(
-            "{}: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
-            quoted(&comparison.arm),
-            comparison.pairs,
-            if comparisons == 1 { "" } else { "s" }
+            "{list}: {pairs} pairs of seeds cannot give a p below {LEVEL} with {tested} {arms} to compare; it takes {needed}"
         )
-    })
+    };
+    few.into_iter().map(note).collect()
 }

@@ -74,6 +74,11 @@ pub struct PopulationDone {
 
 /// Receives the events of a running sweep.
 pub trait Watcher {
+    /// Estimates the seconds until the shard is finished, once the first epoch of a call of [`run()`] is trained.
+    fn estimate(&mut self, seconds: f64) {
+        let _ = seconds;
+    }
+
     /// Reports something unexpected that does not stop the sweep.
     fn note(&mut self, text: &str);
 
@@ -152,6 +157,7 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         data: None,
         packers: HashMap::new(),
         ceilings: HashMap::new(),
+        unestimated: Some(all),
     };
     // Replaying runs come last, because all of them can then be packed together.
     for repeats in [false, true] {
@@ -273,6 +279,8 @@ struct Sweep<'a> {
     packers: HashMap<String, Packer>,
     /// Largest number of members per kind of run that fit into memory, for kinds whose estimate was too large.
     ceilings: HashMap<usize, usize>,
+    /// The work of all runs, until its time has been estimated.
+    unestimated: Option<f64>,
 }
 
 impl Sweep<'_> {
@@ -353,7 +361,11 @@ impl Sweep<'_> {
         let interrupt = Arc::clone(&self.options.interrupt);
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
         let keep_epochs = self.options.keep_epochs || runs.iter().any(|run| self.with_epochs.contains(run.id.as_str()));
-        let mut follower = Follower::new(runs.len(), keep_epochs);
+        let scale = self.unestimated.take().map(|all| {
+            let epochs = f64::from(population.shared().run.epochs);
+            (epochs * all / work(runs).max(1e-9), started)
+        });
+        let mut follower = Follower::new(runs.len(), keep_epochs, watcher, scale);
         trainer.run(&mut follower)?;
         let wanted = |run: &PlannedRun| self.options.keep_models || self.keeps_trace(run);
         if runs.iter().any(|run| wanted(run)) {
@@ -437,20 +449,24 @@ impl From<Error> for Trouble {
 }
 
 /// Collects the metrics of every member, up to the epoch in which the member diverges.
-struct Follower {
+struct Follower<'a> {
     last: Vec<Option<EpochMetrics>>,
     diverged: Vec<Option<Divergence>>,
     epochs: Option<Vec<Vec<EpochMetrics>>>,
+    watcher: &'a mut dyn Watcher,
+    /// How many times the first epoch of this population all runs take, and when the population began; `None` once the time
+    /// is estimated.
+    scale: Option<(f64, Instant)>,
 }
 
-impl Follower {
-    fn new(members: usize, keep_epochs: bool) -> Self {
+impl<'a> Follower<'a> {
+    fn new(members: usize, keep_epochs: bool, watcher: &'a mut dyn Watcher, scale: Option<(f64, Instant)>) -> Self {
         let epochs = keep_epochs.then(|| vec![vec![]; members]);
-        Self { last: vec![None; members], diverged: vec![None; members], epochs }
+        Self { last: vec![None; members], diverged: vec![None; members], epochs, watcher, scale }
     }
 
     fn records(self, runs: &[&PlannedRun], sources: &str, device: &DeviceInfo, seconds: f64) -> Vec<RunRecord> {
-        let Self { mut last, diverged, mut epochs } = self;
+        let Self { mut last, diverged, mut epochs, .. } = self;
         let record = |(member, run): (usize, &&PlannedRun)| RunRecord {
             id: run.id.clone(),
             arm: run.arm.clone(),
@@ -472,8 +488,11 @@ impl Follower {
     }
 }
 
-impl Observer for Follower {
+impl Observer for Follower<'_> {
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        if let Some((scale, began)) = self.scale.take() {
+            self.watcher.estimate(began.elapsed().as_secs_f64() * scale);
+        }
         for (member, metrics) in metrics.iter().enumerate().filter(|(m, _)| self.diverged[*m].is_none()) {
             self.last[member] = Some(metrics.clone());
             if let Some(epochs) = &mut self.epochs {

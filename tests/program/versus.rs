@@ -60,7 +60,13 @@ fn one_command_plans_trains_and_decides() {
     let report = stdout.lines().find_map(|line| line.strip_prefix("report ")).unwrap().trim();
     let directory = report.strip_suffix("/report.html").unwrap();
     assert!(directory.starts_with("runs/compare-iris-"), "{directory}");
-    assert!(std::fs::read_to_string(folder.path(report)).unwrap().contains("</html>"));
+    let page = std::fs::read_to_string(folder.path(report)).unwrap();
+    assert!(page.contains("</html>") && page.contains(&format!("<p class=\"lead\">{verdict}.</p>")), "{page}");
+    for part in ["<section id=\"rates\">", "median tick, layer 2", "<section id=\"costs\">", "GFLOP in full"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let places = ["psi", "constant", "linear"].map(|arm| page.rfind(&format!("<th>{arm}</th>")));
+    assert!(places.is_sorted() && places[0].is_some(), "arms stand in the order of the file: {places:?}");
     folder.done(&format!("sweep status {directory}/sweep.jsonl --results {directory}"), &[]);
     folder.done(&format!("sweep run {directory}/sweep.toml -o {directory}"), &[]);
     assert_eq!(folder.recorded(directory).len(), 9);
@@ -141,7 +147,7 @@ fn regression() -> String {
 #[test]
 fn a_killed_comparison_resumes() {
     let folder = Folder::new();
-    let line = "compare --rules psi,constant,layer --seeds 8 --data iris --hidden 9,9 --epochs 200 --device cpu";
+    let line = "compare --rules psi,constant,layer --seeds 8 --data iris --hidden 9 --epochs 60 --device cpu";
     let whole = folder.done(line, &["--out", "whole"]).0;
     let mut child =
         folder.start(line, &["--out", "killed"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
