@@ -102,9 +102,9 @@ impl Compare {
             write_atomic(path, markdown(&report).as_bytes())?;
         }
         if self.json {
-            say(to_json(&report)?)?
+            say(to_json(&report)?)?;
         } else {
-            say_block(terminal(&report))?
+            say_block(terminal(&report))?;
         }
         match trained {
             Some(trained) => trained.conclude(&report, self.json),

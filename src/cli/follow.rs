@@ -91,7 +91,7 @@ impl Watcher for Follower {
 
     fn finished(&mut self, record: &RunRecord) -> Result<()> {
         if let Some(reason) = record.failure() {
-            let known = self.failures.iter_mut().find(|(arm, known, _)| (&record.arm, &reason) == (&*arm, &*known));
+            let known = self.failures.iter_mut().find(|(arm, known, _)| *arm == record.arm && *known == reason);
             match known {
                 Some((.., seeds)) => seeds.push(record.seed),
                 None => self.failures.push((record.arm.clone(), reason, vec![record.seed])),

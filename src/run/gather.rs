@@ -26,7 +26,7 @@ pub fn gather(paths: &[PathBuf]) -> Result<Vec<Record>> {
     for path in paths {
         if path.join(RESULT).is_file() {
             single.push(records.len());
-            records.push(read(path)?);
+            records.push(single_run(path, &files::text(&path.join(RESULT), files::RECORD)?)?);
         } else if RunDirectory::config(path).is_ok() {
             let stop = RunDirectory::stop(path).map_or(String::new(), |stop| format!(" ({stop})"));
             return Err(Error::file(path, format!("holds a run without its end{stop}; go on with it by `resume`")));
@@ -47,16 +47,18 @@ pub fn gather(paths: &[PathBuf]) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-/// The record of the run in a directory, without an arm.
-fn read(path: &Path) -> Result<Record> {
+/// The record of the run in the directory `path`, without an arm, from the text of its result.
+///
+/// # Errors
+/// If the text is no result.
+pub fn single_run(path: &Path, text: &str) -> Result<Record> {
     let file = path.join(RESULT);
     let wrong = |e: &dyn std::fmt::Display| Error::file(&file, format!("is no result of a run: {e}"));
-    let text = files::text(&file, files::RECORD)?;
-    let Values(count) = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+    let Values(count) = serde_json::from_str(text).map_err(|e| wrong(&e))?;
     if count > MOST_VALUES {
         return Err(wrong(&format!("it has more than {MOST_VALUES} values")));
     }
-    let mut result: Map<String, Value> = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+    let mut result: Map<String, Value> = serde_json::from_str(text).map_err(|e| wrong(&e))?;
     let seed = result.get("config").and_then(|config| config.get("seed")).cloned();
     let seed = seed.ok_or_else(|| wrong(&"its settings have no seed"))?;
     // Early stopping ends with the best network, which is not the last.

@@ -26,7 +26,7 @@ mod training;
 pub use checkpoint::{Checkpoint, Progress, Refusal};
 pub use directory::{RUNS, RunDirectory, directory_word};
 pub use event::{Event, Failed, Kept, Note};
-pub use gather::gather;
+pub use gather::{gather, single_run};
 pub use keeper::OnDivergence;
 pub use lock::Lock;
 pub use names::{METRICS, MODEL, RESULT, TRACE};

@@ -107,7 +107,7 @@ impl Words<'_> {
             _ => 1.0,
         };
         let ends = [towards * interval.low, towards * interval.high];
-        let number = self.printer(*difference, ends);
+        let number = printer(self.unit.factor, *difference, ends);
         let size = number(towards * difference) + self.unit.name;
         let range = format!(
             "{} %: {} to {}",
@@ -125,8 +125,8 @@ impl Words<'_> {
                 format!("{name} by ranks, although in the mean by {size} ({range}), {holm}")
             }
             Verdict::Equivalent => {
-                let margin =
-                    self.printer(self.report.margin.unwrap_or(f64::NAN), ends)(self.report.margin.unwrap_or(f64::NAN));
+                // As the user gave it, without the rounding error of the factor.
+                let margin = (1e9 * self.unit.factor * self.report.margin.unwrap_or(f64::NAN)).round() / 1e9;
                 let tost = p_value(comparison.tost_p.unwrap_or(f64::NAN));
                 format!("{name} within {margin}{} (difference {size}, {range}, TOST p = {tost})", self.unit.name)
             }
@@ -140,28 +140,27 @@ impl Words<'_> {
         let tested = self.report.comparisons.iter().filter(|comparison| comparison.is_tested()).count();
         if tested > 1 { "corrected p" } else { "p" }
     }
+}
 
-    /// Writes numbers of one comparison with two digits of the width of its interval, or three digits of the difference
-    /// itself where the interval has no width.
-    fn printer(&self, difference: f64, [a, b]: [f64; 2]) -> impl Fn(f64) -> String + use<> {
-        let factor = self.unit.factor;
-        let width = factor * (a - b).abs();
-        let (size, digits) = if width > 0.0 { (width, 2) } else { ((factor * difference).abs(), 3) };
-        let decimals = if size > 0.0 { digits - 1 - size.log10().floor() as i32 } else { 0 };
-        move |value| {
-            let value = factor * value;
-            let text = match decimals {
-                _ if !value.is_finite() => return "–".to_owned(),
-                13.. => format!("{value:.1e}"),
-                _ => format!("{value:.*}", decimals.max(0) as usize),
-            };
-            // A rounded 0 has no sign.
-            let is_zero = text.chars().all(|c| "-0.".contains(c));
-            if is_zero {
-                text.trim_start_matches('-').to_owned()
-            } else {
-                text.replacen('-', "−", usize::from(value < 0.0))
-            }
+/// Writes numbers of one comparison, times `factor`, with two digits of the width of its interval, or three digits of the
+/// difference itself where the interval has no width.
+fn printer(factor: f64, difference: f64, [a, b]: [f64; 2]) -> impl Fn(f64) -> String {
+    let width = factor * (a - b).abs();
+    let (size, digits) = if width > 0.0 { (width, 2) } else { ((factor * difference).abs(), 3) };
+    let decimals = if size > 0.0 { digits - 1 - size.log10().floor() as i32 } else { 0 };
+    move |value| {
+        let value = factor * value;
+        let text = match decimals {
+            _ if !value.is_finite() => return "–".to_owned(),
+            13.. => format!("{value:.1e}"),
+            _ => format!("{value:.*}", decimals.max(0) as usize),
+        };
+        // A rounded 0 has no sign.
+        let is_zero = text.chars().all(|c| "-0.".contains(c));
+        if is_zero {
+            text.trim_start_matches('-').to_owned()
+        } else {
+            text.replacen('-', "−", usize::from(value < 0.0))
         }
     }
 }
@@ -254,7 +253,7 @@ mod tests {
         ];
         assert_eq!(
             told(&report("val_error", false, some)),
-            "validation error: psi is equivalent to a within 0.100 points (difference 0.020 points, 95 %: −0.010 to 0.050, \
+            "validation error: psi is equivalent to a within 0.1 points (difference 0.020 points, 95 %: −0.010 to 0.050, \
              TOST p = 0.0100); identical to b, bit for bit; undecided against c (difference 1.20 points): one \
              seed decides nothing"
         );
