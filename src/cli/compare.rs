@@ -4,10 +4,12 @@ use super::compared::{markdown, terminal};
 use super::outputs::refuse_source;
 use super::print::{say, say_block, tell};
 use super::versus::{Trained, Versus};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::run::{Record, gather};
 use crate::stats::compare::{Settings, compare, default_metric, failed};
+use crate::text::quoted;
+use crate::train::metrics::Metric;
 use std::path::PathBuf;
 
 /// Most remarks that the terminal shows; the JSON and the Markdown have all.
@@ -69,6 +71,12 @@ impl Compare {
         let comparison = self.versus.comparison(matches)?;
         // A mistake must show before hours of training.
         self.settings(&comparison.arms(), "").chosen(comparison.arms().into_iter())?;
+        if let Some(name) = self.metric.as_ref().filter(|name| Metric::named(name).is_none()) {
+            return Err(Error::config(format!("`metric` {}: runs have no metric of that name", quoted(name))));
+        }
+        if let Some(path) = &self.export_markdown {
+            refuse_source(path, &[comparison.directory()])?;
+        }
         let trained = comparison.train()?;
         self.decide(&trained.records, Some(&trained))
     }
@@ -90,9 +98,8 @@ impl Compare {
 
     /// Compares the records and prints the outcome; of arms that were trained here also the report and what comes next.
     fn decide(&self, records: &[Record], trained: Option<&Trained>) -> Result<()> {
-        let sources = trained.map_or_else(|| self.results.clone(), Trained::sources);
         if let Some(path) = &self.export_markdown {
-            refuse_source(path, &sources)?;
+            refuse_source(path, &self.results)?;
         }
         let arms: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
         let settings = self.settings(&arms, default_metric(records));
@@ -101,13 +108,16 @@ impl Compare {
         if let Some(path) = &self.export_markdown {
             write_atomic(path, markdown(&report).as_bytes())?;
         }
+        // The page is written first, because a closed stdout ends the program, and reported last.
+        let page = trained.map(|trained| trained.write_report(&report));
         if self.json {
             say(to_json(&report)?)?;
         } else {
             say_block(terminal(&report))?;
         }
+        page.transpose()?;
         match trained {
-            Some(trained) => trained.conclude(&report, self.json),
+            Some(trained) => trained.tell_places(&report, self.json),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@
 use super::follow::{Follower, count};
 use super::print::{say, tell};
 use super::signals::interrupt_flag;
-use crate::config::{Config, Preset, SETTINGS};
+use crate::config::{Config, Preset, Rule, SETTINGS};
 use crate::data::DataSet;
 use crate::data::catalogue::Search;
 use crate::device;
@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 const SWEEP: &str = "sweep.toml";
 const PLAN: &str = "sweep.jsonl";
 const REPORT: &str = "report.html";
+/// Rules whose α0 is the size of a step and no factor of the gradient.
+const STEPPERS: [Rule; 3] = [Rule::Adam, Rule::Rprop, Rule::IrpropMinus];
 /// What else a sweep writes into the directory.
 const OF_RESULTS: [&str; 4] = ["plan.id", "runs", "models", "traces"];
 
@@ -88,6 +90,8 @@ pub struct Planned {
     plan: Plan,
     /// The networks in words.
     networks: String,
+    /// Arms that take the α0 of all arms, which means something else to their rules.
+    strange_rates: Vec<String>,
 }
 
 /// Arms that were trained, or were trained before.
@@ -136,6 +140,9 @@ impl Versus {
         let data = DataSet::open_as(&data, &Search::new(None))?;
         let mut comparison = Comparison { name, seeds: self.seeds, base, arms };
         comparison.suit(&data)?;
+        let is_strange =
+            |arm: &&NamedArm| !arm.settings.contains_key("alpha0") && STEPPERS.iter().any(|rule| arm.is_rule(*rule));
+        let strange_rates = comparison.arms.iter().filter(is_strange).map(|arm| arm.name.clone()).collect();
         let directory = self.out.clone().map_or_else(|| default_directory(&comparison), Ok)?;
         let text = comparison.to_text()?;
         let sweep = Sweep::parse(&directory.join(SWEEP), &text)?;
@@ -144,11 +151,16 @@ impl Versus {
         if let Some(populations) = plan.estimate()?.populations {
             networks += &format!(", in about {}", count(populations, "population"));
         }
-        Ok(Planned { directory, device, text, sweep, plan, networks })
+        Ok(Planned { directory, device, text, sweep, plan, networks, strange_rates })
     }
 }
 
 impl Planned {
+    /// The directory of everything that the comparison leaves.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Names of the arms, in the order of the command line.
     pub fn arms(&self) -> Vec<&str> {
         self.plan.arms()
@@ -157,7 +169,7 @@ impl Planned {
     /// Trains what is not trained yet.
     pub fn train(self) -> Result<Trained> {
         let interrupt = interrupt_flag()?;
-        let Self { directory, device, text, sweep, plan, networks } = self;
+        let Self { directory, device, text, sweep, plan, networks, strange_rates } = self;
         let results = claim(&directory, &plan, &text)?;
         tell(format_args!(
             "{} × {} = {} of {networks}; {}",
@@ -166,6 +178,13 @@ impl Planned {
             count(plan.runs.len(), "run"),
             directory.display()
         ));
+        for arm in sweep.arms.iter().filter(|arm| strange_rates.contains(&arm.name)) {
+            let (name, rule, alpha0) = (quoted(&arm.name), arm.config.rule.kind, arm.config.rule.alpha0);
+            tell(format_args!(
+                "note: {name}: α0 = {alpha0} of all arms is the size of a step for {rule}, and may be large; an arm has its own \
+                 by --variant '{rule}2: {rule} alpha0=0.001'"
+            ));
+        }
         let options = Options {
             shard: Shard::WHOLE,
             device,
@@ -286,16 +305,14 @@ fn networks(sweep: &Sweep, data: &DataSet) -> String {
 }
 
 impl Trained {
-    /// What an output must not overwrite.
-    pub fn sources(&self) -> Vec<PathBuf> {
-        vec![self.directory.clone()]
+    /// Writes the report.
+    pub fn write_report(&self, outcome: &Report) -> Result<()> {
+        let page = report::page(std::slice::from_ref(&self.directory), Some(&outcome.baseline))?;
+        write_atomic(&self.directory.join(REPORT), page.as_bytes())
     }
 
-    /// Writes the report, and tells where everything is and what comes next.
-    pub fn conclude(&self, outcome: &Report, json: bool) -> Result<()> {
-        let page = report::page(std::slice::from_ref(&self.directory), Some(&outcome.baseline))?;
-        let path = self.directory.join(REPORT);
-        write_atomic(&path, page.as_bytes())?;
+    /// Tells where everything is, and what comes next.
+    pub fn tell_places(&self, outcome: &Report, json: bool) -> Result<()> {
         let line = |text: String| {
             if json {
                 tell(text);
@@ -307,7 +324,7 @@ impl Trained {
         if !json {
             say("")?;
         }
-        line(format!("report   {}", path.display()))?;
+        line(format!("report   {}", self.directory.join(REPORT).display()))?;
         line(format!("records  {}", self.directory.join("runs").display()))?;
         let is_open = |verdict: Verdict| matches!(verdict, Verdict::NotDistinguishable | Verdict::OneSeed);
         if outcome.comparisons.iter().any(|comparison| is_open(comparison.verdict)) {

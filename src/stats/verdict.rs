@@ -148,6 +148,8 @@ fn printer(factor: f64, difference: f64, [a, b]: [f64; 2]) -> impl Fn(f64) -> St
     let width = factor * (a - b).abs();
     let (size, digits) = if width > 0.0 { (width, 2) } else { ((factor * difference).abs(), 3) };
     let decimals = if size > 0.0 { digits - 1 - size.log10().floor() as i32 } else { 0 };
+    // A difference of one point is much, however wide the interval is.
+    let decimals = decimals.max(i32::from(factor > 1.0));
     move |value| {
         let value = factor * value;
         let text = match decimals {

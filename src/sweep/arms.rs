@@ -58,7 +58,9 @@ impl NamedArm {
         Ok(Self { name: word.to_owned(), settings })
     }
 
-    fn is_rule(&self, rule: Rule) -> bool {
+    /// Whether the arm sets this rule.
+    #[must_use]
+    pub fn is_rule(&self, rule: Rule) -> bool {
         self.settings.get("rule").and_then(Value::as_str) == Some(&rule.to_string())
     }
 }

@@ -88,7 +88,8 @@ fn a_name_stands_for_settings() {
     let rules = "psi,constant,adam,linear,cosine,one-cycle,freeze-out,layer,shuffle";
     let slow = ["--variant", "slow: psi decay-ticks=8 hidden=3,2", "--variant", "its control: shuffle trace-of=slow"];
     let line = format!("compare --rules {rules} --seeds 1 --out c {SMALL} --epochs 1");
-    folder.done(&line, &slow);
+    let (_, stderr) = folder.done(&line, &slow);
+    assert!(stderr.contains("note: `adam`: α0 = 0.3 of all arms is the size of a step for adam"), "{stderr}");
     let plan = folder.planned("c");
     let of = |arm: &str| plan.runs.iter().find(|run| run.arm == arm).unwrap_or_else(|| panic!("{arm}"));
     let rule = |arm: &str| of(arm).config.rule.kind;
@@ -233,6 +234,8 @@ fn mistakes_get_one_message() {
         (&["--rules", "psi,constant", "--seed", "3"], 2, &["--seed:", "--seeds"]),
         (&["--rules", "psi,constant", "--early-stopping", "3"], 2, &["early-stopping", "last epoch"]),
         (&["--rules", "psi,constant", "--baseline", "adam"], 2, &["--baseline `adam`", "`psi`, `constant`"]),
+        (&["--rules", "psi,constant", "--metric", "tset_error"], 2, &["--metric `tset_error`"]),
+        (&["--rules", "psi,constant", "--margin", "0"], 2, &["--margin 0"]),
         (&["--rules", "psi", "--variant", "slow"], 2, &["--variant `slow`", "is no arm"]),
         (&["--rules", "psi", "--variant", "a: psi fast"], 2, &["`fast` is no setting"]),
         (&["--rules", "psi", "--variant", "a: psi no-such=1"], 2, &["--variant", "--no-such"]),
