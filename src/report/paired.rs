@@ -98,7 +98,7 @@ fn drawing(report: &Report, names: &[&str], unit: &Unit) -> String {
     let (low, high) = (low - room, high + room);
     let longest = rows.iter().map(|c| shorten(&c.arm, 28).chars().count()).max().unwrap_or(0);
     let (left, right, top, step) = (10.0 + 6.5 * longest as f64, 66.0, 30.0, 25.0);
-    let (width, height) = (760.0, top + step * rows.len() as f64 + 26.0);
+    let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
     let bottom = step * rows.len() as f64;
     let w = width - left - right;
     let x = |value: f64| left + w * (value - low) / (high - low);
