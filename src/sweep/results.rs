@@ -212,13 +212,15 @@ impl Results {
         results.belongs_to(plan).map(|_| results)
     }
 
-    /// Whether the directory belongs to the plan; `false` if it belongs to no plan; an error if it belongs to another.
+    /// Whether the directory is recorded as that of the plan; `false` if the record is missing or has no arms; an error if
+    /// the directory belongs to another plan.
     fn belongs_to(&self, plan: &Plan) -> Result<bool> {
         let path = self.path.join(PLAN_ID);
         let Some(text) = files::text_if_present(&path, files::RECORD)? else { return Ok(false) };
         let owner: Owner = serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?;
         if owner.hash == plan.hash {
-            return Ok(true);
+            // Older versions recorded no arms.
+            return Ok(owner.arms == plan.arms());
         }
         Err(Error::file(
             &self.path,
