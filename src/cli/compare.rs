@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Most remarks that the terminal shows; the JSON and the Markdown have all.
 const NOTES: usize = 8;
 
-/// Compare training rules: train each with the same seeds and say which is better, or compare earlier runs.
+/// Train and compare rules over the same seeds, or compare runs.
 ///
 /// With --rules, the command plans, trains, decides and writes a report, all in one directory; the same command resumes
 /// after a crash, and with more --seeds trains only those that are new. Every flag of `train` that is a setting applies to
