@@ -1,29 +1,44 @@
-//! `homeostat compare`: prints the statistics that decide between training rules.
+//! `homeostat compare`: decides between training rules, by the results of earlier runs or by runs that it trains itself.
 
+use super::compared::{markdown, terminal};
 use super::outputs::refuse_source;
 use super::print::{say, say_block, tell};
+use super::versus::{Trained, Versus};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
-use crate::run::Record;
-use crate::stats::compare::{Arm, Comparison, RESAMPLES, Report, Settings, Verdict, compare};
-use crate::text::{self, named, quoted_list};
+use crate::run::{Record, gather};
+use crate::stats::compare::{Settings, compare, default_metric, failed};
+use crate::text::quoted;
+use crate::train::metrics::Metric;
 use std::path::PathBuf;
 
-/// Compare training rules by the results of a sweep.
+/// Most remarks that the terminal shows; the JSON and the Markdown have all.
+const NOTES: usize = 8;
+
+/// Train and compare rules over the same seeds, or compare runs.
 ///
-/// Every arm is compared with the baseline over the seeds that both have. The table shows the mean difference with a
-/// bootstrap interval (BCa, 10 000 resamples) and p of Wilcoxon's signed-rank test, also corrected for the number of arms
-/// (Holm). P(better) is the probability that a run of the arm is better than a run of the baseline. With --margin, a
-/// paired TOST tests whether the two are equivalent. Verdicts use the 5 % level.
+/// With --rules, the command plans, trains, decides and writes a report, all in one directory; the same command resumes
+/// after a crash, and with more --seeds trains only those that are new. Every flag of `train` that is a setting applies to
+/// all arms, for instance --data, --hidden and --epochs. With RESULTS, it compares what is there: results of sweeps, merged
+/// or not, and directories of single runs, whose arms are the settings in which they differ.
+///
+/// Every arm is compared with the baseline over the seeds that both have. The first line is the verdict. The table shows the
+/// mean difference with a bootstrap interval (BCa, 10 000 resamples) and p of Wilcoxon's signed-rank test, also corrected
+/// for the number of arms (Holm). P(better) is the probability that a run of the arm is better than a run of the baseline.
+/// With --margin, a paired TOST tests whether the two are equivalent. Verdicts use the 5 % level; n.s. is not
+/// distinguishable.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("trained").args(["rules", "variants"]).multiple(true))]
 pub struct Compare {
-    /// Merged results *.jsonl, or a directory with the records of a sweep, DIR/*.json or DIR/runs/*.json
-    #[arg(value_name = "RESULTS", required = true)]
+    /// Results of a sweep (a directory, or merged *.jsonl), or directories of single runs
+    #[arg(value_name = "RESULTS", required_unless_present = "trained", conflicts_with = "trained")]
     results: Vec<PathBuf>,
-    /// Metric to compare, as in `final` of the records
-    #[arg(long, value_name = "NAME", default_value = "test_error")]
-    metric: String,
-    /// Arm that all others are compared with
+    #[command(flatten)]
+    versus: Versus,
+    /// Metric to compare, as in `final` of the records [default: test_rmse of regressions, else test_error]
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+    /// Arm that all others are compared with [default: the first]
     #[arg(long, value_name = "ARM")]
     baseline: Option<String>,
     /// Compare only these arms
@@ -47,37 +62,72 @@ pub struct Compare {
 }
 
 impl Compare {
-    /// Compares the arms and prints the result.
-    pub fn run(&self) -> Result<()> {
+    /// Trains the arms if rules are named, compares them and prints the result.
+    pub fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
+        if !self.results.is_empty() {
+            self.versus.refuse_settings(matches)?;
+            return self.decide(&gather(&self.results)?, None);
+        }
+        let comparison = self.versus.comparison(matches)?;
+        // A mistake must show before hours of training.
+        self.settings(&comparison.arms(), "").chosen(comparison.arms().into_iter())?;
+        if let Some(name) = self.metric.as_ref().filter(|name| Metric::named(name).is_none()) {
+            return Err(Error::config(format!("`metric` {}: runs have no metric of that name", quoted(name))));
+        }
+        if let Some(path) = &self.export_markdown {
+            refuse_source(path, &[comparison.directory()])?;
+        }
+        let trained = comparison.train()?;
+        self.decide(&trained.records, Some(&trained))
+    }
+
+    /// What to compare, of these arms, and by which metric if the user names none.
+    fn settings(&self, arms: &[&str], metric: &str) -> Settings {
+        let mut known = arms.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        Settings {
+            metric: self.metric.clone().unwrap_or_else(|| metric.to_owned()),
+            baseline: self.baseline.clone().unwrap_or_else(|| arms.first().copied().unwrap_or_default().to_owned()),
+            arms: split(&self.arms, &known),
+            higher_is_better: self.higher_is_better,
+            confidence: self.confidence,
+            margin: self.margin,
+        }
+    }
+
+    /// Compares the records and prints the outcome; of arms that were trained here also the report and what comes next.
+    fn decide(&self, records: &[Record], trained: Option<&Trained>) -> Result<()> {
         if let Some(path) = &self.export_markdown {
             refuse_source(path, &self.results)?;
         }
-        let records = Record::read_all(&self.results)?;
-        let mut known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
-        known.sort_unstable();
-        known.dedup();
-        let baseline = self
-            .baseline
-            .clone()
-            .ok_or_else(|| Error::config(format!("--baseline ARM is needed; there are: {}", quoted_list(&known))))?;
-        let report = compare(
-            &records,
-            &Settings {
-                metric: self.metric.clone(),
-                baseline,
-                arms: split(&self.arms, &known),
-                higher_is_better: self.higher_is_better,
-                confidence: self.confidence,
-                margin: self.margin,
-            },
-        )?;
-        for note in &report.notes {
-            tell(format_args!("note: {note}"));
-        }
+        let arms: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
+        let settings = self.settings(&arms, default_metric(records));
+        let report = compare(records, &settings).inspect_err(|_| tell_notes(&failed(records)))?;
+        tell_notes(&report.notes);
         if let Some(path) = &self.export_markdown {
             write_atomic(path, markdown(&report).as_bytes())?;
         }
-        if self.json { say(to_json(&report)?) } else { say_block(terminal(&report)) }
+        // The page is written first, because a closed stdout ends the program, and reported last.
+        let page = trained.map(|trained| trained.write_report(&report));
+        if self.json {
+            say(to_json(&report)?)?;
+        } else {
+            say_block(terminal(&report))?;
+        }
+        page.transpose()?;
+        match trained {
+            Some(trained) => trained.tell_places(&report, self.json),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tells the remarks of a comparison, but not thousands of them.
+fn tell_notes(notes: &[String]) {
+    notes.iter().take(NOTES).for_each(|note| tell(format_args!("note: {note}")));
+    if notes.len() > NOTES {
+        tell(format_args!("note: {} more remarks are in the output of `compare --json`", notes.len() - NOTES));
     }
 }
 
@@ -90,167 +140,9 @@ fn split(lists: &[String], known: &[&str]) -> Vec<String> {
     lists.iter().flat_map(cut).collect()
 }
 
-/// How a report writes the names of arms and metrics, which may come from anyone.
-struct Names {
-    /// In a table or in a sentence.
-    plain: fn(&str) -> String,
-    /// Apart from the words of a sentence.
-    apart: fn(&str) -> String,
-}
-
-const TERMINAL: Names = Names { plain: named, apart: |name| format!("`{}`", named(name)) };
-const MARKDOWN: Names =
-    Names { plain: |name| text::markdown(&named(name)), apart: |name| text::markdown_code(&named(name)) };
-
-/// The cells of a table, row by row; the first row is the header.
-type Table = Vec<Vec<String>>;
-
-fn arms(report: &Report, names: &Names) -> Table {
-    let summaries = || report.arms.iter().map(|arm| &arm.summary);
-    let number = printer(summaries().map(|summary| summary.mean), 5);
-    let header = ["arm", "runs", "failed", "mean", "sd", "median"];
-    let row = |arm: &Arm| {
-        let summary = arm.summary;
-        let [mean, sd, median] = [summary.mean, summary.sd, summary.median].map(&number);
-        vec![(names.plain)(&arm.arm), summary.n.to_string(), arm.failed.to_string(), mean, sd, median]
-    };
-    [header.map(str::to_owned).to_vec()].into_iter().chain(report.arms.iter().map(row)).collect()
-}
-
-fn comparisons(report: &Report, names: &Names) -> Table {
-    let ends = |c: &Comparison| [c.difference, c.interval.low, c.interval.high];
-    let number = printer(report.comparisons.iter().flat_map(ends), 4);
-    let coverage = (1e8 * report.confidence).round() / 1e6;
-    let mut header = ["arm", "pairs", "difference"].map(str::to_owned).to_vec();
-    header.extend([format!("{coverage} % from"), "to".into()]);
-    header.extend(["p", "Holm p", "P(better)"].map(str::to_owned));
-    header.extend(report.margin.map(|_| "TOST p".to_owned()));
-    let row = |c: &Comparison| {
-        let mut cells = vec![(names.plain)(&c.arm), c.pairs.to_string()];
-        cells.extend(ends(c).map(&number));
-        cells.extend([p_value(c.p), p_value(c.holm_p), format!("{:.3}", c.probability_of_improvement)]);
-        cells.extend(c.tost_p.map(p_value));
-        cells
-    };
-    [header].into_iter().chain(report.comparisons.iter().map(row)).collect()
-}
-
-/// Returns a formatter that gives all numbers the same number of decimals: as many as give the largest of `values`
-/// `digits` significant digits.
-fn printer(values: impl Iterator<Item = f64>, digits: i32) -> impl Fn(f64) -> String {
-    let largest = values.filter(|value| value.is_finite()).fold(0.0f64, |most, value| most.max(value.abs()));
-    let decimals = if largest > 0.0 { digits - 1 - largest.log10().floor() as i32 } else { 0 };
-    move |value| match decimals {
-        _ if !value.is_finite() => "–".to_owned(),
-        // Tiny numbers use exponents, because 13 or more decimals would be rows of zeros or of meaningless digits.
-        13.. => format!("{value:.*e}", digits as usize - 1),
-        _ => format!("{value:.*}", decimals.max(0) as usize),
-    }
-}
-
-fn p_value(p: f64) -> String {
-    if p >= 0.001 || p == 0.0 { format!("{p:.4}") } else { format!("{p:.1e}") }
-}
-
-fn heading(report: &Report, names: &Names) -> String {
-    let side = if report.higher_is_better { "higher" } else { "lower" };
-    let (metric, baseline) = ((names.plain)(&report.metric), (names.apart)(&report.baseline));
-    format!("{metric} ({side} is better), arm − {baseline} over paired seeds")
-}
-
-fn terminal(report: &Report) -> String {
-    let tables = [arms(report, &TERMINAL), comparisons(report, &TERMINAL)].map(|table| aligned(&table));
-    [heading(report, &TERMINAL) + "\n", tables.join("\n"), verdicts(report, &TERMINAL).join("\n")].join("\n")
-}
-
-fn aligned(table: &Table) -> String {
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ") + "\n"
-    };
-    table.iter().map(line).collect()
-}
-
-fn markdown(report: &Report) -> String {
-    let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
-    let method = format!(
-        "Interval of the mean difference: BCa bootstrap, {RESAMPLES} resamples. p: Wilcoxon signed-rank, two-sided; Holm \
-         over {} comparison{}.",
-        report.comparisons.len(),
-        if report.comparisons.len() == 1 { "" } else { "s" }
-    );
-    let parts = [
-        heading(report, &MARKDOWN) + "\n",
-        rows(&arms(report, &MARKDOWN)),
-        rows(&comparisons(report, &MARKDOWN)),
-        method + "\n",
-        list(&verdicts(report, &MARKDOWN)),
-        list(&report.notes.iter().map(|note| text::markdown(note)).collect::<Vec<_>>()),
-    ];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
-}
-
-fn rows(table: &Table) -> String {
-    let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
-    let mut lines: Vec<String> = table.iter().map(line).collect();
-    lines.insert(1, format!("|---|{}\n", "---:|".repeat(table[0].len() - 1)));
-    lines.concat()
-}
-
-/// One sentence per comparison.
-fn verdicts(report: &Report, names: &Names) -> Vec<String> {
-    report.comparisons.iter().map(|comparison| verdict(report, comparison, names)).collect()
-}
-
-fn verdict(report: &Report, comparison: &Comparison, names: &Names) -> String {
-    let Report { margin, .. } = report;
-    let Comparison { difference, holm_p, .. } = comparison;
-    let (metric, baseline) = ((names.plain)(&report.metric), (names.apart)(&report.baseline));
-    let arm = (names.apart)(&comparison.arm);
-    let corrected = format!("Holm p {}", p_value(*holm_p));
-    let margin = margin.map_or(String::new(), |margin| format!("the margin of {margin}"));
-    let outcome = match comparison.verdict {
-        Verdict::NotDistinguishable => {
-            return format!("{arm} is not distinguishable from {baseline} ({corrected}).");
-        }
-        Verdict::Equivalent => {
-            let p = p_value(comparison.tost_p.unwrap_or(f64::NAN));
-            return format!(
-                "{arm} is equivalent to {baseline} within {margin} (TOST p {p}; of the difference, {corrected})."
-            );
-        }
-        Verdict::Better => "better",
-        Verdict::Worse => "worse",
-    };
-    let size = printer([*difference].into_iter(), 4)(difference.abs());
-    let side = if *difference < 0.0 { "lower" } else { "higher" };
-    // The test uses ranks, so a few large differences can pull the mean to the other side.
-    let contrary = (*difference > 0.0) != ((outcome == "better") == report.higher_is_better);
-    let mean = if contrary { "by ranks, although in the mean" } else { "in the mean" };
-    let within = if comparison.equivalent == Some(true) { format!(", yet within {margin}") } else { String::new() };
-    format!("{arm} is {outcome} than {baseline}: {mean}, {metric} is {size} {side}{within} ({corrected}).")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_share_their_decimals() {
-        let number = printer([0.0169, 0.00043].into_iter(), 5);
-        assert_eq!([0.0169, 0.00043].map(number), ["0.016900", "0.000430"]);
-        let number = printer([2.3, 12.5].into_iter(), 5);
-        assert_eq!([12.5, -0.25, f64::NAN].map(number), ["12.500", "-0.250", "–"]);
-        assert_eq!(printer([0.0].into_iter(), 4)(0.0), "0");
-        assert_eq!(printer([123_456.7].into_iter(), 4)(123_456.7), "123457");
-        assert_eq!(printer([1.5e-12].into_iter(), 4)(1.5e-12), "1.500e-12");
-        assert_eq!([0.0312, 1.0, 1.9e-6].map(p_value), ["0.0312", "1.0000", "1.9e-6"]);
-    }
 
     #[test]
     fn a_name_may_have_a_comma() {

@@ -17,7 +17,7 @@ const BEGIN: &[(&str, &str)] = &[
 const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["train"]),
     ("Look at runs, and use models", &["report", "eval", "predict", "export", "plot"]),
-    ("Compare rules over many runs", &["sweep", "compare"]),
+    ("Compare rules over many runs", &["compare", "sweep"]),
     ("Data and machine", &["data", "devices", "doctor", "bench", "completions", "man"]),
 ];
 
@@ -57,7 +57,7 @@ pub(super) const EXAMPLES: &[(&str, [&str; 2])] = &[
         "sweep submit",
         ["sweep submit sweep.jsonl --slurm -o sweep.sbatch", "sweep submit sweep.jsonl --k8s --image homeostat:0.1"],
     ),
-    ("compare", ["compare sweep --baseline constant", "compare results.jsonl --baseline constant --metric test_loss"]),
+    ("compare", ["compare --rules psi,constant --data flowers.csv --hidden 16", "compare sweep --baseline constant"]),
     ("report", ["report runs/flowers --open", "report sweep -o sweep.html"]),
     ("data", ["data list", "data fetch fashion-mnist"]),
     ("data list", ["data list", "data list --json"]),

@@ -7,6 +7,8 @@ mod bench;
 mod browser;
 #[cfg(feature = "report")]
 mod compare;
+#[cfg(feature = "report")]
+mod compared;
 mod completions;
 mod data;
 mod devices;
@@ -18,6 +20,7 @@ mod export;
 mod faults;
 #[cfg(feature = "fetch")]
 mod fetch;
+mod follow;
 mod functions;
 mod help;
 mod hints;
@@ -38,6 +41,8 @@ mod table;
 mod targets;
 mod threads;
 mod train;
+#[cfg(feature = "report")]
+mod versus;
 mod wording;
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Bench(bench::Bench),
     #[cfg(feature = "report")]
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
     Sweep(sweep::Sweep),
     Data(data::Data),
     #[cfg(feature = "report")]
@@ -78,7 +78,7 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
         Command::Doctor(doctor) => doctor.run(),
         Command::Bench(bench) => bench.run(),
         #[cfg(feature = "report")]
-        Command::Compare(compare) => compare.run(),
+        Command::Compare(compare) => compare.run(matches),
         Command::Sweep(sweep) => sweep.run(),
         #[cfg(feature = "report")]
         Command::Report(report) => report.run(),

@@ -38,7 +38,7 @@ impl Report {
             refuse_special(out)?;
         }
         refuse_source(out, &self.runs)?;
-        let page = report::page(&self.runs)?;
+        let page = report::page(&self.runs, None)?;
         write_atomic(out, page.as_bytes())?;
         say(format_args!("{}: {} kB", out.display(), page.len().div_ceil(1000)))?;
         if self.open

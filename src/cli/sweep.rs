@@ -1,14 +1,15 @@
 //! `homeostat sweep`: plans, trains, counts and merges many runs.
 
+use super::follow::{Follower, count};
 use super::outputs::refuse_source;
-use super::print::{say, say_block, say_of, tell};
+use super::print::{say, say_block, tell};
 use super::signals::interrupt_flag;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
-use crate::sweep::{self, ArmStatus, Options, Plan, PopulationDone, Results, RunRecord, Shard, Watcher};
-use crate::text::{named, thousands};
+use crate::sweep::{self, ArmStatus, Options, Plan, Results, Shard};
+use crate::text::named;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,9 @@ use std::path::{Path, PathBuf};
 ///
 /// SWEEP.toml lists the runs to compare: `seeds`, the settings of all arms in [base], and one [[arm]] per arm with the
 /// settings in which it differs. A setting is a value, a list of values to combine, or a range to draw from. `plan`
-/// expands the sweep into runs, `run` packs them into populations and trains them, and `merge` collects the records for
-/// `homeostat compare`.
+/// expands the sweep into runs, `run` packs them into populations and trains them, and `homeostat compare RESULTS` decides.
+/// `merge` is optional: it collects all records in one file, to keep or to publish. For a few rules `homeostat compare
+/// --rules` does all of it.
 #[derive(clap::Args)]
 pub struct Sweep {
     #[command(subcommand)]
@@ -50,15 +52,15 @@ struct PlanCommand {
     dry: bool,
 }
 
-/// Train the unfinished runs of a plan.
+/// Train the unfinished runs of a plan or of a sweep file.
 ///
 /// Runs with the same network, data and compiled-in settings train together, in populations sized for the device. Each
 /// run writes RESULTS/runs/ID.json, the same to the last bit as if it had trained alone. Ctrl-C, a crash or a lost
 /// machine costs only the runs in progress; the same command resumes the plan.
 #[derive(clap::Args)]
 struct RunCommand {
-    /// The plan to train
-    #[arg(value_name = "PLAN.jsonl")]
+    /// The plan to train, or a sweep file, whose plan is then written beside it
+    #[arg(value_name = "PLAN.jsonl|SWEEP.toml")]
     plan: PathBuf,
     /// Results directory [default: the plan's name without .jsonl]
     #[arg(long, short = 'o', visible_alias = "out", value_name = "DIR")]
@@ -100,7 +102,7 @@ struct StatusCommand {
     json: bool,
 }
 
-/// Merge all records into one file, one per line in the order of the plan.
+/// Merge all records into one file, one per line in the order of the plan; `compare` and `report` do not need it.
 ///
 /// Devices, seconds and rates are left out, so that the file is the same byte for byte, however many processes trained
 /// the runs.
@@ -214,36 +216,69 @@ fn open(plan: &Path, results: Option<&Path>) -> Result<(Plan, PathBuf)> {
     Ok((Plan::read(plan)?, results.map_or_else(|| Results::beside(plan), Path::to_owned)))
 }
 
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 impl PlanCommand {
     fn run(&self) -> Result<()> {
-        let sweep = sweep::Sweep::read(&self.sweep)?.with_folds(self.folds)?;
-        let plan = Plan::new(&sweep)?;
-        let estimate = plan.estimate()?;
-        let packed = match estimate.populations {
-            Some(populations) => format!("about {} on this machine", count(populations, "population")),
-            None => format!("{} of runs; their data is not here", count(estimate.kinds, "kind")),
-        };
-        let (arms, seeds, runs) = (sweep.arms.len(), sweep.seeds.len(), plan.runs.len());
-        let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", count(folds as usize, "fold")));
-        tell(format_args!(
-            "{}: {} × {}{folds} = {}, {packed}",
-            named(&plan.name),
-            count(arms, "arm"),
-            count(seeds, "seed"),
-            count(runs, "run")
-        ));
+        let (sweep, plan) = plan_of(&self.sweep, self.folds)?;
+        tell_plan(&sweep, &plan)?;
         if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &read_by(&plan, &self.sweep), &plan.to_text()?) }
     }
+}
+
+/// Reads a sweep file and expands it.
+fn plan_of(file: &Path, folds: Option<u32>) -> Result<(sweep::Sweep, Plan)> {
+    let sweep = sweep::Sweep::read(file)?.with_folds(folds)?;
+    let plan = Plan::new(&sweep)?;
+    Ok((sweep, plan))
+}
+
+/// Tells how many runs a plan has, and how they are packed.
+fn tell_plan(sweep: &sweep::Sweep, plan: &Plan) -> Result<()> {
+    let estimate = plan.estimate()?;
+    let packed = match estimate.populations {
+        Some(populations) => format!("about {} on this machine", count(populations, "population")),
+        None => format!("{} of runs; their data is not here", count(estimate.kinds, "kind")),
+    };
+    let (arms, seeds, runs) = (sweep.arms.len(), sweep.seeds.len(), plan.runs.len());
+    let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", count(folds as usize, "fold")));
+    tell(format_args!(
+        "{}: {} × {}{folds} = {}, {packed}",
+        named(&plan.name),
+        count(arms, "arm"),
+        count(seeds, "seed"),
+        count(runs, "run")
+    ));
+    Ok(())
+}
+
+/// The plan to train, and the file that holds it. A sweep file is planned first, into the file beside it.
+fn planned(file: &Path) -> Result<(Plan, PathBuf)> {
+    if file.extension().is_none_or(|extension| extension != "toml") {
+        return Ok((Plan::read(file)?, file.to_owned()));
+    }
+    let beside = file.with_extension("jsonl");
+    let (sweep, plan) = plan_of(file, None)?;
+    tell_plan(&sweep, &plan)?;
+    if !beside.exists() {
+        write_atomic(&beside, plan.to_text()?.as_bytes())?;
+    } else if Plan::read(&beside).map_or(true, |other| other.hash != plan.hash) {
+        return Err(Error::file(
+            &beside,
+            format!(
+                "is not the plan of {}; train it by its own name, or plan under another one: `homeostat sweep plan {} -o \
+                 NEW.jsonl`",
+                file.display(),
+                file.display()
+            ),
+        ));
+    }
+    Ok((plan, beside))
 }
 
 impl RunCommand {
     fn run(&self) -> Result<()> {
         let interrupt = interrupt_flag()?;
-        let (plan, path) = open(&self.plan, self.results.as_deref())?;
+        let (plan, file) = planned(&self.plan)?;
+        let path = self.results.clone().unwrap_or_else(|| Results::beside(&file));
         let environment = |name: &str| std::env::var(name).ok();
         let shard = self.shard.as_deref().map(|text| Shard::parse(text, self.shards, environment)).transpose()?;
         let shard = shard.unwrap_or(Shard::WHOLE);
@@ -256,15 +291,13 @@ impl RunCommand {
             device: self.device.clone(),
             max_members: self.max_members.map(usize::from),
             keep_models: self.keep_models,
+            keep_traces: false,
             keep_epochs: self.keep_epochs,
             interrupt,
         };
-        let mut follower = Follower { json: self.json, populations: 0 };
-        let outcome = sweep::run(&plan, &results, &options, &mut follower);
-        if let Err(Error::Interrupted | Error::DeviceFailed { .. }) = outcome {
-            tell(format_args!("stopped; finished runs are kept in {}, and the same command goes on", path.display()));
-        }
-        let summary = outcome?;
+        let mut follower = Follower::new(self.json);
+        let summary = follower.train(&plan, &results, &options)?;
+        follower.tell_failures();
         let part = if shard.count > 1 { format!(" of shard {shard}") } else { String::new() };
         let failed = if summary.failed > 0 { format!(", {} failed", summary.failed) } else { String::new() };
         tell(format_args!(
@@ -274,53 +307,6 @@ impl RunCommand {
             path.display()
         ));
         Ok(())
-    }
-}
-
-struct Follower {
-    json: bool,
-    populations: usize,
-}
-
-impl Watcher for Follower {
-    fn note(&mut self, text: &str) {
-        tell(format_args!("note: {text}"));
-    }
-
-    fn population(&mut self, done: &PopulationDone) {
-        if self.populations == 0 {
-            tell(format_args!("device: {}", done.device));
-        }
-        self.populations += 1;
-        let widths: Vec<String> = done.widths.iter().map(usize::to_string).collect();
-        let diverged = if done.diverged > 0 { format!(", {} diverged", done.diverged) } else { String::new() };
-        let left = match done.runs - done.finished {
-            0 => String::new(),
-            _ => format!(", about {} left", duration(done.seconds_left)),
-        };
-        tell(format_args!(
-            "population {}: {} of {}, {}{diverged}, {} samples/s, {}; {}/{} runs{left}",
-            self.populations,
-            count(done.members, "run"),
-            widths.join("-"),
-            count(done.epochs as usize, "epoch"),
-            thousands(done.samples_per_second),
-            duration(done.seconds),
-            done.finished,
-            done.runs,
-        ));
-    }
-
-    fn finished(&mut self, record: &RunRecord) -> Result<()> {
-        if self.json { say_of(true, to_json(record)?) } else { Ok(()) }
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
     }
 }
 

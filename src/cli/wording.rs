@@ -3,7 +3,7 @@
 use crate::config::SETTINGS;
 
 /// Flags that messages of the library mention beside the settings.
-pub const FLAGS: [&str; 28] = [
+pub const FLAGS: [&str; 29] = [
     "arms",
     "baseline",
     "confidence",
@@ -28,6 +28,7 @@ pub const FLAGS: [&str; 28] = [
     "program",
     "results",
     "resume",
+    "rules",
     "runs",
     "shard",
     "shards",

@@ -49,6 +49,11 @@ impl Page {
         }
     }
 
+    /// Writes the paragraph that a reader reads first.
+    pub fn lead(&mut self, text: &str) {
+        let _ = write!(self.body, "<p class=\"lead\">{}</p>", escape(text));
+    }
+
     /// Writes headline numbers, (name, value). The first card stands out.
     pub fn cards(&mut self, cards: &[(String, String)]) {
         self.body.push_str("<div class=\"cards\">");

@@ -7,12 +7,12 @@ use crate::error::Result;
 use std::path::PathBuf;
 
 /// The report on `paths` as one HTML file. A path is a run directory, a result file, or the result directory of a
-/// sweep.
+/// sweep. The arms of sweeps are compared with `baseline`, by default with the first.
 ///
 /// # Errors
 /// If a path holds neither a run nor results, or is damaged. An unreadable data set or network is no error: the page
 /// notes its absence.
-pub fn page(paths: &[PathBuf]) -> Result<String> {
+pub fn page(paths: &[PathBuf], baseline: Option<&str>) -> Result<String> {
     let sources = Sources::read(paths)?;
     let mut page = Page::default();
     let title = match &sources.runs[..] {
@@ -26,7 +26,7 @@ pub fn page(paths: &[PathBuf]) -> Result<String> {
         runs => several::write(&mut page, runs, &title),
     }
     if !sources.records.is_empty() {
-        sweep::write(&mut page, &sources.records, sources.runs.is_empty().then_some(&title));
+        sweep::write(&mut page, &sources, baseline, sources.runs.is_empty().then_some(&title));
     }
     Ok(page.finish(&format!("{title} – homeostat")))
 }

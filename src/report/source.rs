@@ -46,12 +46,23 @@ pub struct Onsets {
     pub layers: Vec<Vec<u32>>,
 }
 
+/// The triggers of one layer in one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Triggers {
+    /// Share of the slots that triggered.
+    pub share: f64,
+    /// Median tick of these; `None` if there are none.
+    pub median: Option<f64>,
+}
+
 /// Everything that a report covers.
 #[derive(Debug, Default)]
 pub struct Sources {
     pub runs: Vec<Run>,
     /// Records of all sweeps.
     pub records: Vec<Record>,
+    /// The triggers of the runs whose traces were kept, by id of the run, layer by layer.
+    pub triggers: HashMap<String, Vec<Triggers>>,
 }
 
 impl Sources {
@@ -73,7 +84,9 @@ impl Sources {
                     "holds no run (metrics.jsonl) and no results of a sweep; give the directory that `train` or `sweep run` wrote",
                 ));
             } else {
-                sources.records.extend(Record::read_all(std::slice::from_ref(path))?);
+                let records = Record::read_all(std::slice::from_ref(path))?;
+                sources.triggers.extend(triggers(&path.join("traces"), &records));
+                sources.records.extend(records);
             }
         }
         let mut namesakes: HashMap<String, usize> = HashMap::new();
@@ -84,6 +97,29 @@ impl Sources {
             }
         }
         Ok(sources)
+    }
+}
+
+/// The triggers of the records' runs, as far as their traces are in `folder` and readable.
+fn triggers(folder: &Path, records: &[Record]) -> HashMap<String, Vec<Triggers>> {
+    if !folder.is_dir() {
+        return HashMap::new();
+    }
+    let of = |record: &Record| {
+        // An id is a file name, but a record may come from anyone.
+        let is_name = record.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let file = is_name.then(|| folder.join(format!("{}.safetensors", record.id)))?;
+        let onsets = Onsets::read(&file).ok()?;
+        Some((record.id.clone(), onsets.layers.iter().map(|layer| Triggers::of(layer)).collect()))
+    };
+    records.iter().filter_map(of).collect()
+}
+
+impl Triggers {
+    fn of(onsets: &[u32]) -> Self {
+        let ticks: Vec<f64> = onsets.iter().filter(|&&onset| onset > 0).map(|&onset| f64::from(onset)).collect();
+        let share = ticks.len() as f64 / onsets.len().max(1) as f64;
+        Self { share, median: (!ticks.is_empty()).then(|| crate::stats::median(&ticks)) }
     }
 }
 

@@ -1,7 +1,10 @@
-//! The page of a sweep: the outcomes of its arms, seed by seed with intervals of the mean, and their curves.
+//! The page of a sweep: the verdict, the outcomes of its arms, seed by seed with intervals of the mean, and their curves.
 
 use super::curves::{chart, scale};
 use super::html::Page;
+use super::paired::{self, CONFIDENCE};
+use super::source::Sources;
+use super::spent::{self, Spender};
 use super::svg::{COLOURS, Chart, Scale, colour, open};
 use super::text::{capitalised, number, shorten};
 use crate::run::Record;
@@ -13,8 +16,6 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Coverage of the intervals.
-const CONFIDENCE: f64 = 0.95;
 /// Resamples of the intervals: for an outcome, and for a point of a curve.
 const RESAMPLES: (usize, usize) = (10_000, 1000);
 /// Most points of a curve.
@@ -24,13 +25,20 @@ const TOGETHER: usize = 5;
 /// Most arms that the charts draw, because panels grow with the square of their number. The tables have all arms.
 const DRAWN: usize = 100;
 /// The metrics whose outcomes are shown if they were recorded; the most important first.
-const OUTCOMES: [&str; 5] = ["test_error", "val_error", "train_error", "test_loss", "train_loss"];
+const OUTCOMES: [&str; 8] =
+    ["test_rmse", "test_error", "val_rmse", "val_error", "train_rmse", "train_error", "test_loss", "train_loss"];
 /// The metrics whose curves are shown too.
-const CURVES: [&str; 3] = ["val_error", "test_error", "train_loss"];
+const CURVES: [&str; 5] = ["val_rmse", "val_error", "test_rmse", "test_error", "train_loss"];
 
 /// The metrics with these keys, in the order of [`OUTCOMES`].
 fn metrics(keys: &[&str]) -> Vec<&'static Metric> {
     OUTCOMES.iter().filter(|key| keys.contains(key)).filter_map(|key| Metric::named(key)).collect()
+}
+
+/// The outcomes that mean something for these records: a regression has RMSEs, and its errors are none.
+fn shown(records: &[Record]) -> Vec<&'static str> {
+    let is_regression = records.iter().any(|record| record.metric("train_rmse").is_some());
+    OUTCOMES.into_iter().filter(|key| !(is_regression && key.ends_with("_error"))).collect()
 }
 
 struct Arm<'a> {
@@ -113,18 +121,26 @@ pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
 }
 
 /// Writes the sections, below a heading if there is a `title`.
-pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
+pub fn write(page: &mut Page, sources: &Sources, baseline: Option<&str>, title: Option<&String>) {
+    let records = &sources.records;
     let arms = arms(records);
     let data = records.iter().find_map(|record| record.config.get("data")?.as_str()).unwrap_or("unknown data");
     let summary = format!("{} runs on {data}", records.len());
     if let Some(title) = title {
         page.heading(title, &[summary]);
     }
+    let names: Vec<&str> = arms.iter().map(|arm| arm.name).collect();
+    let keys = shown(records);
+    if (2..=DRAWN).contains(&arms.len())
+        && let Ok(metric) = paired::deciding(records, &keys)
+    {
+        paired::write(page, records, &names, metric, baseline.unwrap_or(names[0]));
+    }
     page.section(
         "outcome",
         "Outcome",
         "Dots are runs, one per seed; the bar is the 95 % bootstrap interval of the mean, which is written beside it. Lower is better. \
-         Overlapping intervals decide nothing between arms whose seeds are paired: ask homeostat compare.",
+         Overlapping intervals decide nothing between arms whose seeds are paired: the verdict does, and so does homeostat compare.",
     );
     let failed: Vec<String> = arms.iter().filter_map(failures).collect();
     failed.iter().take(DRAWN).for_each(|failed| page.remark(failed));
@@ -136,12 +152,16 @@ pub fn write(page: &mut Page, records: &[Record], title: Option<&String>) {
     }
     let (drawn, left_out) = drawn(&arms);
     page.remark(&left_out.unwrap_or_default());
-    let outcomes = metrics(&OUTCOMES).into_iter();
+    let outcomes = metrics(&keys).into_iter();
     let drawings: Vec<String> =
         outcomes.filter_map(|metric| outcome(&drawn, metric, decimals(&arms, metric))).collect();
     page.grid("wide", &drawings);
     curves(page, &drawn);
-    table(page, &arms);
+    let spenders: Vec<Spender<'_>> =
+        drawn.iter().map(|arm| Spender { place: arm.place, name: arm.name, records: &arm.records }).collect();
+    spent::rates(page, &spenders, &sources.triggers);
+    spent::costs(page, &spenders);
+    table(page, &arms, &keys);
     settings(page, &arms);
 }
 
@@ -266,8 +286,12 @@ fn curves(page: &mut Page, arms: &[&Arm<'_>]) {
                 all[i].iter().map(|(epoch, _, c)| (*epoch, c.low, c.high)).collect(),
             );
         };
+        let range = shared_range(&all, scale);
         if arms.len() <= TOGETHER {
             let mut chart = chart(&name, scale).sized(760.0, 320.0);
+            if let Some((low, high)) = range {
+                chart = chart.y_range(low, high);
+            }
             (0..arms.len()).for_each(|i| add(&mut chart, i));
             (0..arms.len()).for_each(|i| chart.line(arms[i].name, colour(arms[i].place), means(i)));
             page.grid("wide", &[chart.render()]);
@@ -277,7 +301,6 @@ fn curves(page: &mut Page, arms: &[&Arm<'_>]) {
             "<h3 style=\"margin-top:22px\">{}: each arm in colour, all others in grey</h3>",
             html(&name)
         ));
-        let range = shared_range(&all, scale);
         let panel = |i: usize| {
             let mut chart = chart(shorten(arms[i].name, 44), scale);
             if let Some((low, high)) = range {
@@ -292,17 +315,19 @@ fn curves(page: &mut Page, arms: &[&Arm<'_>]) {
     }
 }
 
-/// The range of all curves and their intervals. A shared range makes panels comparable.
+/// The range of all curves and their intervals, with a little room. A shared range makes panels comparable.
 fn shared_range(all: &[Vec<(f64, f64, Interval)>], scale: Scale) -> Option<(f64, f64)> {
     let ends = |&(_, mean, c): &(f64, f64, Interval)| [mean, c.low, c.high];
     let values = || all.iter().flatten().flat_map(ends).filter(|v| v.is_finite() && (scale != Scale::Log || *v > 0.0));
     let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    low.is_finite().then(|| if scale == Scale::Log { (low, high) } else { (low.min(0.0), 1.04 * high.max(1e-9)) })
+    // Only differences between arms matter here, so the axis does not begin at 0.
+    let room = if high > low { 0.04 * (high - low) } else { 0.5 * high.abs().max(1e-9) };
+    low.is_finite().then(|| if scale == Scale::Log { (low, high) } else { (low - room, high + room) })
 }
 
-fn table(page: &mut Page, arms: &[Arm<'_>]) {
+fn table(page: &mut Page, arms: &[Arm<'_>], keys: &[&str]) {
     page.section("table", "Means", "Mean ± standard deviation over the seeds.");
-    let known: Vec<(&Metric, Option<usize>)> = metrics(&OUTCOMES)
+    let known: Vec<(&Metric, Option<usize>)> = metrics(keys)
         .into_iter()
         .filter(|metric| arms.iter().any(|arm| !arm.outcomes(metric.key).is_empty()))
         .map(|metric| (metric, decimals(arms, metric)))

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The folder for runs that were given no directory.
-const RUNS: &str = "runs";
+pub const RUNS: &str = "runs";
 /// Most damaged checkpoints that a resumed run tells of.
 const TOLD: usize = 20;
 /// The words in the log before the error that ended a run.
@@ -47,13 +47,19 @@ pub struct RunDirectory {
     lock: Lock,
 }
 
-/// `NAME-HASH`, with the hash of the settings. Without a name the data set gives it: `csv:some/digits.csv` gives `digits`.
-fn default_name(name: Option<&str>, config: &Config) -> String {
-    let source = config.data.source.split_once(':').map_or(config.data.source.as_str(), |(_, path)| path);
+/// The word for runs in the names of directories. Without a name the data set gives it: `csv:some/digits.csv` gives `digits`.
+#[must_use]
+pub fn directory_word(name: Option<&str>, source: &str) -> String {
+    let source = source.split_once(':').map_or(source, |(_, path)| path);
     let stem = Path::new(source).file_stem().map(|stem| stem.to_string_lossy());
-    let word: String = (name.or(stem.as_deref()).filter(|name| !name.is_empty()).unwrap_or("run").chars())
+    (name.or(stem.as_deref()).filter(|name| !name.is_empty()).unwrap_or("run").chars())
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
-        .collect();
+        .collect()
+}
+
+/// `NAME-HASH`, with the hash of the settings.
+fn default_name(name: Option<&str>, config: &Config) -> String {
+    let word = directory_word(name, &config.data.source);
     let settings = config.essence().device("").to_table().to_string();
     format!("{word}-{:08x}", crc32fast::hash(settings.as_bytes()))
 }

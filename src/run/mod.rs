@@ -10,6 +10,7 @@ mod doubts;
 mod environment;
 mod event;
 mod events;
+mod gather;
 mod keeper;
 mod lines;
 mod lock;
@@ -23,14 +24,15 @@ mod stop;
 mod training;
 
 pub use checkpoint::{Checkpoint, Progress, Refusal};
-pub use directory::RunDirectory;
+pub use directory::{RUNS, RunDirectory, directory_word};
 #[cfg(feature = "cli")]
 pub(crate) use environment::commit;
 pub use event::{Event, Failed, Kept, Note};
+pub use gather::{gather, single_run};
 pub use keeper::OnDivergence;
 pub use lock::Lock;
 pub use names::{METRICS, MODEL, RESULT, TRACE};
-pub use record::Record;
+pub use record::{PLAN_ID, Record, failure};
 pub use result::RunResult;
 pub use start::Start;
 pub(crate) use start::{save_model, save_trace};

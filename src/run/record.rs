@@ -5,11 +5,17 @@ use super::result::RunResult;
 use crate::error::{Error, Result};
 use crate::files::{self, MOST_VALUES, Values};
 use crate::memory::{self, Array};
+use crate::train::engine::NonFinite;
+use crate::train::metrics::Metric;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Name of the file that says which plan a directory of results belongs to, and in which order its arms are.
+pub const PLAN_ID: &str = "plan.id";
 
 /// One finished run of a sweep: `result.json` with the name of its place in the sweep.
 ///
@@ -31,6 +37,15 @@ pub struct Record {
     /// Whether the run ended because a value was not finite.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
+    /// The epoch in which the run diverged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+    /// The step and the layer in which the run diverged, as far as they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<NonFinite>,
+    /// Why the run could not be trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
     /// The configuration in full.
     #[serde(default)]
     pub config: Value,
@@ -40,9 +55,12 @@ pub struct Record {
     /// Version of this program.
     #[serde(default)]
     pub version: String,
-    /// Wall-clock seconds of the run.
+    /// Wall-clock seconds of the run, or of the population in which it trained.
     #[serde(default)]
     pub seconds: f64,
+    /// Number of runs in that population.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<usize>,
 }
 
 impl Record {
@@ -74,13 +92,32 @@ impl Record {
         (!self.diverged && value.abs() <= f64::from(f32::MAX)).then_some(value)
     }
 
+    /// Why the run has no outcome; `None` if it has one.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        failure(self.diverged, self.epoch, self.first, self.skipped.is_some())
+    }
+
+    /// Whether both runs ended with the same values, bit for bit. Times and counts of operations do not matter, because
+    /// they tell what a run took.
+    #[must_use]
+    pub fn ended_like(&self, other: &Self) -> bool {
+        self.diverged == other.diverged && self.results().eq(other.results())
+    }
+
+    /// The values at the end of the run that a repeated run has, too.
+    fn results(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let is_cost = |key: &str| Metric::named(key).is_some_and(|metric| metric.is_cost);
+        self.last.iter().flatten().filter(move |(key, _)| !is_cost(key))
+    }
+
     /// Names of the metrics that are numbers.
     pub fn metrics(&self) -> impl Iterator<Item = &str> {
         self.last.iter().flatten().filter(|(_, value)| value.is_number()).map(|(name, _)| name.as_str())
     }
 
     /// Reads the records of all `paths`. A file holds one JSON object after another. Of a directory, the files `*.json` in
-    /// it and in its folder `runs` are read in the order of their names.
+    /// it and in its folder `runs` are read. Their order is that of the plan, if the directory knows it, else that of names.
     ///
     /// # Errors
     /// If a file is missing, damaged or not a record, or a directory holds none.
@@ -95,9 +132,11 @@ impl Record {
             if files.is_empty() {
                 return Err(Error::file(path, "holds no *.json, nor does a directory ‘runs’ in it"));
             }
+            let before = records.len();
             for file in files {
                 Self::read(&file, &mut records)?;
             }
+            arrange(path, &mut records[before..]);
         }
         Ok(records)
     }
@@ -129,8 +168,8 @@ impl Record {
                 return Err(no_record(&"it is a list"));
             }
             if outline.config.is_some() && outline.arm.is_none() {
-                let reason =
-                    "is the result of a single run, without arm and seed; take the records of `homeostat sweep`";
+                let reason = "is the result of a single run, without arm and seed; give the directory of that run, or the records of \
+                              `homeostat sweep`";
                 return Err(Error::file(path, reason));
             }
             let of_run: usize =
@@ -150,6 +189,21 @@ impl Record {
     }
 }
 
+/// Why a run of a sweep has no outcome, in the words that follow its seed; `None` if it has one.
+#[must_use]
+pub fn failure(diverged: bool, epoch: Option<u32>, first: Option<NonFinite>, skipped: bool) -> Option<String> {
+    let place = match (epoch, first) {
+        (Some(epoch), Some(first)) => format!(" in epoch {epoch} (layer {})", first.layer),
+        (Some(epoch), None) => format!(" in epoch {epoch}"),
+        (None, _) => String::new(),
+    };
+    match (skipped, diverged) {
+        (true, _) => Some("skipped, because the run to replay diverged".to_owned()),
+        (_, true) => Some(format!("diverged{place}")),
+        _ => None,
+    }
+}
+
 /// The parts of a record whose size is not limited by their types. Other keys are skipped.
 #[derive(Deserialize)]
 struct Outline {
@@ -160,6 +214,19 @@ struct Outline {
     last: Option<Values>,
     #[serde(default)]
     epochs: Values,
+}
+
+/// Brings the records of a directory into the order of the plan that it belongs to: arm after arm, and seed after seed.
+fn arrange(directory: &Path, records: &mut [Record]) {
+    #[derive(Deserialize)]
+    struct Owner {
+        arms: Vec<String>,
+    }
+    // Directories of other programs, and of older versions, know no order.
+    let text = files::text_if_present(&directory.join(PLAN_ID), files::RECORD).ok().flatten();
+    let Some(Owner { arms }) = text.and_then(|text| serde_json::from_str(&text).ok()) else { return };
+    let places: HashMap<&str, usize> = arms.iter().enumerate().map(|(place, arm)| (arm.as_str(), place)).collect();
+    records.sort_by_key(|record| (places.get(record.arm.as_str()).copied().unwrap_or(arms.len()), record.seed));
 }
 
 /// The files `*.json` of a directory, sorted; none if the directory does not exist. Hidden files are skipped, because they

@@ -1,14 +1,14 @@
 //! Compares training rules: several arms over the same seeds, each against one baseline.
 //!
 //! Pairing by seed removes the effects that initial weights, sample order and split have on both runs of a pair. The
-//! statistics are in [`stats`]; this file owns pairs, failed runs and verdicts.
+//! statistics are in [`stats`]; this file owns pairs, failed runs and outcomes. `verdict.rs` puts them into words.
 
 use crate::error::{Error, Result};
 use crate::run::Record;
-use crate::stats::{self, Interval, Summary};
-use crate::text::{named, quoted, quoted_list};
+use crate::stats::outcome::{Arm, Comparison, Report, Verdict};
+use crate::stats::{self, verdict};
+use crate::text::{named, one_line, quoted, quoted_list};
 use rayon::prelude::*;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Significance level of all verdicts.
@@ -17,6 +17,10 @@ pub const LEVEL: f64 = 0.05;
 pub const RESAMPLES: usize = 10_000;
 /// Seed of the bootstrap. The seed is fixed so that the same records give the same report.
 const SEED: u64 = 0;
+/// The metrics that decide where the user names none; the first that a record has.
+const DEFAULT_METRICS: [&str; 2] = ["test_rmse", "test_error"];
+/// Reasons of failed runs that a note names; the other runs are counted.
+const REASONS: usize = 3;
 
 /// The question that [`compare`] answers.
 #[derive(Clone, Debug)]
@@ -35,105 +39,42 @@ pub struct Settings {
     pub margin: Option<f64>,
 }
 
-/// The runs of one arm.
-#[derive(Clone, Debug, Serialize)]
-pub struct Arm {
-    /// Name of the arm.
-    pub arm: String,
-    /// Summary of the runs that did not fail.
-    #[serde(flatten)]
-    pub summary: Summary,
-    /// Runs that diverged or have no finite value.
-    pub failed: usize,
-}
-
-/// One arm against the baseline.
-#[derive(Clone, Debug, Serialize)]
-pub struct Comparison {
-    /// Name of the arm.
-    pub arm: String,
-    /// Seeds whose runs failed in neither arm. All figures here are over these seeds.
-    pub pairs: usize,
-    /// Mean of the paired differences, arm − baseline.
-    pub difference: f64,
-    /// Bootstrap interval of `difference`.
-    pub interval: Interval,
-    /// Two-sided p of the signed-rank test.
-    pub p: f64,
-    /// Whether `p` is exact.
-    pub exact: bool,
-    /// `p` after Holm's correction for the number of comparisons.
-    pub holm_p: f64,
-    /// Probability that a run of the arm is better than a run of the baseline; ties count half.
-    pub probability_of_improvement: f64,
-    /// p of the test of equivalence, without correction.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tost_p: Option<f64>,
-    /// Whether the mean difference lies within the margin, at [`LEVEL`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub equivalent: Option<bool>,
-    /// What these figures say.
-    pub verdict: Verdict,
-}
-
-/// The outcome of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Corrected p below [`LEVEL`], and the larger rank sum favours the arm.
-    Better,
-    /// Corrected p below [`LEVEL`], and the larger rank sum favours the baseline.
-    Worse,
-    /// Corrected p not below [`LEVEL`], and the mean difference lies within the margin.
-    Equivalent,
-    /// None of the other outcomes.
-    NotDistinguishable,
-}
-
-/// A whole comparison: the object of `--json`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Metric of the last epoch.
-    pub metric: String,
-    /// Whether a higher metric is better.
-    pub higher_is_better: bool,
-    /// The arm that every other arm is compared with.
-    pub baseline: String,
-    /// Coverage of the intervals, 0 … 1.
-    pub confidence: f64,
-    /// Resamples of the bootstrap.
-    pub resamples: usize,
-    /// Margin of equivalence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub margin: Option<f64>,
-    /// All arms, the baseline first.
-    pub arms: Vec<Arm>,
-    /// One comparison per arm except the baseline.
-    pub comparisons: Vec<Comparison>,
-    /// Remarks that the figures need: failed runs, seeds left out, too few seeds.
-    pub notes: Vec<String>,
-}
-
 /// What two runs of a pair have in common: the seed, and the part of a cross-validation, if there is one.
 type Key = (u64, Option<String>);
 
-/// Values of an arm; `None` for a failed run.
-type Runs = BTreeMap<Key, Option<f64>>;
+/// A run of an arm.
+struct Run<'a> {
+    record: &'a Record,
+    /// The metric; `None` for a failed run.
+    value: Option<f64>,
+}
+
+type Runs<'a> = BTreeMap<Key, Run<'a>>;
+
+/// The runs of one arm and of the baseline that have a value for the same seed.
+struct Pairs {
+    /// (arm, baseline), by what pairs them.
+    values: BTreeMap<Key, (f64, f64)>,
+    /// Whether the runs of every pair have the same outcome, bit for bit.
+    identical: bool,
+}
+
+/// The metric that decides between these records where the user names none: the RMSE of a regression, else the error, of
+/// the test samples.
+#[must_use]
+pub fn default_metric(records: &[Record]) -> &'static str {
+    let has = |metric: &&&str| records.iter().any(|record| record.metric(metric).is_some());
+    DEFAULT_METRICS.iter().find(has).copied().unwrap_or("test_error")
+}
 
 /// Compares every arm with the baseline.
 ///
 /// # Errors
 /// [`Error::Config`] if the confidence or the margin is out of range, or if an arm or the metric is unknown. The same
-/// if every run failed, a seed comes twice, or an arm shares fewer than two seeds with the baseline.
+/// if every run failed, a seed comes twice, or no arm shares a seed with the baseline.
 pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     let Settings { metric, baseline, higher_is_better, confidence, margin, .. } = settings;
-    if !(*confidence > 0.0 && *confidence < 1.0) {
-        return Err(Error::config(format!("`confidence = {confidence}`: must lie between 0 and 1")));
-    }
-    if let Some(margin) = margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
-        return Err(Error::config(format!("`margin = {margin}`: must be a positive number")));
-    }
-    let arms = chosen(records, settings)?;
+    let arms = settings.chosen(records.iter().map(|record| record.arm.as_str()))?;
     // Sorted by arm once, because a search of all records for every arm takes minutes with 10 000 arms.
     let mut records_of: HashMap<&str, Vec<&Record>> = arms.iter().map(|arm| (*arm, vec![])).collect();
     for record in records {
@@ -147,16 +88,15 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     let mut apart = vec![];
     for (arm, runs_of_arm) in arms.iter().zip(&runs).skip(1) {
         let pairs = pairs(&runs[0], runs_of_arm);
-        if pairs.len() < 2 {
-            let count = if pairs.is_empty() { "no seed" } else { "only one seed" };
+        if pairs.values.is_empty() {
             apart.push(format!(
-                "{} is left out: with {} it has {count} in common whose runs did not fail, and differences need two",
+                "{} is left out: with {} it has no seed in common whose runs did not fail",
                 quoted(arm),
                 quoted(baseline)
             ));
             continue;
         }
-        notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs));
+        notes.extend(left_out(arm, baseline, &runs[0], runs_of_arm, &pairs.values));
         compared.push((*arm, pairs));
     }
     // The bootstrap of every arm starts from the same seed, so the arms may be computed in any order.
@@ -166,20 +106,21 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
         return Err(Error::config(apart.join("; ")));
     }
     notes.append(&mut apart);
-    let p: Vec<f64> = comparisons.iter().map(|comparison| comparison.p).collect();
-    for (comparison, holm_p) in comparisons.iter_mut().zip(stats::holm(&p)) {
-        comparison.settle(holm_p);
+    let p: Vec<f64> = comparisons.iter().filter(|c| c.is_tested()).map(|comparison| comparison.p).collect();
+    for (comparison, holm_p) in comparisons.iter_mut().filter(|c| c.is_tested()).zip(stats::holm(&p)) {
+        settle(comparison, holm_p);
     }
-    notes.extend(comparisons.iter().filter_map(|comparison| too_few(comparison, p.len())));
+    notes.extend(too_few(&comparisons));
     let arms = arms
         .iter()
         .zip(&runs)
         .map(|(arm, runs)| {
-            let values: Vec<f64> = runs.values().flatten().copied().collect();
+            let values: Vec<f64> = runs.values().filter_map(|run| run.value).collect();
             Arm { arm: (*arm).to_owned(), failed: runs.len() - values.len(), summary: stats::summary(&values) }
         })
         .collect();
-    Ok(Report {
+    let mut report = Report {
+        verdict: String::new(),
         metric: metric.clone(),
         higher_is_better: *higher_is_better,
         baseline: baseline.clone(),
@@ -189,33 +130,50 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
         arms,
         comparisons,
         notes,
-    })
+    };
+    report.verdict = verdict::sentence(&report, &|name| verdict::in_sentence(name, one_line));
+    Ok(report)
 }
 
-/// The baseline, then the other arms in the order of the settings, or in the order of the records if the settings name
-/// none.
-fn chosen<'a>(records: &'a [Record], settings: &'a Settings) -> Result<Vec<&'a str>> {
-    let mut names = HashSet::new();
-    let known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).filter(|arm| names.insert(*arm)).collect();
-    let wanted = if settings.arms.is_empty() { known.clone() } else { strings(&settings.arms) };
-    for (flag, arm) in
-        [("`baseline`", settings.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
-    {
-        if !names.contains(arm) {
+impl Settings {
+    /// The arms to compare, of all arms: the baseline, then the others in the order of the settings, or in the order of
+    /// `all` if the settings name none. Arms may come several times.
+    ///
+    /// # Errors
+    /// If an arm is unknown or alone, or a number is out of its range.
+    pub fn chosen<'a>(&'a self, all: impl Iterator<Item = &'a str>) -> Result<Vec<&'a str>> {
+        let Self { confidence, margin, .. } = self;
+        if !(*confidence > 0.0 && *confidence < 1.0) {
+            return Err(Error::config(format!("`confidence = {confidence}`: must lie between 0 and 1")));
+        }
+        if let Some(margin) = margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
+            return Err(Error::config(format!("`margin = {margin}`: must be a positive number")));
+        }
+        let mut names = HashSet::new();
+        let known: Vec<&str> = all.filter(|arm| names.insert(*arm)).collect();
+        let wanted = if self.arms.is_empty() { known.clone() } else { strings(&self.arms) };
+        for (flag, arm) in
+            [("`baseline`", self.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
+        {
+            if !names.contains(arm) {
+                return Err(Error::config(format!(
+                    "{flag} {}: no such arm; there are: {}",
+                    quoted(arm),
+                    quoted_list(&known)
+                )));
+            }
+        }
+        let mut names = HashSet::new();
+        let arms: Vec<&str> =
+            std::iter::once(self.baseline.as_str()).chain(wanted).filter(|arm| names.insert(*arm)).collect();
+        if arms.len() == 1 {
             return Err(Error::config(format!(
-                "{flag} {}: no such arm; there are: {}",
-                quoted(arm),
-                quoted_list(&known)
+                "{} is the only arm; there is nothing to hold against it",
+                quoted(arms[0])
             )));
         }
+        Ok(arms)
     }
-    let mut names = HashSet::new();
-    let arms: Vec<&str> =
-        std::iter::once(settings.baseline.as_str()).chain(wanted).filter(|arm| names.insert(*arm)).collect();
-    if arms.len() == 1 {
-        return Err(Error::config(format!("{} is the only arm; there is nothing to hold against it", quoted(arms[0]))));
-    }
-    Ok(arms)
 }
 
 fn strings(names: &[String]) -> Vec<&str> {
@@ -240,10 +198,11 @@ fn check_metric<'a>(records: impl Iterator<Item = &'a Record>, metric: &str) -> 
 }
 
 /// The runs of one arm by what pairs them, from the records of the arm.
-fn runs_of(records: &[&Record], arm: &str, metric: &str) -> Result<Runs> {
+fn runs_of<'a>(records: &[&'a Record], arm: &str, metric: &str) -> Result<Runs<'a>> {
     let mut runs = Runs::new();
     for record in records {
-        if runs.insert((record.seed, record.fold()), record.metric(metric)).is_some() {
+        let run = Run { record, value: record.metric(metric) };
+        if runs.insert((record.seed, record.fold()), run).is_some() {
             return Err(Error::config(format!(
                 "seed {} of {} comes twice, the second time as {}; give every record once",
                 record.seed,
@@ -255,14 +214,20 @@ fn runs_of(records: &[&Record], arm: &str, metric: &str) -> Result<Runs> {
     Ok(runs)
 }
 
-/// (arm, baseline) of every seed that has a value in both.
-fn pairs(baseline: &Runs, arm: &Runs) -> BTreeMap<Key, (f64, f64)> {
-    let value = |key| baseline.get(key).copied().flatten();
-    arm.iter().filter_map(|(key, arm)| Some((key.clone(), ((*arm)?, value(key)?)))).collect()
+fn pairs(baseline: &Runs, arm: &Runs) -> Pairs {
+    let mut pairs = Pairs { values: BTreeMap::new(), identical: true };
+    for (key, own) in arm {
+        let Some(base) = baseline.get(key) else { continue };
+        if let (Some(value), Some(of_base)) = (own.value, base.value) {
+            pairs.values.insert(key.clone(), (value, of_base));
+            pairs.identical &= own.record.ended_like(base.record);
+        }
+    }
+    pairs
 }
 
-fn against_baseline(arm: &str, pairs: &BTreeMap<Key, (f64, f64)>, settings: &Settings) -> Comparison {
-    let (own, base): (Vec<f64>, Vec<f64>) = pairs.values().copied().unzip();
+fn against_baseline(arm: &str, pairs: &Pairs, settings: &Settings) -> Comparison {
+    let (own, base): (Vec<f64>, Vec<f64>) = pairs.values.values().copied().unzip();
     let differences: Vec<f64> = own.iter().zip(&base).map(|(a, b)| a - b).collect();
     let largest = own.iter().chain(&base).fold(0.0f64, |most, value| most.max(value.abs()));
     // Far above the rounding error of a difference, far below any real difference.
@@ -272,7 +237,7 @@ fn against_baseline(arm: &str, pairs: &BTreeMap<Key, (f64, f64)>, settings: &Set
     let better = (signed_rank.plus > signed_rank.minus) == settings.higher_is_better;
     Comparison {
         arm: arm.to_owned(),
-        pairs: pairs.len(),
+        pairs: own.len(),
         difference: stats::mean(&differences),
         interval: stats::bootstrap_mean(&differences, settings.confidence, RESAMPLES, SEED),
         p: signed_rank.p,
@@ -281,30 +246,67 @@ fn against_baseline(arm: &str, pairs: &BTreeMap<Key, (f64, f64)>, settings: &Set
         probability_of_improvement: if settings.higher_is_better { 1.0 - lower } else { lower },
         tost_p,
         equivalent: tost_p.map(|p| p < LEVEL),
-        verdict: if better { Verdict::Better } else { Verdict::Worse },
+        verdict: match (pairs.identical, own.len(), better) {
+            (true, ..) => Verdict::Identical,
+            (_, 1, _) => Verdict::OneSeed,
+            (.., true) => Verdict::Better,
+            (.., false) => Verdict::Worse,
+        },
     }
 }
 
-impl Comparison {
-    /// Stores the corrected p. Without significance the verdict becomes `Equivalent` or `NotDistinguishable`.
-    fn settle(&mut self, holm_p: f64) {
-        self.holm_p = holm_p;
-        if holm_p >= LEVEL {
-            self.verdict =
-                if self.equivalent == Some(true) { Verdict::Equivalent } else { Verdict::NotDistinguishable };
+/// Stores the corrected p. Without significance the verdict becomes `Equivalent` or `NotDistinguishable`.
+fn settle(comparison: &mut Comparison, holm_p: f64) {
+    comparison.holm_p = holm_p;
+    if holm_p >= LEVEL && comparison.verdict != Verdict::Identical {
+        let is_equivalent = comparison.equivalent == Some(true);
+        comparison.verdict = if is_equivalent { Verdict::Equivalent } else { Verdict::NotDistinguishable };
+    }
+}
+
+/// The notes on failed runs alone, for records of which no report can be made.
+#[must_use]
+pub fn failed(records: &[Record]) -> Vec<String> {
+    let mut places = HashMap::new();
+    let mut arms: Vec<(&str, Runs)> = vec![];
+    for record in records {
+        let place = *places.entry(record.arm.as_str()).or_insert(arms.len());
+        if place == arms.len() {
+            arms.push((&record.arm, Runs::new()));
+        }
+        let value = record.failure().is_none().then_some(0.0);
+        arms[place].1.insert((record.seed, record.fold()), Run { record, value });
+    }
+    arms.iter().filter_map(|(arm, runs)| failures(arm, runs)).collect()
+}
+
+/// Which runs of an arm failed and why, with equal reasons together.
+fn failures(arm: &str, runs: &Runs) -> Option<String> {
+    let failed: Vec<(&Key, String)> = runs
+        .iter()
+        .filter(|(_, run)| run.value.is_none())
+        .map(|(key, run)| (key, run.record.failure().unwrap_or_else(|| "has no number of that metric".to_owned())))
+        .collect();
+    let mut reasons: Vec<(&str, Vec<&Key>)> = vec![];
+    for (key, reason) in &failed {
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, keys)) => keys.push(key),
+            None => reasons.push((reason, vec![key])),
         }
     }
-}
-
-fn failures(arm: &str, runs: &Runs) -> Option<String> {
-    let failed: Vec<&Key> = runs.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
+    let mut told: Vec<String> =
+        reasons.iter().take(REASONS).map(|(reason, keys)| format!("{} {reason}", seeds(keys))).collect();
+    if reasons.len() > REASONS {
+        let rest: Vec<&Key> = reasons[REASONS..].iter().flat_map(|(_, keys)| keys).copied().collect();
+        told.push(format!("{} for other reasons", seeds(&rest)));
+    }
     (!failed.is_empty()).then(|| {
         format!(
             "{} of {} runs of {} failed and are left out: {}",
             failed.len(),
             runs.len(),
             quoted(arm),
-            seeds(&failed)
+            told.join("; ")
         )
     })
 }
@@ -332,16 +334,29 @@ fn seeds(seeds: &[&Key]) -> String {
     format!("{} {list}", if seeds.len() == 1 { "seed" } else { "seeds" })
 }
 
-/// A note if p could not fall below [`LEVEL`] even with all differences of one sign.
-fn too_few(comparison: &Comparison, comparisons: usize) -> Option<String> {
+/// The least number of pairs with which p can fall below [`LEVEL`] after the correction for so many comparisons.
+#[must_use]
+pub fn pairs_needed(comparisons: usize) -> usize {
+    // With all differences of one sign, p of the signed-rank test is 2^(1 − pairs).
     let least = |pairs: usize| 0.5f64.powi(pairs as i32 - 1) * comparisons as f64;
-    let needed = (2..).find(|&pairs| least(pairs) < LEVEL)?;
-    (comparison.pairs < needed).then(|| {
+    (2..).find(|&pairs| least(pairs) < LEVEL).unwrap_or(usize::MAX)
+}
+
+/// Notes on arms whose p could not fall below [`LEVEL`] even with all differences of one sign, one for each number of pairs.
+fn too_few(comparisons: &[Comparison]) -> Vec<String> {
+    let tested = comparisons.iter().filter(|comparison| comparison.is_tested()).count();
+    let needed = pairs_needed(tested);
+    let is_open = |comparison: &&Comparison| comparison.is_tested() && comparison.verdict != Verdict::Identical;
+    let mut few: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for comparison in comparisons.iter().filter(is_open).filter(|comparison| comparison.pairs < needed) {
+        few.entry(comparison.pairs).or_default().push(&comparison.arm);
+    }
+    let arms = if tested == 1 { "arm" } else { "arms" };
+    let note = |(pairs, names): (usize, Vec<&str>)| {
+        let list = quoted_list(&names);
         format!(
-            "{}: {} pairs of seeds cannot give a p below {LEVEL} with {comparisons} arm{} to compare; it takes {needed}",
-            quoted(&comparison.arm),
-            comparison.pairs,
-            if comparisons == 1 { "" } else { "s" }
+            "{list}: {pairs} pairs of seeds cannot give a p below {LEVEL} with {tested} {arms} to compare; it takes {needed}"
         )
-    })
+    };
+    few.into_iter().map(note).collect()
 }

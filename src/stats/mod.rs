@@ -10,8 +10,12 @@ pub mod compare;
 #[cfg(feature = "report")]
 mod distributions;
 #[cfg(feature = "report")]
+pub mod outcome;
+#[cfg(feature = "report")]
 mod paired;
 mod summary;
+#[cfg(feature = "report")]
+pub mod verdict;
 #[cfg(feature = "report")]
 mod wilcoxon;
 

@@ -19,7 +19,7 @@ use crate::files::{self, to_json};
 use crate::text::quoted;
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -216,6 +216,13 @@ impl Plan {
     #[must_use]
     pub fn hash(lines: &str) -> String {
         format!("{:032x}", fnv(lines.as_bytes()))
+    }
+
+    /// Whether every run of `other` is in this plan. Ids tell, because they are made from arm, seed and configuration.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let ids: HashSet<&str> = self.runs.iter().map(|run| run.id.as_str()).collect();
+        other.runs.iter().all(|run| ids.contains(run.id.as_str()))
     }
 
     /// Names of the arms, in order.

@@ -3,7 +3,7 @@
 //! Files are written atomically, so that any number of processes may share the directory and any of them may die.
 //!
 //! ```text
-//! plan.id                name and hash of the plan; the results of another plan are refused
+//! plan.id                name, hash and arms of the plan; the results of another plan are refused
 //! runs/ID.json           the record of a finished run
 //! models/ID.safetensors  its network, with --keep-models
 //! traces/ID.safetensors  its trigger times, if another run replays them
@@ -13,6 +13,7 @@ use super::plan::{Plan, PlannedRun, TRACES, tensors};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{self, Entry, Folder, to_json};
+use crate::run::{PLAN_ID, failure};
 use crate::text::{named, quoted};
 use crate::train::engine::{DeviceInfo, NonFinite};
 use crate::train::metrics::EpochMetrics;
@@ -22,7 +23,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const PLAN_ID: &str = "plan.id";
 const RUNS: &str = "runs";
 const MODELS: &str = "models";
 
@@ -73,6 +73,12 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Why the run has no outcome; `None` if it has one.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        failure(self.diverged, self.epoch, self.first, self.skipped.is_some())
+    }
+
     /// The record of a run that was never trained, because of `reason`.
     pub(super) fn skipped(run: &PlannedRun, reason: String) -> Self {
         Self {
@@ -124,6 +130,16 @@ impl Sources {
 struct Owner {
     name: String,
     hash: String,
+    /// The arms in order. Readers of the records need the order, because the names of files have none.
+    #[serde(default)]
+    arms: Vec<String>,
+}
+
+impl Owner {
+    fn of(plan: &Plan) -> Self {
+        let arms = plan.arms().into_iter().map(str::to_owned).collect();
+        Self { name: plan.name.clone(), hash: plan.hash.clone(), arms }
+    }
 }
 
 /// The directory of results of one plan.
@@ -161,10 +177,30 @@ impl Results {
             folder.remove_unfinished(UNFINISHED)?;
         }
         if !results.belongs_to(plan)? {
-            let owner = Owner { name: plan.name.clone(), hash: plan.hash.clone() };
-            Folder::at(path).entry(PLAN_ID).write((to_json(&owner)? + "\n").as_bytes())?;
+            results.claim(plan)?;
         }
         Ok(results)
+    }
+
+    /// Passes the directory on from the plan `from` to `plan`, which has all runs of `from` and more.
+    ///
+    /// # Errors
+    /// If a run is missing from `plan`, if the directory holds the results of a third plan, or if the file system refuses.
+    pub fn grow(path: &Path, from: &Plan, plan: &Plan) -> Result<()> {
+        let results = Self { path: path.to_owned() };
+        if !plan.covers(from) {
+            return Err(Error::file(path, "holds the results of a plan with other runs; give another directory"));
+        }
+        // A process that was killed right after this call has claimed the directory already.
+        if results.belongs_to(plan).is_err() {
+            results.belongs_to(from)?;
+        }
+        results.claim(plan)
+    }
+
+    fn claim(&self, plan: &Plan) -> Result<()> {
+        let folder = Folder::at(&self.path);
+        folder.entry(PLAN_ID).write((to_json(&Owner::of(plan))? + "\n").as_bytes())
     }
 
     /// Opens the results of `plan` in `path`, which may not exist yet.
@@ -176,13 +212,15 @@ impl Results {
         results.belongs_to(plan).map(|_| results)
     }
 
-    /// Whether the directory belongs to the plan; `false` if it belongs to no plan; an error if it belongs to another.
+    /// Whether the directory is recorded as that of the plan; `false` if the record is missing or has no arms; an error if
+    /// the directory belongs to another plan.
     fn belongs_to(&self, plan: &Plan) -> Result<bool> {
         let path = self.path.join(PLAN_ID);
         let Some(text) = files::text_if_present(&path, files::RECORD)? else { return Ok(false) };
         let owner: Owner = serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?;
         if owner.hash == plan.hash {
-            return Ok(true);
+            // Older versions recorded no arms.
+            return Ok(owner.arms == plan.arms());
         }
         Err(Error::file(
             &self.path,

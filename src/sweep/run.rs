@@ -5,7 +5,7 @@ use super::pack::{Kinds, Packer};
 use super::plan::{Plan, PlannedRun};
 use super::results::{Results, RunRecord, Sources};
 use super::shard::Shard;
-use crate::config::{Config, DataSettings};
+use crate::config::{Config, DataSettings, Rule};
 use crate::data::{DataSet, Search};
 use crate::device::{self, Device};
 use crate::error::{Error, Failure, Result};
@@ -39,6 +39,8 @@ pub struct Options {
     pub max_members: Option<usize>,
     /// Whether to keep the trained networks.
     pub keep_models: bool,
+    /// Whether to keep the trigger times of all runs of ψ, not only of those that others replay.
+    pub keep_traces: bool,
     /// Whether to keep the metrics of every epoch.
     pub keep_epochs: bool,
     /// Set by the caller to stop the sweep within a fraction of a second.
@@ -72,6 +74,11 @@ pub struct PopulationDone {
 
 /// Receives the events of a running sweep.
 pub trait Watcher {
+    /// Estimates the seconds until the shard is finished, once the first epoch of a call of [`run()`] is trained.
+    fn estimate(&mut self, seconds: f64) {
+        let _ = seconds;
+    }
+
     /// Reports something unexpected that does not stop the sweep.
     fn note(&mut self, text: &str);
 
@@ -150,6 +157,7 @@ pub fn run(plan: &Plan, results: &Results, options: &Options, watcher: &mut dyn 
         data: None,
         packers: HashMap::new(),
         ceilings: HashMap::new(),
+        unestimated: Some(all),
     };
     // Replaying runs come last, because all of them can then be packed together.
     for repeats in [false, true] {
@@ -271,6 +279,8 @@ struct Sweep<'a> {
     packers: HashMap<String, Packer>,
     /// Largest number of members per kind of run that fit into memory, for kinds whose estimate was too large.
     ceilings: HashMap<usize, usize>,
+    /// The work of all runs, until its time has been estimated.
+    unestimated: Option<f64>,
 }
 
 impl Sweep<'_> {
@@ -351,9 +361,13 @@ impl Sweep<'_> {
         let interrupt = Arc::clone(&self.options.interrupt);
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, Position::START, interrupt);
         let keep_epochs = self.options.keep_epochs || runs.iter().any(|run| self.with_epochs.contains(run.id.as_str()));
-        let mut follower = Follower::new(runs.len(), keep_epochs);
+        let scale = self.unestimated.take().map(|all| {
+            let epochs = f64::from(population.shared().run.epochs);
+            (epochs * all / work(runs).max(1e-9), started)
+        });
+        let mut follower = Follower::new(runs.len(), keep_epochs, watcher, scale);
         trainer.run(&mut follower)?;
-        let wanted = |run: &PlannedRun| self.options.keep_models || self.repeated.contains(run.id.as_str());
+        let wanted = |run: &PlannedRun| self.options.keep_models || self.keeps_trace(run);
         if runs.iter().any(|run| wanted(run)) {
             let states = trainer.state()?;
             let finite = runs.iter().zip(&states).zip(&follower.diverged).enumerate().filter(|(_, (_, d))| d.is_none());
@@ -383,10 +397,16 @@ impl Sweep<'_> {
         if self.options.keep_models {
             save_model(population, member, &run.config, state, &self.results.model(&run.id))?;
         }
-        if self.repeated.contains(run.id.as_str()) {
+        if self.keeps_trace(run) {
             save_trace(population, &run.config, state, &self.results.trace(&run.id))?;
         }
         Ok(())
+    }
+
+    /// Whether the trigger times of a run are kept: always where another run replays them.
+    fn keeps_trace(&self, run: &PlannedRun) -> bool {
+        let is_psi = run.config.rule.kind == Rule::Psi;
+        self.repeated.contains(run.id.as_str()) || (self.options.keep_traces && is_psi)
     }
 }
 
@@ -429,20 +449,24 @@ impl From<Error> for Trouble {
 }
 
 /// Collects the metrics of every member, up to the epoch in which the member diverges.
-struct Follower {
+struct Follower<'a> {
     last: Vec<Option<EpochMetrics>>,
     diverged: Vec<Option<Divergence>>,
     epochs: Option<Vec<Vec<EpochMetrics>>>,
+    watcher: &'a mut dyn Watcher,
+    /// How many times the first epoch of this population all runs take, and when the population began; `None` once the time
+    /// is estimated.
+    scale: Option<(f64, Instant)>,
 }
 
-impl Follower {
-    fn new(members: usize, keep_epochs: bool) -> Self {
+impl<'a> Follower<'a> {
+    fn new(members: usize, keep_epochs: bool, watcher: &'a mut dyn Watcher, scale: Option<(f64, Instant)>) -> Self {
         let epochs = keep_epochs.then(|| vec![vec![]; members]);
-        Self { last: vec![None; members], diverged: vec![None; members], epochs }
+        Self { last: vec![None; members], diverged: vec![None; members], epochs, watcher, scale }
     }
 
     fn records(self, runs: &[&PlannedRun], sources: &str, device: &DeviceInfo, seconds: f64) -> Vec<RunRecord> {
-        let Self { mut last, diverged, mut epochs } = self;
+        let Self { mut last, diverged, mut epochs, .. } = self;
         let record = |(member, run): (usize, &&PlannedRun)| RunRecord {
             id: run.id.clone(),
             arm: run.arm.clone(),
@@ -464,8 +488,11 @@ impl Follower {
     }
 }
 
-impl Observer for Follower {
+impl Observer for Follower<'_> {
     fn epoch(&mut self, metrics: &[EpochMetrics]) -> Result<ControlFlow<()>> {
+        if let Some((scale, began)) = self.scale.take() {
+            self.watcher.estimate(began.elapsed().as_secs_f64() * scale);
+        }
         for (member, metrics) in metrics.iter().enumerate().filter(|(m, _)| self.diverged[*m].is_none()) {
             self.last[member] = Some(metrics.clone());
             if let Some(epochs) = &mut self.epochs {

@@ -12,7 +12,7 @@ use homeostat::data::sums::Sums;
 use homeostat::data::{DataSet, Image, Samples};
 use homeostat::model::file::Model;
 use homeostat::rule::trace::Trace;
-use homeostat::run::{Checkpoint, Record};
+use homeostat::run::{Checkpoint, Record, single_run};
 use homeostat::sweep::{Plan, RunRecord, Shard, Sweep};
 use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
@@ -212,14 +212,15 @@ pub fn plan(bytes: &[u8]) {
     }
 }
 
-/// Records of sweeps, single and merged, and lines of metrics.
+/// Records of sweeps, single and merged, results of single runs, and lines of metrics.
 pub fn records(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(records) = Record::parse(Path::new("r.json"), text) {
-        for record in &records {
-            for metric in record.metrics() {
-                assert!(record.metric(metric).is_none_or(f64::is_finite));
-            }
+    let mut records = Record::parse(Path::new("r.json"), text).unwrap_or_default();
+    records.extend(single_run(Path::new("run"), text));
+    for record in &records {
+        assert!(record.ended_like(record));
+        for metric in record.metrics() {
+            assert!(record.metric(metric).is_none_or(f64::is_finite));
         }
     }
     for line in text.lines() {
@@ -238,7 +239,7 @@ pub fn report(bytes: &[u8]) {
     write("config.toml", b"data = 'iris'\nhidden = [3]\n");
     write("metrics.jsonl", metrics);
     write("trace.safetensors", trace);
-    if let Ok(page) = homeostat::report::page(std::slice::from_ref(&folder)) {
+    if let Ok(page) = homeostat::report::page(std::slice::from_ref(&folder), None) {
         let own = concat!("<script>", include_str!("../../src/report/play.js"), "</script>");
         let page = page.replacen(own, "", 1);
         assert!(!page.contains("<script") && !page.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));

@@ -93,7 +93,7 @@ fn a_report_has_the_numbers_of_scipy() {
 }
 
 #[test]
-fn a_report_is_a_table_and_a_sentence_per_arm() {
+fn a_report_is_a_verdict_and_two_tables() {
     let folder = Folder::new();
     let file = folder.lines("results.jsonl", &three_arms());
     let markdown = folder.path("report.md");
@@ -103,19 +103,25 @@ fn a_report_is_a_table_and_a_sentence_per_arm() {
     assert_eq!(stderr, "");
     assert_eq!(compare(&arguments).0, stdout, "the bootstrap is seeded");
     let lines: Vec<&str> = stdout.lines().collect();
-    assert!(lines[0].contains("test_error (lower is better)"), "{stdout}");
+    // −0.0009875 is 0.099 points, with the p of the test above.
+    assert!(lines[0].starts_with("plain is worse than `psi theta=0.3` by 0.099 points (95 %: 0.0"), "{stdout}");
+    assert!(lines[0].contains(", corrected p = 0.0156; not distinguishable from layer (difference 0.004"), "{stdout}");
+    assert!(lines[0].ends_with("corrected p = 0.4531)"), "{stdout}");
+    assert!(lines[2].contains("test_error (lower is better), arm − `plain`"), "{stdout}");
     assert!(stdout.contains("0.017187") && stdout.contains("95 % from"), "{stdout}");
     assert!(!stdout.contains("TOST"), "{stdout}");
-    let widths: Vec<usize> = lines[2..6].iter().map(|line| line.chars().count()).collect();
+    let widths: Vec<usize> = lines[4..8].iter().map(|line| line.chars().count()).collect();
     assert!(widths.iter().all(|&width| width == widths[0]), "{stdout}");
-    let sentences = &lines[lines.len() - 2..];
-    assert!(
-        sentences[0].starts_with("`psi theta=0.3` is better than `plain`: in the mean, test_error is "),
-        "{stdout}"
-    );
-    assert!(sentences[1].starts_with("`layer` is not distinguishable from `plain` (Holm p "), "{stdout}");
+    let verdicts: Vec<&str> =
+        lines[lines.len() - 2..].iter().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(verdicts, ["better", "n.s."], "{stdout}");
     let markdown = std::fs::read_to_string(markdown).unwrap();
-    assert!(markdown.contains("| plain | 8 | 0 | 0.017187 |") && markdown.contains(sentences[0]), "{markdown}");
+    assert!(markdown.contains("| plain | 8 | 0 | 0.017187 |"), "{markdown}");
+    assert!(markdown.starts_with("plain is worse than `psi theta=0.3` by 0.099 points "), "{markdown}");
+    // JSON carries the same words.
+    assert_eq!(report(&[&file, "--baseline", "plain"])["verdict"], lines[0]);
+    // Without a baseline the first arm is the one.
+    assert_eq!(report(&[&file])["baseline"], "psi theta=0.3");
 }
 
 #[test]
@@ -164,7 +170,27 @@ fn an_arm_does_not_differ_from_itself() {
         assert_eq!(comparison[key], value, "{key}");
     }
     assert_eq!(comparison["interval"], json!({"low": 0.0, "high": 0.0}));
-    assert_eq!(comparison["verdict"], "equivalent");
+    assert_eq!(comparison["verdict"], "identical");
+    assert_eq!(report["verdict"], "a is identical to b, bit for bit");
+}
+
+/// Equal errors alone do not make arms identical, and times do not make them differ.
+#[test]
+fn identical_arms_agree_in_all_but_times() {
+    let folder = Folder::new();
+    let mut records = [runs("a", &PLAIN), runs("b", &PLAIN)].concat();
+    for record in &mut records {
+        let seconds = if record["arm"] == "a" { 1.0 } else { 2.0 };
+        record["final"]["seconds"] = seconds.into();
+        record["final"]["train_loss"] = 0.25.into();
+    }
+    let verdict = |records: &[Value]| {
+        let file = folder.lines("results.jsonl", records);
+        report(&[&file, "--baseline", "a"])["comparisons"][0]["verdict"].clone()
+    };
+    assert_eq!(verdict(&records), "identical");
+    records[8]["final"]["train_loss"] = 0.25000000000000006.into();
+    assert_eq!(verdict(&records), "not-distinguishable");
 }
 
 #[test]
@@ -175,12 +201,16 @@ fn failed_and_missing_runs_are_left_out_and_named() {
     records[12] = record("b", 5, 165);
     records[12]["final"]["test_error"] = Value::Null;
     records[13]["diverged"] = true.into();
+    records[13]["epoch"] = 2.into();
     records.pop();
     let file = folder.lines("results.jsonl", &records);
     let (_, stderr) = compare(&[&file, "--baseline", "a"]);
-    for part in
-        ["1 of 8 runs of `a` failed", "2 of 7 runs of `b` failed", "seeds 5, 6", "the 4 seeds", "seeds 2, 5, 6, 8"]
-    {
+    for part in [
+        "1 of 8 runs of `a` failed and are left out: seed 2 diverged",
+        "2 of 7 runs of `b` failed and are left out: seed 5 has no number of that metric; seed 6 diverged in epoch 2",
+        "the 4 seeds",
+        "seeds 2, 5, 6, 8",
+    ] {
         assert!(stderr.contains(part), "`{part}` is not in {stderr}");
     }
     assert!(
@@ -200,7 +230,6 @@ fn mistakes_get_one_message_and_a_code() {
     let folder = Folder::new();
     let good = folder.lines("results.jsonl", &three_arms());
     let twice = folder.lines("twice.jsonl", &[three_arms(), runs("plain", &PLAIN[..1])].concat());
-    let one = folder.lines("one.jsonl", &[runs("plain", &PLAIN[..1]), runs("psi", &GOOD[..1])].concat());
     let apart = folder.lines(
         "apart.jsonl",
         &[runs("plain", &PLAIN[..3]), vec![record("psi", 9, 160), record("psi", 8, 161)]].concat(),
@@ -217,7 +246,6 @@ fn mistakes_get_one_message_and_a_code() {
     std::fs::create_dir(folder.path("empty")).unwrap();
     let empty = folder.name("empty");
     let cases: Vec<(Vec<&str>, i32, &[&str])> = vec![
-        (vec![&good], 2, &["--baseline", "`layer`, `plain`, `psi theta=0.3`"]),
         (vec![&good, "--baseline", "plane"], 2, &["--baseline `plane`", "`plain`"]),
         (vec![&good, "--baseline", "plain", "--arms", "layer,psi"], 2, &["--arms `psi`", "`psi theta=0.3`"]),
         (vec![&good, "--baseline", "plain", "--arms", "plain"], 2, &["only arm"]),
@@ -231,12 +259,11 @@ fn mistakes_get_one_message_and_a_code() {
         (vec![&good, "--baseline", "plain", "--margin", "-1"], 2, &["--margin -1"]),
         (vec![&good, &good, "--baseline", "plain"], 2, &["seed 1", "twice"]),
         (vec![&twice, "--baseline", "plain"], 2, &["seed 1 of `plain`", "twice", "`plain-s1`"]),
-        (vec![&one, "--baseline", "plain"], 2, &["`psi`", "`plain`", "only one seed"]),
         (vec![&apart, "--baseline", "plain"], 2, &["no seed"]),
         (vec![&alone, "--baseline", "plain"], 2, &["`plain`", "only arm"]),
         (vec![&broken, "--baseline", "plain"], 2, &["every run failed"]),
         (vec![&plain, "--baseline", "plain"], 3, &["result.json", "homeostat sweep"]),
-        (vec![&run, "--baseline", "plain"], 3, &["result.json", "homeostat sweep"]),
+        (vec![&run, "--baseline", "plain"], 3, &["result.json", "no seed"]),
         (vec![&no_seed, "--baseline", "a"], 3, &["seedless.jsonl", "object 2", "seed"]),
         (vec![&cut, "--baseline", "a"], 3, &["cut.jsonl", "line 2"]),
         (vec![&nothing, "--baseline", "a"], 3, &["nothing.jsonl", "empty"]),
@@ -254,6 +281,25 @@ fn mistakes_get_one_message_and_a_code() {
             assert!(stderr.contains(part), "{arguments:?}: `{part}` is not in `{stderr}`");
         }
     }
+}
+
+/// A single pair has a difference, but no spread to hold it against. Other arms are corrected as if it were not there.
+#[test]
+fn one_seed_decides_nothing() {
+    let folder = Folder::new();
+    let file = folder.lines("one.jsonl", &[runs("plain", &PLAIN[..1]), runs("psi", &GOOD[..1])].concat());
+    let (stdout, stderr) = compare(&[&file, "--baseline", "plain"]);
+    assert!(
+        stdout.starts_with("plain is undecided against psi (difference −0.100 points): one seed decides nothing"),
+        "{stdout}"
+    );
+    assert_eq!(stderr, "");
+    let file =
+        folder.lines("more.jsonl", &[runs("plain", &PLAIN), runs("psi", &GOOD), runs("one", &SAME[..1])].concat());
+    let report = report(&[&file, "--baseline", "plain"]);
+    let [psi, one] = &report["comparisons"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert_eq!(psi["holm_p"], psi["p"]);
+    assert_eq!((&one["verdict"], &one["interval"]["low"]), (&"one-seed".into(), &Value::Null));
 }
 
 /// Runs compute in f32, so a larger number is damage, and sums of such numbers would be infinite.

@@ -39,3 +39,4 @@ mod resume;
 mod soak;
 mod sweep;
 mod training;
+mod versus;

@@ -240,7 +240,10 @@ fn a_sweep_shows_every_arm() {
         let page = folder.read("page.html");
         well_formed(&page);
         needs_no_network(&page);
-        has_sections(&page, &["outcome", "curves", "table", "settings"]);
+        has_sections(&page, &["verdict", "outcome", "curves", "rates", "table", "settings"]);
+        // A merged file leaves out what runs cost.
+        assert_eq!(page.contains("<section id=\"costs\">"), has_curves);
+        assert!(page.contains("&lt;constant&gt;` is ") && page.contains("Difference from &lt;constant&gt;"), "{page}");
         assert!(page.contains("&lt;constant&gt;") && page.contains("2 arms × 3 seeds"), "{page}");
         assert_eq!(page.contains("No epochs were kept"), !has_curves);
     }

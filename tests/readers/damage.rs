@@ -129,6 +129,11 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("records", record.clone().into()),
         ("records", format!("{record}\n{{\"id\":\"b\",\"arm\":\"b\",\"seed\":2,\"diverged\":true}}").into()),
         ("records", METRICS.into()),
+        (
+            "records",
+            r#"{"final":{"epoch":2,"test_error":0.1},"best":{"epoch":1},"divergence":{"epoch":2},"config":{"seed":3}}"#
+                .into(),
+        ),
         ("report", two(METRICS.as_bytes(), &trace)),
         ("report", two(format!("{METRICS}\n{}", METRICS.replace(":1,", ":2,")).as_bytes(), &trace)),
         ("sums", sums.into()),

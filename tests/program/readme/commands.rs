@@ -181,6 +181,12 @@ fn run_small(call: &[String], folder: &Folder) {
             std::fs::remove_file(folder.path(&format!("{}/result.json", call[2]))).unwrap();
             arguments.push("--quiet");
         }
+        ("compare", _) if arguments.contains(&"--rules") => {
+            if !arguments.contains(&"--data") {
+                arguments.extend(["--data", "iris"]);
+            }
+            arguments.extend(["--epochs", "1", "--hidden", "4", "--seeds", "2", "--device", "cpu"]);
+        }
         ("train", _) => {
             if !arguments.contains(&"--data") {
                 arguments.extend(["--data", "iris"]);

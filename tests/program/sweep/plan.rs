@@ -146,7 +146,11 @@ fn nonsense_is_refused_by_arm_and_key() {
     std::fs::write(folder.path("s.toml"), arm("warmup = 6")).unwrap();
     let message = folder.fail(&["sweep", "plan", "s.toml"], 2);
     assert!(message.contains("arm `a`") && message.contains("--warmup"), "{message}");
-    let message = folder.fail(&["sweep", "run", "s.toml"], 3);
+    // A run plans a sweep file too, and takes nothing else for a plan.
+    let message = folder.fail(&["sweep", "run", "s.toml"], 2);
+    assert!(message.contains("arm `a`") && !folder.path("s.jsonl").exists(), "{message}");
+    std::fs::rename(folder.path("s.toml"), folder.path("s.txt")).unwrap();
+    let message = folder.fail(&["sweep", "run", "s.txt"], 3);
     assert!(message.contains("no plan"), "{message}");
 }
 

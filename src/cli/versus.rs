@@ -1,0 +1,340 @@
+//! `compare --rules`: arms from the command line become a sweep, which is trained in a directory of its own. The same command
+//! resumes it.
+
+use super::follow::{Follower, count};
+use super::print::{say, tell};
+use super::signals::interrupt_flag;
+use crate::config::{Config, Preset, Rule, SETTINGS};
+use crate::data::DataSet;
+use crate::data::catalogue::Search;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::files::{Folder, write_atomic};
+use crate::report;
+use crate::run::{RUNS, Record, directory_word};
+use crate::stats::compare::pairs_needed;
+use crate::stats::outcome::{Report, Verdict};
+use crate::sweep::{Comparison, NamedArm, Options, Plan, Results, Shard, Sweep};
+use crate::text::{quoted, unwrapped};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// The sweep file, its plan and the report in the directory of a comparison. Records lie beside them, as in all results.
+const SWEEP: &str = "sweep.toml";
+const PLAN: &str = "sweep.jsonl";
+const REPORT: &str = "report.html";
+/// Rules whose α0 is the size of a step and no factor of the gradient.
+const STEPPERS: [Rule; 3] = [Rule::Adam, Rule::Rprop, Rule::IrpropMinus];
+/// What else a sweep writes into the directory.
+const OF_RESULTS: [&str; 4] = ["plan.id", "runs", "models", "traces"];
+
+/// The flags of a comparison that trains its arms.
+#[derive(clap::Args)]
+pub struct Versus {
+    /// Rules to train and compare: names of --rule; linear, cosine, … for the constant rate under that schedule; freeze-out; and
+    /// the controls of psi, layer, global, shuffle and random
+    #[arg(long, value_name = "RULE,RULE", value_delimiter = ',', help_heading = "Train")]
+    rules: Vec<String>,
+    /// A further arm with settings of its own: a name, a rule as in --rules, and settings; 'slow: psi decay-ticks=8'
+    #[arg(long = "variant", value_name = "NAME: RULE KEY=VALUE …", help_heading = "Train")]
+    variants: Vec<String>,
+    /// Number of seeds of each arm, from seed 1 on; more seeds than before train only the new ones
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..), requires = "trained", help_heading = "Train")]
+    seeds: u32,
+    /// Directory for the sweep, its records and the report [default: runs/compare-DATA-HASH]
+    #[arg(long, value_name = "DIR", requires = "trained", help_heading = "Train")]
+    out: Option<PathBuf>,
+    /// Named starting point of all arms
+    #[arg(long, value_enum, requires = "trained", help_heading = "Train")]
+    preset: Option<Preset>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The settings of a run as flags that the help does not list, because `train --help` does.
+struct Settings(Config);
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        let keys: HashSet<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        Config::augment_args(command).mut_args(|arg| {
+            let is_setting = keys.contains(arg.get_id().as_str());
+            arg.hide(is_setting)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        Config::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// A comparison that the flags ask for.
+pub struct Planned {
+    directory: PathBuf,
+    /// Device that overrides the one in the settings. It is no part of the plan, so that another one can resume the plan.
+    device: Option<String>,
+    /// The sweep file.
+    text: String,
+    sweep: Sweep,
+    plan: Plan,
+    /// The networks in words.
+    networks: String,
+    /// Arms that take the α0 of all arms, which means something else to their rules.
+    strange_rates: Vec<String>,
+}
+
+/// Arms that were trained, or were trained before.
+pub struct Trained {
+    directory: PathBuf,
+    /// Number of seeds of each arm.
+    seeds: usize,
+    /// The records of all runs, arm after arm in the order of the command line.
+    pub records: Vec<Record>,
+}
+
+impl Versus {
+    /// Refuses settings where nothing is trained.
+    pub fn refuse_settings(&self, matches: &ArgMatches) -> Result<()> {
+        match self.settings.0.typed(matches)?.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(Error::config(format!(
+                "--{key}: is a setting of runs to train; name the rules to train with --rules, or leave it out"
+            ))),
+        }
+    }
+
+    /// What the flags ask for.
+    pub fn comparison(&self, matches: &ArgMatches) -> Result<Planned> {
+        let mut base = self.settings.0.typed(matches)?;
+        for (key, fix) in [("rule", "name the rules with --rules"), ("seed", "--seeds N takes the seeds 1 … N")] {
+            if base.contains_key(key) {
+                return Err(Error::config(format!("--{key}: every arm has its own; {fix}")));
+            }
+        }
+        let device = base.remove("device").and_then(|device| device.as_str().map(str::to_owned));
+        if let Some(device) = &device {
+            device.parse::<device::Device>()?;
+        }
+        let preset = self.preset.map(Config::preset);
+        let data = Config::overlay(preset.iter().chain([&base]))?.data;
+        if let Some(preset) = self.preset {
+            base.insert("preset".into(), preset.to_string().into());
+        }
+        let rules = self.rules.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).map(NamedArm::of);
+        let arms = rules.chain(self.variants.iter().map(|text| variant(text))).collect::<Result<Vec<_>>>()?;
+        if arms.len() < 2 {
+            return Err(Error::config("a comparison needs two arms, for example --rules psi,constant"));
+        }
+        let name = directory_word(None, &data.source);
+        let data = DataSet::open_as(&data, &Search::new(None))?;
+        let mut comparison = Comparison { name, seeds: self.seeds, base, arms };
+        comparison.suit(&data)?;
+        let is_strange =
+            |arm: &&NamedArm| !arm.settings.contains_key("alpha0") && STEPPERS.iter().any(|rule| arm.is_rule(*rule));
+        let strange_rates = comparison.arms.iter().filter(is_strange).map(|arm| arm.name.clone()).collect();
+        let directory = self.out.clone().map_or_else(|| default_directory(&comparison), Ok)?;
+        let text = comparison.to_text()?;
+        let sweep = Sweep::parse(&directory.join(SWEEP), &text)?;
+        let plan = Plan::new(&sweep)?;
+        let mut networks = networks(&sweep, &data);
+        if let Some(populations) = plan.estimate()?.populations {
+            networks += &format!(", in about {}", count(populations, "population"));
+        }
+        Ok(Planned { directory, device, text, sweep, plan, networks, strange_rates })
+    }
+}
+
+impl Planned {
+    /// The directory of everything that the comparison leaves.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Names of the arms, in the order of the command line.
+    pub fn arms(&self) -> Vec<&str> {
+        self.plan.arms()
+    }
+
+    /// Trains what is not trained yet.
+    pub fn train(self) -> Result<Trained> {
+        let interrupt = interrupt_flag()?;
+        let Self { directory, device, text, sweep, plan, networks, strange_rates } = self;
+        let results = claim(&directory, &plan, &text)?;
+        tell(format_args!(
+            "{} × {} = {} of {networks}; {}",
+            count(sweep.arms.len(), "arm"),
+            count(sweep.seeds.len(), "seed"),
+            count(plan.runs.len(), "run"),
+            directory.display()
+        ));
+        for arm in sweep.arms.iter().filter(|arm| strange_rates.contains(&arm.name)) {
+            let (name, rule, alpha0) = (quoted(&arm.name), arm.config.rule.kind, arm.config.rule.alpha0);
+            tell(format_args!(
+                "note: {name}: α0 = {alpha0} of all arms is the size of a step for {rule}, and may be large; an arm has its own \
+                 by --variant '{rule}2: {rule} alpha0=0.001'"
+            ));
+        }
+        let options = Options {
+            shard: Shard::WHOLE,
+            device,
+            max_members: None,
+            keep_models: false,
+            keep_traces: true,
+            keep_epochs: true,
+            interrupt,
+        };
+        let summary = Follower::new(false).train(&plan, &results, &options)?;
+        if summary.before > 0 {
+            tell(format_args!("{} of {} were finished before", summary.before, count(summary.runs, "run")));
+        }
+        let wanted: HashSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
+        let mut records = Record::read_all(std::slice::from_ref(&directory))?;
+        records.retain(|record| wanted.contains(record.id.as_str()));
+        let order = plan.arms();
+        records.sort_by_key(|record| order.iter().position(|arm| *arm == record.arm));
+        Ok(Trained { seeds: sweep.seeds.len(), directory, records })
+    }
+}
+
+/// The arm that `NAME: RULE KEY=VALUE …` describes. The settings are read like flags.
+fn variant(text: &str) -> Result<NamedArm> {
+    let refuse = |reason: String| Error::config(format!("--variant {}: {reason}", quoted(text)));
+    let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name.trim(), rest));
+    let mut words = rest.split_whitespace().peekable();
+    if name.is_empty() || words.peek().is_none() {
+        return Err(refuse(
+            "is no arm; write a name, a rule and settings, for example 'slow: psi decay-ticks=8'".into(),
+        ));
+    }
+    let mut settings = match words.next_if(|word| !word.contains('=')) {
+        Some(word) => NamedArm::of(word).map_err(|e| refuse(e.to_string()))?.settings,
+        None => NamedArm::of("psi")?.settings,
+    };
+    let mut flags = vec![];
+    for word in words {
+        match word.split_once('=') {
+            Some(("trace-of", arm)) => drop(settings.insert("trace-of".into(), arm.into())),
+            Some(_) => flags.push(format!("--{word}")),
+            None => return Err(refuse(format!("{} is no setting; write KEY=VALUE", quoted(word)))),
+        }
+    }
+    let parsed = Config::augment_args(Command::new("arm").no_binary_name(true)).try_get_matches_from(flags);
+    let matches = parsed.map_err(|e| refuse(reason(&e)))?;
+    let config = Config::from_arg_matches(&matches).map_err(|e| refuse(reason(&e)))?;
+    settings.extend(config.typed(&matches)?);
+    Ok(NamedArm { name: name.to_owned(), settings })
+}
+
+/// The first paragraph of a usage error, without what follows for a command line.
+fn reason(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    unwrapped(first.trim_start_matches("error: "))
+}
+
+/// `runs/compare-DATA-HASH`, with the hash of everything but the seeds, so that more seeds find the earlier ones.
+fn default_directory(comparison: &Comparison) -> Result<PathBuf> {
+    let settings = Comparison { seeds: 0, ..comparison.clone() }.to_text()?;
+    Ok(Path::new(RUNS).join(format!("compare-{}-{:08x}", comparison.name, crc32fast::hash(settings.as_bytes()))))
+}
+
+/// Makes the directory of a comparison, or opens that of the same one. A directory with some runs of the plan gets the others,
+/// and one with more runs stays as it is.
+fn claim(directory: &Path, plan: &Plan, text: &str) -> Result<Results> {
+    let file = directory.join(PLAN);
+    let write_plan = || write_atomic(&file, plan.to_text()?.as_bytes());
+    let write_sweep = || write_atomic(&directory.join(SWEEP), text.as_bytes());
+    if !file.exists() {
+        let ours = [SWEEP, REPORT].into_iter().chain(OF_RESULTS);
+        if let Some(name) = ours.into_iter().find(|name| directory.join(name).exists()) {
+            return Err(Error::file(directory.join(name), "is in the way of a new comparison; give another `out`"));
+        }
+        Folder::at(directory).make()?;
+        write_plan()?;
+        write_sweep()?;
+        return Results::create(directory, plan);
+    }
+    let known = Plan::read(&file)?;
+    if known.hash == plan.hash && !directory.join(SWEEP).exists() {
+        write_sweep()?;
+    }
+    if known.hash == plan.hash || known.covers(plan) {
+        return Results::create(directory, &known);
+    }
+    if !plan.covers(&known) {
+        let reason = "holds a comparison of other runs, with other rules or settings; give another `out`";
+        return Err(Error::file(directory, reason));
+    }
+    Results::grow(directory, &known, plan)?;
+    // The plan comes last, because a killed command grows the directory again while the plan is the old one.
+    write_sweep()?;
+    write_plan()?;
+    Results::create(directory, plan)
+}
+
+/// The networks of a sweep in words: `784-256-10 on mnist, 15 epochs`.
+fn networks(sweep: &Sweep, data: &DataSet) -> String {
+    let configs = || sweep.arms.iter().map(|arm| &arm.config);
+    let first = &sweep.arms[0].config;
+    let same_widths = configs().all(|config| config.network.hidden == first.network.hidden);
+    let widths = match same_widths {
+        true => {
+            let hidden = first.network.hidden.0.iter().copied();
+            let all = std::iter::once(data.features()).chain(hidden).chain([data.classes()]);
+            all.map(|width| width.to_string()).collect::<Vec<_>>().join("-")
+        }
+        false => "several widths".to_owned(),
+    };
+    let epochs: HashSet<u32> = configs().map(|config| config.run.epochs).collect();
+    let epochs = match epochs.len() {
+        1 => format!(", {}", count(first.run.epochs as usize, "epoch")),
+        _ => String::new(),
+    };
+    format!("{widths} on {}{epochs}", crate::text::named(&first.data.source))
+}
+
+impl Trained {
+    /// Writes the report.
+    pub fn write_report(&self, outcome: &Report) -> Result<()> {
+        let page = report::page(std::slice::from_ref(&self.directory), Some(&outcome.baseline))?;
+        write_atomic(&self.directory.join(REPORT), page.as_bytes())
+    }
+
+    /// Tells where everything is, and what comes next.
+    pub fn tell_places(&self, outcome: &Report, json: bool) -> Result<()> {
+        let line = |text: String| {
+            if json {
+                tell(text);
+                Ok(())
+            } else {
+                say(text)
+            }
+        };
+        if !json {
+            say("")?;
+        }
+        line(format!("report   {}", self.directory.join(REPORT).display()))?;
+        line(format!("records  {}", self.directory.join("runs").display()))?;
+        let is_open = |verdict: Verdict| matches!(verdict, Verdict::NotDistinguishable | Verdict::OneSeed);
+        if outcome.comparisons.iter().any(|comparison| is_open(comparison.verdict)) {
+            let tested = outcome.comparisons.iter().filter(|comparison| comparison.pairs > 1).count();
+            let more = self.seeds.saturating_mul(2).max(pairs_needed(tested.max(1)));
+            line(format!(
+                "next     the same command with --seeds {more} trains {} more for each arm",
+                count(more - self.seeds, "seed")
+            ))?;
+        }
+        Ok(())
+    }
+}
