@@ -16,14 +16,16 @@ import sys
 import tempfile
 import time
 
+# ψ triggers where the mean |y| of an epoch exceeds 0.1, and takes N ticks to fall.
+PSI = ["--basis", "act", "--theta", "0.1", "--decay-ticks"]
 ARMS = {
     "constant": ["--rule", "constant"],
     "linear schedule": ["--rule", "constant", "--schedule", "linear"],
     "FreezeOut 0.5": ["--rule", "constant", "--freeze-out", "0.5"],
-    "ψ, to the end": [],
-    "ψ, 8 ticks": ["--decay-ticks", "8"],
-    "ψ, 4 ticks": ["--decay-ticks", "4"],
-    "ψ, 2 ticks": ["--decay-ticks", "2"],
+    "ψ, to the end": [*PSI, "to-end"],
+    "ψ, 8 ticks": [*PSI, "8"],
+    "ψ, 4 ticks": [*PSI, "4"],
+    "ψ, 2 ticks": [*PSI, "2"],
 }
 
 

@@ -1,7 +1,7 @@
 //! [`Workload`]: a network and a batch size, by name or by shape, and the data they train on.
 
 use super::settings::Settings;
-use crate::config::{Activation, Config, DecayTicks, Loss, Output, TrainMetrics};
+use crate::config::{Activation, Basis, Config, DecayTicks, Loss, Output, TrainMetrics};
 use crate::data::{DataSet, Samples};
 use crate::error::{Error, Result};
 use crate::memory::{self, Array};
@@ -82,7 +82,7 @@ impl Workload {
             .data(data.name.clone())
             .test_fraction(0.0)
             .hidden(self.widths[1..self.widths.len() - 1].to_vec())
-            // The paper's activations, which are also the most expensive.
+            // The paper's model; its activations are also the most expensive.
             .activation(Activation::Logistic)
             .output(Output::Logistic)
             .loss(Loss::Mse)
@@ -91,7 +91,9 @@ impl Workload {
             .precision(settings.precision)
             .no_autotune(settings.no_autotune)
             .alpha0(0.1)
+            .basis(Basis::Act)
             .theta(0.6)
+            .decay_ticks(DecayTicks::ToEnd)
             .epochs(epochs)
             .batch_size(self.batch_size)
             .train_metrics(TrainMetrics::Running);

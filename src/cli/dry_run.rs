@@ -2,6 +2,7 @@
 
 use super::print::{say, tell};
 use super::wording::as_flags;
+use crate::config::Rule;
 use crate::device::{self, Device, Needs};
 use crate::error::{Error, Result};
 use crate::files::to_json;
@@ -34,6 +35,8 @@ struct DryRun {
     epochs: u32,
     steps_per_epoch: u32,
     ticks: u32,
+    /// N, the ticks from a trigger of ψ until α is 0; `None` where N depends on the trigger, and for other rules.
+    fall_ticks: Option<f64>,
     /// Floating-point operations of the matrix products of one step.
     flops_per_step: f64,
     device_bytes: u64,
@@ -70,6 +73,7 @@ pub fn show(population: &Population, choice: &Device, directory: Option<&Path>, 
         epochs: population.shared().run.epochs,
         steps_per_epoch: population.steps_per_epoch(),
         ticks: population.ticks(),
+        fall_ticks: fall_ticks(population),
         flops_per_step: topology.flops_per_sample() * population.batch_size() as f64,
         device_bytes: total(&needs.device_arrays),
         host_bytes: total(&needs.host_arrays),
@@ -91,6 +95,13 @@ pub fn show(population: &Population, choice: &Device, directory: Option<&Path>, 
             Err(Error::Device(last.clone()))
         }
     }
+}
+
+/// N of ψ, if it is the same for every trigger.
+fn fall_ticks(population: &Population) -> Option<f64> {
+    let rule = &population.shared().rule;
+    let falls = rule.kind == Rule::Psi && rule.decay.has_length();
+    rule.decay_ticks.length(population.ticks()).filter(|_| falls)
 }
 
 impl DryRun {
@@ -125,8 +136,9 @@ impl DryRun {
             ))?;
         }
         say("")?;
+        let fall = self.fall_ticks.map_or(String::new(), |ticks| format!(", of which a fall of α takes {ticks}"));
         say(format_args!(
-            "step: B {}, {:.3e} FLOP; {} steps per epoch, {} epochs, {} ticks of the clock",
+            "step: B {}, {:.3e} FLOP; {} steps per epoch, {} epochs, {} ticks of the clock{fall}",
             self.batch_size, self.flops_per_step, self.steps_per_epoch, self.epochs, self.ticks
         ))?;
         match &self.directory {

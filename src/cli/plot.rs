@@ -2,7 +2,7 @@
 
 use super::outputs::check_free;
 use super::print::say_block;
-use crate::config::Decay;
+use crate::config::{Config, Decay, DecayTicks};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::report::{self, Curves, Fall};
@@ -29,9 +29,9 @@ enum What {
         /// Epoch in which the mean |y| of the neuron first exceeds θ_M
         #[arg(long, value_name = "N", default_value_t = 8)]
         trigger: u32,
-        /// N, the epochs from the trigger until α is 0
-        #[arg(long, value_name = "N", default_value_t = 16)]
-        decay_ticks: u32,
+        /// Epochs N from the trigger until α is 0; P% is a share of the epochs, to-end: 0 after the last epoch
+        #[arg(long, value_name = "N|P%|to-end", default_value_t = DecayTicks::Ticks(16.0))]
+        decay_ticks: DecayTicks,
         /// Threshold θ_M
         #[arg(long, value_name = "F", default_value_t = 0.6)]
         theta: f64,
@@ -93,7 +93,7 @@ impl Plot {
             What::Psi { epochs, trigger, decay_ticks, theta, to } => {
                 count("epochs", epochs, MOST)?;
                 count("trigger", trigger, epochs)?;
-                count("decay-ticks", decay_ticks, MOST)?;
+                Config::default().decay_ticks(decay_ticks).check()?;
                 if !(theta > 0.0 && theta < 1.0) {
                     return Err(Error::config(format!("--theta {theta}: must be between 0 and 1")));
                 }

@@ -137,7 +137,9 @@ pub fn command() -> clap::Command {
     // A negative number is parsed as a value, so that the error names the flag instead of reporting an unknown one.
     let with_numbers = |argument: clap::Arg| {
         let takes_value = argument.get_action().takes_values();
-        argument.allow_negative_numbers(takes_value)
+        // `-5%` is no number for clap.
+        let takes_share = argument.get_value_names().is_some_and(|names| names.iter().any(|name| name.contains('%')));
+        argument.allow_negative_numbers(takes_value).allow_hyphen_values(takes_share)
     };
     // The last of repeated flags wins, because scripts append flags to a command.
     let sensible = move |sub: clap::Command| sub.mut_args(with_numbers).args_override_self(true);

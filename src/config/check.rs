@@ -3,7 +3,7 @@
 use super::choices::{Basis, Loss, Monitor, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
 use super::setting::{Range, Setting, Value, Visit};
 use super::settings::{Config, Theta};
-use super::values::DecayTicks;
+use super::ticks::DecayTicks;
 use crate::error::{Error, Result};
 
 /// Most hidden layers. Deeper networks without shortcuts do not learn, and every layer costs memory and kernels of its own,
@@ -22,6 +22,7 @@ impl Config {
             return refuse("`early-stopping = 0`: needs at least 1 epoch without improvement".into());
         }
         self.check_integers()?;
+        self.check_lengths()?;
         let layers = self.network.hidden.0.len();
         if layers > MOST_HIDDEN_LAYERS {
             return refuse(format!(
@@ -109,6 +110,17 @@ impl Config {
         }
     }
 
+    /// Checks shares of the run; the table has the range of plain ticks.
+    fn check_lengths(&self) -> Result<()> {
+        let lengths = [("decay-ticks", self.rule.decay_ticks), ("schedule-ticks", self.schedule.ticks)];
+        match lengths.into_iter().find(|(_, ticks)| !ticks.is_in_range()) {
+            Some((key, ticks)) => Err(Error::config(format!(
+                "`{key} = {ticks}`: must be above 0% and at most 100% of the run, for example 50%"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn check_rule(&self) -> Result<()> {
         self.check_momentum()?;
         self.check_schedule()?;
@@ -167,7 +179,10 @@ impl Config {
         }
         let endless = self.schedule.ticks == DecayTicks::ToEnd;
         if endless && matches!(self.schedule.curve, Schedule::Step | Schedule::Cyclical) {
-            return Err(Error::config(format!("`schedule = {}`: needs `schedule-ticks = N`", self.schedule.curve)));
+            return Err(Error::config(format!(
+                "`schedule = {}`: needs `schedule-ticks = N` or `schedule-ticks = P%`",
+                self.schedule.curve
+            )));
         }
         Ok(())
     }

@@ -355,6 +355,14 @@ impl Basis {
     }
 }
 
+impl Decay {
+    /// Whether N decides when the fall ends.
+    #[must_use]
+    pub const fn has_length(self) -> bool {
+        !matches!(self, Self::Step | Self::Hyperbolic)
+    }
+}
+
 impl Rule {
     /// The rule whose kernel computes this rule. Rules that differ only in α share a kernel.
     #[must_use]

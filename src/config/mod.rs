@@ -12,6 +12,7 @@ mod layers;
 mod record;
 pub(crate) mod setting;
 mod settings;
+mod ticks;
 mod values;
 
 pub use check::MOST_HIDDEN_LAYERS;
@@ -26,9 +27,9 @@ pub use settings::{
     Config, DataSettings, NetworkSettings, Regularisation, RuleConstants, RuleSettings, RunSettings, SETTINGS,
     ScheduleSettings, Theta,
 };
+pub use ticks::DecayTicks;
 pub use values::{
-    ActivationCache, CheckpointEvery, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme,
-    Sliding,
+    ActivationCache, CheckpointEvery, Clock, Columns, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding,
 };
 
 #[cfg(all(test, feature = "cli"))]

@@ -135,7 +135,7 @@ pub trait Value: Clone + PartialEq + Serialize + DeserializeOwned {
     /// The value for a parsed word of the command line.
     fn from_word(word: Self::Word) -> Self;
 
-    /// The default as the command line spells it; an `Option` has no default.
+    /// The default as the command line spells it; `None` without a default.
     fn spelled(&self) -> Option<String>;
 
     /// Whether the value is absent, so that records omit the setting.
@@ -175,7 +175,7 @@ impl<T: Value<Word = T> + Send + Sync + 'static> Value for Option<T> {
     }
 
     fn spelled(&self) -> Option<String> {
-        None
+        self.as_ref().and_then(T::spelled)
     }
 
     fn is_absent(&self) -> bool {

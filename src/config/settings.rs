@@ -6,9 +6,8 @@ use super::choices::{
 };
 use super::setting::Range::{AtLeastOne, LogBase, NotNegative, Positive, Share, UpTo};
 use super::setting::{Edit, Members, Setting, Value, Visit, key, setter, settings};
-use super::values::{
-    ActivationCache, Clock, Columns, DecayTicks, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding,
-};
+use super::ticks::DecayTicks;
+use super::values::{ActivationCache, Clock, Columns, Fold, FreezeOut, Hidden, ImageSize, InitScheme, Sliding};
 use std::path::PathBuf;
 
 settings! {
@@ -86,19 +85,19 @@ settings! {
         /// Initial learning rate α0; where `train` is not told, a regression gets 2.5/n of its last hidden layer, if that is less
         alpha0: f64 = 0.3 => [aliases(&["lr", "learning-rate"]), range(Positive), per_member];
         /// Variable that ψ observes
-        basis: Basis = Basis::Act => [per_member];
+        basis: Basis = Basis::Net2 => [per_member];
         /// What shares one α
         scope: Scope = Scope::Neuron;
-        /// Threshold θ_M as an absolute value [default: 0.1]
-        theta: Option<f64> = Some(0.1) => [per_member];
+        /// Threshold θ_M as an absolute value
+        theta: Option<f64> = Some(2.0) => [per_member];
         /// Threshold as a quantile of each layer's observed means, fixed when the warm-up ends (after tick 1 at the earliest)
         theta_quantile: Option<f64> = None => [value("Q"), per_member];
         /// Sliding threshold θ_M = λ · EMA_τ(observed) per neuron, τ in ticks (BCM, eq. 3)
         theta_sliding: Option<Sliding> = None => [per_member];
         /// Curve along which α falls
         decay: Decay = Decay::Linear => [per_member];
-        /// Ticks N until α is 0, or to-end: 0 at the last tick of the run
-        decay_ticks: DecayTicks = DecayTicks::ToEnd => [range(Positive), per_member];
+        /// Ticks N from the trigger until α is 0; P% is a share of the run's ticks, to-end: 0 at the last tick of the run
+        decay_ticks: DecayTicks = DecayTicks::Share { percent: 80.0 } => [range(Positive), per_member];
         /// Exponent p of the hyperbolic decay
         decay_power: f64 = 0.4 => [range(Positive), per_member];
         /// Base b of the log decay
@@ -153,7 +152,7 @@ settings! {
     schedule: ScheduleSettings = "Schedule" {
         /// Curve that every α follows beside its rule, from tick to tick of --clock
         curve as schedule: Schedule = Schedule::Constant => [per_member, training_only];
-        /// Ticks N of the curve, or to-end: 0 at the last tick of the run
+        /// Ticks N of the curve; P% is a share of the run's ticks, to-end: it ends at the last tick of the run
         ticks as schedule_ticks: DecayTicks = DecayTicks::ToEnd => [range(Positive), per_member];
         /// Exponent p of the hyperbolic curve
         power as schedule_power: f64 = 0.4 => [range(Positive), per_member];
@@ -347,17 +346,15 @@ impl Config {
         holds
     }
 
-    /// The setting whose curve ends with the run, if there is one. Such a run cannot be prolonged, because every α so far would
-    /// have been another.
+    /// The setting whose curve depends on the length of the run, if there is one. Such a run cannot be prolonged, because
+    /// every α so far would have been another.
     #[must_use]
     pub fn follows_the_end(&self) -> Option<&'static str> {
-        let falls = !matches!(self.rule.decay, Decay::Step | Decay::Hyperbolic);
-        let curves = !matches!(self.schedule.curve, Schedule::Constant | Schedule::Step | Schedule::Hyperbolic);
+        let falls = self.rule.decay.has_length();
+        let curves = !matches!(self.schedule.curve, Schedule::Constant | Schedule::Hyperbolic);
         match self {
-            _ if self.rule.kind == Rule::Psi && falls && self.rule.decay_ticks == DecayTicks::ToEnd => {
-                Some("decay-ticks")
-            }
-            _ if curves && self.schedule.ticks == DecayTicks::ToEnd => Some("schedule-ticks"),
+            _ if self.rule.kind == Rule::Psi && falls && self.rule.decay_ticks.depends_on_run() => Some("decay-ticks"),
+            _ if curves && self.schedule.ticks.depends_on_run() => Some("schedule-ticks"),
             _ if self.schedule.freeze_out.is_some() => Some("freeze-out"),
             _ if self.rule.kind == Rule::Replay => Some("trace"),
             _ => None,

@@ -29,6 +29,57 @@ fn presets_are_complete_and_differ_from_the_default() {
     assert_eq!(author.network.init_scheme, Some(InitScheme::Normal(0.02)));
 }
 
+/// A share is spelled alike in every place, and keeps its digits.
+#[test]
+fn a_length_is_a_number_a_share_or_a_word() {
+    for (text, ticks) in [
+        ("8", DecayTicks::Ticks(8.0)),
+        ("50%", DecayTicks::Share { percent: 50.0 }),
+        ("66.7%", DecayTicks::Share { percent: 66.7 }),
+        ("100%", DecayTicks::Share { percent: 100.0 }),
+        ("to-end", DecayTicks::ToEnd),
+    ] {
+        assert_eq!(text.parse(), Ok(ticks));
+        assert_eq!(ticks.to_string(), text);
+        let config = Config::default().decay_ticks(ticks).schedule_ticks(ticks);
+        config.check().unwrap();
+        assert_eq!(Config::overlay([&config.to_table()]).unwrap(), config);
+        assert_eq!(Config::from_json(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+    }
+    assert_eq!("50 %".parse(), Ok(DecayTicks::Share { percent: 50.0 }));
+    assert_eq!(with("decay-ticks = '7%'").unwrap().to_table()["decay-ticks"].as_str(), Some("7%"));
+}
+
+/// The ticks of a run of 15: half of them, and 7 % of 100 without a rounding error.
+#[test]
+fn a_share_is_of_the_ticks_of_the_run() {
+    let share = |percent: f64, ticks: u32| DecayTicks::Share { percent }.length(ticks);
+    assert_eq!([share(50.0, 15), share(100.0, 3), share(7.0, 100)], [Some(7.5), Some(3.0), Some(7.0)]);
+    assert_eq!([DecayTicks::Ticks(2.5).length(9), DecayTicks::ToEnd.length(9)], [Some(2.5), None]);
+}
+
+/// A run whose α depends on the number of its ticks cannot be prolonged.
+#[test]
+fn what_depends_on_the_length_of_the_run_is_named() {
+    for (settings, key) in [
+        ("", Some("decay-ticks")),
+        ("decay-ticks = '50%'", Some("decay-ticks")),
+        ("decay-ticks = 'to-end'", Some("decay-ticks")),
+        ("decay-ticks = 5", None),
+        ("decay = 'step'", None),
+        ("decay = 'hyperbolic'", None),
+        ("rule = 'constant'", None),
+        ("rule = 'constant'\nschedule = 'linear'", Some("schedule-ticks")),
+        ("rule = 'constant'\nschedule = 'linear'\nschedule-ticks = 5", None),
+        ("rule = 'constant'\nschedule = 'step'\nschedule-ticks = 5", None),
+        ("rule = 'constant'\nschedule = 'step'\nschedule-ticks = '30%'", Some("schedule-ticks")),
+        ("rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = '30%'", Some("schedule-ticks")),
+        ("rule = 'constant'\nschedule = 'hyperbolic'\nschedule-ticks = '30%'", None),
+    ] {
+        assert_eq!(with(settings).unwrap().follows_the_end(), key, "{settings}");
+    }
+}
+
 #[test]
 fn a_later_threshold_replaces_an_earlier_one() {
     let file: toml::Table = "theta-quantile = 0.9".parse().unwrap();
@@ -62,6 +113,17 @@ fn nonsense_is_refused_by_name() {
         ("rule = 'hebb'\nhidden = [3]\nval-fraction = 0.2\nearly-stopping = 2", "`early-stopping"),
         ("decay-ticks = -2.0", "`decay-ticks"),
         ("decay-ticks = 'never'", "decay-ticks"),
+        ("decay-ticks = '0%'", "`decay-ticks = 0%`: must be above 0%"),
+        ("decay-ticks = '-5%'", "`decay-ticks = -5%`"),
+        ("decay-ticks = '150%'", "at most 100% of the run"),
+        ("rule = 'constant'\nschedule-ticks = '100.5%'", "`schedule-ticks = 100.5%`"),
+        // N is 0 in f32, which means to-end in kernels.
+        ("decay-ticks = '1e-50%'", "`decay-ticks"),
+        ("decay-ticks = 'x%'", "decay-ticks: the share of the run must be a number"),
+        ("decay-ticks = '%'", "50%"),
+        ("decay-ticks = 'nan%'", "50%"),
+        ("decay-ticks = '50%%'", "50%"),
+        ("decay-ticks = true", "50%"),
         ("test-fraction = 1.0", "`test-fraction"),
         // No record can store these values, so they are refused although the rule ignores the settings.
         ("rule = 'constant'\ntheta = nan", "`theta = nan`"),

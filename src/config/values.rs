@@ -1,11 +1,11 @@
 //! The types of settings that are more than a number or a word. Each type has one spelling, used on the command line
 //! and in records.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::fmt;
 use std::str::FromStr;
 
-fn number(text: &str, what: &str) -> Result<f64, String> {
+pub(super) fn number(text: &str, what: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(format!("{what} must be a number")),
@@ -188,58 +188,6 @@ impl FromStr for Fold {
 impl fmt::Display for Fold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.part, self.parts)
-    }
-}
-
-/// N of ψ's decay: its length in ticks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum DecayTicks {
-    /// A positive real number of ticks.
-    Ticks(f64),
-    /// As many ticks as remain, so that α reaches 0 at the last tick of training.
-    ToEnd,
-}
-
-impl FromStr for DecayTicks {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "to-end" {
-            return Ok(Self::ToEnd);
-        }
-        number(text, "the number of ticks").map(Self::Ticks).map_err(|e| format!("{e}; or give to-end"))
-    }
-}
-
-impl fmt::Display for DecayTicks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ticks(ticks) => ticks.fmt(f),
-            Self::ToEnd => f.write_str("to-end"),
-        }
-    }
-}
-
-impl Serialize for DecayTicks {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Ticks(ticks) => serializer.serialize_f64(*ticks),
-            Self::ToEnd => serializer.serialize_str("to-end"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for DecayTicks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Spelling {
-            Number(f64),
-            Word(String),
-        }
-        match Spelling::deserialize(deserializer).map_err(|_| D::Error::custom("expected a number or \"to-end\""))? {
-            Spelling::Number(ticks) => Ok(Self::Ticks(ticks)),
-            Spelling::Word(word) => word.parse().map_err(D::Error::custom),
-        }
     }
 }
 
@@ -484,16 +432,6 @@ super::setting::values! {
         }
     }
     Clock { const VALUE_NAME: &'static str = "CLOCK"; }
-    DecayTicks {
-        const VALUE_NAME: &'static str = "N";
-
-        fn number(&self) -> Option<f64> {
-            match self {
-                Self::Ticks(ticks) => Some(*ticks),
-                Self::ToEnd => None,
-            }
-        }
-    }
     Fold { const VALUE_NAME: &'static str = "K/N"; }
     FreezeOut { const VALUE_NAME: &'static str = "T0"; }
     Hidden { const VALUE_NAME: &'static str = "WIDTHS"; }

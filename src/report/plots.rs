@@ -77,7 +77,7 @@ pub struct Fall {
     /// The epoch in which the observed mean first exceeds θ_M, from 1.
     pub trigger: u32,
     /// N, the epochs from the trigger until α is 0.
-    pub ticks: u32,
+    pub ticks: DecayTicks,
     /// θ_M, between 0 and 1.
     pub theta: f64,
 }
@@ -87,7 +87,7 @@ impl Fall {
     /// so the next epoch is the first with a smaller α.
     #[must_use]
     pub fn alpha(&self, decay: Decay) -> Vec<(f64, f64)> {
-        let config = Config::default().decay(decay).decay_ticks(DecayTicks::Ticks(f64::from(self.ticks)));
+        let config = Config::default().decay(decay).decay_ticks(self.ticks);
         let member = Member::new(&config, &config, self.epochs);
         let point =
             |epoch: u32| (f64::from(epoch), f64::from(psi_of(&member, &Slot::latched(self.trigger, epoch - 1))));

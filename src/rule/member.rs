@@ -2,7 +2,7 @@
 //! `shaders/common.wgsl`.
 
 use super::observe;
-use crate::config::{Config, DecayTicks, Latch, Rule, Theta};
+use crate::config::{Config, Latch, Rule, Theta};
 use crate::data::distort::Amounts;
 use crate::numbered::numbered;
 use crate::rule;
@@ -145,10 +145,7 @@ impl Member {
             trigger: if config.rule.kind == Rule::Replay { Trigger::NONE } else { trigger },
             theta_lambda: theta_lambda as f32,
             theta_rate: if config.observes() { theta_rate as f32 } else { 0.0 },
-            decay_ticks: match curve.rule.decay_ticks {
-                DecayTicks::Ticks(ticks) => ticks as f32,
-                DecayTicks::ToEnd => 0.0,
-            },
+            decay_ticks: curve.rule.decay_ticks.length(ticks).map_or(0.0, |length| length as f32),
             decay_power: curve.rule.decay_power as f32,
             decay_span: (curve.rule.decay_base * curve.rule.decay_base - 1.0) as f32,
             decay_scale: (0.5 / curve.rule.decay_base.ln()) as f32,

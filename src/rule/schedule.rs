@@ -4,7 +4,7 @@
 //! The curves depend on the tick alone, so the host computes them in float64. At each tick, engines only multiply ψ of
 //! every slot by the layer's factor.
 
-use crate::config::{Config, DecayTicks, FreezeOut, Replay, Rule, Schedule};
+use crate::config::{Config, FreezeOut, Replay, Rule, Schedule};
 use crate::rule::trace::Trace;
 use std::f64::consts::PI;
 
@@ -24,10 +24,8 @@ pub fn scale(config: &Config, trace: Option<&Trace>, (l, layers): (usize, usize)
 /// cosine are ψ's decays of the same names.
 fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
     let n = f64::from(t.saturating_sub(config.schedule.start));
-    let total = match config.schedule.ticks {
-        DecayTicks::Ticks(ticks) => ticks,
-        DecayTicks::ToEnd => f64::from(ticks.saturating_sub(config.schedule.start)),
-    };
+    let rest = f64::from(ticks.saturating_sub(config.schedule.start));
+    let total = config.schedule.ticks.length(ticks).unwrap_or(rest);
     // A curve that starts at the last tick has N = 0, so n = 0 must not divide by N.
     let (progress, low) = (if n == 0.0 { 0.0 } else { n / total }, config.schedule.low);
     match config.schedule.curve {

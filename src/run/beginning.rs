@@ -50,7 +50,7 @@ fn replay(start: &Start) -> Option<Note> {
 /// Sets the epochs of a run that is to be prolonged.
 ///
 /// # Errors
-/// If the run has as many already, kept no state at its end, or has rates that follow a curve to its end.
+/// If the run has as many already, kept no state at its end, or has rates that depend on its length.
 pub fn prolong(directory: &Path, config: &mut Config, epochs: u32) -> Result<()> {
     let has = config.run.epochs;
     if epochs <= has {
@@ -59,8 +59,8 @@ pub fn prolong(directory: &Path, config: &mut Config, epochs: u32) -> Result<()>
     if let Some(key) = config.follows_the_end() {
         let model = directory.join(MODEL);
         return Err(Error::config(format!(
-            "`epochs = {epochs}`: with `{key}` the rates follow a curve to the end of the run, so that longer runs differ from \
-             the start; to train on from the weights give `init = {}`",
+            "`epochs = {epochs}`: with `{key}` the rates follow a curve that depends on the length of the run, so that longer \
+             runs differ from the start; to train on from the weights give `init = {}`",
             model.display()
         )));
     }

@@ -189,7 +189,7 @@ fn decays_have_published_values() {
 fn to_end_reaches_zero_at_the_last_tick() {
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
         for base in [std::f64::consts::E, 10.0] {
-            let config = Config::default().decay(decay).decay_base(base);
+            let config = Config::default().decay(decay).decay_ticks(DecayTicks::ToEnd).decay_base(base);
             let member = Member::new(&config, &config, 15);
             for onset in 1..=15_u16 {
                 for t in onset..=15 {
@@ -201,12 +201,29 @@ fn to_end_reaches_zero_at_the_last_tick() {
     }
 }
 
+/// With 40 % of 15 ticks, N is 6: α is 0 from the sixth tick after the trigger on, whatever tick triggered it.
+#[test]
+fn a_share_of_the_run_is_a_length() {
+    for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
+        let config = Config::default().decay(decay).decay_ticks(DecayTicks::Share { percent: 40.0 });
+        let member = Member::new(&config, &config, 15);
+        for onset in 1..=15 {
+            for t in onset..=15 {
+                let (n, slot) = (t - onset + 1, Slot::latched(onset, t));
+                let want = oracle_psi::decay(&config, n, 6.0);
+                assert!((f64::from(psi::psi(&member, &slot)) - want).abs() < 2e-7, "{decay}, {onset}, tick {t}");
+                assert_eq!(psi::psi(&member, &slot) == 0.0, n >= 6, "{decay}, triggered at {onset}, tick {t}");
+            }
+        }
+    }
+}
+
 /// f32 must not round α to 0 before a long decay ends, because α = 0 freezes the weight.
 #[test]
 fn a_long_fall_keeps_its_last_ticks() {
     let ticks = 100_000;
     for decay in [Decay::Linear, Decay::Log, Decay::Cosine] {
-        let config = Config::default().decay(decay);
+        let config = Config::default().decay(decay).decay_ticks(DecayTicks::ToEnd);
         let member = Member::new(&config, &config, ticks);
         for n in [1, 50_000, 99_000, 99_990, 99_999] {
             let (got, want) =
@@ -226,8 +243,9 @@ fn host_psi_follows_the_oracle() {
         let ticks = 3 + random.below(30);
         let mut config = random_settings(&mut random).epochs(ticks).clock(Clock::Epoch);
         config.rule.warmup = random.below(3);
-        config.rule.decay_ticks = match random.below(2) {
+        config.rule.decay_ticks = match random.below(3) {
             0 => DecayTicks::ToEnd,
+            1 => DecayTicks::Share { percent: 100.0 * (1.0 - random.uniform()) },
             _ => DecayTicks::Ticks(0.5 + 20.0 * random.uniform()),
         };
         config.rule.decay_base = pick(&mut random, &[std::f64::consts::E, 10.0]);

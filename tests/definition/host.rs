@@ -6,7 +6,7 @@ use crate::oracle::trace::Triggers;
 use crate::oracle::{Matrix, Network, labels, random, schedule};
 use crate::settings::pick;
 use clap::ValueEnum;
-use homeostat::config::{Activation, Config, Decay, Replay, Rule, Schedule};
+use homeostat::config::{Activation, Config, Decay, DecayTicks, Replay, Rule, Schedule};
 use homeostat::data::DataSet;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule;
@@ -64,9 +64,12 @@ fn schedules_equal_the_oracles() {
     for _ in 0..400 {
         let curve = pick(&mut random, Schedule::value_variants());
         let freeze = pick(&mut random, &["", "freeze-out = '0.4'", "freeze-out = '0.5:cubed:scaled'"]);
-        let endless = !matches!(curve, Schedule::Step | Schedule::Cyclical) && random.below(2) == 0;
-        let length =
-            if endless { String::new() } else { format!("schedule-ticks = {:?}", 0.5 + 20.0 * random.uniform()) };
+        let may_be_endless = !matches!(curve, Schedule::Step | Schedule::Cyclical);
+        let length = match random.below(3) {
+            0 if may_be_endless => String::new(),
+            1 => format!("schedule-ticks = '{}%'", 100.0 * (1.0 - random.uniform())),
+            _ => format!("schedule-ticks = {:?}", 0.5 + 20.0 * random.uniform()),
+        };
         let (start, low, base) = (random.below(9), 0.1 + 0.5 * random.uniform(), 1.5 + 9.0 * random.uniform());
         let config = toml(&format!(
             "schedule = '{curve}'\nschedule-start = {start}\nschedule-low = {low:?}\nschedule-base = {base:?}\nschedule-gamma = {low:?}\n{length}\n{freeze}"
@@ -118,8 +121,14 @@ fn replays_equal_the_oracles() {
 /// end leaves every α frozen.
 #[test]
 fn the_oracle_reports_epochs() {
-    let config =
-        Config::default().hidden(vec![4]).activation(Activation::Tanh).alpha0(1e-9).theta(0.0).batch_size(3).epochs(2);
+    let config = Config::default()
+        .hidden(vec![4])
+        .activation(Activation::Tanh)
+        .alpha0(1e-9)
+        .theta(0.0)
+        .batch_size(3)
+        .epochs(2)
+        .decay_ticks(DecayTicks::ToEnd);
     let weights = [random::weights(&config, 0, 5, 4), random::weights(&config, 1, 4, 4)];
     let x: Vec<Vec<f64>> =
         (0..20).map(|row| (0..5).map(|k| f64::from((row * 7 + k * 3) % 11) / 11.0).collect()).collect();

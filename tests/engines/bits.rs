@@ -4,7 +4,7 @@
 
 use crate::harness::{ENGINES, small_register};
 use crate::thorough::is_thorough;
-use homeostat::config::{Basis, Config, Hidden, Loss, Output, Scope};
+use homeostat::config::{Basis, Config, DecayTicks, Hidden, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
 use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Room, Tile};
@@ -65,7 +65,8 @@ fn population(configs: Vec<Config>, bytes: bool) -> Arc<Population> {
 /// Settings that together have every scope, all forms of momentum but Nesterov's, batches of one sample, and samples of
 /// both types.
 fn variants() -> Vec<(Config, bool)> {
-    let base = Config::default().hidden([19, 10]).batch_size(8).epochs(4).alpha0(0.2).theta(0.3).test_fraction(None);
+    let base = Config::default().hidden([19, 10]).batch_size(8).epochs(4).alpha0(0.2).test_fraction(None);
+    let base = base.basis(Basis::Act).theta(0.3).decay_ticks(DecayTicks::ToEnd);
     vec![
         (base.clone().clock("steps:3".parse().unwrap()), true),
         (base.clone().scope(Scope::Weight).basis(Basis::Net2).momentum(0.5), false),

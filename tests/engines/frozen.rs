@@ -21,6 +21,7 @@ const BASE: &str = "
     batch-size = 8
     epochs = 6
     alpha0 = 0.1
+    basis = 'act'
     theta-quantile = 0.4
     warmup = 1
     decay-ticks = 2.0

@@ -68,7 +68,7 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
         (Schedule::Cosine, Decay::Cosine),
     ];
     for (schedule, decay) in decays {
-        let psi = base().rule(Rule::Psi).basis(Basis::Net2).theta(0.0).decay(decay);
+        let psi = base().rule(Rule::Psi).basis(Basis::Net2).theta(0.0).decay(decay).decay_ticks(DecayTicks::ToEnd);
         let scheduled = base().rule(Rule::Constant).schedule(schedule);
         for (engine, _) in ENGINES.iter().enumerate() {
             let (states, epochs) = from_start(engine, &population(vec![psi.clone(), scheduled.clone()]));
@@ -81,6 +81,27 @@ fn a_schedule_equals_the_psi_that_triggers_at_once() {
                 epochs.last().unwrap()[1].frozen_fraction.iter().all(|&f| f == 1.0),
                 schedule != Schedule::Hyperbolic
             );
+        }
+    }
+}
+
+/// `P%` stands for N = P/100 · T, to the last bit.
+#[test]
+fn a_share_of_the_run_is_its_number_of_ticks() {
+    for (clock, percent) in [("epoch", 75.0), ("steps:2", 37.5)] {
+        let base = base().clock(clock.parse().unwrap());
+        let ticks = f64::from(population(vec![base.clone()]).ticks());
+        let lengths = [DecayTicks::Share { percent }, DecayTicks::Ticks(percent / 100.0 * ticks), DecayTicks::ToEnd];
+        let falls = lengths.map(|length| base.clone().rule(Rule::Psi).theta(0.2).decay_ticks(length));
+        let curves =
+            lengths.map(|length| base.clone().rule(Rule::Constant).schedule(Schedule::OneCycle).schedule_ticks(length));
+        let population = population([falls, curves].concat());
+        for (engine, (name, _)) in ENGINES.iter().enumerate() {
+            let (states, _) = from_start(engine, &population);
+            for (what, members) in ["ψ", "schedule"].into_iter().zip(states.chunks(3)) {
+                assert!(members[0] == members[1], "{name}, {what}, {percent} %");
+                assert!(members[0] != members[2], "{name}, {what}: no α has fallen");
+            }
         }
     }
 }
@@ -153,7 +174,7 @@ fn traced(
 /// If all neurons of a layer trigger together, ψ equals its layer-wise controls.
 #[test]
 fn replay_of_a_layer_wise_psi_is_that_psi() {
-    let config = base().scope(Scope::Layer).theta(0.4).decay(Decay::Cosine).alpha0(0.3);
+    let config = base().scope(Scope::Layer).basis(Basis::Act).theta(0.4).decay(Decay::Cosine).alpha0(0.3);
     let (_folder, trace, state, epochs, replay) = traced(&config);
     assert!(trace.onsets.iter().all(|layer| layer.iter().all(|&onset| onset == layer[0])));
     assert!(epochs.last().unwrap()[0].alpha_mean.iter().any(|&alpha| alpha < 0.3), "nothing triggered");

@@ -20,6 +20,7 @@ const BASE: &str = "
     batch-size = 16
     epochs = 6
     alpha0 = 0.3
+    basis = 'act'
     theta = 0.45
     decay-ticks = 2.0
     val-fraction = 0.1

@@ -44,6 +44,7 @@ fn variants() -> Vec<(Config, bool)> {
         .batch_size(8)
         .epochs(EPOCHS)
         .alpha0(0.1)
+        .basis(Basis::Act)
         .theta(0.3)
         .test_fraction(0.1)
         .val_fraction(0.15);

@@ -28,7 +28,10 @@ fn random_case(random: &mut Random) -> Option<Case> {
     let mut config = random_settings(random).hidden(hidden.clone()).batch_size(batch_size).epochs(6).test_fraction(0.0);
     config.rule.warmup = random.below(2);
     config.rule.clock = pick(random, &[Clock::Epoch, Clock::Steps(3)]);
-    config.rule.decay_ticks = pick(random, &[DecayTicks::ToEnd, DecayTicks::Ticks(2.5), DecayTicks::Ticks(40.0)]);
+    config.rule.decay_ticks = pick(
+        random,
+        &[DecayTicks::ToEnd, DecayTicks::Ticks(2.5), DecayTicks::Ticks(40.0), DecayTicks::Share { percent: 45.0 }],
+    );
     match random.below(4) {
         0 => (config.rule.theta, config.rule.theta_quantile) = (None, Some(pick(random, &[0.3, 0.5, 0.8]))),
         1 => {

@@ -25,7 +25,9 @@ const BASE: &str = "
     batch-size = 8
     epochs = 4
     alpha0 = 0.1
+    basis = 'act'
     theta = 0.3
+    decay-ticks = 'to-end'
     val-fraction = 0.1
     test-fraction = 0.1
     scale = 'none'
@@ -114,7 +116,7 @@ pub const TABLE: [Row; 52] = [
     row(
         "basis = 'net2'\ntheta = 0.2\nlatch = 'gated'\ndecay = 'hyperbolic'\nactivation = 'relu'\nmax-norm = 0.9\nclock = 'steps:3'",
     ).on(Form::Register),
-    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\nno-shuffle = true\nclock = 'steps:4'").on(Form::Persistent),
+    row("theta-quantile = 0.5\nwarmup = 1\ndecay = 'log'\ndecay-ticks = '62.5%'\nno-shuffle = true\nclock = 'steps:4'").on(Form::Persistent),
     row(
         "scope = 'layer'\nbasis = 'net2'\ntheta-quantile = 0.6\ndecay = 'log'\ndecay-base = 10.0\ndecay-ticks = 6.5\nclock = 'steps:3'",
     ),
@@ -144,7 +146,7 @@ pub const TABLE: [Row; 52] = [
         "rule = 'constant'\nschedule = 'cyclical'\nschedule-ticks = 3.0\nschedule-low = 0.2\nmomentum = 0.8\nnesterov = true\nweight-decay = 0.01\nmax-norm = 0.9\nclock = 'steps:2'",
     ).on(Form::Tiled),
     row(
-        "rule = 'constant'\nschedule = 'step'\nschedule-ticks = 3.0\nschedule-gamma = 0.5\nhidden = [8, 7, 6]\nmomentum = 0.7\ncoast = true\nclock = 'steps:2'",
+        "rule = 'constant'\nschedule = 'step'\nschedule-ticks = '30%'\nschedule-gamma = 0.5\nhidden = [8, 7, 6]\nmomentum = 0.7\ncoast = true\nclock = 'steps:2'",
     ),
     row(
         "rule = 'constant'\nschedule = 'log'\nschedule-base = 10.0\nschedule-ticks = 9.0\nscope = 'weight'\nclock = 'steps:2'",
@@ -392,9 +394,10 @@ fn the_table_has_every_setting() {
         }
     }
     for key in ["decay-ticks", "schedule-ticks"] {
-        let [numbers, words] =
-            [toml::Value::is_float, toml::Value::is_str].map(|is| given.iter().any(|row| is(&row[key])));
-        assert!(numbers && words, "no row has {key} of one kind");
+        let has = |is: fn(&toml::Value) -> bool| given.iter().any(|row| is(&row[key]));
+        let is_share = |value: &toml::Value| value.as_str().is_some_and(|text| text.ends_with('%'));
+        let is_to_end = |value: &toml::Value| value.as_str() == Some("to-end");
+        assert!(has(toml::Value::is_float) && has(is_share) && has(is_to_end), "no row has {key} of one kind");
     }
 }
 

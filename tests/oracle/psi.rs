@@ -36,6 +36,7 @@ pub fn psi(config: &Config, slot: &Slot, last: u32) -> f64 {
     }
     let ticks = match config.rule.decay_ticks {
         DecayTicks::Ticks(ticks) => ticks,
+        DecayTicks::Share { percent } => percent * f64::from(last) / 100.0,
         DecayTicks::ToEnd => f64::from(last - slot.onset + 1),
     };
     decay(config, slot.n, ticks)

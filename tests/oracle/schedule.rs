@@ -13,6 +13,7 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
     let n = if t > start { f64::from(t - start) } else { 0.0 };
     let length = match config.schedule.ticks {
         DecayTicks::Ticks(ticks) => ticks,
+        DecayTicks::Share { percent } => percent * f64::from(last) / 100.0,
         // At least 1, because 0/0 has no value. Where the curve starts at or after the last tick, n is always 0.
         DecayTicks::ToEnd => f64::from(if last > start { last - start } else { 1 }),
     };

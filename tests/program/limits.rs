@@ -93,3 +93,28 @@ fn a_dry_run_says_what_the_run_then_does() {
     let text = succeed(&["train", "--data", "iris", "--dry-run", "--device", "cpu", "--no-save"]);
     assert!(text.contains("files: none"), "{text}");
 }
+
+/// N of a share is named before training. A share beyond the run is refused with its flag.
+#[test]
+fn a_dry_run_says_how_long_a_fall_takes() {
+    let dry = ["train", "--data", "iris", "--dry-run", "--device", "cpu", "--no-save", "--epochs", "10"];
+    for (flags, n) in [
+        (&["--decay-ticks", "25%"][..], Some(2.5)),
+        (&["--decay-ticks", "4"], Some(4.0)),
+        (&["--decay-ticks", "to-end"], None),
+        (&["--decay", "step"], None),
+        (&["--rule", "constant"], None),
+    ] {
+        let text = succeed(&[&dry[..], flags].concat());
+        let told = n.map(|n| format!("10 ticks of the clock, of which a fall of α takes {n}\n"));
+        assert!(text.contains(told.as_deref().unwrap_or("10 ticks of the clock\n")), "{flags:?}: {text}");
+        let json: serde_json::Value = serde_json::from_str(&succeed(&[&dry[..], flags, &["--json"]].concat())).unwrap();
+        assert_eq!(json["fall_ticks"].as_f64(), n, "{flags:?}");
+    }
+    for flag in ["--decay-ticks", "--schedule-ticks"] {
+        for wrong in ["0%", "150%", "-5%", "x%"] {
+            let error = fail(&[&dry[..], &[flag, wrong]].concat(), 2);
+            assert!(error.contains(flag) && error.contains(wrong) && error.contains("50%"), "{error}");
+        }
+    }
+}

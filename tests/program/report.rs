@@ -123,7 +123,8 @@ fn a_run_has_all_its_sections() {
     well_formed(&page);
     needs_no_network(&page);
     has_sections(&page, &["curves", "alpha", "neurons", "triggers", "observed", "answers", "settings", "environment"]);
-    for text in ["36-8-3", "test error", "validation", "<section id=\"weights\"", "θ = 0.1", "data:image/png;base64,"]
+    for text in
+        ["36-8-3", "test error", "validation", "<section id=\"weights\"", "θ = 2", "<td>80%<", "data:image/png;base64,"]
     {
         assert!(page.contains(text), "{text}");
     }
@@ -387,15 +388,16 @@ fn psi_passes_through_the_points_of_its_definition() {
 fn the_fall_of_psi_begins_after_its_trigger() {
     let log = |x: f64| 1.0 - 0.5 * (1.0 + (std::f64::consts::E.powi(2) - 1.0) * x).ln();
     let linear = |x: f64| 1.0 - x;
-    for (trigger, ticks) in [(1, 4), (3, 4), (9, 2), (12, 1)] {
-        let fall = Fall { epochs: 12, trigger, ticks, theta: 0.6 };
+    let lengths = [(1, 4.0, "4"), (3, 4.0, "4"), (9, 2.0, "2"), (12, 1.0, "1"), (3, 4.5, "37.5%"), (3, 10.0, "to-end")];
+    for (trigger, n_ticks, spelled) in lengths {
+        let fall = Fall { epochs: 12, trigger, ticks: spelled.parse().unwrap(), theta: 0.6 };
         for (decay, curve) in [(Decay::Linear, &linear as &dyn Fn(f64) -> f64), (Decay::Log, &log)] {
             let points = fall.alpha(decay);
             assert_eq!(points.len(), 12);
             for (i, (epoch, value)) in points.into_iter().enumerate() {
                 assert_eq!(epoch, (i + 1) as f64);
                 let n = epoch - f64::from(trigger);
-                let expected = if n <= 0.0 { 1.0 } else { curve((n / f64::from(ticks)).min(1.0)) };
+                let expected = if n <= 0.0 { 1.0 } else { curve((n / n_ticks).min(1.0)) };
                 assert!((value - expected).abs() < 1e-6, "{decay} {trigger} {epoch}: {value} {expected}");
             }
         }
@@ -421,9 +423,15 @@ fn plots_are_drawings_of_their_own() {
         assert!(homeostat(&["plot", what]).stdout.starts_with(b"<svg "));
     }
     fail(&["plot", "decays", "--decay-base", "1"], 2);
-    for wrong in [["--trigger", "31"], ["--trigger", "0"], ["--epochs", "0"], ["--theta", "1"], ["--decay-ticks", "0"]]
-    {
-        fail(&[&["plot", "psi"][..], &wrong].concat(), 2);
+    for (flag, value) in [
+        ("--trigger", "31"),
+        ("--trigger", "0"),
+        ("--epochs", "0"),
+        ("--theta", "1"),
+        ("--decay-ticks", "0"),
+        ("--decay-ticks", "101%"),
+    ] {
+        assert!(fail(&["plot", "psi", flag, value], 2).contains(flag), "{flag} {value}");
     }
     assert!(
         !String::from_utf8(homeostat(&["plot", "bcm", "--theta", "1"]).stdout).unwrap().contains("class=\"arrow\"")

@@ -139,6 +139,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("sums", sums.into()),
         ("values", b"800,800".to_vec()),
         ("values", b"to-end".to_vec()),
+        ("values", b"62.5%".to_vec()),
         ("values", b"steps:100".to_vec()),
         ("values", b"1.2:10".to_vec()),
         ("values", b"0.5:cubed:scaled".to_vec()),

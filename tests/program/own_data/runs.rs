@@ -74,6 +74,12 @@ fn a_finished_run_is_prolonged_as_if_it_had_not_ended() {
     }
     folder.train_in("end", "loans.csv", &["--epochs", "3"]);
     folder.refuse(&["train", "--resume", "end", "--epochs", "9"], 2, &["--epochs 9", "--decay-ticks", "--init"]);
+    folder.train_in(
+        "share",
+        "loans.csv",
+        &["--epochs", "3", "--rule", "constant", "--schedule", "step", "--schedule-ticks", "50%"],
+    );
+    folder.refuse(&["train", "--resume", "share", "--epochs", "9"], 2, &["--epochs 9", "--schedule-ticks", "--init"]);
     folder.refuse(&["train", "--resume", "short", "--epochs", "5"], 2, &["--epochs 5", "7 epochs"]);
     folder.refuse(&["train", "--resume", "end"], 2, &["complete", "--epochs"]);
 }
