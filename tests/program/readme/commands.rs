@@ -202,7 +202,7 @@ fn run_small(call: &[String], folder: &Folder) {
 #[test]
 fn every_command_of_readme_works() {
     let done = follow(&readme());
-    for name in ["train", "predict", "export", "report", "sweep", "compare"] {
+    for name in ["train", "predict", "export", "report", "compare"] {
         assert!(done.contains(name) || !cfg!(unix), "{name} is shown nowhere");
     }
 }
