@@ -1,10 +1,9 @@
 //! Prints a comparison: the verdict in words first, then the tables, on the terminal or as Markdown.
 
-use super::follow::count;
 use crate::stats::compare::RESAMPLES;
 use crate::stats::outcome::{Arm, Comparison, Report, Verdict};
 use crate::stats::verdict::{self, p_value};
-use crate::text::{self, named};
+use crate::text::{self, counted, named};
 
 /// How a report writes the names of arms and metrics, which may come from anyone.
 struct Names {
@@ -109,7 +108,7 @@ pub(super) fn markdown(report: &Report) -> String {
     let method = format!(
         "Interval of the mean difference: BCa bootstrap, {RESAMPLES} resamples. p: Wilcoxon signed-rank, two-sided; Holm \
          over {}. n.s.: not distinguishable at the 5 % level.",
-        count(report.comparisons.iter().filter(|comparison| comparison.is_tested()).count(), "comparison"),
+        counted(report.comparisons.iter().filter(|comparison| comparison.is_tested()).count(), "comparison"),
     );
     let quote = |name: &str| if verdict::is_word(name) { (MARKDOWN.plain)(name) } else { (MARKDOWN.apart)(name) };
     let notes = report.notes.iter().map(|note| format!("- {}\n", text::markdown(note)));

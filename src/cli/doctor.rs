@@ -121,10 +121,12 @@ impl Doctor {
             return Ok(std::iter::once(cpu).chain((0..adapters.len()).map(adapter)).collect());
         };
         let Some(pick) = text.parse::<Device>()?.pick() else { return Ok(vec![cpu]) };
-        match (pick.among(adapters), Context::open(&pick)) {
-            (Some(index), _) => Ok(vec![adapter(index)]),
-            (None, Err(error)) => Err(error),
-            (None, Ok(_)) => Err(Error::Device(format!("`device = {text}`: is not listed"))),
+        match pick.among(adapters) {
+            Some(index) => Ok(vec![adapter(index)]),
+            // Opening the device fails with the reason.
+            None => Err(Context::open(&pick)
+                .err()
+                .unwrap_or_else(|| Error::Device(format!("`device = {text}`: is not listed")))),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::files::to_json;
 use crate::model::confusion::{ClassScore, Confusion};
 use crate::model::file::Model;
 use crate::model::{labels, regression};
-use crate::text::{one_line, percent, significant};
+use crate::text::{counted, one_line, percent, significant};
 use crate::train::blocking::{Blocking, block_on};
 use crate::train::engine::{DeviceInfo, Engine, Score, Wanted};
 use crate::train::measure::{Measure, Told};
@@ -363,7 +363,7 @@ impl PerClass {
         ))?;
         for class in &self.classes {
             let confused = class.confused_with.map_or("–".to_owned(), |other| {
-                format!("{} ({} time{})", name(other), class.confused, if class.confused == 1 { "" } else { "s" })
+                format!("{} ({})", name(other), counted(class.confused as usize, "time"))
             });
             let (recall, precision) = (share(class.recall), share(class.precision));
             say(format_args!(

@@ -4,7 +4,7 @@ use super::print::{say_of, tell};
 use crate::error::{Error, Result};
 use crate::files::to_json;
 use crate::sweep::{self, Options, Plan, PopulationDone, Results, RunRecord, Summary, Watcher};
-use crate::text::{quoted, thousands};
+use crate::text::{counted, quoted, thousands};
 
 /// Most lines about failed runs.
 const FAILURES: usize = 5;
@@ -49,7 +49,7 @@ impl Follower {
         }
         if let Some(rest @ [_, ..]) = self.failures.get(FAILURES..) {
             let runs: usize = rest.iter().map(|(.., seeds)| seeds.len()).sum();
-            tell(format_args!("note: {} more failed; their records say why", count(runs, "run")));
+            tell(format_args!("note: {} more failed; their records say why", counted(runs, "run")));
         }
     }
 }
@@ -79,9 +79,9 @@ impl Watcher for Follower {
         tell(format_args!(
             "population {}: {} of {}, {}{diverged}, {} samples/s, {}; {}/{} runs{left}",
             self.populations,
-            count(done.members, "run"),
+            counted(done.members, "run"),
             widths.join("-"),
-            count(done.epochs as usize, "epoch"),
+            counted(done.epochs as usize, "epoch"),
             thousands(done.samples_per_second),
             duration(done.seconds),
             done.finished,
@@ -99,11 +99,6 @@ impl Watcher for Follower {
         }
         if self.json { say_of(true, to_json(record)?) } else { Ok(()) }
     }
-}
-
-/// A number of things: `1 run`, `2 runs`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn duration(seconds: f64) -> String {

@@ -1,6 +1,6 @@
 //! `homeostat sweep`: plans, trains, counts and merges many runs.
 
-use super::follow::{Follower, count};
+use super::follow::Follower;
 use super::outputs::refuse_source;
 use super::print::{say, say_block, tell};
 use super::signals::interrupt_flag;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
 use crate::sweep::submit::{Job, Kubernetes, Slurm};
 use crate::sweep::{self, ArmStatus, Options, Plan, Results, Shard};
-use crate::text::named;
+use crate::text::{counted, named};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -235,17 +235,17 @@ fn plan_of(file: &Path, folds: Option<u32>) -> Result<(sweep::Sweep, Plan)> {
 fn tell_plan(sweep: &sweep::Sweep, plan: &Plan) -> Result<()> {
     let estimate = plan.estimate()?;
     let packed = match estimate.populations {
-        Some(populations) => format!("about {} on this machine", count(populations, "population")),
-        None => format!("{} of runs; their data is not here", count(estimate.kinds, "kind")),
+        Some(populations) => format!("about {} on this machine", counted(populations, "population")),
+        None => format!("{} of runs; their data is not here", counted(estimate.kinds, "kind")),
     };
     let (arms, seeds, runs) = (sweep.arms.len(), sweep.seeds.len(), plan.runs.len());
-    let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", count(folds as usize, "fold")));
+    let folds = sweep.folds.map_or(String::new(), |folds| format!(" × {}", counted(folds as usize, "fold")));
     tell(format_args!(
         "{}: {} × {}{folds} = {}, {packed}",
         named(&plan.name),
-        count(arms, "arm"),
-        count(seeds, "seed"),
-        count(runs, "run")
+        counted(arms, "arm"),
+        counted(seeds, "seed"),
+        counted(runs, "run")
     ));
     Ok(())
 }
@@ -302,7 +302,7 @@ impl RunCommand {
         let failed = if summary.failed > 0 { format!(", {} failed", summary.failed) } else { String::new() };
         tell(format_args!(
             "{}{part} finished, {} before{failed}; records in {}",
-            count(summary.runs, "run"),
+            counted(summary.runs, "run"),
             summary.before,
             path.display()
         ));
@@ -332,7 +332,7 @@ impl StatusCommand {
         }
         match status.all.missing {
             0 => Ok(()),
-            missing => Err(Error::Run(format!("{missing} of {} are not finished", count(status.all.runs, "run")))),
+            missing => Err(Error::Run(format!("{missing} of {} are not finished", counted(status.all.runs, "run")))),
         }
     }
 }
@@ -350,7 +350,7 @@ impl MergeCommand {
         if merged.missing > 0 {
             tell(format_args!("note: {} of {} runs are missing", merged.missing, plan.runs.len()));
         }
-        let parts = ["plan.id", "runs", "models", "traces"].map(|part| path.join(part));
+        let parts = sweep::PARTS.map(|part| path.join(part));
         let sources: Vec<PathBuf> = parts.into_iter().chain(read_by(&plan, &self.plan)).collect();
         deliver(self.out.as_deref(), &sources, &merged.text)
     }

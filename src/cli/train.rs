@@ -124,7 +124,7 @@ impl Train {
             RunDirectory::check(out, self.force)?;
         }
         let data = Arc::new(DataSet::open_as(&config.data, &self.place.search())?);
-        let samples = data.len() - data.test_rows - data.validation_rows;
+        let samples = data.rows_to_split();
         let is_given = |key: &str| given.contains(key);
         // A preset stands for the whole experiment that it repeats.
         let keeps = |key: &str| self.preset.is_some() || is_given(key);

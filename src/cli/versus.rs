@@ -1,7 +1,7 @@
 //! `compare --rules`: arms from the command line become a sweep, which is trained in a directory of its own. The same command
 //! resumes it.
 
-use super::follow::{Follower, count};
+use super::follow::Follower;
 use super::print::{say, tell};
 use super::signals::interrupt_flag;
 use crate::config::{Config, Preset, Rule, SETTINGS};
@@ -14,8 +14,8 @@ use crate::report;
 use crate::run::{RUNS, Record, directory_word};
 use crate::stats::compare::pairs_needed;
 use crate::stats::outcome::{Report, Verdict};
-use crate::sweep::{Comparison, NamedArm, Options, Plan, Results, Shard, Sweep};
-use crate::text::{quoted, unwrapped};
+use crate::sweep::{self, Comparison, NamedArm, Options, Plan, Results, Shard, Sweep, TRACE_OF};
+use crate::text::{counted, named, quoted, unwrapped};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,6 @@ const PLAN: &str = "sweep.jsonl";
 const REPORT: &str = "report.html";
 /// Rules whose α0 is the size of a step and no factor of the gradient.
 const STEPPERS: [Rule; 3] = [Rule::Adam, Rule::Rprop, Rule::IrpropMinus];
-/// What else a sweep writes into the directory.
-const OF_RESULTS: [&str; 4] = ["plan.id", "runs", "models", "traces"];
 
 /// The flags of a comparison that trains its arms.
 #[derive(clap::Args)]
@@ -149,7 +147,7 @@ impl Versus {
         let plan = Plan::new(&sweep)?;
         let mut networks = networks(&sweep, &data);
         if let Some(populations) = plan.estimate()?.populations {
-            networks += &format!(", in about {}", count(populations, "population"));
+            networks += &format!(", in about {}", counted(populations, "population"));
         }
         Ok(Planned { directory, device, text, sweep, plan, networks, strange_rates })
     }
@@ -173,9 +171,9 @@ impl Planned {
         let results = claim(&directory, &plan, &text)?;
         tell(format_args!(
             "{} × {} = {} of {networks}; {}",
-            count(sweep.arms.len(), "arm"),
-            count(sweep.seeds.len(), "seed"),
-            count(plan.runs.len(), "run"),
+            counted(sweep.arms.len(), "arm"),
+            counted(sweep.seeds.len(), "seed"),
+            counted(plan.runs.len(), "run"),
             directory.display()
         ));
         for arm in sweep.arms.iter().filter(|arm| strange_rates.contains(&arm.name)) {
@@ -196,7 +194,7 @@ impl Planned {
         };
         let summary = Follower::new(false).train(&plan, &results, &options)?;
         if summary.before > 0 {
-            tell(format_args!("{} of {} were finished before", summary.before, count(summary.runs, "run")));
+            tell(format_args!("{} of {} were finished before", summary.before, counted(summary.runs, "run")));
         }
         let wanted: HashSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
         let mut records = Record::read_all(std::slice::from_ref(&directory))?;
@@ -224,7 +222,7 @@ fn variant(text: &str) -> Result<NamedArm> {
     let mut flags = vec![];
     for word in words {
         match word.split_once('=') {
-            Some(("trace-of", arm)) => drop(settings.insert("trace-of".into(), arm.into())),
+            Some((TRACE_OF, arm)) => drop(settings.insert(TRACE_OF.into(), arm.into())),
             Some(_) => flags.push(format!("--{word}")),
             None => return Err(refuse(format!("{} is no setting; write KEY=VALUE", quoted(word)))),
         }
@@ -256,7 +254,7 @@ fn claim(directory: &Path, plan: &Plan, text: &str) -> Result<Results> {
     let write_plan = || write_atomic(&file, plan.to_text()?.as_bytes());
     let write_sweep = || write_atomic(&directory.join(SWEEP), text.as_bytes());
     if !file.exists() {
-        let ours = [SWEEP, REPORT].into_iter().chain(OF_RESULTS);
+        let ours = [SWEEP, REPORT].into_iter().chain(sweep::PARTS);
         if let Some(name) = ours.into_iter().find(|name| directory.join(name).exists()) {
             return Err(Error::file(directory.join(name), "is in the way of a new comparison; give another `out`"));
         }
@@ -298,10 +296,10 @@ fn networks(sweep: &Sweep, data: &DataSet) -> String {
     };
     let epochs: HashSet<u32> = configs().map(|config| config.run.epochs).collect();
     let epochs = match epochs.len() {
-        1 => format!(", {}", count(first.run.epochs as usize, "epoch")),
+        1 => format!(", {}", counted(first.run.epochs as usize, "epoch")),
         _ => String::new(),
     };
-    format!("{widths} on {}{epochs}", crate::text::named(&first.data.source))
+    format!("{widths} on {}{epochs}", named(&first.data.source))
 }
 
 impl Trained {
@@ -325,14 +323,14 @@ impl Trained {
             say("")?;
         }
         line(format!("report   {}", self.directory.join(REPORT).display()))?;
-        line(format!("records  {}", self.directory.join("runs").display()))?;
+        line(format!("records  {}", self.directory.join(sweep::RUNS).display()))?;
         let is_open = |verdict: Verdict| matches!(verdict, Verdict::NotDistinguishable | Verdict::OneSeed);
         if outcome.comparisons.iter().any(|comparison| is_open(comparison.verdict)) {
             let tested = outcome.comparisons.iter().filter(|comparison| comparison.pairs > 1).count();
             let more = self.seeds.saturating_mul(2).max(pairs_needed(tested.max(1)));
             line(format!(
                 "next     the same command with --seeds {more} trains {} more for each arm",
-                count(more - self.seeds, "seed")
+                counted(more - self.seeds, "seed")
             ))?;
         }
         Ok(())

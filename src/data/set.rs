@@ -457,7 +457,7 @@ impl DataSet {
     /// `config` with the epochs and the α0 that suit this set instead of MNIST, see [`Config::suit`].
     #[must_use]
     pub fn suit(&self, mut config: Config) -> Config {
-        config.suit(self.len() - self.validation_rows - self.test_rows, self.task, false, false);
+        config.suit(self.rows_to_split(), self.task, false, false);
         config
     }
 

@@ -26,6 +26,13 @@ pub struct Split {
     pub labels: Option<Vec<u32>>,
 }
 
+impl DataSet {
+    /// Rows of neither a test set nor a validation set of their own: those from which a split takes its training samples.
+    pub(crate) fn rows_to_split(&self) -> usize {
+        self.len() - self.validation_rows - self.test_rows
+    }
+}
+
 impl Split {
     /// Uses the canonical split if the data have one. Otherwise holds out `fraction` of the samples for testing, 0 … 1, by
     /// default [`DEFAULT_TEST_FRACTION`]; 0 means no test set.

@@ -6,6 +6,7 @@ use super::raster::{self, BARS, Raster, Timeline, colour_of_bar, gradient};
 use super::source::Run;
 use super::svg::{Chart, open};
 use super::weights::Film;
+use crate::text::counted;
 use std::fmt::Write;
 
 /// Size of a raster and width of a histogram, in pixels.
@@ -146,9 +147,4 @@ fn sentence(raster: &Raster, timeline: &Timeline, noun: &str) -> String {
         let _ = write!(text, " A row stands for about {} {noun}s.", slots / rows);
     }
     text
-}
-
-/// A number with its noun.
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::run::Record;
 use crate::stats::compare::{Settings, compare};
 use crate::stats::outcome::{Comparison, Report};
-use crate::stats::verdict::{self, p_value};
+use crate::stats::verdict::{self, Unit, p_value};
 use crate::text::{html, named};
 use crate::train::metrics::Metric;
 use std::fmt::Write;
@@ -52,38 +52,29 @@ fn section(page: &mut Page, report: &Report, names: &[&str], metric: &Metric) {
     for note in report.notes.iter().take(10) {
         page.remark(&note.replace(['‘', '’'], "\""));
     }
-    let unit = Unit::of(metric);
+    let unit = Unit::of(metric.key);
     page.grid("wide", &[drawing(report, names, &unit)]);
-    let head = ["arm", "pairs", unit.heading, "95 % from", "to", "p", "Holm p", "P(better)"].map(str::to_owned);
+    let difference = titled("difference", &unit);
+    let head = ["arm", "pairs", &difference, "95 % from", "to", "p", "Holm p", "P(better)"].map(str::to_owned);
     let row = |c: &Comparison| {
-        let numbers = [c.difference, c.interval.low, c.interval.high].map(|value| unit.text(value));
+        let numbers = [c.difference, c.interval.low, c.interval.high].map(|value| rounded(unit.factor * value));
         let tests = [p_value(c.p), p_value(c.holm_p), format!("{:.3}", c.probability_of_improvement)];
         [c.arm.clone(), c.pairs.to_string()].into_iter().chain(numbers).chain(tests).collect()
     };
     page.table(&head, &report.comparisons.iter().map(row).collect::<Vec<Vec<String>>>(), true);
 }
 
-/// How differences of a metric are written: shares in percentage points.
-struct Unit {
-    factor: f64,
-    heading: &'static str,
+/// A title with the unit of the values below it.
+fn titled(title: &str, unit: &Unit) -> String {
+    match unit.name.trim_start() {
+        "" => title.to_owned(),
+        name => format!("{title}, {name}"),
+    }
 }
 
-impl Unit {
-    fn of(metric: &Metric) -> Self {
-        match metric.is_error() {
-            true => Self { factor: 100.0, heading: "difference, points" },
-            false => Self { factor: 1.0, heading: "difference" },
-        }
-    }
-
-    fn text(&self, value: f64) -> String {
-        if value.is_finite() {
-            number((self.factor * value * 1e9).round() / 1e9).replacen('-', "−", 1)
-        } else {
-            "–".into()
-        }
-    }
+/// A value in its unit, without rounding errors.
+fn rounded(value: f64) -> String {
+    if value.is_finite() { number((value * 1e9).round() / 1e9).replacen('-', "−", 1) } else { "–".into() }
 }
 
 /// The differences as points and intervals around 0, one row per arm.
@@ -102,14 +93,13 @@ fn drawing(report: &Report, names: &[&str], unit: &Unit) -> String {
     let bottom = step * rows.len() as f64;
     let w = width - left - right;
     let x = |value: f64| left + w * (value - low) / (high - low);
-    let title =
-        format!("Difference from {}{}", shorten(&report.baseline, 40), if unit.factor > 1.0 { ", points" } else { "" });
+    let title = titled(&format!("Difference from {}", shorten(&report.baseline, 40)), unit);
     let mut out = open(width, height, &title);
     let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", html(&title));
     for tick in ticks(low, high, 6) {
         let class = if tick.abs() < 1e-9 * (high - low) { "axis" } else { "grid" };
         let at = x(tick);
-        let label = number((tick * 1e9).round() / 1e9).replacen('-', "−", 1);
+        let label = rounded(tick);
         let _ = write!(
             out,
             "<path class=\"{class}\" d=\"M{at:.1} {top}v{bottom:.1}\"/><text class=\"tick mid\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>",
@@ -137,7 +127,7 @@ fn drawing(report: &Report, names: &[&str], unit: &Unit) -> String {
             x(unit.factor * comparison.difference),
             width - right + 8.0,
             y + 4.0,
-            unit.text(comparison.difference)
+            rounded(unit.factor * comparison.difference)
         );
     }
     out + "</svg>"

@@ -179,10 +179,13 @@ fn scale_at(share: f64) -> [u8; 3] {
     [mix(0), mix(1), mix(2)]
 }
 
+fn css([r, g, b]: [u8; 3]) -> String {
+    format!("rgb({r},{g},{b})")
+}
+
 /// The CSS colour of a bar of the histogram.
 #[must_use]
 pub fn colour_of_bar(bar: usize) -> String {
-    let css = |[r, g, b]: [u8; 3]| format!("rgb({r},{g},{b})");
     match bar {
         0 => "var(--frozen)".into(),
         bar if bar == BARS - 1 => css(BLUE),
@@ -193,6 +196,5 @@ pub fn colour_of_bar(bar: usize) -> String {
 /// The CSS background of the whole scale, from α0 to 0.
 #[must_use]
 pub fn gradient() -> String {
-    let stops = SCALE.map(|[r, g, b]| format!("rgb({r},{g},{b})"));
-    format!("linear-gradient(to right,{})", stops.join(","))
+    format!("linear-gradient(to right,{})", SCALE.map(css).join(","))
 }

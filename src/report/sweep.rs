@@ -9,7 +9,7 @@ use super::svg::{COLOURS, Chart, Scale, colour, open};
 use super::text::{capitalised, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
-use crate::text::{html, thousands};
+use crate::text::{counted, html, thousands};
 use crate::train::metrics::Metric;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -116,8 +116,7 @@ pub fn title(records: &[Record], paths: &[PathBuf]) -> String {
         paths.iter().filter_map(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned()).collect();
     let arms = arms(records);
     let seeds = arms.iter().map(|arm| arm.records.len()).max().unwrap_or(0);
-    let several = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!("{}: {} × {}", names.join(", "), several(arms.len(), "arm"), several(seeds, "seed"))
+    format!("{}: {} × {}", names.join(", "), counted(arms.len(), "arm"), counted(seeds, "seed"))
 }
 
 /// Writes the sections, below a heading if there is a `title`.

@@ -2,22 +2,23 @@
 //! metric.
 
 use crate::stats::outcome::{Comparison, Report, Verdict};
+use crate::text::counted;
 use crate::train::metrics::Metric;
 
 /// Arms of one outcome that the sentence names; the others are counted.
 const NAMED: usize = 4;
 
-/// How a sentence writes the values of a metric.
-struct Unit {
+/// How the differences of a metric are written.
+pub(crate) struct Unit {
     /// What a value is multiplied by.
-    factor: f64,
+    pub factor: f64,
     /// The unit behind a value, with a blank.
-    name: &'static str,
+    pub name: &'static str,
 }
 
 impl Unit {
     /// Percentage points for shares of wrong answers, else the unit of the metric itself.
-    fn of(metric: &str) -> Self {
+    pub fn of(metric: &str) -> Self {
         match Metric::named(metric).is_some_and(Metric::is_error) {
             true => Self { factor: 100.0, name: " points" },
             false => Self { factor: 1.0, name: "" },
@@ -82,7 +83,7 @@ impl Words<'_> {
         let mut told: Vec<String> = arms.by_ref().take(NAMED).map(|comparison| self.arm(comparison)).collect();
         let more = arms.count();
         if more > 0 {
-            told.push(format!("{more} more arm{}", if more == 1 { "" } else { "s" }));
+            told.push(counted(more, "more arm"));
         }
         let last = told.pop()?;
         let list = if told.is_empty() { last } else { format!("{} and {last}", told.join(", ")) };

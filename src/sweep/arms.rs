@@ -1,13 +1,12 @@
 //! Arms by name: what `psi`, `linear` or `shuffle` mean in a comparison of rules, and the sweep file that compares them.
 
+use super::spec::TRACE_OF;
 use crate::config::{Config, Replay, Rule, Schedule};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::text::quoted;
 use toml::{Table, Value};
 
-/// The setting of a sweep file that names the arm whose trigger times are replayed.
-const TRACE_OF: &str = "trace-of";
 /// Word for the schedule that freezes layer after layer, and where its first layer freezes (Brock et al. 2017).
 const FREEZE_OUT: (&str, &str) = ("freeze-out", "0.5");
 
@@ -103,7 +102,7 @@ impl Comparison {
         if self.base.contains_key("preset") {
             return Ok(());
         }
-        let samples = data.len() - data.test_rows - data.validation_rows;
+        let samples = data.rows_to_split();
         for arm in self.arms.iter_mut().filter(|arm| !arm.is_rule(Rule::Replay)) {
             let keeps = |key: &str| self.base.contains_key(key) || arm.settings.contains_key(key);
             let of_arm = |e: Error| Error::config(format!("arm {}: {e}", quoted(&arm.name)));

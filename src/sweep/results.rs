@@ -23,8 +23,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const RUNS: &str = "runs";
+/// The folder of the records.
+pub const RUNS: &str = "runs";
 const MODELS: &str = "models";
+/// Everything that results have in their directory.
+pub const PARTS: [&str; 4] = [PLAN_ID, RUNS, MODELS, TRACES];
 
 /// Age after which an unfinished file is deleted. No process takes so long to write a file, so its process has died.
 const UNFINISHED: Duration = Duration::from_secs(24 * 60 * 60);

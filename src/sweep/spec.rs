@@ -44,6 +44,9 @@ use toml::{Table, Value};
 /// Largest number of runs in a plan, because the whole plan is held in memory.
 pub const MAX_RUNS: usize = 1_000_000;
 
+/// The setting of an arm that names the arm whose trigger times are replayed.
+pub const TRACE_OF: &str = "trace-of";
+
 /// Largest number of arms, because a few lines of a sweep can expand to very many.
 const MAX_ARMS: usize = 10_000;
 
@@ -310,7 +313,7 @@ impl Declared {
         let refuse = |reason: String| Err(Error::config(format!("arm {}: {reason}", quoted(&name))));
         table = Config::canonical(&table).map_err(|e| Error::config(format!("arm {}: {e}", quoted(&name))))?;
         forbid(&format!("arm {}", quoted(&name)), &table, &["seed", "early-stopping"])?;
-        let trace_of = match table.remove("trace-of") {
+        let trace_of = match table.remove(TRACE_OF) {
             None => None,
             Some(Value::String(target)) => Some(target),
             Some(_) => return refuse("trace-of: must be the name of an arm".into()),

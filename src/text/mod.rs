@@ -28,7 +28,7 @@ pub use markup::markdown;
 #[cfg(all(feature = "cli", feature = "report"))]
 pub use markup::markdown_code;
 #[cfg(any(feature = "cli", feature = "report"))]
-pub use numbers::percent;
+pub use numbers::{counted, percent};
 pub use numbers::{significant, thousands};
 pub use script::{SBATCH, json, sbatch, shell, yaml};
 #[cfg(feature = "cli")]

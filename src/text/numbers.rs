@@ -7,6 +7,13 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
+/// A number of things: `1 run`, `2 runs`.
+#[cfg(any(feature = "cli", feature = "report"))]
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A count with its thousands set apart.
 #[must_use]
 pub fn thousands(count: f64) -> String {

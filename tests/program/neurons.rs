@@ -52,27 +52,7 @@ fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 
 /// Trains 4-`hidden`-3 on Iris for 6 epochs; α falls in a line over 3 ticks.
 fn iris(folder: &Folder, hidden: &str, more: &[&str]) -> String {
-    let out = folder.name("run");
-    let base = [
-        "train",
-        "--preset",
-        "author-2026",
-        "--hidden",
-        hidden,
-        "--epochs",
-        "6",
-        "--decay-ticks",
-        "3",
-        "--device",
-        "cpu",
-        "--quiet",
-        "--scale",
-        "none",
-        "--out",
-        &out,
-    ];
-    succeed(&[&base, more].concat());
-    out
+    folder.iris("run", &[&["--hidden", hidden, "--decay-ticks", "3"], more].concat())
 }
 
 fn write_trace(folder: &Folder, ticks: u32, layers: &[&[u32]]) {

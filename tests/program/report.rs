@@ -15,7 +15,7 @@ impl Folder {
     }
 
     /// Trains a run on Iris in the directory `name`.
-    fn iris(&self, name: &str, more: &[&str]) -> String {
+    pub fn iris(&self, name: &str, more: &[&str]) -> String {
         let out = self.name(name);
         let base = [
             "train",
