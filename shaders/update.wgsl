@@ -91,12 +91,17 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
     let before = recalled.cell;
     let alpha = recalled.alpha;
     var g = gradient;
-//% if weight_decay
+//% if weight_decay and not decoupled
     if m < layer.n_in {
         g = fma(vec4<f32>(-members[member].weight_decay), before.w, gradient);
     }
 //% endif
-    let after = learn(members[member], alpha, g, x2, before);
+    var after = learn(members[member], alpha, g, x2, before);
+//% if weight_decay and decoupled
+    if m < layer.n_in {
+        after.w -= alpha * (members[member].weight_decay * before.w);
+    }
+//% endif
 //% if momentum and coast
     weights[place] = after.w;
     memory[place] = after.memory_0;

@@ -174,11 +174,11 @@ impl Config {
         }
         // A rate of 0 could not rise, because a frozen weight stays frozen.
         let low = self.schedule.low;
-        if !(low as f32).is_normal() && self.schedule.curve.rises() {
+        if !(low as f32).is_normal() && self.schedule.curve.has_low() {
             return Err(Error::config(format!("`schedule-low = {low}`: must be above 0, for example 0.1")));
         }
         let endless = self.schedule.ticks == DecayTicks::ToEnd;
-        if endless && matches!(self.schedule.curve, Schedule::Step | Schedule::Cyclical) {
+        if endless && self.schedule.curve.repeats() {
             return Err(Error::config(format!(
                 "`schedule = {}`: needs `schedule-ticks = N` or `schedule-ticks = P%`",
                 self.schedule.curve

@@ -222,6 +222,8 @@ choices! {
         Cyclical,
         /// up from the low rate, down again, then to 0 in the last tenth (Smith & Topin 2019)
         OneCycle,
+        /// cosine falls of N, then of more ticks, each from the full rate (SGDR, Loshchilov & Hutter 2017)
+        WarmRestarts,
     }
 }
 choices! {
@@ -235,6 +237,8 @@ choices! {
         Shuffle,
         /// as many triggers at each tick, of neurons drawn from the whole net
         Random,
+        /// each layer's trigger times in reverse: the neurons that triggered first fall last
+        Reverse,
     }
 }
 choices! {
@@ -291,6 +295,10 @@ choices! {
         Idbd,
         /// steps scaled by running moments of the gradient (Kingma & Ba 2015)
         Adam,
+        /// the same, and --weight-decay shrinks the weights beside the step (Loshchilov & Hutter 2019)
+        #[cfg_attr(feature = "cli", value(name = "adamw"))]
+        #[serde(rename = "adamw")]
+        AdamW,
         /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
         Hebb,
         /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)
@@ -340,10 +348,22 @@ impl Monitor {
 }
 
 impl Schedule {
+    /// Whether the curve begins at, or returns to, the setting `schedule-low`.
+    #[must_use]
+    pub const fn has_low(self) -> bool {
+        matches!(self, Self::Cyclical | Self::OneCycle)
+    }
+
+    /// Whether the curve repeats itself with a period, so that it needs one.
+    #[must_use]
+    pub const fn repeats(self) -> bool {
+        matches!(self, Self::Step | Self::Cyclical | Self::WarmRestarts)
+    }
+
     /// Whether the curve raises α again after its lowest value.
     #[must_use]
     pub const fn rises(self) -> bool {
-        matches!(self, Self::Cyclical | Self::OneCycle)
+        matches!(self, Self::Cyclical | Self::OneCycle | Self::WarmRestarts)
     }
 }
 

@@ -141,11 +141,11 @@ settings! {
         lipschitz_max: f64 = 10.0 => [range(Positive), per_member];
         /// θ of idbd, the rate at which log α learns
         idbd_rate: f64 = 0.001 => [range(Positive), per_member];
-        /// β1 of adam, the memory of the mean gradient
+        /// β1 of adam and adamw, the memory of the mean gradient
         adam_beta1: f64 = 0.9 => [range(Share), per_member];
-        /// β2 of adam, the memory of the mean squared gradient
+        /// β2 of adam and adamw, the memory of the mean squared gradient
         adam_beta2: f64 = 0.999 => [range(Share), per_member];
-        /// ε of adam
+        /// ε of adam and adamw
         adam_epsilon: f64 = 1e-8 => [range(Positive), per_member];
     }
     /// The curve that every α follows beside its rule.
@@ -162,14 +162,16 @@ settings! {
         gamma as schedule_gamma: f64 = 0.1 => [range(Share), per_member];
         /// Low rate of cyclical and one-cycle as a share of α0
         low as schedule_low: f64 = 0.1 => [range(Share), per_member];
+        /// Factor from each fall of warm-restarts to the length of the next
+        mult as schedule_mult: f64 = 1.0 => [range(AtLeastOne), per_member, recorded_if_set];
         /// Ticks at the start before the curve begins
         start as schedule_start: u32 = 0 => [value("W"), per_member];
-        /// Freeze layer after layer, the first at this share of the run: T0, with :cubed or :scaled or both (Brock et al. 2017)
+        /// Freeze layer after layer, the first at this share of the run: T0, with :squared or :cubed, and :scaled (Brock et al. 2017)
         freeze_out: Option<FreezeOut> = None => [per_member, training_only];
     }
     /// Penalties, dropout, label noise and distorted images.
     regularisation: Regularisation = "Regularisation" {
-        /// λ of the penalty ½ λ w² on every weight but the biases
+        /// λ of the penalty ½ λ w² on every weight but the biases; with adamw, each step shrinks them by the share αλ instead
         weight_decay: f64 = 0.0 => [range(NotNegative), amount_per_member, training_only];
         /// Largest Euclidean norm of the weights into a neuron, the bias left out
         max_norm: Option<f64> = None => [range(Positive), amount_per_member, training_only];

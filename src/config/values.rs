@@ -328,8 +328,8 @@ impl fmt::Display for Sliding {
 pub struct FreezeOut {
     /// t_0, above 0 and at most 1.
     pub first: f64,
-    /// Whether t_l³ replaces t_l.
-    pub cubed: bool,
+    /// The power of t_l that replaces t_l: 1, 2 or 3.
+    pub power: i32,
     /// Whether layer l starts at α0/t_l, so that every layer travels the same distance.
     pub scaled: bool,
 }
@@ -342,12 +342,15 @@ impl FromStr for FreezeOut {
         if !(first > 0.0 && first <= 1.0) {
             return Err("the first layer must freeze at a share of the run above 0 and at most 1".to_owned());
         }
-        let mut freeze = Self { first, cubed: false, scaled: false };
+        let mut freeze = Self { first, power: 1, scaled: false };
         for part in parts {
             match part {
-                "cubed" => freeze.cubed = true,
+                "squared" if freeze.power == 1 => freeze.power = 2,
+                "cubed" if freeze.power == 1 => freeze.power = 3,
                 "scaled" => freeze.scaled = true,
-                _ => return Err("expected T0, T0:cubed, T0:scaled or T0:cubed:scaled".to_owned()),
+                _ => {
+                    return Err("expected T0, with :squared or :cubed, and :scaled, such as 0.5:cubed:scaled".to_owned());
+                }
             }
         }
         Ok(freeze)
@@ -357,7 +360,11 @@ impl FromStr for FreezeOut {
 impl fmt::Display for FreezeOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first)?;
-        f.write_str(if self.cubed { ":cubed" } else { "" })?;
+        f.write_str(match self.power {
+            2 => ":squared",
+            3 => ":cubed",
+            _ => "",
+        })?;
         f.write_str(if self.scaled { ":scaled" } else { "" })
     }
 }

@@ -164,7 +164,10 @@ vectorised! { rule
             for i in 0..columns {
                 let before = Cell { w: w[i], memory: std::array::from_fn(|k| planes[k][i]) };
                 let alpha = alpha0[i] * psi[i];
-                let after = R::learn(environment, alpha, g[i] - decay * before.w, x2, before);
+                let (penalty, shrinkage) =
+                    if R::DECOUPLES_DECAY { (0.0, alpha * (decay * before.w)) } else { (decay * before.w, 0.0) };
+                let mut after = R::learn(environment, alpha, g[i] - penalty, x2, before);
+                after.w -= shrinkage;
                 let frozen = alpha == 0.0;
                 w[i] = if frozen { before.w } else { after.w };
                 for (k, plane) in planes.iter_mut().enumerate() {

@@ -28,6 +28,8 @@ pub(crate) trait Learn<const N: usize> {
     const TAKES_ALPHA0: bool = false;
     /// Whether the rule reads `x2`, the mean over the batch of the square of the weight's input.
     const READS_INPUT: bool = false;
+    /// Whether the penalty on weights shrinks them beside the step, instead of joining the gradient.
+    const DECOUPLES_DECAY: bool = false;
 
     /// The constants that the kernels read, computed from the settings.
     fn constants(config: &Config) -> [f32; 4];

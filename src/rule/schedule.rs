@@ -50,14 +50,28 @@ fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
             p if p < 1.0 => low * (1.0 - (p - 0.9) / 0.1),
             _ => 0.0,
         },
+        Schedule::WarmRestarts => 0.5 * (1.0 + (PI * since_restart(progress, config.schedule.mult)).cos()),
     }
+}
+
+/// The share of the current fall that is over, `progress` first falls after the start; each fall is `mult` times as long as
+/// the one before.
+fn since_restart(progress: f64, mult: f64) -> f64 {
+    if mult == 1.0 {
+        return progress.fract();
+    }
+    // Falls before the k-th take (mult^k − 1) / (mult − 1). The logarithm may round to a neighbour of k.
+    let start = |k: f64| (mult.powf(k) - 1.0) / (mult - 1.0);
+    let guess = ((1.0 + progress * (mult - 1.0)).ln() / mult.ln()).floor();
+    let k = [guess + 1.0, guess].into_iter().find(|&k| start(k) <= progress).unwrap_or(guess - 1.0);
+    (progress - start(k)) / mult.powf(k)
 }
 
 /// FreezeOut's cosine, which reaches 0 at the layer's own share t_l (`end`) of the run.
 fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
     let place = if layers > 1 { l as f64 / (layers - 1) as f64 } else { 1.0 };
     let end = freeze.first + (1.0 - freeze.first) * place;
-    let end = if freeze.cubed { end.powi(3) } else { end };
+    let end = end.powi(freeze.power);
     let progress = f64::from(t) / f64::from(ticks) / end;
     // The curve is 0 past its end by definition; rounding would leave a small α.
     let curve = if progress >= 1.0 { 0.0 } else { 0.5 * (1.0 + (PI * progress).cos()) };
@@ -92,6 +106,19 @@ mod tests {
         assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-12), "{got:?} {want:?}");
     }
 
+    /// Loshchilov & Hutter 2017, Fig. 1: T_0 = 10 and T_mult = 2 restart after 10, 30 and 70 epochs, and each fall is at half of
+    /// the rate in its middle.
+    #[test]
+    fn warm_restarts_are_those_of_sgdr() {
+        let rates = curve("schedule = 'warm-restarts'\nschedule-ticks = 10.0\nschedule-mult = 2.0", 80);
+        let restarts: Vec<usize> = (0..=80).filter(|&t| rates[t] == 1.0).collect();
+        assert_eq!(restarts, [0, 10, 30, 70]);
+        close(&[rates[5], rates[20], rates[50]], &[0.5; 3]);
+        assert!(rates.iter().all(|&rate| rate > 0.0), "a frozen weight could not restart");
+        let even = curve("schedule = 'warm-restarts'\nschedule-ticks = 4.0", 8);
+        close(&even[4..], &even[..5]);
+    }
+
     #[test]
     fn decays_are_those_of_psi_and_end_at_zero() {
         close(&curve("schedule = 'linear'", 4), &[1.0, 0.75, 0.5, 0.25, 0.0]);
@@ -123,6 +150,7 @@ mod tests {
             [first_zero(0), first_zero(1), first_zero(2)]
         };
         assert_eq!(frozen("freeze-out = '0.5'"), [Some(50), Some(75), Some(100)]);
+        assert_eq!(frozen("freeze-out = '0.5:squared'"), [Some(25), Some(57), Some(100)]);
         assert_eq!(frozen("freeze-out = '0.5:cubed'"), [Some(13), Some(43), Some(100)]);
         let config = Config::overlay([&"freeze-out = '0.5:scaled'".parse().unwrap()]).unwrap();
         // The α of every layer sums to α0 times half the run.

@@ -12,7 +12,7 @@ mod rprop;
 use super::learn::Learn;
 use crate::config::{Config, Rule};
 
-pub(crate) use adam::Adam;
+pub(crate) use adam::{Adam, AdamW};
 pub(crate) use delta_bar_delta::DeltaBarDelta;
 pub(crate) use gradient::Gradient;
 pub(crate) use idbd::Idbd;
@@ -39,6 +39,7 @@ macro_rules! with_own_memory {
             Rule::Lipschitz => run!(Lipschitz, 3),
             Rule::Idbd => run!(Idbd, 2),
             Rule::Adam => run!(Adam, 2),
+            Rule::AdamW => run!(AdamW, 2),
             Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,
         }
     }};
@@ -56,6 +57,12 @@ impl Rule {
     #[must_use]
     pub fn reads_input(self) -> bool {
         with_own_memory!(self, Kind, N => <Kind as Learn<N>>::READS_INPUT, false)
+    }
+
+    /// Whether the penalty on weights shrinks them beside the step, instead of joining the gradient.
+    #[must_use]
+    pub fn decouples_decay(self) -> bool {
+        with_own_memory!(self, Kind, N => <Kind as Learn<N>>::DECOUPLES_DECAY, false)
     }
 
     /// The WGSL source of the rule's step.

@@ -174,8 +174,22 @@ impl Trace {
                 let first: usize = self.onsets[..l].iter().map(Vec::len).sum();
                 Some(all[first..first + self.onsets[l].len()].to_vec())
             }
+            Replay::Reverse => Some(reversed(&self.onsets[l])),
         }
     }
+}
+
+/// The same trigger times, the latest for the slot that triggered first. Slots that never triggered come last, and of slots
+/// with the same time the first.
+fn reversed(onsets: &[u32]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..onsets.len()).collect();
+    // Never (0) becomes the largest number.
+    order.sort_by_key(|&slot| onsets[slot].wrapping_sub(1));
+    let mut dealt = vec![0; onsets.len()];
+    for (&slot, &opposite) in order.iter().zip(order.iter().rev()) {
+        dealt[slot] = onsets[opposite];
+    }
+    dealt
 }
 
 fn refusal(path: &Path, reason: &str) -> Error {

@@ -63,8 +63,12 @@ fn schedules_equal_the_oracles() {
     let mut random = Random::new(42, Stream::Order, 0);
     for _ in 0..400 {
         let curve = pick(&mut random, Schedule::value_variants());
-        let freeze = pick(&mut random, &["", "freeze-out = '0.4'", "freeze-out = '0.5:cubed:scaled'"]);
-        let may_be_endless = !matches!(curve, Schedule::Step | Schedule::Cyclical);
+        let freeze = pick(
+            &mut random,
+            &["", "freeze-out = '0.4'", "freeze-out = '0.5:cubed:scaled'", "freeze-out = '0.3:squared'"],
+        );
+        let may_be_endless = !matches!(curve, Schedule::Step | Schedule::Cyclical | Schedule::WarmRestarts);
+        let mult = pick(&mut random, &[1.0, 1.3, 2.0]);
         let length = match random.below(3) {
             0 if may_be_endless => String::new(),
             1 => format!("schedule-ticks = '{}%'", 100.0 * (1.0 - random.uniform())),
@@ -72,7 +76,7 @@ fn schedules_equal_the_oracles() {
         };
         let (start, low, base) = (random.below(9), 0.1 + 0.5 * random.uniform(), 1.5 + 9.0 * random.uniform());
         let config = toml(&format!(
-            "schedule = '{curve}'\nschedule-start = {start}\nschedule-low = {low:?}\nschedule-base = {base:?}\nschedule-gamma = {low:?}\n{length}\n{freeze}"
+            "schedule = '{curve}'\nschedule-start = {start}\nschedule-low = {low:?}\nschedule-base = {base:?}\nschedule-gamma = {low:?}\nschedule-mult = {mult:?}\n{length}\n{freeze}"
         ));
         let (ticks, layers) = (1 + random.below(30), 1 + random.below(4) as usize);
         for t in 0..=ticks {
@@ -103,7 +107,7 @@ fn replays_equal_the_oracles() {
             let dealt: Vec<_> = (0..2).map(|l| trace.dealt(&config, l)).collect();
             match kind {
                 Replay::Global | Replay::Layer => assert!(dealt.iter().all(Option::is_none)),
-                Replay::Shuffle | Replay::Random => {
+                Replay::Shuffle | Replay::Random | Replay::Reverse => {
                     let dealt: Vec<Vec<u32>> = dealt.into_iter().flatten().collect();
                     assert_eq!(dealt, triggers.dealt(&config), "{kind}");
                 }

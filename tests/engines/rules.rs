@@ -69,6 +69,7 @@ fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
         (Rule::Lipschitz, 0.1),
         (Rule::Idbd, 0.1),
         (Rule::Adam, 0.01),
+        (Rule::AdamW, 0.01),
         (Rule::Hebb, 0.003),
         (Rule::Bcm, 0.01),
     ];
@@ -88,7 +89,8 @@ fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
         config.schedule.start = random.below(3);
     }
     if random.below(4) == 0 {
-        config.schedule.freeze_out = Some(pick(random, &["0.5", "0.4:cubed", "0.6:scaled"]).parse().unwrap());
+        config.schedule.freeze_out =
+            Some(pick(random, &["0.5", "0.4:cubed", "0.6:scaled", "0.7:squared"]).parse().unwrap());
     }
     let regularisation = &mut config.regularisation;
     if random.below(4) == 0 {

@@ -89,7 +89,7 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 52] = [
+pub const TABLE: [Row; 55] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -154,11 +154,15 @@ pub const TABLE: [Row; 52] = [
     row(
         "rule = 'constant'\nschedule = 'hyperbolic'\nschedule-power = 0.6\nscope = 'layer'\nfreeze-out = '0.5:cubed:scaled'\nmomentum = 0.5\nclock = 'steps:3'",
     ),
+    row(
+        "rule = 'constant'\nschedule = 'warm-restarts'\nschedule-ticks = 2.5\nschedule-mult = 1.5\nfreeze-out = '0.8:squared'\nclock = 'steps:2'",
+    ).on(Form::Register),
     // Replays: rates that fall like ψ's, without homeostasis.
     replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
     replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'").on(Form::Persistent),
     replay("replay = 'shuffle'\nclock = 'steps:3'\ndropout = 0.2", "theta = 0.42"),
     replay("replay = 'random'\nclock = 'steps:2'\nscope = 'weight'\nbasis = 'coactivation'", "theta = 0.03"),
+    replay("replay = 'reverse'\nclock = 'steps:3'\nmomentum = 0.5\nnesterov = true", "theta = 0.42").on(Form::Tiled),
     // Rules that keep a memory for each weight.
     row(
         "rule = 'delta-bar-delta'\ndropout = 0.2\ndbd-kappa = 0.02\ndbd-phi = 0.2\ndbd-theta = 0.6\nfreeze-out = '0.5:cubed'\nclock = 'steps:3'",
@@ -172,6 +176,7 @@ pub const TABLE: [Row; 52] = [
     row(
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
     ).on(Form::Tiled),
+    row("rule = 'adamw'\nalpha0 = 0.01\nweight-decay = 0.5\nschedule = 'linear'\nclock = 'steps:3'").on(Form::Persistent),
     // Rules without a target, on one layer.
     row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(

@@ -202,11 +202,17 @@ impl Network {
                 for (j, &g) in row.iter().enumerate() {
                     let factor = self.factor(l, i, j);
                     let Layer { w, memory, .. } = &mut self.layers[l];
+                    let bias = i + 1 == w.len();
+                    let decay = if bias { 0.0 } else { self.config.regularisation.weight_decay };
+                    let (penalty, shrinkage) = match self.config.rule.kind {
+                        // The share of the weight that is lost: λ of Loshchilov & Hutter's eq. 12, times the rate.
+                        Rule::AdamW => (0.0, decay * self.config.rule.alpha0 * factor * w[i][j]),
+                        _ => (decay * w[i][j], 0.0),
+                    };
+                    let g = g - penalty;
                     if self.config.rule.kind == Rule::Lipschitz && memory[i][j][2] != 0.0 {
                         self.margin = self.margin.min(5.0 * (g - memory[i][j][1]).abs() / largest);
                     }
-                    let bias = i + 1 == w.len();
-                    let g = if bias { g } else { g - self.config.regularisation.weight_decay * w[i][j] };
                     let t = f64::from(self.steps + 1);
                     if follows_signs && g != 0.0 {
                         // Relative to the layer's largest gradient. With the factor 50, a margin of 5e-4 accepts
@@ -214,6 +220,7 @@ impl Network {
                         self.margin = self.margin.min(50.0 * g.abs() / largest);
                     }
                     update::update(&self.config, &mut w[i][j], &mut memory[i][j], factor, g, squares[l][i], t);
+                    w[i][j] -= shrinkage;
                 }
             }
             if let Some(most) = self.config.regularisation.max_norm {

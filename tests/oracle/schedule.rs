@@ -41,16 +41,24 @@ fn schedule(config: &Config, t: u32, last: u32) -> f64 {
         } else {
             low * (1.0 - share) / 0.1
         }),
+        // Loshchilov & Hutter 2017, eq. 5, with the lowest rate 0: T_cur of T_i ticks since the last restart.
+        Schedule::WarmRestarts => {
+            let (mut current, mut period) = (n, length);
+            while current >= period {
+                current -= period;
+                period *= config.schedule.mult;
+            }
+            0.5 * (1.0 + (PI * current / period).cos())
+        }
     }
 }
 
 /// Brock et al. 2017: a cosine that ends for layer l at the share t_l of the run. The t_l are evenly spaced from t_0 to
 /// 1.
 fn freeze_out(freeze: FreezeOut, l: usize, layers: usize, t: u32, last: u32) -> f64 {
-    let mut end = if layers == 1 { 1.0 } else { freeze.first + (1.0 - freeze.first) * l as f64 / (layers - 1) as f64 };
-    if freeze.cubed {
-        end = end.powi(3);
-    }
+    let mut end: f64 =
+        if layers == 1 { 1.0 } else { freeze.first + (1.0 - freeze.first) * l as f64 / (layers - 1) as f64 };
+    end = (0..freeze.power).map(|_| end).product();
     let share = f64::from(t) / f64::from(last) / end;
     let curve = if share >= 1.0 { 0.0 } else { 0.5 * (1.0 + (PI * share).cos()) };
     if freeze.scaled { curve / end } else { curve }

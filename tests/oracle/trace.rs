@@ -28,6 +28,20 @@ impl Triggers {
                 let mut all = deal(&self.onsets.concat(), u32::MAX);
                 self.onsets.iter().map(|layer| all.drain(..layer.len()).collect()).collect()
             }
+            // The k-th of n slots in the order of their triggers takes the time of the k-th from the end.
+            Replay::Reverse => {
+                let late = |onset: u32| if onset == 0 { f64::INFINITY } else { f64::from(onset) };
+                let rank = |layer: &[u32], j: usize| {
+                    let before = |i: &usize| (late(layer[*i]), *i) < (late(layer[j]), j);
+                    (0..layer.len()).filter(before).count()
+                };
+                let opposite = |layer: &[u32], j: usize| {
+                    let from_end = layer.len() - 1 - rank(layer, j);
+                    layer[(0..layer.len()).find(|&i| rank(layer, i) == from_end).expect("ranks are a permutation")]
+                };
+                let reverse = |layer: &Vec<u32>| (0..layer.len()).map(|j| opposite(layer, j)).collect();
+                self.onsets.iter().map(reverse).collect()
+            }
         }
     }
 
@@ -37,7 +51,7 @@ impl Triggers {
         let layers = match config.rule.replay.expect("checked settings") {
             Replay::Global => 0..self.onsets.len(),
             Replay::Layer => l..l + 1,
-            Replay::Shuffle | Replay::Random => return 1.0,
+            Replay::Shuffle | Replay::Random | Replay::Reverse => return 1.0,
         };
         let total: usize = layers.clone().map(|l| weights[l]).sum();
         let of_layer = |l: usize| {

@@ -12,7 +12,7 @@ pub fn initial(config: &Config) -> Vec<f64> {
         Rule::Rprop | Rule::Lipschitz => vec![a, 0.0, 0.0],
         Rule::IrpropMinus => vec![a, 0.0],
         Rule::Idbd => vec![a.ln(), 0.0],
-        Rule::Adam => vec![0.0, 0.0],
+        Rule::Adam | Rule::AdamW => vec![0.0, 0.0],
         _ if config.rule.momentum > 0.0 => vec![0.0],
         _ => vec![],
     }
@@ -92,7 +92,7 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
             *w += rate * g;
             *h = *h * (1.0 - rate * x2).max(0.0) + rate * g;
         }
-        (Rule::Adam, [m, v]) => {
+        (Rule::Adam | Rule::AdamW, [m, v]) => {
             let (b1, b2) = (config.constants.adam_beta1, config.constants.adam_beta2);
             *m = b1 * *m + (1.0 - b1) * g;
             *v = b2 * *v + (1.0 - b2) * g * g;

@@ -57,7 +57,9 @@ pub struct Specialisation {
     momentum: bool,
     coast: bool,
     nesterov: bool,
+    /// Whether there is a penalty on weights, and whether it shrinks them beside the step.
     weight_decay: bool,
+    decoupled: bool,
     /// Whether the rule reads the mean square of each input.
     reads_input: bool,
     /// The rule, whether the rule is unsupervised, and the WGSL of its step.
@@ -150,6 +152,7 @@ impl Specialisation {
             coast: shared.rule.coast,
             nesterov: shared.rule.nesterov,
             weight_decay: shared.regularisation.weight_decay > 0.0,
+            decoupled: shared.rule.kind.decouples_decay(),
             reads_input: shared.rule.kind.reads_input(),
             rule: shared.rule.kind.kernel().to_string(),
             unsupervised: shared.rule.kind.is_unsupervised(),

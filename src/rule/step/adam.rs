@@ -3,6 +3,9 @@
 //! m and v are running means of g and g². Because both start at 0, they are corrected to m̂ and v̂:
 //! Δw = α m̂ / (√v̂ + ε).
 //!
+//! AdamW (I. Loshchilov & F. Hutter, *Decoupled weight decay regularization*, ICLR 2019) differs in the penalty alone: it does
+//! not join g, but each step shrinks the weight by the share α λ. The paper leaves α0 out of that share, PyTorch has it in.
+//!
 //! The defaults are the paper's, except α0 (0.001 in the paper), which is the trainer's. Twin of
 //! `shaders/rules/adam.wgsl`.
 
@@ -12,7 +15,12 @@ use crate::rule::learn::{Cell, Environment, Learn};
 /// Memory: m and v. Constants: ln β1, ln β2, ε. Logarithms are stored because 1 − β and 1 − βᵗ would lose digits if
 /// they were computed from an f32 β.
 #[derive(Clone, Copy, Debug)]
-pub struct Adam;
+pub struct AdamForm<const DECOUPLED: bool>;
+
+/// Adam.
+pub type Adam = AdamForm<false>;
+/// AdamW.
+pub type AdamW = AdamForm<true>;
 
 /// 1 − e^z for z ≤ 0. Near 0 the Taylor series avoids cancellation.
 #[inline(always)]
@@ -24,9 +32,10 @@ fn one_less_exp(z: f32) -> f32 {
     }
 }
 
-impl Learn<2> for Adam {
+impl<const DECOUPLED: bool> Learn<2> for AdamForm<DECOUPLED> {
     const SHADER: &'static str = include_str!("../../../shaders/rules/adam.wgsl");
     const TAKES_ALPHA0: bool = true;
+    const DECOUPLES_DECAY: bool = DECOUPLED;
 
     fn constants(config: &Config) -> [f32; 4] {
         // β = 0 has no logarithm; e^−80 stands for it, because 1 − e^−80 rounds to 1.
