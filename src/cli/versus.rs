@@ -25,7 +25,7 @@ const SWEEP: &str = "sweep.toml";
 const PLAN: &str = "sweep.jsonl";
 const REPORT: &str = "report.html";
 /// Rules whose α0 is the size of a step and no factor of the gradient.
-const STEPPERS: [Rule; 4] = [Rule::Adam, Rule::AdamW, Rule::Rprop, Rule::IrpropMinus];
+const STEPPERS: [Rule; 5] = [Rule::Adam, Rule::AdamW, Rule::Rprop, Rule::IrpropMinus, Rule::IrpropPlus];
 
 /// The flags of a comparison that trains its arms.
 #[derive(clap::Args)]

@@ -1,6 +1,6 @@
 //! The checks of a configuration: every setting against its range, then settings against each other.
 
-use super::choices::{Basis, Loss, Monitor, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
+use super::choices::{Basis, Distort, Loss, Monitor, Output, OutputDerivative, Precision, Rule, Schedule, Scope, Task};
 use super::setting::{Range, Setting, Value, Visit};
 use super::settings::{Config, Theta};
 use super::ticks::DecayTicks;
@@ -139,7 +139,7 @@ impl Config {
             Rule::Constant => Ok(()),
             Rule::Replay => self.check_replay(),
             Rule::Hebb | Rule::Bcm => self.check_unsupervised(),
-            _ => self.check_own_rate(),
+            _ => self.check_search().and_then(|()| self.check_own_rate()),
         }
     }
 
@@ -166,7 +166,8 @@ impl Config {
     }
 
     fn check_schedule(&self) -> Result<()> {
-        if self.schedule.curve != Schedule::Constant && matches!(self.rule.kind, Rule::Rprop | Rule::IrpropMinus) {
+        let has_none = matches!(self.rule.kind, Rule::Rprop | Rule::IrpropMinus) || self.rule.kind.searches();
+        if self.schedule.curve != Schedule::Constant && has_none {
             return Err(Error::config(format!(
                 "`schedule = {}`: `rule = {}` has no α to schedule; use `schedule = constant`",
                 self.schedule.curve, self.rule.kind
@@ -224,6 +225,25 @@ impl Config {
             )));
         }
         self.check_own_rate()
+    }
+
+    /// Refuses what would make the error of the training set another one from pass to pass, or move weights behind the search.
+    fn check_search(&self) -> Result<()> {
+        let regularisation = &self.regularisation;
+        let set = [
+            ("dropout", regularisation.dropout > 0.0),
+            ("dropout-input", regularisation.dropout_input > 0.0),
+            ("distort", regularisation.distort != Distort::None),
+            ("max-norm", regularisation.max_norm.is_some()),
+            ("freeze-out", self.schedule.freeze_out.is_some()),
+        ];
+        match set.into_iter().find(|(_, is_set)| *is_set && self.rule.kind.searches()) {
+            Some((key, _)) => Err(Error::config(format!(
+                "`{key}`: `rule = {}` compares the error of the training set before and after each step; leave it out",
+                self.rule.kind
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Checks the rules that keep a rate of their own for every weight.

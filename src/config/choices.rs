@@ -289,8 +289,16 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "irprop-"))]
         #[serde(rename = "irprop-")]
         IrpropMinus,
+        /// taken back only if the error rose; the batch is the whole training set (Igel & Hüsken 2000)
+        #[cfg_attr(feature = "cli", value(name = "irprop+"))]
+        #[serde(rename = "irprop+")]
+        IrpropPlus,
         /// α = ½ |Δw| / |Δg|, from the local Lipschitz constant (Magoulas et al. 1999)
         Lipschitz,
+        /// the same under their line search; the batch is the whole training set (Magoulas et al. 1999)
+        LipschitzArmijo,
+        /// the same under Wolfe's conditions; the batch is the whole training set (Magoulas et al. 2002)
+        LipschitzWolfe,
         /// log α learns from the correlation of successive steps (Sutton 1992)
         Idbd,
         /// steps scaled by running moments of the gradient (Kingma & Ba 2015)
@@ -389,8 +397,15 @@ impl Rule {
     pub const fn kernel(self) -> Self {
         match self {
             Self::Psi | Self::Constant | Self::Replay => Self::Psi,
+            Self::IrpropPlus | Self::LipschitzArmijo | Self::LipschitzWolfe => Self::IrpropPlus,
             other => other,
         }
+    }
+
+    /// Whether the rule goes by the error of the whole training set, so that a batch must be the whole set.
+    #[must_use]
+    pub const fn searches(self) -> bool {
+        matches!(self.kernel(), Self::IrpropPlus)
     }
 
     /// Whether the rule is unsupervised: the weights of its one layer follow y, without labels.

@@ -129,15 +129,15 @@ settings! {
         dbd_phi: f64 = 0.333 => [range(Share), per_member];
         /// θ of delta-bar-delta, the memory of the mean gradient
         dbd_theta: f64 = 0.7 => [range(Share), per_member];
-        /// η− of rprop and irprop-, the factor of the step where the gradient turns
+        /// η− of rprop, irprop- and irprop+, the factor of the step where the gradient turns
         rprop_eta_minus: f64 = 0.5 => [per_member];
-        /// η+ of rprop and irprop-, the factor where it keeps its sign
+        /// η+ of rprop, irprop- and irprop+, the factor where it keeps its sign
         rprop_eta_plus: f64 = 1.2 => [per_member];
-        /// Smallest step of rprop and irprop-
+        /// Smallest step of rprop, irprop- and irprop+
         rprop_min: f64 = 1e-6 => [range(Positive), per_member];
-        /// Largest step of rprop and irprop-
+        /// Largest step of rprop, irprop- and irprop+
         rprop_max: f64 = 50.0 => [range(Positive), per_member];
-        /// Largest α of lipschitz
+        /// Largest α of lipschitz, lipschitz-armijo and lipschitz-wolfe, before their line search
         lipschitz_max: f64 = 10.0 => [range(Positive), per_member];
         /// θ of idbd, the rate at which log α learns
         idbd_rate: f64 = 0.001 => [range(Positive), per_member];

@@ -7,6 +7,7 @@ mod gradient;
 mod idbd;
 mod irprop_minus;
 mod lipschitz;
+mod recorded;
 mod rprop;
 
 use super::learn::Learn;
@@ -18,6 +19,7 @@ pub(crate) use gradient::Gradient;
 pub(crate) use idbd::Idbd;
 pub(crate) use irprop_minus::IrpropMinus;
 pub(crate) use lipschitz::Lipschitz;
+pub(crate) use recorded::{Recorded, irprop_plus, moved, with_lipschitz_rate};
 pub(crate) use rprop::Rprop;
 
 /// Runs `$body` with `$Kind` as the type of a rule that has memory of its own. Runs `$otherwise` for the rules that
@@ -38,6 +40,7 @@ macro_rules! with_own_memory {
             Rule::IrpropMinus => run!(IrpropMinus, 2),
             Rule::Lipschitz => run!(Lipschitz, 3),
             Rule::Idbd => run!(Idbd, 2),
+            Rule::IrpropPlus | Rule::LipschitzArmijo | Rule::LipschitzWolfe => run!(Recorded, 4),
             Rule::Adam => run!(Adam, 2),
             Rule::AdamW => run!(AdamW, 2),
             Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,

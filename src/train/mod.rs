@@ -7,6 +7,7 @@ pub mod living;
 pub mod measure;
 pub mod metrics;
 pub mod population;
+mod search;
 mod shown;
 pub mod state;
 pub mod trainer;

@@ -101,6 +101,7 @@ impl Population {
         let ticks = self.ticks();
         for config in &self.configs {
             check_clock(config, ticks)?;
+            self.check_batch(config)?;
             let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &self.topology, ticks));
             let trace = trace.transpose()?.map(Arc::new);
             // A replayed α falls along the curve of the run that was traced.
@@ -117,6 +118,18 @@ impl Population {
         let mut checksum = crc32fast::Hasher::new_with_initial(self.data_checksum);
         self.traces.iter().flatten().for_each(|trace| trace.checksum(&mut checksum));
         checksum.finalize()
+    }
+
+    /// A rule that searches needs the gradient and the error of the whole training set.
+    fn check_batch(&self, config: &Config) -> Result<()> {
+        let (rule, rows) = (config.rule.kind, self.train_rows());
+        match rule.searches() && self.steps_per_epoch() > 1 {
+            true => Err(Error::config(format!(
+                "`batch-size = {}`: `rule = {rule}` goes by the error of all {rows} training samples; use `batch-size = {rows}`",
+                config.run.batch_size
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Refuses sizes that no machine has, so that computing the sizes of arrays cannot overflow.

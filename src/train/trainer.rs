@@ -14,6 +14,7 @@ use crate::rule::psi;
 use crate::train::blocking::block_on;
 use crate::train::engine::{Engine, NonFinite, Report, Value, Wanted};
 use crate::train::population::Population;
+use crate::train::search::Search;
 use crate::train::state::MemberState;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -127,6 +128,8 @@ pub struct Trainer {
     diverged: Vec<bool>,
     /// How the scores of each member are told.
     measures: Vec<Measure>,
+    /// The outer loop of rules that search.
+    search: Search,
 }
 
 /// What the next [step](Trainer::step) does.
@@ -179,6 +182,7 @@ impl Trainer {
             last_report: None,
             diverged,
             measures,
+            search: Search::default(),
         }
     }
 
@@ -351,6 +355,10 @@ impl Trainer {
 
     /// Gives the engine its next batches, up to the stride, the next tick or the end of the epoch.
     async fn call(&mut self) -> Result<()> {
+        if self.population.shared().rule.kind.searches() {
+            self.position.batch = 1;
+            return self.search.step(&mut *self.engine, &self.population).await;
+        }
         let steps = self.population.steps_per_epoch();
         let first = self.position.batch;
         let (to_tick, number) = next_tick(&self.population, self.position);
@@ -450,7 +458,7 @@ pub fn stride(population: &Population) -> u32 {
 pub fn order(population: &Population, epoch: u32) -> Vec<Vec<u32>> {
     let of_member = |(config, split): (&Config, &Split)| {
         let mut rows = split.train.clone();
-        if !config.data.no_shuffle {
+        if !config.data.no_shuffle && !config.rule.kind.searches() {
             Random::new(config.run.seed, Stream::Order, epoch).shuffle(&mut rows);
         }
         rows

@@ -67,6 +67,9 @@ fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
         (Rule::Rprop, 0.01),
         (Rule::IrpropMinus, 0.01),
         (Rule::Lipschitz, 0.1),
+        (Rule::IrpropPlus, 0.01),
+        (Rule::LipschitzArmijo, 0.5),
+        (Rule::LipschitzWolfe, 0.1),
         (Rule::Idbd, 0.1),
         (Rule::Adam, 0.01),
         (Rule::AdamW, 0.01),
@@ -91,6 +94,15 @@ fn mixed(random: &mut Random, config: Config, features: usize) -> Config {
     if random.below(4) == 0 {
         config.schedule.freeze_out =
             Some(pick(random, &["0.5", "0.4:cubed", "0.6:scaled", "0.7:squared"]).parse().unwrap());
+    }
+    if rule.searches() {
+        config.schedule = homeostat::config::ScheduleSettings::default();
+        config.regularisation.dropout = 0.0;
+        config.regularisation.max_norm = None;
+        config.run.batch_size = 1000;
+        // Rates that follow from differences of f32 lose a digit with every step.
+        config.run.epochs = 4;
+        return config.no_shuffle(true);
     }
     let regularisation = &mut config.regularisation;
     if random.below(4) == 0 {
@@ -143,6 +155,42 @@ fn random_runs_on_the_cpu() {
 #[test]
 fn random_runs_on_the_gpu() {
     random_runs(&[1, 2], if is_thorough() { 16 } else { 12 }, 67);
+}
+
+/// Rules that search are few among the random runs, and many of their cases are too close to call. Here each rule has its own.
+#[test]
+fn rules_that_search_follow_the_oracle() {
+    let mut random = Random::new(52, Stream::Order, 0);
+    for rule in [Rule::IrpropPlus, Rule::LipschitzArmijo, Rule::LipschitzWolfe] {
+        let (mut done, mut shortened) = (0, 0);
+        while done < if is_thorough() { 60 } else { 20 } {
+            let Some(case) = random_case(&mut random).filter(|case| case.config.rule.kind == rule) else { continue };
+            done += 1;
+            let rates = case.alpha.iter().flatten().flatten();
+            shortened += u32::from(rates.clone().any(|&rate| rate < 0.9 * case.config.rule.alpha0));
+            let engine = if done % 10 == 0 { 1 + done / 10 % 2 } else { 0 };
+            let (name, make) = ENGINES[engine];
+            // A rate is a ratio of differences, which have fewer digits than their terms.
+            case.check(make, 1e-2, 5e-5).unwrap_or_else(|e| panic!("{name}: {e}"));
+            if rule != Rule::IrpropPlus && case.config.regularisation.weight_decay == 0.0 {
+                let falls = case.after.windows(2).all(|pair| pair[1].loss <= pair[0].loss);
+                assert!(falls, "{rule}: a line search never takes a step that raises the error");
+            }
+        }
+        assert!(shortened > 2, "{rule}: rates fell in {shortened} of {done} runs");
+    }
+}
+
+#[test]
+fn rules_that_search_need_the_whole_training_set() {
+    let data = DataSet::new((Samples::F32(vec![0.5; 40]), 2), (0..20).map(|row| row % 2)).unwrap();
+    let of_batch = |batch_size: usize| {
+        let config = Config::default().rule(Rule::IrpropPlus).hidden([3]).batch_size(batch_size).test_fraction(0.0);
+        Population::new(vec![config], Arc::new(data.clone()), None)
+    };
+    let message = of_batch(19).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("batch-size = 19") && message.contains("use `batch-size = 20`"), "{message}");
+    assert!(of_batch(20).is_ok() && of_batch(500).is_ok());
 }
 
 fn one_step(

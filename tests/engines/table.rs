@@ -89,7 +89,7 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 55] = [
+pub const TABLE: [Row; 58] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -177,6 +177,9 @@ pub const TABLE: [Row; 55] = [
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
     ).on(Form::Tiled),
     row("rule = 'adamw'\nalpha0 = 0.01\nweight-decay = 0.5\nschedule = 'linear'\nclock = 'steps:3'").on(Form::Persistent),
+    row("rule = 'irprop+'\nhidden = [5]\nalpha0 = 0.01\nbatch-size = 1000\nweight-decay = 0.01").on(Form::Tiled),
+    row("rule = 'lipschitz-armijo'\nlipschitz-max = 2.0\nalpha0 = 4.0\nhidden = [5]\nbatch-size = 1000\nlabel-noise = 0.2").on(Form::Register),
+    row("rule = 'lipschitz-wolfe'\nhidden = [5]\nclass-weight = 'balanced'\nbatch-size = 1000\nalpha0 = 0.4").on(Form::Persistent),
     // Rules without a target, on one layer.
     row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(

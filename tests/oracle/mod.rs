@@ -16,6 +16,7 @@ pub mod prepare;
 pub mod psi;
 pub mod random;
 pub mod schedule;
+pub mod search;
 pub mod trace;
 pub mod unsupervised;
 pub mod update;
@@ -83,6 +84,8 @@ pub struct Network {
     samples: usize,
     steps: u32,
     tick: u32,
+    /// The errors that rules under a search remember.
+    known: Option<search::Known>,
 }
 
 impl Network {
@@ -105,7 +108,8 @@ impl Network {
         };
         let layers = weights.iter().map(layer).collect();
         let (config, scale) = (config.clone(), vec![1.0; weights.len()]);
-        let mut network = Self { config, layers, ticks, margin: 1.0, scale, triggers, samples: 0, steps: 0, tick: 0 };
+        let (samples, steps, tick, known) = (0, 0, 0, None);
+        let mut network = Self { config, layers, ticks, margin: 1.0, scale, triggers, samples, steps, tick, known };
         network.scale = network.scale_after(0);
         network
     }
@@ -326,8 +330,12 @@ impl Network {
                 let ordered: Vec<_> = order.iter().map(|&row| samples[row].clone()).collect();
                 let batches: Vec<_> = ordered.chunks(self.config.run.batch_size).collect();
                 let mut running = vec![];
-                for (i, batch) in batches.iter().enumerate() {
-                    running.extend(self.step(batch, i + 1 == batches.len()).scores);
+                if self.config.rule.kind.searches() {
+                    running.push(self.search(&samples));
+                } else {
+                    for (i, batch) in batches.iter().enumerate() {
+                        running.extend(self.step(batch, i + 1 == batches.len()).scores);
+                    }
                 }
                 let alphas: Vec<Vec<f64>> = (0..self.layers.len()).map(|l| self.alphas(l).concat()).collect();
                 let share =

@@ -10,6 +10,8 @@ pub fn initial(config: &Config) -> Vec<f64> {
     match config.rule.kind {
         Rule::DeltaBarDelta => vec![a, 0.0],
         Rule::Rprop | Rule::Lipschitz => vec![a, 0.0, 0.0],
+        // Rate, gradient, gradient and weight before the last step.
+        Rule::IrpropPlus | Rule::LipschitzArmijo | Rule::LipschitzWolfe => vec![a, 0.0, 0.0, 0.0],
         Rule::IrpropMinus => vec![a, 0.0],
         Rule::Idbd => vec![a.ln(), 0.0],
         Rule::Adam | Rule::AdamW => vec![0.0, 0.0],
@@ -22,6 +24,7 @@ pub fn initial(config: &Config) -> Vec<f64> {
 pub fn own_rate(config: &Config, memory: &[f64]) -> Option<f64> {
     match config.rule.kind {
         Rule::DeltaBarDelta | Rule::Rprop | Rule::IrpropMinus | Rule::Lipschitz => Some(memory[0]),
+        rule if rule.searches() => Some(memory[0]),
         Rule::Idbd => Some(memory[0].exp()),
         _ => None,
     }

@@ -19,7 +19,8 @@ fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let (inside, between): (Vec<_>, Vec<_>) = pauses.iter().partition(|(position, _)| position.batch > 0);
     let chosen = match kind {
         Kind::Cpu => inside.iter().step_by(3).chain(&between[1..2]).collect::<Vec<_>>(),
-        _ if subject.place.is_multiple_of(4) => vec![&between[1]],
+        // A rule that searches has one step per epoch.
+        _ if subject.place.is_multiple_of(4) || inside.is_empty() => vec![&between[1]],
         _ => vec![&inside[inside.len() / 2]],
     };
     for (position, states) in chosen {

@@ -1,0 +1,253 @@
+//! Rules that go by the error of the whole training set, and not by its gradient alone: iRprop+, and rates under a line search.
+//!
+//! A batch of these rules is the whole training set, and the kernels only record its gradient. The host moves the weights
+//! between two passes, so both engines share the code here. All that is kept lies in the training state: after a resume the
+//! errors are computed again, to the same bits, because these rules visit the samples in a fixed order.
+//!
+//! - `irprop+`: C. Igel & M. Hüsken, *Improving the Rprop learning algorithm*, NC 2000. A step is taken back where the gradient
+//!   turned, but only if the error rose.
+//! - `lipschitz-armijo`: the rates η = ½ |Δw| / |Δg| of G. D. Magoulas, M. N. Vrahatis & G. S. Androulakis, Neural Computation 11
+//!   (1999) 1769–1796, under their line search. τ is halved from 1 on until E(w + τ η g) ≤ E(w) − ½ τ Σ η g².
+//! - `lipschitz-wolfe`: the same rates under Wolfe's two conditions, by which G. D. Magoulas, V. P. Plagianakos & M. N. Vrahatis,
+//!   IEEE Transactions on Neural Networks 13 (2002) 774–779, make local rates converge from every start. τ is also enlarged, as
+//!   long as the slope along the step has hardly fallen.
+//!
+//! Throughout, g = −∂E/∂w, as in `src/rule`. E is the mean loss with the penalty on weights.
+
+use super::engine::Engine;
+use super::population::Population;
+use super::state::{MemberState, RunningScore};
+use crate::config::{Config, Rule};
+use crate::error::Result;
+use crate::rule::learn::Cell;
+use crate::rule::step::{irprop_plus, moved, with_lipschitz_rate};
+
+/// Most trial steps of a line search. After that the weights stay, and the next search begins with the last, small rates.
+const MOST_TRIALS: u32 = 20;
+
+/// What a line search asks of a step τ d from w, where the slope is s = d·g.
+#[derive(Clone, Copy, Debug)]
+struct Conditions {
+    /// c of E(w + τ d) ≤ E(w) − c τ s.
+    descent: f64,
+    /// Largest share of s that the slope at w + τ d may have; at 1 or more, every step is long enough.
+    curvature: f64,
+}
+
+/// The conditions of a rule; `None` if the rule takes every step.
+fn conditions(rule: Rule) -> Option<Conditions> {
+    match rule {
+        Rule::LipschitzArmijo => Some(Conditions { descent: 0.5, curvature: f64::INFINITY }),
+        // The usual constants: J. Nocedal & S. Wright, Numerical Optimization, 2006, section 3.1.
+        Rule::LipschitzWolfe => Some(Conditions { descent: 1e-4, curvature: 0.9 }),
+        _ => None,
+    }
+}
+
+/// What a pass over the training samples found with the weights of one member.
+#[derive(Clone, Debug)]
+struct Found {
+    /// With the gradient in its memory, and the score of the pass.
+    state: MemberState,
+    /// E.
+    error: f64,
+}
+
+/// The errors of one member between two epochs.
+#[derive(Clone, Debug)]
+struct Known {
+    /// E with the current weights.
+    error: f64,
+    /// E with the weights before the last step.
+    before: f64,
+    /// The score with the current weights.
+    running: RunningScore,
+}
+
+/// The outer loop of the rules that search.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// Per member; `None` until the first epoch of this process.
+    known: Option<Vec<Known>>,
+}
+
+impl Search {
+    /// Trains one epoch, which is one step of every member. Afterwards the state holds the gradient at its weights.
+    pub(super) async fn step(&mut self, engine: &mut dyn Engine, population: &Population) -> Result<()> {
+        let mut states = engine.state().await?;
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => begin(engine, population, &mut states).await?,
+        };
+        let members = population.configs.iter().zip(states).zip(&known);
+        let mut lines: Vec<Line> = members.map(|((config, state), known)| Line::new(config, state, known)).collect();
+        while lines.iter().any(|line| line.end.is_none()) {
+            let trials = lines.iter().map(Line::trial).collect();
+            let found = pass(engine, population, trials).await?;
+            lines.iter_mut().zip(found).for_each(|(line, found)| line.judge(found));
+        }
+        let ends = lines.into_iter().filter_map(|line| line.end);
+        let (states, errors): (Vec<_>, Vec<_>) = ends.map(|Found { state, error }| (state, error)).unzip();
+        let next = states.iter().zip(errors).zip(&known);
+        let next =
+            next.map(|((state, error), last)| Known { error, before: last.error, running: state.running.clone() });
+        self.known = Some(next.collect());
+        engine.set_state(&states).await
+    }
+}
+
+/// Computes what is known before the first epoch of this process, and records the gradient in `states`.
+async fn begin(engine: &mut dyn Engine, population: &Population, states: &mut Vec<MemberState>) -> Result<Vec<Known>> {
+    let mut before = vec![f64::INFINITY; states.len()];
+    if states.iter().any(|state| state.steps > 0) {
+        let mut earlier = states.clone();
+        earlier.iter_mut().for_each(|state| change(state, |cell| Cell { w: cell.memory[3], ..cell }));
+        before = pass(engine, population, earlier).await?.into_iter().map(|found| found.error).collect();
+    }
+    let found = pass(engine, population, states.clone()).await?;
+    for (state, found) in states.iter_mut().zip(&found) {
+        // A pass counts a step, but this one is none of the run.
+        *state = MemberState { steps: state.steps, ..found.state.clone() };
+    }
+    let known = |(Found { state, error }, before)| Known { error, before, running: state.running };
+    Ok(found.into_iter().zip(before).map(known).collect())
+}
+
+/// A pass over the training samples with these states, whose weights stay.
+async fn pass(engine: &mut dyn Engine, population: &Population, mut states: Vec<MemberState>) -> Result<Vec<Found>> {
+    for state in &mut states {
+        (state.running, state.samples_since_tick) = (RunningScore::default(), 0);
+    }
+    engine.set_state(&states).await?;
+    engine.train(0..1, None).await?;
+    let found = |(state, config): (MemberState, &Config)| {
+        let RunningScore { samples, sums } = &state.running;
+        let loss = sums.iter().map(|[loss, excess, _]| loss - excess).sum::<f64>() / *samples as f64;
+        Found { error: loss + penalty(config, &state), state }
+    };
+    Ok(engine.state().await?.into_iter().zip(&population.configs).map(found).collect())
+}
+
+/// ½ λ w², summed over all weights but the biases.
+fn penalty(config: &Config, state: &MemberState) -> f64 {
+    let squares = state.layers.iter().flat_map(|layer| &layer.weights[..layer.weights.len() - layer.psi.len()]);
+    match f64::from(config.regularisation.weight_decay as f32) {
+        0.0 => 0.0,
+        lambda => 0.5 * lambda * squares.map(|&w| f64::from(w) * f64::from(w)).sum::<f64>(),
+    }
+}
+
+/// Changes every weight and its memory.
+fn change(state: &mut MemberState, mut changed: impl FnMut(Cell<4>) -> Cell<4>) {
+    for layer in &mut state.layers {
+        let n_out = layer.psi.len();
+        for (row, memory) in layer.weights.chunks_mut(n_out).zip(layer.memory.chunks_mut(4 * n_out)) {
+            for (j, w) in row.iter_mut().enumerate() {
+                let after = changed(Cell { w: *w, memory: std::array::from_fn(|plane| memory[plane * n_out + j]) });
+                *w = after.w;
+                after.memory.into_iter().enumerate().for_each(|(plane, value)| memory[plane * n_out + j] = value);
+            }
+        }
+    }
+}
+
+/// Sums a value over all weights.
+fn sum(state: &MemberState, value: impl Fn(Cell<4>) -> f64) -> f64 {
+    let mut sum = 0.0;
+    for layer in &state.layers {
+        let n_out = layer.psi.len();
+        for (row, memory) in layer.weights.chunks(n_out).zip(layer.memory.chunks(4 * n_out)) {
+            let cell = |(j, &w)| Cell { w, memory: std::array::from_fn(|plane| memory[plane * n_out + j]) };
+            sum += row.iter().enumerate().map(|at| value(cell(at))).sum::<f64>();
+        }
+    }
+    sum
+}
+
+/// The search of one member for its step.
+struct Line {
+    /// Where the step starts, with the rates of its direction.
+    start: Found,
+    conditions: Option<Conditions>,
+    /// d·g at the start.
+    slope: f64,
+    /// τ of the next trial.
+    tau: f64,
+    /// Largest τ that is known to be too short, and smallest that is known to be too long.
+    bounds: [f64; 2],
+    trials: u32,
+    /// The longest step so far that descends.
+    descended: Option<Found>,
+    end: Option<Found>,
+}
+
+impl Line {
+    fn new(config: &Config, mut state: MemberState, known: &Known) -> Self {
+        let begun = state.steps > 0;
+        match config.rule.kind {
+            Rule::IrpropPlus => change(&mut state, |cell| irprop_plus(config, known.error > known.before, cell)),
+            // Before the first step there is no difference to tell the rate from.
+            _ if begun => change(&mut state, |cell| with_lipschitz_rate(config, cell)),
+            _ => {}
+        }
+        state.running.clone_from(&known.running);
+        let slope = sum(&state, |Cell { memory: [rate, g, ..], .. }| f64::from(rate) * f64::from(g) * f64::from(g));
+        Self {
+            start: Found { state, error: known.error },
+            conditions: conditions(config.rule.kind),
+            slope,
+            tau: 1.0,
+            bounds: [0.0, f64::INFINITY],
+            trials: 0,
+            descended: None,
+            end: None,
+        }
+    }
+
+    /// The state to evaluate next. A finished member is evaluated again, while other members of the population search.
+    fn trial(&self) -> MemberState {
+        let mut state = self.end.as_ref().unwrap_or(&self.start).state.clone();
+        state.steps = self.start.state.steps;
+        if self.end.is_none() && self.conditions.is_some() {
+            change(&mut state, |cell| moved(self.tau as f32, cell));
+        }
+        state
+    }
+
+    /// Takes the trial, or chooses the next τ: twice as much, or the middle of what is too short and what is too long.
+    fn judge(&mut self, found: Found) {
+        if self.end.is_some() {
+            return;
+        }
+        let Some(Conditions { descent, curvature }) = self.conditions else {
+            self.end = Some(found);
+            return;
+        };
+        self.trials += 1;
+        // Not a number is no descent.
+        let descends = found.error <= self.start.error - descent * self.tau * self.slope;
+        let slope = |Cell { memory: [rate, g, last, _], .. }: Cell<4>| f64::from(rate) * f64::from(last) * f64::from(g);
+        if descends && sum(&found.state, slope) / self.tau <= curvature * self.slope {
+            self.end = Some(found);
+            return;
+        }
+        self.bounds[usize::from(!descends)] = self.tau;
+        if descends {
+            self.descended = Some(found);
+        }
+        let [short, long] = self.bounds;
+        let next = if long.is_finite() { 0.5 * (short + long) } else { 2.0 * self.tau };
+        if self.trials == MOST_TRIALS {
+            self.end = Some(self.descended.take().unwrap_or_else(|| self.stay()));
+        }
+        self.tau = next;
+    }
+
+    /// No step, and the rates of the last trial.
+    fn stay(&self) -> Found {
+        let Found { mut state, error } = self.start.clone();
+        change(&mut state, |cell| Cell { w: cell.w, ..moved(self.tau as f32, cell) });
+        state.steps += 1;
+        Found { state, error }
+    }
+}
