@@ -1,6 +1,6 @@
 //! Layers of settings: defaults, preset, file and flags. Later layers override earlier ones.
 
-use super::choices::Preset;
+use super::choices::{Preset, Rule};
 use super::settings::Config;
 use crate::error::{Error, Result};
 use crate::files;
@@ -74,7 +74,20 @@ impl Config {
             }
             all.extend(layer);
         }
-        Self::from_table(&all)
+        let config = Self::from_table(&all)?;
+        // Each variable has a scale of its own, so the default θ means nothing for another than the default.
+        let (basis, default) = (config.rule.basis, Self::default().rule);
+        if config.rule.kind == Rule::Psi
+            && basis != default.basis
+            && Self::THRESHOLD.iter().all(|key| !all.contains_key(*key))
+        {
+            return Err(Error::config(format!(
+                "`basis = {basis}`: the default θ is for `basis = {}`; give `theta`, `theta-quantile` or `theta-sliding`, for \
+                 example `theta-quantile = 0.5`",
+                default.basis
+            )));
+        }
+        Ok(config)
     }
 
     /// Reads a complete record of settings from JSON, as stored with runs and models. Settings added after the record

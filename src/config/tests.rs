@@ -133,7 +133,7 @@ fn nonsense_is_refused_by_name() {
         ("theta-quantile = 1.5", "`theta-quantile"),
         ("theta-sliding = '0:3'", "λ"),
         ("theta = 0.5\ntheta-quantile = 0.5", "one of `theta`"),
-        ("basis = 'coactivation'", "`scope = weight`"),
+        ("basis = 'coactivation'\ntheta = 0.1", "`scope = weight`"),
         ("arm = true", "`basis = delta`"),
         ("clock = 'steps:0'", "steps:K"),
         ("init-scheme = 'xavier'", "glorot"),
@@ -223,6 +223,21 @@ fn the_essence_forgets_what_changes_no_result() {
     assert_ne!(other, config);
     assert_eq!(other.essence(), config);
     assert_eq!(config.essence(), config);
+}
+
+/// With logistic units no |y| exceeds the default θ of net², so that ψ would never trigger, without a word.
+#[test]
+fn another_variable_needs_a_threshold_of_its_own() {
+    let of = |layers: &[&str]| {
+        let tables: Vec<toml::Table> = layers.iter().map(|layer| layer.parse().unwrap()).collect();
+        Config::overlay(&tables).map(|config| config.threshold()).map_err(|e| e.to_string())
+    };
+    let message = of(&["basis = 'act'"]).unwrap_err();
+    assert!(message.contains("`basis = act`") && message.contains("`theta-quantile`"), "{message}");
+    assert_eq!(of(&["basis = 'act'", "theta = 0.1"]), Ok(Theta::Absolute(0.1)));
+    assert_eq!(of(&["theta-quantile = 0.5", "basis = 'act'"]), Ok(Theta::Quantile(0.5)));
+    assert_eq!(of(&["basis = 'net2'"]), of(&[""]));
+    assert!(of(&["basis = 'act'\nrule = 'constant'"]).is_ok(), "the rule observes nothing");
 }
 
 /// The command line holds a tenth of a large training set out, where that has a use.

@@ -231,7 +231,8 @@ fn mistakes_get_one_message_and_a_code() {
     let junk = folder.write("junk.safetensors", "junk");
     let cases: Vec<(Vec<&str>, i32, &[&str])> = vec![
         (vec!["train", "--alpha0", "-1"], 2, &["--alpha0", "positive"]),
-        (vec!["train", "--basis", "coactivation"], 2, &["coactivation", "--scope weight"]),
+        (vec!["train", "--basis", "coactivation", "--theta", "0.1"], 2, &["coactivation", "--scope weight"]),
+        (vec!["train", "--basis", "act"], 2, &["--basis act", "--theta-quantile 0.5"]),
         (
             vec!["train", "--rule", "replay", "--replay", "shuffle", "--trace", "t", "--basis", "coactivation"],
             2,
@@ -264,7 +265,7 @@ fn mistakes_get_one_message_and_a_code() {
             &["--precision f16", "CPU engine", "--precision f32"],
         ),
         (
-            vec!["train", "--precision", "f16", "--basis", "coactivation", "--scope", "weight"],
+            vec!["train", "--precision", "f16", "--basis", "coactivation", "--scope", "weight", "--theta", "0.1"],
             2,
             &["--precision f16", "coactivation"],
         ),

@@ -76,6 +76,8 @@ const CASES: [(&str, &[&str]); 9] = [
             "weight",
             "--basis",
             "coactivation",
+            "--theta",
+            "0.03",
             "--clock",
             "steps:7",
             "--epochs",
