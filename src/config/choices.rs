@@ -299,6 +299,8 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "adamw"))]
         #[serde(rename = "adamw")]
         AdamW,
+        /// α0, but 0 for an epoch where the similarity of a neuron's outputs from epoch to epoch has settled (Bragagnolo et al. 2022)
+        Neq,
         /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
         Hebb,
         /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)

@@ -7,6 +7,7 @@ mod gradient;
 mod idbd;
 mod irprop_minus;
 mod lipschitz;
+mod neq;
 mod rprop;
 
 use super::learn::Learn;
@@ -18,6 +19,7 @@ pub(crate) use gradient::Gradient;
 pub(crate) use idbd::Idbd;
 pub(crate) use irprop_minus::IrpropMinus;
 pub(crate) use lipschitz::Lipschitz;
+pub(crate) use neq::Neq;
 pub(crate) use rprop::Rprop;
 
 /// Runs `$body` with `$Kind` as the type of a rule that has memory of its own. Runs `$otherwise` for the rules that
@@ -40,6 +42,7 @@ macro_rules! with_own_memory {
             Rule::Idbd => run!(Idbd, 2),
             Rule::Adam => run!(Adam, 2),
             Rule::AdamW => run!(AdamW, 2),
+            Rule::Neq => run!(Neq, 1),
             Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,
         }
     }};
