@@ -349,7 +349,9 @@ impl FromStr for FreezeOut {
                 "cubed" if freeze.power == 1 => freeze.power = 3,
                 "scaled" => freeze.scaled = true,
                 _ => {
-                    return Err("expected T0, with :squared or :cubed, and :scaled, such as 0.5:cubed:scaled".to_owned());
+                    return Err(
+                        "expected T0, with :squared or :cubed, and :scaled, such as 0.5:cubed:scaled".to_owned()
+                    );
                 }
             }
         }

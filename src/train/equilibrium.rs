@@ -200,3 +200,56 @@ fn answers(config: &Config, nets: &[f32], n_out: usize) -> Vec<f32> {
     samples.for_each(|(nets, outputs)| config.network.output.of(nets, outputs));
     outputs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataSet;
+    use crate::train::blocking::block_on;
+    use std::sync::Arc;
+
+    /// Outputs are linear and the validation samples are unit vectors, so the outputs of a neuron are its weights.
+    #[test]
+    fn velocities_are_those_computed_by_hand() {
+        let text = "rule = 'neq'\nneq-epsilon = 0.1\nneq-mu = 0.5\nhidden = []\noutput = 'linear'\nloss = 'mse'\nscale = 'none'\n\
+                    val-fraction = 0.5\ntest-fraction = 0.0\nepochs = 9\nalpha0 = 0.25";
+        let config = Config::overlay([&text.parse().unwrap()]).unwrap();
+        let rows = (0..8).map(|i| if i % 2 == 0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect::<Vec<[f32; 2]>>();
+        let data = DataSet::new(rows, (0..8).map(|i| i % 2)).unwrap();
+        let mut population = Population::new(vec![config], Arc::new(data), None).unwrap();
+        population.splits[0].validation = vec![0, 1];
+        let mut states = population.initial_state();
+        // The second neuron is dead until epoch 4.
+        let set = |states: &mut [MemberState], first: [f32; 2], second: [f32; 2]| {
+            states[0].layers[0].weights = vec![first[0], second[0], first[1], second[1], 0.0, 0.0];
+        };
+        set(&mut states, [1.0, 0.0], [0.0, 0.0]);
+        begin(&mut states);
+        // Weights after the epoch; then φ, v and whether the neuron rests.
+        let dead = ([0.0, 0.0], 1.0, 0.0);
+        for (t, (first, second)) in [
+            (([3.0, 4.0], 0.6, 0.0, false), (dead.0, dead.1, dead.2, false)),
+            (([8.0, 6.0], 0.96, 0.36, false), (dead.0, dead.1, dead.2, true)),
+            (([6.0, 8.0], 0.96, -0.18, false), (dead.0, dead.1, dead.2, true)),
+            (([6.0, 8.0], 1.0, 0.13, false), ([0.0, 2.0], 0.0, -1.0, false)),
+            (([6.0, 8.0], 1.0, -0.065, true), ([0.0, 5.0], 1.0, 1.5, false)),
+            (([4.0, 3.0], 0.96, -0.0075, true), ([0.0, 5.0], 1.0, -0.75, false)),
+            (([-4.0, 3.0], -0.28, -1.23625, false), ([0.0, 5.0], 1.0, 0.375, false)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            set(&mut states, first.0, second.0);
+            block_on(settle(&population, t as u32 + 1, &mut states));
+            let layer = &states[0].layers[0];
+            for (j, (_, similarity, velocity, rests)) in [first, second].into_iter().enumerate() {
+                let past = Past::of(&layer.slots[j]);
+                let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-6;
+                assert!(close(past.similarity, similarity), "epoch {}, neuron {j}: {past:?}", t + 1);
+                assert!(close(past.velocity, velocity), "epoch {}, neuron {j}: {past:?}", t + 1);
+                assert_eq!(layer.alpha(Rule::Neq)[j], if rests { 0.0 } else { 0.25 }, "epoch {}, neuron {j}", t + 1);
+            }
+            assert_eq!(layer.memory, layer.weights);
+        }
+    }
+}

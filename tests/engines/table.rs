@@ -89,7 +89,7 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 55] = [
+pub const TABLE: [Row; 58] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -177,6 +177,12 @@ pub const TABLE: [Row; 55] = [
         "rule = 'adam'\nalpha0 = 0.01\nadam-beta1 = 0.8\nadam-beta2 = 0.99\nadam-epsilon = 1e-4\nschedule = 'one-cycle'\nweight-decay = 0.01\ndistort = 'affine'",
     ).on(Form::Tiled),
     row("rule = 'adamw'\nalpha0 = 0.01\nweight-decay = 0.5\nschedule = 'linear'\nclock = 'steps:3'").on(Form::Persistent),
+    // Neurons at equilibrium, which rest for an epoch and may learn again.
+    row("rule = 'neq'\nneq-epsilon = 0.003\nepochs = 7").on(Form::Register),
+    row(
+        "rule = 'neq'\nneq-epsilon = 0.004\nneq-mu = 0.3\nepochs = 6\nactivation = 'relu'\nmax-norm = 0.9\nweight-decay = 0.01\nschedule = 'cosine'\nscale = 'standard'\nhidden = [8, 7, 6]",
+    ).on(Form::Tiled),
+    row("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 6\nval-fraction = 0.3\ndropout = 0.2\nfreeze-out = '0.7'\nalpha0 = 0.3").on(Form::Persistent),
     // Rules without a target, on one layer.
     row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(
