@@ -20,7 +20,7 @@
 //!
 //! - The rule's memory holds the weights of the last end of an epoch. The pass computes ŷ^(t−1) from these weights again, so
 //!   that no state grows with Ξ.
-//! - [`Slot`]s hold φ^(t−1) and v^(t−1), see [`Past`].
+//! - [`Slot`]s hold 1 − φ^(t−1) and v^(t−1), see [`Past`].
 //!
 //! The passes over Ξ are no part of the metric `gflop_per_epoch`, which counts the steps of training.
 
@@ -34,38 +34,41 @@ use crate::rule::member::Trigger;
 use crate::rule::psi::Slot;
 use rayon::prelude::*;
 
-/// Samples of a block, which one thread takes through all layers. A smaller block's nets stay in the first-level cache.
+/// Samples of a block, which one thread takes through all layers. With so few, the nets of a usual layer stay in the
+/// first-level cache.
 const BLOCK: usize = 16;
 /// Floating-point operations between two yields: a fraction of a second on two processor cores.
 const PIECE_FLOPS: f64 = 5e9;
 /// Most blocks between two yields, because each keeps its sums until then.
 const MOST_BLOCKS: usize = 1024;
 
-/// φ and v of a neuron after an epoch. Under this rule no engine touches the two fields of a slot of ψ that keep them,
+/// What a neuron remembers of an epoch. Under this rule no engine touches the two fields of a slot of ψ that keep it,
 /// because no slot triggers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
-    similarity: f32,
+    /// 1 − φ, because φ comes near 1, and an f32 has more digits near 0.
+    distance: f32,
+    /// v.
     velocity: f32,
 }
 
 impl Past {
     const fn of(slot: &Slot) -> Self {
-        Self { similarity: slot.trigger.value(), velocity: slot.onset }
+        Self { distance: slot.trigger.value(), velocity: slot.onset }
     }
 
     const fn keep(self, slot: &mut Slot) {
-        slot.trigger = Trigger::threshold(self.similarity);
+        slot.trigger = Trigger::threshold(self.distance);
         slot.onset = self.velocity;
     }
 
-    /// φ and v after epoch `t`, in which φ came to `similarity`, and whether the neuron rests next.
-    fn next(self, config: &Config, t: u32, similarity: f64) -> (Self, bool) {
-        let kept = |velocity: f64| Self { similarity: similarity as f32, velocity: velocity as f32 };
+    /// What the neuron remembers of epoch `t`, at whose end 1 − φ was `distance`, and whether the neuron rests next.
+    fn next(self, config: &Config, t: u32, distance: f64) -> (Self, bool) {
+        let kept = |velocity: f64| Self { distance: distance as f32, velocity: velocity as f32 };
         if t < 2 {
             return (kept(0.0), false);
         }
-        let change = similarity - f64::from(self.similarity);
+        let change = f64::from(self.distance) - distance;
         let velocity = change - config.constants.neq_mu * f64::from(self.velocity);
         (kept(velocity), velocity.abs() < config.constants.neq_epsilon)
     }
@@ -74,14 +77,14 @@ impl Past {
 /// Sums over samples of a neuron's y² now, its y² before, and the product of both.
 type Sums = [f64; 3];
 
-/// φ of a neuron.
-fn similarity([now, before, product]: Sums) -> f64 {
+/// 1 − φ of a neuron.
+fn distance([now, before, product]: Sums) -> f64 {
     let has_direction = |square: f64| square > 0.0 && square.is_finite();
     match [now, before].map(has_direction) {
-        // The root of a square is exact, so unchanged outputs give exactly 1.
-        [true, true] => product / (now * before).sqrt(),
-        [false, false] => 1.0,
-        _ => 0.0,
+        // The root of a square is exact, so unchanged outputs give exactly 0.
+        [true, true] => 1.0 - product / (now * before).sqrt(),
+        [false, false] => 0.0,
+        _ => 1.0,
     }
 }
 
@@ -102,10 +105,10 @@ pub(super) async fn settle(population: &Population, t: u32, states: &mut [Member
     let scale = population.scale(t);
     for (member, (state, scale)) in states.iter_mut().zip(scale).enumerate() {
         let config = &population.configs[member];
-        let mut similarities = compared(population, member, &state.layers).await.into_iter().map(similarity);
+        let mut distances = compared(population, member, &state.layers).await.into_iter().map(distance);
         for (layer, scale) in state.layers.iter_mut().zip(scale) {
-            for ((slot, psi), similarity) in layer.slots.iter_mut().zip(&mut layer.psi).zip(&mut similarities) {
-                let (past, rests) = Past::of(slot).next(config, t, similarity);
+            for ((slot, psi), distance) in layer.slots.iter_mut().zip(&mut layer.psi).zip(&mut distances) {
+                let (past, rests) = Past::of(slot).next(config, t, distance);
                 past.keep(slot);
                 *psi = if rests { 0.0 } else { scale };
             }
@@ -245,7 +248,7 @@ mod tests {
             for (j, (_, similarity, velocity, rests)) in [first, second].into_iter().enumerate() {
                 let past = Past::of(&layer.slots[j]);
                 let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-6;
-                assert!(close(past.similarity, similarity), "epoch {}, neuron {j}: {past:?}", t + 1);
+                assert!(close(past.distance, 1.0 - similarity), "epoch {}, neuron {j}: {past:?}", t + 1);
                 assert!(close(past.velocity, velocity), "epoch {}, neuron {j}: {past:?}", t + 1);
                 assert_eq!(layer.alpha(Rule::Neq)[j], if rests { 0.0 } else { 0.25 }, "epoch {}, neuron {j}", t + 1);
             }

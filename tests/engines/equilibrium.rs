@@ -74,7 +74,7 @@ fn differences(make: Make, settings: &str, thawing: bool) -> Option<(Vec<String>
         compare(format!("α of layer {l}"), wide(&layer.alpha(Rule::Neq)), network.alphas(l).concat(), 5e-5);
         let last = |of: fn(&Neuron) -> &Vec<f64>| neurons.iter().map(|neuron| *of(neuron).last().unwrap()).collect();
         let kept = |of: fn(&LayerState) -> Vec<f32>| wide(&of(layer));
-        let similarities = kept(|layer| layer.slots.iter().map(|slot| slot.trigger.value()).collect());
+        let similarities = kept(|layer| layer.slots.iter().map(|slot| 1.0 - slot.trigger.value()).collect());
         compare(format!("φ of layer {l}"), similarities, last(|neuron| &neuron.similarities), 1e-5);
         let velocities = kept(|layer| layer.slots.iter().map(|slot| slot.onset).collect());
         compare(format!("v of layer {l}"), velocities, last(|neuron| &neuron.velocities), 1e-5);

@@ -61,9 +61,12 @@ const ROWS: [(&str, Rests); 34] = [
     ("rule = 'lipschitz'\nfreeze-out = '0.4:cubed'\nhidden = [9, 300]", Rests::Cached),
     ("rule = 'rprop'\nalpha0 = 0.01\nfreeze-out = '0.5'\nbatch-size = 300", Rests::Cached),
     ("hidden = [1100, 7]\nepochs = 4", Rests::Cached),
-    ("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 8", Rests::Cached),
-    ("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 8\nmax-norm = 1.5\nschedule = 'cosine'", Rests::Cached),
-    ("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 8\nactivation-cache = 'off'", Rests::Computed),
+    ("rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8", Rests::Cached),
+    (
+        "rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8\nmax-norm = 1.5\nschedule = 'cosine'",
+        Rests::Cached,
+    ),
+    ("rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8\nactivation-cache = 'off'", Rests::Computed),
 ];
 
 /// What a row's frozen neurons do.
