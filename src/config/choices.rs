@@ -299,7 +299,7 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "adamw"))]
         #[serde(rename = "adamw")]
         AdamW,
-        /// α0, but 0 for an epoch where the similarity of a neuron's outputs from epoch to epoch has settled (Bragagnolo et al. 2022)
+        /// α is 0 for an epoch while a neuron's outputs change at a steady pace, else α0 (Bragagnolo et al. 2022)
         Neq,
         /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
         Hebb,

@@ -151,6 +151,18 @@ fn the_bound_decides() {
     );
 }
 
+/// The pass over the validation samples is cut into blocks, which threads take as they come.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let population = population("rule = 'neq'\nneq-epsilon = 0.003\nhidden = [9, 6]\nepochs = 6\nval-fraction = 0.5");
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| train(cpu, &population))
+    };
+    let (one, three) = (on(1), on(3));
+    assert!(one.end == three.end && one.epochs == three.epochs);
+}
+
 #[test]
 fn without_validation_samples_the_rule_is_refused() {
     let config = Config::overlay([&"rule = 'neq'\nhidden = [3]\nscale = 'none'".parse().unwrap()]).unwrap();
