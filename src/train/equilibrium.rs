@@ -13,7 +13,8 @@
 //! those that rested before. So the first neurons rest in epoch 3.
 //!
 //! Outputs that are all 0, as those of a dead rectifier, have no direction. The file takes φ = 1 where neither vector has a
-//! direction, because nothing changed, and φ = 0 where one has.
+//! direction, because nothing changed, and φ = 0 where one has. Outputs that are not finite have no direction either; the
+//! report of the epoch has already told that the member diverged.
 //!
 //! All of it runs on the host for every engine, so engines differ by the rounding of their own steps alone. The pass sums in an
 //! order that does not depend on the number of threads. A [`MemberState`] carries all that the rule remembers:
@@ -22,7 +23,8 @@
 //!   that no state grows with Ξ.
 //! - [`Slot`]s hold 1 − φ^(t−1) and v^(t−1), see [`Past`].
 //!
-//! The passes over Ξ are no part of the metric `gflop_per_epoch`, which counts the steps of training.
+//! The passes over Ξ are no part of the metric `gflop_per_epoch`, which counts the steps of training. Their time is part of
+//! `seconds`, and not of `samples_per_second`.
 
 use super::blocking::yield_now;
 use super::engine::{AlphaSummary, Report};
