@@ -36,11 +36,16 @@ impl Settings {
         self.living < 1.0
     }
 
-    /// Refuses shares of living neurons that make no sense.
+    /// Refuses shares of living neurons that make no sense, and a rule whose work no step shows.
     ///
     /// # Errors
-    /// If `living` is no share, or if the rule freezes no single neuron.
+    /// If `living` is no share, or if the rule freezes no single neuron. If the rule needs validation samples.
     pub fn check(&self) -> Result<()> {
+        if self.rule == Rule::Neq {
+            return Err(Error::config(
+                "`rule = neq`: works between epochs, and only steps are measured; use `rule = constant`, whose steps are alike",
+            ));
+        }
         if !(self.living > 0.0 && self.living <= 1.0) {
             return Err(Error::config(format!("`living = {}`: must be above 0 and at most 1", self.living)));
         }

@@ -4,6 +4,7 @@ use super::choices::{Basis, Distort, Loss, Monitor, Output, OutputDerivative, Pr
 use super::setting::{Range, Setting, Value, Visit};
 use super::settings::{Config, Theta};
 use super::ticks::DecayTicks;
+use super::values::Clock;
 use crate::error::{Error, Result};
 
 /// Most hidden layers. Deeper networks without shortcuts do not learn, and every layer costs memory and kernels of its own,
@@ -139,6 +140,7 @@ impl Config {
             Rule::Constant => Ok(()),
             Rule::Replay => self.check_replay(),
             Rule::Hebb | Rule::Bcm => self.check_unsupervised(),
+            Rule::Neq => self.check_equilibrium(),
             _ => self.check_search().and_then(|()| self.check_own_rate()),
         }
     }
@@ -244,6 +246,24 @@ impl Config {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Checks the rule that compares the outputs of neurons from epoch to epoch. Whether there are validation samples to compare
+    /// them on depends on the data, see [`Population`](crate::train::population::Population).
+    fn check_equilibrium(&self) -> Result<()> {
+        if self.rule.scope != Scope::Neuron {
+            return Err(Error::config(format!(
+                "`scope = {}`: `rule = neq` freezes whole neurons; leave it out",
+                self.rule.scope
+            )));
+        }
+        if self.rule.clock != Clock::Epoch {
+            return Err(Error::config(format!(
+                "`clock = {}`: `rule = neq` compares the ends of epochs; leave it out, or use `clock = epoch`",
+                self.rule.clock
+            )));
+        }
+        Ok(())
     }
 
     /// Checks the rules that keep a rate of their own for every weight.

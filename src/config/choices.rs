@@ -307,6 +307,8 @@ choices! {
         #[cfg_attr(feature = "cli", value(name = "adamw"))]
         #[serde(rename = "adamw")]
         AdamW,
+        /// α is 0 for an epoch while a neuron's outputs change at a steady pace, else α0 (Bragagnolo et al. 2022)
+        Neq,
         /// ΔW = α y x, unsupervised (Hebb; the paper's eq. 1)
         Hebb,
         /// ΔW = α y (y − θ_M) x, unsupervised (Bienenstock, Cooper & Munro 1982; eq. 2–4)

@@ -147,6 +147,10 @@ settings! {
         adam_beta2: f64 = 0.999 => [range(Share), per_member];
         /// ε of adam and adamw
         adam_epsilon: f64 = 1e-8 => [range(Positive), per_member];
+        /// ε of neq: a neuron rests in the next epoch if its velocity is smaller; 0 = never
+        neq_epsilon: f64 = 0.001 => [range(NotNegative), per_member, recorded_if_set];
+        /// μ of neq, the memory of the velocity
+        neq_mu: f64 = 0.5 => [range(Share), per_member, recorded_if_set];
     }
     /// The curve that every α follows beside its rule.
     schedule: ScheduleSettings = "Schedule" {
@@ -309,10 +313,10 @@ impl Config {
         self.observes() || self.rule.kind == Rule::Replay || self.is_scheduled()
     }
 
-    /// Whether some α can be 0: it falls, or comes from a file.
+    /// Whether some α can be 0: it falls at ticks, rests for an epoch, or comes from a file.
     #[must_use]
     pub fn can_freeze(&self) -> bool {
-        self.moves_alpha() || self.network.init.is_some()
+        self.moves_alpha() || self.rule.kind == Rule::Neq || self.network.init.is_some()
     }
 
     /// Whether α also follows a curve of ticks, beside its rule.
@@ -331,7 +335,8 @@ impl Config {
             self.run.epochs = (900_000 / samples.max(1)).clamp(15, 100) as u32;
         }
         let width = self.network.hidden.0.last().copied().unwrap_or(1);
-        if !keeps_alpha0 && task == Task::Regression && self.rule.kind.kernel() == Rule::Psi {
+        let steps_by_alpha0 = matches!(self.rule.kind.kernel(), Rule::Psi | Rule::Neq);
+        if !keeps_alpha0 && task == Task::Regression && steps_by_alpha0 {
             self.rule.alpha0 = self.rule.alpha0.min(2.5 / width as f64);
         }
     }

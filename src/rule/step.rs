@@ -7,6 +7,7 @@ mod gradient;
 mod idbd;
 mod irprop_minus;
 mod lipschitz;
+mod neq;
 mod recorded;
 mod rprop;
 
@@ -19,6 +20,7 @@ pub(crate) use gradient::Gradient;
 pub(crate) use idbd::Idbd;
 pub(crate) use irprop_minus::IrpropMinus;
 pub(crate) use lipschitz::Lipschitz;
+pub(crate) use neq::Neq;
 pub(crate) use recorded::{Recorded, irprop_plus, moved, with_lipschitz_rate};
 pub(crate) use rprop::Rprop;
 
@@ -43,6 +45,7 @@ macro_rules! with_own_memory {
             Rule::IrpropPlus | Rule::LipschitzArmijo | Rule::LipschitzWolfe => run!(Recorded, 4),
             Rule::Adam => run!(Adam, 2),
             Rule::AdamW => run!(AdamW, 2),
+            Rule::Neq => run!(Neq, 1),
             Rule::Psi | Rule::Constant | Rule::Replay | Rule::Hebb | Rule::Bcm => $otherwise,
         }
     }};

@@ -36,6 +36,8 @@ pub(super) struct Keeper {
     /// What happened since it was last asked for.
     pub events: VecDeque<Event>,
     pub last: Option<EpochMetrics>,
+    /// Epochs in a row at whose end every α was 0.
+    pub frozen_epochs: u32,
     /// The best value of the monitored metric, and its epoch.
     pub best: Option<(f64, u32)>,
     /// The state at the end of that epoch, in runs that end with it.
@@ -52,6 +54,11 @@ pub(super) struct Keeper {
     pub on_divergence: OnDivergence,
     /// Where the run stopped being finite, if it did.
     pub divergence: Option<Divergence>,
+}
+
+/// Whether every α is 0.
+pub(super) fn is_frozen(metrics: &EpochMetrics) -> bool {
+    metrics.frozen_fraction.iter().all(|&share| share == 1.0)
 }
 
 impl Keeper {
@@ -170,10 +177,11 @@ impl Keeper {
 
     /// Notes the first epoch after which nothing changes any more, if epochs are left.
     fn note_frozen(&mut self, metrics: &EpochMetrics) {
-        let is_frozen = |metrics: &EpochMetrics| metrics.frozen_fraction.iter().all(|&share| share == 1.0);
-        let is_last = metrics.epoch >= self.population.shared().run.epochs;
-        let before = self.last.as_ref().is_some_and(is_frozen);
-        if is_frozen(metrics) && !before && !is_last {
+        self.frozen_epochs = if is_frozen(metrics) { self.frozen_epochs + 1 } else { 0 };
+        let shared = self.population.shared();
+        // With `neq`, outputs that stand still change φ once more. If no neuron learns then either, |v| only falls.
+        let due = if shared.rule.kind == Rule::Neq { 2 } else { 1 };
+        if self.frozen_epochs == due && metrics.epoch < shared.run.epochs {
             self.note(Note::Frozen(metrics.epoch));
         }
     }

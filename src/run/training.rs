@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::directory::RunDirectory;
 use super::environment::Environment;
 use super::event::{Event, Note};
-use super::keeper::{Keeper, OnDivergence};
+use super::keeper::{Keeper, OnDivergence, is_frozen};
 use super::lock::Lock;
 use super::names::MODEL;
 use super::place::Place;
@@ -476,6 +476,7 @@ impl Training {
             population,
             directory,
             events: VecDeque::new(),
+            frozen_epochs: last.as_ref().is_some_and(is_frozen).into(),
             last,
             best: progress.as_ref().and_then(|progress| progress.best),
             best_state: None,

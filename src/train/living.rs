@@ -1,8 +1,8 @@
-//! What a training step must still compute of each neuron, once ψ or a schedule has frozen some. Both engines follow
-//! these rules and count their work by them.
+//! What a training step must still compute of each neuron, once ψ, a schedule or `rule = neq` has frozen some. Both engines
+//! follow these rules and count their work by them.
 //!
 //! Frozen means that no weight of the neuron can change before the next tick. A neuron stays frozen for good once its ψ
-//! is 0; a schedule may let it thaw. Either way a frozen neuron of the first layer, or of a layer above frozen layers
+//! is 0; a schedule or `rule = neq` may let it thaw. Either way a frozen neuron of the first layer, or of a layer above frozen layers
 //! alone, answers a sample alike until it thaws.
 
 use super::state::LayerState;

@@ -3,6 +3,7 @@
 
 pub mod blocking;
 pub mod engine;
+mod equilibrium;
 pub mod living;
 pub mod measure;
 pub mod metrics;

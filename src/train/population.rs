@@ -98,6 +98,7 @@ impl Population {
     /// Checks the sizes, and adds what follows from configurations and sizes: members and traces.
     fn complete(mut self) -> Result<Self> {
         self.check_size()?;
+        self.check_held_out()?;
         let ticks = self.ticks();
         for config in &self.configs {
             check_clock(config, ticks)?;
@@ -153,6 +154,17 @@ impl Population {
             )));
         }
         Ok(())
+    }
+
+    /// Refuses a rule that compares outputs over validation samples where there are none.
+    fn check_held_out(&self) -> Result<()> {
+        match self.shared().rule.kind {
+            Rule::Neq if self.validation_rows() == 0 => Err(Error::config(
+                "`rule = neq`: compares the outputs of neurons over the validation samples, and there are none; give \
+                 `val-fraction`, for example 0.1, or `val-data`",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses an [initial state](Self::initial_state) that does not fit into this machine's memory.

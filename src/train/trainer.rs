@@ -3,6 +3,7 @@
 //!
 //! The next epoch is already under way while one is reported, so that a device never waits for the host to print.
 
+use super::equilibrium;
 use super::measure::Measure;
 use super::metrics::{EpochMetrics, Source};
 use crate::config::{Clock, Config, Rule, Theta, TrainMetrics};
@@ -155,6 +156,8 @@ struct Pending {
     epoch: u32,
     samples: u64,
     since: Instant,
+    /// The report itself, where it had to be taken at once.
+    taken: Option<Report>,
 }
 
 impl Trainer {
@@ -282,6 +285,11 @@ impl Trainer {
                 return Ok((stage, Progress::Over));
             }
             Stage::Between { ended } => {
+                if self.position == Position::START && equilibrium::governs(&self.population) {
+                    let mut states = self.engine.state().await?;
+                    equilibrium::begin(&mut states);
+                    self.engine.set_state(&states).await?;
+                }
                 self.engine.set_order(&order(&self.population, self.position.epoch)).await?;
                 (self.position.batch, ended)
             }
@@ -343,14 +351,30 @@ impl Trainer {
                 && (last || (shared.run.test_every > 0 && epoch.is_multiple_of(shared.run.test_every))),
         };
         self.engine.request_report(wanted).await?;
+        let taken = match equilibrium::governs(population) {
+            true => Some(self.settle(epoch).await?),
+            false => None,
+        };
+        let population = &*self.population;
         let skipped = first as usize * population.batch_size();
         let samples = (population.train_rows() - skipped) as u64;
-        self.pending = Some(Pending { epoch, samples, since: Instant::now() });
+        self.pending = Some(Pending { epoch, samples, since: Instant::now(), taken });
         self.position = Position { epoch: epoch + 1, batch: 0 };
         if observer.wants_state(self.position) {
             observer.state(self.position, self.engine.state().await?)?;
         }
         Ok(flow)
+    }
+
+    /// Decides which neurons rest in the next epoch. Returns the report of the epoch that ended, with the rates of the next.
+    async fn settle(&mut self, epoch: u32) -> Result<Report> {
+        // An engine starts all counts of a report anew when its state is set, so the report is taken first.
+        let mut report = self.engine.next_report().await?;
+        let mut states = self.engine.state().await?;
+        equilibrium::settle(&self.population, epoch, &mut states).await;
+        self.engine.set_state(&states).await?;
+        equilibrium::tell(&states, &mut report);
+        Ok(report)
     }
 
     /// Gives the engine its next batches, up to the stride, the next tick or the end of the epoch.
@@ -404,13 +428,16 @@ impl Trainer {
     /// Takes the pending report, if there is one, and passes its metrics to the observer.
     async fn deliver<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let Some(pending) = self.pending.take() else { return Ok(ControlFlow::Continue(())) };
-        let report = self.engine.next_report().await?;
+        let Pending { epoch, samples, taken, .. } = pending;
+        let report = match taken {
+            Some(report) => report,
+            None => self.engine.next_report().await?,
+        };
         let now = Instant::now();
         let seconds = self.last_report.replace(now).map_or(0.0, |before| (now - before).as_secs_f64());
-        self.check_finite(pending.epoch, &report, observer)?;
+        self.check_finite(epoch, &report, observer)?;
         // A coarse clock may measure 0 seconds, and JSON has no infinite rate.
-        let rate = pending.samples as f64 / report.train_seconds.max(1e-9);
-        let Pending { epoch, samples, .. } = pending;
+        let rate = samples as f64 / report.train_seconds.max(1e-9);
         let topology = &self.population.topology;
         let source =
             |(member, measure)| Source { epoch, member, measure, topology, samples, samples_per_second: rate, seconds };

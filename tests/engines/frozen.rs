@@ -56,6 +56,10 @@ const ROWS: &[(&str, Form)] = &[
         Register,
     ),
     ("momentum = 0.5\ncoast = true", Register),
+    // Neurons rest for an epoch and learn again.
+    ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2", Register),
+    ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2\nactivation-cache = 'off'\nmax-norm = 1.1", Tiled),
+    ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2\nmomentum = 0.0", Persistent),
     ("task = 'regression'\nscale = 'standard'", Register),
 ];
 
@@ -125,6 +129,9 @@ fn check(place: usize) -> Vec<String> {
     let partly = |share: &f64| *share > 0.0 && *share < 1.0;
     let freezes = want.epochs.iter().flatten().any(|epoch| epoch.frozen_fraction.iter().any(partly));
     let wholly = ["layer", "freeze-out", "'constant'"].iter().any(|word| settings.contains(word));
+    if settings.contains("neq") && !want.thaws() {
+        found.push(format!("{settings}: no neuron learns again"));
+    }
     if !freezes && !wholly {
         found.push(format!("{settings}: no layer freezes in part"));
     }

@@ -111,6 +111,17 @@ pub struct Outcome {
     pub pauses: Vec<(Position, Vec<MemberState>)>,
 }
 
+impl Outcome {
+    /// Whether a neuron that was frozen at a pause learns at the next.
+    pub fn thaws(&self) -> bool {
+        let psi = |states: &[MemberState]| -> Vec<f32> {
+            states.iter().flat_map(|state| &state.layers).flat_map(|layer| layer.psi.clone()).collect()
+        };
+        let thaws = |(before, after): (&f32, &f32)| *before == 0.0 && *after != 0.0;
+        self.pauses.windows(2).any(|pair| psi(&pair[0].1).iter().zip(&psi(&pair[1].1)).any(thaws))
+    }
+}
+
 /// Trains a population from its initial state to the end.
 pub fn train(make: Make, population: &Arc<Population>) -> Outcome {
     train_from(make, population, &population.initial_state(), Position::START)

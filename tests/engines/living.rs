@@ -29,7 +29,7 @@ const BASE: &str = "
 ";
 
 /// Settings under which some neurons freeze before others. `rests` tells whether some then answer from the cache.
-const ROWS: [(&str, Rests); 31] = [
+const ROWS: [(&str, Rests); 34] = [
     ("", Rests::Cached),
     ("clock = 'steps:5'", Rests::Cached),
     ("clock = 'steps:1'\ndecay-ticks = 7.0", Rests::Cached),
@@ -61,6 +61,12 @@ const ROWS: [(&str, Rests); 31] = [
     ("rule = 'lipschitz'\nfreeze-out = '0.4:cubed'\nhidden = [9, 300]", Rests::Cached),
     ("rule = 'rprop'\nalpha0 = 0.01\nfreeze-out = '0.5'\nbatch-size = 300", Rests::Cached),
     ("hidden = [1100, 7]\nepochs = 4", Rests::Cached),
+    ("rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8", Rests::Cached),
+    (
+        "rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8\nmax-norm = 1.5\nschedule = 'cosine'",
+        Rests::Cached,
+    ),
+    ("rule = 'neq'\nneq-epsilon = 0.001\nactivation = 'tanh'\nepochs = 8\nactivation-cache = 'off'", Rests::Computed),
 ];
 
 /// What a row's frozen neurons do.
@@ -149,6 +155,7 @@ fn skipping_changes_no_bit_on_the_cpu() {
         let (skips, whole) = (population(row, 3, true), population(row, 3, false));
         let (got, want) = (train(cpu, &skips), train(cpu, &whole));
         assert_same(row, &skips, &got, &want);
+        assert!(!row.contains("neq") || got.thaws(), "{row}: no neuron learns again");
         let resting = resting(&skips, &got);
         // In one row ψ goes on observing what a schedule freezes.
         let observes = row.contains("freeze-out") && !row.contains("rule");

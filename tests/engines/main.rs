@@ -11,6 +11,7 @@ mod close;
 #[path = "../common/data.rs"]
 mod data;
 mod divergence;
+mod equilibrium;
 mod frozen;
 mod golden;
 mod harness;

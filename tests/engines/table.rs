@@ -89,7 +89,7 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 58] = [
+pub const TABLE: [Row; 61] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -180,6 +180,12 @@ pub const TABLE: [Row; 58] = [
     row("rule = 'irprop+'\nhidden = [5]\nalpha0 = 0.01\nbatch-size = 1000\nweight-decay = 0.01").on(Form::Tiled),
     row("rule = 'lipschitz-armijo'\nlipschitz-max = 2.0\nalpha0 = 4.0\nhidden = [5]\nbatch-size = 1000\nlabel-noise = 0.2").on(Form::Register),
     row("rule = 'lipschitz-wolfe'\nhidden = [5]\nclass-weight = 'balanced'\nbatch-size = 1000\nalpha0 = 0.4").on(Form::Persistent),
+    // Neurons at equilibrium, which rest for an epoch and may learn again.
+    row("rule = 'neq'\nneq-epsilon = 0.003\nepochs = 7").on(Form::Register),
+    row(
+        "rule = 'neq'\nneq-epsilon = 0.004\nneq-mu = 0.3\nepochs = 6\nactivation = 'relu'\nmax-norm = 0.9\nweight-decay = 0.01\nschedule = 'cosine'\nscale = 'standard'\nhidden = [8, 7, 6]",
+    ).on(Form::Tiled),
+    row("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 6\nval-fraction = 0.3\ndropout = 0.2\nfreeze-out = '0.7'\nalpha0 = 0.3").on(Form::Persistent),
     // Rules without a target, on one layer.
     row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
     row(

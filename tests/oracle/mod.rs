@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod backward_delta;
 pub mod dropout;
+pub mod equilibrium;
 pub mod forward;
 pub mod labels;
 pub mod observe;
@@ -21,8 +22,9 @@ pub mod trace;
 pub mod unsupervised;
 pub mod update;
 
+use equilibrium::Neuron;
 use homeostat::config::{Basis, Clock, Config, Rule, Scope, Theta};
-use output_delta::Target;
+use output_delta::{Answer, Target};
 use psi::Slot;
 use trace::Triggers;
 
@@ -78,6 +80,10 @@ pub struct Network {
     /// The smallest margin of any comparison so far: with θ, relative to θ, or with 0, relative to the largest
     /// gradient. An f32 engine may decide a comparison with a small margin differently.
     pub margin: f64,
+    /// The validation samples, over which `rule = neq` compares outputs.
+    pub held_out: Vec<Vec<f64>>,
+    /// Per layer, the neurons as `rule = neq` sees them.
+    pub neurons: Vec<Vec<Neuron>>,
     /// Per layer, the factor of schedules and replayed means on every α.
     scale: Vec<f64>,
     triggers: Option<Triggers>,
@@ -108,8 +114,20 @@ impl Network {
         };
         let layers = weights.iter().map(layer).collect();
         let (config, scale) = (config.clone(), vec![1.0; weights.len()]);
-        let (samples, steps, tick, known) = (0, 0, 0, None);
-        let mut network = Self { config, layers, ticks, margin: 1.0, scale, triggers, samples, steps, tick, known };
+        let mut network = Self {
+            config,
+            layers,
+            ticks,
+            margin: 1.0,
+            held_out: vec![],
+            neurons: vec![],
+            scale,
+            triggers,
+            samples: 0,
+            steps: 0,
+            tick: 0,
+            known: None,
+        };
         network.scale = network.scale_after(0);
         network
     }
@@ -153,9 +171,12 @@ impl Network {
         (ys, nets, outcome)
     }
 
-    /// The factor on the rate of weight (i, j) of layer l: ψ times the schedules. A replay takes the curve of ψ from
-    /// the source run.
+    /// The factor on the rate of weight (i, j) of layer l: ψ times the schedules, 0 for a neuron that rests. A replay takes
+    /// the curve of ψ from the source run.
     fn factor(&self, l: usize, i: usize, j: usize) -> f64 {
+        if self.neurons.get(l).is_some_and(|neurons| neurons[j].rests) {
+            return 0.0;
+        }
         let slots = &self.layers[l].slots;
         let curve = self.triggers.as_ref().map_or(&self.config, |triggers| &triggers.config);
         psi::psi(curve, &slots[i.min(slots.len() - 1)][j], self.ticks) * self.scale[l]
@@ -315,6 +336,29 @@ impl Network {
         }
     }
 
+    /// The outputs of every neuron over the held-out samples: `[layer][neuron][sample]`.
+    fn outputs(&self) -> Vec<Matrix> {
+        let width = |l: usize| self.layers[l].w[0].len();
+        // No output depends on the target.
+        let target = Target { answer: Answer::Amounts(vec![0.0; width(self.layers.len() - 1)]), weight: 1.0 };
+        let ys: Vec<_> = self.held_out.iter().map(|x| self.forward(x, &target).0).collect();
+        let of_neuron = |l: usize, j: usize| ys.iter().map(|ys| ys[l + 1][j]).collect();
+        (0..self.layers.len()).map(|l| (0..width(l)).map(|j| of_neuron(l, j)).collect()).collect()
+    }
+
+    /// Ends an epoch of `rule = neq`. The rule's memory of a weight is its value here.
+    fn compare_outputs(&mut self) {
+        let outputs = self.outputs();
+        for (neuron, outputs) in self.neurons.iter_mut().flatten().zip(outputs.iter().flatten()) {
+            // With the factor 0.1, a margin of 5e-4 keeps |v| 0.5 % away from ε, because v is a difference of differences.
+            self.margin = self.margin.min(0.1 * neuron.end_epoch(&self.config, outputs));
+        }
+        for Layer { w, memory, .. } in &mut self.layers {
+            let cells = memory.iter_mut().flatten().zip(w.iter().flatten());
+            cells.for_each(|(memory, w)| *memory = vec![*w]);
+        }
+    }
+
     /// Trains all epochs. `labels` are below `classes` and have no label noise yet.
     pub fn run(&mut self, x: &[Vec<f64>], labels: &[usize], classes: usize) -> Vec<After> {
         let labels = labels::noisy(&self.config, labels, classes);
@@ -324,6 +368,11 @@ impl Network {
     /// Trains all epochs on these targets.
     pub fn run_on(&mut self, x: &[Vec<f64>], targets: Vec<Target>) -> Vec<After> {
         let samples: Vec<(&[f64], Target)> = x.iter().map(Vec::as_slice).zip(targets).collect();
+        let compares = self.config.rule.kind == Rule::Neq;
+        if compares {
+            let neurons = |outputs: &Matrix| outputs.iter().map(|outputs| Neuron::new(outputs)).collect();
+            self.neurons = self.outputs().iter().map(neurons).collect();
+        }
         (1..=self.config.run.epochs)
             .map(|epoch| {
                 let order = random::order(&self.config, samples.len(), epoch);
@@ -336,6 +385,9 @@ impl Network {
                     for (i, batch) in batches.iter().enumerate() {
                         running.extend(self.step(batch, i + 1 == batches.len()).scores);
                     }
+                }
+                if compares {
+                    self.compare_outputs();
                 }
                 let alphas: Vec<Vec<f64>> = (0..self.layers.len()).map(|l| self.alphas(l).concat()).collect();
                 let share =

@@ -15,6 +15,7 @@ pub fn initial(config: &Config) -> Vec<f64> {
         Rule::IrpropMinus => vec![a, 0.0],
         Rule::Idbd => vec![a.ln(), 0.0],
         Rule::Adam | Rule::AdamW => vec![0.0, 0.0],
+        Rule::Neq => vec![0.0],
         _ if config.rule.momentum > 0.0 => vec![0.0],
         _ => vec![],
     }
@@ -39,7 +40,7 @@ pub fn update(config: &Config, w: &mut f64, memory: &mut [f64], psi: f64, g: f64
             *w += *m;
         }
         _ if psi == 0.0 => {}
-        (_, []) => *w += alpha * g,
+        (Rule::Neq, _) | (_, []) => *w += alpha * g,
         (_, [m]) => {
             *m = mu * *m + g;
             *w += alpha * if config.rule.nesterov { g + mu * *m } else { *m };

@@ -1,7 +1,7 @@
 //! Tests what a run tells of its living neurons, and that nothing else changes with the settings that decide how frozen
 //! neurons are computed.
 
-use crate::program::{Folder, command, fail, failure, lines, metrics, succeed, success, without_costs};
+use crate::program::{Folder, both, command, fail, failure, lines, metrics, refused, succeed, success, without_costs};
 use homeostat::config::{Config, DecayTicks, Rule};
 use homeostat::data::DataSet;
 use homeostat::model::file::{Alpha, ModelLayer};
@@ -162,4 +162,29 @@ fn a_run_of_an_older_version_is_reported_and_prolonged() {
     let table = rows("run/metrics.csv");
     assert_eq!((table.len(), &table[0]), (5, &header));
     assert!(table.iter().all(|row| row.len() == header.len()), "{table:?}");
+}
+
+/// A neuron of `rule = neq` rests for an epoch. Only if none has learnt for an epoch and none will in the next, the network never
+/// changes again. That comes after epoch 3 at the earliest, and at once with a bound above all velocities.
+#[test]
+fn a_network_that_rests_for_good_is_noted() {
+    let notes = |epsilon: &str| {
+        let settings =
+            ["--data", "iris", "--rule", "neq", "--neq-epsilon", epsilon, "--val-fraction", "0.2", "--epochs", "6"];
+        both(&[&["train", "--hidden", "9", "--no-save", "--device", "cpu"], &settings[..]].concat()).1
+    };
+    let note = "every α is 0 after epoch 3, so the network does not change any more";
+    assert_eq!(notes("10").matches(note).count(), 1);
+    assert!(!notes("0").contains("every α is 0"));
+}
+
+/// Neurons can only be compared over validation samples.
+#[test]
+fn the_rule_that_compares_neurons_names_the_samples_it_lacks() {
+    refused(
+        &["train", "--data", "iris", "--rule", "neq", "--no-save"],
+        2,
+        &["--rule neq", "--val-fraction", "--val-data"],
+    );
+    refused(&["bench", "--rule", "neq"], 2, &["--rule neq", "--rule constant"]);
 }

@@ -108,8 +108,8 @@ fn told(population: &Population, member: usize, score: Score, targets: &[Target]
 }
 
 /// Checks that the rows trigger, because the promises would mean little otherwise. In every ψ row some slots trigger;
-/// slots of neurons and weights do not all trigger at once. In some row the hidden layers freeze while the output layer
-/// learns.
+/// slots of neurons and weights do not all trigger at once. In every row of `neq` some neurons of a layer rest. In some row
+/// the hidden layers freeze while the output layer learns.
 #[test]
 fn the_rows_trigger() {
     let mut hidden_layers_froze = false;
@@ -124,6 +124,9 @@ fn the_rows_trigger() {
         assert!(!is_psi || onsets.iter().flatten().any(|&onset| onset > 0), "{:?}: nothing triggers", subject.row);
         let apart = onsets.iter().any(|onsets| onsets.iter().any(|onset| onset != &onsets[0]));
         assert!(!is_psi || config.rule.scope == Scope::Layer || apart, "{:?}: all at once", subject.row);
+        let partly = |after: &&After| after.frozen.iter().any(|&share| share > 0.0 && share < 1.0);
+        let rests = subject.defined.iter().all(|(_, after)| after.iter().any(|after| partly(&after)));
+        assert!(config.rule.kind != Rule::Neq || rests, "{:?}: no neuron rests", subject.row);
         let epochs = subject.defined.iter().flat_map(|(_, after)| after);
         hidden_layers_froze |= epochs.into_iter().any(|epoch| epoch.frozen == [1.0, 1.0, 0.0]);
     }

@@ -101,7 +101,7 @@ fn decided(row: &Row, member: usize) -> (Config, Network, Vec<After>) {
     panic!("{row:?}: f32 may decide differently from float64 under every seed");
 }
 
-fn run_oracle(population: &Population) -> (Network, Vec<After>) {
+pub fn run_oracle(population: &Population) -> (Network, Vec<After>) {
     let (config, data) = (&population.configs[0], &population.data);
     let split = &population.splits[0];
     let triggers = population.traces[0].as_ref().map(|trace| Triggers {
@@ -110,6 +110,7 @@ fn run_oracle(population: &Population) -> (Network, Vec<After>) {
         onsets: trace.onsets.clone(),
     });
     let mut network = Network::new(config, &initial(config, population), split.train.len(), triggers);
+    network.held_out = split.validation.iter().map(|&row| sample(data, row)).collect();
     let x: Vec<Vec<f64>> = split.train.iter().map(|&row| sample(data, row)).collect();
     let targets = if data.task() == Task::Classification {
         let clean: Vec<usize> = split.train.iter().map(|&row| data.labels()[row as usize] as usize).collect();
