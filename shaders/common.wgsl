@@ -47,11 +47,11 @@ struct Member {
     dropout_input: f32,
     seed: vec2<u32>,
     elastic_alpha: f32,
-    reserved1: u32,
+    inhibition_own: f32,
     distort_rotation: f32,
     distort_scale: f32,
     distort_shear: f32,
-    reserved2: u32,
+    inhibition_all: f32,
 }
 
 // The place of a dispatch in the run. These are immediates, so no step writes parameters to memory.

@@ -1,6 +1,6 @@
 // The single layer of the rules without targets. It computes y and stores the direction of the weights as delta. Hebb
 // (eq. 1) follows y itself. BCM (eq. 2) follows phi = y (y - theta_M); theta_M slides with the neuron's own y^2 (eq. 3)
-// and lies in psi's slots. The "loss" is -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
+// and lies in psi's slots. Lateral inhibition mixes the signals of all neurons, see inhibition in src/rule/member.rs. The "loss" is -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
 //
 // Launch: x (continued in y) = one invocation per sample of the batch; z = member. An invocation owns one row of net
 // and y [batch_len][out4], the same row of delta, and one score entry.
@@ -30,6 +30,9 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     let row = layer.result + sample * layer.out4;
     let y_row = member * ACTIVATION4 + row;
     var loss = 0.0;
+//% if inhibits
+    var signals = vec4<f32>(0.0);
+//% endif
     for (var n4 = 0u; n4 < layer.out4; n4++) {
         let net = activation_arena[y_row + n4];
         let y = mask_columns(activation(net), n4, layer.n_out);
@@ -44,8 +47,21 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
 //% else
 {{ refuse("rule", rule) }}
 //% endif
+//% if inhibits
+            signals += delta_arena[member * DELTA4 + row + n4];
+//% endif
         }
     }
+//% if inhibits
+    if (step.flags & TRAINING) != 0u {
+        let settings = members[member];
+        let others = settings.inhibition_all * dot(signals, vec4<f32>(1.0));
+        for (var n4 = 0u; n4 < layer.out4; n4++) {
+            let place = member * DELTA4 + row + n4;
+            delta_arena[place] = mask_columns(settings.inhibition_own * delta_arena[place] - others, n4, layer.n_out);
+        }
+    }
+//% endif
     if any(not_finite(vec4<f32>(loss))) {
         atomicMax(&neurons.canary[canary_place(member, 0u)].delta, ~step.number);
     }

@@ -34,6 +34,13 @@ impl Config {
             return refuse(format!("`hidden = {}`: a layer needs at least one neuron", self.network.hidden));
         }
         toml::Table::try_from(self).map_err(|e| Error::config(format!("a path is not UTF-8: {e}")))?;
+        if self.network.freeze_layers > layers {
+            return refuse(format!(
+                "`freeze-layers = {}`: a network of {layers} hidden layers has {} layers of weights, and one of them must learn",
+                self.network.freeze_layers,
+                layers + 1
+            ));
+        }
         if self.network.fresh_alpha && self.network.init.is_none() {
             return refuse("`fresh-alpha`: without `init` every α begins at `alpha0`; leave it out".into());
         }
@@ -124,6 +131,12 @@ impl Config {
 
     fn check_rule(&self) -> Result<()> {
         self.check_momentum()?;
+        if self.rule.inhibition > 0.0 && !self.rule.kind.is_unsupervised() {
+            return Err(Error::config(format!(
+                "`inhibition = {}`: neurons inhibit each other under `rule = hebb` and bcm, not under `rule = {}`; leave it out",
+                self.rule.inhibition, self.rule.kind
+            )));
+        }
         self.check_schedule()?;
         if self.rule.kind != Rule::Replay {
             for (flag, given) in [("trace", self.rule.trace.is_some()), ("replay", self.rule.replay.is_some())] {
@@ -200,6 +213,12 @@ impl Config {
     }
 
     fn check_unsupervised(&self) -> Result<()> {
+        if self.network.freeze_layers > 0 {
+            return Err(Error::config(format!(
+                "`freeze-layers = {}`: `rule = {}` trains one layer alone; leave it out",
+                self.network.freeze_layers, self.rule.kind
+            )));
+        }
         if self.network.hidden.0.len() != 1 {
             return Err(Error::config(format!(
                 "`hidden = {}`: `rule = {}` trains one layer without outputs; give its width, for example `hidden = 100`",
@@ -238,6 +257,7 @@ impl Config {
             ("distort", regularisation.distort != Distort::None),
             ("max-norm", regularisation.max_norm.is_some()),
             ("freeze-out", self.schedule.freeze_out.is_some()),
+            ("freeze-layers", self.network.freeze_layers > 0),
         ];
         match set.into_iter().find(|(_, is_set)| *is_set && self.rule.kind.searches()) {
             Some((key, _)) => Err(Error::config(format!(

@@ -75,6 +75,8 @@ settings! {
         init: Option<PathBuf> = None => [per_member, training_only];
         /// Take only the weights of --init, and let every α begin at --alpha0
         fresh_alpha: bool = false => [per_member, training_only, recorded_if_set];
+        /// Keep the first N layers as they begin: their α is 0
+        freeze_layers: usize = 0 => [value("N"), per_member, training_only, recorded_if_set];
         /// Initial weights: normal:SD, uniform:A, glorot or he [default: he for relu, else glorot]
         init_scheme: Option<InitScheme> = None => [per_member];
     }
@@ -110,6 +112,8 @@ settings! {
         warmup: u32 = 0 => [value("W"), per_member];
         /// With a δ basis: trigger only after the mean has first exceeded θ
         arm: bool = false => [per_member];
+        /// Lateral inhibition η between the neurons of hebb and bcm
+        inhibition: f64 = 0.0 => [range(NotNegative), amount_per_member, training_only, recorded_if_set];
         /// Momentum μ
         momentum: f64 = 0.0 => [range(Share), amount_per_member];
         /// Momentum over α·gradient, so that a frozen weight coasts to its stop
@@ -316,7 +320,10 @@ impl Config {
     /// Whether some α can be 0: it falls at ticks, rests for an epoch, or comes from a file.
     #[must_use]
     pub fn can_freeze(&self) -> bool {
-        self.moves_alpha() || self.rule.kind == Rule::Neq || self.network.init.is_some()
+        self.moves_alpha()
+            || self.rule.kind == Rule::Neq
+            || self.network.init.is_some()
+            || self.network.freeze_layers > 0
     }
 
     /// Whether α also follows a curve of ticks, beside its rule.

@@ -145,15 +145,20 @@ pub fn output(y: &mut [f32], delta: &mut [f32], target: Target<'_>, weight: Opti
 }
 
 /// Writes the signal that takes the place of δ in rules without a target. Without `slots` the signal is y (eq. 1,
-/// Hebb). With θ_M in `slots` it is φ = y (y − θ_M) (eq. 2, BCM), and 0 before θ_M is known. The "loss" is −½ Σ y²,
-/// which Hebb's rule descends. Twin of `shaders/unsupervised.wgsl`.
-pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>) -> Tally {
+/// Hebb). With θ_M in `slots` it is φ = y (y − θ_M) (eq. 2, BCM), and 0 before θ_M is known. `inhibition` has the factors of the
+/// signal itself and of the sum over the neurons. The "loss" is −½ Σ y², which Hebb's rule descends. Twin of
+/// `shaders/unsupervised.wgsl`.
+pub fn unsupervised(y: &[f32], delta: &mut [f32], slots: Option<&[Slot]>, inhibition: Option<[f32; 2]>) -> Tally {
     for (k, (delta, &y)) in delta.iter_mut().zip(y).enumerate() {
         *delta = match slots.map(|slots| slots[k].trigger.known()) {
             None => y,
             Some(None) => 0.0,
             Some(Some(theta)) => y * (y - theta),
         };
+    }
+    if let Some([own, all]) = inhibition {
+        let total: f32 = delta.iter().sum();
+        delta.iter_mut().for_each(|delta| *delta = own * *delta - all * total);
     }
     let squares: f32 = y.iter().map(|y| y * y).sum();
     Tally { loss: f64::from(-0.5 * squares), wrong: 0.0, samples: 1 }

@@ -107,16 +107,16 @@ pub struct Member {
     pub seed: [u32; 2],
     /// α of the elastic field in pixels.
     pub elastic_alpha: f32,
-    /// Keeps the next fields aligned.
-    pub reserved1: u32,
+    /// What the signal of a neuron counts for itself under lateral inhibition, see [`inhibition`].
+    pub inhibition_own: f32,
     /// Largest rotation of an image in radians.
     pub distort_rotation: f32,
     /// Largest change of an image's scale, as a share.
     pub distort_scale: f32,
     /// Largest shear of an image in radians.
     pub distort_shear: f32,
-    /// Keeps the array stride a multiple of 16.
-    pub reserved2: u32,
+    /// What the signals of all neurons take from it.
+    pub inhibition_all: f32,
 }
 
 /// A tick that no run reaches, as first tick of members whose rule is not ψ.
@@ -140,6 +140,7 @@ impl Member {
             _ => Comparison::Above,
         };
         let amounts = Amounts::new(config);
+        let [inhibition_own, inhibition_all] = inhibition(config);
         Self {
             alpha0: config.rule.alpha0 as f32,
             trigger: if config.rule.kind == Rule::Replay { Trigger::NONE } else { trigger },
@@ -168,11 +169,11 @@ impl Member {
             dropout_input: config.regularisation.dropout_input as f32,
             seed: amounts.seed,
             elastic_alpha: amounts.elastic_alpha,
-            reserved1: 0,
+            inhibition_own,
             distort_rotation: amounts.rotation,
             distort_scale: amounts.scale,
             distort_shear: amounts.shear,
-            reserved2: 0,
+            inhibition_all,
         }
     }
 
@@ -193,6 +194,18 @@ impl Member {
     pub fn sees(&self, factor: f32) -> bool {
         factor != 0.0 || self.comparison != Comparison::Below as u32
     }
+}
+
+/// The factors of a² φ_k − c Σ_j φ_j, the signal that the weights of neuron k follow under lateral inhibition η.
+///
+/// The neurons of the circuit answer y = f(M V x) with M = (1 + η) 1 − η 11ᵀ, and the rule moves V along M φ (N. Intrator & L. N.
+/// Cooper, Neural Networks 5 (1992) 3–17; C. M. Bachmann et al., Neural Networks 7 (1994) 709–728). So the weights W = M V, which
+/// are trained here, move along M² φ, and the circuit answers, is saved and is exported like any other layer.
+fn inhibition(config: &Config) -> [f32; 2] {
+    let eta = config.rule.inhibition;
+    let neurons = config.network.hidden.0.first().copied().unwrap_or(0) as f64;
+    let own = 1.0 + eta;
+    [(own * own) as f32, (eta * (2.0 * own - eta * neurons)) as f32]
 }
 
 /// The tick whose means fix a quantile threshold: the last tick of the warm-up, or the first tick without a warm-up.

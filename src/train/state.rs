@@ -83,7 +83,7 @@ impl MemberState {
             LayerState {
                 weights: init::weights(scheme, config.run.seed, l, n_in, n_out),
                 memory: row.repeat(n_in + 1),
-                alpha0: vec![rule::initial_alpha(config); alphas],
+                alpha0: vec![if l < config.network.freeze_layers { 0.0 } else { rule::initial_alpha(config) }; alphas],
                 psi: vec![scale[l]; slots],
                 slots: match onsets {
                     Some(onsets) => onsets.iter().map(|&onset| Slot::replaying(onset)).collect(),

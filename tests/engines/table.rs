@@ -89,7 +89,7 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 61] = [
+pub const TABLE: [Row; 63] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -157,6 +157,8 @@ pub const TABLE: [Row; 61] = [
     row(
         "rule = 'constant'\nschedule = 'warm-restarts'\nschedule-ticks = 2.5\nschedule-mult = 1.5\nfreeze-out = '0.8:squared'\nclock = 'steps:2'",
     ).on(Form::Register),
+    row("rule = 'constant'\nfreeze-layers = 1\nmomentum = 0.5\nclock = 'steps:3'").on(Form::Tiled),
+    row("freeze-layers = 2\nrule = 'adam'\nalpha0 = 0.01\nhidden = [8, 7, 6]\nmax-norm = 1.5").on(Form::Register),
     // Replays: rates that fall like ψ's, without homeostasis.
     replay("replay = 'global'\nclock = 'steps:3'", "theta = 0.42"),
     replay("replay = 'layer'\nclock = 'steps:3'\ndecay = 'log'\nmomentum = 0.5", "theta = 0.5\ndecay = 'cosine'").on(Form::Persistent),
@@ -187,9 +189,9 @@ pub const TABLE: [Row; 61] = [
     ).on(Form::Tiled),
     row("rule = 'neq'\nneq-epsilon = 0.01\nepochs = 6\nval-fraction = 0.3\ndropout = 0.2\nfreeze-out = '0.7'\nalpha0 = 0.3").on(Form::Persistent),
     // Rules without a target, on one layer.
-    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ntest-every = 2").on(Form::Tiled),
+    row("rule = 'hebb'\nhidden = [13]\nalpha0 = 0.01\nactivation = 'logistic'\nweight-decay = 0.1\ninhibition = 0.02\ntest-every = 2").on(Form::Tiled),
     row(
-        "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2",
+        "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2\ninhibition = 0.05",
     ).on(Form::Register),
     // Tasks, weights and scales. `weight` gives the samples weights.
     row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'"),

@@ -174,6 +174,9 @@ impl Network {
     /// The factor on the rate of weight (i, j) of layer l: ψ times the schedules, 0 for a neuron that rests. A replay takes
     /// the curve of ψ from the source run.
     fn factor(&self, l: usize, i: usize, j: usize) -> f64 {
+        if l < self.config.network.freeze_layers {
+            return 0.0;
+        }
         if self.neurons.get(l).is_some_and(|neurons| neurons[j].rests) {
             return 0.0;
         }

@@ -62,11 +62,11 @@ fn check_structs(module: &naga::Module) {
         dropout_input,
         seed,
         elastic_alpha,
-        reserved1,
+        inhibition_own,
         distort_rotation,
         distort_scale,
         distort_shear,
-        reserved2
+        inhibition_all
     );
     assert_eq!(struct_layout(module, "Member"), (member, size_of::<Member>() as u32));
     let step = offsets!(Step, layer, batch_start, batch_len, flags, tick, samples, scores, steps, number, score);

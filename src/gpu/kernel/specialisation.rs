@@ -65,6 +65,8 @@ pub struct Specialisation {
     /// The rule, whether the rule is unsupervised, and the WGSL of its step.
     rule: String,
     unsupervised: bool,
+    /// Whether the neurons of an unsupervised layer inhibit each other.
+    inhibits: bool,
     rule_source: &'static str,
     /// Whether any member observes a variable per neuron.
     observe: bool,
@@ -156,6 +158,7 @@ impl Specialisation {
             reads_input: shared.rule.kind.reads_input(),
             rule: shared.rule.kind.kernel().to_string(),
             unsupervised: shared.rule.kind.is_unsupervised(),
+            inhibits: shared.rule.inhibition > 0.0,
             rule_source: shared.rule.kind.shader(),
             observe: population.observes() && !shared.slots_per_weight(),
             coactivation: shared.slots_per_weight(),
