@@ -41,10 +41,11 @@ impl Settings {
     /// # Errors
     /// If `living` is no share, or if the rule freezes no single neuron. If the rule needs validation samples.
     pub fn check(&self) -> Result<()> {
-        if self.rule == Rule::Neq {
-            return Err(Error::config(
-                "`rule = neq`: works between epochs, and only steps are measured; use `rule = constant`, whose steps are alike",
-            ));
+        if self.rule == Rule::Neq || self.rule.searches() {
+            return Err(Error::config(format!(
+                "`rule = {}`: works between epochs, and only steps are measured; use `rule = constant`, whose steps are alike",
+                self.rule
+            )));
         }
         if !(self.living > 0.0 && self.living <= 1.0) {
             return Err(Error::config(format!("`living = {}`: must be above 0 and at most 1", self.living)));

@@ -31,7 +31,7 @@ const STEPPERS: [Rule; 5] = [Rule::Adam, Rule::AdamW, Rule::Rprop, Rule::IrpropM
 #[derive(clap::Args)]
 pub struct Versus {
     /// Rules to train and compare: names of --rule; linear, cosine, … for the constant rate under that schedule; freeze-out; and
-    /// the controls of psi, layer, global, shuffle and random
+    /// the controls of psi: layer, global, shuffle, random and reverse
     #[arg(long, value_name = "RULE,RULE", value_delimiter = ',', help_heading = "Train")]
     rules: Vec<String>,
     /// A further arm with settings of its own: a name, a rule as in --rules, and settings; 'slow: psi decay-ticks=8'
@@ -125,7 +125,7 @@ impl Versus {
             device.parse::<device::Device>()?;
         }
         let preset = self.preset.map(Config::preset);
-        let data = Config::overlay(preset.iter().chain([&base]))?.data;
+        let data = Config::data_of(preset.iter().chain([&base]))?;
         if let Some(preset) = self.preset {
             base.insert("preset".into(), preset.to_string().into());
         }

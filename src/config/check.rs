@@ -207,7 +207,7 @@ impl Config {
         match (&self.rule.trace, self.rule.replay) {
             (Some(_), Some(_)) => self.check_coactivation(),
             _ => Err(Error::config(
-                "`rule = replay`: needs `trace = FILE`, from a run of `rule = psi`, and `replay = global`, layer, shuffle or random",
+                "`rule = replay`: needs `trace = FILE`, from a run of `rule = psi`, and `replay = shuffle` or another control",
             )),
         }
     }
@@ -259,6 +259,16 @@ impl Config {
             ("freeze-out", self.schedule.freeze_out.is_some()),
             ("freeze-layers", self.network.freeze_layers > 0),
         ];
+        let diagonal = self.network.output == Output::Softmax
+            && self.network.loss == Loss::Mse
+            && self.network.output_derivative == OutputDerivative::Diagonal;
+        if diagonal && matches!(self.rule.kind, Rule::LipschitzArmijo | Rule::LipschitzWolfe) {
+            return Err(Error::config(format!(
+                "`output-derivative = diagonal`: `rule = {}` searches along the gradient, of which this is a part; use \
+                 `output-derivative = full`",
+                self.rule.kind
+            )));
+        }
         match set.into_iter().find(|(_, is_set)| *is_set && self.rule.kind.searches()) {
             Some((key, _)) => Err(Error::config(format!(
                 "`{key}`: `rule = {}` compares the error of the training set before and after each step; leave it out",
@@ -380,7 +390,7 @@ impl Range {
                 false => must(value >= 0.0, "at least 0"),
             },
             Self::Share => must((0.0..1.0).contains(&value) && (value as f32) < 1.0, "at least 0 and below 1"),
-            Self::AtLeastOne => must(value >= 1.0, "at least 1"),
+            Self::AtLeastOne => must((1.0..=f64::from(f32::MAX)).contains(&value), "at least 1, and finite"),
             Self::LogBase if (1.001..=1e18).contains(&value) => None,
             Self::LogBase => Some("must lie between 1.001 and 1e18; for example 10".to_owned()),
         }

@@ -1,7 +1,7 @@
 //! Layers of settings: defaults, preset, file and flags. Later layers override earlier ones.
 
 use super::choices::{Preset, Rule};
-use super::settings::Config;
+use super::settings::{Config, DataSettings};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::text::{one_line, unwrapped};
@@ -59,22 +59,7 @@ impl Config {
     /// # Errors
     /// If a key is unknown, a value is invalid or settings contradict each other; the message names them.
     pub fn overlay<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
-        let config = Self::merge(layers)?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction.
-    fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<Self> {
-        let mut all = toml::Table::new();
-        for layer in layers {
-            let layer = Self::canonical(layer)?;
-            if Self::THRESHOLD.iter().any(|key| layer.contains_key(*key)) {
-                Self::THRESHOLD.iter().for_each(|key| drop(all.remove(*key)));
-            }
-            all.extend(layer);
-        }
-        let config = Self::from_table(&all)?;
+        let (config, all) = Self::merge(layers)?;
         // Each variable has a scale of its own, so the default θ means nothing for another than the default.
         let (basis, default) = (config.rule.basis, Self::default().rule);
         if config.rule.kind == Rule::Psi
@@ -82,12 +67,38 @@ impl Config {
             && Self::THRESHOLD.iter().all(|key| !all.contains_key(*key))
         {
             return Err(Error::config(format!(
-                "`basis = {basis}`: the default θ is for `basis = {}`; give `theta`, `theta-quantile` or `theta-sliding`, for \
-                 example `theta-quantile = 0.5`",
+                "`basis = {basis}`: needs a threshold of its own, because the default is for `basis = {}`; give `theta`, \
+                 `theta-quantile` or `theta-sliding`, for example `theta-quantile = 0.5`",
                 default.basis
             )));
         }
+        config.check()?;
         Ok(config)
+    }
+
+    /// The settings of the data in `layers`, whatever the others are.
+    ///
+    /// # Errors
+    /// If a key is unknown or a value is invalid.
+    pub fn data_of<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<DataSettings> {
+        Self::merge(layers).map(|(config, _)| config.data)
+    }
+
+    /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction. Returns the merged keys,
+    /// too.
+    fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<(Self, toml::Table)> {
+        let mut all = toml::Table::new();
+        for layer in layers {
+            let layer = Self::canonical(layer)?;
+            if Self::THRESHOLD.iter().any(|key| layer.contains_key(*key)) {
+                Self::THRESHOLD.iter().for_each(|key| drop(all.remove(*key)));
+            } else if layer.get("basis").is_some_and(|basis| all.get("basis") != Some(basis)) {
+                // An absolute threshold belongs to the variable of its layer. The other forms suit every variable.
+                all.remove("theta");
+            }
+            all.extend(layer);
+        }
+        Ok((Self::from_table(&all)?, all))
     }
 
     /// Reads a complete record of settings from JSON, as stored with runs and models. Settings added after the record

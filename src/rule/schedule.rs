@@ -50,22 +50,28 @@ fn schedule(config: &Config, t: u32, ticks: u32) -> f64 {
             p if p < 1.0 => low * (1.0 - (p - 0.9) / 0.1),
             _ => 0.0,
         },
-        Schedule::WarmRestarts => 0.5 * (1.0 + (PI * since_restart(progress, config.schedule.mult)).cos()),
+        Schedule::WarmRestarts => 0.5 * (1.0 + (PI * since_restart(n, total, config.schedule.mult)).cos()),
     }
 }
 
-/// The share of the current fall that is over, `progress` first falls after the start; each fall is `mult` times as long as
-/// the one before.
-fn since_restart(progress: f64, mult: f64) -> f64 {
-    if mult == 1.0 {
-        return progress.fract();
-    }
-    // Falls before the k-th take (mult^k − 1) / (mult − 1). The logarithm may round to a neighbour of k.
-    let start = |k: f64| (mult.powf(k) - 1.0) / (mult - 1.0);
-    let guess = ((1.0 + progress * (mult - 1.0)).ln() / mult.ln()).floor();
-    let k = [guess + 1.0, guess].into_iter().find(|&k| start(k) <= progress).unwrap_or(guess - 1.0);
-    (progress - start(k)) / mult.powf(k)
+/// The share of the current fall that is over `n` ticks after the start. The first fall takes `first` ticks, and each further
+/// one `mult` times as many as the one before.
+fn since_restart(n: f64, first: f64, mult: f64) -> f64 {
+    // Falls before the k-th take `first` (mult^k − 1) / (mult − 1) ticks.
+    let (length, start) = match mult {
+        1.0 => (first, (n / first).floor() * first),
+        _ => {
+            let k = ((1.0 + n / first * (mult - 1.0)).ln() / mult.ln()).floor();
+            (first * mult.powf(k), first * (mult.powf(k) - 1.0) / (mult - 1.0))
+        }
+    };
+    // Rounding may take a restart for the end of the fall before, where α would be 0, or for a time before its own start.
+    let share = (n - start) / length;
+    if (NEARLY..1.0 - NEARLY).contains(&share) { share } else { 0.0 }
 }
+
+/// Share of a fall that no tick can be apart from a restart but by rounding.
+const NEARLY: f64 = 1e-9;
 
 /// FreezeOut's cosine, which reaches 0 at the layer's own share t_l (`end`) of the run.
 fn freeze_out(freeze: FreezeOut, (l, layers): (usize, usize), t: u32, ticks: u32) -> f64 {
@@ -117,6 +123,16 @@ mod tests {
         assert!(rates.iter().all(|&rate| rate > 0.0), "a frozen weight could not restart");
         let even = curve("schedule = 'warm-restarts'\nschedule-ticks = 4.0", 8);
         close(&even[4..], &even[..5]);
+        // Where restarts fall on ticks, rounding must not turn the full rate into none.
+        for (first, restarts) in
+            [("10.0\nschedule-mult = 1.3", [10, 23]), ("10.0\nschedule-mult = 1.6", [10, 26]), ("'1%'", [3, 6])]
+        {
+            let rates = curve(&format!("schedule = 'warm-restarts'\nschedule-ticks = {first}"), 30);
+            assert!(
+                restarts.iter().all(|&t| rates[t] == 1.0) && rates.iter().all(|&rate| rate > 0.0),
+                "{first}: {rates:?}"
+            );
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) use idbd::Idbd;
 pub(crate) use irprop_minus::IrpropMinus;
 pub(crate) use lipschitz::Lipschitz;
 pub(crate) use neq::Neq;
-pub(crate) use recorded::{Recorded, irprop_plus, moved, with_lipschitz_rate};
+pub(crate) use recorded::Recorded;
 pub(crate) use rprop::Rprop;
 
 /// Runs `$body` with `$Kind` as the type of a rule that has memory of its own. Runs `$otherwise` for the rules that

@@ -20,9 +20,11 @@ use super::state::{MemberState, RunningScore};
 use crate::config::{Config, Rule};
 use crate::error::Result;
 use crate::rule::learn::Cell;
-use crate::rule::step::{irprop_plus, moved, with_lipschitz_rate};
+use crate::rule::step::Recorded;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Most trial steps of a line search. After that the weights stay, and the next search begins with the last, small rates.
+/// Most trial steps of a line search. After that the longest step so far that descends is taken. If there is none, the weights
+/// stay, and the next search begins with α0.
 const MOST_TRIALS: u32 = 20;
 
 /// What a line search asks of a step τ d from w, where the slope is s = d·g.
@@ -30,16 +32,16 @@ const MOST_TRIALS: u32 = 20;
 struct Conditions {
     /// c of E(w + τ d) ≤ E(w) − c τ s.
     descent: f64,
-    /// Largest share of s that the slope at w + τ d may have; at 1 or more, every step is long enough.
-    curvature: f64,
+    /// Largest share of s that the slope at w + τ d may have; `None` if every step is long enough.
+    curvature: Option<f64>,
 }
 
 /// The conditions of a rule; `None` if the rule takes every step.
 fn conditions(rule: Rule) -> Option<Conditions> {
     match rule {
-        Rule::LipschitzArmijo => Some(Conditions { descent: 0.5, curvature: f64::INFINITY }),
+        Rule::LipschitzArmijo => Some(Conditions { descent: 0.5, curvature: None }),
         // The usual constants: J. Nocedal & S. Wright, Numerical Optimization, 2006, section 3.1.
-        Rule::LipschitzWolfe => Some(Conditions { descent: 1e-4, curvature: 0.9 }),
+        Rule::LipschitzWolfe => Some(Conditions { descent: 1e-4, curvature: Some(0.9) }),
         _ => None,
     }
 }
@@ -69,39 +71,58 @@ struct Known {
 pub(super) struct Search {
     /// Per member; `None` until the first epoch of this process.
     known: Option<Vec<Known>>,
+    /// Floating-point operations of the last epoch, per member. The engine's own counts begin anew whenever a state is set.
+    pub(super) flops: Vec<f64>,
 }
 
 impl Search {
-    /// Trains one epoch, which is one step of every member. Afterwards the state holds the gradient at its weights.
-    pub(super) async fn step(&mut self, engine: &mut dyn Engine, population: &Population) -> Result<()> {
+    /// Trains one epoch, which is one step of every member. Afterwards the state holds the gradient at its weights. Once
+    /// `interrupt` is set, leaves the state as it was before the epoch and returns false.
+    pub(super) async fn step(
+        &mut self,
+        engine: &mut dyn Engine,
+        population: &Population,
+        interrupt: &AtomicBool,
+    ) -> Result<bool> {
         let mut states = engine.state().await?;
         let known = match self.known.take() {
             Some(known) => known,
             None => begin(engine, population, &mut states).await?,
         };
+        let before = states.clone();
         let members = population.configs.iter().zip(states).zip(&known);
         let mut lines: Vec<Line> = members.map(|((config, state), known)| Line::new(config, state, known)).collect();
         while lines.iter().any(|line| line.end.is_none()) {
+            if interrupt.load(Ordering::Relaxed) {
+                self.known = Some(known);
+                engine.set_state(&before).await?;
+                return Ok(false);
+            }
             let trials = lines.iter().map(Line::trial).collect();
             let found = pass(engine, population, trials).await?;
             lines.iter_mut().zip(found).for_each(|(line, found)| line.judge(found));
         }
+        let pass = population.topology.flops_per_sample() * population.train_rows() as f64;
+        self.flops = lines.iter().map(|line| f64::from(line.passes) * pass).collect();
         let ends = lines.into_iter().filter_map(|line| line.end);
         let (states, errors): (Vec<_>, Vec<_>) = ends.map(|Found { state, error }| (state, error)).unzip();
         let next = states.iter().zip(errors).zip(&known);
         let next =
             next.map(|((state, error), last)| Known { error, before: last.error, running: state.running.clone() });
         self.known = Some(next.collect());
-        engine.set_state(&states).await
+        engine.set_state(&states).await?;
+        Ok(true)
     }
 }
 
 /// Computes what is known before the first epoch of this process, and records the gradient in `states`.
 async fn begin(engine: &mut dyn Engine, population: &Population, states: &mut Vec<MemberState>) -> Result<Vec<Known>> {
     let mut before = vec![f64::INFINITY; states.len()];
-    if states.iter().any(|state| state.steps > 0) {
+    if population.configs.iter().any(|config| config.rule.kind == Rule::IrpropPlus)
+        && states.iter().any(|state| state.steps > 0)
+    {
         let mut earlier = states.clone();
-        earlier.iter_mut().for_each(|state| change(state, |cell| Cell { w: cell.memory[3], ..cell }));
+        earlier.iter_mut().for_each(|state| change(state, |recorded, _| recorded.beside(recorded.weight)));
         before = pass(engine, population, earlier).await?.into_iter().map(|found| found.error).collect();
     }
     let found = pass(engine, population, states.clone()).await?;
@@ -137,13 +158,14 @@ fn penalty(config: &Config, state: &MemberState) -> f64 {
     }
 }
 
-/// Changes every weight and its memory.
-fn change(state: &mut MemberState, mut changed: impl FnMut(Cell<4>) -> Cell<4>) {
+/// Changes every weight and its memory, given both.
+fn change(state: &mut MemberState, mut changed: impl FnMut(Recorded, f32) -> Cell<{ Recorded::PLANES }>) {
     for layer in &mut state.layers {
         let n_out = layer.psi.len();
-        for (row, memory) in layer.weights.chunks_mut(n_out).zip(layer.memory.chunks_mut(4 * n_out)) {
+        let rows = layer.weights.chunks_mut(n_out).zip(layer.memory.chunks_mut(Recorded::PLANES * n_out));
+        for (row, memory) in rows {
             for (j, w) in row.iter_mut().enumerate() {
-                let after = changed(Cell { w: *w, memory: std::array::from_fn(|plane| memory[plane * n_out + j]) });
+                let after = changed(recorded(memory, n_out, j), *w);
                 *w = after.w;
                 after.memory.into_iter().enumerate().for_each(|(plane, value)| memory[plane * n_out + j] = value);
             }
@@ -151,14 +173,19 @@ fn change(state: &mut MemberState, mut changed: impl FnMut(Cell<4>) -> Cell<4>) 
     }
 }
 
-/// Sums a value over all weights.
-fn sum(state: &MemberState, value: impl Fn(Cell<4>) -> f64) -> f64 {
+/// The memory of column `j` of a row.
+fn recorded(memory: &[f32], n_out: usize, j: usize) -> Recorded {
+    Recorded::of(&Cell { w: 0.0, memory: std::array::from_fn(|plane| memory[plane * n_out + j]) })
+}
+
+/// Sums a product of three numbers of the memory over all weights.
+fn sum(state: &MemberState, factors: impl Fn(Recorded) -> [f32; 3]) -> f64 {
     let mut sum = 0.0;
     for layer in &state.layers {
         let n_out = layer.psi.len();
-        for (row, memory) in layer.weights.chunks(n_out).zip(layer.memory.chunks(4 * n_out)) {
-            let cell = |(j, &w)| Cell { w, memory: std::array::from_fn(|plane| memory[plane * n_out + j]) };
-            sum += row.iter().enumerate().map(|at| value(cell(at))).sum::<f64>();
+        for memory in layer.memory.chunks(Recorded::PLANES * n_out) {
+            let product = |j| factors(recorded(memory, n_out, j)).map(f64::from).iter().product::<f64>();
+            sum += (0..n_out).map(product).sum::<f64>();
         }
     }
     sum
@@ -168,6 +195,7 @@ fn sum(state: &MemberState, value: impl Fn(Cell<4>) -> f64) -> f64 {
 struct Line {
     /// Where the step starts, with the rates of its direction.
     start: Found,
+    alpha0: f32,
     conditions: Option<Conditions>,
     /// d·g at the start.
     slope: f64,
@@ -175,7 +203,8 @@ struct Line {
     tau: f64,
     /// Largest τ that is known to be too short, and smallest that is known to be too long.
     bounds: [f64; 2],
-    trials: u32,
+    /// Passes over the training samples so far.
+    passes: u32,
     /// The longest step so far that descends.
     descended: Option<Found>,
     end: Option<Found>,
@@ -185,20 +214,23 @@ impl Line {
     fn new(config: &Config, mut state: MemberState, known: &Known) -> Self {
         let begun = state.steps > 0;
         match config.rule.kind {
-            Rule::IrpropPlus => change(&mut state, |cell| irprop_plus(config, known.error > known.before, cell)),
+            Rule::IrpropPlus => {
+                change(&mut state, |recorded, w| recorded.irprop_plus(config, known.error > known.before, w));
+            }
             // Before the first step there is no difference to tell the rate from.
-            _ if begun => change(&mut state, |cell| with_lipschitz_rate(config, cell)),
+            _ if begun => change(&mut state, |recorded, w| recorded.with_lipschitz_rate(config, w).beside(w)),
             _ => {}
         }
         state.running.clone_from(&known.running);
-        let slope = sum(&state, |Cell { memory: [rate, g, ..], .. }| f64::from(rate) * f64::from(g) * f64::from(g));
+        let slope = sum(&state, |Recorded { rate, gradient, .. }| [rate, gradient, gradient]);
         Self {
             start: Found { state, error: known.error },
+            alpha0: config.rule.alpha0 as f32,
             conditions: conditions(config.rule.kind),
             slope,
             tau: 1.0,
             bounds: [0.0, f64::INFINITY],
-            trials: 0,
+            passes: 0,
             descended: None,
             end: None,
         }
@@ -209,7 +241,7 @@ impl Line {
         let mut state = self.end.as_ref().unwrap_or(&self.start).state.clone();
         state.steps = self.start.state.steps;
         if self.end.is_none() && self.conditions.is_some() {
-            change(&mut state, |cell| moved(self.tau as f32, cell));
+            change(&mut state, |recorded, w| recorded.moved(self.tau as f32, w));
         }
         state
     }
@@ -219,15 +251,15 @@ impl Line {
         if self.end.is_some() {
             return;
         }
+        self.passes += 1;
         let Some(Conditions { descent, curvature }) = self.conditions else {
             self.end = Some(found);
             return;
         };
-        self.trials += 1;
         // Not a number is no descent.
         let descends = found.error <= self.start.error - descent * self.tau * self.slope;
-        let slope = |Cell { memory: [rate, g, last, _], .. }: Cell<4>| f64::from(rate) * f64::from(last) * f64::from(g);
-        if descends && sum(&found.state, slope) / self.tau <= curvature * self.slope {
+        let slope = || sum(&found.state, |Recorded { rate, gradient, last, .. }| [rate, last, gradient]) / self.tau;
+        if descends && curvature.is_none_or(|most| slope() <= most * self.slope) {
             self.end = Some(found);
             return;
         }
@@ -236,17 +268,19 @@ impl Line {
             self.descended = Some(found);
         }
         let [short, long] = self.bounds;
-        let next = if long.is_finite() { 0.5 * (short + long) } else { 2.0 * self.tau };
-        if self.trials == MOST_TRIALS {
+        self.tau = if long.is_finite() { 0.5 * (short + long) } else { 2.0 * self.tau };
+        if self.passes == MOST_TRIALS {
             self.end = Some(self.descended.take().unwrap_or_else(|| self.stay()));
         }
-        self.tau = next;
     }
 
-    /// No step, and the rates of the last trial.
+    /// No step. The next search begins with α0, because rates that failed are too small to find others.
     fn stay(&self) -> Found {
         let Found { mut state, error } = self.start.clone();
-        change(&mut state, |cell| Cell { w: cell.w, ..moved(self.tau as f32, cell) });
+        let stays = |recorded: Recorded, w| {
+            Recorded { rate: self.alpha0, last: recorded.gradient, weight: w, ..recorded }.beside(w)
+        };
+        change(&mut state, stays);
         state.steps += 1;
         Found { state, error }
     }

@@ -313,6 +313,10 @@ impl Trainer {
     /// Trains the next batches of the current epoch. Returns `Break` if the observer has ended the run.
     async fn batches<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
+        if self.population.shared().rule.kind.searches() {
+            // A search sets the state, and an engine starts all counts of a report anew when its state is set.
+            flow = self.deliver(observer).await?;
+        }
         self.call().await?;
         observer.progress(self.position);
         if self.pending.as_ref().is_some_and(|pending| pending.since.elapsed() > REPORT_DELAY) {
@@ -380,8 +384,9 @@ impl Trainer {
     /// Gives the engine its next batches, up to the stride, the next tick or the end of the epoch.
     async fn call(&mut self) -> Result<()> {
         if self.population.shared().rule.kind.searches() {
-            self.position.batch = 1;
-            return self.search.step(&mut *self.engine, &self.population).await;
+            let ended = self.search.step(&mut *self.engine, &self.population, &self.interrupt).await?;
+            self.position.batch = u32::from(ended);
+            return Ok(());
         }
         let steps = self.population.steps_per_epoch();
         let first = self.position.batch;
@@ -429,10 +434,11 @@ impl Trainer {
     async fn deliver<O: Observer + ?Sized>(&mut self, observer: &mut O) -> Result<ControlFlow<()>> {
         let Some(pending) = self.pending.take() else { return Ok(ControlFlow::Continue(())) };
         let Pending { epoch, samples, taken, .. } = pending;
-        let report = match taken {
+        let mut report = match taken {
             Some(report) => report,
             None => self.engine.next_report().await?,
         };
+        report.members.iter_mut().zip(&self.search.flops).for_each(|(member, &flops)| member.flops = flops);
         let now = Instant::now();
         let seconds = self.last_report.replace(now).map_or(0.0, |before| (now - before).as_secs_f64());
         self.check_finite(epoch, &report, observer)?;

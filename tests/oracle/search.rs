@@ -154,11 +154,11 @@ impl Network {
             *bound = tau;
             tau = if long == f64::INFINITY { 2.0 * tau } else { (short + long) / 2.0 };
         }
-        // The longest step that descends, or none, with the rates of the last trial.
-        let last_tried = if short > 0.0 { short } else { long };
-        go(self, last_tried);
+        // The longest step that descends, or none, and then α0 is the next rate.
+        go(self, short);
         if short == 0.0 {
-            all.iter().for_each(|&(l, i, j)| self.layers[l].w[i][j] = self.layers[l].memory[i][j][3]);
+            let alpha0 = self.config.rule.alpha0;
+            all.iter().for_each(|&(l, i, j)| self.layers[l].memory[i][j][0] = alpha0);
         }
     }
 }

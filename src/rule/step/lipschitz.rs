@@ -15,6 +15,13 @@ use crate::rule::learn::{Cell, Environment, Learn};
 #[derive(Clone, Copy, Debug)]
 pub struct Lipschitz;
 
+/// 1/(2Λ) = ½ |Δw| / |Δg|, at most `most`; `None` if the weight or its gradient did not move.
+#[inline(always)]
+pub(super) fn half_inverse(step: f32, change: f32, most: f32) -> Option<f32> {
+    let (moved, change) = (step.abs(), change.abs());
+    (change > 0.0 && moved > 0.0).then(|| (0.5 * moved / change).min(most))
+}
+
 impl Learn<3> for Lipschitz {
     const SHADER: &'static str = include_str!("../../../shaders/rules/lipschitz.wgsl");
 
@@ -33,9 +40,7 @@ impl Learn<3> for Lipschitz {
     #[inline(always)]
     fn learn(environment: &Environment, alpha: f32, g: f32, _x2: f32, cell: Cell<3>) -> Cell<3> {
         let [rate, last, step] = cell.memory;
-        let (change, moved) = ((g - last).abs(), step.abs());
-        let rate =
-            if change > 0.0 && moved > 0.0 { (0.5 * moved / change).min(environment.constants[0]) } else { rate };
+        let rate = half_inverse(step, g - last, environment.constants[0]).unwrap_or(rate);
         let step = alpha * rate * g;
         Cell { w: cell.w + step, memory: [rate, g, step] }
     }

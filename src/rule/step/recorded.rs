@@ -4,23 +4,74 @@
 //! rules also go by the error of the whole set: `src/train/search.rs` has their sources and the loop around the functions
 //! here. Twin of `shaders/rules/recorded.wgsl`.
 
+use super::lipschitz::half_inverse;
 use super::rprop::{Rprop, resized};
 use crate::config::Config;
 use crate::rule::learn::{Cell, Environment, Learn, sign};
 
-/// Memory: rate or step size; gradient at the weight; gradient before the last step, 0 after iRprop+ saw it turn; weight before
-/// the last step.
+/// The memory of a weight, in the order of its planes.
 #[derive(Clone, Copy, Debug)]
-pub struct Recorded;
+pub struct Recorded {
+    /// η, or the size of the step of iRprop+.
+    pub rate: f32,
+    /// g at the weight.
+    pub gradient: f32,
+    /// g before the last step; 0 after iRprop+ saw it turn.
+    pub last: f32,
+    /// The weight before the last step.
+    pub weight: f32,
+}
 
-impl Learn<4> for Recorded {
+impl Recorded {
+    /// Number of planes.
+    pub const PLANES: usize = 4;
+
+    /// The memory of a cell.
+    #[must_use]
+    pub const fn of(cell: &Cell<{ Self::PLANES }>) -> Self {
+        let [rate, gradient, last, weight] = cell.memory;
+        Self { rate, gradient, last, weight }
+    }
+
+    /// The cell of weight `w` with this memory.
+    #[must_use]
+    pub const fn beside(self, w: f32) -> Cell<{ Self::PLANES }> {
+        Cell { w, memory: [self.rate, self.gradient, self.last, self.weight] }
+    }
+
+    /// The step of iRprop+ from `w`. If the gradient turned, the last step is taken back where the error `rose` by it.
+    pub fn irprop_plus(self, config: &Config, rose: bool, w: f32) -> Cell<{ Self::PLANES }> {
+        let agreement = sign(self.gradient) * sign(self.last);
+        let size = resized(self.rate, agreement, Rprop::constants(config));
+        let (after, last) = match agreement < 0.0 {
+            true => (if rose { self.weight } else { w }, 0.0),
+            false => (w + sign(self.gradient) * size, self.gradient),
+        };
+        Self { rate: size, last, weight: w, ..self }.beside(after)
+    }
+
+    /// With the rate η = ½ |Δw| / |Δg|, or its own where the weight or its gradient did not move.
+    pub fn with_lipschitz_rate(self, config: &Config, w: f32) -> Self {
+        let most = config.constants.lipschitz_max as f32;
+        let rate = half_inverse(w - self.weight, self.gradient - self.last, most).unwrap_or(self.rate);
+        Self { rate, ..self }
+    }
+
+    /// The step of `tau` times its rate along its gradient.
+    pub fn moved(self, tau: f32, w: f32) -> Cell<{ Self::PLANES }> {
+        let rate = tau * self.rate;
+        Self { rate, last: self.gradient, weight: w, ..self }.beside(w + rate * self.gradient)
+    }
+}
+
+impl Learn<{ Recorded::PLANES }> for Recorded {
     const SHADER: &'static str = include_str!("../../../shaders/rules/recorded.wgsl");
 
     fn constants(_: &Config) -> [f32; 4] {
         [0.0; 4]
     }
 
-    fn initial(config: &Config) -> [f32; 4] {
+    fn initial(config: &Config) -> [f32; Self::PLANES] {
         [config.rule.alpha0 as f32, 0.0, 0.0, 0.0]
     }
 
@@ -29,36 +80,7 @@ impl Learn<4> for Recorded {
     }
 
     #[inline(always)]
-    fn learn(_: &Environment, _alpha: f32, g: f32, _x2: f32, cell: Cell<4>) -> Cell<4> {
-        let [rate, _, last, weight] = cell.memory;
-        Cell { w: cell.w, memory: [rate, g, last, weight] }
+    fn learn(_: &Environment, _alpha: f32, g: f32, _x2: f32, cell: Cell<{ Self::PLANES }>) -> Cell<{ Self::PLANES }> {
+        Self { gradient: g, ..Self::of(&cell) }.beside(cell.w)
     }
-}
-
-/// The step of iRprop+. If the gradient turned, the last step is taken back where the error `rose` by it.
-pub(crate) fn irprop_plus(config: &Config, rose: bool, cell: Cell<4>) -> Cell<4> {
-    let [size, g, last, before] = cell.memory;
-    let agreement = sign(g) * sign(last);
-    let size = resized(size, agreement, Rprop::constants(config));
-    let (w, last) = match agreement < 0.0 {
-        true => (if rose { before } else { cell.w }, 0.0),
-        false => (cell.w + sign(g) * size, g),
-    };
-    Cell { w, memory: [size, g, last, cell.w] }
-}
-
-/// The cell with the rate η = ½ |Δw| / |Δg|, or its own where the weight or its gradient did not move.
-pub(crate) fn with_lipschitz_rate(config: &Config, cell: Cell<4>) -> Cell<4> {
-    let [rate, g, last, before] = cell.memory;
-    let (change, moved) = ((g - last).abs(), (cell.w - before).abs());
-    let known = change > 0.0 && moved > 0.0;
-    let rate = if known { (0.5 * moved / change).min(config.constants.lipschitz_max as f32) } else { rate };
-    Cell { w: cell.w, memory: [rate, g, last, before] }
-}
-
-/// The cell after a step of `tau` times its rate along its gradient.
-pub(crate) fn moved(tau: f32, cell: Cell<4>) -> Cell<4> {
-    let [rate, g, ..] = cell.memory;
-    let rate = tau * rate;
-    Cell { w: cell.w + rate * g, memory: [rate, g, g, cell.w] }
 }
