@@ -116,16 +116,16 @@ impl Search {
 }
 
 /// Computes what is known before the first epoch of this process, and records the gradient in `states`.
-async fn begin(engine: &mut dyn Engine, population: &Population, states: &mut Vec<MemberState>) -> Result<Vec<Known>> {
+async fn begin(engine: &mut dyn Engine, population: &Population, states: &mut [MemberState]) -> Result<Vec<Known>> {
     let mut before = vec![f64::INFINITY; states.len()];
     if population.configs.iter().any(|config| config.rule.kind == Rule::IrpropPlus)
         && states.iter().any(|state| state.steps > 0)
     {
-        let mut earlier = states.clone();
+        let mut earlier = states.to_owned();
         earlier.iter_mut().for_each(|state| change(state, |recorded, _| recorded.beside(recorded.weight)));
         before = pass(engine, population, earlier).await?.into_iter().map(|found| found.error).collect();
     }
-    let found = pass(engine, population, states.clone()).await?;
+    let found = pass(engine, population, states.to_owned()).await?;
     for (state, found) in states.iter_mut().zip(&found) {
         // A pass counts a step, but this one is none of the run.
         *state = MemberState { steps: state.steps, ..found.state.clone() };
