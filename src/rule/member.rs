@@ -107,7 +107,7 @@ pub struct Member {
     pub seed: [u32; 2],
     /// α of the elastic field in pixels.
     pub elastic_alpha: f32,
-    /// What the signal of a neuron counts for itself under lateral inhibition, see [`inhibition`].
+    /// What the signal of a neuron counts for itself under lateral inhibition, see `inhibition` below.
     pub inhibition_own: f32,
     /// Largest rotation of an image in radians.
     pub distort_rotation: f32,
