@@ -10,6 +10,9 @@ const NAME: &str = "RAYON_NUM_THREADS";
 /// Bytes of a stack that suffices.
 const STACK: u64 = 4 << 20;
 
+/// Bytes of a thread's stack, unless `RUST_MIN_STACK` says otherwise.
+const STACK_OF_THREAD: u64 = 2 << 20;
+
 /// Most threads that are started. Results do not depend on their number.
 const MOST: usize = 1024;
 
@@ -41,6 +44,12 @@ pub fn start() -> Result<()> {
     }
     let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
     let threads = given.filter(|&count| count > 0).unwrap_or_else(cores);
+    // Asked before any thread starts: threads that fill the address space may leave no byte for the error.
+    if memory::limit("Max address space").is_some_and(|bytes| threads as u64 > bytes / STACK_OF_THREAD) {
+        return Err(Error::Device(format!(
+            "{threads} threads cannot be started: their stacks exceed the limit of the address space; set {NAME} to a smaller number"
+        )));
+    }
     // A program that calls `run` may have started the threads before.
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
         Err(e) if std::error::Error::source(&e).is_some() => {

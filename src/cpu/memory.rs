@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn records_of_evaluation_hold_the_member_with_the_longest() {
         let config = |basis: &str| {
-            let text = format!("data = 'iris'\nhidden = [40]\nbatch-size = 8\nbasis = '{basis}'");
+            let text = format!("data = 'iris'\nhidden = [40]\nbatch-size = 8\ntheta = 2.0\nbasis = '{basis}'");
             Config::overlay([&text.parse().expect("TOML")]).expect("settings that make sense")
         };
         let floats = |bases: &[&str]| {

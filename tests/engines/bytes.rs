@@ -201,7 +201,7 @@ fn an_array_above_a_limit_is_refused_by_name_with_a_fix() {
     let plain = toml("rule = 'constant'").batch_size(4).hidden([10]);
     let psi = toml("theta = 0.1").batch_size(4);
     let with_hidden = |config: &Config, hidden: &[usize]| config.clone().hidden(hidden.to_vec());
-    let squared = toml("scope = 'weight'\nbasis = 'coactivation'");
+    let squared = toml("scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.1");
     let cases = [
         (
             &few,

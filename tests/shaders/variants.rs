@@ -209,6 +209,7 @@ fn grid(stem: &str) -> Vec<Case> {
         "output_delta" => {
             let supervised = label_noise(&outputs(&activations(&bases(&shallow))));
             let unsupervised = vary(&deep, &[Rule::Hebb, Rule::Bcm], |case, rule| set_rule(&mut case.config, rule));
+            let unsupervised = vary(&unsupervised, &[0.0, 0.1], |case, value| case.config.rule.inhibition = value);
             [supervised, label_noise(&tasks(&bases(&shallow))), activations(&unsupervised)].concat()
         }
         "backward_delta" => dropout(&activations(&deep)),
@@ -450,6 +451,14 @@ fn draw_case(random: &mut Random) -> Case {
         .epochs(3);
     set_rule(&mut config, one_of(random, Rule::value_variants()));
     config.network.output_derivative = one_of(random, OutputDerivative::value_variants());
+    if config.rule.kind.is_unsupervised() {
+        config.rule.inhibition = one_of(random, &[0.0, 0.1]);
+    }
+    if config.rule.kind.searches() {
+        // Few runs are valid by chance, because these rules refuse most regularisers.
+        config =
+            config.dropout(0.0).dropout_input(0.0).distort(Distort::None).max_norm(None).schedule(Schedule::Constant);
+    }
     Case {
         config,
         bytes: one_of(random, &SWITCH),
