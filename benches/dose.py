@@ -6,35 +6,22 @@
 Nine conditions: three sets of data, three rates. Holm corrects over the nine. Needs Python 3 alone. Environment: HOMEOSTAT, path of
 a built program (default target/release/homeostat)."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = os.environ.get("HOMEOSTAT", "target/release/homeostat")
+from compared import compare, holm
+
 SETS = {"mnist": "MNIST, 20 % false labels", "fashion": "Fashion-MNIST", "letter-quantile": "Letter Recognition"}
 RATES = ["0.03", "0.1", "0.3"]
 LEVEL = 0.05
 
 
-def compare(records, baseline, arm, metric):
+def difference(records, baseline, arm, metric):
     """Mean of each arm, and the paired difference arm − baseline with its interval and p."""
-    command = [PROGRAM, "compare", records, "--metric", metric, "--baseline", baseline, "--arms", arm, "--json"]
-    report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    report = compare(records, "--metric", metric, "--baseline", baseline, "--arms", arm)
     (found,) = report["comparisons"]
     means = {of["arm"]: of["mean"] for of in report["arms"]}
     return means[baseline], means[arm], found["difference"], found["interval"], found["p"]
-
-
-def holm(ps):
-    """Holm's step-down correction."""
-    order = sorted(range(len(ps)), key=ps.__getitem__)
-    corrected, most = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        most = max(most, min(1.0, (len(ps) - rank) * ps[place]))
-        corrected[place] = most
-    return corrected
 
 
 def points(interval):
@@ -49,24 +36,24 @@ def main():
             for rate in RATES:
                 records = folder / f"{name}.jsonl"
                 of = lambda arm: f"{arm} alpha0={rate}"
-                who = compare(records, of("psi"), of("reverse"), metric)
-                middle = compare(records, of("psi"), of("shuffle"), metric)[1]
-                dose = compare(records, of("layer"), f"less {rate}", metric)
+                who = difference(records, of("psi"), of("reverse"), metric)
+                middle = difference(records, of("psi"), of("shuffle"), metric)[1]
+                dose = difference(records, of("layer"), f"less {rate}", metric)
                 rows.append((words, rate, who, middle, dose))
         ps, dose_ps = holm([row[2][4] for row in rows]), holm([row[4][4] for row in rows])
         print(f"\n{title}, in per cent; differences in points\n")
         print("| data | α0 | `psi` | `shuffle` | `reverse` | `reverse` − `psi` | p | `layer` | `less` | `less` − `layer` | p | differ | between | as the dose |")
         print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|---|---|")
         for (words, rate, who, middle, dose), p, dose_p in zip(rows, ps, dose_ps):
-            psi, reverse, difference, interval, _ = who
+            psi, reverse, later, interval, _ = who
             layer, less, change, change_interval, _ = dose
             differ = p < LEVEL
             between = min(psi, reverse) <= middle <= max(psi, reverse)
             # psi is better if and only if a smaller dose is.
-            agrees = (difference > 0) == (change < 0)
+            agrees = (later > 0) == (change < 0)
             told = lambda holds: ("yes" if holds else "**no**") if differ else "–"
             print(
-                f"| {words} | {rate} | {100 * psi:.2f} | {100 * middle:.2f} | {100 * reverse:.2f} | {100 * difference:+.2f} ({points(interval)}) | {p:.2g} | "
+                f"| {words} | {rate} | {100 * psi:.2f} | {100 * middle:.2f} | {100 * reverse:.2f} | {100 * later:+.2f} ({points(interval)}) | {p:.2g} | "
                 f"{100 * layer:.2f} | {100 * less:.2f} | {100 * change:+.2f} ({points(change_interval)}) | {dose_p:.2g} | "
                 f"{'yes' if differ else 'no'} | {told(between)} | {told(agrees)} |"
             )

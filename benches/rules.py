@@ -10,16 +10,14 @@ target/release/homeostat)."""
 
 import json
 import math
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
-PROGRAM = os.environ.get("HOMEOSTAT", "target/release/homeostat")
+from compared import compare, holm
+
 FOLDER = Path("results/rules")
 DRAWS, TUNE, TEST = 12, [4001, 4002], list(range(5001, 5031))
 # Data and settings of all arms.
@@ -88,11 +86,7 @@ def sweep(kind, name, seeds, arms):
 
 def arms():
     for name in SETS:
-        random_arms = {}
-        for arm, settings in RULES.items():
-            drawn = any(isinstance(value, dict) for value in settings.values())
-            random_arms[arm] = {**settings, "random": DRAWS} if drawn else settings
-        sweep("search", name, TUNE, random_arms)
+        sweep("search", name, TUNE, {arm: {**settings, "random": DRAWS} for arm, settings in RULES.items()})
 
 
 def records(kind, name):
@@ -119,13 +113,18 @@ def searched(name):
     return {rule: [(mean(runs), runs[0]["config"]) for runs in of.values()] for rule, of in draws.items()}
 
 
+def best(draws):
+    """The settings of the draw with the lowest error; of equal ones the first."""
+    return min(draws, key=lambda draw: draw[0])[1]
+
+
 def select():
     for name in SETS:
-        best = {}
+        picked = {}
         for rule, draws in searched(name).items():
-            config = min(draws, key=lambda draw: draw[0])[1]
-            best[rule] = {key: config[key] if isinstance(value, dict) else value for key, value in RULES[rule].items()}
-        sweep("test", name, TEST, best)
+            config = best(draws)
+            picked[rule] = {key: config[key] if isinstance(value, dict) else value for key, value in RULES[rule].items()}
+        sweep("test", name, TEST, picked)
 
 
 def is_outer(value, of):
@@ -136,24 +135,14 @@ def is_outer(value, of):
     return not 0.1 <= place <= 0.9
 
 
-def holm(ps):
-    order = sorted(range(len(ps)), key=ps.__getitem__)
-    corrected, most = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        most = max(most, min(1.0, (len(ps) - rank) * ps[place]))
-        corrected[place] = most
-    return corrected
-
-
-def compare(runs, baseline, arm):
-    """The paired difference arm − baseline of the errors `runs[arm][seed]`, by `homeostat compare`."""
+def difference(runs, baseline, arm):
+    """The paired difference arm − baseline of the errors `runs[arm][seed]`."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         for of in (baseline, arm):
             for seed, value in runs[of].items():
                 print(json.dumps({"id": f"{of}-{seed}", "arm": of, "seed": seed, "final": {"test_error": value}}), file=file)
         file.flush()
-        done = subprocess.run([PROGRAM, "compare", file.name, "--baseline", baseline, "--json"], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["comparisons"][0]
+        return compare(file.name, "--baseline", baseline)["comparisons"][0]
 
 
 def mean_interval(values):
@@ -164,10 +153,9 @@ def mean_interval(values):
 
 
 def table():
-    tested, rows = {}, []
+    rows = []
     for name in SETS:
-        tested[name] = runs = {}
-        cost, failed = {}, {}
+        runs, cost, failed = {}, {}, {}
         for record in records("test", name):
             arm = record["arm"]
             runs.setdefault(arm, {})[record["seed"]] = error(record, "test_error", name)
@@ -181,7 +169,7 @@ def table():
         for rank, arm in enumerate(ranking, 1):
             values = list(runs[arm].values())
             low, high = mean_interval(values)
-            config = min(search[arm], key=lambda draw: draw[0])[1]
+            config = best(search[arm])
             chosen = [
                 f"{key} {config[key]:.3g}{' (outer)' if is_outer(config[key], of) else ''}" if isinstance(config[key], float) else f"{key} {config[key]}"
                 for key, of in RULES[arm].items()
@@ -192,7 +180,7 @@ def table():
             mean = statistics.fmean(values)
             print(f"| {rank} | `{arm}` | {100 * mean:.2f} | {100 * low:.2f} to {100 * high:.2f} | {100 * (mean - plain):+.2f} | {share} | {failed[arm]} | {', '.join(chosen)} |")
         for opponent in OPPONENTS:
-            rows.append((name, opponent, compare(runs, opponent, "psi")))
+            rows.append((name, opponent, difference(runs, opponent, "psi")))
         second, tenth = (sorted(draw[0] for draw in search["constant"])[k] for k in (1, 9))
         print(f"\n`constant`: the second and the tenth best draw are {100 * (tenth - second):.2f} points apart on validation.")
     print("\n### `psi` against five rules\n\n| data | against | difference, points | 95 % | p | Holm | hypothesis 2 |\n|---|---|---:|---|---:|---:|---|")

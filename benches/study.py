@@ -24,12 +24,12 @@ a built program (default target/release/homeostat)."""
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 from pathlib import Path
 
-PROGRAM = os.environ.get("HOMEOSTAT", "target/release/homeostat")
+from compared import PROGRAM
+
 EPOCH_METRICS = ["val_error", "train_error", "living_fraction", "gflop_per_epoch"]
 
 
@@ -59,7 +59,7 @@ def whole_run(record):
     if not record.get("final"):
         return record
     final = record["final"]
-    if epochs and "gflop_per_epoch" in epochs[0]:
+    if epochs:
         final["gflop"] = round(sum(epoch["gflop_per_epoch"] for epoch in epochs), 6)
     errors = [epoch["val_error"] for epoch in epochs if epoch.get("val_error") is not None]
     if errors:
