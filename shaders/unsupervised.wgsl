@@ -1,6 +1,7 @@
 // The single layer of the rules without targets. It computes y and stores the direction of the weights as delta. Hebb
 // (eq. 1) follows y itself. BCM (eq. 2) follows phi = y (y - theta_M); theta_M slides with the neuron's own y^2 (eq. 3)
-// and lies in psi's slots. Lateral inhibition mixes the signals of all neurons, see inhibition in src/rule/member.rs. The "loss" is -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
+// and lies in psi's slots. Lateral inhibition mixes the signals of all neurons, see inhibition in src/rule/member.rs. The
+// "loss" is -1/2 sum y^2, which Hebb's rule descends; no answer counts as wrong.
 //
 // Launch: x (continued in y) = one invocation per sample of the batch; z = member. An invocation owns one row of net
 // and y [batch_len][out4], the same row of delta, and one score entry.

@@ -39,7 +39,7 @@ impl Settings {
     /// Refuses shares of living neurons that make no sense, and a rule whose work no step shows.
     ///
     /// # Errors
-    /// If `living` is no share, or if the rule freezes no single neuron. If the rule needs validation samples.
+    /// If `living` is no share, or if the rule freezes no single neuron. If the rule works between epochs.
     pub fn check(&self) -> Result<()> {
         if self.rule == Rule::Neq || self.rule.searches() {
             return Err(Error::config(format!(

@@ -349,9 +349,8 @@ impl Pass<'_> {
         let Place { n_out, y, squares, delta, .. } = self.layout.layers[layer];
         let mut tally = Tally::default();
         if self.config.rule.kind.is_unsupervised() {
-            let inhibition = self.training.as_ref().map(|training| training.settings);
-            let inhibition = inhibition.filter(|_| self.config.rule.inhibition > 0.0);
-            let inhibition = inhibition.map(|member| [member.inhibition_own, member.inhibition_all]);
+            let inhibiting = self.training.as_ref().filter(|_| self.config.rule.inhibition > 0.0);
+            let inhibition = inhibiting.map(|it| [it.settings.inhibition_own, it.settings.inhibition_all]);
             let thetas = (self.config.rule.kind == Rule::Bcm).then_some(&*self.layers[layer].state.slots);
             for record in records.chunks_exact_mut(stride) {
                 let (forward, deltas) = record.split_at_mut(self.layout.deltas);

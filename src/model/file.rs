@@ -420,7 +420,7 @@ impl Model {
     /// Copies the learning rates, if the file has any, into a member's initial state of the same widths.
     ///
     /// With scope `weight`, a rate per neuron is repeated for all weights of that neuron; the reverse is not defined.
-    /// Rules that keep rates of their own ignore the file's rates.
+    /// Rules that keep rates of their own ignore the file's rates, and so do layers that `freeze-layers` keeps.
     ///
     /// # Errors
     /// If the file has a rate per weight and the scope is not `weight`.
@@ -431,10 +431,6 @@ impl Model {
         let scope = config.rule.scope;
         for (l, (layer, target)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             match (&layer.alpha, scope) {
-                (None, _) => {}
-                (Some(Alpha::PerWeight(alpha)), Scope::Weight) => target.alpha0.clone_from(alpha),
-                (Some(Alpha::PerNeuron(alpha)), Scope::Weight) => target.alpha0 = alpha.repeat(layer.n_in + 1),
-                (Some(Alpha::PerNeuron(alpha)), Scope::Neuron | Scope::Layer) => target.alpha0.clone_from(alpha),
                 (Some(Alpha::PerWeight(_)), Scope::Neuron | Scope::Layer) => {
                     return Err(Error::file(
                         &self.path,
@@ -443,6 +439,11 @@ impl Model {
                         ),
                     ));
                 }
+                _ if l < config.network.freeze_layers => {}
+                (None, _) => {}
+                (Some(Alpha::PerWeight(alpha)), Scope::Weight) => target.alpha0.clone_from(alpha),
+                (Some(Alpha::PerNeuron(alpha)), Scope::Weight) => target.alpha0 = alpha.repeat(layer.n_in + 1),
+                (Some(Alpha::PerNeuron(alpha)), Scope::Neuron | Scope::Layer) => target.alpha0.clone_from(alpha),
             }
         }
         Ok(())

@@ -59,8 +59,6 @@ impl Start {
             for (state, config) in states.iter_mut().zip(&self.population.configs) {
                 model.apply_weights(state);
                 model.apply_rates(config, state)?;
-                let frozen = state.layers.iter_mut().take(config.network.freeze_layers);
-                frozen.for_each(|layer| layer.alpha0.fill(0.0));
             }
         }
         Ok(states)

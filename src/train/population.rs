@@ -99,10 +99,10 @@ impl Population {
     fn complete(mut self) -> Result<Self> {
         self.check_size()?;
         self.check_held_out()?;
+        self.check_batch()?;
         let ticks = self.ticks();
         for config in &self.configs {
             check_clock(config, ticks)?;
-            self.check_batch(config)?;
             let trace = config.rule.trace.as_deref().map(|path| Trace::read(path, config, &self.topology, ticks));
             let trace = trace.transpose()?.map(Arc::new);
             // A replayed α falls along the curve of the run that was traced.
@@ -122,12 +122,13 @@ impl Population {
     }
 
     /// A rule that searches needs the gradient and the error of the whole training set.
-    fn check_batch(&self, config: &Config) -> Result<()> {
-        let (rule, rows) = (config.rule.kind, self.train_rows());
+    fn check_batch(&self) -> Result<()> {
+        let (shared, rows) = (self.shared(), self.train_rows());
+        let rule = shared.rule.kind;
         match rule.searches() && self.steps_per_epoch() > 1 {
             true => Err(Error::config(format!(
                 "`batch-size = {}`: `rule = {rule}` goes by the error of all {rows} training samples; use `batch-size = {rows}`",
-                config.run.batch_size
+                shared.run.batch_size
             ))),
             false => Ok(()),
         }

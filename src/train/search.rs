@@ -84,10 +84,10 @@ impl Search {
         population: &Population,
         interrupt: &AtomicBool,
     ) -> Result<bool> {
-        let mut states = engine.state().await?;
-        let known = match self.known.take() {
-            Some(known) => known,
-            None => begin(engine, population, &mut states).await?,
+        let states = engine.state().await?;
+        let (states, known) = match self.known.take() {
+            Some(known) => (states, known),
+            None => begin(engine, population, states).await?,
         };
         let before = states.clone();
         let members = population.configs.iter().zip(states).zip(&known);
@@ -115,23 +115,28 @@ impl Search {
     }
 }
 
-/// Computes what is known before the first epoch of this process, and records the gradient in `states`.
-async fn begin(engine: &mut dyn Engine, population: &Population, states: &mut [MemberState]) -> Result<Vec<Known>> {
+/// `states` with the gradient recorded, and what is known of them before the first epoch of this process.
+async fn begin(
+    engine: &mut dyn Engine,
+    population: &Population,
+    states: Vec<MemberState>,
+) -> Result<(Vec<MemberState>, Vec<Known>)> {
     let mut before = vec![f64::INFINITY; states.len()];
     if population.configs.iter().any(|config| config.rule.kind == Rule::IrpropPlus)
         && states.iter().any(|state| state.steps > 0)
     {
-        let mut earlier = states.to_owned();
+        let mut earlier = states.clone();
         earlier.iter_mut().for_each(|state| change(state, |recorded, _| recorded.beside(recorded.weight)));
         before = pass(engine, population, earlier).await?.into_iter().map(|found| found.error).collect();
     }
-    let found = pass(engine, population, states.to_owned()).await?;
-    for (state, found) in states.iter_mut().zip(&found) {
+    let steps: Vec<u32> = states.iter().map(|state| state.steps).collect();
+    let found = pass(engine, population, states).await?;
+    let begun = |((Found { state, error }, before), steps)| {
+        let running = state.running.clone();
         // A pass counts a step, but this one is none of the run.
-        *state = MemberState { steps: state.steps, ..found.state.clone() };
-    }
-    let known = |(Found { state, error }, before)| Known { error, before, running: state.running };
-    Ok(found.into_iter().zip(before).map(known).collect())
+        (MemberState { steps, ..state }, Known { error, before, running })
+    };
+    Ok(found.into_iter().zip(before).zip(steps).map(begun).unzip())
 }
 
 /// A pass over the training samples with these states, whose weights stay.

@@ -43,8 +43,8 @@ pub struct LayerState {
     pub memory: Vec<f32>,
     /// The rate each α started from, per α; α itself is `alpha0 · psi`.
     pub alpha0: Vec<f32>,
-    /// ψ of the next step times the schedule's factor, per slot; 0 or the factor with `rule = neq`. A state carries the engine's value and not only its argument,
-    /// because transcendental functions differ in the last bit between devices.
+    /// ψ of the next step times the schedule's factor, per slot; 0 or the factor with `rule = neq`. A state carries the
+    /// engine's value and not only its argument, because transcendental functions differ in the last bit between devices.
     pub psi: Vec<f32>,
     /// ψ's memory: per neuron, or per weight with the co-activation basis. `rule = neq` keeps its own memory of a neuron there.
     pub slots: Vec<Slot>,

@@ -4,7 +4,7 @@
 use crate::close::close;
 use crate::harness::ENGINES;
 use homeostat::config::{
-    Activation, Basis, Config, Decay, DecayTicks, InitScheme, Replay, Rule, Scale, Schedule, Scope,
+    Activation, Basis, Config, Decay, DecayTicks, InitScheme, Loss, Output, Replay, Rule, Scale, Schedule, Scope,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
@@ -297,4 +297,29 @@ fn hebb_grows_and_bcm_selects() {
         }
         assert!(selected >= 5, "{name}: only {selected} neurons respond");
     }
+}
+
+/// A pass counts as a step, also where it is a trial. Without a gradient the first trial is taken, because nothing moves.
+#[test]
+fn the_arithmetic_of_a_search_is_that_of_its_passes() {
+    let run = |config: &Config, features: Vec<f32>| {
+        let data = DataSet::new((Samples::F32(features), 2), (0..20).map(|row| row % 2)).unwrap();
+        let config = config.clone().batch_size(20).epochs(3);
+        let population = Arc::new(Population::new(vec![config], Arc::new(data), None).unwrap());
+        let (states, epochs) = from_start(0, &population);
+        let passes = |metrics: &Vec<EpochMetrics>| metrics[0].gflop_per_epoch.unwrap() / metrics[0].gflop_full.unwrap();
+        (epochs.iter().map(passes).collect::<Vec<f64>>(), states[0].layers[0].alpha(Rule::LipschitzArmijo))
+    };
+    let noise = || {
+        let mut random = Random::new(3, Stream::Order, 0);
+        (0..40).map(|_| random.normal() as f32).collect::<Vec<f32>>()
+    };
+    let base = base().hidden([3]);
+    assert_eq!(run(&base.clone().rule(Rule::IrpropPlus).alpha0(0.01), noise()).0, [1.0; 3]);
+    let (passes, _) = run(&base.clone().rule(Rule::LipschitzArmijo).alpha0(1e4), noise());
+    assert!(passes.iter().all(|passes| (passes - passes.round()).abs() < 1e-9) && passes[0] > 1.0, "{passes:?}");
+    // Inputs of 0 have no gradient, and biases none where the outputs are right on average.
+    let still = base.hidden([]).output(Output::Linear).loss(Loss::Mse).rule(Rule::LipschitzArmijo).alpha0(0.5);
+    let (passes, rates) = run(&still.init_scheme(InitScheme::Uniform(0.0)), vec![0.0; 40]);
+    assert!(passes[2] == 1.0 && rates.iter().all(|&rate| rate <= 1.0), "{passes:?} {rates:?}");
 }

@@ -8,20 +8,16 @@ use crate::settings::{pick, random_settings};
 use crate::thorough::is_thorough;
 use clap::ValueEnum;
 use homeostat::config::{
-    Activation, Basis, Clock, Config, DecayTicks, Distort, InitScheme, Loss, Output, OutputDerivative, Rule, Scale,
-    Schedule, Scope, Theta,
+    Activation, Basis, Clock, Config, DecayTicks, Distort, Loss, Output, OutputDerivative, Rule, Scale, Schedule,
+    Scope, Theta,
 };
 use homeostat::data::{DataSet, Samples};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Engine;
-use homeostat::train::metrics::EpochMetrics;
 use homeostat::train::population::Population;
-use homeostat::train::trainer::{Position, Trainer};
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 fn random_case(random: &mut Random) -> Option<Case> {
     let mut width = |limit: u32| 1 + random.below(limit) as usize;
@@ -187,38 +183,6 @@ fn rules_that_search_follow_the_oracle() {
         }
         assert!(shortened > 2, "{rule}: rates fell in {shortened} of {done} runs");
     }
-}
-
-/// A pass counts as a step, also where it is a trial. Without a gradient the first trial is taken, because nothing moves.
-#[test]
-fn the_arithmetic_of_a_search_is_that_of_its_passes() {
-    let epochs = |config: &Config, features: Vec<f32>| {
-        let data = DataSet::new((Samples::F32(features), 2), (0..20).map(|row| row % 2)).unwrap();
-        let config = config.clone().scale(Scale::None).batch_size(20).test_fraction(0.0).epochs(3);
-        let population = Arc::new(Population::new(vec![config], Arc::new(data), None).unwrap());
-        let engine = ENGINES[0].1(Arc::clone(&population), &population.initial_state());
-        let mut trainer = Trainer::new(population, engine.0, Position::START, Arc::new(AtomicBool::new(false)));
-        let mut passes = vec![];
-        let mut keep = |metrics: &[EpochMetrics]| {
-            let of = |gflop: Option<f64>| gflop.unwrap();
-            passes.push(of(metrics[0].gflop_per_epoch) / of(metrics[0].gflop_full));
-            Ok(ControlFlow::Continue(()))
-        };
-        trainer.run(&mut keep).unwrap();
-        (passes, trainer.state().unwrap().swap_remove(0).layers.swap_remove(0).alpha(Rule::LipschitzArmijo))
-    };
-    let noise = || {
-        let mut random = Random::new(3, Stream::Order, 0);
-        (0..40).map(|_| random.normal() as f32).collect::<Vec<f32>>()
-    };
-    let base = Config::default().hidden([3]);
-    assert_eq!(epochs(&base.clone().rule(Rule::IrpropPlus).alpha0(0.01), noise()).0, [1.0; 3]);
-    let (passes, _) = epochs(&base.clone().rule(Rule::LipschitzArmijo).alpha0(1e4), noise());
-    assert!(passes.iter().all(|passes| (passes - passes.round()).abs() < 1e-9) && passes[0] > 1.0, "{passes:?}");
-    // Inputs of 0 have no gradient, and biases none where the outputs are right on average.
-    let still = base.hidden([]).output(Output::Linear).loss(Loss::Mse).rule(Rule::LipschitzArmijo).alpha0(0.5);
-    let (passes, rates) = epochs(&still.init_scheme(InitScheme::Uniform(0.0)), vec![0.0; 40]);
-    assert!(passes[2] == 1.0 && rates.iter().all(|&rate| rate <= 1.0), "{passes:?} {rates:?}");
 }
 
 #[test]

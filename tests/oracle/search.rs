@@ -10,7 +10,6 @@ use homeostat::config::{Config, Rule};
 pub struct Known {
     error: f64,
     error_before: f64,
-    steps: u32,
 }
 
 type Samples<'a> = [(&'a [f64], Target)];
@@ -41,11 +40,12 @@ fn error(network: &Network, samples: &Samples<'_>) -> f64 {
     network.score(samples).loss + 0.5 * lambda * weights.map(|w| w * w).sum::<f64>()
 }
 
-/// Whether a step of the factor `tau` may be taken, and whether it is too short, given the slopes at both ends.
-fn judged(rule: Rule, tau: f64, fall: f64, slope: f64, end: f64) -> (bool, bool) {
+/// The least fall of the error that a step may have, as a share of step times slope, and the largest share of the slope that may be
+/// left at its end.
+fn conditions(rule: Rule) -> (f64, Option<f64>) {
     match rule {
-        Rule::LipschitzArmijo => (fall >= 0.5 * tau * slope, false),
-        Rule::LipschitzWolfe => (fall >= 1e-4 * tau * slope, end > 0.9 * slope),
+        Rule::LipschitzArmijo => (0.5, None),
+        Rule::LipschitzWolfe => (1e-4, Some(0.9)),
         rule => unreachable!("{rule} does not search along a line"),
     }
 }
@@ -53,11 +53,8 @@ fn judged(rule: Rule, tau: f64, fall: f64, slope: f64, end: f64) -> (bool, bool)
 impl Network {
     /// Trains one epoch on the whole set.
     pub fn search(&mut self, samples: &Samples<'_>) -> Score {
-        let known = self.known.take().unwrap_or_else(|| Known {
-            error: error(self, samples),
-            error_before: f64::INFINITY,
-            steps: 0,
-        });
+        let known = self.known.take();
+        let known = known.unwrap_or_else(|| Known { error: error(self, samples), error_before: f64::INFINITY });
         let g = gradient(self, samples);
         match self.config.rule.kind {
             Rule::IrpropPlus => self.irprop_plus(&g, &known),
@@ -69,7 +66,7 @@ impl Network {
             let cells = layer.memory.iter_mut().flatten().zip(g.concat());
             cells.for_each(|(memory, g)| memory[1] = g);
         }
-        self.known = Some(Known { error: error(self, samples), error_before: known.error, steps: known.steps + 1 });
+        self.known = Some(Known { error: error(self, samples), error_before: known.error });
         self.score(samples)
     }
 
@@ -108,7 +105,7 @@ impl Network {
     }
 
     fn along_a_line(&mut self, g: &[Matrix], known: &Known, samples: &Samples<'_>) {
-        let rule = self.config.rule.kind;
+        let (descent, curvature) = conditions(self.config.rule.kind);
         let most = self.config.constants.lipschitz_max;
         let largest: Vec<f64> = g.iter().map(largest).collect();
         let cells = |l: usize| (0..g[l].len()).flat_map(move |i| (0..g[l][0].len()).map(move |j| (l, i, j)));
@@ -117,7 +114,7 @@ impl Network {
             let w = self.layers[l].w[i][j];
             let [rate, _, last, before] = &mut self.layers[l].memory[i][j][..] else { unreachable!("four numbers") };
             let (change, moved) = ((g[l][i][j] - *last).abs(), (w - *before).abs());
-            if known.steps > 0 && change > 0.0 && moved > 0.0 {
+            if self.steps > 0 && change > 0.0 && moved > 0.0 {
                 *rate = most.min(0.5 / (change / moved));
                 // Both are differences of f32 values in an engine.
                 self.margin = self.margin.min(0.5 * change / largest[l]).min(8.0 * moved / (w.abs() + before.abs()));
@@ -140,13 +137,13 @@ impl Network {
             let (fall, there) = (known.error - error(self, samples), gradient(self, samples));
             let end: f64 =
                 all.iter().zip(rates.iter().zip(&gs)).map(|(&(l, i, j), (rate, g))| rate * g * there[l][i][j]).sum();
-            let (descends, is_short) = judged(rule, tau, fall, slope, end);
-            let share = if rule == Rule::LipschitzArmijo { 0.5 } else { 1e-4 };
+            let surplus = fall - descent * tau * slope;
             // The errors are sums in f32 in an engine, with about seven digits.
-            self.margin = self.margin.min(100.0 * (fall - share * tau * slope).abs() / known.error);
-            if rule == Rule::LipschitzWolfe {
-                self.margin = self.margin.min((end / slope - 0.9).abs());
+            self.margin = self.margin.min(100.0 * surplus.abs() / known.error);
+            if let Some(most) = curvature {
+                self.margin = self.margin.min((end / slope - most).abs());
             }
+            let (descends, is_short) = (surplus >= 0.0, curvature.is_some_and(|most| end > most * slope));
             if descends && !is_short {
                 return;
             }
