@@ -87,12 +87,13 @@ impl Config {
     /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction. Returns the merged keys,
     /// too.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<(Self, toml::Table)> {
+        let usual = toml::Value::from(Self::default().rule.basis.to_string());
         let mut all = toml::Table::new();
         for layer in layers {
             let layer = Self::canonical(layer)?;
             if Self::THRESHOLD.iter().any(|key| layer.contains_key(*key)) {
                 Self::THRESHOLD.iter().for_each(|key| drop(all.remove(*key)));
-            } else if layer.get("basis").is_some_and(|basis| all.get("basis") != Some(basis)) {
+            } else if layer.get("basis").is_some_and(|basis| basis != all.get("basis").unwrap_or(&usual)) {
                 // An absolute threshold belongs to the variable of its layer. The other forms suit every variable.
                 all.remove("theta");
             }

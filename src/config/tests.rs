@@ -242,6 +242,8 @@ fn another_variable_needs_a_threshold_of_its_own() {
     assert_eq!(of(&["basis = 'act'", "theta = 0.1"]), Ok(Theta::Absolute(0.1)));
     assert_eq!(of(&["theta-quantile = 0.5", "basis = 'act'"]), Ok(Theta::Quantile(0.5)));
     assert_eq!(of(&["basis = 'net2'"]), of(&[""]));
+    // The variable of a layer that names none is the default.
+    assert_eq!(of(&["theta = 5.0", "basis = 'net2'"]), Ok(Theta::Absolute(5.0)));
     assert!(of(&["basis = 'act'\nrule = 'constant'"]).is_ok(), "the rule observes nothing");
 }
 
