@@ -11,7 +11,8 @@ records go to FOLDER/SWEEP.jsonl, one line per run. They are what `sweep merge` 
     val_error_mean  mean over the epochs, where there is a validation set
     val_error_best  lowest of all epochs
 
-FOLDER/SWEEP.epochs.csv has the means over the seeds for each arm and epoch.
+FOLDER/SWEEP.epochs.csv has the means over the seeds for each arm and epoch, but for a SWEEP called search-…, of which only the
+last epoch counts.
 
     benches/study.py results/compute --frontier
 
@@ -132,10 +133,11 @@ def main():
             frontier(arguments.folder, sweep.stem)
             continue
         records = train(sweep, work)
-        with (arguments.folder / f"{sweep.stem}.epochs.csv").open("w") as table:
-            print("arm", "epoch", "runs", *EPOCH_METRICS, sep=",", file=table)
-            for row in means(records):
-                print(*row, sep=",", file=table)
+        if not sweep.stem.startswith("search-"):
+            with (arguments.folder / f"{sweep.stem}.epochs.csv").open("w") as table:
+                print("arm", "epoch", "runs", *EPOCH_METRICS, sep=",", file=table)
+                for row in means(records):
+                    print(*row, sep=",", file=table)
         with (arguments.folder / f"{sweep.stem}.jsonl").open("w") as lines:
             for record in records:
                 print(json.dumps(whole_run(record), ensure_ascii=False, separators=(",", ":")), file=lines)
