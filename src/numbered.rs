@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 /// A constant that a shader declares for a variant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Number {
     /// Its name there.
     pub name: String,

@@ -26,7 +26,7 @@ pub(crate) use device::fault;
 pub(crate) use device::quiet::silently;
 pub use engine::{GpuEngine, Options};
 pub use inspect::Inspector;
-pub use kernel::bindings::{Binding, bindings};
+pub use kernel::bindings::{Binding, bindings, parse};
 pub use kernel::specialisation::Specialisation;
 pub use kernel::spirv::translate;
 pub use launch::{Kernel, Program};

@@ -87,6 +87,7 @@ struct File {
     base: Table,
     #[serde(default)]
     random: Table,
+    #[serde(default)]
     arm: Vec<Table>,
 }
 
@@ -136,7 +137,7 @@ impl Sweep {
             *table = Config::canonical(table).map_err(|e| Error::config(format!("{place}: {e}")))?;
         }
         if file.arm.is_empty() {
-            return Err(Error::config("a sweep needs at least one [[arm]]"));
+            return Err(Error::config("a sweep needs at least one [[arm]] with a name"));
         }
         forbid("[base]", &file.base, &["seed", "trace", "early-stopping"])?;
         let mut declared: Vec<Declared> = vec![];

@@ -2,7 +2,7 @@
 //! Registers and buffer slots have the order of wgpu-hal. Each language has the oldest version that wgpu meets on
 //! machines that can run homeostat, because each version contains the one before.
 
-use homeostat::gpu::{Room, bindings};
+use homeostat::gpu::{Room, bindings, parse};
 use naga::ResourceBinding;
 use naga::back::{glsl, hlsl, msl, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -35,12 +35,12 @@ fn place(number: u32) -> ResourceBinding {
 /// Parses and validates a text like wgpu-core, with no capability beyond those that a run asks its adapter for.
 pub fn check(text: &str) -> Result<Checked, String> {
     let half = text.starts_with("enable f16;");
-    let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
+    let module = parse(text).map_err(|e| e.to_string())?;
     let mut capabilities = Capabilities::IMMEDIATES;
     capabilities.set(Capabilities::SHADER_FLOAT16, half);
     let info =
         Validator::new(ValidationFlags::all(), capabilities).validate(&module).map_err(|e| e.emit_to_string(text))?;
-    let storage = bindings(text).map_err(|e| e.to_string())?;
+    let storage = bindings(&module);
     Ok(Checked { module, info, half, storage })
 }
 

@@ -3,7 +3,7 @@
 //! checks the model itself, because Debian's spirv-val does not know these matrices yet.
 
 use crate::variants;
-use homeostat::gpu::{Cooperative, bindings, translate};
+use homeostat::gpu::{Cooperative, bindings, parse, translate};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::collections::BTreeMap;
 
@@ -78,15 +78,14 @@ fn check(side: usize) {
         | Capabilities::SUBGROUP;
     let mut exchanges = 0;
     for (place, (text, (kernel, what))) in texts.iter().enumerate() {
-        let module =
-            naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{what}\n{}", e.emit_to_string(text)));
+        let module = parse(text).unwrap_or_else(|e| panic!("{what}\n{e}"));
         let info = Validator::new(ValidationFlags::all(), capabilities)
             .validate(&module)
             .unwrap_or_else(|e| panic!("{what}\n{}", e.emit_to_string(text)));
-        let declared = bindings(text).unwrap();
+        let declared = bindings(&module);
         // Every other text is translated with bounds checks.
         let words =
-            translate(text, &declared, place.is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}\n{text}"));
+            translate(&module, &declared, place.is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}\n{text}"));
         exchanges += check_memory_model(&words);
         let options =
             naga::back::msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };

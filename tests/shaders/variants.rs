@@ -400,12 +400,9 @@ pub fn texts(precision: Precision) -> Texts {
             // Equal specialisations give equal texts, so each is rendered once.
             let mut known = HashSet::new();
             let cases = vary(&grid(stem), &[precision], |case, precision| case.config.run.precision = precision);
-            let renderers: Vec<Renderer> = cases
-                .iter()
-                .filter(|case| case.is_valid())
-                .map(|case| Renderer::new(case, product))
-                .filter(|r| known.insert(serde_json::to_string(&r.specialisation).expect("plain values")))
-                .collect();
+            let valid = cases.par_iter().filter(|case| case.is_valid());
+            let mut renderers: Vec<Renderer> = valid.map(|case| Renderer::new(case, product)).collect();
+            renderers.retain(|renderer| known.insert(renderer.specialisation.clone()));
             let render = |renderer: &Renderer| {
                 let of_stem = renderer.kernels().filter(|kernel| kernel.stem() == stem);
                 let one = |kernel: Kernel| {

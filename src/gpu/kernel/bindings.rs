@@ -1,4 +1,4 @@
-//! The bindings that a WGSL source declares, as naga parses them.
+//! WGSL as naga parses it, and the bindings that it declares.
 
 use crate::error::{Error, Result};
 
@@ -14,16 +14,16 @@ pub struct Binding {
 }
 
 /// Parses a WGSL source with naga.
-pub(super) fn parse(source: &str) -> Result<naga::Module> {
+///
+/// # Errors
+/// If naga does not understand it; the message shows where.
+pub fn parse(source: &str) -> Result<naga::Module> {
     naga::front::wgsl::parse_str(source).map_err(|e| Error::Device(e.emit_to_string(source)))
 }
 
-/// The bindings that a WGSL source declares, by number.
-///
-/// # Errors
-/// If the source does not parse.
-pub fn bindings(source: &str) -> Result<Vec<Binding>> {
-    let module = parse(source)?;
+/// The bindings that a shader declares, by number.
+#[must_use]
+pub fn bindings(module: &naga::Module) -> Vec<Binding> {
     let mut found: Vec<Binding> = module
         .global_variables
         .iter()
@@ -39,5 +39,5 @@ pub fn bindings(source: &str) -> Result<Vec<Binding>> {
         })
         .collect();
     found.sort_by_key(|binding| binding.number);
-    Ok(found)
+    found
 }

@@ -1,11 +1,12 @@
 //! A compiled kernel. Its bindings are read from its source, so only the shader names the buffers that a kernel uses.
 
-use super::bindings::bindings;
+use super::bindings::{bindings, parse};
 use super::spirv;
 use crate::error::Result;
 use crate::gpu::device::context::Context;
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::Step;
+use std::borrow::Cow;
 
 /// A compute pipeline, and the numbers and names of its bindings.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ impl Pipeline {
     pub(super) fn new(context: &Context, kernel: Kernel, source: &str, checked: bool) -> Result<Self> {
         let (label, entry_point) = (kernel.stem(), kernel.entry_point());
         let device = &context.device;
-        let declared = bindings(source)?;
+        let shader = parse(source)?;
+        let declared = bindings(&shader);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = declared
             .iter()
             .map(|binding| wgpu::BindGroupLayoutEntry {
@@ -40,11 +42,13 @@ impl Pipeline {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: size_of::<Step>() as u32,
         });
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+        let descriptor = |shader: naga::Module| {
+            let source = wgpu::ShaderSource::Naga(Cow::Owned(shader));
+            wgpu::ShaderModuleDescriptor { label: Some(label), source }
+        };
         #[allow(unsafe_code)]
         let module = if context.backend == wgpu::Backend::Vulkan && spirv::is_needed(source) {
-            let words = spirv::translate(source, &declared, checked)?;
+            let words = spirv::translate(&shader, &declared, checked)?;
             // Only Metal needs the workgroup size.
             let entry = wgpu::PassthroughShaderEntryPoint { name: entry_point.into(), workgroup_size: (0, 0, 0) };
             let descriptor = wgpu::ShaderModuleDescriptorPassthrough {
@@ -57,12 +61,12 @@ impl Pipeline {
             // justifies the missing checks.
             unsafe { device.create_shader_module_passthrough(descriptor) }
         } else if checked {
-            device.create_shader_module(descriptor)
+            device.create_shader_module(descriptor(shader))
         } else {
             // SAFETY: the shaders are part of this crate. Every index is clamped or guarded against the layout that
             // sized the buffers. Values of that layout bound all loops, and no divisor can be 0. The tests run every
             // kernel with and without checks and compare the results.
-            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+            unsafe { device.create_shader_module_trusted(descriptor(shader), wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),

@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A basis as the templates receive it: its constant, and its variable in WGSL.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 struct Observable {
     #[serde(flatten)]
     number: Number,
@@ -34,7 +34,7 @@ impl Observable {
 }
 
 /// The values that the templates receive.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Specialisation {
     /// Numbers that Rust defines and shaders declare.
     constants: Vec<Number>,

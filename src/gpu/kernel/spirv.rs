@@ -10,7 +10,7 @@
 //! makes writes available and visible. Each write before a barrier is then location-ordered before each access after
 //! it.
 
-use super::bindings::{Binding, parse};
+use super::bindings::Binding;
 use super::template::COOPERATIVE;
 use crate::error::{Error, Result};
 use naga::back::spv;
@@ -28,20 +28,19 @@ pub fn is_needed(source: &str) -> bool {
     source.starts_with(COOPERATIVE)
 }
 
-/// Translates a WGSL source to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
+/// Translates a shader to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
 /// `checked` every index is checked.
 ///
 /// # Errors
-/// If naga rejects the source, or emits an instruction that this file does not handle.
-pub fn translate(source: &str, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
-    let module = parse(source)?;
+/// If naga rejects the shader, or emits an instruction that this file does not handle.
+pub fn translate(module: &naga::Module, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
     let capabilities = Capabilities::IMMEDIATES
         | Capabilities::SHADER_FLOAT16
         | Capabilities::SUBGROUP
         | Capabilities::COOPERATIVE_MATRIX;
     let info = Validator::new(ValidationFlags::all(), capabilities)
-        .validate(&module)
-        .map_err(|e| Error::Device(e.emit_to_string(source)))?;
+        .validate(module)
+        .map_err(|e| Error::Device(format!("{:?}", e.into_inner())))?;
     let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
     let place = |(place, binding): (usize, &Binding)| {
         let info = spv::BindingInfo { descriptor_set: 0, binding: place as u32, binding_array_size: None };
@@ -66,7 +65,7 @@ pub fn translate(source: &str, bindings: &[Binding], checked: bool) -> Result<Ve
         emit_int_div_checks: checked,
         ..Default::default()
     };
-    let words = spv::write_vec(&module, &info, &options, None).map_err(|e| Error::Device(format!("SPIR-V: {e}")))?;
+    let words = spv::write_vec(module, &info, &options, None).map_err(|e| Error::Device(format!("SPIR-V: {e}")))?;
     obey_memory_model(&words)
 }
 

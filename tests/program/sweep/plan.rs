@@ -134,7 +134,7 @@ fn nonsense_is_refused_by_arm_and_key() {
         (iris("\"x\"", "[[arm]]\nname = \"a\""), vec!["s.toml", "how many seeds"]),
         (iris("2", "[[arm]]\nalpha0 = 0.1"), vec!["arm 1", "name"]),
         (arm("early-stopping = 3\nval-fraction = 0.2"), vec!["early-stopping", "last epoch"]),
-        (iris("2", ""), vec!["arm"]),
+        (iris("2", ""), vec!["at least one [[arm]] with a name"]),
     ] {
         let message = refusal(&sweep);
         for part in parts {
