@@ -17,8 +17,8 @@
 
 fn cache_fetch(place: u32) -> vec4<f32> {
     var value: vec4<f32>;
-    let inside = place % CACHE_PIECE;
-    switch place / CACHE_PIECE {
+    let inside = place % strides.cache_piece;
+    switch place / strides.cache_piece {
 //% for piece in range(1, cache_pieces)
         case {{ piece }}u: { value = cache_{{ piece }}[inside]; }
 //% endfor
@@ -42,8 +42,8 @@ fn assemble(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     let computed = 4u * select(layer.out4, living.nets, (step.flags & CACHED) != 0u);
     let column = vec4<u32>(neurons.planes[neuron_index(member, COLUMN, layer, n4)]);
     let inside = column < vec4<u32>(computed);
-    let packed = member * ACTIVATION4 + layer.packed + sample * layer.out4;
-    let result = member * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
+    let packed = member * strides.activation4 + layer.packed + sample * layer.out4;
+    let result = member * strides.activation4 + layer.result + sample * layer.out4 + n4;
     var y = vec4<f32>(0.0);
 //% if keep_net
     let keeps = (step.flags & TRAINING) != 0u;
@@ -54,7 +54,7 @@ fn assemble(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
         let cached = cache_place(member, sample, n4);
         y = cache_fetch(cached);
 //% if keep_net
-        net = cache_fetch(cached + CACHE_NET4);
+        net = cache_fetch(cached + strides.cache_net4);
 //% endif
     }
 //% endif
@@ -63,7 +63,7 @@ fn assemble(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
         y.{{ i }} = activation_arena[packed + column.{{ i }} / 4u][column.{{ i }} % 4u];
 //% if keep_net
         if keeps {
-            net.{{ i }} = activation_arena[NET4 + packed + column.{{ i }} / 4u][column.{{ i }} % 4u];
+            net.{{ i }} = activation_arena[strides.net4 + packed + column.{{ i }} / 4u][column.{{ i }} % 4u];
         }
 //% endif
     }
@@ -71,7 +71,7 @@ fn assemble(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     activation_arena[result] = mask_columns(y, n4, layer.n_out);
 //% if keep_net
     if keeps {
-        activation_arena[NET4 + result] = mask_columns(net, n4, layer.n_out);
+        activation_arena[strides.net4 + result] = mask_columns(net, n4, layer.n_out);
     }
 //% endif
 }

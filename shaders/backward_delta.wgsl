@@ -25,7 +25,7 @@ var<private> y_first: u32;
 //% endif
 
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
-    return member * DELTA4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
+    return member * strides.delta4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
 //% set a_type = "vec4<f32>"
@@ -48,7 +48,7 @@ fn {{ op }}b_row(member: u32, layer: Layer, column: u32) -> u32 {
 //% else
     let n = column;
 //% endif
-    return member * WEIGHTS4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
+    return member * strides.weights4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
 }
 
 fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
@@ -57,7 +57,7 @@ fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 
 // y of four neurons.
 fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
-    let row = {% if kernel == "backward_delta" %}y_first{% else %}member * ACTIVATION4 + layer.source{% endif %} + min(sample, step.batch_len - 1u) * layer.in4;
+    let row = {% if kernel == "backward_delta" %}y_first{% else %}member * strides.activation4 + layer.source{% endif %} + min(sample, step.batch_len - 1u) * layer.in4;
     return activation_arena[row + min(n4, layer.in4 - 1u)];
 }
 
@@ -70,10 +70,10 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, s
         let share = members[member].dropout;
         let slope = activation_slope(y * (1.0 - share));
         let delta = drop_out(member, share, step.layer, sample, n4, sum * slope);
-        delta_arena[member * DELTA4 + place] = mask_columns(delta, n4, layer.n_in);
+        delta_arena[member * strides.delta4 + place] = mask_columns(delta, n4, layer.n_in);
 //% else
         let slope = activation_slope(y);
-        delta_arena[member * DELTA4 + place] = mask_columns(sum * slope, n4, layer.n_in);
+        delta_arena[member * strides.delta4 + place] = mask_columns(sum * slope, n4, layer.n_in);
 //% endif
     }
 }
@@ -92,7 +92,7 @@ fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
 //% endif
     let layer = layers[step.layer];
     let below = neurons.living[canary_place(group.z, step.layer - 1u)];
-    y_first = group.z * ACTIVATION4 + select(layer.source, layer.packed, below.packed != 0u);
+    y_first = group.z * strides.activation4 + select(layer.source, layer.packed, below.packed != 0u);
     let width4 = {% if product == "product_register.wgsl" %}below.learns{% else %}shared_by_all(below.learns, local){% endif %};
     let place = group.x + group.y * groups.x;
     if place < {{ op }}product_groups(step.batch_len, width4) {

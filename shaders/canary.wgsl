@@ -30,7 +30,7 @@ struct Living {
 struct Neurons {
     canary: array<Canary, {{ member_count * layer_count }}>,  // [P][layers]
     living: array<Living, {{ member_count * layer_count }}>,  // [P][layers]
-    planes: array<{% if kernel in ["tick", "list"] %}f32{% else %}vec4<f32>{% endif %}>,  // [P][PLANES][NEURONS4]
+    planes: array<{% if kernel in ["tick", "list"] %}f32{% else %}vec4<f32>{% endif %}>,  // [P][PLANES][neurons4]
 }
 
 fn canary_place(member: u32, l: u32) -> u32 {

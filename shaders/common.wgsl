@@ -82,24 +82,28 @@ var<private> step: Step;  // advances from batch to batch
 var<immediate> step: Step;
 //% endif
 
-// Strides and sizes by which shaders index buffers.
-//% for constant in constants
-const {{ constant.name }} = {{ constant.number }}u;  // {{ constant.doc }}
+// Strides and sizes by which shaders index buffers. They are no constants, so that networks of other sizes share kernels.
+struct Strides {
+//% for stride in strides
+    {{ stride.name }}: u32,  // {{ stride.doc }}
 //% endfor
+}
+
+@group(0) @binding(12) var<uniform> strides: Strides;
 
 // Values of member.comparison: the condition that triggers a slot.
 //% for comparison in comparisons
 const {{ comparison.name }} = {{ comparison.number }}u;  // {{ comparison.doc }}
 //% endfor
 
-// Planes of the neuron arena, [member][plane][NEURONS4], behind its head (canary.wgsl).
+// Planes of the neuron arena, [member][plane][neurons4], behind its head (canary.wgsl).
 //% for plane in planes
 const {{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endfor
 const PLANES = {{ planes | length }}u;
 
 fn neuron_index(member: u32, plane: u32, layer: Layer, n4: u32) -> u32 {
-    return (member * PLANES + plane) * NEURONS4 + layer.neurons + n4;
+    return (member * PLANES + plane) * strides.neurons4 + layer.neurons + n4;
 }
 
 // Keeps the lanes of the n4-th vec4 that are columns of an array of width n, and sets padding lanes to 0.

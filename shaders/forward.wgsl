@@ -47,7 +47,7 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if first_layer
     return data_row(member, sample);
 //% else
-    return member * ACTIVATION4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    return member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
 //% endif
 }
 
@@ -71,7 +71,7 @@ fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
 // For k past the last input this is the bias row, because an index must stay inside the layer. The zero padding of A
 // cancels the bias row there.
 fn {{ op }}b_row(member: u32, layer: Layer, k: u32) -> u32 {
-    return member * WEIGHTS4 + layer.weights + min(k, layer.n_in) * layer.out4;
+    return member * strides.weights4 + layer.weights + min(k, layer.n_in) * layer.out4;
 }
 
 fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
@@ -87,7 +87,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
     if sample < step.batch_len && n4 < layer.out4 {
         let net = mask_columns(sum - bias, n4, layer.n_out);
         watch_net(net);
-        let place = {% if kernel == "forward" %}y_first{% else %}member * ACTIVATION4 + layer.result{% endif %} + sample * layer.out4 + n4;
+        let place = {% if kernel == "forward" %}y_first{% else %}member * strides.activation4 + layer.result{% endif %} + sample * layer.out4 + n4;
         if step.layer + 1u == {{ layer_count }}u {
             activation_arena[place] = net;
         } else {
@@ -102,7 +102,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
 //% endif
 //% if keep_net
             if (step.flags & TRAINING) != 0u {
-                activation_arena[NET4 + place] = net;
+                activation_arena[strides.net4 + place] = net;
             }
 //% endif
         }
@@ -129,11 +129,11 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let label = label_of(group.z, sample);
 //% endif
 //% if whole_rows
-    y_first = group.z * ACTIVATION4 + layer.result;
+    y_first = group.z * strides.activation4 + layer.result;
     let width4 = layer.out4;
 //% else
     let living = neurons.living[canary_place(group.z, step.layer)];
-    y_first = group.z * ACTIVATION4 + select(layer.result, layer.packed, living.packed != 0u);
+    y_first = group.z * strides.activation4 + select(layer.result, layer.packed, living.packed != 0u);
     let own4 = select(layer.out4, living.nets, (step.flags & CACHED) != 0u);
     let width4 = {% if product == "product_register.wgsl" %}own4{% else %}shared_by_all(own4, local){% endif %};
 //% endif

@@ -1,10 +1,9 @@
 // Inputs of the first layer: a row of the resident data set, or, where prepare.wgsl makes training inputs, a prepared
 // row. An including kernel declares `rows` and `data`, or `prepared`.
 //
-// If the data set exceeds one binding, `data` is the first of several pieces. Each piece holds PIECE vec4s or words.
+// If the data set exceeds one binding, `data` is the first of several pieces. Each piece holds piece vec4s or words.
 //% if data_pieces > 1 and not prepared
 
-const PIECE = {{ piece_rows }}u * ROW4;
 //% for piece in range(1, data_pieces)
 {{ read(15 + piece, "data_" ~ piece) }}
 //% endfor
@@ -13,9 +12,9 @@ const PIECE = {{ piece_rows }}u * ROW4;
 // Index of the first vec4 or word of the sample at place `sample` of the batch.
 fn data_row(member: u32, sample: u32) -> u32 {
 //% if prepared
-    return (member * {{ batch_size }}u + min(sample, step.batch_len - 1u)) * ROW4;
+    return (member * strides.batch + min(sample, step.batch_len - 1u)) * strides.row4;
 //% else
-    return rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)] * ROW4;
+    return rows[member * strides.rows + step.batch_start + min(sample, step.batch_len - 1u)] * strides.row4;
 //% endif
 }
 
@@ -29,8 +28,8 @@ fn data_fetch(row: u32, column4: u32) -> {{ data_type }} {
     let value = data[row + column4];
 //% else
     var value: {{ data_type }};
-    let place = row % PIECE + column4;
-    switch row / PIECE {
+    let place = row % strides.piece + column4;
+    switch row / strides.piece {
 //% for piece in range(1, data_pieces)
         case {{ piece }}u: { value = data_{{ piece }}[place]; }
 //% endfor

@@ -26,7 +26,7 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
 //% endif
-    let first = id.z * WEIGHTS4 + layer.weights + id.x;
+    let first = id.z * strides.weights4 + layer.weights + id.x;
     var squares = vec4<f32>(0.0);
     for (var m = 0u; m < layer.n_in; m++) {
         let w = weights[first + m * layer.out4];

@@ -23,19 +23,19 @@
 //% if answers == "targets"
 // Place of the sample's row of targets: d of every output{% if weighted %}, then the weight in the loss{% endif %}.
 fn label_of(member: u32, sample: u32) -> u32 {
-    return rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)] * TARGET4;
+    return rows[member * strides.rows + step.batch_start + min(sample, step.batch_len - 1u)] * strides.target4;
 }
 //% else
 fn label_of(member: u32, sample: u32) -> u32 {
-    let row = rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)];
-    return labels[{% if label_noise %}member * LABELS + {% endif %}{% if weighted %}2u * {% endif %}row];
+    let row = rows[member * strides.rows + step.batch_start + min(sample, step.batch_len - 1u)];
+    return labels[{% if label_noise %}member * strides.labels + {% endif %}{% if weighted %}2u * {% endif %}row];
 }
 //% if weighted
 
 // The weight of the sample in the loss, which lies behind its label.
 fn weight_of(member: u32, sample: u32) -> f32 {
-    let row = rows[member * ROWS + step.batch_start + min(sample, step.batch_len - 1u)];
-    return bitcast<f32>(labels[{% if label_noise %}member * LABELS + {% endif %}2u * row + 1u]);
+    let row = rows[member * strides.rows + step.batch_start + min(sample, step.batch_len - 1u)];
+    return bitcast<f32>(labels[{% if label_noise %}member * strides.labels + {% endif %}2u * row + 1u]);
 }
 //% endif
 //% endif
@@ -43,7 +43,7 @@ fn weight_of(member: u32, sample: u32) -> f32 {
 fn output_sample(member: u32, sample: u32, label: u32) {
     let layer = layers[{{ layer_count - 1 }}u];
     let row = layer.result + sample * layer.out4;
-    let y_row = member * ACTIVATION4 + row;
+    let y_row = member * strides.activation4 + row;
     let training = (step.flags & TRAINING) != 0u;
 
 //% if answers == "targets"
@@ -143,10 +143,10 @@ fn output_sample(member: u32, sample: u32, label: u32) {
 {{ refuse("loss", loss) }}
 //% endif
         if training {
-            delta_arena[member * DELTA4 + row + n4] = delta;
+            delta_arena[member * strides.delta4 + row + n4] = delta;
             activation_arena[y_row + n4] = y;
 //% if keep_net
-            activation_arena[NET4 + y_row + n4] = net;
+            activation_arena[strides.net4 + y_row + n4] = net;
 //% endif
         }
     }

@@ -46,8 +46,6 @@
 //% include "update.wgsl"
 
 const WORKGROUP = {{ persistent_workgroup }}u;
-const TRAIN_ROWS = {{ train_rows }}u;
-const BATCH = {{ batch_size }}u;
 
 // Number of tiles of `rows_per_tile` x `columns4` that cover m x width4 outputs.
 fn tiles(m: u32, rows_per_tile: u32, width4: u32, columns4: u32) -> u32 {
@@ -59,8 +57,8 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     let member = group.z;
     for (var done = 0u; done < launch.steps; done++) {
         step = launch;
-        step.batch_start = launch.batch_start + done * BATCH;
-        step.batch_len = min(BATCH, TRAIN_ROWS - step.batch_start);
+        step.batch_start = launch.batch_start + done * strides.batch;
+        step.batch_len = min(strides.batch, strides.train_rows - step.batch_start);
         step.number = launch.number + done;
         if done > 0u {
             step.flags &= ~FIRST_OF_TICK;

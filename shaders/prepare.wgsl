@@ -3,8 +3,8 @@
 // order.
 //
 // Launch: x (continued in y) = one workgroup per sample of the batch; z = member. A workgroup owns one sample, and an
-// invocation every {{ plain_workgroup }}th vec4 of it. Reads the data set [rows][ROW4]; writes `prepared`
-// [P][batch_size][ROW4], which the first layer reads in training.
+// invocation every {{ plain_workgroup }}th vec4 of it. Reads the data set [rows][row4]; writes `prepared`
+// [P][batch_size][row4], which the first layer reads in training.
 
 //% include "common.wgsl"
 
@@ -122,7 +122,7 @@ fn prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let row = data_row(member, sample);
     let n_in = layers[0].n_in;
 //% if elastic
-    for (var n4 = local; n4 < ROW4; n4 += WORKGROUP) {
+    for (var n4 = local; n4 < strides.row4; n4 += WORKGROUP) {
         draw_fields(settings.seed, sample, n4);
     }
     workgroupBarrier();
@@ -135,7 +135,7 @@ fn prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let warp = draw_warp(settings, sample);
 //% endif
     if sample < step.batch_len {
-        for (var n4 = local; n4 < ROW4; n4 += WORKGROUP) {
+        for (var n4 = local; n4 < strides.row4; n4 += WORKGROUP) {
 //% if distorts
             var x = vec4<f32>(0.0);
             for (var lane = 0u; lane < 4u; lane++) {
@@ -159,7 +159,7 @@ fn prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 //% if dropout_input
             x = drop_out(member, settings.dropout_input, 0u, sample, n4, x);
 //% endif
-            prepared[(member * {{ batch_size }}u + sample) * ROW4 + n4] = mask_columns(x, n4, n_in);
+            prepared[(member * strides.batch + sample) * strides.row4 + n4] = mask_columns(x, n4, n_in);
         }
     }
 }

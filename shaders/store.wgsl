@@ -14,8 +14,8 @@
 //% if cache_pieces > 0
 
 fn cache_put(place: u32, value: vec4<f32>) {
-    let inside = place % CACHE_PIECE;
-    switch place / CACHE_PIECE {
+    let inside = place % strides.cache_piece;
+    switch place / strides.cache_piece {
 //% for piece in range(1, cache_pieces)
         case {{ piece }}u: { cache_{{ piece }}[inside] = value; }
 //% endfor
@@ -34,11 +34,11 @@ fn store(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
         return;
     }
 //% if cache_pieces > 0
-    let result = group.z * ACTIVATION4 + layer.result + sample * layer.out4 + n4;
+    let result = group.z * strides.activation4 + layer.result + sample * layer.out4 + n4;
     let cached = cache_place(group.z, sample, n4);
     cache_put(cached, activation_arena[result]);
 //% if keep_net
-    cache_put(cached + CACHE_NET4, activation_arena[NET4 + result]);
+    cache_put(cached + strides.cache_net4, activation_arena[strides.net4 + result]);
 //% endif
 //% endif
 }

@@ -1,7 +1,7 @@
 // A clock tick: advances every neuron's slot of psi and computes psi for the next step.
 //
 // Launch: only at ticks, never per step. x = one invocation per neuron of the widest layer, y = layer, z = member. An
-// invocation owns one neuron's slot in the neuron planes [P][PLANES][NEURONS4]. It reads the sums of the update
+// invocation owns one neuron's slot in the neuron planes [P][PLANES][neurons4]. It reads the sums of the update
 // dispatch; the next step resets them.
 
 //% include "common.wgsl"

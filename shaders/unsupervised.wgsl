@@ -29,7 +29,7 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     }
     let layer = layers[0];
     let row = layer.result + sample * layer.out4;
-    let y_row = member * ACTIVATION4 + row;
+    let y_row = member * strides.activation4 + row;
     var loss = 0.0;
 //% if inhibits
     var signals = vec4<f32>(0.0);
@@ -42,14 +42,14 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
             activation_arena[y_row + n4] = y;
 //% if rule == "bcm"
             let theta = neurons.planes[neuron_index(member, TRIGGER, layer, n4)];
-            delta_arena[member * DELTA4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
+            delta_arena[member * strides.delta4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
 //% elif rule == "hebb"
-            delta_arena[member * DELTA4 + row + n4] = y;
+            delta_arena[member * strides.delta4 + row + n4] = y;
 //% else
 {{ refuse("rule", rule) }}
 //% endif
 //% if inhibits
-            signals += delta_arena[member * DELTA4 + row + n4];
+            signals += delta_arena[member * strides.delta4 + row + n4];
 //% endif
         }
     }
@@ -58,7 +58,7 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
         let settings = members[member];
         let others = settings.inhibition_all * dot(signals, vec4<f32>(1.0));
         for (var n4 = 0u; n4 < layer.out4; n4++) {
-            let place = member * DELTA4 + row + n4;
+            let place = member * strides.delta4 + row + n4;
             delta_arena[place] = mask_columns(settings.inhibition_own * delta_arena[place] - others, n4, layer.n_out);
         }
     }

@@ -35,13 +35,12 @@
 //% if coactivation
 //% include "psi.wgsl"
 
-// Planes of the rates, [member][plane][WEIGHTS4].
+// Planes of the rates, [member][plane][weights4].
 //% for plane in rate_planes
 const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endfor
 //% endif
 
-const OBSERVE_GROUPS = {{ observe_groups }}u;
 
 // alpha of four neurons. In weight scope this is only the factor that the weights of a neuron share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
@@ -70,14 +69,14 @@ fn recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
     var recalled: Recalled;
     recalled.alpha = neuron_alpha(member, layer, n4);
 //% if scope == "weight"
-    recalled.alpha *= rates[member * RATE_PLANES * WEIGHTS4 + cell];
+    recalled.alpha *= rates[member * strides.rate_planes * strides.weights4 + cell];
 //% endif
 //% if coactivation
-    recalled.alpha *= rates[(member * RATE_PLANES + RATE_PSI) * WEIGHTS4 + cell];
+    recalled.alpha *= rates[(member * strides.rate_planes + RATE_PSI) * strides.weights4 + cell];
 //% endif
-    recalled.cell.w = weights[member * WEIGHTS4 + cell];
+    recalled.cell.w = weights[member * strides.weights4 + cell];
 //% for k in range(memory)
-    recalled.cell.memory_{{ k }} = memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell];
+    recalled.cell.memory_{{ k }} = memory[(member * strides.memory + {{ k }}u) * strides.weights4 + cell];
 //% endfor
     return recalled;
 }
@@ -87,7 +86,7 @@ fn recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
 // leaves stale deltas.
 fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradient: vec4<f32>, x2: f32) {
     let cell = layer.weights + m * layer.out4 + n4;
-    let place = member * WEIGHTS4 + cell;
+    let place = member * strides.weights4 + cell;
     let before = recalled.cell;
     let alpha = recalled.alpha;
     var g = gradient;
@@ -109,7 +108,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
     let live = alpha != vec4<f32>(0.0);
     weights[place] = select(before.w, after.w, live);
 //% for k in range(memory)
-    memory[(member * MEMORY + {{ k }}u) * WEIGHTS4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
+    memory[(member * strides.memory + {{ k }}u) * strides.weights4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
 //% endfor
 //% endif
 }
@@ -117,14 +116,14 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
 
 // Adds the batch's sum of x^2 y^2 of four connections, and at a tick advances their slots of psi.
 fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
-    let first = member * RATE_PLANES * WEIGHTS4 + layer.weights + m * layer.out4 + n4;
-    let total = sum + select(rates[first + RATE_SUM * WEIGHTS4], vec4<f32>(0.0), (step.flags & FIRST_OF_TICK) != 0u);
-    rates[first + RATE_SUM * WEIGHTS4] = total;
+    let first = member * strides.rate_planes * strides.weights4 + layer.weights + m * layer.out4 + n4;
+    let total = sum + select(rates[first + RATE_SUM * strides.weights4], vec4<f32>(0.0), (step.flags & FIRST_OF_TICK) != 0u);
+    rates[first + RATE_SUM * strides.weights4] = total;
     let settings = members[member];
     if (step.flags & ENDS_TICK) != 0u {
-        var n = rates[first + RATE_TICKS * WEIGHTS4];
-        var onset = rates[first + RATE_ONSET * WEIGHTS4];
-        var trigger = rates[first + RATE_TRIGGER * WEIGHTS4];
+        var n = rates[first + RATE_TICKS * strides.weights4];
+        var onset = rates[first + RATE_ONSET * strides.weights4];
+        var trigger = rates[first + RATE_TRIGGER * strides.weights4];
         var factor = vec4<f32>(1.0);
         let scale = neurons.planes[neuron_index(member, SCALE, layer, n4)];
 //% for i in "xyzw"
@@ -134,10 +133,10 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
         trigger.{{ i }} = slot_{{ i }}.trigger;
         factor.{{ i }} = psi(settings, slot_{{ i }}) * scale.{{ i }};
 //% endfor
-        rates[first + RATE_TICKS * WEIGHTS4] = n;
-        rates[first + RATE_ONSET * WEIGHTS4] = onset;
-        rates[first + RATE_TRIGGER * WEIGHTS4] = trigger;
-        rates[first + RATE_PSI * WEIGHTS4] = factor;
+        rates[first + RATE_TICKS * strides.weights4] = n;
+        rates[first + RATE_ONSET * strides.weights4] = onset;
+        rates[first + RATE_TRIGGER * strides.weights4] = trigger;
+        rates[first + RATE_PSI * strides.weights4] = factor;
     }
 }
 //% endif
@@ -151,7 +150,7 @@ fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if op == "update_first_"
     return data_row(member, sample);
 //% else
-    return member * ACTIVATION4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    return member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
 //% endif
 }
 
@@ -178,14 +177,14 @@ fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
 }
 
 fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
-    return delta_arena[member * DELTA4 + row + min(n4, layer.out4 - 1u)];
+    return delta_arena[member * strides.delta4 + row + min(n4, layer.out4 - 1u)];
 }
 //% if squares
 
 // The factor of the squared input in the second sum.
 fn {{ op }}y2_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
 //% if coactivation
-    let y = activation_arena[member * ACTIVATION4 + row + min(n4, layer.out4 - 1u)];
+    let y = activation_arena[member * strides.activation4 + row + min(n4, layer.out4 - 1u)];
 //% else
     let y = vec4<f32>(1.0);
 //% endif
@@ -258,7 +257,7 @@ fn conclude(member: u32, layer: Layer, n4: u32, bias: vec4<f32>, batch_seen: vec
 // Where y of the layer's stored columns begins in the activation arena.
 fn seen_first(member: u32, layer: Layer) -> u32 {
     let packed = neurons.living[canary_place(member, layer.index)].packed != 0u;
-    return member * ACTIVATION4 + select(layer.result, layer.packed, packed);
+    return member * strides.activation4 + select(layer.result, layer.packed, packed);
 }
 
 //% if observe or coactivation
@@ -266,7 +265,7 @@ fn seen_first(member: u32, layer: Layer) -> u32 {
 fn observed_sample(member: u32, place: u32, delta: vec4<f32>) -> vec4<f32> {
     let y = activation_arena[place];
 //% if keep_net
-    let net = activation_arena[NET4 + place];
+    let net = activation_arena[strides.net4 + place];
 //% else
     let net = vec4<f32>(0.0);
 //% endif
@@ -290,7 +289,7 @@ fn observe_neurons(member: u32, layer: Layer, first4: u32, local: u32) {
     for (var first = 0u; first < samples; first += {{ samples }}u) {
         let sample = first + local / {{ observed4 }}u;
         let place = min(sample, step.batch_len - 1u) * layer.out4 + n4_inside;
-        let delta = delta_arena[member * DELTA4 + layer.result + place];
+        let delta = delta_arena[member * strides.delta4 + layer.result + place];
         let inside = sample < step.batch_len && n4 < nets;
         {{ seen_slab }}[local] = select(vec4<f32>(0.0), delta, inside);
 //% if observe or coactivation
@@ -325,7 +324,7 @@ fn observe_neurons(member: u32, layer: Layer, n4: u32) {
     for (var sample = 0u; sample < samples; sample += {{ observe_unroll }}u) {
 //% for i in range(observe_unroll)
         let place_{{ i }} = min(sample + {{ i }}u, step.batch_len - 1u) * layer.out4 + n4;
-        let delta_{{ i }} = delta_arena[member * DELTA4 + layer.result + place_{{ i }}];
+        let delta_{{ i }} = delta_arena[member * strides.delta4 + layer.result + place_{{ i }}];
 //% if observe or coactivation
         let seen_{{ i }} = observed_sample(member, y_first + place_{{ i }}, delta_{{ i }});
 //% endif
@@ -349,7 +348,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     subgroup = subgroup_id;
 //% endif
     let place = group.x + group.y * groups.x;
-    if place < OBSERVE_GROUPS {
+    if place < strides.observe_groups {
         var l = 0u;
         while l + 1u < {{ layer_count }}u && place >= layers[l + 1u].observe_groups {
             l++;
@@ -362,11 +361,11 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 //% endif
     } else {
         var l = 0u;
-        while l + 1u < {{ layer_count }}u && place - OBSERVE_GROUPS >= layers[l + 1u].update_groups {
+        while l + 1u < {{ layer_count }}u && place - strides.observe_groups >= layers[l + 1u].update_groups {
             l++;
         }
         let layer = layers[l];
-        let tile = place - OBSERVE_GROUPS - layer.update_groups;
+        let tile = place - strides.observe_groups - layer.update_groups;
 //% if not listed
         let width4 = layer.out4;
 //% elif product == "product_register.wgsl"

@@ -1,5 +1,5 @@
-//! The layout of GPU memory: strides, offsets and launch sizes. Host twin of `shaders/common.wgsl`, which declares them
-//! for the other shaders.
+//! The layout of GPU memory: strides, offsets and launch sizes. `shaders/common.wgsl` declares
+//! what the other shaders read of it.
 //!
 //! Every array is an arena of `vec4`s with the member as its first axis. Rows are padded to whole `vec4`s with zeros. A
 //! `4` in a name means "counted in `vec4`s".

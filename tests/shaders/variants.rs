@@ -495,6 +495,22 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
     (texts, rules)
 }
 
+/// Kernels hold no widths, batch sizes or numbers of rows, so that a driver compiles them once for many networks.
+#[test]
+fn networks_of_other_sizes_share_kernels() {
+    let renderer = |hidden: &[usize], batch: usize| {
+        let mut case = Case::new(hidden);
+        case.config.run.batch_size = batch;
+        Renderer::new(&case, Product::Register)
+    };
+    let (one, other) = (renderer(&[5, 9], 16), renderer(&[50, 90], 100));
+    // The passes of the persistent kernel are unrolled for their widths.
+    for kernel in one.kernels().filter(|kernel| *kernel != Kernel::Persistent) {
+        let tile = kernel.tile(&one.plan);
+        assert!(one.render(kernel, tile) == other.render(kernel, tile), "{kernel:?}");
+    }
+}
+
 /// Shared settings that no kernel is compiled for: data, files, settings of the host, and numbers in buffers.
 const NOT_COMPILED: [&str; 31] = [
     "data",

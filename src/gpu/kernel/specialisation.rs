@@ -7,7 +7,7 @@ use crate::data::Samples;
 use crate::data::distort::Distortion;
 use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP, whole_rows4};
 use crate::gpu::layout::{Flag, Layout, Plane, RatePlane, keeps_net};
-use crate::gpu::memory::table::{Role, Run, constants};
+use crate::gpu::memory::table::{Role, Run, strides};
 use crate::gpu::tile::{Product, SPAN, Tile};
 use crate::gpu::tiles::Plan;
 use crate::numbered::Number;
@@ -33,11 +33,19 @@ impl Observable {
     }
 }
 
+/// A field of `Strides` as the templates receive it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+struct Named {
+    name: &'static str,
+    doc: &'static str,
+}
+
 /// The values that the templates receive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Specialisation {
+    /// Strides and sizes, which kernels read from a table.
+    strides: Vec<Named>,
     /// Numbers that Rust defines and shaders declare.
-    constants: Vec<Number>,
     planes: Vec<Number>,
     rate_planes: Vec<Number>,
     flags: Vec<Number>,
@@ -93,15 +101,12 @@ pub struct Specialisation {
     full_derivative: bool,
     /// Whether each member has its own labels.
     label_noise: bool,
-    /// Pieces of the data set, and the rows of each piece but the last.
+    /// Pieces of the data set.
     data_pieces: usize,
-    piece_rows: usize,
-    /// The same of the activation cache; 0 pieces = no cache.
+    /// Pieces of the activation cache; 0 = no cache.
     cache_pieces: usize,
-    cache_piece_rows: usize,
     layer_count: usize,
     member_count: usize,
-    observe_groups: usize,
     /// Whether an α can be 0, so that the kernels must test for frozen neurons.
     freezes: bool,
     /// `vec4`s that a tile must span to own whole rows of the output layer.
@@ -111,8 +116,6 @@ pub struct Specialisation {
     observe_unroll: usize,
     plain_workgroup: usize,
     span: usize,
-    train_rows: usize,
-    batch_size: usize,
     persistent_workgroup: usize,
     /// Tiles of the persistent kernel.
     forward_tiles: Vec<Tile>,
@@ -135,7 +138,7 @@ impl Specialisation {
         let flag = |flag: Number| Number { number: 1 << flag.number, ..flag };
         let declared = |role: &Role| Some((role.row().wgsl, role.declaration(&run)?));
         Self {
-            constants: constants(&run),
+            strides: strides().map(|&(name, _, doc)| Named { name, doc }).collect(),
             planes: Plane::numbers(),
             rate_planes: RatePlane::numbers(),
             flags: Flag::numbers().into_iter().map(flag).collect(),
@@ -180,20 +183,15 @@ impl Specialisation {
             full_derivative: shared.network.output_derivative == OutputDerivative::Full,
             label_noise: population.uses_label_noise(),
             data_pieces: layout.pieces(&population.data),
-            piece_rows: layout.piece_rows,
             cache_pieces: layout.cache_pieces(),
-            cache_piece_rows: layout.cache_piece_rows,
             layer_count: population.topology.layers(),
             member_count: population.len(),
-            observe_groups: layout.observe_groups,
             freezes: population.can_freeze(),
             whole_rows4: whole_rows4(population),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),
             observe_unroll: layout.batch_size.next_power_of_two().min(8),
             plain_workgroup: PLAIN_WORKGROUP,
             span: SPAN,
-            train_rows: population.train_rows(),
-            batch_size: layout.batch_size,
             persistent_workgroup: PERSISTENT_WORKGROUP,
             forward_tiles: persistent.forward,
             backward_tiles: persistent.backward,

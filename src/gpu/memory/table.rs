@@ -7,7 +7,6 @@ use crate::data::Samples;
 use crate::gpu::layout::{Layer, Layout, Region};
 use crate::gpu::tile::LANES;
 use crate::memory::Array;
-use crate::numbered::Number;
 use crate::rule::member::Member;
 use crate::train::population::Population;
 use wgpu::BufferUsages;
@@ -128,9 +127,9 @@ pub enum Remedy {
     Setting(fn(&Run<'_>) -> String),
 }
 
-/// A constant that [`common.wgsl`](../../../shaders/common.wgsl) declares because shaders index the buffer by it: name,
-/// value and meaning.
-pub type Constant = (&'static str, fn(&Run<'_>) -> usize, &'static str);
+/// A stride or size by which shaders index the buffer, a field of `Strides` in
+/// [`common.wgsl`](../../../shaders/common.wgsl): name, value and meaning.
+pub type Stride = (&'static str, fn(&Run<'_>) -> usize, &'static str);
 
 /// One buffer.
 pub struct Row {
@@ -154,8 +153,8 @@ pub struct Row {
     pub by_floats: bool,
     /// The remedy if the buffer is too large.
     pub remedy: Remedy,
-    /// The constants by which shaders index the buffer.
-    pub constants: &'static [Constant],
+    /// The strides and sizes by which shaders index the buffer.
+    pub strides: &'static [Stride],
 }
 
 /// The values that most rows share.
@@ -170,7 +169,7 @@ const ROW: Row = Row {
     only: None,
     by_floats: false,
     remedy: Remedy::Setting(|_| "use fewer samples, or features, in `data`".into()),
-    constants: &[],
+    strides: &[],
 };
 
 macro_rules! buffers {
@@ -199,6 +198,7 @@ buffers! {
         content: Content::Table(|run| bytemuck::cast_slice(&run.layout.layers).to_vec()),
         only: Some(Use::Training),
         remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
+        strides: &[("observe_groups", |run| run.layout.observe_groups, "workgroups of the update dispatch over neurons")],
         ..ROW
     }
     /// Layer table of evaluation: the same arenas, divided for the larger batch.
@@ -222,6 +222,18 @@ buffers! {
         remedy: Remedy::Setting(|_| "use fewer members".into()),
         ..ROW
     }
+    /// The strides and sizes by which shaders index buffers.
+    Strides {
+        wgsl: "strides",
+        name: "strides",
+        element: |_| Element::Struct(size_of::<u32>()),
+        shape: |_| vec![("strides", strides().count())],
+        content: Content::Table(|run| {
+            let values: Vec<u32> = strides().map(|(_, value, _)| value(run) as u32).collect();
+            bytemuck::cast_slice(&values).to_vec()
+        }),
+        ..ROW
+    }
     /// The data set, every row padded: words of four bytes, or `vec4`s. It comes in pieces if one binding is too small.
     Data {
         wgsl: "data",
@@ -236,7 +248,10 @@ buffers! {
         },
         cut: Some(|run| run.layout.piece_rows),
         content: Content::Input(data_set),
-        constants: &[("ROW4", |run| run.layout.row4, "one sample of the data set")],
+        strides: &[
+            ("row4", |run| run.layout.row4, "one sample of the data set"),
+            ("piece", |run| run.layout.piece_rows * run.layout.row4, "one piece of the data set, if it comes in several"),
+        ],
         ..ROW
     }
     /// The labels of all rows, once, or once per member where label noise makes them differ. Where samples have weights, each
@@ -268,8 +283,8 @@ buffers! {
             true => "use `label-noise = 0`".into(),
             false => "use fewer samples, or features, in `data`".into(),
         }),
-        constants: &[(
-            "LABELS",
+        strides: &[(
+            "labels",
             |run| run.population.data.len() * if run.population.data.weights.is_some() { 2 } else { 1 },
             "labels of one member, where each has its own",
         )],
@@ -297,7 +312,7 @@ buffers! {
             }
             write(0, 0, bytemuck::cast_slice(&padded));
         }),
-        constants: &[("TARGET4", target4, "targets of one sample")],
+        strides: &[("target4", target4, "targets of one sample")],
         ..ROW
     }
     /// Each member's row list: the epoch's order, then the validation rows, then the test rows.
@@ -312,7 +327,11 @@ buffers! {
                 write(0, (member * run.layout.rows + split.train.len()) * size_of::<u32>(), bytemuck::cast_slice(&rows));
             }
         }),
-        constants: &[("ROWS", |run| run.layout.rows, "one member's row list: the epoch's order, then the validation and the test rows")],
+        strides: &[
+            ("rows", |run| run.layout.rows, "one member's row list: the epoch's order, then the validation and the test rows"),
+            ("train_rows", |run| run.population.train_rows(), "rows of an epoch"),
+            ("batch", |run| run.layout.batch_size, "samples of a training batch"),
+        ],
         ..ROW
     }
     /// The prepared inputs of a batch, in runs that prepare them.
@@ -330,7 +349,7 @@ buffers! {
         name: "weights",
         shape: |run| vec![run.members(), ("planes", 1), ("vec4s", run.layout.weights4)],
         remedy: Remedy::Setting(|run| format!("{} has most of them: use a narrower `hidden`", run.heaviest())),
-        constants: &[("WEIGHTS4", |run| run.layout.weights4, "one member's weights")],
+        strides: &[("weights4", |run| run.layout.weights4, "one member's weights")],
         ..ROW
     }
     /// The rule's memory of each weight, for rules with a memory.
@@ -341,7 +360,7 @@ buffers! {
         remedy: Remedy::Setting(|run| {
             format!("{} has most of it: use a narrower `hidden`, `momentum = 0` or a `rule` without memory", run.heaviest())
         }),
-        constants: &[("MEMORY", |run| run.layout.memory, "floats that a weight remembers")],
+        strides: &[("memory", |run| run.layout.memory, "floats that a weight remembers")],
         ..ROW
     }
     /// The canary of all members, then the planes of each member's neurons.
@@ -352,7 +371,7 @@ buffers! {
         shape: |run| vec![run.members(), ("planes", 1), ("vec4s", run.layout.neuron_arena4())],
         by_floats: true,
         remedy: Remedy::Setting(|run| format!("{} has most of them: use a narrower `hidden`", run.widest())),
-        constants: &[("NEURONS4", |run| run.layout.neurons4, "one plane of one member's neurons")],
+        strides: &[("neurons4", |run| run.layout.neurons4, "one plane of one member's neurons")],
         ..ROW
     }
     /// The learning rates of the weights, and with co-activation their slots, in weight scope.
@@ -372,7 +391,7 @@ buffers! {
             ),
             false => format!("{} has most of them: use `scope = neuron`, or a narrower `hidden`", run.heaviest()),
         }),
-        constants: &[("RATE_PLANES", |run| run.layout.rate_planes, "planes of one member's rates")],
+        strides: &[("rate_planes", |run| run.layout.rate_planes, "planes of one member's rates")],
         ..ROW
     }
     /// y of all layers for a batch, then a place for one layer in stored order, then net if a member observes net.
@@ -382,9 +401,9 @@ buffers! {
         shape: |run| vec![run.members(), ("vec4s", run.layout.activation4)],
         content: Content::Scratch,
         remedy: Remedy::Batch,
-        constants: &[
-            ("ACTIVATION4", |run| run.layout.activation4, "one member's activation arena: y of all layers, the packed place, then net where it is kept"),
-            ("NET4", |run| run.layout.net4, "where net begins in it"),
+        strides: &[
+            ("activation4", |run| run.layout.activation4, "one member's activation arena: y of all layers, the packed place, then net where it is kept"),
+            ("net4", |run| run.layout.net4, "where net begins in it"),
         ],
         ..ROW
     }
@@ -398,7 +417,7 @@ buffers! {
         },
         content: Content::Scratch,
         remedy: Remedy::Batch,
-        constants: &[("DELTA4", |run| run.layout.delta4, "one member's delta arena")],
+        strides: &[("delta4", |run| run.layout.delta4, "one member's delta arena")],
         ..ROW
     }
     /// The answers of resting neurons to the rows of training and validation: y of up to two layers, then net where it is
@@ -413,9 +432,10 @@ buffers! {
         cut: Some(|run| run.layout.cache_piece_rows),
         content: Content::Scratch,
         remedy: Remedy::Setting(|_| "use `activation-cache = off`".into()),
-        constants: &[
-            ("CACHE4", |run| run.layout.cache4, "one row of the activation cache: y of up to two layers, then net where it is kept"),
-            ("CACHE_NET4", |run| run.layout.cache_y4, "where net begins in it"),
+        strides: &[
+            ("cache4", |run| run.layout.cache4, "one row of the activation cache: y of up to two layers, then net where it is kept"),
+            ("cache_net4", |run| run.layout.cache_y4, "where net begins in it"),
+            ("cache_piece", |run| run.layout.cache_piece_rows * run.layout.cache4, "one piece of the cache"),
         ],
         ..ROW
     }
@@ -426,7 +446,7 @@ buffers! {
         shape: |run| vec![("regions", Region::COUNT), run.members(), ("entries", run.layout.region)],
         content: Content::Scores,
         remedy: Remedy::Batch,
-        constants: &[("REGION", |run| run.layout.region, "score entries of one member in one region")],
+        strides: &[("region", |run| run.layout.region, "score entries of one member in one region")],
         ..ROW
     }
 }
@@ -530,10 +550,7 @@ impl Role {
     }
 }
 
-/// Every constant by which shaders index buffers.
-#[must_use]
-pub fn constants(run: &Run<'_>) -> Vec<Number> {
-    let number =
-        |&(name, value, doc): &Constant| Number { name: name.into(), number: value(run) as u32, doc: doc.into() };
-    TABLE.iter().flat_map(|row| row.constants).map(number).collect()
+/// Every stride and size by which shaders index buffers, in the order of `Strides` in `common.wgsl`.
+pub fn strides() -> impl Iterator<Item = &'static Stride> {
+    TABLE.iter().flat_map(|row| row.strides)
 }
