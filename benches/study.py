@@ -11,8 +11,8 @@ records go to FOLDER/SWEEP.jsonl, one line per run. They are what `sweep merge` 
     val_error_mean  mean over the epochs, where there is a validation set
     val_error_best  lowest of all epochs
 
-FOLDER/SWEEP.epochs.csv has the means over the seeds for each arm and epoch, but for a SWEEP called search-…, of which only the
-last epoch counts.
+FOLDER/SWEEP.epochs.csv has the means over the seeds for each arm and epoch, but for a SWEEP called search-…, whose table
+would be long and of no use.
 
     benches/study.py results/compute --frontier
 

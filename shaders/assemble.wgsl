@@ -16,15 +16,19 @@
 //% if cache_pieces > 0
 
 fn cache_fetch(place: u32) -> vec4<f32> {
+//% if cache_pieces == 1
+    return cache[min(place, arrayLength(&cache) - 1u)];
+//% else
     var value: vec4<f32>;
-    let inside = place % strides.cache_piece;
-    switch place / strides.cache_piece {
+    let inside = place % CACHE_PIECE;
+    switch place / CACHE_PIECE {
 //% for piece in range(1, cache_pieces)
         case {{ piece }}u: { value = cache_{{ piece }}[inside]; }
 //% endfor
         default: { value = cache[inside]; }
     }
     return value;
+//% endif
 }
 //% endif
 

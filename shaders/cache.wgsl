@@ -6,6 +6,9 @@
 //% for piece in range(cache_pieces)
 {{ access(20 + piece, "cache" if piece == 0 else "cache_" ~ piece) }}
 //% endfor
+//% if cache_pieces > 1
+const CACHE_PIECE = {{ cache_piece }}u;  // vec4s of a piece
+//% endif
 
 // Place of four neurons of a layer in the cache, for the sample at place `sample` of the batch.
 fn cache_place(member: u32, sample: u32, n4: u32) -> u32 {

@@ -82,7 +82,8 @@ var<private> step: Step;  // advances from batch to batch
 var<immediate> step: Step;
 //% endif
 
-// Strides and sizes by which shaders index buffers. They are no constants, so that networks of other sizes share kernels.
+// Strides and sizes by which shaders index buffers. They are no constants, so that networks whose tiles, layers and
+// members agree share kernels.
 struct Strides {
 //% for stride in strides
     {{ stride.name }}: u32,  // {{ stride.doc }}

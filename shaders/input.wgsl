@@ -1,9 +1,10 @@
 // Inputs of the first layer: a row of the resident data set, or, where prepare.wgsl makes training inputs, a prepared
 // row. An including kernel declares `rows` and `data`, or `prepared`.
 //
-// If the data set exceeds one binding, `data` is the first of several pieces. Each piece holds piece vec4s or words.
+// If the data set exceeds one binding, `data` is the first of several pieces. Each piece holds PIECE vec4s or words.
 //% if data_pieces > 1 and not prepared
 
+const PIECE = {{ piece }}u;
 //% for piece in range(1, data_pieces)
 {{ read(15 + piece, "data_" ~ piece) }}
 //% endfor
@@ -28,8 +29,8 @@ fn data_fetch(row: u32, column4: u32) -> {{ data_type }} {
     let value = data[row + column4];
 //% else
     var value: {{ data_type }};
-    let place = row % strides.piece + column4;
-    switch row / strides.piece {
+    let place = row % PIECE + column4;
+    switch row / PIECE {
 //% for piece in range(1, data_pieces)
         case {{ piece }}u: { value = data_{{ piece }}[place]; }
 //% endfor

@@ -4,7 +4,7 @@
 //
 // Launch: x (continued in y) = one workgroup per sample of the batch; z = member. A workgroup owns one sample, and an
 // invocation every {{ plain_workgroup }}th vec4 of it. Reads the data set [rows][row4]; writes `prepared`
-// [P][batch_size][row4], which the first layer reads in training.
+// [P][batch][row4], which the first layer reads in training.
 
 //% include "common.wgsl"
 

@@ -14,13 +14,17 @@
 //% if cache_pieces > 0
 
 fn cache_put(place: u32, value: vec4<f32>) {
-    let inside = place % strides.cache_piece;
-    switch place / strides.cache_piece {
+//% if cache_pieces == 1
+    cache[min(place, arrayLength(&cache) - 1u)] = value;
+//% else
+    let inside = place % CACHE_PIECE;
+    switch place / CACHE_PIECE {
 //% for piece in range(1, cache_pieces)
         case {{ piece }}u: { cache_{{ piece }}[inside] = value; }
 //% endfor
         default: { cache[inside] = value; }
     }
+//% endif
 }
 //% endif
 

@@ -41,7 +41,6 @@ const RATE_{{ plane.name }} = {{ plane.number }}u;  // {{ plane.doc }}
 //% endfor
 //% endif
 
-
 // alpha of four neurons. In weight scope this is only the factor that the weights of a neuron share.
 fn neuron_alpha(member: u32, layer: Layer, n4: u32) -> vec4<f32> {
     return neurons.planes[neuron_index(member, ALPHA0, layer, n4)] * neurons.planes[neuron_index(member, PSI, layer, n4)];
@@ -69,14 +68,14 @@ fn recall(member: u32, layer: Layer, m: u32, n4: u32) -> Recalled {
     var recalled: Recalled;
     recalled.alpha = neuron_alpha(member, layer, n4);
 //% if scope == "weight"
-    recalled.alpha *= rates[member * strides.rate_planes * strides.weights4 + cell];
+    recalled.alpha *= rates[member * {{ rate_plane_count }}u * strides.weights4 + cell];
 //% endif
 //% if coactivation
-    recalled.alpha *= rates[(member * strides.rate_planes + RATE_PSI) * strides.weights4 + cell];
+    recalled.alpha *= rates[(member * {{ rate_plane_count }}u + RATE_PSI) * strides.weights4 + cell];
 //% endif
     recalled.cell.w = weights[member * strides.weights4 + cell];
 //% for k in range(memory)
-    recalled.cell.memory_{{ k }} = memory[(member * strides.memory + {{ k }}u) * strides.weights4 + cell];
+    recalled.cell.memory_{{ k }} = memory[(member * {{ memory }}u + {{ k }}u) * strides.weights4 + cell];
 //% endfor
     return recalled;
 }
@@ -108,7 +107,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
     let live = alpha != vec4<f32>(0.0);
     weights[place] = select(before.w, after.w, live);
 //% for k in range(memory)
-    memory[(member * strides.memory + {{ k }}u) * strides.weights4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
+    memory[(member * {{ memory }}u + {{ k }}u) * strides.weights4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
 //% endfor
 //% endif
 }
@@ -116,7 +115,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
 
 // Adds the batch's sum of x^2 y^2 of four connections, and at a tick advances their slots of psi.
 fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
-    let first = member * strides.rate_planes * strides.weights4 + layer.weights + m * layer.out4 + n4;
+    let first = member * {{ rate_plane_count }}u * strides.weights4 + layer.weights + m * layer.out4 + n4;
     let total = sum + select(rates[first + RATE_SUM * strides.weights4], vec4<f32>(0.0), (step.flags & FIRST_OF_TICK) != 0u);
     rates[first + RATE_SUM * strides.weights4] = total;
     let settings = members[member];

@@ -84,8 +84,8 @@ fn check(side: usize) {
             .unwrap_or_else(|e| panic!("{what}\n{}", e.emit_to_string(text)));
         let declared = bindings(&module);
         // Every other text is translated with bounds checks.
-        let words =
-            translate(&module, &declared, place.is_multiple_of(2)).unwrap_or_else(|e| panic!("{what}: {e}\n{text}"));
+        let words = translate(text, &module, &declared, place.is_multiple_of(2))
+            .unwrap_or_else(|e| panic!("{what}: {e}\n{text}"));
         exchanges += check_memory_model(&words);
         let options =
             naga::back::msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };

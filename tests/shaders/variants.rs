@@ -1,4 +1,4 @@
-//! Every WGSL text that the templates in `shaders/` can give, except for sizes, which are numbers in the text.
+//! Every WGSL text that the templates in `shaders/` can give, except for tiles and numbers of layers and members.
 //!
 //! The full product of all settings is too large, and most of its texts are equal. So each kernel is rendered for the
 //! full product of the settings that the kernel reads ([`grid`]), with one small tile. Every tile that a plan can
@@ -495,7 +495,7 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
     (texts, rules)
 }
 
-/// Kernels hold no widths, batch sizes or numbers of rows, so that a driver compiles them once for many networks.
+/// Kernels hold no widths and no batch size from 8 on, so that a driver compiles them once for the networks whose tiles agree.
 #[test]
 fn networks_of_other_sizes_share_kernels() {
     let renderer = |hidden: &[usize], batch: usize| {

@@ -48,7 +48,7 @@ impl Pipeline {
         };
         #[allow(unsafe_code)]
         let module = if context.backend == wgpu::Backend::Vulkan && spirv::is_needed(source) {
-            let words = spirv::translate(&shader, &declared, checked)?;
+            let words = spirv::translate(source, &shader, &declared, checked)?;
             // Only Metal needs the workgroup size.
             let entry = wgpu::PassthroughShaderEntryPoint { name: entry_point.into(), workgroup_size: (0, 0, 0) };
             let descriptor = wgpu::ShaderModuleDescriptorPassthrough {
@@ -64,7 +64,7 @@ impl Pipeline {
             device.create_shader_module(descriptor(shader))
         } else {
             // SAFETY: the shaders are part of this crate. Every index is clamped or guarded against the layout that
-            // sized the buffers. Values of that layout bound all loops, and no divisor can be 0. The tests run every
+            // sized the buffers. Values of that layout, which `strides` holds, bound all loops, and no divisor can be 0. The tests run every
             // kernel with and without checks and compare the results.
             unsafe { device.create_shader_module_trusted(descriptor(shader), wgpu::ShaderRuntimeChecks::unchecked()) }
         };

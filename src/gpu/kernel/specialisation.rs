@@ -79,6 +79,8 @@ pub struct Specialisation {
     /// Whether any member observes a variable per neuron.
     observe: bool,
     coactivation: bool,
+    /// Planes of one member's rates.
+    rate_plane_count: usize,
     keep_net: bool,
     /// Whether training drops hidden neurons.
     dropout: bool,
@@ -101,10 +103,12 @@ pub struct Specialisation {
     full_derivative: bool,
     /// Whether each member has its own labels.
     label_noise: bool,
-    /// Pieces of the data set.
+    /// Pieces of the data set, and elements of a piece where there are several.
     data_pieces: usize,
-    /// Pieces of the activation cache; 0 = no cache.
+    piece: usize,
+    /// The same of the activation cache; 0 pieces = no cache.
     cache_pieces: usize,
+    cache_piece: usize,
     layer_count: usize,
     member_count: usize,
     /// Whether an α can be 0, so that the kernels must test for frozen neurons.
@@ -136,6 +140,8 @@ impl Specialisation {
         let taps = distortion.as_ref().map_or(&[][..], Distortion::taps);
         let run = Run { population, layout };
         let flag = |flag: Number| Number { number: 1 << flag.number, ..flag };
+        let (pieces, cache_pieces) = (layout.pieces(&population.data), layout.cache_pieces());
+        let several = |pieces: usize, rows: usize, row: usize| if pieces > 1 { rows * row } else { 0 };
         let declared = |role: &Role| Some((role.row().wgsl, role.declaration(&run)?));
         Self {
             strides: strides().map(|&(name, _, doc)| Named { name, doc }).collect(),
@@ -165,6 +171,7 @@ impl Specialisation {
             rule_source: shared.rule.kind.shader(),
             observe: population.observes() && !shared.slots_per_weight(),
             coactivation: shared.slots_per_weight(),
+            rate_plane_count: layout.rate_planes,
             keep_net: keeps_net(population),
             dropout: shared.regularisation.dropout > 0.0,
             dropout_stream: Stream::Dropout.tag(),
@@ -182,8 +189,10 @@ impl Specialisation {
             weighted: population.data.weights.is_some(),
             full_derivative: shared.network.output_derivative == OutputDerivative::Full,
             label_noise: population.uses_label_noise(),
-            data_pieces: layout.pieces(&population.data),
-            cache_pieces: layout.cache_pieces(),
+            data_pieces: pieces,
+            piece: several(pieces, layout.piece_rows, layout.row4),
+            cache_pieces,
+            cache_piece: several(cache_pieces, layout.cache_piece_rows, layout.cache4),
             layer_count: population.topology.layers(),
             member_count: population.len(),
             freezes: population.can_freeze(),

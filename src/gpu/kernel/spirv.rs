@@ -28,19 +28,19 @@ pub fn is_needed(source: &str) -> bool {
     source.starts_with(COOPERATIVE)
 }
 
-/// Translates a shader to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
+/// Translates a parsed WGSL source to SPIR-V. `bindings` are numbered without gaps, as wgpu numbers them on Vulkan. With
 /// `checked` every index is checked.
 ///
 /// # Errors
 /// If naga rejects the shader, or emits an instruction that this file does not handle.
-pub fn translate(module: &naga::Module, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
+pub fn translate(source: &str, module: &naga::Module, bindings: &[Binding], checked: bool) -> Result<Vec<u32>> {
     let capabilities = Capabilities::IMMEDIATES
         | Capabilities::SHADER_FLOAT16
         | Capabilities::SUBGROUP
         | Capabilities::COOPERATIVE_MATRIX;
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(module)
-        .map_err(|e| Error::Device(format!("{:?}", e.into_inner())))?;
+        .map_err(|e| Error::Device(e.emit_to_string(source)))?;
     let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
     let place = |(place, binding): (usize, &Binding)| {
         let info = spv::BindingInfo { descriptor_set: 0, binding: place as u32, binding_array_size: None };

@@ -227,9 +227,11 @@ buffers! {
         wgsl: "strides",
         name: "strides",
         element: |_| Element::Struct(size_of::<u32>()),
-        shape: |_| vec![("strides", strides().count())],
+        // OpenGL pads a uniform to whole vec4s.
+        shape: |_| vec![("strides", strides().count().next_multiple_of(LANES))],
         content: Content::Table(|run| {
-            let values: Vec<u32> = strides().map(|(_, value, _)| value(run) as u32).collect();
+            let mut values: Vec<u32> = strides().map(|(_, value, _)| value(run) as u32).collect();
+            values.resize(values.len().next_multiple_of(LANES), 0);
             bytemuck::cast_slice(&values).to_vec()
         }),
         ..ROW
@@ -248,10 +250,7 @@ buffers! {
         },
         cut: Some(|run| run.layout.piece_rows),
         content: Content::Input(data_set),
-        strides: &[
-            ("row4", |run| run.layout.row4, "one sample of the data set"),
-            ("piece", |run| run.layout.piece_rows * run.layout.row4, "one piece of the data set, if it comes in several"),
-        ],
+        strides: &[("row4", |run| run.layout.row4, "one sample of the data set")],
         ..ROW
     }
     /// The labels of all rows, once, or once per member where label noise makes them differ. Where samples have weights, each
@@ -360,7 +359,6 @@ buffers! {
         remedy: Remedy::Setting(|run| {
             format!("{} has most of it: use a narrower `hidden`, `momentum = 0` or a `rule` without memory", run.heaviest())
         }),
-        strides: &[("memory", |run| run.layout.memory, "floats that a weight remembers")],
         ..ROW
     }
     /// The canary of all members, then the planes of each member's neurons.
@@ -391,7 +389,6 @@ buffers! {
             ),
             false => format!("{} has most of them: use `scope = neuron`, or a narrower `hidden`", run.heaviest()),
         }),
-        strides: &[("rate_planes", |run| run.layout.rate_planes, "planes of one member's rates")],
         ..ROW
     }
     /// y of all layers for a batch, then a place for one layer in stored order, then net if a member observes net.
@@ -435,7 +432,6 @@ buffers! {
         strides: &[
             ("cache4", |run| run.layout.cache4, "one row of the activation cache: y of up to two layers, then net where it is kept"),
             ("cache_net4", |run| run.layout.cache_y4, "where net begins in it"),
-            ("cache_piece", |run| run.layout.cache_piece_rows * run.layout.cache4, "one piece of the cache"),
         ],
         ..ROW
     }
