@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 
 PROGRAM = os.environ.get("HOMEOSTAT", "target/release/homeostat")
 
@@ -11,6 +12,16 @@ def compare(*arguments):
     """The object that `homeostat compare … --json` prints."""
     done = subprocess.run([PROGRAM, "compare", *map(str, arguments), "--json"], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
+
+
+def difference(errors, baseline, arm):
+    """The paired difference arm − baseline of the test errors `errors[arm][seed]`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        for of in (baseline, arm):
+            for seed, value in errors[of].items():
+                print(json.dumps({"id": f"{of}-{seed}", "arm": of, "seed": seed, "final": {"test_error": value}}), file=file)
+        file.flush()
+        return compare(file.name, "--metric", "test_error", "--baseline", baseline)["comparisons"][0]
 
 
 def holm(ps):

@@ -17,11 +17,10 @@ import json
 import os
 import statistics
 import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from compared import PROGRAM, compare, holm
+from compared import PROGRAM, difference, holm
 
 FOLDER = Path("results/features")
 TUNE, TEST = [1, 2], list(range(6001, 6011))
@@ -136,26 +135,20 @@ def test(pool, work):
 
 
 def table():
-    records = [json.loads(line) for line in (FOLDER / "records.jsonl").open()]
+    runs, diverged = {}, {}
+    for record in map(json.loads, (FOLDER / "records.jsonl").open()):
+        name, arm = record["data"], record["arm"]
+        runs.setdefault(name, {}).setdefault(arm, {})[record["seed"]] = record["final"]["test_error"]
+        diverged[name, arm] = diverged.get((name, arm), 0) + record["diverged"]
     for name in SETS:
-        own = [record for record in records if record["data"] == name]
         print(f"\n{name}:\n\n| features | test error, % | sd | diverged |\n|---|---:|---:|---:|")
         for extractor in EXTRACTORS:
-            runs = [record for record in own if record["arm"] == extractor]
-            errors = [100 * record["final"]["test_error"] for record in runs]
-            print(f"| {extractor} | {statistics.fmean(errors):.2f} | {statistics.stdev(errors):.2f} | {sum(record['diverged'] for record in runs)} |")
+            errors = [100 * error for error in runs[name][extractor].values()]
+            print(f"| {extractor} | {statistics.fmean(errors):.2f} | {statistics.stdev(errors):.2f} | {diverged[name, extractor]} |")
     # The comparisons of the hypotheses, in their order.
     pairs = [("random", "bcm"), ("random", "bcm, inhibited"), ("random", "hebb"), ("random", "hebb, inhibited")]
     pairs += [("bcm", "bcm, inhibited"), ("hebb", "hebb, inhibited"), ("back-propagation", "bcm"), ("back-propagation", "bcm, inhibited")]
-    found = []
-    for name in SETS:
-        for baseline, arm in pairs:
-            with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-                for record in records:
-                    if record["data"] == name and record["arm"] in (baseline, arm):
-                        print(json.dumps({**record, "diverged": False}), file=file)
-                file.flush()
-                found.append((name, baseline, arm, compare(file.name, "--metric", "test_error", "--baseline", baseline)["comparisons"][0]))
+    found = [(name, baseline, arm, difference(runs[name], baseline, arm)) for name in SETS for baseline, arm in pairs]
     print("\n| data | features | against | difference, points | 95 % | p | Holm |\n|---|---|---|---:|---|---:|---:|")
     for (name, baseline, arm, of), p in zip(found, holm([row[3]["p"] for row in found])):
         low, high = (100 * of["interval"][end] for end in ("low", "high"))

@@ -13,10 +13,9 @@ import math
 import random
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
-from compared import compare, holm
+from compared import difference, holm
 
 FOLDER = Path("results/rules")
 DRAWS, TUNE, TEST = 12, [4001, 4002], list(range(5001, 5031))
@@ -133,16 +132,6 @@ def is_outer(value, of):
         return False
     place = math.log(value / of["min"]) / math.log(of["max"] / of["min"])
     return not 0.1 <= place <= 0.9
-
-
-def difference(runs, baseline, arm):
-    """The paired difference arm − baseline of the errors `runs[arm][seed]`."""
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-        for of in (baseline, arm):
-            for seed, value in runs[of].items():
-                print(json.dumps({"id": f"{of}-{seed}", "arm": of, "seed": seed, "final": {"test_error": value}}), file=file)
-        file.flush()
-        return compare(file.name, "--baseline", baseline)["comparisons"][0]
 
 
 def mean_interval(values):

@@ -64,8 +64,8 @@ impl Pipeline {
             device.create_shader_module(descriptor(shader))
         } else {
             // SAFETY: the shaders are part of this crate. Every index is clamped or guarded against the layout that
-            // sized the buffers. Values of that layout, which `strides` holds, bound all loops, and no divisor can be 0. The tests run every
-            // kernel with and without checks and compare the results.
+            // sized the buffers. Values of that layout, which `strides` holds, bound all loops, and no divisor can be 0.
+            // The tests run every kernel with and without checks and compare the results.
             unsafe { device.create_shader_module_trusted(descriptor(shader), wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
