@@ -3,7 +3,7 @@
 use super::{Kind, MEMBERS, Subject, ensure, on_every_engine, same};
 use crate::harness::train;
 
-on_every_engine!(super::Turn::Sixth(1));
+on_every_engine!(super::Turn::Third(1));
 
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let together = subject.outcome(kind);
