@@ -2,6 +2,7 @@
 
 use crate::run::MODEL;
 use crate::text::shell;
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Lines with the commands that look at the run in `directory`, whose data are in `data_dir` if that was named. There are none
@@ -10,6 +11,22 @@ pub fn commands(directory: &Path, data_dir: Option<&Path>) -> Vec<String> {
     let commands = [report(directory), eval(directory, data_dir)];
     let lines = commands.into_iter().flatten().zip(["next: ", "      "]);
     lines.map(|(command, start)| format!("{start}homeostat {command}")).collect()
+}
+
+/// The same command line with another value of `option`; `None` if a word cannot be typed.
+pub fn with(words: impl Iterator<Item = OsString>, option: &str, value: usize) -> Option<String> {
+    let mut typed = vec![];
+    let mut is_old_value = false;
+    for word in words {
+        let word = word.into_string().ok()?;
+        let is_dropped = std::mem::replace(&mut is_old_value, word == option) || word == option;
+        let is_joined = word.strip_prefix(option).is_some_and(|rest| rest.starts_with('='));
+        if !is_dropped && !is_joined {
+            typed.push(shell(&word)?);
+        }
+    }
+    typed.extend([option.to_owned(), value.to_string()]);
+    Some(typed.join(" "))
 }
 
 /// A path as a word of a command line, and not as an option.
@@ -47,6 +64,22 @@ fn eval(directory: &Path, data_dir: Option<&Path>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_command_has_another_value() {
+        let with = |words: &[&str]| with(words.iter().map(OsString::from), "--seeds", 20);
+        assert_eq!(
+            with(&["compare", "--rules", "psi,linear"]).as_deref(),
+            Some("compare --rules psi,linear --seeds 20")
+        );
+        let again = Some("compare --rules a,b --variant 'c: psi theta=1' --seeds 20");
+        assert_eq!(
+            with(&["compare", "--seeds", "3", "--rules", "a,b", "--variant", "c: psi theta=1"]).as_deref(),
+            again
+        );
+        assert_eq!(with(&["compare", "--rules", "a,b", "--seeds=3", "--variant", "c: psi theta=1"]).as_deref(), again);
+        assert_eq!(with(&["compare", "--out", "a\u{202e}"]), None);
+    }
 
     #[test]
     fn names_are_words_of_a_shell() {

@@ -2,8 +2,10 @@
 
 use super::follow::Follower;
 use super::outputs::refuse_source;
+use super::place::Place;
 use super::print::{say, say_block, tell};
 use super::signals::interrupt_flag;
+use crate::data::catalogue::Search;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_atomic};
@@ -41,6 +43,8 @@ struct PlanCommand {
     /// The sweep to expand
     #[arg(value_name = "SWEEP.toml")]
     sweep: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// File for the plan [default: stdout]
     #[arg(long, short, value_name = "PLAN.jsonl")]
     out: Option<PathBuf>,
@@ -62,6 +66,8 @@ struct RunCommand {
     /// The plan to train, or a sweep file, whose plan is then written beside it
     #[arg(value_name = "PLAN.jsonl|SWEEP.toml")]
     plan: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Results directory [default: the plan's name without .jsonl]
     #[arg(long, short = 'o', visible_alias = "out", value_name = "DIR")]
     results: Option<PathBuf>,
@@ -218,22 +224,23 @@ fn open(plan: &Path, results: Option<&Path>) -> Result<(Plan, PathBuf)> {
 
 impl PlanCommand {
     fn run(&self) -> Result<()> {
-        let (sweep, plan) = plan_of(&self.sweep, self.folds)?;
-        tell_plan(&sweep, &plan)?;
+        let search = self.place.search();
+        let (sweep, plan) = plan_of(&self.sweep, self.folds, &search)?;
+        tell_plan(&sweep, &plan, &search)?;
         if self.dry { Ok(()) } else { deliver(self.out.as_deref(), &read_by(&plan, &self.sweep), &plan.to_text()?) }
     }
 }
 
 /// Reads a sweep file and expands it.
-fn plan_of(file: &Path, folds: Option<u32>) -> Result<(sweep::Sweep, Plan)> {
+fn plan_of(file: &Path, folds: Option<u32>, search: &Search) -> Result<(sweep::Sweep, Plan)> {
     let sweep = sweep::Sweep::read(file)?.with_folds(folds)?;
-    let plan = Plan::new(&sweep)?;
+    let plan = Plan::new(&sweep, search)?;
     Ok((sweep, plan))
 }
 
 /// Tells how many runs a plan has, and how they are packed.
-fn tell_plan(sweep: &sweep::Sweep, plan: &Plan) -> Result<()> {
-    let estimate = plan.estimate()?;
+fn tell_plan(sweep: &sweep::Sweep, plan: &Plan, search: &Search) -> Result<()> {
+    let estimate = plan.estimate(search)?;
     let packed = match estimate.populations {
         Some(populations) => format!("about {} on this machine", counted(populations, "population")),
         None => format!("{} of runs; their data is not here", counted(estimate.kinds, "kind")),
@@ -251,13 +258,13 @@ fn tell_plan(sweep: &sweep::Sweep, plan: &Plan) -> Result<()> {
 }
 
 /// The plan to train, and the file that holds it. A sweep file is planned first, into the file beside it.
-fn planned(file: &Path) -> Result<(Plan, PathBuf)> {
+fn planned(file: &Path, search: &Search) -> Result<(Plan, PathBuf)> {
     if file.extension().is_none_or(|extension| extension != "toml") {
         return Ok((Plan::read(file)?, file.to_owned()));
     }
     let beside = file.with_extension("jsonl");
-    let (sweep, plan) = plan_of(file, None)?;
-    tell_plan(&sweep, &plan)?;
+    let (sweep, plan) = plan_of(file, None, search)?;
+    tell_plan(&sweep, &plan, search)?;
     if !beside.exists() {
         write_atomic(&beside, plan.to_text()?.as_bytes())?;
     } else if Plan::read(&beside).map_or(true, |other| other.hash != plan.hash) {
@@ -277,7 +284,8 @@ fn planned(file: &Path) -> Result<(Plan, PathBuf)> {
 impl RunCommand {
     fn run(&self) -> Result<()> {
         let interrupt = interrupt_flag()?;
-        let (plan, file) = planned(&self.plan)?;
+        let search = self.place.search();
+        let (plan, file) = planned(&self.plan, &search)?;
         let path = self.results.clone().unwrap_or_else(|| Results::beside(&file));
         let environment = |name: &str| std::env::var(name).ok();
         let shard = self.shard.as_deref().map(|text| Shard::parse(text, self.shards, environment)).transpose()?;
@@ -289,6 +297,7 @@ impl RunCommand {
         let options = Options {
             shard,
             device: self.device.clone(),
+            search,
             max_members: self.max_members.map(usize::from),
             keep_models: self.keep_models,
             keep_traces: false,

@@ -2,6 +2,8 @@
 //! resumes it.
 
 use super::follow::Follower;
+use super::next;
+use super::place::Place;
 use super::print::{say, tell};
 use super::signals::interrupt_flag;
 use crate::config::{Config, Preset, Rule, SETTINGS};
@@ -46,6 +48,11 @@ pub struct Versus {
     /// Named starting point of all arms
     #[arg(long, value_enum, requires = "trained", help_heading = "Train")]
     preset: Option<Preset>,
+    /// File of settings of all arms, as for train; its rule and its seed do not count
+    #[arg(long, value_name = "FILE", requires = "trained", help_heading = "Train")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     settings: Settings,
 }
@@ -82,6 +89,8 @@ pub struct Planned {
     directory: PathBuf,
     /// Device that overrides the one in the settings. It is no part of the plan, so that another one can resume the plan.
     device: Option<String>,
+    /// The folders in which the data are searched for; no part of the plan either.
+    search: Search,
     /// The sweep file.
     text: String,
     sweep: Sweep,
@@ -114,12 +123,17 @@ impl Versus {
 
     /// What the flags ask for.
     pub fn comparison(&self, matches: &ArgMatches) -> Result<Planned> {
-        let mut base = self.settings.0.typed(matches)?;
+        let typed = self.settings.0.typed(matches)?;
         for (key, fix) in [("rule", "name the rules with --rules"), ("seed", "--seeds N takes the seeds 1 … N")] {
-            if base.contains_key(key) {
+            if typed.contains_key(key) {
                 return Err(Error::config(format!("--{key}: every arm has its own; {fix}")));
             }
         }
+        let mut file = self.config.as_deref().map(Config::read_table).transpose()?.unwrap_or_default();
+        for key in ["rule", "seed"] {
+            file.remove(key);
+        }
+        let mut base = Config::merged([&file, &typed])?;
         let device = base.remove("device").and_then(|device| device.as_str().map(str::to_owned));
         if let Some(device) = &device {
             device.parse::<device::Device>()?;
@@ -135,7 +149,8 @@ impl Versus {
             return Err(Error::config("a comparison needs two arms, for example --rules psi,constant"));
         }
         let name = directory_word(None, &data.source);
-        let data = DataSet::open_as(&data, &Search::new(None))?;
+        let search = self.place.search();
+        let data = DataSet::open_as(&data, &search)?;
         let mut comparison = Comparison { name, seeds: self.seeds, base, arms };
         comparison.suit(&data)?;
         let is_strange =
@@ -144,12 +159,12 @@ impl Versus {
         let directory = self.out.clone().map_or_else(|| default_directory(&comparison), Ok)?;
         let text = comparison.to_text()?;
         let sweep = Sweep::parse(&directory.join(SWEEP), &text)?;
-        let plan = Plan::new(&sweep)?;
+        let plan = Plan::new(&sweep, &search)?;
         let mut networks = networks(&sweep, &data);
-        if let Some(populations) = plan.estimate()?.populations {
+        if let Some(populations) = plan.estimate(&search)?.populations {
             networks += &format!(", in about {}", counted(populations, "population"));
         }
-        Ok(Planned { directory, device, text, sweep, plan, networks, strange_rates })
+        Ok(Planned { directory, device, search, text, sweep, plan, networks, strange_rates })
     }
 }
 
@@ -167,7 +182,7 @@ impl Planned {
     /// Trains what is not trained yet.
     pub fn train(self) -> Result<Trained> {
         let interrupt = interrupt_flag()?;
-        let Self { directory, device, text, sweep, plan, networks, strange_rates } = self;
+        let Self { directory, device, search, text, sweep, plan, networks, strange_rates } = self;
         let results = claim(&directory, &plan, &text)?;
         tell(format_args!(
             "{} × {} = {} of {networks}; {}",
@@ -186,6 +201,7 @@ impl Planned {
         let options = Options {
             shard: Shard::WHOLE,
             device,
+            search,
             max_members: None,
             keep_models: false,
             keep_traces: true,
@@ -328,10 +344,14 @@ impl Trained {
         if outcome.comparisons.iter().any(|comparison| is_open(comparison.verdict)) {
             let tested = outcome.comparisons.iter().filter(|comparison| comparison.pairs > 1).count();
             let more = self.seeds.saturating_mul(2).max(pairs_needed(tested.max(1)));
-            line(format!(
-                "next     the same command with --seeds {more} trains {} more for each arm",
-                counted(more - self.seeds, "seed")
-            ))?;
+            let trains = format!("trains {} more for each arm", counted(more - self.seeds, "seed"));
+            match next::with(std::env::args_os().skip(1), "--seeds", more) {
+                Some(command) => {
+                    line(format!("next     homeostat {command}"))?;
+                    line(format!("         {trains}"))?;
+                }
+                None => line(format!("next     the same command with --seeds {more} {trains}"))?,
+            }
         }
         Ok(())
     }

@@ -84,6 +84,14 @@ impl Config {
         Self::merge(layers).map(|(config, _)| config.data)
     }
 
+    /// Several layers as one, with the keys that they give.
+    ///
+    /// # Errors
+    /// If a key is unknown or a value is invalid.
+    pub fn merged<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<toml::Table> {
+        Self::merge(layers).map(|(_, keys)| keys)
+    }
+
     /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction. Returns the merged keys,
     /// too.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<(Self, toml::Table)> {

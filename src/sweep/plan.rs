@@ -87,7 +87,7 @@ impl Plan {
     ///
     /// # Errors
     /// If a configuration is invalid, or if there are more than 1 000 000 runs.
-    pub fn new(sweep: &Sweep) -> Result<Self> {
+    pub fn new(sweep: &Sweep, search: &Search) -> Result<Self> {
         let folds = sweep.folds.unwrap_or(1) as usize;
         if sweep.arms.len().saturating_mul(sweep.seeds.len()).saturating_mul(folds) > MAX_RUNS {
             let (arms, seeds) = (sweep.arms.len(), sweep.seeds.len());
@@ -96,7 +96,7 @@ impl Plan {
                 "{arms} arms × {seeds} seeds{folds}: a plan has at most {MAX_RUNS} runs"
             )));
         }
-        check_folds(sweep)?;
+        check_folds(sweep, search)?;
         let repetitions: Vec<_> = sweep.repetitions().collect();
         let config = |arm: &Arm, (seed, fold): &(u64, Option<Fold>)| {
             let config = arm.config.clone().seed(*seed);
@@ -243,7 +243,7 @@ impl Plan {
     ///
     /// # Errors
     /// If an arm does not fit its data, for instance if its warm-up is longer than the run.
-    pub fn estimate(&self) -> Result<Estimate> {
+    pub fn estimate(&self, search: &Search) -> Result<Estimate> {
         let mut kinds = Kinds::default();
         // The number of runs of each kind, and its first run.
         let mut counts: Vec<(usize, &PlannedRun)> = vec![];
@@ -261,7 +261,7 @@ impl Plan {
             if arm.replace(&run.arm) == Some(&run.arm) {
                 continue;
             }
-            let open = || DataSet::open_as(&run.config.data, &Search::new(None)).ok().map(Arc::new);
+            let open = || DataSet::open_as(&run.config.data, search).ok().map(Arc::new);
             let data = data.entry(reading(run)).or_insert_with(open);
             // A replay cannot be checked, because its trace does not exist yet.
             if run.config.rule.kind != Rule::Replay
@@ -293,7 +293,7 @@ impl Plan {
 
 /// Refuses many folds of data with few samples, if the data are available, because a plan of a million runs takes minutes.
 /// [`Plan::estimate`] refuses the others, with the data that it opens anyway.
-fn check_folds(sweep: &Sweep) -> Result<()> {
+fn check_folds(sweep: &Sweep, search: &Search) -> Result<()> {
     let Some(parts) = sweep.folds.filter(|&folds| folds > MANY_FOLDS) else { return Ok(()) };
     let mut opened: Option<(String, Option<DataSet>)> = None;
     for arm in &sweep.arms {
@@ -301,7 +301,7 @@ fn check_folds(sweep: &Sweep) -> Result<()> {
         let reading = format!("{:?}", settings.reading());
         settings.fold = Some(Fold { part: 1, parts });
         if opened.as_ref().is_none_or(|(known, _)| *known != reading) {
-            opened = Some((reading, DataSet::open_as(&settings, &Search::new(None)).ok()));
+            opened = Some((reading, DataSet::open_as(&settings, search).ok()));
         }
         if let Some((_, Some(data))) = &opened {
             let split = Split::of(data, &settings, sweep.seeds.first().copied().unwrap_or(0));

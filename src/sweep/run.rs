@@ -35,6 +35,8 @@ pub struct Options {
     pub shard: Shard,
     /// Device that overrides the one in each run's settings.
     pub device: Option<String>,
+    /// The folders in which data sets are searched for.
+    pub search: Search,
     /// Largest number of members in a population.
     pub max_members: Option<usize>,
     /// Whether to keep the trained networks.
@@ -320,7 +322,7 @@ impl Sweep<'_> {
         }
         // The previous set is dropped first, because two large ones may not fit into memory together.
         self.data = None;
-        let data = Arc::new(DataSet::open_as(settings, &Search::new(None))?);
+        let data = Arc::new(DataSet::open_as(settings, &self.options.search)?);
         Ok(Arc::clone(&self.data.insert((reading, data)).1))
     }
 

@@ -9,7 +9,7 @@ pub mod data;
 use homeostat::bench::Workload;
 use homeostat::config::{CheckpointEvery, Clock, Config, DecayTicks, FreezeOut, Hidden, InitScheme, Sliding};
 use homeostat::data::sums::Sums;
-use homeostat::data::{DataSet, Image, Samples};
+use homeostat::data::{DataSet, Image, Samples, Search};
 use homeostat::model::file::Model;
 use homeostat::rule::trace::Trace;
 use homeostat::run::{Checkpoint, Record, single_run};
@@ -189,7 +189,7 @@ pub fn sweep(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(sweep) = Sweep::parse(Path::new("s.toml"), text) else { return };
     if sweep.arms.len() * sweep.seeds.len() <= 64
-        && let Ok(plan) = Plan::new(&sweep)
+        && let Ok(plan) = Plan::new(&sweep, &Search::new(None))
     {
         let text = plan.to_text().expect("a plan is JSON");
         assert_eq!(Plan::parse(Path::new("s.jsonl"), &text).expect("its own text"), plan);

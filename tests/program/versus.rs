@@ -186,6 +186,43 @@ fn more_seeds_train_only_the_new_ones() {
     folder.not_done(&line(2), &["--alpha0", "0.2"], 3, &["c: holds a comparison of other runs", "--out"]);
 }
 
+/// Everything that `train` takes: a file of settings, here the result of a run, whose rule and seed are one arm's own, and the folder
+/// of the data. `sweep` takes that folder as well. What comes next is a command that does it.
+#[test]
+fn settings_come_from_a_file_and_data_from_a_folder() {
+    let folder = Folder::new();
+    let set = |file: &str, header: &[u8], bytes: usize| {
+        let contents = [header, &(0..bytes).map(|i| (i % 3) as u8).collect::<Vec<_>>()].concat();
+        folder.write(&format!("my sets/mine/{file}"), std::str::from_utf8(&contents).unwrap());
+    };
+    set("train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, 2, 0, 0, 0, 2], 240);
+    set("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 60], 60);
+    let place = ["--data-dir", "my sets"];
+    folder.done(
+        "train --data mine --hidden 3 --epochs 2 --rule adam --alpha0 0.01 --seed 9 --device cpu --out a",
+        &place,
+    );
+    let line = "compare --rules psi,constant --config a/result.json --theta 1e-9 --metric train_loss --epochs 3 --seeds 2 --out c";
+    folder.not_done(line, &[], 2, &["mine"]);
+    let (stdout, _) = folder.done(line, &place);
+    let plan = folder.planned("c");
+    let config = |arm: &str| &plan.runs.iter().find(|run| run.arm == arm).unwrap().config;
+    assert_eq!([config("psi"), config("constant")].map(|config| config.rule.kind), [Rule::Psi, Rule::Constant]);
+    assert_eq!(plan.runs.iter().map(|run| run.config.run.seed).collect::<BTreeSet<_>>(), [1, 2].into());
+    // Flags come after the file.
+    for config in [config("psi"), config("constant")] {
+        assert_eq!((config.run.epochs, config.rule.alpha0, &config.network.hidden.0[..]), (3, 0.01, &[3][..]));
+    }
+    let next =
+        stdout.lines().find_map(|line| line.strip_prefix("next     homeostat ")).unwrap_or_else(|| panic!("{stdout}"));
+    let command = next.strip_suffix(" --data-dir 'my sets' --seeds 6").unwrap_or_else(|| panic!("{next}"));
+    assert_eq!(command, line.replace(" --seeds 2", ""));
+    let (_, stderr) = folder.done(command, &[&place[..], &["--seeds", "3"]].concat());
+    assert!(stderr.contains("4 of 6 runs were finished before"), "{stderr}");
+    folder.done("sweep run c/sweep.toml -o again", &place);
+    assert_eq!(folder.recorded("again"), folder.recorded("c"));
+}
+
 /// A threshold that no neuron reaches leaves ψ a constant rate.
 #[test]
 fn identical_arms_are_called_identical() {

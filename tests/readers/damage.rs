@@ -81,7 +81,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             .replace("METRICS", METRICS)
             .replace("CONFIG", &to_json(config).unwrap());
     let sweep = Sweep::parse(Path::new("s.toml"), SWEEP).unwrap();
-    let plan = Plan::new(&sweep).unwrap().to_text().unwrap();
+    let plan = Plan::new(&sweep, &Search::new(None)).unwrap().to_text().unwrap();
     let short_plan = plan.lines().take(3).collect::<Vec<_>>().join("\n");
     let trace = written(|path| {
         Trace::new(config.clone(), &run.topology, state.onsets(), run.ticks()).write(&run.topology, path)

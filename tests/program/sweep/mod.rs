@@ -8,6 +8,7 @@ mod run;
 use crate::isolated::program;
 use crate::program::{Folder, failure, is_cost, success, text};
 use homeostat::config::Config;
+use homeostat::data::Search;
 use homeostat::files::to_json;
 use homeostat::sweep::{Plan, Shard, Sweep};
 use serde_json::Value;
@@ -79,7 +80,7 @@ fn iris(seeds: &str, arms: &str) -> String {
 fn refusal(sweep: &str) -> String {
     let folder = Folder::new();
     std::fs::write(folder.path("s.toml"), sweep).unwrap();
-    match Sweep::read(&folder.path("s.toml")).and_then(|sweep| Plan::new(&sweep)) {
+    match Sweep::read(&folder.path("s.toml")).and_then(|sweep| Plan::new(&sweep, &Search::new(None))) {
         Ok(_) => panic!("not refused: {sweep}"),
         Err(error) => error.to_string(),
     }
