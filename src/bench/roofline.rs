@@ -4,11 +4,11 @@ use crate::cpu;
 use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::Context;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 
 /// The measured peaks of a device.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Roofline {
     /// f32 operations per second, in 10⁹: fused multiply-adds in a kernel on a GPU, the GEMM crate on a CPU.
     pub gflops: f64,

@@ -27,6 +27,9 @@ pub struct Doctor {
     /// Print one JSON object on stdout
     #[arg(long)]
     json: bool,
+    /// Examine the device in this process, and print nothing but what was found
+    #[arg(long, hide = true, requires = "device")]
+    alone: bool,
 }
 
 /// The object of `--json`.
@@ -53,8 +56,19 @@ impl Doctor {
     pub fn run(&self) -> Result<()> {
         let interrupt = interrupt_flag()?;
         let (system, variables, origin) = (System::read(), doctor::variables(), doctor::origin());
-        let adapters = Context::list();
-        let automatic = device::automatic();
+        if self.alone {
+            let (place, description) = self.chosen(&Context::list())?.swap_remove(0);
+            let auto = device::automatic() == place;
+            return say(to_json(&doctor::examine(description, auto, !self.quick, &interrupt)?)?);
+        }
+        let broken = match doctor::try_listing(&interrupt) {
+            Err(error) if self.device.is_some() || error.is_interrupt() => return Err(error),
+            outcome => outcome.err(),
+        };
+        let (adapters, automatic) = match broken {
+            None => (Context::list(), device::automatic()),
+            Some(_) => (vec![], None),
+        };
         self.say(format_args!("homeostat {origin} on {}", system.line()))?;
         for Variable { name, value, effect, .. } in &variables {
             self.say(format_args!("{name}={value}: {effect}"))?;
@@ -63,12 +77,20 @@ impl Doctor {
         for (place, description) in self.chosen(&adapters)? {
             self.say("")?;
             self.say(headline(&description, automatic == place))?;
-            let report = doctor::examine(description, automatic == place, !self.quick, &interrupt)?;
+            let (auto, measures) = (automatic == place, !self.quick);
+            let report = match description {
+                Description::Cpu(_) => doctor::examine(description, auto, measures, &interrupt)?,
+                Description::Adapter(_) => doctor::examine_apart(description, auto, measures, &interrupt)?,
+            };
             results(&report).iter().try_for_each(|line| self.say(format_args!("     {line}")))?;
             reports.push(report);
         }
-        let advice = doctor::advise(&system, &adapters, &variables);
-        let (auto, because) = choice(automatic, &adapters);
+        let (advice, (auto, because)) = match &broken {
+            None => (doctor::advise(&system, &adapters, &variables), choice(automatic, &adapters)),
+            Some(error) => {
+                (vec![doctor::broken_driver(error)], ("no device".to_owned(), "a driver is broken".to_owned()))
+            }
+        };
         let fastest = doctor::fastest(&reports);
         let (runs, tiles, data) = (doctor::runs(), doctor::tiles(), doctor::data_sets());
         let block = doctor::block(&system, &reports, &variables, &origin);
@@ -101,6 +123,9 @@ impl Doctor {
             say("For an issue, or for results/tested-on.md:")?;
             say("")?;
             say_block(block)?;
+        }
+        if let Some(error) = broken {
+            return Err(error);
         }
         // The device that a run would take decides.
         let decisive = reports.into_iter().find(|report| self.device.is_some() || report.auto);

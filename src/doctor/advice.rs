@@ -4,6 +4,7 @@
 use super::environment::Variable;
 use super::packages::Manager;
 use super::system::{Kind, System, Vendor};
+use crate::error::Error;
 use crate::gpu::AdapterSummary;
 use serde::Serialize;
 
@@ -49,6 +50,16 @@ pub fn missing_adapter(system: &System, adapters: &[AdapterSummary]) -> Option<A
         }
         _ => advice,
     })
+}
+
+/// What to do where a process that lists the adapters does not end well.
+#[must_use]
+pub fn broken_driver(error: &Error) -> Advice {
+    Advice::new(
+        format!("A driver is broken: {error}"),
+        "Every program that looks for a GPU ends so, and `homeostat train` as well unless it gets --device cpu. Renew or remove \
+         the driver. To find it among several, let VK_DRIVER_FILES name the manifest of one, or WGPU_BACKEND name another back end.",
+    )
 }
 
 /// Everything that may keep a GPU from being used, most likely cause first. Empty where a hardware adapter is there and no GPU

@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Pick};
 use crate::train::engine::DeviceInfo;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -29,7 +29,7 @@ pub enum Description {
 }
 
 /// The speed of one network, in samples per second.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Rate {
     /// Widths and batch size.
     pub network: String,
@@ -42,7 +42,7 @@ pub struct Rate {
 }
 
 /// The speed of a device.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Speed {
     /// The practical peaks.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 //! what is missing. `advice` and `packages` take a description of the system, so that tests can describe any system.
 
 mod advice;
+mod apart;
 mod block;
 mod device;
 mod engines;
@@ -15,7 +16,8 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use advice::{Advice, advise, missing_adapter};
+pub use advice::{Advice, advise, broken_driver, missing_adapter};
+pub use apart::{examine_apart, try_listing};
 pub use block::{Origin, block, columns, origin};
 pub use device::{Description, Fastest, Report, examine, fastest};
 pub use environment::{Variable, variables};

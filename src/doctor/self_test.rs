@@ -7,18 +7,18 @@ use super::probe::{Outcome, Probe, probes, train};
 use crate::error::{Error, Result};
 use crate::train::blocking::Blocking;
 use crate::train::engine::Engine;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A self-test that was passed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SelfTest {
     /// Names of the networks that were trained.
-    pub networks: Vec<&'static str>,
+    pub networks: Vec<String>,
     /// The families of kernels that were tested; empty for the CPU engine.
-    pub kernels: Vec<&'static str>,
+    pub kernels: Vec<String>,
     /// The families that this adapter cannot run.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<&'static str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// How half precision did in its own check against f32; `None` where the device has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub half_precision: Option<String>,
@@ -81,7 +81,7 @@ pub fn of_cpu() -> Result<SelfTest> {
             return Err(failed(probe, "", &format!("{array} has other bits on one thread")));
         }
     }
-    let networks = probes.iter().map(|probe| probe.name).collect();
+    let networks = probes.iter().map(|probe| probe.name.to_owned()).collect();
     Ok(SelfTest { networks, kernels: vec![], left_out: vec![], half_precision: None, deviation })
 }
 
@@ -102,16 +102,16 @@ pub fn of_adapter(index: usize) -> Result<SelfTest> {
         let how = format!(", {name} kernels");
         for (probe, expected) in probes.iter().zip(&expected) {
             let Some(mut engine) = engines::gpu(&context, family, &probe.population, &probe.start)? else {
-                left_out.push(name);
+                left_out.push(name.to_owned());
                 continue 'families;
             };
             let found = twice(&mut engine, probe, &how)?;
             let largest = found.deviation(expected).map_err(|what| failed(probe, &how, &what))?;
             deviation = deviation.max(largest);
         }
-        kernels.push(name);
+        kernels.push(name.to_owned());
     }
-    let networks = probes.iter().map(|probe| probe.name).collect();
+    let networks = probes.iter().map(|probe| probe.name.to_owned()).collect();
     let half_precision = engines::half_precision(index, &probes[0].population)?;
     Ok(SelfTest { networks, kernels, left_out, half_precision, deviation })
 }

@@ -1,6 +1,6 @@
 //! Tests `homeostat doctor` as users call it, and the page of devices that have been tested.
 
-use crate::program::{command, failure, refused, success};
+use crate::program::{Folder, command, failure, refused, success, text};
 use serde_json::Value;
 
 /// A back end that no adapter of this system has.
@@ -78,6 +78,38 @@ fn a_variable_that_hides_every_adapter_is_named() {
     let arguments = quick(&["--device", "gpu"]);
     let said = failure(&arguments, 4, &command(&arguments).envs(hidden).output().unwrap());
     assert!(said.contains(&format!("WGPU_BACKEND={FOREIGN} is set")), "{said}");
+}
+
+/// A driver that crashes in the process that loads it. The CPU engine is examined all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_that_crashes_is_reported() {
+    let folder = Folder::new();
+    let source = "#[unsafe(no_mangle)] pub extern \"C\" fn vk_icdGetInstanceProcAddr() \
+                  { unsafe { std::ptr::without_provenance_mut::<u8>(16).write_volatile(1) } }";
+    folder.write("driver.rs", source);
+    let built = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--edition", "2024", "--crate-type", "cdylib", "-o", "libdriver.so", "driver.rs"])
+        .current_dir(folder.path("."))
+        .status();
+    assert!(built.unwrap().success());
+    let manifest = serde_json::json!({
+        "file_format_version": "1.0.0",
+        "ICD": { "library_path": folder.path("libdriver.so"), "api_version": "1.3.0" }
+    });
+    let manifest = folder.write("driver.json", &manifest.to_string());
+    let broken = [("VK_DRIVER_FILES", manifest.as_str())];
+    let arguments = quick(&["--json"]);
+    let output = command(&arguments).envs(broken).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let crashed = "listing the adapters, in a process of its own: crashed with signal 11";
+    assert!(text(&output.stderr).contains(crashed), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["devices"][0]["device"], found["devices"].as_array().unwrap().len()), (&"cpu".into(), 1));
+    assert!(found["devices"][0]["self_test"]["deviation"].is_f64(), "{found}");
+    assert!(found["advice"][0]["problem"].as_str().unwrap().contains(crashed), "{found}");
+    let stderr = failure(&["doctor"], 4, &command(&quick(&["--device", "0"])).envs(broken).output().unwrap());
+    assert!(stderr.contains(crashed), "{stderr}");
 }
 
 #[test]
