@@ -1,5 +1,6 @@
 //! `homeostat doctor`: checks every device, and says what is missing for a GPU.
 
+use super::apart;
 use super::print::{say, say_block};
 use super::signals::interrupt_flag;
 use crate::device::{self, Device};
@@ -61,7 +62,7 @@ impl Doctor {
             let auto = device::automatic() == place;
             return say(to_json(&doctor::examine(description, auto, !self.quick, &interrupt)?)?);
         }
-        let broken = match doctor::try_listing(&interrupt) {
+        let broken = match apart::try_listing(&interrupt) {
             Err(error) if self.device.is_some() || error.is_interrupt() => return Err(error),
             outcome => outcome.err(),
         };
@@ -80,7 +81,7 @@ impl Doctor {
             let (auto, measures) = (automatic == place, !self.quick);
             let report = match description {
                 Description::Cpu(_) => doctor::examine(description, auto, measures, &interrupt)?,
-                Description::Adapter(_) => doctor::examine_apart(description, auto, measures, &interrupt)?,
+                Description::Adapter(_) => apart::examine(description, auto, measures, &interrupt)?,
             };
             results(&report).iter().try_for_each(|line| self.say(format_args!("     {line}")))?;
             reports.push(report);

@@ -2,6 +2,7 @@
 //! goes.
 
 mod answers;
+mod apart;
 mod bench;
 #[cfg(feature = "report")]
 mod browser;

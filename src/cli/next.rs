@@ -2,6 +2,7 @@
 
 use crate::run::MODEL;
 use crate::text::shell;
+#[cfg(feature = "report")]
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -14,6 +15,7 @@ pub fn commands(directory: &Path, data_dir: Option<&Path>) -> Vec<String> {
 }
 
 /// The same command line with another value of `option`; `None` if a word cannot be typed.
+#[cfg(feature = "report")]
 pub fn with(words: impl Iterator<Item = OsString>, option: &str, value: usize) -> Option<String> {
     let mut typed = vec![];
     let mut is_old_value = false;
@@ -65,6 +67,7 @@ fn eval(directory: &Path, data_dir: Option<&Path>) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "report")]
     #[test]
     fn the_same_command_has_another_value() {
         let with = |words: &[&str]| with(words.iter().map(OsString::from), "--seeds", 20);

@@ -2,7 +2,6 @@
 //! what is missing. `advice` and `packages` take a description of the system, so that tests can describe any system.
 
 mod advice;
-mod apart;
 mod block;
 mod device;
 mod engines;
@@ -17,9 +16,9 @@ mod system;
 mod tests;
 
 pub use advice::{Advice, advise, broken_driver, missing_adapter};
-pub use apart::{examine_apart, try_listing};
 pub use block::{Origin, block, columns, origin};
-pub use device::{Description, Fastest, Report, examine, fastest};
+pub use device::{Description, Fastest, Report, Speed, examine, fastest};
 pub use environment::{Variable, variables};
 pub use places::{Found, Place, data_sets, runs, tiles};
+pub use self_test::SelfTest;
 pub use system::{Kind, Node, System, Vendor};

@@ -1,7 +1,6 @@
 //! Drivers in processes of their own: a driver that crashes or hangs must not take the report of the other devices with it.
 
-use super::device::{Description, Report, Speed};
-use super::self_test::SelfTest;
+use crate::doctor::{Description, Report, SelfTest, Speed};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::io::Read;
@@ -41,7 +40,7 @@ pub fn try_listing(interrupt: &AtomicBool) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `interrupt` is set.
-pub fn examine_apart(description: Description, auto: bool, measures: bool, interrupt: &AtomicBool) -> Result<Report> {
+pub fn examine(description: Description, auto: bool, measures: bool, interrupt: &AtomicBool) -> Result<Report> {
     let device = description.device();
     let answer = this_program().and_then(|mut command| {
         command.args(["doctor", "--alone", "--json", "--device", &device]);
