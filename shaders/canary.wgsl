@@ -28,13 +28,13 @@ struct Living {
 }
 
 struct Neurons {
-    canary: array<Canary, {{ member_count * layer_count }}>,  // [P][layers]
-    living: array<Living, {{ member_count * layer_count }}>,  // [P][layers]
+    canary: array<Canary, {{ head_room }}>,  // [P][layers], and room for more
+    living: array<Living, {{ head_room }}>,  // [P][layers], and room for more
     planes: array<{% if kernel in ["tick", "list"] %}f32{% else %}vec4<f32>{% endif %}>,  // [P][PLANES][neurons4]
 }
 
 fn canary_place(member: u32, l: u32) -> u32 {
-    return member * {{ layer_count }}u + l;
+    return member * strides.layers + l;
 }
 
 const EXPONENT = vec4<u32>(0x7f800000u);

@@ -73,8 +73,8 @@ struct Step {
 const {{ flag.name }} = {{ flag.number }}u;  // {{ flag.doc }}
 //% endfor
 
-@group(0) @binding(0) var<uniform> layers: array<Layer, {{ layer_count }}>;
-@group(0) @binding(1) var<uniform> members: array<Member, {{ member_count }}>;
+@group(0) @binding(0) var<uniform> layers: array<Layer, {{ layer_room }}>;
+@group(0) @binding(1) var<uniform> members: array<Member, {{ member_room }}>;
 //% if kernel == "persistent"
 var<immediate> launch: Step;
 var<private> step: Step;  // advances from batch to batch
@@ -82,8 +82,8 @@ var<private> step: Step;  // advances from batch to batch
 var<immediate> step: Step;
 //% endif
 
-// Strides and sizes by which shaders index buffers. They are no constants, so that networks whose tiles, layers and
-// members agree share kernels.
+// Strides and sizes by which shaders index buffers. They are no constants, and tables have room for more layers and members
+// than most runs have, so that networks whose tiles agree share kernels.
 struct Strides {
 //% for stride in strides
     {{ stride.name }}: u32,  // {{ stride.doc }}

@@ -88,7 +88,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
         let net = mask_columns(sum - bias, n4, layer.n_out);
         watch_net(net);
         let place = {% if kernel == "forward" %}y_first{% else %}member * strides.activation4 + layer.result{% endif %} + sample * layer.out4 + n4;
-        if step.layer + 1u == {{ layer_count }}u {
+        if step.layer + 1u == strides.layers {
             activation_arena[place] = net;
         } else {
 //% if dropout

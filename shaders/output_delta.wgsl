@@ -41,7 +41,7 @@ fn weight_of(member: u32, sample: u32) -> f32 {
 //% endif
 
 fn output_sample(member: u32, sample: u32, label: u32) {
-    let layer = layers[{{ layer_count - 1 }}u];
+    let layer = layers[strides.layers - 1u];
     let row = layer.result + sample * layer.out4;
     let y_row = member * strides.activation4 + row;
     let training = (step.flags & TRAINING) != 0u;

@@ -349,7 +349,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     let place = group.x + group.y * groups.x;
     if place < strides.observe_groups {
         var l = 0u;
-        while l + 1u < {{ layer_count }}u && place >= layers[l + 1u].observe_groups {
+        while l + 1u < strides.layers && place >= layers[l + 1u].observe_groups {
             l++;
         }
         let layer = layers[l];
@@ -360,7 +360,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 //% endif
     } else {
         var l = 0u;
-        while l + 1u < {{ layer_count }}u && place - strides.observe_groups >= layers[l + 1u].update_groups {
+        while l + 1u < strides.layers && place - strides.observe_groups >= layers[l + 1u].update_groups {
             l++;
         }
         let layer = layers[l];
@@ -381,7 +381,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         }
         // The layer's last workgroup counts the update once its own work is done.
         let end = layer.update_groups + update_product_groups(layer.n_in, layer.out4);
-        let next = select(end, layers[min(l + 1u, {{ layer_count - 1 }}u)].update_groups, l + 1u < {{ layer_count }}u);
+        let next = select(end, layers[min(l + 1u, strides.layers - 1u)].update_groups, l + 1u < strides.layers);
         if layer.update_groups + tile + 1u == next && local == 0u {
             neurons.canary[canary_place(group.z, l)].updates += 1u;
             neurons.canary[canary_place(group.z, l)].work += width4 * step.batch_len;

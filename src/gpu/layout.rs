@@ -196,6 +196,16 @@ numbered! {
     }
 }
 
+/// Kernels declare the tables of layers and members with these lengths, unless there are more, so that runs with other numbers of
+/// layers and members share what a driver has compiled.
+const LAYER_ROOM: usize = 16;
+const MEMBER_ROOM: usize = 64;
+
+/// The length of a table of `count` entries.
+const fn roomy(count: usize, room: usize) -> usize {
+    if count > room { count } else { room }
+}
+
 /// All strides and launch sizes of one population under one plan. Fields with a `4` in their name count `vec4`s.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -477,10 +487,34 @@ impl Layout {
         data.len().div_ceil(self.piece_rows)
     }
 
+    /// Length of the layer table.
+    #[must_use]
+    pub const fn layer_room(&self) -> usize {
+        roomy(self.layers.len(), LAYER_ROOM)
+    }
+
+    /// Length of the member table.
+    #[must_use]
+    pub const fn member_room(&self) -> usize {
+        roomy(self.members, MEMBER_ROOM)
+    }
+
+    /// Records of each kind in the head of the neuron arena.
+    #[must_use]
+    pub const fn head_room(&self) -> usize {
+        (self.members * self.layers.len()).next_multiple_of(MEMBER_ROOM)
+    }
+
     /// Bytes of the head of the neuron arena: the canary of all members, and behind it their [`LivingRecord`]s.
     #[must_use]
     pub const fn head_bytes(&self) -> usize {
-        self.canary_bytes() + size_of::<LivingRecord>() * self.layers.len() * self.members
+        self.living_place() + size_of::<LivingRecord>() * self.head_room()
+    }
+
+    /// The first byte of the [`LivingRecord`]s in the head.
+    #[must_use]
+    pub const fn living_place(&self) -> usize {
+        size_of::<CanaryRecord>() * self.head_room()
     }
 
     /// Bytes of the canary of all members, at the start of the head.
@@ -492,8 +526,7 @@ impl Layout {
     /// `vec4`s of one member in the neuron arena, including the member's share of the head.
     #[must_use]
     pub const fn neuron_arena4(&self) -> usize {
-        let head = size_of::<CanaryRecord>() + size_of::<LivingRecord>();
-        self.layers.len() * head / 16 + Plane::COUNT * self.neurons4
+        (self.head_bytes() / 16).div_ceil(self.members) + Plane::COUNT * self.neurons4
     }
 
     /// Words of one data set row: packed bytes or floats.

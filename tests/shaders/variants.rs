@@ -41,12 +41,13 @@ pub struct Case {
     classes: usize,
     task: Task,
     weighted: bool,
+    members: usize,
 }
 
 impl Case {
     fn new(hidden: &[usize]) -> Self {
         let config = Config::default().hidden(hidden.to_vec()).batch_size(16);
-        Self { config, bytes: true, classes: CLASSES[0], task: Task::Classification, weighted: false }
+        Self { config, bytes: true, classes: CLASSES[0], task: Task::Classification, weighted: false, members: 2 }
     }
 
     pub fn population(&self) -> Population {
@@ -72,12 +73,12 @@ impl Case {
         widths.extend(&config.network.hidden.0);
         widths.extend((!config.rule.kind.is_unsupervised()).then_some(classes));
         Population {
-            configs: vec![config.clone(); 2],
-            members: vec![Member::new(config, config, 3); 2],
-            traces: vec![None; 2],
+            configs: vec![config.clone(); self.members],
+            members: vec![Member::new(config, config, 3); self.members],
+            traces: vec![None; self.members],
             topology: Topology::new(widths),
             data: Arc::new(data),
-            splits: vec![split; 2],
+            splits: vec![split; self.members],
             preparations: vec![],
             data_checksum: 0,
         }
@@ -462,6 +463,7 @@ fn draw_case(random: &mut Random) -> Case {
         classes: one_of(random, &CLASSES),
         task: one_of(random, Task::value_variants()),
         weighted: one_of(random, &SWITCH),
+        members: 2,
     }
 }
 
@@ -495,19 +497,31 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
     (texts, rules)
 }
 
-/// Kernels hold no widths and no batch size from 8 on, so that a driver compiles them once for the networks whose tiles agree.
+/// Kernels hold no widths, no batch size from 8 on, and no numbers of layers and members, so that a driver compiles them once for
+/// the networks whose tiles agree.
 #[test]
 fn networks_of_other_sizes_share_kernels() {
-    let renderer = |hidden: &[usize], batch: usize| {
+    let renderer = |hidden: &[usize], batch: usize, members: usize| {
         let mut case = Case::new(hidden);
         case.config.run.batch_size = batch;
+        case.members = members;
         Renderer::new(&case, Product::Register)
     };
-    let (one, other) = (renderer(&[5, 9], 16), renderer(&[50, 90], 100));
-    // The passes of the persistent kernel are unrolled for their widths.
-    for kernel in one.kernels().filter(|kernel| *kernel != Kernel::Persistent) {
-        let tile = kernel.tile(&one.plan);
-        assert!(one.render(kernel, tile) == other.render(kernel, tile), "{kernel:?}");
+    let one = renderer(&[5, 9], 16, 2);
+    let others =
+        [renderer(&[50, 90], 100, 2), renderer(&[5, 9], 16, 1), renderer(&[5, 9], 16, 21), renderer(&[5, 9, 7], 16, 5)];
+    for other in &others {
+        let deeper = other.population.topology.layers() > one.population.topology.layers();
+        for kernel in one.kernels() {
+            // The passes of the persistent kernel are unrolled for their widths and layers. The last layer computes scores.
+            if kernel == Kernel::Persistent && other.population.topology != one.population.topology
+                || deeper && kernel == Kernel::Forward(2)
+            {
+                continue;
+            }
+            let tile = kernel.tile(&one.plan);
+            assert!(one.render(kernel, tile) == other.render(kernel, tile), "{kernel:?}");
+        }
     }
 }
 

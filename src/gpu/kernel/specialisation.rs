@@ -110,7 +110,10 @@ pub struct Specialisation {
     cache_pieces: usize,
     cache_piece: usize,
     layer_count: usize,
-    member_count: usize,
+    /// Lengths of the tables of layers and members, and of the head of the neuron arena.
+    layer_room: usize,
+    member_room: usize,
+    head_room: usize,
     /// Whether an α can be 0, so that the kernels must test for frozen neurons.
     freezes: bool,
     /// `vec4`s that a tile must span to own whole rows of the output layer.
@@ -194,7 +197,9 @@ impl Specialisation {
             cache_pieces,
             cache_piece: several(cache_pieces, layout.cache_piece_rows, layout.cache4),
             layer_count: population.topology.layers(),
-            member_count: population.len(),
+            layer_room: layout.layer_room(),
+            member_room: layout.member_room(),
+            head_room: layout.head_room(),
             freezes: population.can_freeze(),
             whole_rows4: whole_rows4(population),
             unroll_samples: layout.batch_size.next_power_of_two().min(4),

@@ -9,6 +9,7 @@ use crate::gpu::tile::LANES;
 use crate::memory::Array;
 use crate::rule::member::Member;
 use crate::train::population::Population;
+use bytemuck::Pod;
 use wgpu::BufferUsages;
 
 /// The run on which the size and the content of buffers depend.
@@ -37,6 +38,13 @@ impl Run<'_> {
         let widest = shapes.max_by_key(|(_, (_, n_out))| *n_out);
         widest.map_or(String::new(), |(l, (n_in, n_out))| format!("layer {} ({n_in} → {n_out})", l + 1))
     }
+}
+
+/// The bytes of a table, with zeros up to its length.
+fn padded<T: Pod>(entries: &[T], length: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = bytemuck::cast_slice(entries).to_vec();
+    bytes.resize(length * size_of::<T>(), 0);
+    bytes
 }
 
 /// One element of a buffer.
@@ -194,11 +202,14 @@ buffers! {
         wgsl: "layers",
         name: "layer table",
         element: |_| Element::Struct(size_of::<Layer>()),
-        shape: |run| vec![("layers", run.layout.layers.len())],
-        content: Content::Table(|run| bytemuck::cast_slice(&run.layout.layers).to_vec()),
+        shape: |run| vec![("layers", run.layout.layer_room())],
+        content: Content::Table(|run| padded(&run.layout.layers, run.layout.layer_room())),
         only: Some(Use::Training),
         remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
-        strides: &[("observe_groups", |run| run.layout.observe_groups, "workgroups of the update dispatch over neurons")],
+        strides: &[
+            ("layers", |run| run.layout.layers.len(), "layers of weights"),
+            ("observe_groups", |run| run.layout.observe_groups, "workgroups of the update dispatch over neurons"),
+        ],
         ..ROW
     }
     /// Layer table of evaluation: the same arenas, divided for the larger batch.
@@ -206,8 +217,8 @@ buffers! {
         wgsl: "layers",
         name: "layer table of evaluation",
         element: |_| Element::Struct(size_of::<Layer>()),
-        shape: |run| vec![("layers", run.layout.evaluation_layers.len())],
-        content: Content::Table(|run| bytemuck::cast_slice(&run.layout.evaluation_layers).to_vec()),
+        shape: |run| vec![("layers", run.layout.layer_room())],
+        content: Content::Table(|run| padded(&run.layout.evaluation_layers, run.layout.layer_room())),
         only: Some(Use::Evaluation),
         remedy: Remedy::Setting(|_| "use fewer layers in `hidden`".into()),
         ..ROW
@@ -217,8 +228,8 @@ buffers! {
         wgsl: "members",
         name: "member table",
         element: |_| Element::Struct(size_of::<Member>()),
-        shape: |run| vec![run.members()],
-        content: Content::Table(|run| bytemuck::cast_slice(&run.population.members).to_vec()),
+        shape: |run| vec![("P", run.layout.member_room())],
+        content: Content::Table(|run| padded(&run.population.members, run.layout.member_room())),
         remedy: Remedy::Setting(|_| "use fewer members".into()),
         ..ROW
     }
@@ -230,9 +241,8 @@ buffers! {
         // OpenGL pads a uniform to whole vec4s.
         shape: |_| vec![("strides", strides().count().next_multiple_of(LANES))],
         content: Content::Table(|run| {
-            let mut values: Vec<u32> = strides().map(|(_, value, _)| value(run) as u32).collect();
-            values.resize(values.len().next_multiple_of(LANES), 0);
-            bytemuck::cast_slice(&values).to_vec()
+            let values: Vec<u32> = strides().map(|(_, value, _)| value(run) as u32).collect();
+            padded(&values, values.len().next_multiple_of(LANES))
         }),
         ..ROW
     }

@@ -253,7 +253,7 @@ impl Session {
             (0..self.layout.members).flat_map(record).map(|(m, l)| self.layout.living(m, l)).collect();
         let buffer = self.buffers.get(Role::Neurons).expect("every run has neurons");
         self.queue.submit(&self.context).await?;
-        self.context.queue.write_buffer(buffer, self.layout.canary_bytes() as u64, bytemuck::cast_slice(&records));
+        self.context.queue.write_buffer(buffer, self.layout.living_place() as u64, bytemuck::cast_slice(&records));
         Ok(())
     }
 }

@@ -85,7 +85,7 @@ impl Layout {
     /// Writes into the neuron arena what kernels read beside the state: the [arrangement](Layout::arrangement), and lists
     /// of all columns, for runs that leave none out.
     fn pack_head(&self, neurons: &mut [f32]) {
-        let head = self.canary_bytes() / size_of::<f32>();
+        let head = self.living_place() / size_of::<f32>();
         for (member, stored) in self.arrangement.iter().enumerate() {
             for (l, (layer, stored)) in self.layers.iter().zip(stored).enumerate() {
                 let record = member * self.layers.len() + l;
