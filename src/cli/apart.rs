@@ -1,25 +1,33 @@
-//! Drivers in processes of their own: a driver that crashes or hangs must not take the report of the other devices with it.
+//! Drivers in processes of their own, so that `doctor` outlives a driver that crashes or hangs.
 
-use crate::doctor::{Description, Report, SelfTest, Speed};
+use crate::doctor::{self, Description, Report, SelfTest, Speed};
 use crate::error::{Error, Result};
+use crate::gpu::AdapterSummary;
 use serde::Deserialize;
-use std::io::Read;
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::{self, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Longest that the adapters may take to be listed.
 const LISTING: Duration = Duration::from_secs(120);
 /// Longest that one adapter may take. Software Vulkan on two slow cores needs a few minutes.
 const EXAMINING: Duration = Duration::from_secs(1200);
-/// Most bytes of an answer.
-const ANSWER: u64 = 1 << 20;
+/// Longest wait for a process that was killed, and for what an ended process has printed. A process that hangs in a driver of
+/// the kernel cannot be killed, and one that a driver started may keep the pipe open.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 /// How often a process is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Most bytes of an answer.
+const ANSWER: u64 = 1 << 20;
 
-/// What this program prints about one device with `doctor --alone`.
+/// What this program prints about one device with `doctor --alone --device DEVICE`.
 #[derive(Deserialize)]
 struct Answer {
+    name: String,
+    backend: String,
     self_test: Option<SelfTest>,
     speed: Option<Speed>,
     error: Option<String>,
@@ -30,80 +38,124 @@ struct Answer {
 /// # Errors
 /// [`Error::Device`] if the process crashes or hangs, [`Error::Interrupted`] once `interrupt` is set.
 pub fn try_listing(interrupt: &AtomicBool) -> Result<()> {
-    let mut command = this_program()?;
-    watch(command.args(["devices", "--json"]), LISTING, interrupt)
-        .map(drop)
-        .map_err(|error| in_words(error, "listing the adapters"))
+    if cfg!(not(feature = "gpu")) {
+        return Ok(());
+    }
+    // What a driver complains about is told when this process lists the adapters.
+    let started =
+        this_program().and_then(|mut command| start(command.args(["doctor", "--alone"]).stderr(Stdio::null())));
+    // Where no process can be started, this one must do.
+    let Ok(child) = started else { return Ok(()) };
+    let listed = watch(child, LISTING, interrupt);
+    listed.map(drop).map_err(|error| in_words(error, "listing the adapters"))
 }
 
 /// Examines one adapter in another process. What goes wrong there is a part of the report.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `interrupt` is set.
-pub fn examine(description: Description, auto: bool, measures: bool, interrupt: &AtomicBool) -> Result<Report> {
+pub fn examine(adapter: AdapterSummary, auto: bool, measures: bool, interrupt: &Arc<AtomicBool>) -> Result<Report> {
+    let place = [adapter.name.clone(), adapter.backend.clone()];
+    let description = Description::Adapter(adapter);
     let device = description.device();
-    let answer = this_program().and_then(|mut command| {
-        command.args(["doctor", "--alone", "--json", "--device", &device]);
+    let started = this_program().and_then(|mut command| {
+        command.args(["doctor", "--alone", "--device", &device]);
         if !measures {
             command.arg("--quick");
         }
-        answer(&watch(&mut command, EXAMINING, interrupt)?)
+        start(&mut command)
     });
-    let answer = match answer {
+    let Ok(child) = started else { return doctor::examine(description, auto, measures, interrupt) };
+    let answer = watch(child, EXAMINING, interrupt).and_then(|text| answer(&text, &place));
+    let (self_test, speed, failure) = match answer {
         Err(error) if error.is_interrupt() => return Err(error),
-        Err(error) => {
-            let failure = Some(in_words(error, "the test"));
-            return Ok(Report { device, auto, description, self_test: None, speed: None, failure });
-        }
-        Ok(answer) => answer,
+        Err(error) => (None, None, Some(in_words(error, "the test"))),
+        Ok(answer) => (answer.self_test, answer.speed, answer.error.map(Error::Device)),
     };
-    let failure = answer.error.map(Error::Device);
-    Ok(Report { device, auto, description, self_test: answer.self_test, speed: answer.speed, failure })
+    Ok(Report { device, auto, description, self_test, speed, failure })
 }
 
 fn in_words(error: Error, what: &str) -> Error {
     if error.is_interrupt() { error } else { Error::Device(format!("{what}, in a process of its own: {error}")) }
 }
 
-fn this_program() -> Result<Command> {
-    let program = std::env::current_exe().map_err(|e| Error::Device(format!("the program cannot be found: {e}")))?;
-    Ok(Command::new(program))
+/// The last line that the process has printed. A driver may have printed others.
+fn answer(text: &str, [name, backend]: &[String; 2]) -> Result<Answer> {
+    let line = text.trim_end().lines().next_back().unwrap_or_default();
+    let answer: Answer =
+        serde_json::from_str(line).map_err(|e| Error::Device(format!("the process gave no answer: {e}")))?;
+    if answer.name != *name || answer.backend != *backend {
+        return Err(Error::Device(format!(
+            "the process has found {} ({}) at this place of the list",
+            answer.name, answer.backend
+        )));
+    }
+    Ok(answer)
 }
 
-fn answer(text: &str) -> Result<Answer> {
-    serde_json::from_str(text).map_err(|e| Error::Device(format!("gave no answer: {e}")))
+fn this_program() -> io::Result<Command> {
+    std::env::current_exe().map(Command::new)
 }
 
-/// What the command prints. The process is killed after `limit`, or once `interrupt` is set.
-fn watch(command: &mut Command, limit: Duration, interrupt: &AtomicBool) -> Result<String> {
+fn start(command: &mut Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
+}
+
+/// What the process prints. It is killed after `limit`, or once `interrupt` is set.
+fn watch(mut child: Child, limit: Duration, interrupt: &AtomicBool) -> Result<String> {
     let started = Instant::now();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = child.map_err(|e| Error::Device(format!("cannot be started: {e}")))?;
-    let mut pipe = child.stdout.take().map(|pipe| pipe.take(ANSWER));
-    let reader = std::thread::spawn(move || {
-        let mut text = vec![];
-        pipe.as_mut().map(|pipe| pipe.read_to_end(&mut text)).transpose().map(|_| text)
-    });
+    let printed = read(&mut child);
+    let asked = || interrupt.load(Ordering::Relaxed);
     let stopped = loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => break None,
-            Ok(Some(status)) => break Some(Error::Device(ended(status))),
-            Err(e) => break Some(Error::Device(format!("cannot be waited for: {e}"))),
-            Ok(None) if interrupt.load(Ordering::Relaxed) => break Some(Error::Interrupted),
+            Ok(Some(status)) => {
+                // Ctrl-C reaches both processes, and the other one may be faster.
+                if !asked() {
+                    std::thread::sleep(5 * PAUSE);
+                }
+                break Some(if asked() { Error::Interrupted } else { Error::Device(ended(status)) });
+            }
+            Err(e) => break Some(Error::Device(format!("the process cannot be waited for: {e}"))),
+            Ok(None) if asked() => break Some(Error::Interrupted),
             Ok(None) if started.elapsed() >= limit => {
                 break Some(Error::Device(format!("no answer for {} s", limit.as_secs_f64())));
             }
             Ok(None) => std::thread::sleep(PAUSE),
         }
     };
-    if let Some(error) = stopped {
-        // It may have ended already.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(error);
+    match stopped {
+        None => Ok(printed.recv_timeout(AFTERWARDS).unwrap_or_default()),
+        Some(error) => {
+            end(&mut child);
+            Err(error)
+        }
     }
-    let text = reader.join().ok().and_then(std::io::Result::ok).unwrap_or_default();
-    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Reads what the process prints, beside it, because a full pipe would stop the process.
+fn read(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let pipe = child.stdout.take();
+    let read = move || {
+        let mut bytes = vec![];
+        // What came before an error is kept.
+        let _ = pipe.map(|pipe| pipe.take(ANSWER).read_to_end(&mut bytes));
+        // The answer may no longer be wanted.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    };
+    // Without a thread there is no answer, which is told.
+    let _ = std::thread::Builder::new().spawn(read);
+    receiver
+}
+
+fn end(child: &mut Child) {
+    // The process may have ended already.
+    let _ = child.kill();
+    let killed = Instant::now();
+    while killed.elapsed() < AFTERWARDS && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// How a process ended that did not succeed.
@@ -113,7 +165,7 @@ fn ended(status: ExitStatus) -> String {
         return format!("crashed with signal {signal}");
     }
     match status.code() {
-        // What Windows gives after an access violation or a panic across the boundary of C is no code of this program.
+        // After a crash Windows gives the number of the exception, which is no exit code of this program.
         Some(code) if !(0..=255).contains(&code) => format!("crashed with {code:#010x}"),
         Some(code) => format!("ended with exit code {code}"),
         None => "ended without an exit code".to_owned(),
@@ -123,54 +175,61 @@ fn ended(status: ExitStatus) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
+    fn watched(script: &str, limit: Duration, interrupt: &AtomicBool) -> Result<String> {
+        watch(start(Command::new("sh").args(["-c", script])).unwrap(), limit, interrupt)
     }
 
     #[test]
     fn a_process_may_crash_or_hang() {
         let never = AtomicBool::new(false);
         let long = Duration::from_secs(60);
-        let refusal = |script: &str, limit| watch(&mut shell(script), limit, &never).unwrap_err().to_string();
-        assert_eq!(watch(&mut shell("printf 1; printf 2"), long, &never).unwrap(), "12");
+        let refusal = |script: &str, limit| watched(script, limit, &never).unwrap_err().to_string();
+        assert_eq!(watched("printf 1; printf 2", long, &never).unwrap(), "12");
         assert_eq!(refusal("kill -SEGV $$", long), "crashed with signal 11");
         assert_eq!(refusal("exit 3", long), "ended with exit code 3");
         let started = Instant::now();
         assert_eq!(refusal("exec sleep 60", Duration::from_millis(200)), "no answer for 0.2 s");
+        // A process that was left behind keeps the pipe open.
+        assert_eq!(watched("sleep 60 & printf 1", long, &never).unwrap(), "");
         assert!(started.elapsed() < long / 2);
-        // More than a pipe holds, and more than is read.
-        let much = watch(&mut shell("head -c 900000 /dev/zero"), long, &never).unwrap();
-        assert_eq!(much.len(), 900_000);
+        // More than a pipe holds.
+        assert_eq!(watched("head -c 900000 /dev/zero", long, &never).unwrap().len(), 900_000);
     }
 
     #[test]
     fn an_interrupt_ends_the_process() {
         let interrupt = Arc::new(AtomicBool::new(false));
-        let setter = Arc::clone(&interrupt);
-        let started = Instant::now();
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(100));
-            setter.store(true, Ordering::Relaxed);
-        });
-        let error = watch(&mut shell("exec sleep 60"), Duration::from_secs(60), &interrupt).unwrap_err();
-        assert!(error.is_interrupt() && started.elapsed() < Duration::from_secs(30), "{error}");
+        let set_soon = || {
+            let setter = Arc::clone(&interrupt);
+            std::thread::spawn(move || {
+                std::thread::sleep(3 * PAUSE);
+                setter.store(true, Ordering::Relaxed);
+            })
+        };
+        // The signal of a terminal reaches the process before this one has seen it.
+        for script in ["exec sleep 60", "kill -INT $$", "exit 130"] {
+            interrupt.store(false, Ordering::Relaxed);
+            let (started, setter) = (Instant::now(), set_soon());
+            let error = watched(script, Duration::from_secs(60), &interrupt).unwrap_err();
+            assert!(error.is_interrupt() && started.elapsed() < Duration::from_secs(30), "{script}: {error}");
+            setter.join().unwrap();
+        }
     }
 
     #[test]
     fn an_answer_is_read() {
-        let text = r#"{"device":"0","name":"x","self_test":{"networks":["a"],"kernels":["register"],"deviation":1e-6},
-            "speed":{"gflops":1.0,"gigabytes_per_second":2.0,"rates":[{"network":"n","samples_per_second":3.0,
-            "samples_per_second_min":2.0,"samples_per_second_max":4.0}]}}"#;
-        let answer = answer(text).unwrap();
-        assert_eq!(answer.self_test.unwrap().kernels, ["register"]);
-        assert_eq!(answer.speed.unwrap().rates[0].samples_per_second, 3.0);
-        assert!(answer.error.is_none());
-        assert!(
-            super::answer("Segmentation fault").is_err_and(|error| error.to_string().starts_with("gave no answer"))
-        );
+        let text = "a driver says\n\
+            {\"device\":\"0\",\"name\":\"llvmpipe\",\"backend\":\"Vulkan\",\"self_test\":{\"networks\":[\"a\"],\"kernels\":[\"register\"],\"deviation\":1e-6},\
+            \"speed\":{\"gflops\":1.0,\"gigabytes_per_second\":2.0,\"rates\":[{\"network\":\"n\",\"samples_per_second\":3.0,\
+            \"samples_per_second_min\":2.0,\"samples_per_second_max\":4.0}]}}\n";
+        let place = |backend: &str| ["llvmpipe", backend].map(str::to_owned);
+        let found = answer(text, &place("Vulkan")).unwrap();
+        assert_eq!(found.self_test.unwrap().kernels, ["register"]);
+        assert_eq!(found.speed.unwrap().rates[0].samples_per_second, 3.0);
+        assert!(found.error.is_none());
+        let refusal = |text, backend| answer(text, &place(backend)).err().unwrap().to_string();
+        assert_eq!(refusal(text, "Gl"), "the process has found llvmpipe (Vulkan) at this place of the list");
+        assert!(refusal("Segmentation fault", "Vulkan").starts_with("the process gave no answer"));
     }
 }

@@ -11,6 +11,8 @@ use crate::gpu::{AdapterSummary, Context};
 use crate::memory::{self, human};
 use crate::text::{percent, thousands};
 use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Test every device, and say what is missing for a GPU.
 ///
@@ -28,8 +30,8 @@ pub struct Doctor {
     /// Print one JSON object on stdout
     #[arg(long)]
     json: bool,
-    /// Examine the device in this process, and print nothing but what was found
-    #[arg(long, hide = true, requires = "device")]
+    /// Examine --device in this process, or list the adapters, and print nothing but what was found
+    #[arg(long, hide = true)]
     alone: bool,
 }
 
@@ -57,13 +59,13 @@ impl Doctor {
     pub fn run(&self) -> Result<()> {
         let interrupt = interrupt_flag()?;
         let (system, variables, origin) = (System::read(), doctor::variables(), doctor::origin());
+        let asked: Option<Device> = self.device.as_deref().map(str::parse).transpose()?;
         if self.alone {
-            let (place, description) = self.chosen(&Context::list())?.swap_remove(0);
-            let auto = device::automatic() == place;
-            return say(to_json(&doctor::examine(description, auto, !self.quick, &interrupt)?)?);
+            return self.alone(&interrupt);
         }
+        let needs_drivers = asked.is_some_and(|device| device != Device::Cpu);
         let broken = match apart::try_listing(&interrupt) {
-            Err(error) if self.device.is_some() || error.is_interrupt() => return Err(error),
+            Err(error) if needs_drivers || error.is_interrupt() => return Err(error),
             outcome => outcome.err(),
         };
         let (adapters, automatic) = match broken {
@@ -81,7 +83,7 @@ impl Doctor {
             let (auto, measures) = (automatic == place, !self.quick);
             let report = match description {
                 Description::Cpu(_) => doctor::examine(description, auto, measures, &interrupt)?,
-                Description::Adapter(_) => apart::examine(description, auto, measures, &interrupt)?,
+                Description::Adapter(adapter) => apart::examine(adapter, auto, measures, &interrupt)?,
             };
             results(&report).iter().try_for_each(|line| self.say(format_args!("     {line}")))?;
             reports.push(report);
@@ -125,12 +127,28 @@ impl Doctor {
             say("")?;
             say_block(block)?;
         }
-        if let Some(error) = broken {
+        if let Some(error) = broken.filter(|_| self.device.is_none()) {
             return Err(error);
         }
         // The device that a run would take decides.
         let decisive = reports.into_iter().find(|report| self.device.is_some() || report.auto);
         decisive.and_then(|report| report.failure).map_or(Ok(()), Err)
+    }
+
+    /// What a process of its own does for [`apart`].
+    fn alone(&self, interrupt: &Arc<AtomicBool>) -> Result<()> {
+        let adapters = Context::list();
+        if self.device.is_none() {
+            return say(to_json(&adapters)?);
+        }
+        let (place, description) = self.chosen(&adapters)?.swap_remove(0);
+        let auto = device::automatic() == place;
+        say(to_json(&doctor::examine(description, auto, !self.quick, interrupt)?)?)
+    }
+
+    /// Whether this process is one of [`apart`], whose end tells how a driver behaves.
+    pub const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Prints a line for people.

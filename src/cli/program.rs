@@ -66,7 +66,10 @@ fn run_here(arguments: &[OsString]) -> Result<()> {
         Ok(cli) => cli,
         Err(error) => return ended(&error),
     };
-    signals::outlive_limits();
+    // What a driver does to the process must show in how the process ends.
+    if !matches!(&cli.command, Command::Doctor(doctor) if doctor.is_alone()) {
+        signals::outlive_limits();
+    }
     threads::start()?;
     let (_, matches) = matches.subcommand().ok_or_else(|| Error::config("no command given; try --help"))?;
     let outcome = match cli.command {

@@ -156,6 +156,8 @@ struct SubmitCommand {
     /// Device that overrides the one in the settings
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Processor cores per task
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
@@ -366,6 +368,17 @@ impl MergeCommand {
 }
 
 impl SubmitCommand {
+    /// The options of `sweep run` in a task.
+    fn arguments(&self) -> Result<Vec<String>> {
+        let place =
+            self.place.data_dir.as_deref().map(|place| {
+                place.to_str().map(str::to_owned).ok_or_else(|| Error::file(place, "its name is no UTF-8"))
+            });
+        let options = [("--device", self.device.clone()), ("--data-dir", place.transpose()?)];
+        let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        Ok(given.flatten().collect())
+    }
+
     fn run(&self) -> Result<()> {
         let plan = Plan::read(&self.plan)?;
         let file = if self.k8s { self.plan.file_name().map(Path::new).unwrap_or(&self.plan) } else { &self.plan };
@@ -374,7 +387,7 @@ impl SubmitCommand {
             name: plan.name.clone(),
             tasks: self.tasks.unwrap_or(8).min(plan.groups().max(1)),
             program: self.program.clone(),
-            arguments: self.device.iter().flat_map(|device| ["--device".to_owned(), device.clone()]).collect(),
+            arguments: self.arguments()?,
             cpus: self.cpus,
             gpus: self.gpus,
         };

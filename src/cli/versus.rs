@@ -29,6 +29,9 @@ const REPORT: &str = "report.html";
 /// Rules whose α0 is the size of a step and no factor of the gradient.
 const STEPPERS: [Rule; 5] = [Rule::Adam, Rule::AdamW, Rule::Rprop, Rule::IrpropMinus, Rule::IrpropPlus];
 
+/// Settings that the words of `--rules` and `--seeds` stand for, beside schedules.
+const OF_RULE: [&str; 5] = ["rule", "seed", "trace", "replay", "freeze-out"];
+
 /// The flags of a comparison that trains its arms.
 #[derive(clap::Args)]
 pub struct Versus {
@@ -48,7 +51,7 @@ pub struct Versus {
     /// Named starting point of all arms
     #[arg(long, value_enum, requires = "trained", help_heading = "Train")]
     preset: Option<Preset>,
-    /// File of settings of all arms, as for train; its rule and its seed do not count
+    /// File of settings of all arms, as for train; its rule, its schedule and its seed do not count
     #[arg(long, value_name = "FILE", requires = "trained", help_heading = "Train")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -113,7 +116,9 @@ pub struct Trained {
 impl Versus {
     /// Refuses settings where nothing is trained.
     pub fn refuse_settings(&self, matches: &ArgMatches) -> Result<()> {
-        match self.settings.0.typed(matches)?.keys().next() {
+        let typed = self.settings.0.typed(matches)?;
+        let place = self.place.data_dir.as_ref().map(|_| "data-dir");
+        match typed.keys().map(String::as_str).next().or(place) {
             None => Ok(()),
             Some(key) => Err(Error::config(format!(
                 "--{key}: is a setting of runs to train; name the rules to train with --rules, or leave it out"
@@ -129,33 +134,35 @@ impl Versus {
                 return Err(Error::config(format!("--{key}: every arm has its own; {fix}")));
             }
         }
-        let mut file = self.config.as_deref().map(Config::read_table).transpose()?.unwrap_or_default();
-        for key in ["rule", "seed"] {
-            file.remove(key);
-        }
-        let mut base = Config::merged([&file, &typed])?;
+        let (file, step) = self.config.as_deref().map_or_else(|| Ok(Default::default()), settings_of_all)?;
+        let step = step.filter(|_| !typed.contains_key("alpha0"));
+        let preset = self.preset.map(Config::preset).unwrap_or_default();
+        let mut base = Config::merged(&preset, &[file, typed])?;
         let device = base.remove("device").and_then(|device| device.as_str().map(str::to_owned));
         if let Some(device) = &device {
             device.parse::<device::Device>()?;
         }
-        let preset = self.preset.map(Config::preset);
-        let data = Config::data_of(preset.iter().chain([&base]))?;
+        let data = Config::data_of([&preset, &base])?;
         if let Some(preset) = self.preset {
             base.insert("preset".into(), preset.to_string().into());
         }
         let rules = self.rules.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).map(NamedArm::of);
-        let arms = rules.chain(self.variants.iter().map(|text| variant(text))).collect::<Result<Vec<_>>>()?;
+        let mut arms = rules.chain(self.variants.iter().map(|text| variant(text))).collect::<Result<Vec<_>>>()?;
         if arms.len() < 2 {
             return Err(Error::config("a comparison needs two arms, for example --rules psi,constant"));
+        }
+        if let Some(step) = step {
+            arms.iter_mut().filter(|arm| steps_by_others_rate(arm)).for_each(|arm| {
+                arm.settings.insert("alpha0".into(), step.clone());
+            });
         }
         let name = directory_word(None, &data.source);
         let search = self.place.search();
         let data = DataSet::open_as(&data, &search)?;
         let mut comparison = Comparison { name, seeds: self.seeds, base, arms };
         comparison.suit(&data)?;
-        let is_strange =
-            |arm: &&NamedArm| !arm.settings.contains_key("alpha0") && STEPPERS.iter().any(|rule| arm.is_rule(*rule));
-        let strange_rates = comparison.arms.iter().filter(is_strange).map(|arm| arm.name.clone()).collect();
+        let strange_rates =
+            comparison.arms.iter().filter(|arm| steps_by_others_rate(arm)).map(|arm| arm.name.clone()).collect();
         let directory = self.out.clone().map_or_else(|| default_directory(&comparison), Ok)?;
         let text = comparison.to_text()?;
         let sweep = Sweep::parse(&directory.join(SWEEP), &text)?;
@@ -219,6 +226,22 @@ impl Planned {
         records.sort_by_key(|record| order.iter().position(|arm| *arm == record.arm));
         Ok(Trained { seeds: sweep.seeds.len(), directory, records })
     }
+}
+
+/// Whether α0 is the size of a step for the arm, and it takes that of all arms.
+fn steps_by_others_rate(arm: &NamedArm) -> bool {
+    !arm.settings.contains_key("alpha0") && STEPPERS.iter().any(|rule| arm.is_rule(*rule))
+}
+
+/// The settings in a file that are no part of a rule, because arms have rules of their own; and α0, where it is the size of a
+/// step.
+fn settings_of_all(file: &Path) -> Result<(toml::Table, Option<toml::Value>)> {
+    let mut table = Config::read_table(file)?;
+    let rule = Config::merged(&toml::Table::new(), std::slice::from_ref(&table))?.remove("rule");
+    table.retain(|key, _| !OF_RULE.contains(&key) && !key.starts_with("schedule"));
+    let is_step = rule.is_some_and(|rule| STEPPERS.iter().any(|stepper| rule.as_str() == Some(&stepper.to_string())));
+    let step = if is_step { table.remove("alpha0") } else { None };
+    Ok((table, step))
 }
 
 /// The arm that `NAME: RULE KEY=VALUE …` describes. The settings are read like flags.

@@ -84,12 +84,15 @@ impl Config {
         Self::merge(layers).map(|(config, _)| config.data)
     }
 
-    /// Several layers as one, with the keys that they give.
+    /// Several layers as one, for [`Self::overlay`] above `lowest`.
     ///
     /// # Errors
     /// If a key is unknown or a value is invalid.
-    pub fn merged<'a>(layers: impl IntoIterator<Item = &'a toml::Table>) -> Result<toml::Table> {
-        Self::merge(layers).map(|(_, keys)| keys)
+    pub fn merged(lowest: &toml::Table, layers: &[toml::Table]) -> Result<toml::Table> {
+        let (_, mut all) = Self::merge(std::iter::once(lowest).chain(layers))?;
+        let given = layers.iter().map(Self::canonical).collect::<Result<Vec<_>>>()?;
+        all.retain(|key, _| given.iter().any(|layer| layer.contains_key(key)));
+        Ok(all)
     }
 
     /// Merges the layers without [`Self::check`], because a later layer may resolve a contradiction. Returns the merged keys,

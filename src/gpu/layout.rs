@@ -196,10 +196,11 @@ numbered! {
     }
 }
 
-/// Kernels declare the tables of layers and members with these lengths, unless there are more, so that runs with other numbers of
-/// layers and members share what a driver has compiled.
+/// Kernels declare the tables of layers and members, and of layers × members, with these lengths unless a run has more. So runs
+/// with other numbers of layers and members share what a driver has compiled.
 const LAYER_ROOM: usize = 16;
 const MEMBER_ROOM: usize = 64;
+const HEAD_ROOM: usize = 256;
 
 /// The length of a table of `count` entries.
 const fn roomy(count: usize, room: usize) -> usize {
@@ -502,7 +503,7 @@ impl Layout {
     /// Records of each kind in the head of the neuron arena.
     #[must_use]
     pub const fn head_room(&self) -> usize {
-        (self.members * self.layers.len()).next_multiple_of(MEMBER_ROOM)
+        roomy(self.members * self.layers.len(), HEAD_ROOM)
     }
 
     /// Bytes of the head of the neuron arena: the canary of all members, and behind it their [`LivingRecord`]s.

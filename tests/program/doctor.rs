@@ -110,6 +110,8 @@ fn a_driver_that_crashes_is_reported() {
     assert!(found["advice"][0]["problem"].as_str().unwrap().contains(crashed), "{found}");
     let stderr = failure(&["doctor"], 4, &command(&quick(&["--device", "0"])).envs(broken).output().unwrap());
     assert!(stderr.contains(crashed), "{stderr}");
+    // The CPU engine needs no driver.
+    success(&["doctor"], &command(&quick(&["--device", "cpu"])).envs(broken).output().unwrap());
 }
 
 #[test]

@@ -198,29 +198,61 @@ fn settings_come_from_a_file_and_data_from_a_folder() {
     set("train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, 2, 0, 0, 0, 2], 240);
     set("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 60], 60);
     let place = ["--data-dir", "my sets"];
-    folder.done(
-        "train --data mine --hidden 3 --epochs 2 --rule adam --alpha0 0.01 --seed 9 --device cpu --out a",
-        &place,
-    );
-    let line = "compare --rules psi,constant --config a/result.json --theta 1e-9 --metric train_loss --epochs 3 --seeds 2 --out c";
+    let run = "--data mine --hidden 3 --epochs 2 --seed 9 --device cpu";
+    folder.done(&format!("train {run} --rule adam --alpha0 0.01 --schedule cosine --out a"), &place);
+    let line = "compare --rules psi,constant,adam --config a/result.json --theta 1e-9 --metric train_loss --epochs 3 --seeds 2 --out c";
     folder.not_done(line, &[], 2, &["mine"]);
     let (stdout, _) = folder.done(line, &place);
     let plan = folder.planned("c");
     let config = |arm: &str| &plan.runs.iter().find(|run| run.arm == arm).unwrap().config;
-    assert_eq!([config("psi"), config("constant")].map(|config| config.rule.kind), [Rule::Psi, Rule::Constant]);
+    let all = [config("psi"), config("constant"), config("adam")];
+    assert_eq!(all.map(|config| config.rule.kind), [Rule::Psi, Rule::Constant, Rule::Adam]);
     assert_eq!(plan.runs.iter().map(|run| run.config.run.seed).collect::<BTreeSet<_>>(), [1, 2].into());
     // Flags come after the file.
-    for config in [config("psi"), config("constant")] {
-        assert_eq!((config.run.epochs, config.rule.alpha0, &config.network.hidden.0[..]), (3, 0.01, &[3][..]));
-    }
+    assert!(all.iter().all(|config| config.run.epochs == 3 && config.network.hidden.0 == [3]));
+    assert!(all.iter().all(|config| config.schedule.curve == Schedule::Constant), "arms have schedules of their own");
+    assert_eq!(all.map(|config| config.rule.alpha0), [0.3, 0.3, 0.01], "the size of a step is no α0 of other rules");
     let next =
         stdout.lines().find_map(|line| line.strip_prefix("next     homeostat ")).unwrap_or_else(|| panic!("{stdout}"));
-    let command = next.strip_suffix(" --data-dir 'my sets' --seeds 6").unwrap_or_else(|| panic!("{next}"));
+    let command = next.strip_suffix(" --data-dir 'my sets' --seeds 7").unwrap_or_else(|| panic!("{next}"));
     assert_eq!(command, line.replace(" --seeds 2", ""));
     let (_, stderr) = folder.done(command, &[&place[..], &["--seeds", "3"]].concat());
-    assert!(stderr.contains("4 of 6 runs were finished before"), "{stderr}");
+    assert!(stderr.contains("6 of 9 runs were finished before"), "{stderr}");
     folder.done("sweep run c/sweep.toml -o again", &place);
     assert_eq!(folder.recorded("again"), folder.recorded("c"));
+    let (script, _) = folder.done("sweep submit c/sweep.jsonl --slurm", &place);
+    assert!(script.contains("--data-dir 'my sets'"), "{script}");
+    folder.not_done("compare c", &place, 2, &["--data-dir: is a setting of runs to train"]);
+}
+
+/// A file of settings has the place that it has in `train`: above a preset and below the flags. θ belongs to the variable of its
+/// layer.
+#[test]
+fn layers_of_settings_are_those_of_a_run() {
+    let folder = Folder::new();
+    folder.write("theta.toml", "theta = 0.3\nhidden = [4]\n");
+    folder.write("basis.toml", "basis = \"net2\"\n");
+    for (k, settings) in [
+        "--preset paper-2025 --config theta.toml --basis net2",
+        "--preset paper-2025 --config theta.toml --basis act",
+        "--preset paper-2025 --config theta.toml",
+        "--preset author-2026 --config basis.toml --hidden 5",
+        "--config basis.toml --theta 4",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let all = format!("{settings} --data iris --epochs 1 --device cpu");
+        folder.done(&format!("train {all} --seed 1 --out run{k} --quiet"), &[]);
+        folder.done(&format!("compare --rules psi,constant --seeds 1 --out c{k} {all}"), &[]);
+        let run: Value =
+            serde_json::from_slice(&std::fs::read(folder.path(&format!("run{k}/result.json"))).unwrap()).unwrap();
+        let arm = folder.planned(&format!("c{k}")).runs.into_iter().find(|run| run.arm == "psi").unwrap();
+        let arm = serde_json::to_value(&arm.config).unwrap();
+        for key in ["theta", "theta-quantile", "basis", "hidden", "alpha0", "decay", "activation"] {
+            assert_eq!(arm[key], run["config"][key], "{settings}: {key}");
+        }
+    }
 }
 
 /// A threshold that no neuron reaches leaves ψ a constant rate.

@@ -27,6 +27,12 @@ impl Run<'_> {
         ("P", self.layout.members)
     }
 
+    /// The length of the member table.
+    const fn member_table(&self) -> (&'static str, usize) {
+        let room = self.layout.member_room();
+        (if room > self.layout.members { "entries" } else { "P" }, room)
+    }
+
     /// The layer with most weights, as text for people.
     fn heaviest(&self) -> String {
         self.population.topology.largest_layer()
@@ -228,7 +234,7 @@ buffers! {
         wgsl: "members",
         name: "member table",
         element: |_| Element::Struct(size_of::<Member>()),
-        shape: |run| vec![("P", run.layout.member_room())],
+        shape: |run| vec![run.member_table()],
         content: Content::Table(|run| padded(&run.population.members, run.layout.member_room())),
         remedy: Remedy::Setting(|_| "use fewer members".into()),
         ..ROW
