@@ -8,6 +8,7 @@
 //! A message is one line without control characters, whatever the names in it hold, so that no name forges a message.
 
 use crate::text::{line, message, unwrapped};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Everything that can go wrong, grouped by who can fix it.
@@ -52,7 +53,7 @@ pub enum Error {
 }
 
 /// How a device failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// The device has no memory left.
     OutOfMemory,

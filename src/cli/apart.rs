@@ -1,9 +1,9 @@
 //! Drivers in processes of their own, so that `doctor` outlives a driver that crashes or hangs.
 
 use crate::doctor::{self, Description, Report, SelfTest, Speed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::gpu::AdapterSummary;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,6 +24,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 const ANSWER: u64 = 1 << 20;
 
 /// What this program prints about one device with `doctor --alone --device DEVICE`.
+#[derive(Serialize)]
+pub struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The adapter, how it failed and why, because such an error has an exit code of its own.
+    failed: Option<(&'a str, Failure, &'a str)>,
+}
+
+/// The same as another process reads it.
 #[derive(Deserialize)]
 struct Answer {
     name: String,
@@ -31,6 +40,28 @@ struct Answer {
     self_test: Option<SelfTest>,
     speed: Option<Speed>,
     error: Option<String>,
+    failed: Option<(String, Failure, String)>,
+}
+
+impl<'a> Told<'a> {
+    /// All of the report.
+    pub fn of(report: &'a Report) -> Self {
+        let failed = match &report.failure {
+            Some(Error::DeviceFailed { adapter, failure, reason }) => Some((&adapter[..], *failure, &reason[..])),
+            _ => None,
+        };
+        Self { report, failed }
+    }
+}
+
+impl Answer {
+    /// The error that the test ended with.
+    fn failure(&self) -> Option<Error> {
+        match self.failed.clone() {
+            Some((adapter, failure, reason)) => Some(Error::DeviceFailed { adapter, failure, reason }),
+            None => self.error.clone().map(Error::Device),
+        }
+    }
 }
 
 /// Lists the adapters once in another process. Only if that ends well should this process load the drivers.
@@ -70,7 +101,10 @@ pub fn examine(adapter: AdapterSummary, auto: bool, measures: bool, interrupt: &
     let (self_test, speed, failure) = match answer {
         Err(error) if error.is_interrupt() => return Err(error),
         Err(error) => (None, None, Some(in_words(error, "the test"))),
-        Ok(answer) => (answer.self_test, answer.speed, answer.error.map(Error::Device)),
+        Ok(answer) => {
+            let failure = answer.failure();
+            (answer.self_test, answer.speed, failure)
+        }
     };
     Ok(Report { device, auto, description, self_test, speed, failure })
 }
@@ -226,6 +260,25 @@ mod tests {
         assert_eq!(found.self_test.unwrap().kernels, ["register"]);
         assert_eq!(found.speed.unwrap().rates[0].samples_per_second, 3.0);
         assert!(found.error.is_none());
+        for failure in [
+            Error::Device("no memory".into()),
+            Error::DeviceFailed { adapter: "llvmpipe".into(), failure: Failure::Lost, reason: "reset".into() },
+        ] {
+            let (text, code) = (failure.to_string(), failure.exit_code());
+            let description = Description::Cpu(crate::cpu::device());
+            let report = Report {
+                device: "0".into(),
+                auto: false,
+                description,
+                self_test: None,
+                speed: None,
+                failure: Some(failure),
+            };
+            let told = crate::files::to_json(&Told::of(&report)).unwrap();
+            let named = told.replacen('{', "{\"name\":\"llvmpipe\",\"backend\":\"Vulkan\",", 1);
+            let failure = answer(&named, &place("Vulkan")).unwrap().failure().unwrap();
+            assert_eq!((failure.to_string(), failure.exit_code()), (text, code));
+        }
         let refusal = |text, backend| answer(text, &place(backend)).err().unwrap().to_string();
         assert_eq!(refusal(text, "Gl"), "the process has found llvmpipe (Vulkan) at this place of the list");
         assert!(refusal("Segmentation fault", "Vulkan").starts_with("the process gave no answer"));

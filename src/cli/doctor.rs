@@ -143,7 +143,7 @@ impl Doctor {
         }
         let (place, description) = self.chosen(&adapters)?.swap_remove(0);
         let auto = device::automatic() == place;
-        say(to_json(&doctor::examine(description, auto, !self.quick, interrupt)?)?)
+        say(to_json(&apart::Told::of(&doctor::examine(description, auto, !self.quick, interrupt)?))?)
     }
 
     /// Whether this process is one of [`apart`], whose end tells how a driver behaves.
