@@ -47,7 +47,7 @@ pub struct Speed {
     /// The practical peaks.
     #[serde(flatten)]
     pub peaks: Roofline,
-    /// One for each of [`WORKLOADS`].
+    /// One for each of the two networks that are measured.
     pub rates: Vec<Rate>,
 }
 
