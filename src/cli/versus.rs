@@ -236,10 +236,10 @@ fn steps_by_others_rate(arm: &NamedArm) -> bool {
 /// The settings in a file that are no part of a rule, because arms have rules of their own; and α0, where it is the size of a
 /// step.
 fn settings_of_all(file: &Path) -> Result<(toml::Table, Option<toml::Value>)> {
-    let mut table = Config::read_table(file)?;
-    let rule = Config::merged(&toml::Table::new(), std::slice::from_ref(&table))?.remove("rule");
+    let mut table = Config::canonical(&Config::read_table(file)?)?;
+    let rule = table.get("rule").and_then(toml::Value::as_str);
+    let is_step = rule.is_some_and(|rule| STEPPERS.iter().any(|stepper| rule == stepper.to_string()));
     table.retain(|key, _| !OF_RULE.contains(&key) && !key.starts_with("schedule"));
-    let is_step = rule.is_some_and(|rule| STEPPERS.iter().any(|stepper| rule.as_str() == Some(&stepper.to_string())));
     let step = if is_step { table.remove("alpha0") } else { None };
     Ok((table, step))
 }

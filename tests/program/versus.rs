@@ -223,6 +223,11 @@ fn settings_come_from_a_file_and_data_from_a_folder() {
     let (script, _) = folder.done("sweep submit c/sweep.jsonl --slurm", &place);
     assert!(script.contains("--data-dir 'my sets'"), "{script}");
     folder.not_done("compare c", &place, 2, &["--data-dir: is a setting of runs to train"]);
+    // The file may use the names of other programs.
+    folder.write("aliases.toml", "optimizer = \"adam\"\nlearning-rate = 0.01\n");
+    folder.done(&format!("compare --rules psi,adam --config aliases.toml --seeds 1 --out d {SMALL}"), &[]);
+    let rates = folder.planned("d").runs.iter().map(|run| run.config.rule.alpha0).collect::<Vec<_>>();
+    assert_eq!(rates, [0.3, 0.01]);
 }
 
 /// A file of settings has the place that it has in `train`: above a preset and below the flags. θ belongs to the variable of its
