@@ -55,12 +55,10 @@ impl<'a> Told<'a> {
 }
 
 impl Answer {
-    /// The error that the test ended with.
-    fn failure(&self) -> Option<Error> {
-        match self.failed.clone() {
-            Some((adapter, failure, reason)) => Some(Error::DeviceFailed { adapter, failure, reason }),
-            None => self.error.clone().map(Error::Device),
-        }
+    /// What was found out, and the error that the test ended with.
+    fn outcome(self) -> (Option<SelfTest>, Option<Speed>, Option<Error>) {
+        let failed = self.failed.map(|(adapter, failure, reason)| Error::DeviceFailed { adapter, failure, reason });
+        (self.self_test, self.speed, failed.or_else(|| self.error.map(Error::Device)))
     }
 }
 
@@ -101,10 +99,7 @@ pub fn examine(adapter: AdapterSummary, auto: bool, measures: bool, interrupt: &
     let (self_test, speed, failure) = match answer {
         Err(error) if error.is_interrupt() => return Err(error),
         Err(error) => (None, None, Some(in_words(error, "the test"))),
-        Ok(answer) => {
-            let failure = answer.failure();
-            (answer.self_test, answer.speed, failure)
-        }
+        Ok(answer) => answer.outcome(),
     };
     Ok(Report { device, auto, description, self_test, speed, failure })
 }
@@ -257,9 +252,10 @@ mod tests {
             \"samples_per_second_min\":2.0,\"samples_per_second_max\":4.0}]}}\n";
         let place = |backend: &str| ["llvmpipe", backend].map(str::to_owned);
         let found = answer(text, &place("Vulkan")).unwrap();
-        assert_eq!(found.self_test.unwrap().kernels, ["register"]);
-        assert_eq!(found.speed.unwrap().rates[0].samples_per_second, 3.0);
-        assert!(found.error.is_none());
+        let (self_test, speed, failure) = found.outcome();
+        assert_eq!(self_test.unwrap().kernels, ["register"]);
+        assert_eq!(speed.unwrap().rates[0].samples_per_second, 3.0);
+        assert!(failure.is_none());
         for failure in [
             Error::Device("no memory".into()),
             Error::DeviceFailed { adapter: "llvmpipe".into(), failure: Failure::Lost, reason: "reset".into() },
@@ -276,7 +272,8 @@ mod tests {
             };
             let told = crate::files::to_json(&Told::of(&report)).unwrap();
             let named = told.replacen('{', "{\"name\":\"llvmpipe\",\"backend\":\"Vulkan\",", 1);
-            let failure = answer(&named, &place("Vulkan")).unwrap().failure().unwrap();
+            let (.., failure) = answer(&named, &place("Vulkan")).unwrap().outcome();
+            let failure = failure.unwrap();
             assert_eq!((failure.to_string(), failure.exit_code()), (text, code));
         }
         let refusal = |text, backend| answer(text, &place(backend)).err().unwrap().to_string();

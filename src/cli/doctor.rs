@@ -58,11 +58,11 @@ impl Doctor {
     /// Checks the devices and prints what was found.
     pub fn run(&self) -> Result<()> {
         let interrupt = interrupt_flag()?;
-        let (system, variables, origin) = (System::read(), doctor::variables(), doctor::origin());
         let asked: Option<Device> = self.device.as_deref().map(str::parse).transpose()?;
         if self.alone {
             return self.alone(&interrupt);
         }
+        let (system, variables, origin) = (System::read(), doctor::variables(), doctor::origin());
         let needs_drivers = asked.is_some_and(|device| device != Device::Cpu);
         let broken = match apart::try_listing(&interrupt) {
             Err(error) if needs_drivers || error.is_interrupt() => return Err(error),
