@@ -41,7 +41,7 @@ pub struct Compare {
     /// Arm that all others are compared with [default: the first]
     #[arg(long, value_name = "ARM")]
     baseline: Option<String>,
-    /// Compare only these arms
+    /// Compare only these arms; * stands for any text
     #[arg(long, value_name = "ARM,ARM")]
     arms: Vec<String>,
     /// A higher metric is better
@@ -123,7 +123,7 @@ impl Compare {
     }
 }
 
-/// Tells the remarks of a comparison, but not thousands of them.
+/// Prints the notes of a comparison, up to a limit.
 fn tell_notes(notes: &[String]) {
     notes.iter().take(NOTES).for_each(|note| tell(format_args!("note: {note}")));
     if notes.len() > NOTES {
@@ -131,13 +131,29 @@ fn tell_notes(notes: &[String]) {
     }
 }
 
-/// Splits lists at commas, except a list that is the name of a known arm. `known` is sorted.
-fn split(lists: &[String], known: &[&str]) -> Vec<String> {
+/// Splits lists at commas, except a list that is the name of a known arm. A name with `*` is all known arms that it fits; if it
+/// fits none, it stays. `known` is sorted.
+pub(super) fn split(lists: &[String], known: &[&str]) -> Vec<String> {
     let cut = |list: &String| match known.binary_search(&list.as_str()).is_ok() {
         true => vec![list.clone()],
         false => list.split(',').map(|name| name.trim().to_owned()).collect(),
     };
-    lists.iter().flat_map(cut).collect()
+    let spread = |name: String| {
+        let all: Vec<String> =
+            known.iter().filter(|arm| name.contains('*') && fits(&name, arm)).map(|arm| (*arm).to_owned()).collect();
+        if all.is_empty() { vec![name] } else { all }
+    };
+    lists.iter().flat_map(cut).flat_map(spread).collect()
+}
+
+/// Whether `name` is `pattern`, in which each `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|left| {
+            (0..=left.len()).filter(|&at| left.is_char_boundary(at)).any(|at| fits(rest, &left[at..]))
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -148,5 +164,16 @@ mod tests {
     fn a_name_may_have_a_comma() {
         let lists = ["a,b", "c, d=1"].map(str::to_owned);
         assert_eq!(split(&lists, &["a", "b", "c, d=1"]), ["a", "b", "c, d=1"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        let known = ["psi d=1", "psi d=2", "α d=2"];
+        for (list, arms) in
+            [("*d=2", &["psi d=2", "α d=2"][..]), ("psi*", &["psi d=1", "psi d=2"]), ("*d=3", &["*d=3"])]
+        {
+            assert_eq!(split(&[list.to_owned()], &known), arms, "{list}");
+        }
+        assert!(fits("*", "") && fits("a*b*c", "aXbbYc") && !fits("a*b*c", "acb"));
     }
 }

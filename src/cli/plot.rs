@@ -1,18 +1,20 @@
-//! `homeostat plot`: draws the curves of the model as SVG.
+//! `homeostat plot`: draws the curves of the model, and figures of a sweep, as SVG.
 
+use super::compare::split;
 use super::outputs::check_free;
 use super::print::say_block;
 use crate::config::{Config, Decay, DecayTicks};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::report::{self, Curves, Fall};
+use crate::report::{self, Curves, Fall, Figure};
+use crate::run::gather;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Most epochs or ticks of a curve.
 const MOST: u32 = 100_000;
 
-/// Draw the curves of the model as SVG.
+/// Draw the curves of the model, or figures of a sweep, as SVG.
 #[derive(clap::Args)]
 pub struct Plot {
     #[command(subcommand)]
@@ -63,6 +65,36 @@ enum What {
         #[command(flatten)]
         to: To,
     },
+    /// The outcome of every run of a sweep, arm by arm, with the mean and its 95 % interval
+    Outcomes(OfSweep),
+    /// The mean outcome of every arm of a sweep against the arithmetic that it took, and which arms no other beats
+    Pareto(OfSweep),
+}
+
+#[derive(clap::Args)]
+struct OfSweep {
+    /// Results of a sweep (a directory, or merged *.jsonl)
+    #[arg(value_name = "RESULTS", required = true)]
+    results: Vec<PathBuf>,
+    /// Metric to draw, as in `final` of the records [default: test_rmse of regressions, else test_error]
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+    /// Draw only these arms; * stands for any text
+    #[arg(long, value_name = "ARM,ARM")]
+    arms: Vec<String>,
+    #[command(flatten)]
+    to: To,
+}
+
+impl OfSweep {
+    fn draw(self, figure: Figure) -> Result<(String, To)> {
+        let records = gather(&self.results)?;
+        let mut known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let arms = split(&self.arms, &known);
+        Ok((report::figure(figure, &records, &arms, self.metric.as_deref())?, self.to))
+    }
 }
 
 #[derive(clap::Args)]
@@ -110,6 +142,8 @@ impl Plot {
                 positive("theta", &theta, 0.0)?;
                 (report::bcm(&theta), to)
             }
+            What::Outcomes(of) => of.draw(Figure::Outcomes)?,
+            What::Pareto(of) => of.draw(Figure::Pareto)?,
         };
         let Some(path) = &to.out else { return say_block(drawing.trim_end()) };
         check_free(path, to.force)?;

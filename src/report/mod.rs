@@ -5,13 +5,17 @@
 //! file below owns a part of the page.
 
 mod answers;
+mod arms;
 mod curves;
+mod figures;
 mod forward;
 mod html;
 mod image;
 mod neurons;
+mod outcome;
 mod page;
 mod paired;
+mod pareto;
 mod plots;
 mod raster;
 mod rates;
@@ -25,5 +29,6 @@ mod text;
 mod weights;
 
 pub use crate::text::html as escape;
+pub use figures::{Figure, figure};
 pub use page::page;
 pub use plots::{Curves, Fall, bcm, decays, psi};

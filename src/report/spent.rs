@@ -1,5 +1,6 @@
 //! Sections of a sweep's page on what happened inside the runs: mean α, triggers, and what the runs cost.
 
+use super::arms::Arm;
 use super::curves::chart;
 use super::html::Page;
 use super::source::Triggers;
@@ -14,49 +15,20 @@ use std::collections::HashMap;
 /// Most arms whose rates are drawn in one chart.
 const TOGETHER: usize = 8;
 
-/// An arm as these sections see it.
-pub struct Spender<'a> {
-    /// Place on the page, which decides its colour.
-    pub place: usize,
-    pub name: &'a str,
-    pub records: &'a [&'a Record],
-}
-
-impl Spender<'_> {
-    fn whole(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter().copied().filter(|record| record.failure().is_none())
-    }
-
-    /// Mean α of a layer after each epoch, as a mean over the runs: (epoch, α).
-    fn rates(&self, layer: usize) -> Vec<(f64, f64)> {
-        let epochs = self.whole().map(|record| record.epochs.len()).max().unwrap_or(0);
-        let point = |place: usize| {
-            let of_epoch = || self.whole().filter_map(|record| record.epochs.get(place));
-            let values: Vec<f64> =
-                of_epoch().filter_map(|epoch| epoch.get("alpha_mean")?.get(layer)?.as_f64()).collect();
-            let epoch = of_epoch().find_map(|epoch| epoch.get("epoch")?.as_f64())?;
-            (!values.is_empty()).then(|| (epoch, mean(&values)))
-        };
-        (0..epochs).filter_map(point).collect()
-    }
-
-    /// Mean over the runs of a figure of each run; `None` if no run has it.
-    fn mean(&self, figure: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
-        let values: Vec<f64> = self.whole().filter_map(figure).collect();
-        (!values.is_empty()).then(|| mean(&values))
-    }
-
-    /// Sum of a metric over the epochs of a run, as a mean over the runs.
-    fn sum(&self, metric: &str) -> Option<f64> {
-        self.mean(|record| {
-            let values: Option<Vec<f64>> = record.epochs.iter().map(|epoch| epoch.get(metric)?.as_f64()).collect();
-            values.filter(|values| !values.is_empty()).map(|values| values.iter().sum())
-        })
-    }
+/// Mean α of a layer after each epoch, as a mean over the runs: (epoch, α).
+fn alphas(arm: &Arm<'_>, layer: usize) -> Vec<(f64, f64)> {
+    let epochs = arm.whole().map(|record| record.epochs.len()).max().unwrap_or(0);
+    let point = |place: usize| {
+        let of_epoch = || arm.whole().filter_map(|record| record.epochs.get(place));
+        let values: Vec<f64> = of_epoch().filter_map(|epoch| epoch.get("alpha_mean")?.get(layer)?.as_f64()).collect();
+        let epoch = of_epoch().find_map(|epoch| epoch.get("epoch")?.as_f64())?;
+        (!values.is_empty()).then(|| (epoch, mean(&values)))
+    };
+    (0..epochs).filter_map(point).collect()
 }
 
 /// Writes the learning rates: charts of mean α, and a table of triggers.
-pub fn rates(page: &mut Page, arms: &[Spender<'_>], triggers: &HashMap<String, Vec<Triggers>>) {
+pub fn rates(page: &mut Page, arms: &[&Arm<'_>], triggers: &HashMap<String, Vec<Triggers>>) {
     let last = |record: &Record| Some(record.last.as_ref()?.get("alpha_mean")?.as_array()?.len());
     let layers = arms.iter().flat_map(|arm| arm.whole().filter_map(last)).max().unwrap_or(0);
     if layers == 0 {
@@ -70,10 +42,10 @@ pub fn rates(page: &mut Page, arms: &[Spender<'_>], triggers: &HashMap<String, V
     if arms.len() <= TOGETHER {
         let drawing = |layer: usize| {
             let mut chart = chart(format!("Mean α, layer {}", layer + 1), Scale::Linear).sized(520.0, 280.0);
-            arms.iter().for_each(|arm| chart.line(arm.name, colour(arm.place), arm.rates(layer)));
+            arms.iter().for_each(|arm| chart.line(arm.name, colour(arm.place), alphas(arm, layer)));
             chart.render()
         };
-        if arms.iter().any(|arm| arm.rates(0).len() > 1) {
+        if arms.iter().any(|arm| alphas(arm, 0).len() > 1) {
             page.grid("wide", &(0..layers).map(drawing).collect::<Vec<_>>());
         }
     }
@@ -86,7 +58,7 @@ pub fn rates(page: &mut Page, arms: &[Spender<'_>], triggers: &HashMap<String, V
         }
     }
     let cell = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
-    let row = |arm: &Spender<'_>| {
+    let row = |arm: &&Arm<'_>| {
         let mut cells = vec![arm.name.to_owned()];
         for layer in 0..layers {
             cells.push(cell(
@@ -106,14 +78,14 @@ pub fn rates(page: &mut Page, arms: &[Spender<'_>], triggers: &HashMap<String, V
     page.table(&head, &arms.iter().map(row).collect::<Vec<_>>(), true);
 }
 
-/// Writes what a run of each arm cost; nothing where the records do not tell, as merged ones do not.
-pub fn costs(page: &mut Page, arms: &[Spender<'_>]) {
-    let seconds = |arm: &Spender<'_>| {
+/// Writes what a run of each arm cost, and returns true; nothing where the records do not say, as merged ones do not.
+pub fn costs(page: &mut Page, arms: &[&Arm<'_>]) -> bool {
+    let seconds = |arm: &&Arm<'_>| {
         arm.mean(|record| (record.seconds > 0.0).then(|| record.seconds / record.members.unwrap_or(1).max(1) as f64))
     };
-    let flops = |arm: &Spender<'_>| (arm.sum("gflop_per_epoch"), arm.sum("gflop_full"));
+    let flops = |arm: &&Arm<'_>| (arm.gflop(), arm.gflop_full());
     if arms.iter().all(|arm| seconds(arm).is_none() && flops(arm).0.is_none()) {
-        return;
+        return false;
     }
     page.section(
         "costs",
@@ -122,7 +94,7 @@ pub fn costs(page: &mut Page, arms: &[Spender<'_>]) {
          train side by side, and each counts its equal share of the seconds.",
     );
     let head = ["arm", "runs", "GFLOP done", "GFLOP in full", "share", "seconds"].map(str::to_owned);
-    let row = |arm: &Spender<'_>| {
+    let row = |arm: &&Arm<'_>| {
         let (done, full) = flops(arm);
         let none = || "–".to_owned();
         let share =
@@ -137,4 +109,5 @@ pub fn costs(page: &mut Page, arms: &[Spender<'_>]) {
         ]
     };
     page.table(&head, &arms.iter().map(row).collect::<Vec<_>>(), true);
+    true
 }

@@ -1,23 +1,24 @@
 //! The page of a sweep: the verdict, the outcomes of its arms, seed by seed with intervals of the mean, and their curves.
 
+use super::arms::{Arm, arms};
 use super::curves::{chart, scale};
 use super::html::Page;
+use super::outcome::{self, decimals, digits, unit};
 use super::paired::{self, CONFIDENCE};
+use super::pareto;
 use super::source::Sources;
-use super::spent::{self, Spender};
-use super::svg::{COLOURS, Chart, Scale, colour, open};
+use super::spent;
+use super::svg::{COLOURS, Chart, Scale, colour};
 use super::text::{capitalised, number, shorten};
 use crate::run::Record;
 use crate::stats::{self, Interval};
 use crate::text::{counted, html, thousands};
 use crate::train::metrics::Metric;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Resamples of the intervals: for an outcome, and for a point of a curve.
-const RESAMPLES: (usize, usize) = (10_000, 1000);
+/// Resamples of the interval of a point of a curve.
+const RESAMPLES: usize = 1000;
 /// Most points of a curve.
 const POINTS: usize = 60;
 /// Most arms that a reader can tell apart in one chart.
@@ -36,24 +37,12 @@ fn metrics(keys: &[&str]) -> Vec<&'static Metric> {
 }
 
 /// The outcomes that mean something for these records: a regression has RMSEs, and its errors are none.
-fn shown(records: &[Record]) -> Vec<&'static str> {
+pub fn shown(records: &[Record]) -> Vec<&'static str> {
     let is_regression = records.iter().any(|record| record.metric("train_rmse").is_some());
     OUTCOMES.into_iter().filter(|key| !(is_regression && key.ends_with("_error"))).collect()
 }
 
-struct Arm<'a> {
-    /// Place among all arms, which decides its colour.
-    place: usize,
-    name: &'a str,
-    records: Vec<&'a Record>,
-}
-
 impl Arm<'_> {
-    /// Outcomes of the runs that have one.
-    fn outcomes(&self, metric: &str) -> Vec<f64> {
-        self.records.iter().filter_map(|record| record.metric(metric)).collect()
-    }
-
     /// Epoch, mean over the seeds, and interval of the mean.
     fn curve(&self, metric: &str) -> Vec<(f64, f64, Interval)> {
         let whole = || self.records.iter().filter(|record| !record.diverged);
@@ -67,24 +56,11 @@ impl Arm<'_> {
                 .filter(|value| value.is_finite())
                 .collect();
             let epoch = whole().find_map(|record| record.epochs.get(place)?.get("epoch")?.as_f64())?;
-            let interval = stats::bootstrap_mean(&values, CONFIDENCE, RESAMPLES.1, 0);
+            let interval = stats::bootstrap_mean(&values, CONFIDENCE, RESAMPLES, 0);
             (!values.is_empty()).then(|| (epoch, stats::mean(&values), interval))
         };
         places.filter_map(point).collect()
     }
-}
-
-fn arms(records: &[Record]) -> Vec<Arm<'_>> {
-    let mut arms: Vec<Arm<'_>> = vec![];
-    let mut places = HashMap::new();
-    for record in records {
-        let place = *places.entry(record.arm.as_str()).or_insert(arms.len());
-        match arms.get_mut(place) {
-            Some(arm) => arm.records.push(record),
-            None => arms.push(Arm { place, name: &record.arm, records: vec![record] }),
-        }
-    }
-    arms
 }
 
 /// The arms that the charts draw, in the order of the sweep, and why others are left out. Of more than [`DRAWN`] arms,
@@ -153,13 +129,15 @@ pub fn write(page: &mut Page, sources: &Sources, baseline: Option<&str>, title: 
     page.remark(&left_out.unwrap_or_default());
     let outcomes = metrics(&keys).into_iter();
     let drawings: Vec<String> =
-        outcomes.filter_map(|metric| outcome(&drawn, metric, decimals(&arms, metric))).collect();
+        outcomes.filter_map(|metric| outcome::drawing(&drawn, metric, decimals(&arms, metric))).collect();
     page.grid("wide", &drawings);
     curves(page, &drawn);
-    let spenders: Vec<Spender<'_>> =
-        drawn.iter().map(|arm| Spender { place: arm.place, name: arm.name, records: &arm.records }).collect();
-    spent::rates(page, &spenders, &sources.triggers);
-    spent::costs(page, &spenders);
+    spent::rates(page, &drawn, &sources.triggers);
+    if spent::costs(page, &drawn)
+        && let Ok(metric) = paired::deciding(records, &keys)
+    {
+        page.grid("wide", &pareto::panels(&drawn, metric).into_iter().map(|panel| panel.drawing()).collect::<Vec<_>>());
+    }
     table(page, &arms, &keys);
     settings(page, &arms);
 }
@@ -169,97 +147,6 @@ fn failures(arm: &Arm<'_>) -> Option<String> {
     (failed > 0).then(|| {
         format!("{}: {failed} of {} runs diverged or were skipped and are left out.", arm.name, arm.records.len())
     })
-}
-
-/// A value as text, in per cent if it is a `share`. Uses `decimals` unless the value is too large for them.
-fn digits(value: f64, share: bool, decimals: Option<usize>) -> String {
-    let value = if share { 100.0 * value } else { value };
-    match decimals {
-        Some(decimals) if value.abs() < 1e6 => format!("{value:.decimals$}"),
-        _ if share => format!("{value:.2}"),
-        _ => number(value),
-    }
-}
-
-const fn unit(share: bool) -> &'static str {
-    if share { " %" } else { "" }
-}
-
-/// Decimals that show a metric to two digits of the largest standard deviation of any arm. `None` if nothing varies.
-fn decimals(arms: &[Arm<'_>], metric: &Metric) -> Option<usize> {
-    let spread = |arm: &Arm<'_>| stats::sd(&arm.outcomes(metric.key)) * if metric.is_error() { 100.0 } else { 1.0 };
-    let largest = arms.iter().map(spread).filter(|sd| sd.is_finite()).fold(0.0, f64::max);
-    (largest > 0.0).then(|| (1 - largest.log10().floor() as i32).clamp(0, 7) as usize)
-}
-
-/// Draws the outcomes of these arms on one axis. All charts keep the order of the sweep, so they can be read side by
-/// side.
-fn outcome(arms: &[&Arm<'_>], metric: &Metric, decimals: Option<usize>) -> Option<String> {
-    let (share, name) = (metric.is_error(), capitalised(metric.label));
-    let rows: Vec<(&Arm<'_>, Vec<f64>)> =
-        arms.iter().map(|arm| (*arm, arm.outcomes(metric.key))).filter(|row| !row.1.is_empty()).collect();
-    let most = rows.iter().flat_map(|row| &row.1).copied().fold(f64::NEG_INFINITY, f64::max);
-    let least = rows.iter().flat_map(|row| &row.1).copied().fold(f64::INFINITY, f64::min);
-    if rows.is_empty() {
-        return None;
-    }
-    // Far from 0 only the differences matter.
-    let low = if least > 0.5 * most { least - 0.1 * (most - least) } else { least.min(0.0) };
-    let high = if most > low { most + 0.04 * (most - low) } else { low + 1.0 };
-    let longest = rows.iter().map(|row| shorten(row.0.name, 28).chars().count()).max().unwrap_or(0);
-    let (left, right, top, step) = (10.0 + 6.5 * longest as f64, 66.0, 30.0, 25.0);
-    let (width, height) = (540.0, top + step * rows.len() as f64 + 26.0);
-    let w = width - left - right;
-    let x = |value: f64| left + w * (value - low) / (high - low);
-    let mut out = open(width, height, &name);
-    let _ = write!(out, "<text class=\"title\" x=\"0\" y=\"14\">{}</text>", html(&name));
-    for tick in super::svg::ticks(low, high, 5) {
-        let label = if share { format!("{} %", number(100.0 * tick)) } else { number(tick) };
-        let _ = write!(
-            out,
-            "<path class=\"grid\" d=\"M{:.1} {top}v{:.1}\"/><text class=\"tick mid\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
-            x(tick),
-            step * rows.len() as f64,
-            x(tick),
-            height - 8.0
-        );
-    }
-    for (place, (arm, values)) in rows.iter().enumerate() {
-        let y = top + step * (place as f64 + 0.5);
-        let colour = colour(arm.place);
-        let _ = write!(
-            out,
-            "<text class=\"end\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
-            left - 8.0,
-            y + 4.0,
-            html(arm.name),
-            html(&shorten(arm.name, 28))
-        );
-        for (j, value) in values.iter().enumerate() {
-            // With small test sets equal outcomes are common. A little vertical shift keeps their dots apart.
-            let shift = ((j * 7) % 5) as f64 * 1.6 - 3.2;
-            let _ = write!(
-                out,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\" style=\"fill:{colour};fill-opacity:.5\"/>",
-                x(*value),
-                y + shift
-            );
-        }
-        let (mean, interval) = (stats::mean(values), stats::bootstrap_mean(values, CONFIDENCE, RESAMPLES.0, 0));
-        if interval.low.is_finite() {
-            let (a, b) = (x(interval.low.max(low)), x(interval.high.min(high)));
-            let _ = write!(out, "<path d=\"M{a:.1} {y:.1}H{b:.1}\" style=\"stroke:{colour};stroke-width:3\"/>");
-        }
-        let _ = write!(
-            out,
-            "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4.5\" style=\"fill:{colour}\" stroke=\"var(--bg)\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            x(mean),
-            width - right + 8.0,
-            y + 4.0,
-            digits(mean, share, decimals) + unit(share)
-        );
-    }
-    Some(out + "</svg>")
 }
 
 fn curves(page: &mut Page, arms: &[&Arm<'_>]) {

@@ -60,6 +60,8 @@ fn the_examples_work_from_top_to_bottom() {
         "sweep status",
         "sweep merge",
         "sweep submit",
+        "plot outcomes",
+        "plot pareto",
         "compare",
         "report",
         "data",
@@ -87,7 +89,7 @@ fn the_examples_work_from_top_to_bottom() {
             done += 1;
         }
     }
-    assert_eq!(done, 41);
+    assert_eq!(done, 45);
     for name in ["runs/flowers/model.onnx", "flowers.npz", "psi.svg", "results.jsonl", "report.html", "man1"] {
         assert!(folder.path(name).exists(), "{name}");
     }

@@ -37,6 +37,7 @@ const PRINTED: &[&str] = &[
     "compare merged.jsonl --baseline psi --metric train_loss --json",
     "plot psi",
     "plot decays",
+    "plot outcomes merged.jsonl --metric train_loss",
 ];
 
 /// All files below `folder`, by their path in it.

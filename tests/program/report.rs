@@ -439,6 +439,47 @@ fn plots_are_drawings_of_their_own() {
     fail(&["plot", "bcm", "--theta=-1"], 2);
 }
 
+/// Figures of a sweep show the chosen arms, and are refused with a reason where the records cannot make them.
+#[test]
+fn figures_of_a_sweep_are_drawings_of_their_own() {
+    let folder = Folder::new();
+    let record = |arm: &str, hidden: u32, seed: u32, error: f64, gflop: Option<f64>| {
+        let cost = gflop.map_or_else(String::new, |gflop| format!(",\"gflop\":{gflop}"));
+        format!(
+            "{{\"id\":\"{arm}-{seed}\",\"arm\":\"{arm}\",\"seed\":{seed},\"config\":{{\"data\":\"iris\",\"hidden\":[{hidden}]}},\
+             \"final\":{{\"epoch\":3,\"test_error\":{error}{cost}}}}}"
+        )
+    };
+    let mut records = vec![];
+    for seed in 1..=4 {
+        let noise = 0.001 * f64::from(seed);
+        records.push(record("constant", 3, seed, 0.2 + noise, Some(100.0)));
+        records.push(record("psi & co", 3, seed, 0.1 + noise, Some(40.0)));
+        records.push(record("wide", 9, seed, 0.3 + noise, Some(300.0)));
+        records.push(record("wide, frozen", 9, seed, 0.4 + noise, Some(60.0)));
+    }
+    folder.write("all.jsonl", &(records.join("\n") + "\n"));
+    folder.write("free.jsonl", &[record("constant", 3, 1, 0.2, None), record("psi", 3, 1, 0.2, None)].join("\n"));
+    let all = folder.name("all.jsonl");
+    let drawn = |arguments: &[&str]| {
+        let drawing = String::from_utf8(homeostat(arguments).stdout).unwrap();
+        well_formed(&drawing);
+        drawing
+    };
+    let outcomes = drawn(&["plot", "outcomes", &all]);
+    assert!(outcomes.contains("psi &amp; co") && outcomes.matches("r=\"2.5\"").count() == 16, "{outcomes}");
+    let one = drawn(&["plot", "outcomes", &all, "--arms", "wide, frozen", "--metric", "test_error"]);
+    assert!(one.contains("wide, frozen") && !one.contains("constant"), "{one}");
+    let pareto = drawn(&["plot", "pareto", &all]);
+    for text in ["iris, hidden 3", "iris, hidden 9", "<title>psi &amp; co: 10.25 % for 40 %</title>", "for 20 %"] {
+        assert!(pareto.contains(text), "{text}: {pareto}");
+    }
+    assert!(fail(&["plot", "pareto", &folder.name("free.jsonl")], 2).contains("keep-epochs"));
+    assert!(fail(&["plot", "outcomes", &all, "--arms", "none"], 2).contains("there are constant"));
+    assert!(fail(&["plot", "outcomes", &all, "--metric", "beauty"], 2).contains("beauty"));
+    assert!(fail(&["plot", "pareto", &folder.name("nothing.jsonl")], 3).contains("nothing.jsonl"));
+}
+
 /// A trace with an empty layer or a trigger after the last tick leaves a note. A huge number of ticks takes no memory.
 #[test]
 fn odd_traces_leave_a_note_or_cost_nothing() {

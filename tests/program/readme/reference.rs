@@ -1,10 +1,13 @@
 //! Compares pages that repeat what the program knows with the program: options and their values, exit codes, files,
 //! curves.
 //!
-//! `HOMEOSTAT_BLESS=1 cargo test --test program reference` writes docs/options.md and the drawings in docs/ anew.
+//! `HOMEOSTAT_BLESS=1 cargo test --test program reference` writes docs/options.md, the table of rules and
+//! the drawings in docs/ anew.
 
 use super::{doc, top};
 use crate::program::{Folder, metrics, succeed};
+use clap::ValueEnum;
+use homeostat::config::Rule;
 use homeostat::train::metrics::METRICS;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -117,11 +120,33 @@ A setting of `train` is also a key of TOML files and sweeps: `--val-fraction 0.2
     check("docs/options.md", &format!("{}\n", page.trim_end()));
 }
 
+/// The table of rules has the words of `--help`, so that a rule is described once.
+#[test]
+fn the_table_of_rules_is_what_the_program_says() {
+    let page = doc("rules.md").text;
+    let (before, rest) = page.split_once("|---|---|\n").expect("the table");
+    let after = rest.find("\n\n").map(|end| &rest[end..]).unwrap_or(rest);
+    let mut table = String::new();
+    for value in Rule::value_variants().iter().filter_map(ValueEnum::to_possible_value) {
+        let help = value.get_help().map(ToString::to_string).expect("every rule has a description");
+        writeln!(table, "| `{}` | {} |", value.get_name(), cell(&help)).unwrap();
+    }
+    check("docs/rules.md", &format!("{before}|---|---|\n{}{after}", table.trim_end()));
+}
+
 #[test]
 fn the_drawings_are_what_the_program_draws() {
     for name in ["psi", "decays", "bcm"] {
         check(&format!("docs/{name}.svg"), &succeed(&["plot", name]));
     }
+    let of_study = |figure: &str, records: &str, arms: &str, file: &str| {
+        let records = top().join("results").join(records);
+        let arguments = ["plot", figure, records.to_str().expect("UTF-8"), "--arms", arms];
+        check(&format!("results/{file}"), &succeed(&arguments));
+    };
+    of_study("outcomes", "overtraining/sweep.jsonl", "*label-noise=0.2", "overtraining/test-error.svg");
+    of_study("pareto", "compute/mnist.jsonl", "*", "compute/mnist.svg");
+    of_study("pareto", "compute/fashion.jsonl", "*", "compute/fashion.svg");
 }
 
 /// The program accepts all values in the table of rule.md, and the first value is the default.
