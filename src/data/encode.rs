@@ -1,4 +1,4 @@
-//! Makes a [`DataSet`] of what a reader delivers: tells the task from the labels, numbers the classes, and turns text into
+//! Makes a [`DataSet`] of what a reader delivers: infers the task from the labels, numbers the classes, and turns text into
 //! one feature per distinct value.
 
 use super::about::{About, Column};
@@ -46,7 +46,7 @@ pub fn check_memory(path: &Path, raw: &Raw, known: Option<&About>) -> Result<()>
 /// How to encode.
 #[derive(Clone, Debug, Default)]
 pub struct Encoding<'a> {
-    /// The task; `None` = told from the labels.
+    /// The task; `None` = inferred from the labels.
     pub task: Option<Task>,
     /// What becomes of missing features.
     pub missing: Option<Missing>,
@@ -415,7 +415,7 @@ fn classes(label: &Label, is_guess: bool, notes: &mut Vec<String>) -> Outcome<Ta
         LabelValues::Numbers(values) => {
             // Larger whole numbers would fall together.
             if let Some(value) = values.iter().find(|value| value.abs() >= 9_007_199_254_740_992.0) {
-                return Err(format!("label {value:e} has more digits than can be told apart; use shorter labels"));
+                return Err(format!("label {value:e} has more digits than can be distinguished; use shorter labels"));
             }
             let distinct = distinct(values);
             let name = label.name.as_deref().unwrap_or("y");

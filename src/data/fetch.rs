@@ -90,7 +90,7 @@ pub enum Event<'a> {
         file: &'a str,
         /// Number of bytes received, earlier attempts included.
         done: u64,
-        /// Number of bytes of the whole file, if the server told it.
+        /// Number of bytes of the whole file, if the server stated it.
         total: Option<u64>,
     },
 }

@@ -18,6 +18,7 @@ mod idx;
 pub mod image;
 #[doc(hidden)]
 pub mod images;
+mod memory;
 mod merge;
 #[doc(hidden)]
 pub mod numbers;
@@ -38,6 +39,7 @@ pub mod table;
 
 pub use catalogue::Search;
 pub use image::Image;
+pub use memory::Features;
 pub use read::MAX_LABEL;
-pub use set::{BYTE_SCALE, DataSet, Features, Samples};
+pub use set::{BYTE_SCALE, DataSet, Samples};
 pub use split::{DEFAULT_TEST_FRACTION, Split};

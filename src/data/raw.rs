@@ -1,5 +1,5 @@
 //! What the readers of all formats deliver: columns and arrays as they lie in the file. `encode` makes a
-//! [`DataSet`](super::DataSet) of them: it tells the task from the labels and turns text into numbers.
+//! [`DataSet`](super::DataSet) of them: it infers the task from the labels and turns text into numbers.
 
 use super::numbers::Numbers;
 

@@ -206,7 +206,7 @@ fn shares(share: f64, sizes: &[usize]) -> Vec<usize> {
     let total = rounded_share(share, sizes.iter().sum());
     let mut counts: Vec<usize> = sizes.iter().map(|&size| (share * size as f64).floor() as usize).collect();
     let mut order: Vec<usize> = (0..sizes.len()).collect();
-    // Remainders that only rounding tells apart count as equal.
+    // Remainders that differ only by rounding count as equal.
     let remainder = |k: usize| ((share * sizes[k] as f64).fract() * 1e9).round();
     order.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
     let most = |k: usize| if sizes.len() > 1 { sizes[k].saturating_sub(1) } else { sizes[k] };

@@ -77,7 +77,7 @@ impl Summary {
         let shared = shared_rows(data, split);
         if shared > 0 {
             doubts.push(format!(
-                "{shared} of the {} held-out samples have the same features as a training sample, so their error tells less",
+                "{shared} of the {} held-out samples have the same features as a training sample, so their error says less",
                 split.validation.len() + split.test.len()
             ));
         }

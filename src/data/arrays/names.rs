@@ -1,4 +1,4 @@
-//! Tells from the names of arrays which hold samples and which labels, to train on, to validate on or to test on.
+//! Finds by the names of arrays which hold samples and which labels, and for which part: training, validation or test.
 //!
 //! A name is a word for samples or labels and perhaps one for the part, in any order and case: `x`, `X_train`,
 //! `test_labels`, `valX`.

@@ -1,4 +1,4 @@
-//! Tells which columns of a table are labels, ids, weights and groups; all others are features.
+//! Decides which columns of a table are labels, ids, weights and groups; all others are features.
 
 use crate::data::raw::ReadOptions;
 use crate::text::{named, quoted};

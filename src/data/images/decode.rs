@@ -1,4 +1,4 @@
-//! Reads a file that may be an image, and tells by its content which format it has.
+//! Reads a file that may be an image, whose content decides which format it has.
 
 use super::picture::Picture;
 use super::source::Source;

@@ -92,7 +92,7 @@ impl Scan {
             match block.get(quote + 1) {
                 Some(b'"') => self.at = quote + 2,
                 Some(_) => (self.at, self.quoted) = (quote + 1, false),
-                // Only the next byte tells whether the quote is doubled.
+                // Only the next byte shows whether the quote is doubled.
                 None => {
                     self.at = quote;
                     return false;

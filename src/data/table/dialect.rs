@@ -1,4 +1,4 @@
-//! Tells from the start of a file how its fields and numbers are marked.
+//! Infers the dialect of a table from its start: the delimiter, the decimal mark and the comments.
 
 use super::blocks::MAX_RECORD;
 use super::fields::{Comments, Cursor, Dialect};
@@ -9,11 +9,11 @@ use crate::error::Result;
 use std::borrow::Cow;
 use std::io::Read;
 
-/// Bytes from which the layout of a file is told. It does not depend on the size of blocks, so that this size changes no
+/// Bytes from which the layout of a file is inferred. It does not depend on the size of blocks, so that this size changes no
 /// result.
 const HEAD: usize = 1 << 20;
 
-/// Records from which the delimiter is told.
+/// Records from which the delimiter is inferred.
 const FEW: usize = 100;
 
 /// Delimiters that are found without being named.
@@ -129,7 +129,7 @@ pub fn sample<'a>(head: &'a Head, dialect: Dialect, limit: usize) -> Sample<'a> 
     sample
 }
 
-/// Tells the dialect of `head`; `delimiter` is the user's word.
+/// The dialect of `head`. A `delimiter` that the user names overrides the inferred one.
 pub fn tell(head: &Head, delimiter: Option<u8>) -> Dialect {
     let plain = |delimiter| Dialect { delimiter, decimal_comma: false, comments: Comments::All };
     let told = || {

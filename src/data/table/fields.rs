@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
     /// Passes blank lines and comments. Returns whether a record follows.
     pub fn start_record(&mut self) -> bool {
         loop {
-            // Only a line that begins with the sign is a comment, so blanks before it tell the two apart.
+            // Only a line that begins with the sign is a comment, so a line with blanks before the sign is a record.
             if self.bytes.get(self.at) == Some(&b'#') && self.dialect.is_comment(self.clone().rest_of_line()) {
                 self.rest_of_line();
                 self.newline();

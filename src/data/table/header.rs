@@ -1,4 +1,4 @@
-//! Tells a header from a row, and names the columns after it.
+//! Distinguishes a header from a row, and names the columns after the header.
 
 use super::dialect::{Head, Row, sample};
 use super::fields::{Comments, Dialect};
@@ -83,8 +83,11 @@ pub fn first_is_header(rows: &[Row], dialect: Dialect, options: &ReadOptions) ->
 
 /// Whether `cells` are names some of which are numbers, such as `2019,2020,label`.
 ///
-/// Such names all differ. Their texts never occur again, and either the values below such a text repeat each other, or
-/// the text is the name of a label above numbers, or the numbers are whole and rise in equal steps above numbers.
+/// The numbers among such names differ, and no text occurs again below. At least one of these conditions also holds:
+///
+/// - The values below a text repeat each other.
+/// - A text stands above numbers and is the name of a label.
+/// - A text stands above numbers, and the numbers among the names are whole and rise in equal steps.
 fn are_names_and_numbers(cells: &[&[u8]], kinds: &[Kind], below: &[Row], shift: usize, dialect: Dialect) -> bool {
     let of = |kind: Kind| cells.iter().zip(kinds).filter(move |(_, other)| **other == kind).map(|(cell, _)| *cell);
     let numbers: Vec<&[u8]> = of(Kind::Number).collect();

@@ -1,4 +1,4 @@
-//! Columns that number the rows or tell them apart, and so are no features.
+//! Columns that number or identify the rows, and so are no features.
 
 use super::layout::Layout;
 use super::names::is_id_name;

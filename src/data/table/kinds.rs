@@ -160,7 +160,7 @@ fn check_numbers(store: &Store, plan: &Plan, index: usize, slot: usize) -> Resul
     }
 }
 
-/// Compares what was read with what it was read as, and corrects `kinds` and `refuted`. Returns whether they were right.
+/// Compares the values with the assumed column kinds, and corrects `kinds` and `refuted`. Returns whether they were right.
 ///
 /// # Errors
 /// If values do not fit their column.

@@ -1,4 +1,4 @@
-//! Tells from the start of a file where its header and rows are, and what its columns are called.
+//! Finds the header, the rows and the column names of a file from its start.
 
 use super::dialect::{Head, Row, Sample, decimal_comma, is_svmlight, sample, tell};
 use super::fields::{Comments, Dialect};
@@ -8,7 +8,7 @@ use crate::text::line;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Records from which header and kinds of columns are told.
+/// Records from which header and kinds of columns are inferred.
 const MANY: usize = 1000;
 
 /// Where the header and the rows of a file are.
@@ -43,7 +43,7 @@ impl Layout<'_> {
     }
 }
 
-/// Tells the layout of the file that begins with `head`.
+/// The layout of the file that begins with `head`.
 ///
 /// # Errors
 /// If there is no row; the reason comes with its line, from 1, if there is one.

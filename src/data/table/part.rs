@@ -255,7 +255,7 @@ impl Part {
         Ok(())
     }
 
-    /// Records a number so large that whole numbers about it are not told apart.
+    /// Records a number so large that a float cannot distinguish the whole numbers near it.
     fn large(&mut self, field: &[u8], (index, column): (usize, Column), plan: &Plan) {
         let field = field.trim_ascii();
         if let Column::Real { .. } = column
@@ -313,7 +313,7 @@ impl Words {
     }
 }
 
-/// What is wrong with a record that has ended early, or that goes on after its last column.
+/// What is wrong with a record that has too few fields or too many.
 fn ragged(mut fields: usize, end: End, cursor: &mut Cursor, plan: &Plan) -> String {
     if end == End::Field {
         loop {

@@ -1,4 +1,4 @@
-//! Reads a table: tells its layout, parses it in blocks side by side, and reads it again where a column is not what its
+//! Reads a table: finds its layout, and parses it in blocks side by side. Reads the table again where a column is not what its
 //! first rows showed.
 
 use super::blocks::Blocks;

@@ -9,7 +9,7 @@ pub enum Role {
     Label,
     /// Passed through.
     Id,
-    /// Passed through because of its name, if its values tell all rows apart.
+    /// Passed through because of its name, if it has another value in every row.
     IdByName,
     /// An index, if it numbers the rows.
     Index,

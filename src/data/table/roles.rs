@@ -113,7 +113,7 @@ fn by_name(
         } else if is_id_candidate(layout, column) {
             *role = Some(Role::IdByName);
             notes.push(format!(
-                "column {} tells all rows apart, so it is passed through as `id` and is no feature",
+                "column {} has another value in every row, so it is passed through as `id` and is no feature",
                 name()
             ));
         }

@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 
-/// Bytes that tell a format.
+/// Bytes from which a format is inferred.
 const SNIFFED: u64 = 1024;
 
 /// A file that can be read more than once.

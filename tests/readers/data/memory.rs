@@ -76,6 +76,13 @@ fn a_test_set_must_fit() {
     refused(data().with_test([[0.5, f32::NAN]], [1]), &["test set", "row 0"]);
     refused(data().with_test_rows(2), &["none is left"]);
     assert_eq!(data().with_test_rows(1).unwrap().test_rows(), 1);
+    // Every row needs a weight, and a target of the task, so a test set of labels alone fits neither of these.
+    refused(data().with_weights([1.0, 2.0]).unwrap().with_test([[0.5, 0.5]], [1]), &["weights", "add it first"]);
+    let values = || DataSet::regression([[0.0, 1.0], [1.0, 0.0]], [0.5, 1.5], 1).unwrap();
+    refused(values().with_test([[0.5, 0.5]], [3]), &["other targets", "with_test_rows"]);
+    refused(values().with_classes(5), &["no classes"]);
+    assert_eq!(values().with_test_rows(1).unwrap().test_rows(), 1);
+    assert_eq!(data().with_test([[0.5, 0.5]], [1]).unwrap().with_weights([1.0, 2.0, 3.0]).unwrap().test_rows(), 1);
     refused(data().with_classes(1), &["1 classes"]);
     assert_eq!(data().with_classes(9).unwrap().classes(), 9);
 }
