@@ -44,7 +44,9 @@ fn data_fetch(row: u32, column4: u32) -> {{ data_type }} {
 fn data_value(fetched: {{ data_type }}) -> vec4<f32> {
 //% if data_type == "u32"
     return vec4<f32>(unpack4xU8(fetched)) * (1.0 / 255.0);
-//% else
+//% elif data_type == "vec4<f32>"
     return fetched;
+//% else
+{{ refuse("data_type", data_type) }}
 //% endif
 }

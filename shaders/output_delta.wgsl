@@ -59,9 +59,11 @@ fn output_sample(member: u32, sample: u32, label: u32) {
         right = right && all(agrees | (4u * n4 + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(layer.n_out)));
     }
     var wrong = select(1.0, 0.0, right);
-//% else
+//% elif task == "regression"
     // Sum of the absolute errors.
     var wrong = 0.0;
+//% else
+{{ refuse("task", task) }}
 //% endif
 //% else
 //% if weighted

@@ -50,7 +50,7 @@ fn psi(member: Member, slot: Slot) -> f32 {
         let s = sin_quarter((ticks - slot.n) / ticks);
         return s * s;
     }
-    // DECAY_LOG
+    // The only one left is DECAY_LOG, because the list above refuses others.
     return max(1.0 - member.decay_scale * log(1.0 + member.decay_span * progress), 0.0);
 }
 

@@ -32,8 +32,10 @@ macro_rules! numbered {
         pub enum $name { $(#[doc = $doc] $variant,)+ }
 
         impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// How many there are.
-            pub const COUNT: usize = [$(Self::$variant),+].len();
+            pub const COUNT: usize = Self::ALL.len();
 
             /// The constants that shaders declare for the variants.
             #[must_use]

@@ -26,9 +26,6 @@ use std::path::{Path, PathBuf};
 const SWEEP: &str = "sweep.toml";
 const PLAN: &str = "sweep.jsonl";
 const REPORT: &str = "report.html";
-/// Rules whose α0 is the size of a step and no factor of the gradient.
-const STEPPERS: [Rule; 5] = [Rule::Adam, Rule::AdamW, Rule::Rprop, Rule::IrpropMinus, Rule::IrpropPlus];
-
 /// Settings that the words of `--rules` and `--seeds` stand for, beside schedules.
 const OF_RULE: [&str; 5] = ["rule", "seed", "trace", "replay", "freeze-out"];
 
@@ -228,9 +225,14 @@ impl Planned {
     }
 }
 
+/// The rules whose α0 is the size of a step.
+fn steppers() -> impl Iterator<Item = Rule> {
+    Rule::ALL.iter().copied().filter(|rule| rule.alpha0_is_a_step())
+}
+
 /// Whether α0 is the size of a step for the arm, and it takes that of all arms.
 fn steps_by_others_rate(arm: &NamedArm) -> bool {
-    !arm.settings.contains_key("alpha0") && STEPPERS.iter().any(|rule| arm.is_rule(*rule))
+    !arm.settings.contains_key("alpha0") && steppers().any(|rule| arm.is_rule(rule))
 }
 
 /// The settings in a file that are no part of a rule, because arms have rules of their own; and α0, where it is the size of a
@@ -238,7 +240,7 @@ fn steps_by_others_rate(arm: &NamedArm) -> bool {
 fn settings_of_all(file: &Path) -> Result<(toml::Table, Option<toml::Value>)> {
     let mut table = Config::canonical(&Config::read_table(file)?)?;
     let rule = table.get("rule").and_then(toml::Value::as_str);
-    let is_step = rule.is_some_and(|rule| STEPPERS.iter().any(|stepper| rule == stepper.to_string()));
+    let is_step = rule.is_some_and(|rule| steppers().any(|stepper| rule == stepper.to_string()));
     table.retain(|key, _| !OF_RULE.contains(&key) && !key.starts_with("schedule"));
     let step = if is_step { table.remove("alpha0") } else { None };
     Ok((table, step))
@@ -348,7 +350,7 @@ impl Trained {
         write_atomic(&self.directory.join(REPORT), page.as_bytes())
     }
 
-    /// Tells where everything is, and what comes next.
+    /// Prints where everything is, and what comes next.
     pub fn tell_places(&self, outcome: &Report, json: bool) -> Result<()> {
         let line = |text: String| {
             if json {

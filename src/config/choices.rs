@@ -1,5 +1,6 @@
 //! The types of settings whose value is one of a few words.
 
+use super::values::InitScheme;
 use serde::{Deserialize, Serialize};
 
 macro_rules! choices {
@@ -40,6 +41,19 @@ choices! {
         Relu,
     }
 }
+
+impl Activation {
+    /// The usual scheme of initial weights: that of He et al. 2015 for units that are linear above 0, else that of Glorot &
+    /// Bengio 2010.
+    #[must_use]
+    pub const fn init_scheme(self) -> InitScheme {
+        match self {
+            Self::Relu => InitScheme::He,
+            Self::Logistic | Self::Tanh | Self::ScaledTanh => InitScheme::Glorot,
+        }
+    }
+}
+
 choices! {
     /// Activation of the output layer.
     Output {
@@ -408,6 +422,16 @@ impl Rule {
     #[must_use]
     pub const fn searches(self) -> bool {
         matches!(self.kernel(), Self::IrpropPlus)
+    }
+
+    /// Whether α0 is the size of a step, and no factor of the gradient, so that it has another scale than with other rules.
+    #[must_use]
+    pub const fn alpha0_is_a_step(self) -> bool {
+        match self {
+            Self::Adam | Self::AdamW | Self::Rprop | Self::IrpropMinus | Self::IrpropPlus => true,
+            Self::Psi | Self::Constant | Self::Replay | Self::Neq | Self::DeltaBarDelta | Self::Idbd => false,
+            Self::Lipschitz | Self::LipschitzArmijo | Self::LipschitzWolfe | Self::Hebb | Self::Bcm => false,
+        }
     }
 
     /// Whether the rule is unsupervised: the weights of its one layer follow y, without labels.

@@ -23,7 +23,7 @@ settings! {
         val_data: Option<String> = None => [value("DATA")];
         /// Test set in files of its own, read like `data`
         test_data: Option<String> = None => [value("DATA")];
-        /// What is learnt [default: told from the labels]
+        /// What is learnt [default: inferred from the labels]
         task: Option<Task> = None;
         /// Label columns of a table, by name or by position from 1, with commas between [default: the column named label, class,
         /// target or y, else the last]
@@ -53,8 +53,8 @@ settings! {
         /// Share of the samples held out as test set where the data has none, stratified and drawn from the seed; 0 = none
         /// [default: 0.1]
         test_fraction: Option<f64> = None => [range(Share)];
-        /// Share of the training samples held out for validation, stratified and drawn from the seed; where `train` is not
-        /// told, 0.1 of at least 10 000 samples
+        /// Share of the training samples held out for validation, stratified and drawn from the seed; `train` without it
+        /// takes 0.1 of at least 10 000 samples
         val_fraction: f64 = 0.0 => [range(Share)];
         /// Present the samples in data-set order instead of a new random order each epoch
         no_shuffle: bool = false;
@@ -84,7 +84,8 @@ settings! {
     rule: RuleSettings = "Rule" {
         /// Learning rule
         kind as rule: Rule = Rule::Psi => [aliases(&["optimizer"]), per_member, training_only];
-        /// Initial learning rate α0; where `train` is not told, a regression gets 2.5/n of its last hidden layer, if that is less
+        /// Initial learning rate α0; `train` without it takes at most 2.5/n for a regression, with n the width of its last hidden
+        /// layer
         alpha0: f64 = 0.3 => [aliases(&["lr", "learning-rate"]), range(Positive), per_member];
         /// Variable that ψ observes
         basis: Basis = Basis::Net2 => [per_member];
@@ -204,7 +205,7 @@ settings! {
     }
     /// Length, seed, evaluation and device of the run.
     run: RunSettings = "Run" {
-        /// Passes over the training samples; where `train` is not told, sets below 60 000 samples get more, up to 100
+        /// Passes over the training samples; `train` without it takes more for sets below 60 000 samples, up to 100
         epochs: u32 = 15 => [range(AtLeastOne), training_only];
         /// Samples per step, B
         batch_size: usize = 32 => [range(AtLeastOne)];
@@ -287,10 +288,7 @@ impl Config {
     /// The initialisation scheme: the setting if given, otherwise the usual scheme of the activation.
     #[must_use]
     pub fn resolved_init_scheme(&self) -> InitScheme {
-        self.network.init_scheme.unwrap_or(match self.network.activation {
-            Activation::Relu => InitScheme::He,
-            _ => InitScheme::Glorot,
-        })
+        self.network.init_scheme.unwrap_or(self.network.activation.init_scheme())
     }
 
     /// Whether ψ has one slot per weight instead of one per neuron.
@@ -348,9 +346,9 @@ impl Config {
         }
     }
 
-    /// Holds a tenth of a large training set out for validation, unless the settings or the rule have no use for that: a fold
-    /// has its test part, and an unsupervised rule has no error. Of few samples a tenth would cost more than it tells. Returns
-    /// whether it did.
+    /// Holds a tenth of a large training set out for validation. Returns whether it did. Nothing is held out from a fold, which
+    /// has its test part, beside a validation set of its own, or for an unsupervised rule, which has no error. Below 10 000
+    /// samples nothing is held out, because the training samples are worth more.
     pub fn hold_out(&mut self, samples: usize) -> bool {
         let DataSettings { fold, val_data, .. } = &self.data;
         let holds = samples >= 10_000 && fold.is_none() && val_data.is_none() && !self.rule.kind.is_unsupervised();

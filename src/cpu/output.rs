@@ -127,7 +127,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], target: Target<'_>, weight: Opti
         absolute += error.abs();
         *delta = match (loss, output) {
             (Loss::CrossEntropy, _) | (Loss::Mse, Output::Linear) => error,
-            (Loss::Mse, _) => error * (y * (1.0 - y)),
+            (Loss::Mse, Output::Logistic | Output::Softmax) => error * (y * (1.0 - y)),
         };
     }
     if layer.derivative == OutputDerivative::Full {

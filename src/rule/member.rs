@@ -136,8 +136,10 @@ impl Member {
         };
         let comparison = match config.rule.kind {
             Rule::Replay => Comparison::AtTick,
-            _ if config.observed().triggers_below() => Comparison::Below,
-            _ => Comparison::Above,
+            _ => match config.observed().triggers_below() {
+                true => Comparison::Below,
+                false => Comparison::Above,
+            },
         };
         let amounts = Amounts::new(config);
         let [inhibition_own, inhibition_all] = inhibition(config);

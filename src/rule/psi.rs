@@ -64,21 +64,18 @@ pub fn psi(member: &Member, slot: &Slot) -> f32 {
     }
     let ticks = if member.decay_ticks > 0.0 { member.decay_ticks } else { member.last_tick - slot.onset + 1.0 };
     let progress = slot.n / ticks;
-    if member.decay == Decay::Hyperbolic as u32 {
-        return (slot.n + 1.0).powf(-member.decay_power);
+    match Decay::ALL[member.decay as usize] {
+        Decay::Hyperbolic => (slot.n + 1.0).powf(-member.decay_power),
+        // Past the end the other curves are 0 by definition. The explicit 0 keeps rounding from leaving a small α.
+        _ if slot.n >= ticks => 0.0,
+        Decay::Step => 0.0,
+        Decay::Linear => 1.0 - progress,
+        Decay::Cosine => {
+            let s = sin_quarter((ticks - slot.n) / ticks);
+            s * s
+        }
+        Decay::Log => (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0),
     }
-    // Past the end the curves are 0 by definition. The explicit 0 keeps rounding from leaving a small α.
-    if member.decay == Decay::Step as u32 || slot.n >= ticks {
-        return 0.0;
-    }
-    if member.decay == Decay::Linear as u32 {
-        return 1.0 - progress;
-    }
-    if member.decay == Decay::Cosine as u32 {
-        let s = sin_quarter((ticks - slot.n) / ticks);
-        return s * s;
-    }
-    (1.0 - member.decay_scale * (1.0 + member.decay_span * progress).ln()).max(0.0)
 }
 
 /// Advances one slot by tick `t` (from 1), given the `mean` observed while α was α0 · `factor`. A slot whose ψ is 0 no
@@ -88,12 +85,10 @@ pub fn tick(member: &Member, slot: &mut Slot, mean: f32, factor: f32, t: f32) {
         return;
     }
     let sees = member.sees(factor);
-    let crosses = if member.comparison == Comparison::AtTick as u32 {
-        t >= slot.trigger.value()
-    } else if member.comparison == Comparison::Below as u32 {
-        mean < slot.trigger.value()
-    } else {
-        mean > slot.trigger.value()
+    let crosses = match Comparison::ALL[member.comparison as usize] {
+        Comparison::AtTick => t >= slot.trigger.value(),
+        Comparison::Below => mean < slot.trigger.value(),
+        Comparison::Above => mean > slot.trigger.value(),
     };
     let holds = sees && crosses;
     let ready = t >= member.first_tick && (member.arm == 0 || slot.armed == 1.0);

@@ -157,7 +157,7 @@ fn skipping_changes_no_bit_on_the_cpu() {
         assert_same(row, &skips, &got, &want);
         assert!(!row.contains("neq") || got.thaws(), "{row}: no neuron learns again");
         let resting = resting(&skips, &got);
-        // In one row ψ goes on observing what a schedule freezes.
+        // In one row ψ continues to observe what a schedule freezes.
         let observes = row.contains("freeze-out") && !row.contains("rule");
         assert!(rests == Rests::Never || observes || resting.iter().any(|&share| share > 0.0), "{row}: {resting:?}");
     }
@@ -190,7 +190,7 @@ fn half_frozen(population: &Population) -> Vec<MemberState> {
         let LayerState { psi, slots, .. } = &mut state.layers[0];
         for (i, (psi, slot)) in psi.iter_mut().zip(slots).enumerate().filter(|(i, _)| i % n_out % 2 == 1) {
             *psi = 0.0;
-            // Where a schedule freezes, ψ goes on observing.
+            // Where a schedule freezes, ψ continues to observe.
             slot.n = if config.schedule.freeze_out.is_some() { 0.0 } else { 1e6 };
             assert!(i < n_out || config.slots_per_weight());
         }

@@ -1,6 +1,7 @@
 //! The table of settings with which every promise is tested. Its rows together have every rule, basis, scope, decay,
 //! latch, form of θ, schedule, replay, form of momentum, regulariser, activation, task and scale. Each row combines
-//! settings that could interfere. `the_table_has_every_setting` fails for a setting without a row.
+//! settings that could interfere. An activation, basis or rule that no row names gets a plain row by itself.
+//! `the_table_has_every_setting` fails for any other setting without a row.
 
 use crate::harness::{Make, gpu, small_register, small_tiled};
 use clap::ValueEnum;
@@ -15,7 +16,7 @@ use homeostat::rule::trace::Trace;
 use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Four epochs of seven steps, of which the last is short. Every row overrides these settings. Features are not scaled, so
 /// that the members of most rows read the same rows; rows with a scale give each member its own copy.
@@ -89,7 +90,10 @@ impl Row {
     }
 }
 
-pub const TABLE: [Row; 63] = [
+/// All rows.
+pub static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| [OWN.to_vec(), of_new_words(&OWN)].concat());
+
+const OWN: [Row; 63] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
     row("clock = 'steps:3'"),
     row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
@@ -219,6 +223,36 @@ pub const TABLE: [Row; 63] = [
         "loss = 'mse'\noutput-derivative = 'full'\nweight = 'w'\nlabel-noise = 0.2\nalpha0 = 0.4\ntheta = 0.35\nclock = 'steps:3'",
     ).on(Form::Persistent),
 ];
+
+/// A row for each activation, basis and rule that is neither in `rows` nor a default, so that a new one is tested at once. A
+/// rule that needs settings of its own needs a row of its own.
+fn of_new_words(rows: &[Row]) -> Vec<Row> {
+    let parsed = |text: &str| text.parse::<toml::Table>().expect("TOML");
+    let mut given: Vec<toml::Table> = rows.iter().map(|row| parsed(row.settings)).collect();
+    given.extend([Config::default().to_table(), parsed(BASE), parsed("rule = 'replay'")]);
+    let is_new =
+        |key: &str, word: &String| !given.iter().any(|row| row.get(key).and_then(toml::Value::as_str) == Some(word));
+    let mut new = vec![];
+    for (key, words, rate) in
+        [("activation", words::<Activation>(), 0.1), ("basis", words::<Basis>(), 0.1), ("rule", words::<Rule>(), 0.01)]
+    {
+        let settings =
+            words.iter().filter(|word| is_new(key, word)).map(|word| format!("{key} = '{word}'\nalpha0 = {rate}"));
+        new.extend(settings.map(|settings| row(settings.leak()).on(Form::Register)));
+    }
+    new
+}
+
+#[test]
+fn new_words_get_rows() {
+    assert!(of_new_words(&OWN).is_empty(), "all words of today have rows of their own");
+    let made: Vec<&str> = of_new_words(&[]).iter().map(|row| row.settings).collect();
+    assert!(made.contains(&"activation = 'logistic'\nalpha0 = 0.1") && made.contains(&"rule = 'adam'\nalpha0 = 0.01"));
+    assert!(
+        made.contains(&"basis = 'delta2'\nalpha0 = 0.1") && !made.iter().any(|row| row.contains("'tanh'")),
+        "{made:?}"
+    );
+}
 
 impl Row {
     /// The settings of a member with this seed. `more` multiplies the row's rate, threshold and regularisers, so that

@@ -17,7 +17,7 @@ use homeostat::config::{Config, Task};
 use homeostat::gpu::Plan;
 use homeostat::train::population::Population;
 use homeostat::train::state::MemberState;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An engine; the GPU engine in each of its [forms](Form).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,8 @@ const MEMBERS: usize = 3;
 
 impl Subject {
     fn of(place: usize) -> &'static Self {
-        static SUBJECTS: [OnceLock<Subject>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
+        static SUBJECTS: LazyLock<Vec<OnceLock<Subject>>> =
+            LazyLock::new(|| TABLE.iter().map(|_| OnceLock::new()).collect());
         SUBJECTS[place].get_or_init(|| Self::new(place))
     }
 
