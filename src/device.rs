@@ -125,7 +125,7 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
         device: cpu::device(),
         note,
         device_arrays: vec![],
-        host_arrays: cpu::memory_plan(population),
+        host_arrays: cpu::memory_budget(population),
         limits: vec![],
         problems: CpuEngine::check(population).err().iter().map(ToString::to_string).collect(),
     };

@@ -102,16 +102,7 @@
 //!
 //! # Cargo features
 //!
-//! All features are on by default. What a build lacks answers with an error that names the feature.
-//!
-//! | feature | brings |
-//! |---|---|
-//! | `cli` | the program, and the settings as its flags |
-//! | `fetch` | downloads of data sets, and their checksums |
-//! | `gpu` | the engine on Vulkan, Metal and DX12; without it, training runs on the CPU |
-//! | `npz` | data sets and models as NumPy's NPZ |
-//! | `png` | PNG images as features |
-//! | `report` | reports and plots, and the statistics that compare rules |
+//! `docs/library.md` lists the Cargo features, of which all but `parquet` are on by default.
 //!
 //! # Notation
 //!

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With nobody to tell, on a full disk for instance, the exit code still says it.
+            // If stderr cannot be written, on a full disk for instance, the exit code still reports the failure.
             cli::tell(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }

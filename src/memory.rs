@@ -1,4 +1,4 @@
-//! Memory plans: every array of a run with its shape and bytes, before any is allocated, and the memory that this process
+//! The memory budget: every array of a run with its shape and bytes, before any is allocated, and the memory that this process
 //! may have.
 //!
 //! Each engine lists its arrays in these terms (`cpu/memory.rs`, `gpu/memory/table.rs`), and a population lists its initial state.
@@ -8,7 +8,7 @@ use crate::files::{self, Bound};
 use serde::Serialize;
 use std::sync::OnceLock;
 
-/// One array of a memory plan.
+/// One array of a memory budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Array {
     /// The name of the array, for messages.

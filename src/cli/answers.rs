@@ -61,7 +61,7 @@ impl Serialize for Object {
 }
 
 impl Answers<'_> {
-    /// Prints all answers, and tells the error if labels are known.
+    /// Prints all answers, and the error if labels are known.
     pub fn print(&self, format: Format) -> Result<()> {
         match format {
             Format::Json => (0..self.len()).try_for_each(|i| say(to_json(&self.object(i))?)),
@@ -281,7 +281,7 @@ impl Answers<'_> {
         say_block(String::from_utf8_lossy(&bytes).trim_end_matches('\n'))
     }
 
-    /// Tells the error of all samples, if their labels are known.
+    /// Prints the error of all samples, if their labels are known.
     fn tell_error(&self) {
         let known = (0..self.len()).filter_map(|i| Some(self.label(i)? == self.predictions.classes[i]));
         let (known, wrong) = known.fold((0, 0), |(known, wrong), right| (known + 1, wrong + usize::from(!right)));

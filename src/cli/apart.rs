@@ -70,7 +70,7 @@ pub fn try_listing(interrupt: &AtomicBool) -> Result<()> {
     if cfg!(not(feature = "gpu")) {
         return Ok(());
     }
-    // What a driver complains about is told when this process lists the adapters.
+    // A driver's complaints are printed when this process lists the adapters.
     let started =
         this_program().and_then(|mut command| start(command.args(["doctor", "--alone"]).stderr(Stdio::null())));
     // Where no process can be started, this one must do.
@@ -169,7 +169,7 @@ fn read(child: &mut Child) -> Receiver<String> {
         // The answer may no longer be wanted.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     };
-    // Without a thread there is no answer, which is told.
+    // Without a thread no answer comes, and the caller reports that.
     let _ = std::thread::Builder::new().spawn(read);
     receiver
 }

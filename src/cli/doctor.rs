@@ -146,7 +146,7 @@ impl Doctor {
         say(to_json(&apart::Told::of(&doctor::examine(description, auto, !self.quick, interrupt)?))?)
     }
 
-    /// Whether this process is one of [`apart`], whose end tells how a driver behaves.
+    /// Whether this process is one of [`apart`], whose exit status shows how a driver behaves.
     pub const fn is_alone(&self) -> bool {
         self.alone
     }

@@ -9,8 +9,8 @@ fn train(arguments: &[&str]) -> crate::error::Result<()> {
     run(["homeostat", "train", "--quiet"].iter().chain(arguments).map(Into::into))
 }
 
-/// A run whose device fails in the middle keeps its checkpoint, says how it failed, and goes on to the bytes of a run whose
-/// device did not.
+/// A run whose device fails in the middle keeps its checkpoint and says how it failed. Once resumed, it ends with the same
+/// bytes as a run whose device did not fail.
 #[test]
 fn a_run_survives_its_device() {
     let folder = tempfile::tempdir().unwrap();

@@ -32,12 +32,12 @@ impl Follower {
         let outcome = sweep::run(plan, results, options, self);
         if let Err(Error::Interrupted | Error::DeviceFailed { .. }) = outcome {
             let path = results.path().display();
-            tell(format_args!("stopped; finished runs are kept in {path}, and the same command goes on"));
+            tell(format_args!("stopped; finished runs are kept in {path}, and the same command resumes"));
         }
         outcome
     }
 
-    /// Tells which runs failed and why, equal reasons of an arm together.
+    /// Prints which runs failed and why, with equal reasons of an arm in one line.
     pub fn tell_failures(&self) {
         for (arm, reason, seeds) in self.failures.iter().take(FAILURES) {
             let mut list: Vec<String> = seeds.iter().take(SEEDS).map(u64::to_string).collect();

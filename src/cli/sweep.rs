@@ -240,7 +240,7 @@ fn plan_of(file: &Path, folds: Option<u32>, search: &Search) -> Result<(sweep::S
     Ok((sweep, plan))
 }
 
-/// Tells how many runs a plan has, and how they are packed.
+/// Prints how many runs a plan has, and how they are packed.
 fn tell_plan(sweep: &sweep::Sweep, plan: &Plan, search: &Search) -> Result<()> {
     let estimate = plan.estimate(search)?;
     let packed = match estimate.populations {

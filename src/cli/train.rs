@@ -144,7 +144,7 @@ impl Train {
         }
     }
 
-    /// Tells what was read, and what looks like a mistake.
+    /// Prints what was read, and what looks like a mistake.
     fn tell_data(&self, data: &DataSet, population: &Population) {
         let preparation = &population.preparations[0];
         // Known sets hold no surprise.
@@ -178,7 +178,7 @@ impl Train {
             !["device", "no-autotune", "no-skip-frozen", "activation-cache", "epochs"].contains(&key.as_str())
         }) {
             return Err(Error::config(format!(
-                "--{key}: a run that goes on keeps its settings; only --epochs, --device, --no-autotune, --no-skip-frozen and \
+                "--{key}: a resumed run keeps its settings; only --epochs, --device, --no-autotune, --no-skip-frozen and \
                  --activation-cache may change"
             )));
         }
@@ -240,14 +240,14 @@ impl Train {
                 let what = if *frozen {
                     "every α is 0, so nothing will learn"
                 } else {
-                    "every α goes on from its value there"
+                    "every α continues from its value there"
                 };
                 format!(
                     "note: {}: {what}; --fresh-alpha takes only its weights, and lets every α begin at --alpha0",
                     path.display()
                 )
             }
-            Note::Diverged(divergence) => format!("note: {divergence}; going on, as --on-divergence says"),
+            Note::Diverged(divergence) => format!("note: {divergence}; continuing, as --on-divergence says"),
             Note::Stopped { position: Position { epoch, batch }, directory, from } => {
                 let on = match self.on_divergence {
                     OnDivergence::Stop => "",
@@ -261,12 +261,12 @@ impl Train {
                     Kept::Nothing => ", again from the beginning, as what is not finite is not kept".to_owned(),
                 };
                 let path = directory.display();
-                format!("stopped in epoch {epoch} before batch {batch}; go on with --resume {path}{on}{from}")
+                format!("stopped in epoch {epoch} before batch {batch}; continue with --resume {path}{on}{from}")
             }
             Note::Kept { directory, failure: Failed::Device, checkpoint } => {
                 let path = directory.display();
                 match checkpoint {
-                    Some(file) => format!("{} is kept; go on with --resume {path}", file.display()),
+                    Some(file) => format!("{} is kept; continue with --resume {path}", file.display()),
                     None => {
                         format!("it failed before the first checkpoint; --resume {path} starts from the beginning")
                     }

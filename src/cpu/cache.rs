@@ -1,19 +1,19 @@
-//! What frozen neurons answer to samples that come again: y of every kept row, computed once. Only the columns that the
-//! layer counts as cached are valid.
+//! The activation cache: y of frozen neurons for every row that training or validation visits in each epoch. A value is
+//! computed once. Only the columns that the layer counts as cached are valid.
 
 use super::layout::{block, orders_columns};
 use crate::config::ActivationCache;
 use crate::memory::{self, Array};
 use crate::train::population::Population;
 
-/// The rows of the data set that one member comes back to: those it trains on, and those it is validated on.
+/// The rows of the data set that one member visits in every epoch: its training and its validation rows.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The rows, ascending.
     pub rows: Vec<u32>,
     /// Place in `rows` of each row from the first of `rows` on; [`NOWHERE`] for a row that is not kept.
     places: Vec<u32>,
-    /// Whether each row is answered alone, as in training on single samples. Such an answer has other bits.
+    /// Whether each row is computed alone, as in training on single samples. The values then have other bits.
     pub alone: bool,
 }
 
@@ -37,14 +37,14 @@ impl Kept {
         (*place != NOWHERE).then_some(*place as usize)
     }
 
-    /// Rows that are answered at a time: never a single one among others.
+    /// Rows that are computed at a time. The last block must not have a single row, because a row alone gets other bits.
     pub fn block(&self) -> usize {
         let rows = self.rows.len();
         let mut sizes = (2..=block(rows)).rev();
         if self.alone { 1 } else { sizes.find(|size| rows % size != 1).unwrap_or(1) }
     }
 
-    /// Whether the answers that are kept are those to `rows` in blocks, of which the smallest has `least` rows.
+    /// Whether the cache has the values that a pass over `rows` would compute. The smallest block of the pass has `least` rows.
     pub fn answers(&self, rows: &[u32], least: usize) -> bool {
         self.alone == (least == 1) && rows.iter().all(|&row| self.place(row).is_some())
     }
@@ -62,7 +62,7 @@ impl Cache {
         Self { values: vec![0.0; rows * width], width }
     }
 
-    /// The answers to `row`, which must be kept.
+    /// y for `row`, which must be kept.
     pub fn row(&self, kept: &Kept, row: u32) -> &[f32] {
         let place = kept.place(row).expect("the row is kept");
         &self.values[place * self.width..(place + 1) * self.width]
@@ -74,8 +74,8 @@ pub fn bytes(rows: usize, width: usize) -> u64 {
     4 * rows as u64 * width as u64
 }
 
-/// The caches that all members of `population` may keep at a time, if their neurons freeze; `None` if they may keep none.
-/// A layer that learns needs the answers of its own frozen neurons, and of the layer below if all of that is frozen.
+/// The caches that all members of `population` keep at a time once neurons freeze; `None` if they keep none. A layer that
+/// learns needs y of its own frozen neurons. It also needs y of the layer below, if that layer is frozen as a whole.
 pub fn planned(population: &Population, others: u64) -> Option<Array> {
     let shared = population.shared();
     let rows = population.train_rows() + population.validation_rows();

@@ -1,13 +1,13 @@
-//! The order in which a layer stores its columns, and what a step does with each: the columns that learn come first, then
-//! those that are computed, then those whose answers the cache knows.
+//! The order in which a layer stores its columns, and what a step does with each. Columns that learn come first, then columns
+//! that are computed, then columns whose y is cached.
 
 use super::layout::{SPAN, ranges};
 use crate::train::living::Need;
 use std::ops::Range;
 
 /// How a piece of W is updated. Where α belongs to the column and no memory or penalty joins the gradient, α is folded
-/// into δ, and the product is the step. Otherwise the gradient of a strip is computed first, then applied. Which of both
-/// is a question of the settings, so a column learns alike whatever becomes of its neighbours.
+/// into δ, and the product is the step. Otherwise the gradient of a strip is computed first, then applied. The settings
+/// alone decide between the two, so freezing a neighbour changes no bit of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Way {
     /// The product is added straight to W.
@@ -63,11 +63,11 @@ pub struct Columns {
     pub order: Vec<u32>,
     /// The need of each stored column.
     pub needs: Vec<Need>,
-    /// Columns from the first that learn, or all columns if they are not ordered.
+    /// Number of columns that learn, which are stored first; the number of all columns if they are not ordered.
     pub learning: usize,
-    /// Columns from the first that are observed; those that learn are among them.
+    /// Number of columns that learn or are observed.
     pub observed: usize,
-    /// Columns at the end whose answers the cache knows.
+    /// Number of cached columns, which are stored last.
     pub cached: usize,
 }
 
@@ -98,7 +98,7 @@ impl Columns {
         self.order.get(column).map_or(column, |&neuron| neuron as usize)
     }
 
-    /// Columns whose net must be computed where the cache answers for others.
+    /// Number of columns whose net a step computes; the others are cached.
     pub fn computed(&self) -> usize {
         self.n_out() - self.cached
     }
@@ -108,13 +108,13 @@ impl Columns {
         self.needs.iter().all(|&need| need == Need::Rests)
     }
 
-    /// Columns that rest and are not in the cache yet. If the columns are ordered, they lie before the cached ones.
+    /// Number of columns that rest and are not cached yet. They are stored before the cached columns.
     pub fn pending(&self) -> usize {
         if self.is_ordered() { self.computed() - self.observed } else { 0 }
     }
 
     /// Sets the needs after a tick, and returns the order in which the columns must be stored from now on, as places in
-    /// the present order; `None` if the order stays. `ordered` tells whether columns that learn come first.
+    /// the present order; `None` if the order stays. `ordered` says whether columns that learn come first.
     pub fn renew(&mut self, needs: Vec<Need>, ordered: bool) -> Option<Vec<u32>> {
         let n_out = self.n_out();
         let known = n_out - self.cached;
@@ -144,8 +144,8 @@ impl Columns {
         (!stays).then_some(places)
     }
 
-    /// The stored columns of each span of neurons that learn, with all neurons of the span. Spans are told by neuron, so
-    /// that a column is updated in the same way wherever it is stored.
+    /// The stored columns of each span of neurons that learn, with all neurons of the span. Spans are ranges of neurons, not
+    /// of stored columns, so that a column is updated in the same way wherever it is stored.
     pub fn spans(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + '_ {
         let mut first = 0;
         ranges(self.n_out(), SPAN).map(move |span| {

@@ -190,8 +190,8 @@ impl CpuEngine {
         ((PIECE_FLOPS / flops) as usize).max(1).next_multiple_of(rayon::current_num_threads())
     }
 
-    /// Lets frozen neurons answer the rows that come again, so that no step has to. Yields between pieces. Returns the
-    /// floating-point operations of each member.
+    /// Caches y of frozen neurons for the rows that each epoch visits, so that no step computes y of these neurons. Yields
+    /// between pieces. Returns the floating-point operations of each member.
     async fn remember(&mut self, epoch_starts: bool) -> Vec<f64> {
         let population = Arc::clone(&self.population);
         let blocks = self.blocks_of_piece(layout::BLOCK);

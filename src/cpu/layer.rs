@@ -179,8 +179,8 @@ impl Layer {
         self.pieces = pieces.collect();
     }
 
-    /// Whether gathering the columns that learn takes less time than computing the gradient of the whole span. A column
-    /// costs its product, and to gather it as much as a product over some dozens of samples.
+    /// Whether gathering the columns that learn takes less time than computing the gradient of the whole span. Gathering a
+    /// column costs as much as its product over several dozen samples.
     fn pays_scattered(&self, config: &Config, folds: bool, learning: usize, span: usize) -> bool {
         let (gathering, applying) = if folds { (64, 8) } else { (112, 16) };
         let cost = |columns: usize, more| columns.saturating_mul(config.run.batch_size.saturating_add(more));

@@ -54,7 +54,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where y lies in the order in which the layer stores its columns; `ordered` tells whether that is an order of its own.
+    /// Where y lies in the order in which the layer stores its columns; `ordered` says whether that is an order of its own.
     pub fn stored_y(&self, ordered: bool) -> usize {
         self.packed.filter(|_| ordered).unwrap_or(self.y)
     }

@@ -88,8 +88,8 @@ impl Layer {
     }
 }
 
-/// Rows of a strip: more than usual where few columns learn or there are few, so that a strip is worth a product. No bit
-/// depends on it.
+/// Rows of a strip. With few columns, or few that learn, a strip has more rows, so that it is worth a product of its own. No
+/// bit of a result depends on the number of rows.
 fn strip_height(pieces: &[Piece]) -> usize {
     let width: usize = pieces.iter().map(Piece::width).sum();
     let widest = pieces.iter().map(Piece::width).max().unwrap_or(1).max(1);

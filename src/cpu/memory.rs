@@ -1,4 +1,4 @@
-//! The memory plan of the CPU engine: every array with its shape and bytes, known before any is allocated.
+//! The memory budget of the CPU engine: every array with its shape and bytes, known before any is allocated.
 
 use super::cache;
 use super::layer::Layer;
@@ -16,7 +16,7 @@ const ANSWERED_FLOATS: usize = 1 << 22;
 
 /// Samples that the forward pass on the host processes at a time in a network of these layers, `(n_in, n_out)`.
 ///
-/// The answer to a sample does not depend on their number, as no element of a product does.
+/// The number changes no answer, because an element of a product depends on its row and column alone.
 pub fn answered_at_once(shapes: impl Iterator<Item = (usize, usize)>) -> usize {
     let widest = shapes.map(|(n_in, n_out)| n_in.max(n_out)).max().unwrap_or(1);
     (ANSWERED_FLOATS / widest.max(1)).clamp(1, MOST_ANSWERED)
@@ -78,7 +78,7 @@ pub fn cache_bytes(population: &Population) -> u64 {
 }
 
 /// All arrays of a run on this engine, as they are while neurons are frozen.
-pub fn plan(population: &Population) -> Vec<Array> {
+pub fn budget(population: &Population) -> Vec<Array> {
     let mut arrays = without_cache(population);
     arrays.extend(cache::planned(population, memory::total(&arrays)));
     arrays
@@ -101,7 +101,7 @@ pub fn check(population: &Population) -> Result<()> {
     let layer = population.topology.largest_layer();
     let fewer = if population.len() > 1 { ", fewer members" } else { "" };
     let remedy = format!("{layer} has most weights: use a narrower `hidden`, a smaller `batch-size`{fewer}");
-    memory::check_machine("the run", &plan(population), &remedy)
+    memory::check_machine("the run", &budget(population), &remedy)
 }
 
 #[cfg(test)]

@@ -25,6 +25,6 @@ mod update;
 mod vectorised;
 
 pub use engine::{CpuEngine, device};
-pub(crate) use memory::{answered_at_once, answers, plan as memory_plan};
+pub(crate) use memory::{answered_at_once, answers, budget as memory_budget};
 pub(crate) use peaks::peaks;
 pub(crate) use product::{View, multiply};

@@ -35,14 +35,14 @@ pub struct Network {
     rows: usize,
     /// The lowest layer with a neuron that learns; the number of layers if there is none.
     lowest: usize,
-    /// The rows of W above the lowest layer that belong to its columns that learn, if it orders its columns.
+    /// The rows of W above the lowest layer that read its learning columns, if that layer orders its columns.
     error_rows: Vec<f32>,
-    /// Per layer, what frozen neurons answer.
+    /// The activation cache of each layer.
     caches: Vec<Option<Cache>>,
     kept: Kept,
     /// Bytes that the caches may take; 0 for none.
     cache_bytes: u64,
-    /// The work that [`Self::remember`] has begun: a layer, and the next of the kept rows.
+    /// Where [`Self::remember`] continues: the layer, and the next of the kept rows.
     remembering: Option<(usize, usize)>,
     pub running: Tally,
     /// Floating-point operations of the training steps since the last report.
@@ -52,7 +52,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network whose frozen neurons' answers may take `cache_bytes`.
+    /// A network whose activation cache may take `cache_bytes`.
     pub fn new(
         config: &Config,
         settings: Member,
@@ -95,7 +95,7 @@ impl Network {
         own as u64 + self.layers.iter().map(Layer::bytes).sum::<u64>()
     }
 
-    /// Recomputes what depends on α: the order of the columns, the pieces of the updates, and what the caches still know.
+    /// Recomputes what depends on α: the order of the columns, the pieces of the updates, and which cached columns stay valid.
     fn alphas_changed(&mut self, config: &Config) {
         self.rows = 0;
         let needs: Vec<Vec<Need>> = self.layers.iter().map(|layer| layer.needs(config, &self.settings)).collect();
@@ -104,7 +104,7 @@ impl Network {
         // No δ goes through the layers up to the lowest that learns, so no sum runs over their columns.
         let (lowest, output) = (self.lowest, self.layers.len() - 1);
         let ordered = |l: usize| l <= lowest && l < output && orders_columns(config);
-        // Where a neuron learns again, all answers of the layers above may change.
+        // If a neuron learns again, y of all layers above may change.
         let cached: usize = self.layers.iter().map(|layer| layer.columns.cached).sum();
         for (l, (layer, needs)) in self.layers.iter_mut().zip(needs).enumerate() {
             layer.arrange(config, needs, ordered(l));
@@ -114,7 +114,7 @@ impl Network {
         }
     }
 
-    /// Gives up what the caches know.
+    /// Discards the caches.
     fn forget(&mut self) {
         self.layers.iter_mut().for_each(|layer| layer.columns.cached = 0);
         self.caches.iter_mut().for_each(|cache| *cache = None);
@@ -122,8 +122,8 @@ impl Network {
         self.rows = 0;
     }
 
-    /// The layer whose frozen neurons should answer the kept rows next, if enough of them are waiting: at the start of an
-    /// epoch any, else a quarter of the layer, because that takes a pass over all kept rows.
+    /// The layer whose frozen neurons should be cached next, if any. At the start of an epoch one neuron that is not cached
+    /// is enough. Within an epoch a quarter of the layer must wait, because caching takes a pass over all kept rows.
     fn waiting(&self, epoch_starts: bool) -> Option<usize> {
         if self.cache_bytes == 0 {
             return None;
@@ -133,7 +133,7 @@ impl Network {
             if pending > 0 && (epoch_starts || 4 * pending >= n_out) {
                 return Some(l);
             }
-            // The layer above sees unchanging inputs, but needs these to be known as a whole.
+            // The layer above can be cached only once this layer, its input, is cached as a whole.
             if layer.columns.computed() > 0 {
                 return None;
             }
@@ -146,7 +146,7 @@ impl Network {
         self.remembering.is_some() || self.waiting(epoch_starts).is_some()
     }
 
-    /// Lets frozen neurons answer some of the kept rows; `kept` lists them if they are not known yet. Returns the
+    /// Caches y of frozen neurons for some of the kept rows; `kept` lists these rows at the first call. Returns the
     /// floating-point operations that this took. Call it between steps while the network [waits](Self::waits).
     pub fn remember(
         &mut self,
@@ -164,7 +164,7 @@ impl Network {
         }
         let (rows, width) = (self.kept.rows.len(), self.layers[l].place.n_out);
         if first == 0 && self.caches[l].is_none() {
-            // The layer reads the answers of the one below; others are no longer needed.
+            // The layer reads the cache of the layer below. Caches further down are no longer needed.
             self.caches.iter_mut().take(l.saturating_sub(1)).for_each(|cache| *cache = None);
             let used: u64 = self.caches.iter().flatten().map(|cache| cache::bytes(rows, cache.width)).sum();
             if used + cache::bytes(rows, width) > self.cache_bytes {
@@ -198,7 +198,7 @@ impl Network {
         self.caches[l] = Some(cache);
         self.remembering = (last < rows).then_some((l, last));
         if !finite {
-            // The step that meets such a value must find it, so that the run ends there as it would without a cache.
+            // Without a cache a training step computes this net and reports it, so the run ends in the same step.
             self.forget();
             self.cache_bytes = 0;
         } else if self.remembering.is_none() {
@@ -256,7 +256,7 @@ impl Network {
         }
     }
 
-    /// Copies the rows of W above the lowest layer that learns through which δ reaches its columns that learn.
+    /// Copies the rows of W through which δ reaches the learning columns of the lowest layer that learns.
     fn gather_error_rows(&mut self, fork: bool) {
         let Self { layers, lowest, error_rows, .. } = self;
         let Some([below, above]) = layers.get(*lowest..*lowest + 2) else { return error_rows.clear() };

@@ -30,7 +30,7 @@ pub struct Pass<'a> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub layers: &'a [Layer],
-    /// Per layer, what is known of its frozen neurons.
+    /// The activation cache of each layer.
     pub caches: &'a [Option<Cache>],
     pub kept: &'a Kept,
     /// The lowest layer with a neuron that learns; the number of layers if there is none.
@@ -45,8 +45,8 @@ pub struct Pass<'a> {
 /// The additional inputs of a training pass.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
-    /// The rows of W above [`Pass::lowest`] through which δ of the columns that learn is computed; empty if those are
-    /// all its rows, in order.
+    /// The rows of W through which δ reaches the learning columns of layer [`Pass::lowest`]; empty if these are all rows of
+    /// W, in order.
     pub error_rows: &'a [f32],
     pub settings: &'a Member,
     pub distortion: Option<&'a Distortion>,
@@ -118,8 +118,7 @@ impl Pass<'_> {
         tally
     }
 
-    /// Computes `columns` of layer `l` for the kept `rows`, and keeps the answers in `values`. Returns whether every net
-    /// was finite.
+    /// Computes `columns` of layer `l` for the kept `rows`, and writes y to `values`. Returns whether every net was finite.
     pub fn remember(
         &self,
         l: usize,
@@ -146,13 +145,13 @@ impl Pass<'_> {
         finite
     }
 
-    /// What is known of layer `l`, if anything.
+    /// The cache of layer `l`, if it has valid columns.
     fn cache(&self, l: usize) -> Option<&Cache> {
         self.caches[l].as_ref().filter(|_| self.layers[l].columns.cached > 0)
     }
 
-    /// The first layer that is computed, where the answers to the samples are `known` as far as they are at all. All layers
-    /// below are frozen, and the answers of the last of these are known.
+    /// The first layer that a pass computes. `known` says whether the caches have the rows of the pass. All layers below are
+    /// frozen, and the last of them is cached as a whole.
     fn first(&self, known: bool) -> usize {
         let whole = |l: &usize| known && self.layers[*l].columns.computed() == 0 && self.cache(*l).is_some();
         (0..self.lowest.min(self.layers.len())).rev().find(whole).map_or(0, |l| l + 1)
@@ -170,7 +169,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Inputs of layer `l` to which δ is passed on: of the lowest layer with δ, only the columns that learn.
+    /// Inputs of layer `l` that receive δ. In the lowest layer with δ only the columns that learn receive it.
     fn errors(&self, l: usize) -> usize {
         match l == self.lowest + 1 {
             true => self.layers[l - 1].columns.learning,
@@ -250,8 +249,8 @@ impl Pass<'_> {
         (if self.training.is_some() { self.lowest + 1 } else { top }..top).rev()
     }
 
-    /// Writes x of every sample into its record, or the answers of the last of the frozen layers, and what is `known` of the
-    /// layers above. The first sample is at place `first` of the batch.
+    /// Fills the records with what a pass reads: cached values of the rows, if these are `known`, and x of every sample,
+    /// unless a cached layer replaces x. The first sample is at place `first` of the batch.
     fn gather(&self, records: &mut [f32], rows: &[u32], first: usize, known: bool) {
         let stride = self.layout.stride;
         let from = self.first(known);

@@ -78,7 +78,7 @@ impl Handle {
     }
 }
 
-/// Whether the content of `file` has this one name only. The standard library cannot tell.
+/// Whether the content of `file` has this one name only. The standard library does not say, so the answer is yes.
 pub fn has_one_name(_: &File) -> bool {
     true
 }

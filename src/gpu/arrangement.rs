@@ -1,10 +1,9 @@
-//! Which neurons a step computes, and the order in which the columns of a layer are stored: what still learns comes
-//! first, so that products end where the frozen neurons begin.
+//! Which neurons a step computes, and the order in which the columns of a layer are stored. Neurons that learn come first,
+//! so that products end where the frozen neurons begin.
 //!
-//! Below the *front*, the lowest layer with a neuron that does not rest, all layers answer a sample alike until the next
-//! tick. Their answers come from the cache, and so do those of the front's own resting neurons. Only the front has an
-//! order of its own. No sum over neurons changes its order, because y returns to the neurons' own order before the
-//! layer above reads it.
+//! The *front* is the lowest layer with a neuron that does not rest. Until the next tick, y of a sample does not change in the
+//! layers below the front, nor in the front's resting neurons. The cache supplies both. Only the front has an order of its
+//! own. No sum over neurons changes its order, because y returns to the neurons' own order before the layer above reads it.
 
 use super::tile::LANES;
 use crate::train::living::{Need, Products};
@@ -20,7 +19,7 @@ pub struct Stored {
     pub nets: usize,
     /// Columns, from the first stored, that need δ.
     pub learns: usize,
-    /// Most entries of the layer's list until the host looks again: `vec4`s of stored columns of which one learns.
+    /// Upper bound of the layer's list until the host next reads ψ: the number of `vec4`s of stored columns with one that learns.
     pub listed4: usize,
     /// Whether the forward pass writes y to the packed place, from where `assemble` brings y in order.
     pub packed: bool,
@@ -42,7 +41,7 @@ impl Stored {
         self.order.as_ref().map_or(column, |order| order[column] as usize)
     }
 
-    /// `vec4`s of stored columns of which one learns.
+    /// Number of `vec4`s of stored columns with at least one that learns.
     fn learning4(&self, needs: &[Need]) -> usize {
         let learns = |first: &usize| {
             (*first..self.n_out.min(first + LANES)).any(|stored| needs[self.neuron(stored)] == Need::Learns)
@@ -68,7 +67,7 @@ pub struct Permits {
     pub skips: bool,
     /// Columns may be stored in an order of their own, and y may come from the packed place.
     pub packs: bool,
-    /// The order of a layer's neurons is free. In layer scope a tick adds over them.
+    /// Columns may be reordered. In layer scope they may not, because a tick sums over them.
     pub orders: bool,
     /// The cache may answer.
     pub caches: bool,
@@ -122,12 +121,12 @@ pub fn arrange(needs: &[Vec<Need>], permits: Permits) -> Vec<Stored> {
     layers
 }
 
-/// Shortens the lists to what these needs allow; without another order, for which the state would have to move.
+/// Shortens the lists to the columns that learn. Leaves the order alone, because another order would move the state.
 pub fn tighten(layers: &mut [Stored], needs: &[Vec<Need>]) {
     layers.iter_mut().zip(needs).for_each(|(layer, needs)| layer.listed4 = layer.learning4(needs));
 }
 
-/// Whether a step that is arranged as `layers` computes all that is needed.
+/// Whether a step arranged as `layers` computes everything that `needs` demands.
 #[must_use]
 pub fn meets(layers: &[Stored], needs: &[Vec<Need>]) -> bool {
     layers.iter().zip(needs).all(|(layer, needs)| layer.meets(needs))

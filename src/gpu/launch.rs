@@ -123,8 +123,8 @@ impl Kernel {
         }
     }
 
-    /// `vec4`s of columns that one dispatch computes, where its width depends on what is frozen: the most of all members.
-    /// With `cached` the cache answers for resting neurons.
+    /// Number of `vec4`s of columns that one dispatch computes: the largest number of any member, because members freeze
+    /// different neurons. With `cached`, y of resting neurons comes from the cache.
     #[must_use]
     pub fn width4(self, layout: &Layout, cached: bool) -> usize {
         let most = |columns: &dyn Fn(&[Stored]) -> usize| {

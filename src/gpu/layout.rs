@@ -196,8 +196,8 @@ numbered! {
     }
 }
 
-/// Kernels declare the tables of layers and members, and of layers × members, with these lengths unless a run has more. So runs
-/// with other numbers of layers and members share what a driver has compiled.
+/// Lengths that kernels declare for the tables of layers, of members and of both together, unless a run has more. Runs with
+/// different numbers of layers and members therefore share compiled kernels.
 const LAYER_ROOM: usize = 16;
 const MEMBER_ROOM: usize = 64;
 const HEAD_ROOM: usize = 256;
@@ -290,8 +290,8 @@ pub fn skips(population: &Population) -> bool {
     population.can_freeze() && exact && !shared.run.no_skip_frozen && !shared.rule.coast && !shared.slots_per_weight()
 }
 
-/// What the kernels of `plan` can leave out. Hidden neurons drop out by their number, so they keep their order. The
-/// persistent kernel has no packed place, and kernels in half precision are left as they are.
+/// What the kernels of `plan` can leave out. With dropout the order stays, because hidden neurons drop out by number. The
+/// persistent kernel has no packed place, and kernels in half precision have no other order.
 #[must_use]
 pub fn permits(population: &Population, plan: &Plan) -> Permits {
     let shared = population.shared();

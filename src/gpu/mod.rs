@@ -1,7 +1,7 @@
 //! The GPU engine for any Vulkan, Metal or DX12 adapter, through wgpu and the kernels in `shaders/`.
 //!
-//! The modules form layers, and no layer imports a layer above it: `engine` → `tune` → `inspect` → `session` →
-//! `kernel` → `memory` → `device`, `launch`, `layout`, `arrangement`, `tiles` and `tile`.
+//! The modules form layers, and no layer imports a layer above it. `docs/architecture.md` draws the layers, and
+//! `tests/architecture` holds them.
 
 mod arrangement;
 mod device;

@@ -222,7 +222,7 @@ const PARALLEL_BLOCKS: [Block; 5] = [
     block(4, 1, 4, 4, 32),  // 16 × 16
 ];
 
-/// Most outputs of an invocation that keeps the sum of a strand and the total of the strands before.
+/// Most outputs of an invocation that keeps two sums per output: of the current strand, and of the strands before.
 const MOST_DOUBLE_SUMS: usize = 32;
 
 /// Every block of subgroups, large to small: the rows × columns that one subgroup owns, and the subgroups along both
@@ -394,14 +394,14 @@ impl Tile {
             let terms = shape.depth as f64 / if self.parallel { self.strands as f64 } else { 1.0 };
             groups += blocks;
             work += blocks * outputs * shape.depth as f64 / FMAS * overhead;
-            // Slab after slab, and at the end four rows after four rows.
+            // The slabs follow one another, and then the rows, four at a time.
             chain = chain.max((terms / self.slab.max(1) as f64).ceil() + (self.rows / LANES) as f64);
         }
         let rounds = (groups / PROCESSORS).ceil();
         // Few waves leave the last one partly empty.
         let busiest = work / groups * rounds;
         let waves = (groups / (PROCESSORS * resident)).ceil();
-        // Of tiles that wait alike the smaller one spreads the work further.
+        // Of two tiles with equal times the smaller one wins, because it spreads the work further.
         busiest.max(chain * LATENCY * waves) + outputs / FMAS
     }
 }

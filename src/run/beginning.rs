@@ -1,4 +1,4 @@
-//! What is noted before the first step, and which runs may be prolonged.
+//! The notes before the first step, and the check of runs that are to be prolonged.
 
 use super::directory::RunDirectory;
 use super::event::Note;
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// What is not as one would expect of a training that begins.
+/// Notes on the initial model and on a replayed run that may surprise the user.
 pub fn notes(start: &Start) -> Vec<Note> {
     let mut notes: Vec<Note> = replay(start).into_iter().collect();
     let Some(model) = &start.model else { return notes };
@@ -32,7 +32,7 @@ pub fn notes(start: &Start) -> Vec<Note> {
 fn replay(start: &Start) -> Option<Note> {
     let config = start.population.shared();
     let (trace, path) = (start.population.traces[0].as_ref()?, config.rule.trace.clone()?);
-    // These make the replay, or do not change what is learnt.
+    // These settings make the run a replay, or do not change what is learnt.
     let expected = ["rule", "trace", "replay", "device", "no-autotune", "precision"];
     let (then, now) = (trace.config.essence().to_table(), config.essence().to_table());
     let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();

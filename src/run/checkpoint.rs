@@ -253,7 +253,7 @@ impl Checkpoint {
     pub fn read(path: &Path, population: &Population) -> std::result::Result<Self, Refusal> {
         let content = files::read(path, memory::whole("a checkpoint")).map_err(|e| match e {
             Error::File { path, reason } => {
-                let reason = format!("cannot be read: {reason}; move it away to go on from an earlier state");
+                let reason = format!("cannot be read: {reason}; move it away to resume from an earlier state");
                 Refusal::Final(Error::file(path, reason))
             }
             other => Refusal::Final(other),

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// The folder for runs that were given no directory.
 pub const RUNS: &str = "runs";
-/// Most damaged checkpoints that a resumed run tells of.
+/// Most damaged checkpoints that a resumed run reports.
 const TOLD: usize = 20;
 /// The words in the log before the error that ended a run.
 const STOPPED: &str = "stopped: ";
@@ -89,7 +89,7 @@ impl RunDirectory {
         Err(Error::file(
             path,
             format!(
-                "already holds {what} ({}); give another `out`, `force` to replace them, or `resume` to go on with a run",
+                "already holds {what} ({}); give another `out`, `force` to replace them, or `resume` to continue a run",
                 taken.join(", ")
             ),
         ))
@@ -198,7 +198,8 @@ impl RunDirectory {
         first.is_some_and(|first| names::present(&path).iter().any(|name| first == name.as_str()))
     }
 
-    /// The files of a complete run of `population`. Names that end in `/` are folders, names that end in `*` beginnings.
+    /// The files of a complete run of `population`. A name that ends in `/` is a folder. A name that ends in `*` stands for all
+    /// names that begin so.
     #[must_use]
     pub fn files(population: &Population) -> Vec<String> {
         names::expected(population)
@@ -211,7 +212,7 @@ impl RunDirectory {
     pub fn config(path: &Path) -> Result<Config> {
         let file = path.join(CONFIG);
         if !file.is_file() {
-            return Err(Error::file(path, "holds no run to go on with: config.toml is missing"));
+            return Err(Error::file(path, "holds no run to resume: config.toml is missing"));
         }
         Config::overlay([&Config::read_table(&file)?]).map_err(|e| Error::file(file, e))
     }
@@ -247,7 +248,8 @@ impl RunDirectory {
         self.entry(ENVIRONMENT).write((to_json(environment)? + "\n").as_bytes())
     }
 
-    /// Adds one line to the log, whatever the text holds, because later runs and reports read the log. A failure is ignored, because a run must not stop for its log.
+    /// Adds one line to the log, whatever the text holds, because later runs and reports read the log. A failure is ignored,
+    /// because a run must not stop for its log.
     pub fn log(&mut self, line: &str) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let _ = writeln!(self.log, "{:.3} {}", since.as_secs_f64(), text::line(line));

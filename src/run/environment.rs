@@ -40,7 +40,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// The commit of the repository around `folder`, as git tells it in time.
+/// The commit of the repository around `folder`, if git answers in time.
 pub fn commit(folder: &Path) -> Option<String> {
     let mut git = Command::new("git");
     git.current_dir(folder)

@@ -1,4 +1,4 @@
-//! What a training tells while it goes on. The library prints nothing; whoever drives it may.
+//! What a training reports while it runs. The library prints nothing; the program that drives it may.
 
 use crate::config::Rule;
 use crate::train::engine::DeviceInfo;
@@ -17,11 +17,11 @@ pub enum Event {
     Steps(Position),
     /// An epoch is over.
     Epoch(EpochMetrics),
-    /// Something that is not as one would expect.
+    /// Something that may surprise the user.
     Note(Note),
 }
 
-/// Something that is not as one would expect. `Display` says it in a line.
+/// Something that may surprise the user. `Display` puts it into one line.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Note {
@@ -55,13 +55,13 @@ pub enum Note {
         /// Key, value there and value here.
         settings: Vec<[String; 3]>,
     },
-    /// A checkpoint cannot be used; an earlier one is.
+    /// A checkpoint cannot be used, so the run resumes from an earlier one.
     DamagedCheckpoint(String),
     /// The run resumes here.
     Resumed(Position),
     /// The directory has no checkpoint, so the run starts from the beginning.
     NoCheckpoint,
-    /// Why another device was taken, or a feature of it left aside.
+    /// Why the run uses another device, or leaves a feature of the device unused.
     Device(String),
     /// The file system has no locks: another process might write to the directory.
     NotLocked {
@@ -72,7 +72,7 @@ pub enum Note {
     },
     /// Metrics of so many epochs were damaged or lost.
     MetricsLost(usize),
-    /// A value is no longer finite, and training goes on.
+    /// A value is no longer finite, and training continues.
     Diverged(Divergence),
     /// From this epoch on every α is 0.
     Frozen(u32),
@@ -94,11 +94,11 @@ pub enum Note {
         /// What a resumed run continues from.
         from: Kept,
     },
-    /// What was kept before a failure.
+    /// The newest checkpoint at the time of a failure.
     Kept {
         /// The directory.
         directory: PathBuf,
-        /// Why nothing was kept after it.
+        /// The failure.
         failure: Failed,
         /// The newest checkpoint, if any.
         checkpoint: Option<PathBuf>,
@@ -148,8 +148,8 @@ impl std::fmt::Display for Note {
                 f.write_str(&differences.join("; "))
             }
             Self::DamagedCheckpoint(error) => write!(f, "{error}; taking an earlier state"),
-            Self::Resumed(Position { epoch, batch }) => write!(f, "going on with epoch {epoch}, batch {batch}"),
-            Self::NoCheckpoint => f.write_str("there is no checkpoint to go on from; starting from the beginning"),
+            Self::Resumed(Position { epoch, batch }) => write!(f, "resuming at epoch {epoch}, batch {batch}"),
+            Self::NoCheckpoint => f.write_str("there is no checkpoint to resume from; starting from the beginning"),
             Self::Device(reason) => f.write_str(reason),
             Self::NotLocked { directory, reason } => write!(
                 f,
@@ -169,7 +169,7 @@ impl std::fmt::Display for Note {
                 "the training loss, {loss:.5}, is no better than {constant:.5}, that of one answer to all samples; try another \
                  `alpha0`, `scale` or `hidden`"
             ),
-            Self::Diverged(divergence) => write!(f, "{divergence}; training goes on"),
+            Self::Diverged(divergence) => write!(f, "{divergence}; training continues"),
             Self::Stopped { position: Position { epoch, batch }, directory, from } => {
                 write!(f, "stopped in epoch {epoch} before batch {batch}; {} can be resumed", directory.display())?;
                 match from {

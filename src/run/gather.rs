@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Settings in which runs of one arm may differ: they pair runs, or decide where and not what is computed.
+/// Settings in which runs of one arm may differ. They pair runs, or decide where a run computes, but not what it computes.
 const OF_A_RUN: [&str; 5] = ["seed", "fold", "device", "trace", "no-autotune"];
 
 /// Reads the records of all `paths`, in their order. A directory with a `result.json` is a single run; for all other
@@ -29,7 +29,7 @@ pub fn gather(paths: &[PathBuf]) -> Result<Vec<Record>> {
             records.push(single_run(path, &files::text(&path.join(RESULT), files::RECORD)?)?);
         } else if RunDirectory::config(path).is_ok() {
             let stop = RunDirectory::stop(path).map_or(String::new(), |stop| format!(" ({stop})"));
-            return Err(Error::file(path, format!("holds a run without its end{stop}; go on with it by `resume`")));
+            return Err(Error::file(path, format!("holds a run without its end{stop}; finish it with `resume`")));
         } else {
             records.extend(Record::read_all(std::slice::from_ref(path))?);
         }

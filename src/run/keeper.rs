@@ -33,7 +33,7 @@ pub enum OnDivergence {
 pub(super) struct Keeper {
     pub population: Arc<Population>,
     pub directory: Option<RunDirectory>,
-    /// What happened since it was last asked for.
+    /// The events that the caller has not taken yet.
     pub events: VecDeque<Event>,
     pub last: Option<EpochMetrics>,
     /// Epochs in a row at whose end every α was 0.
@@ -86,8 +86,8 @@ impl Keeper {
         }
     }
 
-    /// Keeps a state if it is finite. Training on from another state leads nowhere, and keeping that state would push the
-    /// last good one out.
+    /// Writes a checkpoint if the state is finite. A run cannot recover from any other state, and its checkpoint would
+    /// displace the last good one.
     fn checkpoint(&mut self, position: Position, state: &MemberState) -> Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         if !state.is_finite() {
@@ -112,7 +112,7 @@ impl Keeper {
     pub fn complete(&mut self, state: &MemberState, last: &MemberState) -> Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         match self.restores_best() && self.best.is_some() {
-            // After the best epoch the run may have been resumed, and only the file has all of its network.
+            // If the run was resumed after its best epoch, only the file has the whole network of that epoch.
             true => directory.finish_with_best()?,
             false => directory.save_model(&self.population, state)?,
         }
@@ -123,7 +123,7 @@ impl Keeper {
         }
     }
 
-    /// Keeps what a stopped run has come to: the network, and the state to resume from.
+    /// Writes the network and the checkpoint of a stopped run.
     pub fn stop(&mut self, position: Position, state: &MemberState) -> Result<()> {
         self.checkpoint(position, state)?;
         let Some(directory) = &self.directory else { return Ok(()) };
@@ -145,7 +145,7 @@ impl Keeper {
         }
     }
 
-    /// Notes after a failure what there is to resume from.
+    /// Notes after a failure from which checkpoint the run can resume.
     pub fn note_what_is_kept(&mut self, error: &Error) {
         let Some(directory) = &mut self.directory else { return };
         let failure = match error {
@@ -160,7 +160,7 @@ impl Keeper {
         self.note(note);
     }
 
-    /// Notes what makes the network doubtful that the run ends with: the best, or the last state.
+    /// Notes the doubts about the final network, which is that of the best or of the last state.
     pub fn doubt(&mut self, best: Option<(&EpochMetrics, &MemberState)>, last: &MemberState) {
         let found = match (best, &self.last) {
             (Some((metrics, state)), _) => doubts(&self.population, state, metrics),
@@ -179,7 +179,7 @@ impl Keeper {
     fn note_frozen(&mut self, metrics: &EpochMetrics) {
         self.frozen_epochs = if is_frozen(metrics) { self.frozen_epochs + 1 } else { 0 };
         let shared = self.population.shared();
-        // With `neq`, outputs that stand still change φ once more. If no neuron learns then either, |v| only falls.
+        // With `neq`, φ changes once more after the outputs stand still. If no neuron learns in that epoch either, |v| only falls.
         let due = if shared.rule.kind == Rule::Neq { 2 } else { 1 };
         if self.frozen_epochs == due && metrics.epoch < shared.run.epochs {
             self.note(Note::Frozen(metrics.epoch));
@@ -266,7 +266,7 @@ impl Observer for Keeper {
     }
 
     fn diverged(&mut self, _: usize, divergence: Divergence) -> ControlFlow<()> {
-        // Of a run that was resumed after it had diverged, the first place counts.
+        // If the run diverged before it was resumed, that first place counts.
         self.divergence.get_or_insert(divergence);
         if self.on_divergence == OnDivergence::Stop {
             return ControlFlow::Break(());

@@ -1,4 +1,4 @@
-//! Cuts off the ends of files that grow line by line while a run goes on.
+//! Cuts off the ends of files that grow line by line during a run.
 
 use crate::error::Result;
 use crate::files::{self, Entry};

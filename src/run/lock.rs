@@ -10,7 +10,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
-    /// Why there is no lock, where the file system has none: the run goes on all the same.
+    /// Why there is no lock, where the file system has none: the run continues all the same.
     missing: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Lock {
         }
     }
 
-    /// Why no other process is kept from writing, where that is so.
+    /// Why other processes are not locked out, if they are not.
     #[must_use]
     pub fn missing(&self) -> Option<&str> {
         self.missing.as_deref()

@@ -1,4 +1,4 @@
-//! Runs: the training of one network, what it tells, and its files.
+//! Runs: the training of one network, its events, and its files.
 //!
 //! [`Training`] is what programs drive. Other programs rely on the contents of a run's files; a file that exists under its
 //! final name is complete.

@@ -42,7 +42,7 @@ enum Of {
     Psi,
 }
 
-/// Every file that a run may leave, in the order in which people are told of them.
+/// Every file that a run may leave, in the order in which messages list them.
 const FILES: [(&str, Kind, Of); 12] = [
     // All settings; `train --config` accepts the file.
     (CONFIG, Kind::File, Of::All),
@@ -69,7 +69,8 @@ const FILES: [(&str, Kind, Of); 12] = [
     (RESULT, Kind::File, Of::All),
 ];
 
-/// What a complete run of `population` leaves. Names that end in `/` are folders, names that end in `*` beginnings.
+/// What a complete run of `population` leaves. A name that ends in `/` is a folder. A name that ends
+/// in `*` stands for all names that begin so.
 pub(super) fn expected(population: &Population) -> Vec<String> {
     let rule = population.shared().rule.kind;
     let has = |of: Of| match of {

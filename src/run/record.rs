@@ -99,13 +99,13 @@ impl Record {
     }
 
     /// Whether both runs ended with the same values, bit for bit. Times and counts of operations do not matter, because
-    /// they tell what a run took.
+    /// they state what a run cost.
     #[must_use]
     pub fn ended_like(&self, other: &Self) -> bool {
         self.diverged == other.diverged && self.results().eq(other.results())
     }
 
-    /// The values at the end of the run that a repeated run has, too.
+    /// The final values that an exact repetition of the run must reproduce.
     fn results(&self) -> impl Iterator<Item = (&String, &Value)> {
         let is_cost = |key: &str| Metric::named(key).is_some_and(|metric| metric.is_cost);
         self.last.iter().flatten().filter(move |(key, _)| !is_cost(key))

@@ -21,8 +21,8 @@ pub struct Start {
 }
 
 impl Start {
-    /// Reads the model that the first of `configs` names, and holds everything against the data. Networks take the hidden
-    /// widths of the model; if the user has `given` widths, those must be the same.
+    /// Reads the model that the first of `configs` names, and checks configurations and model against the data. Networks take
+    /// the hidden widths of the model. If the user has `given` widths, those must be the same.
     ///
     /// # Errors
     /// If the model cannot be read or does not fit, or as [`Population::new`].
@@ -41,7 +41,7 @@ impl Start {
             }
         }
         let classes = model.as_ref().filter(|_| !is_layer).and_then(Model::least_outputs);
-        // Weights mean what they meant only under the scale that they were trained with.
+        // The model's weights fit only features and targets on the scale of its own training.
         let fixed = model.as_ref().and_then(|model| model.data.as_ref()).map(|data| &data.preparation);
         let population = Population::prepared_by(configs, data, classes, fixed)?;
         check_classes(&population)?;

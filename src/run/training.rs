@@ -51,7 +51,7 @@ pub struct Training {
     stage: Stage,
     events: VecDeque<Event>,
     notes: Vec<Note>,
-    /// The error that ended the training, until it is returned: what happened before it is told first.
+    /// The error that ended the training, until it is returned. Events from before the error are returned first.
     failure: Option<Error>,
 }
 
@@ -60,7 +60,7 @@ enum Stage {
     Running(Box<Running>),
     Over(Box<Running>),
     Stopped(Box<Running>),
-    /// With the error.
+    /// The text of the error.
     Failed(String),
 }
 
@@ -149,7 +149,10 @@ impl Training {
         }
         for source in [&config.network.init, &config.rule.trace].into_iter().flatten() {
             if !source.exists() {
-                return Err(Error::file(source, "the run began with this file, and needs it to go on; put it back"));
+                return Err(Error::file(
+                    source,
+                    "the run began with this file, and cannot resume without it; put it back",
+                ));
             }
         }
         let mut training = Self::of(Start::new(vec![config], data, true)?)?;
@@ -462,7 +465,7 @@ impl Training {
             }
         }
         let mut trainer = Trainer::new(Arc::clone(&population), opened.engine, position, Arc::clone(&self.stop.0));
-        // The end was decided before the run was stopped, while one more epoch was under way.
+        // Early stopping may have decided on the end before the run was stopped, because one more epoch is always under way.
         let end = progress.as_ref().and_then(|progress| progress.end).or_else(|| {
             let ((_, best), patience) = (progress.as_ref()?.best?, population.shared().run.early_stopping?);
             let end = best.saturating_add(patience);

@@ -19,7 +19,7 @@ pub struct NamedArm {
     pub settings: Table,
 }
 
-/// The rules that an arm may have: all but those without an error to compare, and `replay`, which the controls stand for.
+/// The rules that an arm may have. Unsupervised rules have no error to compare, and the controls stand for `replay`.
 fn rules() -> Vec<String> {
     let is_supervised = |rule: &&Rule| **rule != Rule::Replay && !rule.is_unsupervised();
     Rule::ALL.iter().filter(is_supervised).map(Rule::to_string).collect()
@@ -123,7 +123,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// Moves a setting to the settings of all arms where every arm but the controls has the same value.
+    /// Moves a setting from the arms to the base, if every arm but the controls has the same value.
     fn shared(&mut self, key: &str) {
         let values: Vec<Option<&Value>> =
             self.arms.iter().filter(|arm| !arm.is_rule(Rule::Replay)).map(|arm| arm.settings.get(key)).collect();

@@ -13,7 +13,7 @@ pub enum Range {
     Choice(Choice),
 }
 
-/// A closed interval, whose logarithms are drawn evenly with `log`.
+/// A closed interval. With `log`, the logarithm of the value is uniform.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds<T> {

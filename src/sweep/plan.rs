@@ -218,7 +218,7 @@ impl Plan {
         format!("{:032x}", fnv(lines.as_bytes()))
     }
 
-    /// Whether every run of `other` is in this plan. Ids tell, because they are made from arm, seed and configuration.
+    /// Whether every run of `other` is in this plan. Ids decide, because they are made from arm, seed and configuration.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let ids: HashSet<&str> = self.runs.iter().map(|run| run.id.as_str()).collect();

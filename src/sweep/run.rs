@@ -306,7 +306,7 @@ impl Sweep<'_> {
             match self.train(&runs[..members], &device, &choice, &data, watcher) {
                 Err(trouble) if members > 1 && trouble.is_size() => {
                     members /= 2;
-                    watcher.note(&format!("{}; going on with {members} members", trouble.error()));
+                    watcher.note(&format!("{}; continuing with {members} members", trouble.error()));
                     self.ceilings.insert(kind, members);
                 }
                 Err(Trouble::Opening(error) | Trouble::Training(error)) => return Err(error),
@@ -456,8 +456,8 @@ struct Follower<'a> {
     diverged: Vec<Option<Divergence>>,
     epochs: Option<Vec<Vec<EpochMetrics>>>,
     watcher: &'a mut dyn Watcher,
-    /// How many times the first epoch of this population all runs take, and when the population began; `None` once the time
-    /// is estimated.
+    /// The work of all runs, in first epochs of this population, and when the population began; `None` once the time is
+    /// estimated.
     scale: Option<(f64, Instant)>,
 }
 

@@ -191,7 +191,7 @@ impl Sweep {
                 |why: String| Err(Error::config(format!("arm {}: trace-of: {why}", quoted(&arms[place].name))));
             if of.rule.latch == Latch::Gated {
                 return refuse(format!(
-                    "arm {} has latch = \"gated\", whose α stops and falls again, which a trace cannot tell; give it \
+                    "arm {} has latch = \"gated\", whose α stops and falls again, which a trace cannot hold; give it \
                      latch = \"latched\"",
                     quoted(&target)
                 ));
@@ -363,7 +363,7 @@ impl Declared {
         let found = places.named(all, target).into_iter().map(|(arm, place)| {
             let (source, variant) = (&all[arm], &all[arm].variants[place]);
             // If the target is one point of a grid, named in full, its suffix is left out of the new name. If the
-            // target is the whole grid, each suffix tells the new names apart.
+            // target is the whole grid, each suffix distinguishes the new names.
             (source, variant, if source.name == *target { variant.suffix.as_str() } else { "" })
         });
         let found: Vec<_> = found.collect();

@@ -91,7 +91,7 @@ pub fn named(text: &str) -> String {
     shorten(text, SENTENCE)
 }
 
-/// A name in the words of the user, between the marks that tell such words from those of the program.
+/// A name in the words of the user, between the marks that distinguish such words from those of the program.
 pub fn quoted(name: &str) -> String {
     // A name with such marks of its own would end its quotation.
     format!("‘{}’", named(name).replace(['‘', '’'], "'"))

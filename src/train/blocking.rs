@@ -30,7 +30,7 @@ pub fn may_block() -> bool {
     MAY_BLOCK.get()
 }
 
-/// Lets the executor do other work before this future goes on.
+/// Lets the executor do other work before this future continues.
 pub async fn yield_now() {
     let mut has_yielded = false;
     std::future::poll_fn(|context| {

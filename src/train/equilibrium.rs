@@ -14,7 +14,7 @@
 //!
 //! Outputs that are all 0, as those of a dead rectifier, have no direction. The file takes φ = 1 where neither vector has a
 //! direction, because nothing changed, and φ = 0 where one has. Outputs that are not finite have no direction either; the
-//! report of the epoch has already told that the member diverged.
+//! report of the epoch has already said that the member diverged.
 //!
 //! All of it runs on the host for every engine, so engines differ by the rounding of their own steps alone. The pass sums in an
 //! order that does not depend on the number of threads. A [`MemberState`] carries all that the rule remembers:
@@ -119,7 +119,7 @@ pub(super) async fn settle(population: &Population, t: u32, states: &mut [Member
     }
 }
 
-/// Replaces the rates in a report that was made before [`settle`], because a report tells the rates of the next step.
+/// Replaces the rates in a report that was made before [`settle`], because a report states the rates of the next step.
 pub(super) fn tell(states: &[MemberState], report: &mut Report) {
     for (member, state) in report.members.iter_mut().zip(states) {
         let alphas = state.layers.iter().map(|layer| (layer.alpha(Rule::Neq), layer.psi.len()));

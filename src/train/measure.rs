@@ -1,4 +1,4 @@
-//! What is reported of a score. Engines sum losses and wrong answers; a regression is also told in the units of its targets.
+//! What is reported of a score. Engines sum losses and wrong answers. A regression is also reported in the units of its targets.
 
 use super::engine::Score;
 use super::population::Population;
@@ -30,7 +30,7 @@ impl Scored {
     }
 }
 
-/// How the scores of one member are told.
+/// How the scores of one member are reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measure {
     regression: Option<Regression>,
@@ -39,7 +39,7 @@ pub struct Measure {
 #[derive(Clone, Debug, PartialEq)]
 struct Regression {
     outputs: f64,
-    /// Standard deviation of a single target; 1 where there are several, which are told in their own standard deviations.
+    /// Standard deviation of a single target; 1 where there are several, which are reported in their own standard deviations.
     deviation: f64,
     /// Variance of the scaled targets, as a mean over the outputs: of training, validation and test samples. Samples count
     /// by their weights, as in the loss.
@@ -48,7 +48,7 @@ struct Regression {
     weight: [f64; 3],
 }
 
-/// A score as it is told.
+/// A score as it is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Told {
     /// Mean loss.
@@ -64,7 +64,7 @@ pub struct Told {
 }
 
 impl Measure {
-    /// How the scores of `member` are told.
+    /// How the scores of `member` are reported.
     #[must_use]
     pub fn new(population: &Population, member: usize) -> Self {
         let data = &population.data;
@@ -95,7 +95,7 @@ impl Measure {
         Self { regression: Some(Regression { outputs: outputs as f64, deviation, variance, weight }) }
     }
 
-    /// Tells a score of these samples.
+    /// The score of these samples as it is reported.
     #[must_use]
     pub fn tell(&self, score: Score, of: Scored) -> Told {
         let Score { loss, error } = score;

@@ -19,7 +19,7 @@ pub(super) struct Source<'a> {
     pub epoch: u32,
     /// What the engine says of the member.
     pub member: &'a MemberReport,
-    /// How its scores are told.
+    /// How its scores are reported.
     pub measure: &'a Measure,
     /// Its widths.
     pub topology: &'a Topology,
@@ -83,7 +83,7 @@ pub struct Metric {
     pub scored: Option<Scored>,
     /// The only task that has it; `None` = every task.
     pub only: Option<Task>,
-    /// Whether it tells what the epoch took, not what the epoch gave. A repeated run may take another time, and a resumed
+    /// Whether it states what the epoch cost, not what the epoch achieved. A repeated run may take another time, and a resumed
     /// run or another engine another number of operations.
     pub is_cost: bool,
     /// Whether there is one value per layer.
@@ -487,7 +487,7 @@ impl Metric {
 }
 
 impl EpochMetrics {
-    /// The values of these metrics, in this order, without those of another task; neighbours with one value per layer are told
+    /// The values of these metrics, in this order, without those of another task. Neighbours with one value per layer come
     /// layer by layer.
     #[must_use]
     pub fn readings(&self, metrics: impl IntoIterator<Item = &'static Metric>) -> Vec<Reading> {

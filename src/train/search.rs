@@ -222,7 +222,7 @@ impl Line {
             Rule::IrpropPlus => {
                 change(&mut state, |recorded, w| recorded.irprop_plus(config, known.error > known.before, w));
             }
-            // Before the first step there is no difference to tell the rate from.
+            // Before the first step there is no difference from which the rate follows.
             _ if begun => change(&mut state, |recorded, w| recorded.with_lipschitz_rate(config, w).beside(w)),
             _ => {}
         }

@@ -127,7 +127,7 @@ pub struct Trainer {
     last_report: Option<Instant>,
     /// Members that have been reported as not finite.
     diverged: Vec<bool>,
-    /// How the scores of each member are told.
+    /// How the scores of each member are reported.
     measures: Vec<Measure>,
     /// The outer loop of rules that search.
     search: Search,

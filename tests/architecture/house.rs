@@ -3,7 +3,7 @@
 //! The text of the files is read: `use`, paths in code and macros, `super::`, `self::`, `crate::` and re-exports. A name
 //! that reaches a file through a `mod.rs` counts as an import of both files.
 
-use super::source::{Token, is_name, read, sources};
+use super::source::{Source, Token, is_name, read, sources};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::Peekable;
 use std::path::Path;
@@ -42,8 +42,8 @@ pub struct File {
 /// All files of `src`, and their imports.
 pub struct House {
     pub files: Vec<File>,
-    /// Keyed by [`Module::path`].
-    modules: BTreeMap<Vec<String>, Module>,
+    /// Keyed by [`Module::path`]. A path has several modules where `cfg` decides which file it means.
+    modules: BTreeMap<Vec<String>, Vec<Module>>,
     /// Importing file → imported file → line of the first import.
     pub imports: BTreeMap<String, BTreeMap<String, usize>>,
 }
@@ -56,13 +56,10 @@ impl House {
 
     pub fn of<'a>(sources: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut house = Self { files: vec![], modules: BTreeMap::new(), imports: BTreeMap::new() };
+        let sources: Vec<(&str, &str)> = sources.into_iter().collect();
+        let moved: BTreeMap<String, Vec<String>> = sources.iter().flat_map(|(path, text)| moved(path, text)).collect();
         for (path, text) in sources {
-            let inside = path.strip_prefix("src/").and_then(|path| path.strip_suffix(".rs")).expect("src/*.rs");
-            let mut module: Vec<String> = match inside {
-                "lib" | "main" => vec![inside.into()],
-                _ => ["lib"].into_iter().chain(inside.split('/')).map(str::to_owned).collect(),
-            };
-            module.pop_if(|last| last == "mod");
+            let module = moved.get(path).cloned().unwrap_or_else(|| module_of(path));
             house.read_file(path, text, &module);
         }
         house.link();
@@ -89,7 +86,7 @@ impl House {
                     if open.last().is_some_and(|(_, outside)| *outside == depth) {
                         let (outer, _) = open.pop().expect("an open module");
                         let done = std::mem::replace(&mut current, outer);
-                        self.modules.insert(done.path.clone(), done);
+                        self.add(done);
                     }
                 }
                 "mod" if is_name(next) && after == ";" => {
@@ -129,19 +126,23 @@ impl House {
             at += 1;
         }
         assert!(open.is_empty() && depth == 0, "{path}: braces do not match");
-        self.modules.insert(current.path.clone(), current);
+        self.add(current);
         self.files.push(File { path: path.to_owned(), lines: text.lines().count(), defines });
+    }
+
+    fn add(&mut self, module: Module) {
+        self.modules.entry(module.path.clone()).or_default().push(module);
     }
 
     /// Resolves every `use` and every path to files.
     fn link(&mut self) {
         let mut imports: BTreeMap<String, BTreeMap<String, usize>> =
             self.files.iter().map(|file| (file.path.clone(), BTreeMap::new())).collect();
-        for module in self.modules.values() {
+        for module in self.modules.values().flatten() {
             let used = module.uses.iter().map(|used| (&used.path, used.line));
             for (path, line) in used.chain(module.mentions.iter().map(|(path, line)| (path, *line))) {
                 let mut files = BTreeSet::new();
-                self.resolve(&module.path, path, &mut files, 0);
+                self.resolve(module, path, &mut files, 0);
                 for file in files.into_iter().filter(|file| *file != module.file) {
                     let of_file = imports.get_mut(&self.files[module.file].path).expect("a file");
                     let known = of_file.entry(self.files[file].path.clone()).or_insert(line);
@@ -152,11 +153,11 @@ impl House {
         self.imports = imports;
     }
 
-    /// Resolves a path inside the module at `from`. Adds the files that the path takes names from, and returns the
-    /// module at the end of the path, if there is one.
+    /// Resolves a path inside the module `from`. Adds the files that the path takes names from, and returns the path of
+    /// the module at its end, if there is one.
     fn resolve(
         &self,
-        from: &[String],
+        from: &Module,
         path: &[String],
         files: &mut BTreeSet<usize>,
         steps: usize,
@@ -167,11 +168,11 @@ impl House {
         }
         let (first, mut rest) = path.split_first()?;
         let mut at = match first.as_str() {
-            "crate" | "$crate" => vec![from[0].clone()],
+            "crate" | "$crate" => vec![from.path[0].clone()],
             "homeostat" => vec!["lib".to_owned()],
-            "self" => from.to_vec(),
-            "super" => from[..from.len() - 1].to_vec(),
-            name => self.lookup(from, name, files, steps)?,
+            "self" => from.path.clone(),
+            "super" => from.path[..from.path.len() - 1].to_vec(),
+            name => self.lookup_in(from, name, files, steps)?,
         };
         while let Some((name, others)) = rest.split_first() {
             match name.as_str() {
@@ -181,35 +182,49 @@ impl House {
                 name => match self.lookup(&at, name, files, steps) {
                     Some(module) => at = module,
                     None => {
-                        files.insert(self.modules.get(&at)?.file);
+                        files.extend(self.files_of(&at)?);
                         return None;
                     }
                 },
             }
             rest = others;
         }
-        files.insert(self.modules.get(&at)?.file);
+        files.extend(self.files_of(&at)?);
         Some(at)
     }
 
-    /// The module that `name` refers to inside the module at `at`. If `name` is a re-exported item instead, adds the
-    /// file of the item.
+    /// The files that the module at `at` may mean.
+    fn files_of(&self, at: &[String]) -> Option<impl Iterator<Item = usize>> {
+        Some(self.modules.get(at)?.iter().map(|module| module.file))
+    }
+
+    /// The path of the module that `name` refers to inside the module at `at`, whichever file that module means. If `name`
+    /// is a re-exported item instead, adds the file of the item.
     fn lookup(&self, at: &[String], name: &str, files: &mut BTreeSet<usize>, steps: usize) -> Option<Vec<String>> {
-        let module = self.modules.get(at)?;
+        let mut found = None;
+        for module in self.modules.get(at)? {
+            let one = self.lookup_in(module, name, files, steps);
+            found = found.or(one);
+        }
+        found
+    }
+
+    /// As [`Self::lookup`], for one module.
+    fn lookup_in(&self, module: &Module, name: &str, files: &mut BTreeSet<usize>, steps: usize) -> Option<Vec<String>> {
         if module.children.contains(name) {
-            return Some(at.iter().cloned().chain([name.to_owned()]).collect());
+            return Some(module.path.iter().cloned().chain([name.to_owned()]).collect());
         }
         // A `use` of a bare name is another crate, which has no file here.
         if let Some(used) = module.uses.iter().find(|used| used.name == name && used.path != [name]) {
             let mut behind = BTreeSet::new();
-            let found = self.resolve(at, &used.path, &mut behind, steps + 1);
+            let found = self.resolve(module, &used.path, &mut behind, steps + 1);
             if found.is_none() {
                 files.extend(behind);
             }
             return found;
         }
         module.uses.iter().filter(|used| used.name == "*" && used.path.len() > 1).find_map(|used| {
-            let target = self.resolve(at, &used.path, &mut BTreeSet::new(), steps + 1)?;
+            let target = self.resolve(module, &used.path, &mut BTreeSet::new(), steps + 1)?;
             self.lookup(&target, name, files, steps + 1)
         })
     }
@@ -256,6 +271,39 @@ impl House {
         }
         None
     }
+}
+
+/// The module that the file at `path` is, unless a `#[path]` makes it another one.
+fn module_of(path: &str) -> Vec<String> {
+    let inside = path.strip_prefix("src/").and_then(|path| path.strip_suffix(".rs")).expect("src/*.rs");
+    let mut module: Vec<String> = match inside {
+        "lib" | "main" => vec![inside.into()],
+        _ => ["lib"].into_iter().chain(inside.split('/')).map(str::to_owned).collect(),
+    };
+    module.pop_if(|last| last == "mod");
+    module
+}
+
+/// The files that the file at `path` declares as modules by `#[path = "…"]` or `#[cfg_attr(…, path = "…")]`, each with the path
+/// of its module.
+fn moved(path: &str, text: &str) -> Vec<(String, Vec<String>)> {
+    let Source { tokens, texts } = read(text);
+    let folder = path.rsplit_once('/').expect("a file of src").0;
+    let mut moved = vec![];
+    for (at, window) in tokens.windows(4).enumerate() {
+        let [before, key, equals, after] = [0, 1, 2, 3].map(|i| window[i].text);
+        // The file's name lies between the last two, but strings are no tokens.
+        if !["[", ","].contains(&before) || key != "path" || equals != "=" || !["]", ")"].contains(&after) {
+            continue;
+        }
+        let line = window[1].line;
+        let file = texts.iter().find(|text| text.line == line).expect("a path").text.trim_matches('"');
+        let name = tokens[at..].iter().skip_while(|token| token.text != "mod").nth(1).expect("a module").text;
+        let mut module = module_of(path);
+        module.push(name.to_owned());
+        moved.push((format!("{folder}/{file}"), module));
+    }
+    moved
 }
 
 /// Adds the names that one tree of a `use` brings into scope. `prefix` is the path so far.

@@ -1,13 +1,13 @@
 //! Tests which file of `src` may import which. No file may import, directly or through others, a file that imports it.
-//! No folder may import from a higher floor. A file above 600 lines needs a reason. Messages of the library are checked
-//! too, because only the command line has flags.
+//! No folder of `src`, and none of `src/gpu`, may import from a higher floor. A file above 600 lines needs a reason. Messages
+//! of the library are checked too, because only the command line has flags.
 
 mod house;
 mod source;
 
 use house::House;
 use source::{read, sources};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The floors of `src`, lowest first. A file may import from its own folder and from lower floors, but not from other
@@ -31,6 +31,25 @@ const FLOORS: &[&[&str]] = &[
     &["cli", "prelude"],
     &["lib"],
     &["main"],
+];
+
+/// The floors of `src/gpu`, lowest first. The same rule holds inside this folder, because it is the largest.
+const GPU_FLOORS: &[&[&str]] = &[
+    &["summary"],
+    &["tile"],
+    &["tiles"],
+    &["arrangement"],
+    &["layout"],
+    &["launch"],
+    &["device"],
+    &["memory"],
+    &["kernel"],
+    &["session"],
+    &["inspect"],
+    &["tune"],
+    &["engine"],
+    &["mod", "absent"],
+    &["tests"],
 ];
 
 /// A file with more lines needs a reason in [`LONG`].
@@ -57,23 +76,32 @@ fn no_file_imports_a_file_that_imports_it() {
 #[test]
 fn no_import_points_up() {
     let house = House::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let wrong = [pointing_up(&house, "src/", FLOORS), pointing_up(&house, "src/gpu/", GPU_FLOORS)].concat();
+    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+}
+
+/// The imports inside `folder` that these `floors` forbid, and rooms without a floor or without a file.
+fn pointing_up(house: &House, folder: &str, floors: &[&[&str]]) -> Vec<String> {
     let floors: BTreeMap<&str, usize> =
-        FLOORS.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect();
+        floors.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect();
+    let mut empty: BTreeSet<&str> = floors.keys().copied().collect();
     let mut wrong = vec![];
     for (from, imports) in &house.imports {
-        let room = room(from);
-        let Some(floor) = floors.get(room) else {
-            wrong.push(format!("{from}: `{room}` has no floor; add it to FLOORS"));
+        let Some(own) = room(from, folder) else { continue };
+        empty.remove(own);
+        let Some(floor) = floors.get(own) else {
+            wrong.push(format!("{from}: `{own}` has no floor; add it to the floors of {folder}"));
             continue;
         };
         for (to, line) in imports {
-            let other = self::room(to);
-            if other != room && floors.get(other).is_none_or(|other| other >= floor) {
-                wrong.push(format!("{from}:{line} imports {to}: `{room}` may not import `{other}`"));
+            let Some(other) = room(to, folder) else { continue };
+            if other != own && floors.get(other).is_none_or(|other| other >= floor) {
+                wrong.push(format!("{from}:{line} imports {to}: `{own}` may not import `{other}`"));
             }
         }
     }
-    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+    wrong.extend(empty.iter().map(|room| format!("{folder}: `{room}` has a floor, and does not exist")));
+    wrong
 }
 
 #[test]
@@ -206,8 +234,33 @@ fn every_kind_of_path_is_an_import() {
     assert!(circle.files.iter().any(|file| file.path == "src/a/mod.rs" && file.defines));
 }
 
-/// The folder of `src` that contains the file, or the name of a file directly in `src`.
-fn room(path: &str) -> &str {
-    let inside = path.strip_prefix("src/").expect("a file of src");
-    inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(folder, _)| folder)
+/// A file that `#[path]` makes a module counts as that module, with the modules of its folder. Where `cfg` chooses between
+/// files, all of them count as imported.
+#[test]
+fn a_path_attribute_names_the_file_of_a_module() {
+    let house = House::of([
+        ("src/lib.rs", "mod b;\n#[path = \"a/none.rs\"]\nmod a;\n#[cfg_attr(not(x), path = \"a/other.rs\")]\nmod a;"),
+        ("src/a/mod.rs", "mod part;\npub use part::Part;"),
+        ("src/a/none.rs", "mod part;\npub use part::Part;\nuse crate::b::B;"),
+        ("src/a/other.rs", "pub struct Part;"),
+        ("src/a/part.rs", "pub struct Part;"),
+        ("src/b.rs", "use crate::a::Part;\npub struct B;"),
+    ]);
+    let imports = |from: &str| house.imports[from].keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(imports("src/a/mod.rs"), ["src/a/part.rs"]);
+    assert_eq!(imports("src/a/none.rs"), ["src/a/part.rs", "src/b.rs"]);
+    assert_eq!(imports("src/b.rs"), ["src/a/mod.rs", "src/a/none.rs", "src/a/other.rs", "src/a/part.rs"]);
+    assert_eq!(house.circles(), ["src/a/none.rs:3 → src/b.rs:1 → src/a/none.rs"]);
+
+    // `mod` and `none` import `part`.
+    assert!(pointing_up(&house, "src/a/", &[&["part"], &["mod", "none", "other"]]).is_empty());
+    assert_eq!(pointing_up(&house, "src/a/", &[&["mod", "none", "other"], &["part"]]).len(), 2);
+    // `none` has no floor, and there is no `gone`.
+    assert_eq!(pointing_up(&house, "src/a/", &[&["part", "other"], &["mod"], &["gone"]]).len(), 2);
+}
+
+/// The folder inside `folder` that contains the file, or the name of a file directly in `folder`; `None` for a file elsewhere.
+fn room<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let inside = path.strip_prefix(folder)?;
+    Some(inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(room, _)| room))
 }

@@ -169,7 +169,7 @@ fn rates_of_an_initial_model_are_kept_or_reset() {
     };
     let (line, told) = more("on", &[]);
     assert_eq!(line["alpha_mean"][0], 0.4_f32);
-    assert!(told.contains("goes on from its value there; --fresh-alpha"), "{told}");
+    assert!(told.contains("continues from its value there; --fresh-alpha"), "{told}");
     let (line, told) = more("anew", &["--fresh-alpha"]);
     assert_eq!(line["alpha_mean"][0], 0.02_f32);
     assert!(!told.contains("--fresh-alpha"), "{told}");

@@ -30,7 +30,7 @@ fn within(bytes: u64, arguments: &[&str]) -> Output {
     shell.envs(ENVIRONMENT).env_remove("RUST_BACKTRACE").output().expect("the shell starts")
 }
 
-/// The address space that the program takes without data: of a run that goes on until it is killed.
+/// The address space that the program takes without data: of a run that continues until it is killed.
 static BASE: LazyLock<u64> = LazyLock::new(|| {
     let endless = ["train", "--data", "iris", "--epochs", "10000000", "--no-save", "--quiet", "--device", "cpu"];
     let mut program = command(&endless);

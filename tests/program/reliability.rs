@@ -105,7 +105,7 @@ mod signals {
         send("-TERM", &child);
         let (status, said) = end(child);
         assert_eq!(status.code(), Some(143), "{said}");
-        assert!(said.contains("the same command goes on"), "{said}");
+        assert!(said.contains("the same command resumes"), "{said}");
     }
 }
 
@@ -170,7 +170,7 @@ fn a_run_that_diverges_may_continue() {
         let arguments = wild(&folder, device, &folder.name("run"), &["--on-divergence", "continue"]);
         let output = homeostat(&words(&arguments));
         let said = text(&output.stderr);
-        assert!(output.status.success() && said.contains("no longer finite; going on"), "{said}");
+        assert!(output.status.success() && said.contains("no longer finite; continuing"), "{said}");
         let path = folder.path("run");
         let lines = metrics(&path);
         assert_eq!(lines.len(), 8);

@@ -157,7 +157,7 @@ fn a_killed_run_goes_on(device: &str, hidden: &str) {
         std::fs::remove_file(out.join("checkpoints").join(name)).unwrap();
     }
     let (_, told) = both(&["train", "--resume", &folder.name("killed"), "--quiet"]);
-    assert!(told.contains("going on with epoch") && !told.contains("batch 0"), "{told}");
+    assert!(told.contains("resuming at epoch") && !told.contains("batch 0"), "{told}");
     let model = |name: &str| std::fs::read(folder.path(name).join("model.safetensors")).unwrap();
     assert!(model("whole") == model("killed"));
     assert_eq!(without_costs(metrics(&folder.path("whole"))), without_costs(metrics(&out)));

@@ -56,7 +56,7 @@ fn one_command_plans_trains_and_decides() {
     assert!(stderr.contains("3 arms × 3 seeds = 9 runs of 4-5-3 on iris, 4 epochs"), "{stderr}");
     let verdict = stdout.lines().next().unwrap();
     assert!(verdict.starts_with("psi is ") && verdict.contains("constant") && verdict.contains("linear"), "{stdout}");
-    // The directory is named after the data, and a sweep by hand goes on with it.
+    // The directory is named after the data, and a sweep by hand resumes it.
     let report = stdout.lines().find_map(|line| line.strip_prefix("report ")).unwrap().trim();
     let directory = report.strip_suffix("/report.html").unwrap();
     assert!(directory.starts_with("runs/compare-iris-"), "{directory}");

@@ -101,7 +101,7 @@ impl Sweep {
                 child.kill().expect("kill");
             }
             soak.tally.processes += 1;
-            soak.tally.fault(&format!("SIG{name} to a sweep"), "run again: goes on where it was");
+            soak.tally.fault(&format!("SIG{name} to a sweep"), "run again: continues where it was");
             story.push(json!([name, after.as_secs_f64()]));
             if round == 1 {
                 self.damage(soak, &out);

@@ -69,7 +69,7 @@ impl Timer {
 }
 
 /// The time of each dispatch by its two timestamps. `period` is the length of a tick in nanoseconds. Empty if a driver left
-/// a timestamp unwritten, as some do (gfx-rs/wgpu issue 6406): then none of them is worth reading.
+/// a timestamp unwritten, as some do (gfx-rs/wgpu issue 6406), because the other times are then unreliable.
 fn times(names: Vec<String>, ticks: &[u64], period: f64) -> Vec<KernelTime> {
     if ticks.chunks_exact(2).any(|pair| pair[0] == 0 || pair[1] < pair[0]) {
         return vec![];

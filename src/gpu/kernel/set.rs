@@ -63,7 +63,7 @@ impl Kernels {
             }
             of.push((kernel, place));
         }
-        // Drivers take longer to compile a kernel than a step takes to run, and compile several at once.
+        // In parallel, because a driver takes longer to compile a kernel than to run a step.
         let compile = |&(kernel, source): &(Kernel, &str)| Bound::new(context, buffers, kernel, source, checked);
         let compiled = sources.par_iter().map(compile).collect::<Result<_>>()?;
         Ok(Self { compiled, of })

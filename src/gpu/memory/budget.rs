@@ -175,7 +175,7 @@ impl Check<'_> {
         array.shape.contains(&("P", self.run.layout.members))
     }
 
-    /// The largest part of `whole` with which all buffers that grow with it, as `grows` tells, would fit.
+    /// The largest part of `whole` for which all buffers that grow with `whole` would fit. `grows` selects these buffers.
     fn fitting(&self, whole: usize, grows: impl Fn(Role, &Array) -> bool) -> u64 {
         let share = |(role, array): &(Role, Array)| {
             whole as u128 * u128::from(self.most(role.row().content.is_uniform())) / u128::from(array.bytes)

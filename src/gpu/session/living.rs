@@ -16,11 +16,11 @@ use crate::train::population::Population;
 use crate::train::state::{LayerState, MemberState};
 use std::sync::Arc;
 
-/// Another arrangement must save at least this share of the forward and backward passes, because a change reads and writes
-/// the whole state, and a pass over all rows fills the cache.
+/// The share of the forward and backward passes that another arrangement must save. A change has a price: it reads and writes
+/// the whole state, and fills the cache by a pass over all rows.
 const WORTH: f64 = 0.1;
 
-/// The needs of a layer until the host looks again, at the end of the epoch.
+/// The needs of a layer until the host next reads ψ, at the end of the epoch.
 fn layer_needs(population: &Population, member: usize, layer: &LayerState, n_out: usize) -> Vec<Need> {
     let (config, settings) = (&population.configs[member], &population.members[member]);
     let mut layer = LayerState { weights: vec![], memory: vec![], observed: vec![], ..layer.clone() };
@@ -87,7 +87,7 @@ impl Session {
         self.buffers.write_tables(&self.context, &run);
     }
 
-    /// Arranges the layers anew where the neurons that have frozen since make it worth while, or where a neuron has thawed.
+    /// Arranges the layers anew if newly frozen neurons save enough work, or if a neuron has thawed.
     ///
     /// # Errors
     /// If the device fails.
@@ -136,7 +136,7 @@ impl Session {
         if self.ticked && may_have_thawed { self.rearrange().await } else { self.fill_cache().await }
     }
 
-    /// The flag of a pass over rows of training or validation.
+    /// [`Flag::Cached`] for a pass over training or validation rows, once the cache is filled.
     pub(super) const fn cached(&self) -> u32 {
         if self.unfilled { 0 } else { Flag::Cached.bit() }
     }
@@ -222,7 +222,7 @@ impl Session {
         self.refuse_broken().await
     }
 
-    /// Does without the cache for members with a non-finite net in it.
+    /// Stops using the cache for members in which it met a non-finite net.
     async fn refuse_broken(&mut self) -> Result<()> {
         let floats = self.layout.canary_bytes() / size_of::<f32>();
         let copy = self.copy_back(&[(Role::Neurons, 0, floats)], None).await?;
@@ -238,7 +238,7 @@ impl Session {
                 self.broken[member] = true;
                 changes = true;
                 for layer in stored {
-                    // Its order stays as it is.
+                    // Only the order of the columns stays.
                     (layer.nets, layer.cached) = (layer.n_out, false);
                     layer.packed = layer.order.is_some();
                 }

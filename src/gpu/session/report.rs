@@ -42,7 +42,7 @@ fn score_floats(layout: &Layout, wanted: Wanted) -> usize {
     4 * (layout.scores(last) + layout.members * layout.region)
 }
 
-/// The entries of a member's score region: sum of losses, excess of that sum by rounding, and wrong answers.
+/// The entries of a member's score region: the sum of losses, the rounding error of that sum, and the wrong answers.
 fn sums<'a>(layout: &Layout, scores: &'a [f32], member: usize, region: Region) -> impl Iterator<Item = [f64; 3]> + 'a {
     let first = layout.scores(region) + member * layout.region;
     scores[4 * first..4 * (first + layout.region)]

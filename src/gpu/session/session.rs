@@ -41,8 +41,8 @@ pub struct Session {
     pub(crate) unfilled: bool,
     /// Whether the row lists have an order, by which the cache can be filled.
     pub(crate) ordered: bool,
-    /// Members whose resting neurons have non-finite nets. The cache does not answer for them, so that the step is reported
-    /// which meets the net.
+    /// Members whose resting neurons have non-finite nets. These members use no cache, so that the first training step that
+    /// computes such a net is reported.
     pub(crate) broken: Vec<bool>,
     /// Whether ψ has advanced since the layers were last arranged.
     pub(crate) ticked: bool,

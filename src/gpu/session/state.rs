@@ -152,7 +152,7 @@ pub fn unpack(layout: &Layout, mut floats: Floats, steps: u32, samples_since_tic
         .collect()
 }
 
-/// Sets to 0 what a slot observed whose ψ has come to 0. No tick reads these sums, and kernels need not add to them.
+/// Sets the observed sums of all slots with ψ = 0 to 0. No tick reads these sums, and kernels need not add to them.
 fn forget(settings: &Member, layer: &mut LayerState) {
     let slots = layer.psi.iter().zip(&layer.slots).zip(&mut layer.observed);
     slots.for_each(|((&factor, slot), observed)| {

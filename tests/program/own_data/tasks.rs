@@ -1,4 +1,4 @@
-//! What is learnt is told from the labels, said, and never guessed where guesses go wrong.
+//! What is learnt is inferred from the labels, printed, and never guessed where guesses go wrong.
 
 use super::{loans, prices, tags};
 use crate::program::{Folder, metrics};

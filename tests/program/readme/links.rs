@@ -82,21 +82,23 @@ fn every_file_named_exists() {
     assert!(names > 40, "{names}");
 }
 
-/// The floors drawn in docs/architecture.md must be those that tests/architecture enforces.
+/// The floors drawn in docs/architecture.md, of `src` and of `src/gpu`, must be those that tests/architecture enforces.
 #[test]
-fn the_drawing_of_the_floors_is_right() {
+fn the_drawings_of_the_floors_are_right() {
     let page = doc("architecture.md");
-    let drawing = page.blocks().find(|block| block.text.starts_with("main")).expect("the drawing").text;
-    let rooms = |line: &str| -> BTreeSet<String> {
-        let rooms = line.split("    ").next().unwrap_or_default();
-        rooms.split_whitespace().map(str::to_owned).collect()
-    };
-    let drawn: Vec<BTreeSet<String>> = drawing.lines().rev().map(rooms).collect();
     let test = std::fs::read_to_string(top().join("tests/architecture/main.rs")).unwrap();
-    let floors = test.split("const FLOORS").nth(1).and_then(|rest| rest.split("];\n").next()).expect("the floors");
-    let quoted = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
-    let held: Vec<BTreeSet<String>> = floors.lines().filter(|line| line.contains('"')).map(quoted).collect();
-    assert_eq!(drawn, held);
+    for (highest, table) in [("main ", "const FLOORS"), ("tests/ ", "const GPU_FLOORS")] {
+        let drawing = page.blocks().find(|block| block.text.starts_with(highest)).expect("the drawing").text;
+        let rooms = |line: &str| -> BTreeSet<String> {
+            let rooms = line.split("    ").next().unwrap_or_default();
+            rooms.split_whitespace().map(|room| room.trim_end_matches('/').to_owned()).collect()
+        };
+        let drawn: Vec<BTreeSet<String>> = drawing.lines().rev().map(rooms).collect();
+        let floors = test.split(table).nth(1).and_then(|rest| rest.split("];\n").next()).expect("the floors");
+        let quoted = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+        let held: Vec<BTreeSet<String>> = floors.lines().filter(|line| line.contains('"')).map(quoted).collect();
+        assert_eq!(drawn, held, "{table}");
+    }
 }
 
 #[test]

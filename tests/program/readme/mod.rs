@@ -53,9 +53,13 @@ pub fn manual() -> Vec<Page> {
     std::iter::once(readme()).chain(docs.iter().map(|path| read(path))).collect()
 }
 
-/// Every page of the repository's top, of docs and of results.
+/// Every page of the repository's top, of docs, and of results with its folders.
 pub fn pages() -> Vec<Page> {
-    let folders = ["", "docs", "results", "results/iris", "results/mnist"];
+    let mut folders: Vec<String> = ["", "docs", "results"].map(str::to_owned).to_vec();
+    let entries = std::fs::read_dir(top().join("results")).unwrap().map(Result::unwrap);
+    let studies = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap());
+    folders.extend(studies.map(|study| format!("results/{study}")));
+    folders.sort();
     folders.iter().flat_map(|folder| markdown(folder)).map(|path| read(&path)).collect()
 }
 
