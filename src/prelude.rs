@@ -1,8 +1,9 @@
 //! What most programs need: `use homeostat::prelude::*;`.
 
 pub use crate::config::{
-    Activation, Basis, CheckpointEvery, Clock, Config, Decay, DecayTicks, Hidden, InitScheme, Latch, Loss, Output,
-    Preset, Rule, Scope,
+    Activation, ActivationCache, Basis, CheckpointEvery, Clock, Config, Decay, DecayTicks, Distort, Fold, FreezeOut,
+    Hidden, InitScheme, Latch, Loss, Missing, Monitor, Output, OutputDerivative, Precision, Preset, Replay, Rule,
+    Scale, Schedule, Scope, Sliding, Task, TrainMetrics,
 };
 pub use crate::data::{DataSet, Features, Split};
 pub use crate::device::Device;

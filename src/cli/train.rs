@@ -157,8 +157,7 @@ impl Train {
         data.notes().iter().chain(&doubts).for_each(|note| tell(format_args!("note: {note}")));
     }
 
-    /// The data of the run to resume. Of its settings only those may change that decide how results are computed, and the epochs if
-    /// they become more: anything else would make another run of it.
+    /// The data of the run to resume, whose settings change as typed.
     fn resumed_data(
         &self,
         directory: &Path,
@@ -173,23 +172,10 @@ impl Train {
                 directory.join(MODEL).display()
             )));
         }
-        let typed = self.settings.typed(matches)?;
-        if let Some(key) = typed.keys().find(|key| {
-            !["device", "no-autotune", "no-skip-frozen", "activation-cache", "epochs"].contains(&key.as_str())
-        }) {
-            return Err(Error::config(format!(
-                "--{key}: a resumed run keeps its settings; only --epochs, --device, --no-autotune, --no-skip-frozen and \
-                 --activation-cache may change"
-            )));
-        }
-        if typed.contains_key("device") {
-            config.run.device.clone_from(&self.settings.run.device);
-        }
-        config.run.no_autotune |= self.settings.run.no_autotune;
-        config.run.no_skip_frozen |= self.settings.run.no_skip_frozen;
-        if typed.contains_key("activation-cache") {
-            config.run.activation_cache = self.settings.run.activation_cache;
-        }
+        let mut typed = self.settings.typed(matches)?;
+        // The number of epochs prolongs a run, which `Training` does.
+        typed.remove("epochs");
+        *config = config.resumed_with(&typed)?;
         let _: crate::device::Device = config.run.device.parse()?;
         Ok(Arc::new(DataSet::open_as(&config.data, &self.place.search())?))
     }

@@ -1,7 +1,7 @@
 //! Layers of settings: defaults, preset, file and flags. Later layers override earlier ones.
 
 use super::choices::{Preset, Rule};
-use super::settings::{Config, DataSettings};
+use super::settings::{Config, DataSettings, SETTINGS};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::text::{one_line, unwrapped};
@@ -74,6 +74,21 @@ impl Config {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// These settings of a run that resumes, with `changes`.
+    ///
+    /// # Errors
+    /// If one of the changes would make another run of it, and as [`Self::overlay`].
+    pub fn resumed_with(&self, changes: &toml::Table) -> Result<Self> {
+        let free: Vec<&str> = SETTINGS.iter().filter(|setting| setting.may_change).map(|setting| setting.key).collect();
+        if let Some(key) = changes.keys().find(|key| !free.contains(&key.as_str())) {
+            return Err(Error::config(format!(
+                "`{key}`: a resumed run keeps its settings; only `epochs`, `{}` may change",
+                free.join("`, `")
+            )));
+        }
+        Self::overlay([&self.to_table(), changes])
     }
 
     /// The settings of the data in `layers`, whatever the others are.

@@ -27,6 +27,8 @@ pub struct Setting {
     pub is_recorded_if_set: bool,
     /// Whether the setting only decides how results are computed, and changes no bit of them.
     pub leaves_results: bool,
+    /// Whether a resumed run may have another value than it began with.
+    pub may_change: bool,
 }
 
 /// A range of valid numbers.
@@ -74,6 +76,7 @@ impl Setting {
             is_training_only: false,
             is_recorded_if_set: false,
             leaves_results: false,
+            may_change: false,
         }
     }
 
@@ -107,6 +110,10 @@ impl Setting {
 
     pub(super) const fn leaves_results(self) -> Self {
         Self { leaves_results: true, ..self }
+    }
+
+    pub(super) const fn may_change(self) -> Self {
+        Self { may_change: true, ..self }
     }
 }
 

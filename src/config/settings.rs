@@ -226,14 +226,15 @@ settings! {
         /// Precision of the factors in the matrix products; f16 needs a GPU that has it
         precision: Precision = Precision::F32;
         /// Device: auto, cpu, gpu, an index or part of a name from `homeostat devices`
-        device: String = "auto".to_owned();
+        device: String = "auto".to_owned() => [may_change];
         /// Take the GPU tiles that usually fit instead of measuring which are fastest; results are the same to the last bit
-        no_autotune: bool = false;
+        no_autotune: bool = false => [may_change];
         /// Compute frozen neurons at every step like living ones; results are the same to the last bit
-        no_skip_frozen: bool = false => [training_only, recorded_if_set, leaves_results];
+        no_skip_frozen: bool = false => [training_only, recorded_if_set, leaves_results, may_change];
         /// Memory for the answers of frozen neurons to samples seen before: auto, off, or bytes such as 512M; results are the
         /// same to the last bit
-        activation_cache: ActivationCache = ActivationCache::Auto => [training_only, recorded_if_set, leaves_results];
+        activation_cache: ActivationCache = ActivationCache::Auto =>
+            [training_only, recorded_if_set, leaves_results, may_change];
     }
 }
 

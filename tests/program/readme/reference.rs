@@ -7,7 +7,7 @@
 use super::{doc, top};
 use crate::program::{Folder, metrics, succeed};
 use clap::ValueEnum;
-use homeostat::config::Rule;
+use homeostat::config::{Rule, SETTINGS};
 use homeostat::train::metrics::METRICS;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -190,6 +190,16 @@ fn the_table_of_exit_codes_is_complete() {
     let of_page =
         table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).flat_map(numbers).collect();
     assert_eq!(of_help, of_page);
+}
+
+/// The page names every setting that a resumed run may change, and no other.
+#[test]
+fn what_a_resumption_may_change_is_on_the_page() {
+    let page = doc("training.md");
+    let sentence = page.text.split(". ").find(|text| text.trim_end().ends_with("may change")).expect("the sentence");
+    let of_page: BTreeSet<&str> =
+        sentence.split('`').skip(1).step_by(2).map(|flag| flag.trim_start_matches('-')).collect();
+    assert_eq!(of_page, SETTINGS.iter().filter(|setting| setting.may_change).map(|setting| setting.key).collect());
 }
 
 /// The page names every short name of a column, and no name that is none.
