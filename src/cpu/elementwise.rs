@@ -3,6 +3,7 @@
 
 use super::vectorised::vectorised;
 use crate::config::Activation;
+use crate::data::BYTE_SCALE;
 use crate::network::function::{Function, Real, with_function};
 
 /// e^x for |x| ≤ 87, within 2 units in the last place. x = n ln 2 + r with |r| ≤ ½ ln 2; e^r is its Taylor polynomial
@@ -128,10 +129,30 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Writes features that are bytes as numbers, like [`DataSet::copy_row`](crate::data::DataSet::copy_row).
+    pub fn widen(out: &mut [f32], bytes: &[u8]) {
+        out.iter_mut().zip(bytes).for_each(|(out, &byte)| *out = f32::from(byte) * BYTE_SCALE);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DataSet;
     use crate::network::function::Logistic;
+
+    #[test]
+    fn bytes_are_widened_like_rows_are_copied() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let data = DataSet::new((&bytes[..], 64), [0, 1, 0, 1]).unwrap();
+        for row in 0..4 {
+            let [mut copied, mut widened] = [[0.0; 64]; 2];
+            data.copy_row(row, &mut copied);
+            widen(&mut widened, &bytes[64 * row..64 * (row + 1)]);
+            assert_eq!(copied.map(f32::to_bits), widened.map(f32::to_bits));
+        }
+    }
 
     #[test]
     fn exp_and_tanh_are_accurate() {

@@ -8,14 +8,14 @@ use super::cache::{Cache, Kept};
 use super::canary::search;
 use super::columns::Way;
 use super::dropout::{self, Dropout};
-use super::elementwise::{activate, square, step, transposed_slope};
+use super::elementwise::{activate, square, step, transposed_slope, widen};
 use super::layer::Layer;
 use super::layout::{self, Layout, PANEL, Place, ranges};
 use super::output::{OutputLayer, Tally, Target, output, unsupervised};
 use super::product::{LANES, View, matrix_vector, multiply, vector_matrix};
 use super::scratch::with_scratch;
 use crate::config::{Config, Rule};
-use crate::data::DataSet;
+use crate::data::{DataSet, Samples};
 use crate::data::distort::Distortion;
 use crate::rule::member::Member;
 use rayon::prelude::*;
@@ -266,7 +266,11 @@ impl Pass<'_> {
         }
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
         for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
-            self.samples.0.copy_row(row as usize, &mut record[input..input + n_in]);
+            let x = &mut record[input..input + n_in];
+            match self.samples.0.samples() {
+                Samples::U8(bytes) => widen(x, &bytes[row as usize * n_in..(row as usize + 1) * n_in]),
+                Samples::F32(reals) => x.copy_from_slice(&reals[row as usize * n_in..(row as usize + 1) * n_in]),
+            }
         }
         if let Some(training) = &self.training {
             for (i, record) in records.chunks_exact_mut(self.layout.stride).enumerate() {
