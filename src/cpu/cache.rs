@@ -62,10 +62,15 @@ impl Cache {
         Self { values: vec![0.0; rows * width], width }
     }
 
+    /// y for `row`, if it is kept.
+    pub fn find(&self, kept: &Kept, row: u32) -> Option<&[f32]> {
+        let place = kept.place(row)?;
+        Some(&self.values[place * self.width..(place + 1) * self.width])
+    }
+
     /// y for `row`, which must be kept.
     pub fn row(&self, kept: &Kept, row: u32) -> &[f32] {
-        let place = kept.place(row).expect("the row is kept");
-        &self.values[place * self.width..(place + 1) * self.width]
+        self.find(kept, row).expect("the row is kept")
     }
 }
 

@@ -5,6 +5,7 @@
 //! depends on which thread computed a unit. Large steps spread their units over the threads; populations spread their
 //! members.
 
+mod ahead;
 mod cache;
 mod canary;
 mod columns;

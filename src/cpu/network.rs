@@ -211,7 +211,7 @@ impl Network {
     /// The inputs of a pass after `number` steps that evaluates only.
     fn pass<'a>(&'a self, config: &'a Config, samples: Labelled<'a>, number: u32) -> Pass<'a> {
         let Self { layers, layout, caches, kept, lowest, .. } = self;
-        Pass { config, layout, layers, caches, kept, lowest: *lowest, samples, number, training: None }
+        Pass { config, layout, layers, caches, kept, lowest: *lowest, samples, ahead: &[], number, training: None }
     }
 
     /// Floating-point operations of a training step over the first `rows` samples of the order.
@@ -240,7 +240,8 @@ impl Network {
         let Self { caches, kept, lowest, error_rows, running, flops, flops_of_step, .. } = self;
         let training = Training { error_rows, settings, distortion: distortion.as_ref() };
         let (lowest, training) = (*lowest, Some(training));
-        let pass = Pass { config, layout, layers, caches, kept, lowest, samples, number, training };
+        let ahead = &order[first + rows..order.len().min(first + 2 * rows)];
+        let pass = Pass { config, layout, layers, caches, kept, lowest, samples, ahead, number, training };
         let order = &order[first..first + rows];
         if is_new {
             *flops_of_step = pass.flops(order);

@@ -4,6 +4,7 @@
 //! than threads, the panels of a layer run in parallel too. Every panel is the same product either way, so the bits are
 //! the same.
 
+use super::ahead::prefetch;
 use super::cache::{Cache, Kept};
 use super::canary::search;
 use super::columns::Way;
@@ -15,8 +16,8 @@ use super::output::{OutputLayer, Tally, Target, output, unsupervised};
 use super::product::{LANES, View, matrix_vector, multiply, vector_matrix};
 use super::scratch::with_scratch;
 use crate::config::{Config, Rule};
-use crate::data::{DataSet, Samples};
 use crate::data::distort::Distortion;
+use crate::data::{DataSet, Samples};
 use crate::rule::member::Member;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -36,6 +37,8 @@ pub struct Pass<'a> {
     /// The lowest layer with a neuron that learns; the number of layers if there is none.
     pub lowest: usize,
     pub samples: Labelled<'a>,
+    /// The rows of the next pass, which are fetched from memory meanwhile.
+    pub ahead: &'a [u32],
     /// Steps trained before this pass since the start of the run.
     pub number: u32,
     /// `None` evaluates only.
@@ -254,10 +257,13 @@ impl Pass<'_> {
     fn gather(&self, records: &mut [f32], rows: &[u32], first: usize, known: bool) {
         let stride = self.layout.stride;
         let from = self.first(known);
+        let ahead = &self.ahead[first.min(self.ahead.len())..];
+        let ahead = || ahead.iter().copied().map(Some).chain(std::iter::repeat(None));
         for l in from.saturating_sub(1)..self.layers.len().min(self.lowest + 1) {
             let Some(cache) = self.cache(l).filter(|_| known) else { continue };
             let Place { y, n_out, .. } = self.layout.layers[l];
-            for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
+            for ((record, &row), next) in records.chunks_exact_mut(stride).zip(rows).zip(ahead()) {
+                next.and_then(|next| cache.find(self.kept, next)).into_iter().for_each(prefetch);
                 record[y..y + n_out].copy_from_slice(cache.row(self.kept, row));
             }
         }
@@ -265,11 +271,18 @@ impl Pass<'_> {
             return;
         }
         let Place { n_in, input, squares, .. } = self.layout.layers[0];
-        for (record, &row) in records.chunks_exact_mut(stride).zip(rows) {
+        let place = |row: u32| row as usize * n_in..(row as usize + 1) * n_in;
+        for ((record, &row), next) in records.chunks_exact_mut(stride).zip(rows).zip(ahead()) {
             let x = &mut record[input..input + n_in];
             match self.samples.0.samples() {
-                Samples::U8(bytes) => widen(x, &bytes[row as usize * n_in..(row as usize + 1) * n_in]),
-                Samples::F32(reals) => x.copy_from_slice(&reals[row as usize * n_in..(row as usize + 1) * n_in]),
+                Samples::U8(bytes) => {
+                    next.into_iter().for_each(|next| prefetch(&bytes[place(next)]));
+                    widen(x, &bytes[place(row)]);
+                }
+                Samples::F32(reals) => {
+                    next.into_iter().for_each(|next| prefetch(&reals[place(next)]));
+                    x.copy_from_slice(&reals[place(row)]);
+                }
             }
         }
         if let Some(training) = &self.training {
