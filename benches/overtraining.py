@@ -4,15 +4,14 @@
     benches/overtraining.py [WORK]
 
 WORK is the folder in which `benches/study.py results/overtraining` trained, by default runs/study-overtraining. Its traces are
-WORK/sweep/traces/ID.safetensors, by the ids in results/overtraining/sweep.jsonl. Traces are not committed, so the study must be
-trained first. Needs Python 3 alone."""
+WORK/sweep/traces/ID.safetensors, by the ids in its plan, WORK/sweep.jsonl. Traces are not committed, so the study must be trained
+first. Needs Python 3 alone."""
 
 import json
 import struct
 import sys
 from pathlib import Path
 
-RECORDS = Path("results/overtraining/sweep.jsonl")
 ARM = "psi short label-noise="
 LAYERS = ["hidden", "output"]
 # A tick is an epoch. Name of a column, and its first and last tick; tick 0 stands for never.
@@ -37,8 +36,11 @@ def onsets(path):
 def main():
     work = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/study-overtraining")
     triggers = {}
-    for record in map(json.loads, RECORDS.open()):
-        if not record["arm"].startswith(ARM):
+    plan = work / "sweep.jsonl"
+    if not plan.exists():
+        raise SystemExit(f"{plan} is missing: train first, with benches/study.py results/overtraining")
+    for record in map(json.loads, plan.open()):
+        if not record.get("arm", "").startswith(ARM):
             continue
         path = work / "sweep" / "traces" / f"{record['id']}.safetensors"
         if not path.exists():
