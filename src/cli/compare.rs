@@ -83,13 +83,10 @@ impl Compare {
 
     /// What to compare, of these arms, and by which metric if the user names none.
     fn settings(&self, arms: &[&str], metric: &str) -> Settings {
-        let mut known = arms.to_vec();
-        known.sort_unstable();
-        known.dedup();
         Settings {
             metric: self.metric.clone().unwrap_or_else(|| metric.to_owned()),
             baseline: self.baseline.clone().unwrap_or_else(|| arms.first().copied().unwrap_or_default().to_owned()),
-            arms: split(&self.arms, &known),
+            arms: split(&self.arms, arms),
             higher_is_better: self.higher_is_better,
             confidence: self.confidence,
             margin: self.margin,
@@ -132,8 +129,11 @@ fn tell_notes(notes: &[String]) {
 }
 
 /// Splits lists at commas, except a list that is the name of a known arm. A name with `*` is all known arms that it fits; if it
-/// fits none, it stays. `known` is sorted.
-pub(super) fn split(lists: &[String], known: &[&str]) -> Vec<String> {
+/// fits none, it stays. `arms` may come several times.
+pub(super) fn split(lists: &[String], arms: &[&str]) -> Vec<String> {
+    let mut known = arms.to_vec();
+    known.sort_unstable();
+    known.dedup();
     let cut = |list: &String| match known.binary_search(&list.as_str()).is_ok() {
         true => vec![list.clone()],
         false => list.split(',').map(|name| name.trim().to_owned()).collect(),

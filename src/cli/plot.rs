@@ -89,9 +89,7 @@ struct OfSweep {
 impl OfSweep {
     fn draw(self, figure: Figure) -> Result<(String, To)> {
         let records = gather(&self.results)?;
-        let mut known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
-        known.sort_unstable();
-        known.dedup();
+        let known: Vec<&str> = records.iter().map(|record| record.arm.as_str()).collect();
         let arms = split(&self.arms, &known);
         Ok((report::figure(figure, &records, &arms, self.metric.as_deref())?, self.to))
     }

@@ -1,6 +1,6 @@
 //! Fetching values from memory before they are needed.
 
-/// Floats or bytes in a cache line.
+/// Bytes in a cache line.
 const LINE: usize = 64;
 
 /// Asks for `values` in the processor's second-level cache, and does not wait for them. No value is read, so no result depends

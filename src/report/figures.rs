@@ -8,7 +8,8 @@ use super::svg::{open, standalone};
 use super::sweep;
 use crate::error::{Error, Result};
 use crate::run::Record;
-use crate::text::{html, quoted};
+use crate::stats::compare::no_such_arm;
+use crate::text::quoted;
 use crate::train::metrics::Metric;
 use std::fmt::Write;
 
@@ -30,11 +31,7 @@ pub fn figure(figure: Figure, records: &[Record], names: &[String], metric: Opti
     let all = arms(records);
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|arm| arm.name == **name)) {
         let known: Vec<&str> = all.iter().map(|arm| arm.name).collect();
-        return Err(Error::config(format!(
-            "`arms` {}: no record has this arm; there are {}",
-            quoted(unknown),
-            known.join(", ")
-        )));
+        return Err(no_such_arm("arms", unknown, &known));
     }
     let chosen: Vec<&Arm<'_>> =
         all.iter().filter(|arm| names.is_empty() || names.iter().any(|name| name == arm.name)).collect();
@@ -59,8 +56,7 @@ pub fn figure(figure: Figure, records: &[Record], names: &[String], metric: Opti
                 )));
             }
             let (width, height) = SIZE;
-            let mut drawing =
-                open(width, (height + 16.0) * panels.len() as f64 - 16.0, &html("error against arithmetic"));
+            let mut drawing = open(width, (height + 16.0) * panels.len() as f64 - 16.0, "error against arithmetic");
             for (place, panel) in panels.iter().enumerate() {
                 let _ = write!(
                     drawing,

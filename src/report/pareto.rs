@@ -174,8 +174,8 @@ impl Panel<'_> {
         for (point, name) in self.points.iter().zip(short_names(&names)) {
             let name = shorten(&name, 32);
             let (cx, cy) = (x(point.cost), y(point.error));
-            let (left, top, is_near) = free(&taken, (cx, cy), 6.4 * name.chars().count() as f64);
             let width = 6.4 * name.chars().count() as f64;
+            let (left, top, is_near) = free(&taken, (cx, cy), width);
             taken.push([left, top, left + width, top + HEIGHT]);
             if !is_near {
                 let (to_x, to_y) = (cx.clamp(left, left + width), if top > cy { top } else { top + HEIGHT });

@@ -135,6 +135,11 @@ pub fn compare(records: &[Record], settings: &Settings) -> Result<Report> {
     Ok(report)
 }
 
+/// The error for an arm that none of the `known` ones is.
+pub fn no_such_arm(setting: &str, arm: &str, known: &[&str]) -> Error {
+    Error::config(format!("`{setting}` {}: no such arm; there are: {}", quoted(arm), quoted_list(known)))
+}
+
 impl Settings {
     /// The arms to compare, of all arms: the baseline, then the others in the order of the settings, or in the order of
     /// `all` if the settings name none. Arms may come several times.
@@ -152,15 +157,10 @@ impl Settings {
         let mut names = HashSet::new();
         let known: Vec<&str> = all.filter(|arm| names.insert(*arm)).collect();
         let wanted = if self.arms.is_empty() { known.clone() } else { strings(&self.arms) };
-        for (flag, arm) in
-            [("`baseline`", self.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("`arms`", *a)))
+        for (flag, arm) in [("baseline", self.baseline.as_str())].into_iter().chain(wanted.iter().map(|a| ("arms", *a)))
         {
             if !names.contains(arm) {
-                return Err(Error::config(format!(
-                    "{flag} {}: no such arm; there are: {}",
-                    quoted(arm),
-                    quoted_list(&known)
-                )));
+                return Err(no_such_arm(flag, arm, &known));
             }
         }
         let mut names = HashSet::new();

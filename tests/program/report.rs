@@ -475,7 +475,7 @@ fn figures_of_a_sweep_are_drawings_of_their_own() {
         assert!(pareto.contains(text), "{text}: {pareto}");
     }
     assert!(fail(&["plot", "pareto", &folder.name("free.jsonl")], 2).contains("keep-epochs"));
-    assert!(fail(&["plot", "outcomes", &all, "--arms", "none"], 2).contains("there are constant"));
+    assert!(fail(&["plot", "outcomes", &all, "--arms", "none"], 2).contains("no such arm; there are: `constant`"));
     assert!(fail(&["plot", "outcomes", &all, "--metric", "beauty"], 2).contains("beauty"));
     assert!(fail(&["plot", "pareto", &folder.name("nothing.jsonl")], 3).contains("nothing.jsonl"));
 }
