@@ -1,10 +1,11 @@
 // Backward pass through W_l without its bias row: delta_(l-1) = (delta_l W_l^T) * f'(net_(l-1)) (eq. 8). Dispatched
 // before the update of the same step, because the backward pass needs the W_l of the forward pass.
 //
-// Launch: one dispatch per layer, from L down to 2; step.layer names the layer of W_l. x (continued in y) = workgroups
-// over [batch_len][n_in], n fastest, or over as many columns as the member with most needs; z = member. A workgroup owns
-// a block, or with register tiles one tile per invocation. Columns are those of the layer below, as stored. Reads
-// delta_l [batch_len][out4], W_l [n_in + 1][out4] and y_(l-1) [batch_len][in4]; writes delta_(l-1) [batch_len][in4].
+// Launch: one dispatch per layer, from L down to 2, unless the last forward dispatch includes the pass through the output
+// layer; step.layer names the layer of W_l. x (continued in y) = workgroups over [batch_len][n_in], n fastest, or over as
+// many columns as the member with most needs; z = member. A workgroup owns a block, or with register tiles one tile per
+// invocation. Columns are those of the layer below, as stored. Reads delta_l [batch_len][out4], W_l [n_in + 1][out4] and
+// y_(l-1) [batch_len][in4]; writes delta_(l-1) [batch_len][in4].
 
 //% if kernel == "backward_delta"
 //% include "common.wgsl"
@@ -19,9 +20,18 @@
 //% include "random.wgsl"
 //% include "dropout.wgsl"
 //% endif
+//% endif
+//% if kernel != "persistent"
 
 // Where y of the layer below begins in the activation arena.
-var<private> y_first: u32;
+var<private> {{ op }}y_first: u32;
+
+// Sets {{ op }}y_first, and returns the number of vec4s of columns of the layer below that need delta.
+fn {{ op }}width4(member: u32, layer: Layer) -> u32 {
+    let below = neurons.living[canary_place(member, step.layer - 1u)];
+    {{ op }}y_first = member * strides.activation4 + select(layer.source, layer.packed, below.packed != 0u);
+    return below.learns;
+}
 //% endif
 
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
@@ -42,7 +52,7 @@ fn {{ op }}a_value(fetched: vec4<f32>) -> vec4<f32> {
 }
 
 fn {{ op }}b_row(member: u32, layer: Layer, column: u32) -> u32 {
-//% if kernel == "backward_delta"
+//% if kernel != "persistent"
     // The columns of the layer below may have an order of their own, but its neurons are the rows of W_l.
     let n = u32(neurons.planes[neuron_index(member, ORDER, layers[step.layer - 1u], min(column / 4u, layer.in4 - 1u))][column % 4u]);
 //% else
@@ -57,7 +67,7 @@ fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
 
 // y of four neurons.
 fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
-    let row = {% if kernel == "backward_delta" %}y_first{% else %}member * strides.activation4 + layer.source{% endif %} + min(sample, step.batch_len - 1u) * layer.in4;
+    let row = {% if kernel != "persistent" %}{{ op }}y_first{% else %}member * strides.activation4 + layer.source{% endif %} + min(sample, step.batch_len - 1u) * layer.in4;
     return activation_arena[row + min(n4, layer.in4 - 1u)];
 }
 
@@ -91,9 +101,8 @@ fn backward_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
     subgroup = subgroup_id;
 //% endif
     let layer = layers[step.layer];
-    let below = neurons.living[canary_place(group.z, step.layer - 1u)];
-    y_first = group.z * strides.activation4 + select(layer.source, layer.packed, below.packed != 0u);
-    let width4 = {% if product == "product_register.wgsl" %}below.learns{% else %}shared_by_all(below.learns, local){% endif %};
+    let own4 = {{ op }}width4(group.z, layer);
+    let width4 = {% if product == "product_register.wgsl" %}own4{% else %}shared_by_all(own4, local){% endif %};
     let place = group.x + group.y * groups.x;
     if place < {{ op }}product_groups(step.batch_len, width4) {
         {{ op }}product_tile(group.z, layer, place, local, step.batch_len, width4, layer.n_out);

@@ -1,6 +1,6 @@
 // Forward pass of one layer: y_l = f(y_(l-1) W_l[..n] - W_l[n]) (eq. 5, 6). The output layer stores net in the place of
 // y, because output_delta.wgsl needs net. Where one workgroup owns whole rows, this dispatch also runs
-// output_delta.wgsl.
+// output_delta.wgsl, and may go on with the backward pass of its rows through the output layer.
 //
 // Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest, or over as many
 // columns as the member with most computes; z = member. A workgroup owns a block, or with register tiles one tile per
@@ -116,6 +116,11 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
 //% include product
 
 //% if kernel == "forward"
+//% if backward_tile
+//% with op = "backward_delta_", tile = backward_tile, product = "product_register.wgsl"
+//% include "backward_delta.wgsl"
+//% endwith
+//% endif
 @compute @workgroup_size({{ tile.workgroup }})
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32{% if tile.side %}, @builtin(subgroup_id) subgroup_id: u32{% endif %}) {
 //% if tile.side
@@ -147,6 +152,16 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     if local < {{ tile.block_rows * tile.rows }}u && sample < step.batch_len {
         output_sample(group.z, sample, label);
     }
+//% if backward_tile
+    storageBarrier();
+    if (step.flags & TRAINING) != 0u {
+        let below4 = backward_delta_width4(group.z, layer);
+        let first = place * {{ tile.block_rows * tile.rows // backward_tile.rows }}u;
+        for (var at = local; at < {{ tile.block_rows * tile.rows // backward_tile.rows }}u * below4; at += {{ tile.workgroup }}u) {
+            backward_delta_product(group.z, layer, first + at / below4, at % below4, layer.n_out);
+        }
+    }
+//% endif
 //% elif whole_rows
     // The tile spans all columns, so this invocation has just written whole rows.
     let first = (place * {{ tile.workgroup }}u + local) * {{ tile.rows }}u;

@@ -21,7 +21,8 @@ pub enum Kernel {
     Prepare,
     /// Forward pass of the first layer in training, in runs that prepare inputs.
     ForwardPrepared,
-    /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L.
+    /// Forward pass of a layer (from 0). The first layer reads the data set; the last may include δ_L, and the backward pass
+    /// through the output layer.
     Forward(usize),
     /// Brings y of a layer from stored order into the order of its neurons, and adds what the cache answers.
     Assemble(usize),
@@ -113,6 +114,14 @@ impl Kernel {
         }
     }
 
+    /// The tile of the backward pass that the kernel includes, if any.
+    #[must_use]
+    pub fn joined_tile(self, plan: &Plan) -> Option<Tile> {
+        let last = plan.backward.last()?;
+        let includes = plan.joined && !plan.persistent && self == Self::Forward(plan.forward.len() - 1);
+        includes.then(|| Tile::joined(last.strands))
+    }
+
     /// Invocations of a workgroup.
     #[must_use]
     pub fn workgroup(self, plan: &Plan) -> usize {
@@ -171,28 +180,19 @@ impl Kernel {
         match self {
             Self::Forward(_) => true,
             Self::Prepare | Self::ForwardPrepared => population.prepares_inputs(),
-            Self::OutputDelta => {
-                let last = plan.forward[plan.forward.len() - 1];
-                whole_rows4(population).is_none_or(|rows4| last.width4() < rows4)
-            }
+            Self::OutputDelta => !plan.owns_whole_rows(population),
             // The output layer is never packed.
             Self::Assemble(l) | Self::Store(l) => {
                 permits(population, plan).packs && l + 1 < population.topology.layers()
             }
             Self::List => skips(population),
-            Self::BackwardDelta(_) | Self::Update => !plan.persistent,
+            Self::BackwardDelta(l) => !plan.persistent && (!plan.joined || l + 1 < population.topology.layers()),
+            Self::Update => !plan.persistent,
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),
             Self::Tick => population.moves_alpha() && !shared.slots_per_weight(),
             Self::Persistent => plan.persistent,
         }
     }
-}
-
-/// `vec4`s that a tile of the last forward pass must span to own whole rows of the output layer, and so to include δ_L.
-/// `None` for rules without a target, because these have no δ_L.
-#[must_use]
-pub fn whole_rows4(population: &Population) -> Option<usize> {
-    (!population.shared().rule.kind.is_unsupervised()).then(|| population.topology.classes().div_ceil(LANES))
 }
 
 /// Bytes of workgroup memory for the fields of an elastic distortion: two `vec2`s per pixel.

@@ -86,6 +86,12 @@ impl Tile {
         Self { rows, columns4, strands, ..Self::NONE }
     }
 
+    /// The register tile of a backward pass that the last forward dispatch includes.
+    #[must_use]
+    pub const fn joined(strands: usize) -> Self {
+        Self::register(4, 1, strands)
+    }
+
     /// A block of invocations, with the deepest slabs that fit `room`; `None` if no slab fits.
     fn block(block: Block, strands: usize, parallel: bool, squares: bool, room: Room) -> Option<Self> {
         let Block { rows, columns4, block_rows, block_columns, deepest } = block;
@@ -369,6 +375,11 @@ const RESIDENT: f64 = 400.0;
 const LARGE_BLOCK: f64 = 96.0 / 2048.0;
 /// Cycles per FMA that each number fetched beyond [`LARGE_BLOCK`] costs.
 const SMALL_BLOCK: f64 = 45.0;
+/// Cycles that a dispatch takes beside its work.
+pub const DISPATCH: f64 = 8500.0;
+/// Cycles per FMA of a joined backward pass, and cycles until its operands arrive. Both are guesses; no GPU has measured them.
+const JOINED_FMA: f64 = 4.0;
+const JOINED_FETCH: f64 = 300.0;
 
 impl Tile {
     /// The time that one dispatch is expected to take, in cycles of a large GPU. Two bounds compete: the arithmetic of the
@@ -403,6 +414,21 @@ impl Tile {
         let waves = (groups / (PROCESSORS * resident)).ceil();
         // Of two tiles with equal times the smaller one wins, because it spreads the work further.
         busiest.max(chain * LATENCY * waves) + outputs / FMAS
+    }
+
+    /// The time that a forward dispatch with this tile is expected to take longer, in cycles of a large GPU, if it includes
+    /// the backward pass of this `shape` through the same layer.
+    #[must_use]
+    pub fn joined_cost(&self, shape: &Shape, members: usize) -> f64 {
+        let resident = (RESIDENT / self.workgroup as f64).floor().max(1.0);
+        let blocks = (members * shape.m.div_ceil(self.height())) as f64;
+        let waves = (blocks / (PROCESSORS * resident)).ceil();
+        let tile = Self::joined(shape.strands);
+        let tiles = (self.height() / tile.rows * shape.n.div_ceil(LANES * tile.columns4)) as f64;
+        let rounds = (tiles / self.workgroup as f64).ceil();
+        let chain = rounds * shape.depth.div_ceil(LANES) as f64 * JOINED_FETCH;
+        let work = (self.height() * shape.n * shape.depth) as f64 / FMAS * JOINED_FMA;
+        waves * chain.max(work * resident.min(blocks / PROCESSORS).max(1.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tiles of every product of a training step for one population: the choice without measuring, and whether the
 //! persistent kernel can train the population.
 
-use super::tile::{Product, Shape, Tile, strands};
+use super::tile::{DISPATCH, LANES, Product, Shape, Tile, strands};
 use crate::config::{Precision, Scope};
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,13 @@ const MAX_PERSISTENT_LAYERS: usize = 4;
 /// Floating-point operations of a step, per member, below which the persistent kernel is used without measuring. On
 /// llvmpipe it is up to four times as fast as one dispatch per phase below this limit, and slower above.
 const PERSISTENT_FLOPS: f64 = 2e6;
+
+/// `vec4`s that a tile of the last forward pass must span to own whole rows of the output layer. `None` for rules without a
+/// target.
+#[must_use]
+pub fn whole_rows4(population: &Population) -> Option<usize> {
+    (!population.shared().rule.kind.is_unsupervised()).then(|| population.topology.classes().div_ceil(LANES))
+}
 
 /// The tiles of every product of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +31,8 @@ pub struct Plan {
     pub backward: Vec<Tile>,
     /// Gradient and update, all layers in one dispatch.
     pub update: Tile,
+    /// Whether the last forward dispatch also runs the backward pass through the output layer.
+    pub joined: bool,
     /// Whether the persistent kernel trains; the tiles then serve evaluation.
     pub persistent: bool,
 }
@@ -72,7 +81,35 @@ impl Plan {
     /// A plan chosen without measuring.
     #[must_use]
     pub fn guess(product: Product, population: &Population) -> Self {
-        Self::choose(product, population, |shapes| product.guess(shapes, population.len()))
+        let plan = Self::choose(product, population, |shapes| product.guess(shapes, population.len()));
+        let joined = plan.can_join(population) && plan.gains_by_joining(population);
+        Self { joined, ..plan }
+    }
+
+    /// Whether a workgroup of the last forward dispatch owns whole rows of the output layer, so that the dispatch includes
+    /// δ_L. Rules without a target have no δ_L.
+    #[must_use]
+    pub fn owns_whole_rows(&self, population: &Population) -> bool {
+        let last = self.forward[self.forward.len() - 1];
+        whole_rows4(population).is_some_and(|rows4| last.width4() >= rows4)
+    }
+
+    /// Whether the last forward dispatch can include the backward pass through the output layer. This needs workgroups that
+    /// own whole rows. It multiplies in f32, while half precision rounds the operands of every product.
+    #[must_use]
+    pub fn can_join(&self, population: &Population) -> bool {
+        self.product != Product::Register
+            && population.shared().run.precision == Precision::F32
+            && population.topology.layers() > 1
+            && self.owns_whole_rows(population)
+    }
+
+    /// Whether the model of a large GPU expects a joined dispatch to be faster than two.
+    fn gains_by_joining(&self, population: &Population) -> bool {
+        let (members, shapes) = (population.len(), Shapes::new(population).backward);
+        let shape = shapes[shapes.len() - 1];
+        let (last, separate) = (self.forward[self.forward.len() - 1], self.backward[shapes.len() - 1]);
+        last.joined_cost(&shape, members) < DISPATCH + separate.cost(&[shape], members)
     }
 
     /// Whether to train with the persistent kernel without measuring, because a step takes no longer than its launches.
@@ -90,6 +127,7 @@ impl Plan {
             forward: shapes.forward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
             backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
             update: pick(&shapes.update),
+            joined: false,
             persistent: false,
         }
     }
@@ -138,6 +176,7 @@ impl Plan {
         });
         let lengths = (self.forward.len(), self.backward.len());
         all && lengths == (expected.forward.len(), expected.backward.len())
+            && (!self.joined || self.can_join(population))
             && (!self.persistent || Self::can_persist(population))
     }
 }

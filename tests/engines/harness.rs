@@ -42,17 +42,19 @@ pub fn small_register(population: &Population) -> Plan {
     })
 }
 
-/// Blocks in workgroup memory.
+/// Blocks in workgroup memory, with a dispatch for each pass.
 pub fn tiled(population: &Population) -> Plan {
-    Plan::guess(Product::TILED, population)
+    Plan { joined: false, ..Plan::guess(Product::TILED, population) }
 }
 
-/// The smallest blocks in workgroup memory, because software Vulkan compiles them fastest.
+/// The smallest blocks in workgroup memory, because software Vulkan compiles them fastest. The last forward dispatch includes
+/// the backward pass through the output layer, where it can.
 pub fn small_tiled(population: &Population) -> Plan {
-    Plan::choose(Product::TILED, population, |shapes| {
+    let plan = Plan::choose(Product::TILED, population, |shapes| {
         let menu = Product::TILED.menu(shapes);
         menu[menu.len() - 1]
-    })
+    });
+    Plan { joined: plan.can_join(population), ..plan }
 }
 
 /// Every engine; the GPU engine in both kernel families.

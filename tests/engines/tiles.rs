@@ -1,9 +1,10 @@
-//! The time of every tile on the menu, for the model by which a tile is chosen without measuring. Run on a GPU:
+//! The plans of the named workloads: the number of their dispatches, and the time of every tile on the menu, for the model by
+//! which a tile is chosen without measuring. Run on a GPU:
 //! `cargo test --release --test engines tiles -- --ignored --nocapture`, or by the kit of `benches/gpu`.
 
 use homeostat::config::{Config, Precision, Rule};
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::{Context, GpuEngine, Kernel, Options, Pick, Plan, Product, Shape, Tile};
+use homeostat::gpu::{Context, GpuEngine, Kernel, Options, Pick, Plan, Product, Program, Room, Shape, Tile};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::population::Population;
@@ -34,6 +35,19 @@ fn population(hidden: &[usize], batch_size: usize, members: usize, precision: Pr
         Config::default().hidden(hidden.to_vec()).batch_size(batch_size).rule(Rule::Constant).precision(precision);
     let configs = (0..members as u64).map(|seed| config.clone().seed(seed)).collect();
     Arc::new(Population::new(configs, Arc::new(data), Some(10)).unwrap())
+}
+
+/// Every dispatch costs a GPU some microseconds: a forward pass per layer, a backward pass per layer from the third, and the
+/// update. The last forward pass includes δ_L and the backward pass through the output layer.
+#[test]
+fn a_step_has_few_dispatches() {
+    let dispatches = |&(_, hidden, batch_size, members): &(&str, &[usize], usize, usize)| {
+        let population = population(hidden, batch_size, members, Precision::F32);
+        let plan = Plan::guess(Product::Tiled(Room::MOST), &population);
+        Program::new(&population, &plan).step.len()
+    };
+    let found: Vec<usize> = WORKLOADS.iter().map(dispatches).collect();
+    assert_eq!(found, [3, 5, 11, 3, 3, 5]);
 }
 
 #[test]

@@ -328,8 +328,18 @@ impl Renderer {
         })
     }
 
-    fn render(&self, kernel: Kernel, tile: Option<Tile>) -> (String, Kernel) {
-        (self.specialisation.source(kernel, self.product, tile), kernel)
+    fn render(&self, kernel: Kernel, tile: Option<Tile>, joined: Option<Tile>) -> (String, Kernel) {
+        (self.specialisation.source(kernel, self.product, tile, joined), kernel)
+    }
+
+    /// The tile of the backward pass that the kernel can include with this tile, if any.
+    fn joined(&self, kernel: Kernel, tile: Option<Tile>) -> Option<Tile> {
+        let mut plan = self.plan.clone();
+        if let (Kernel::Forward(l), Some(tile)) = (kernel, tile) {
+            plan.forward[l] = tile;
+        }
+        let joined = plan.can_join(&self.population);
+        kernel.joined_tile(&Plan { joined, ..plan })
     }
 }
 
@@ -369,10 +379,17 @@ fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), St
                 Use::Backward => Kernel::BackwardDelta(1),
                 Use::Update | Use::UpdateWithSquares => Kernel::Update,
             };
-            let mut rendered = vec![(renderer.render(kernel, Some(*tile)), format!("{kernel:?} {tile:?}"))];
+            let mut rendered = vec![(renderer.render(kernel, Some(*tile), None), format!("{kernel:?} {tile:?}"))];
             // The first layer has a text of its own, because only this layer reads the data set.
             if *what == Use::Forward {
-                rendered.push((renderer.render(Kernel::Forward(0), Some(*tile)), format!("first {tile:?}")));
+                rendered.push((renderer.render(Kernel::Forward(0), Some(*tile), None), format!("first {tile:?}")));
+            }
+            if let Some(joined) = renderer.joined(kernel, Some(*tile)) {
+                // Outputs as wide as a block can have two strands.
+                for strands in [joined.strands, 2] {
+                    let text = renderer.render(kernel, Some(*tile), Some(Tile::joined(strands)));
+                    rendered.push((text, format!("{kernel:?} {tile:?} and back in {strands} strands")));
+                }
             }
             rendered
         };
@@ -408,7 +425,8 @@ pub fn texts(precision: Precision) -> Texts {
                 let of_stem = renderer.kernels().filter(|kernel| kernel.stem() == stem);
                 let one = |kernel: Kernel| {
                     let what = format!("{kernel:?} {product:?} {:?}", renderer.population.shared());
-                    (renderer.render(kernel, kernel.tile(&renderer.plan)), what)
+                    let tile = kernel.tile(&renderer.plan);
+                    (renderer.render(kernel, tile, renderer.joined(kernel, tile)), what)
                 };
                 of_stem.map(one).collect::<Vec<_>>()
             };
@@ -490,7 +508,9 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
                 let fitting: Vec<Tile> =
                     tiles.iter().filter(|(u, _)| Some(*u) == what).map(|(_, tile)| *tile).collect();
                 let tile = (!fitting.is_empty()).then(|| one_of(random, &fitting));
-                texts.push((renderer.render(kernel, tile).0, format!("{kernel:?} {tile:?} {case:?}")));
+                let joined = renderer.joined(kernel, tile).filter(|_| one_of(random, &SWITCH));
+                let text = renderer.render(kernel, tile, joined).0;
+                texts.push((text, format!("{kernel:?} {tile:?} {joined:?} {case:?}")));
             }
         }
     }
@@ -501,11 +521,17 @@ pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSe
 /// the networks whose tiles agree.
 #[test]
 fn networks_of_other_sizes_share_kernels() {
+    for product in [Product::Register, Product::TILED] {
+        share_kernels(product);
+    }
+}
+
+fn share_kernels(product: Product) {
     let renderer = |hidden: &[usize], batch: usize, members: usize| {
         let mut case = Case::new(hidden);
         case.config.run.batch_size = batch;
         case.members = members;
-        Renderer::new(&case, Product::Register)
+        Renderer::new(&case, product)
     };
     let one = renderer(&[5, 9], 16, 2);
     let others =
@@ -520,7 +546,8 @@ fn networks_of_other_sizes_share_kernels() {
                 continue;
             }
             let tile = kernel.tile(&one.plan);
-            assert!(one.render(kernel, tile) == other.render(kernel, tile), "{kernel:?}");
+            let joined = one.joined(kernel, tile);
+            assert!(one.render(kernel, tile, joined) == other.render(kernel, tile, joined), "{kernel:?}");
         }
     }
 }

@@ -53,7 +53,8 @@ impl Kernels {
         (program, plan): (&Program, &Plan),
         checked: bool,
     ) -> Result<Self> {
-        let render = |&kernel: &Kernel| specialisation.source(kernel, plan.product, kernel.tile(plan));
+        let render =
+            |&kernel: &Kernel| specialisation.source(kernel, plan.product, kernel.tile(plan), kernel.joined_tile(plan));
         let texts: Vec<String> = program.kernels.par_iter().map(render).collect();
         let (mut sources, mut of): (Vec<(Kernel, &str)>, _) = (vec![], vec![]);
         for (&kernel, text) in program.kernels.iter().zip(&texts) {

@@ -5,11 +5,11 @@ use super::template::{self, COOPERATIVE};
 use crate::config::{Basis, Config, Decay, OutputDerivative, Precision, Task};
 use crate::data::Samples;
 use crate::data::distort::Distortion;
-use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP, whole_rows4};
+use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP};
 use crate::gpu::layout::{Flag, Layout, Plane, RatePlane, keeps_net};
 use crate::gpu::memory::table::{Role, Run, strides};
 use crate::gpu::tile::{Product, SPAN, Tile};
-use crate::gpu::tiles::Plan;
+use crate::gpu::tiles::{Plan, whole_rows4};
 use crate::numbered::Number;
 use crate::rng::Stream;
 use crate::rule::member::{Comparison, Trigger};
@@ -219,12 +219,13 @@ impl Specialisation {
         self.coactivation || self.reads_input
     }
 
-    /// The WGSL of one kernel, with `tile` for its product, if the kernel has one.
+    /// The WGSL of one kernel, with `tile` for its product, if the kernel has one, and `joined` for the backward pass that it
+    /// includes.
     ///
     /// # Panics
     /// If a template is malformed, which the tests exclude for every specialisation.
     #[must_use]
-    pub fn source(&self, kernel: Kernel, product: Product, tile: Option<Tile>) -> String {
+    pub fn source(&self, kernel: Kernel, product: Product, tile: Option<Tile>, joined: Option<Tile>) -> String {
         let is_first = matches!(kernel, Kernel::Forward(0) | Kernel::ForwardPrepared);
         let is_output = kernel == Kernel::Forward(self.layer_count - 1) || (is_first && self.layer_count == 1);
         let prepared = self.prepares && matches!(kernel, Kernel::ForwardPrepared | Kernel::Update);
@@ -243,6 +244,7 @@ impl Specialisation {
                 Product::Tiled(_) | Product::Cooperative(..) => "product_tiled.wgsl",
             },
             tile => Value::from(Serde(tile)),
+            backward_tile => Value::from(Serde(joined)),
             observed4 => tile.map(|tile| tile.observed4()),
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the kernel sums the product of squares beside the gradient.

@@ -180,7 +180,21 @@ impl Session {
         let mut found = best.into_iter().map(|(_, tile)| tile);
         let plan = Plan::choose(product, &population, |_| found.next().expect("one tile per product, in order"));
         self.adopt(plan)?;
+        self.try_joined().await?;
         self.try_persistent().await
+    }
+
+    /// Joins the last forward pass and the backward pass through the output layer if whole steps are faster then.
+    async fn try_joined(&mut self) -> Result<()> {
+        let separate = self.plan.clone();
+        if !separate.can_join(&self.population) {
+            return Ok(());
+        }
+        let apart = self.seconds(Work::FirstStep).await?;
+        self.adopt(Plan { joined: true, ..separate.clone() })?;
+        self.warm_up().await?;
+        let joined = self.seconds(Work::FirstStep).await?;
+        if joined < apart { Ok(()) } else { self.adopt(separate) }
     }
 
     /// Switches to the persistent kernel if whole steps are faster with it.

@@ -104,6 +104,7 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         forward: (0..layers).map(|l| plan.forward[of(l)]).collect(),
         backward: (1..layers).map(|l| plan.backward[of(l) - 1]).collect(),
         update: plan.update,
+        joined: false,
         persistent: false,
     };
     // The last forward pass spans whole rows of the output if it does so in the model.
