@@ -9,7 +9,7 @@ use std::path::Path;
 /// The right to write to a run's directory, for as long as this value lives.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     /// Why there is no lock, where the file system has none: the run continues all the same.
     missing: Option<String>,
 }
@@ -22,11 +22,11 @@ impl Lock {
     pub fn take(path: &Path) -> Result<Self> {
         let file = Folder::at(path).entry(LOCK).overwrite()?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file, missing: None }),
+            Ok(()) => Ok(Self { file, missing: None }),
             Err(fs::TryLockError::WouldBlock) => {
                 Err(Error::file(path, "another process is writing to it; give another `out`, or wait"))
             }
-            Err(fs::TryLockError::Error(e)) => Ok(Self { _file: file, missing: Some(e.to_string()) }),
+            Err(fs::TryLockError::Error(e)) => Ok(Self { file, missing: Some(e.to_string()) }),
         }
     }
 
@@ -34,5 +34,29 @@ impl Lock {
     #[must_use]
     pub fn missing(&self) -> Option<&str> {
         self.missing.as_deref()
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a process that this one has just started holds a copy of it for a moment.
+    fn drop(&mut self) {
+        // The lock ends with the process in any case.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_lock_is_free_although_a_copy_of_its_file_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        assert!(Lock::take(folder.path()).is_err());
+        drop(lock);
+        assert!(Lock::take(folder.path()).is_ok());
+        drop(copy);
     }
 }
