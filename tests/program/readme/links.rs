@@ -110,7 +110,7 @@ fn every_option_exists() {
         }
         command.get_subcommands().for_each(|command| options(command, found));
     }
-    let others = "help release path ignored test all-targets check open gpus install frontier";
+    let others = "help release path ignored test all-targets check open gpus install frontier profile";
     let mut known: BTreeSet<String> = others.split(' ').map(str::to_owned).collect();
     options(&homeostat::cli::command(), &mut known);
     let mut named = BTreeSet::new();
