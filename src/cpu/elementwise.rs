@@ -1,10 +1,11 @@
 //! Element-wise passes over records: f and f′, each fused with its neighbouring operations, and an exponential that
 //! vectorises.
 
+use super::product::LANES;
 use super::vectorised::vectorised;
 use crate::config::Activation;
 use crate::data::BYTE_SCALE;
-use crate::network::function::{Function, Real, with_function};
+use crate::network::function::{Function, Logistic, Real, with_function};
 
 /// e^x for |x| ≤ 87, within 2 units in the last place. x = n ln 2 + r with |r| ≤ ½ ln 2; e^r is its Taylor polynomial
 /// up to r⁷, and n goes into the exponent. The function has no branches, so loops over it vectorise.
@@ -79,6 +80,31 @@ vectorised! {
     }
 }
 
+/// `f` of every value, a register at a time: loops over a few values alone would not vectorise.
+#[inline(always)]
+fn in_registers(values: &mut [f32], f: impl Fn(f32) -> f32) {
+    for values in values.chunks_mut(LANES) {
+        let mut lanes = [0.0; LANES];
+        lanes[..values.len()].copy_from_slice(values);
+        lanes = lanes.map(&f);
+        values.copy_from_slice(&lanes[..values.len()]);
+    }
+}
+
+vectorised! {
+    /// The logistic function of every value.
+    pub fn logistic(values: &mut [f32]) {
+        in_registers(values, Logistic::of);
+    }
+}
+
+vectorised! {
+    /// e^(v − peak) of every value v. NaN stays NaN.
+    pub fn exponential(values: &mut [f32], peak: f32) {
+        in_registers(values, |v| if v.is_nan() { v } else { exp(v - peak) });
+    }
+}
+
 vectorised! {
     /// Writes δ = product ⊙ f′ from a panel of products `[columns, samples]`; f′ is computed from y. In a record δ lies
     /// behind y.
@@ -140,7 +166,6 @@ vectorised! {
 mod tests {
     use super::*;
     use crate::data::DataSet;
-    use crate::network::function::Logistic;
 
     #[test]
     fn bytes_are_widened_like_rows_are_copied() {

@@ -7,7 +7,7 @@ use super::network::Network;
 use super::output::Tally;
 use super::vectorised::instruction_set;
 use crate::config::Precision;
-use crate::data::Split;
+use crate::data::{Samples, Split};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::train::blocking::yield_now;
@@ -239,7 +239,8 @@ impl CpuEngine {
         let cache_bytes = memory::cache_bytes(population) / population.len() as u64;
         let network = |((config, &settings), (state, split)): ((_, _), (&MemberState, &Split))| {
             let batch = population.batch_size();
-            let mut network = Network::new(config, settings, state, population.topology.widths(), batch, cache_bytes);
+            let (widths, bytes) = (population.topology.widths(), matches!(population.data.samples, Samples::U8(_)));
+            let mut network = Network::new(config, settings, state, widths, batch, cache_bytes, bytes);
             network.order.clone_from(&split.train);
             network
         };

@@ -15,6 +15,8 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct Layer {
     pub place: Place,
+    /// Whether no input can be infinite or NaN.
+    finite_inputs: bool,
     pub columns: Columns,
     /// The state, its columns as `columns` orders them. Its observed sums are the ones given to [`Self::new`]; `sums` and
     /// `carries` hold the current ones.
@@ -37,8 +39,9 @@ pub struct Layer {
 }
 
 impl Layer {
-    pub fn new(config: &Config, place: Place, state: &LayerState) -> Self {
+    pub fn new(config: &Config, place: Place, finite_inputs: bool, state: &LayerState) -> Self {
         Self {
+            finite_inputs,
             columns: Columns::new(place.n_out),
             sums: state.observed.iter().map(|pair| pair[0]).collect(),
             carries: state.observed.iter().map(|pair| pair[1]).collect(),
@@ -162,10 +165,10 @@ impl Layer {
                 Way::Scattered(self.scattered(columns.start, learning, folds))
             } else if !folds {
                 Way::Gradient
-            } else if self.frozen[columns.clone()].contains(&true) {
-                Way::Masked
-            } else {
+            } else if !self.frozen[columns.clone()].contains(&true) || self.withstands_zeros(&columns) {
                 Way::Direct
+            } else {
+                Way::Masked
             };
             Some(Piece { columns, way })
         };
@@ -177,6 +180,18 @@ impl Layer {
         };
         let pieces = self.columns.spans().map(filled).filter_map(piece);
         self.pieces = pieces.collect();
+    }
+
+    /// Whether all frozen columns of the piece are behind those that learn, and a step of δ = 0 leaves their bits alone.
+    /// Products of 0 with finite inputs are 0, and only −0 changes if 0 is added.
+    fn withstands_zeros(&self, columns: &Range<usize>) -> bool {
+        let learning = self.columns.learning;
+        let is_negative_zero = |w: &f32| w.to_bits() == (-0.0f32).to_bits();
+        let mut rows = self.state.weights.chunks_exact(self.place.n_out);
+        self.finite_inputs
+            && columns.contains(&learning)
+            && !self.frozen[columns.start..learning].contains(&true)
+            && !rows.any(|row| row[learning..columns.end].iter().any(is_negative_zero))
     }
 
     /// Whether gathering the columns that learn takes less time than computing the gradient of the whole span. Gathering a

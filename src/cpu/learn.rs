@@ -150,11 +150,14 @@ impl<'a> Update<'a> {
         let decay = if rows.start < self.place.n_in { settings.weight_decay } else { 0.0 };
         with_own_memory!(config.rule.kind, Kind, N => {
             let environment = Environment { constants: settings.rule, t: self.step.t as f32 };
-            let mut x2 = [1.0; MOST_STRIP];
+            let mut squares;
+            let mut x2 = &[1.0; MOST_STRIP];
             if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
-                self.input_squares(rows, &mut x2);
+                squares = [1.0; MOST_STRIP];
+                self.input_squares(rows, &mut squares);
+                x2 = &squares;
             }
-            let setting = Setting { x2: &x2, decay, environment };
+            let setting = Setting { x2, decay, environment };
             apply_rule::<Kind, N>(target, stride, gradient, rates, memory, &setting);
         }, apply(target, stride, gradient, rates, self.motion(memory, decay)));
     }

@@ -52,7 +52,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network whose activation cache may take `cache_bytes`.
+    /// A network whose activation cache may take `cache_bytes`. `bytes` says whether the features are bytes.
     pub fn new(
         config: &Config,
         settings: Member,
@@ -60,10 +60,13 @@ impl Network {
         widths: &[usize],
         batch: usize,
         cache_bytes: u64,
+        bytes: bool,
     ) -> Self {
         let layout = Layout::new(config, widths);
-        let places = layout.layers.iter().cloned().zip(&state.layers);
-        let layers: Vec<Layer> = places.map(|(place, state)| Layer::new(config, place, state)).collect();
+        // Whatever distorts or drops bytes leaves them finite, but a hidden neuron may overflow.
+        let layer =
+            |(l, (place, state)): (usize, (&Place, _))| Layer::new(config, place.clone(), bytes && l == 0, state);
+        let layers: Vec<Layer> = layout.layers.iter().zip(&state.layers).enumerate().map(layer).collect();
         let mut network = Self {
             caches: layers.iter().map(|_| None).collect(),
             layers,

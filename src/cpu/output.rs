@@ -1,10 +1,9 @@
 //! The output layer on the CPU: y, δ_L, loss and error of every sample from its net. Twin of
 //! `shaders/output_delta.wgsl`.
 
-use super::elementwise::exp;
+use super::elementwise::{exponential, logistic};
 use crate::config::{Loss, Output, OutputDerivative, Task};
 use crate::data::DataSet;
-use crate::network::function::{Function, Logistic};
 use crate::rule::psi::Slot;
 use crate::train::state::RunningScore;
 
@@ -104,7 +103,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], target: Target<'_>, weight: Opti
         Output::Softmax => {
             let peak = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let net_label = if let Target::Class(label) = target { y[label] } else { f32::NAN };
-            y.iter_mut().for_each(|y| *y = if y.is_nan() { *y } else { exp(*y - peak) });
+            exponential(y, peak);
             let total: f32 = y.iter().sum();
             y.iter_mut().for_each(|y| *y /= total);
             entropy = f64::from(total.ln() + peak - net_label);
@@ -115,7 +114,7 @@ pub fn output(y: &mut [f32], delta: &mut [f32], target: Target<'_>, weight: Opti
                 let term = |(k, &net): (usize, &f32)| net.max(0.0) - net * target.at(k) + (-net.abs()).exp().ln_1p();
                 entropy = y.iter().enumerate().map(|pair| f64::from(term(pair))).sum();
             }
-            y.iter_mut().for_each(|y| *y = Logistic::of(*y));
+            logistic(y);
         }
         Output::Linear => {}
     }

@@ -437,7 +437,8 @@ impl Pass<'_> {
         self.scale(l - 1, records, inputs);
     }
 
-    /// Writes δ of these columns of layer `l`, scaled for the update, for the pieces that are updated.
+    /// Writes δ of these columns of layer `l`, scaled for the update, for the pieces that are updated. Frozen columns that fill
+    /// up the last piece have no δ, and take a step of 0.
     fn scale(&self, l: usize, records: &mut [f32], columns: Range<usize>) {
         let Place { delta, step: to, .. } = self.layout.layers[l];
         let layer = &self.layers[l];
@@ -450,6 +451,11 @@ impl Pass<'_> {
             match &piece.way {
                 Way::Direct | Way::Masked | Way::Gradient => {
                     step(records, self.layout.stride, (delta + first, to + first), &rates[first..last]);
+                    if last == layer.columns.learning && last < piece.columns.end {
+                        for record in records.chunks_exact_mut(self.layout.stride) {
+                            record[to + last..to + piece.columns.end].fill(0.0);
+                        }
+                    }
                 }
                 Way::Scattered(scattered) => {
                     let start = piece.columns.start;

@@ -49,10 +49,11 @@ impl Rates<'_> {
     }
 }
 
-/// α · `along`, or 0 if α is 0: a frozen weight must not change even if its gradient is NaN, and 0 · NaN is NaN.
+/// `value` + α · `along`, or `value` if α is 0: a frozen weight must not change even if its gradient is NaN, because 0 · NaN is NaN,
+/// nor if it is −0.
 #[inline(always)]
-fn moved(alpha: f32, along: f32) -> f32 {
-    if alpha == 0.0 { 0.0 } else { alpha * along }
+fn moved(value: f32, alpha: f32, along: f32) -> f32 {
+    if alpha == 0.0 { value } else { value + alpha * along }
 }
 
 /// Updates one row of weights along its gradient x · d − λ w.
@@ -63,23 +64,23 @@ fn apply_row(w: &mut [f32], x: f32, d: &[f32], rates: (&[f32], &[f32]), motion: 
     let (alpha0, psi, w) = (&rates.0[..n], &rates.1[..n], &mut w[..n]);
     let alphas = alpha0.iter().zip(psi).map(|(alpha0, psi)| alpha0 * psi);
     if m.is_empty() {
-        w.iter_mut().zip(d).zip(alphas).for_each(|((w, d), alpha)| *w += moved(alpha, x * d - decay * *w));
+        w.iter_mut().zip(d).zip(alphas).for_each(|((w, d), alpha)| *w = moved(*w, alpha, x * d - decay * *w));
         return;
     }
     let steps = w.iter_mut().zip(m).zip(d).zip(alphas).map(|(((w, m), d), alpha)| (x * d - decay * *w, w, m, alpha));
     match form {
         Form::Coast => steps.for_each(|(g, w, m, alpha)| {
-            *m = mu * *m + moved(alpha, g);
+            *m = moved(mu * *m, alpha, g);
             *w += *m;
         }),
         // A frozen weight keeps its velocity, whatever its gradient.
         Form::Heavy => steps.for_each(|(g, w, m, alpha)| {
             *m = if alpha == 0.0 { *m } else { mu * *m + g };
-            *w += moved(alpha, *m);
+            *w = moved(*w, alpha, *m);
         }),
         Form::Nesterov => steps.for_each(|(g, w, m, alpha)| {
             *m = if alpha == 0.0 { *m } else { mu * *m + g };
-            *w += moved(alpha, g + mu * *m);
+            *w = moved(*w, alpha, g + mu * *m);
         }),
     }
 }

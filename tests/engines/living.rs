@@ -198,6 +198,29 @@ fn half_frozen(population: &Population) -> Vec<MemberState> {
     states
 }
 
+/// A frozen weight of −0 stays −0, also where its column only fills up the registers of a product.
+#[test]
+fn frozen_zeros_keep_their_sign() {
+    for row in ["", "batch-size = 1", "momentum = 0.5"] {
+        let population = population(row, 1, true);
+        let (n_in, n_out) = population.topology.shapes().next().unwrap();
+        for zeros in [0..0, 0..1, n_in..n_in + 1] {
+            let mut states = half_frozen(&population);
+            for column in (1..n_out).step_by(2) {
+                zeros.clone().for_each(|row| states[0].layers[0].weights[row * n_out + column] = -0.0);
+            }
+            let mut engine = cpu(Arc::clone(&population), &states);
+            engine.train(0..population.steps_per_epoch(), None).unwrap();
+            let after = engine.state().unwrap();
+            let weights = states[0].layers[0].weights.iter().zip(&after[0].layers[0].weights);
+            for (place, (before, after)) in weights.enumerate() {
+                let frozen = place % n_out % 2 == 1;
+                assert!(!frozen || before.to_bits() == after.to_bits(), "{row}, {zeros:?}, {place}: {before} {after}");
+            }
+        }
+    }
+}
+
 /// Operations of the steps of one epoch without a tick, once the answers of frozen neurons are known.
 fn flops(population: &Arc<Population>) -> f64 {
     let mut engine = cpu(Arc::clone(population), &half_frozen(population));
