@@ -1,6 +1,7 @@
 //! The activation cache: y of frozen neurons for every row that training or validation visits in each epoch. A value is
 //! computed once. Only the columns that the layer counts as cached are valid.
 
+use super::ahead::in_large_pages;
 use super::layout::{block, orders_columns};
 use crate::config::ActivationCache;
 use crate::memory::{self, Array};
@@ -59,7 +60,9 @@ pub struct Cache {
 
 impl Cache {
     pub fn new(rows: usize, width: usize) -> Self {
-        Self { values: vec![0.0; rows * width], width }
+        let mut values = vec![0.0; rows * width];
+        in_large_pages(&mut values);
+        Self { values, width }
     }
 
     /// y for `row`, if it is kept.
