@@ -150,7 +150,8 @@ fn prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 //% if elastic
                     source += settings.elastic_alpha * smooth_column(place);
 //% endif
-                    x[lane] = interpolate(row, source);
+                    // Not every compiler stores to x[lane].
+                    x = select(x, vec4<f32>(interpolate(row, source)), vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(lane));
                 }
             }
 //% else

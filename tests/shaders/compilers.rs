@@ -62,6 +62,50 @@ impl Checked {
         }
     }
 
+    /// Refuses a store to a component of a local vector whose number is known only at run time. FXC, the compiler that wgpu uses
+    /// on DX12 where there is no DXC, does not compile such stores.
+    pub fn check_stores(&self) -> Result<(), String> {
+        use naga::{Expression, Statement, TypeInner};
+        fn stores(block: &naga::Block, found: &mut Vec<naga::Handle<Expression>>) {
+            for statement in block {
+                match statement {
+                    Statement::Store { pointer, .. } => found.push(*pointer),
+                    Statement::Block(block) => stores(block, found),
+                    Statement::If { accept, reject, .. } => [accept, reject].into_iter().for_each(|b| stores(b, found)),
+                    Statement::Loop { body, continuing, .. } => {
+                        [body, continuing].into_iter().for_each(|b| stores(b, found));
+                    }
+                    Statement::Switch { cases, .. } => cases.iter().for_each(|case| stores(&case.body, found)),
+                    _ => {}
+                }
+            }
+        }
+        let functions = self.module.functions.iter().map(|(handle, function)| (function, &self.info[handle]));
+        let entries = self.module.entry_points.iter().enumerate();
+        let entries = entries.map(|(place, entry)| (&entry.function, self.info.get_entry_point(place)));
+        for (function, info) in functions.chain(entries) {
+            let is_local = |mut place| loop {
+                match function.expressions[place] {
+                    Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => place = base,
+                    Expression::LocalVariable(_) => return true,
+                    _ => return false,
+                }
+            };
+            let mut found = vec![];
+            stores(&function.body, &mut found);
+            for pointer in found {
+                let Expression::Access { base, .. } = function.expressions[pointer] else { continue };
+                let TypeInner::Pointer { base: whole, .. } = *info[base].ty.inner_with(&self.module.types) else {
+                    continue;
+                };
+                if matches!(self.module.types[whole].inner, TypeInner::Vector { .. }) && is_local(base) {
+                    return Err(format!("{:?} stores to a component of a local vector by a number", function.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Translates the kernel to SPIR-V, and to `all` languages. Returns the SPIR-V for [`spirv_val`].
     pub fn translate(&self, entry_point: &str, all: bool) -> Result<Vec<u32>, String> {
         let entry = Some((naga::ShaderStage::Compute, entry_point));

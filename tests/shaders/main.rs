@@ -101,6 +101,7 @@ fn compile(text: &str, kernel: Kernel) -> Result<(), String> {
     check_structs(&checked.module);
     // Every adapter has eight storage buffers. The persistent kernel runs only on adapters that have ten.
     checked.check_limits(if kernel == Kernel::Persistent { 10 } else { 8 })?;
+    checked.check_stores()?;
     // The back ends take longer than parsing and validation, and a process of spirv-val for each text takes longest. So
     // every text is translated to SPIR-V, and a share of the texts to the other languages and by the validator. The
     // lengths of texts are as good as chance.
@@ -192,6 +193,26 @@ fn shaders_have_the_numbers_of_rust() {
     let update = SINGLE.keys().find(|text| text.contains("fn observed(")).expect("a kernel that observes");
     for &basis in Basis::value_variants() {
         assert!(update.contains(&format!("case OBSERVES_{}:", basis.to_string().to_uppercase())), "{basis}");
+    }
+}
+
+#[test]
+fn stores_that_fxc_refuses_are_found() {
+    let kernel = |store: &str| {
+        format!(
+            "var<workgroup> staged: array<vec4<f32>, 4>;
+            @compute @workgroup_size(1)
+            fn kernel(@builtin(local_invocation_index) local: u32) {{
+                var own = array<vec4<f32>, 2>();
+                if local < 3u {{ {store} = 1.0; }}
+                staged[0] = own[0] + own[1];
+            }}"
+        )
+    };
+    for (store, refused) in
+        [("own[1][local]", true), ("own[local].y", false), ("own[1][2]", false), ("staged[local][local]", false)]
+    {
+        assert_eq!(compilers::check(&kernel(store)).unwrap().check_stores().is_err(), refused, "{store}");
     }
 }
 
