@@ -1,6 +1,7 @@
 //! Chooses tiles by measuring on the adapter with the run's own shapes. Per product it times the candidates that
-//! promise most. For whole steps it times the persistent kernel against one dispatch per phase. The plan is stored in the
-//! user's cache directory by adapter, driver, version and shapes, so each is measured once.
+//! promise most. For whole steps it times a joined last dispatch, and the persistent kernel, against one dispatch per
+//! phase. The plan is stored in the user's cache directory by adapter, driver, version and shapes, so each is measured
+//! once.
 //!
 //! No plan changes a result, so a lost, shared or outdated cache is harmless.
 
@@ -28,7 +29,8 @@ const SECONDS: f64 = 2e-3;
 const MAX_REPEATS: u32 = 256;
 /// Measurements of one candidate; the fastest counts.
 const TRIES: usize = 3;
-/// Steps longer than this, in seconds, are not bound by their launches, so the persistent kernel is not tried.
+/// Steps longer than this, in seconds, are not bound by their launches, so neither joined passes nor the persistent kernel are
+/// tried.
 const LAUNCH_BOUND_SECONDS: f64 = 5e-4;
 /// Steps per dispatch in the measurement of the persistent kernel.
 const PERSISTENT_STEPS: u32 = 16;
@@ -191,6 +193,9 @@ impl Session {
             return Ok(());
         }
         let apart = self.seconds(Work::FirstStep).await?;
+        if apart > LAUNCH_BOUND_SECONDS {
+            return Ok(());
+        }
         self.adopt(Plan { joined: true, ..separate.clone() })?;
         self.warm_up().await?;
         let joined = self.seconds(Work::FirstStep).await?;
