@@ -1,6 +1,7 @@
 // Forward pass of one layer: y_l = f(y_(l-1) W_l[..n] - W_l[n]) (eq. 5, 6). The output layer stores net in the place of
 // y, because output_delta.wgsl needs net. Where one workgroup owns whole rows, this dispatch also runs
-// output_delta.wgsl, and may go on with the backward pass of its rows through the output layer.
+// output_delta.wgsl. It may also run the backward pass of its rows through the output layer, as backward_delta.wgsl
+// describes it.
 //
 // Launch: one dispatch per layer. x (continued in y) = workgroups over [batch_len][n_out], n fastest, or over as many
 // columns as the member with most computes; z = member. A workgroup owns a block, or with register tiles one tile per
@@ -156,8 +157,11 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     storageBarrier();
     if (step.flags & TRAINING) != 0u {
         let below4 = backward_delta_width4(group.z, layer);
-        let first = place * {{ tile.block_rows * tile.rows // backward_tile.rows }}u;
-        for (var at = local; at < {{ tile.block_rows * tile.rows // backward_tile.rows }}u * below4; at += {{ tile.workgroup }}u) {
+//% set block_tiles = tile.block_rows * tile.rows // backward_tile.rows
+        let first = place * {{ block_tiles }}u;
+        let left = step.batch_len - min({{ backward_tile.rows }}u * first, step.batch_len);
+        let rows = min({{ block_tiles }}u, (left + {{ backward_tile.rows - 1 }}u) / {{ backward_tile.rows }}u);
+        for (var at = local; at < rows * below4; at += {{ tile.workgroup }}u) {
             backward_delta_product(group.z, layer, first + at / below4, at % below4, layer.n_out);
         }
     }

@@ -15,7 +15,7 @@ trap 'rm -rf "$scratch"' EXIT
 if [ -z "${VENV:-}" ]; then
     VENV=$scratch/venv
     python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet numpy safetensors torch onnxruntime
+    "$VENV/bin/pip" install --quiet numpy safetensors torch onnxruntime zstandard
 fi
 cargo build --release --locked --quiet
 homeostat=${CARGO_TARGET_DIR:-target}/release/homeostat
@@ -38,8 +38,8 @@ model iris-hebb --data iris --rule hebb --hidden 5 --alpha0 0.0001 --epochs 3
 model mnist --epochs 1
 
 "$VENV/bin/python" - "$scratch" src/data <<'PYTHON'
-import csv, gzip, json, pathlib, sys
-import numpy, onnxruntime, safetensors, safetensors.torch, torch
+import csv, json, pathlib, sys
+import numpy, onnxruntime, safetensors, safetensors.torch, torch, zstandard
 
 scratch, data = map(pathlib.Path, sys.argv[1:])
 torch.set_num_threads(2)
@@ -51,7 +51,8 @@ def features(name):
         with open(data / "iris.csv") as file:
             lines = [line for line in csv.reader(file) if line and line[0][0].isdigit()]
         return numpy.array([line[:-1] for line in lines], numpy.float32)
-    images = [gzip.open(data / f"mnist/{part}-images-idx3-ubyte.gz").read()[16:] for part in ("train", "t10k")]
+    packed = [data / f"mnist/{part}-images-idx3-ubyte.zst" for part in ("train", "t10k")]
+    images = [zstandard.open(path, "rb").read()[16:] for path in packed]
     return numpy.frombuffer(b"".join(images), numpy.uint8).reshape(-1, 784).astype(numpy.float32) / numpy.float32(255)
 
 

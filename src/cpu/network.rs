@@ -63,14 +63,16 @@ impl Network {
         bytes: bool,
     ) -> Self {
         let layout = Layout::new(config, widths);
-        // Whatever distorts or drops bytes leaves them finite, but a hidden neuron may overflow.
+        // A distortion may overflow, and a hidden neuron, too.
+        let distortion = Distortion::new(config, widths[0]);
+        let finite = bytes && distortion.is_none();
         let layer =
-            |(l, (place, state)): (usize, (&Place, _))| Layer::new(config, place.clone(), bytes && l == 0, state);
+            |(l, (place, state)): (usize, (&Place, _))| Layer::new(config, place.clone(), finite && l == 0, state);
         let layers: Vec<Layer> = layout.layers.iter().zip(&state.layers).enumerate().map(layer).collect();
         let mut network = Self {
             caches: layers.iter().map(|_| None).collect(),
             layers,
-            distortion: Distortion::new(config, widths[0]),
+            distortion,
             settings,
             order: vec![],
             records: vec![0.0; batch * layout.stride],

@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 16;
 pub struct Source<'a> {
     pub path: PathBuf,
     pub bytes: Box<dyn BufRead + 'a>,
-    /// Number of these bytes; `None` for a pipe.
+    /// Number of these bytes; `None` for a pipe and for the sets built in.
     pub length: Option<u64>,
 }
 

@@ -360,7 +360,7 @@ impl Product {
     }
 }
 
-// Constants of [`Tile::cost`], by results/gpu-model.md.
+// Constants of [`Tile::cost`] and [`Tile::joined_cost`], by results/gpu-model.md.
 
 /// Multiprocessors of the GPU that the model has in mind, rounded to a power of two. A GPU with fewer prefers larger tiles,
 /// which measuring finds.
@@ -424,10 +424,11 @@ impl Tile {
         let blocks = (members * shape.m.div_ceil(self.height())) as f64;
         let waves = (blocks / (PROCESSORS * resident)).ceil();
         let tile = Self::joined(shape.strands);
-        let tiles = (self.height() / tile.rows * shape.n.div_ceil(LANES * tile.columns4)) as f64;
+        let rows = self.height().min(shape.m).next_multiple_of(tile.rows);
+        let tiles = (rows / tile.rows * shape.n.div_ceil(LANES * tile.columns4)) as f64;
         let rounds = (tiles / self.workgroup as f64).ceil();
         let chain = rounds * shape.depth.div_ceil(LANES) as f64 * JOINED_FETCH;
-        let work = (self.height() * shape.n * shape.depth) as f64 / FMAS * JOINED_FMA;
+        let work = (rows * shape.n * shape.depth) as f64 / FMAS * JOINED_FMA;
         waves * chain.max(work * resident.min(blocks / PROCESSORS).max(1.0))
     }
 }

@@ -62,8 +62,8 @@ impl Checked {
         }
     }
 
-    /// Refuses a store to a component of a local vector whose number is known only at run time. FXC, the compiler that wgpu uses
-    /// on DX12 where there is no DXC, does not compile such stores.
+    /// Refuses a store to a component of a local or private vector whose index is computed at run time. FXC, the compiler that
+    /// wgpu uses on DX12 where there is no DXC, does not compile such stores.
     pub fn check_stores(&self) -> Result<(), String> {
         use naga::{Expression, Statement, TypeInner};
         fn stores(block: &naga::Block, found: &mut Vec<naga::Handle<Expression>>) {
@@ -88,6 +88,9 @@ impl Checked {
                 match function.expressions[place] {
                     Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => place = base,
                     Expression::LocalVariable(_) => return true,
+                    Expression::GlobalVariable(variable) => {
+                        return self.module.global_variables[variable].space == naga::AddressSpace::Private;
+                    }
                     _ => return false,
                 }
             };
@@ -99,7 +102,10 @@ impl Checked {
                     continue;
                 };
                 if matches!(self.module.types[whole].inner, TypeInner::Vector { .. }) && is_local(base) {
-                    return Err(format!("{:?} stores to a component of a local vector by a number", function.name));
+                    return Err(format!(
+                        "{:?} stores to a component of a local vector whose index is computed",
+                        function.name
+                    ));
                 }
             }
         }

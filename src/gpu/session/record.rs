@@ -31,7 +31,8 @@ impl Session {
         let all = |samples| layout.layers.iter().map(|layer| self.flops(layer, samples)).sum::<f64>();
         let flops = match kernel {
             Kernel::Forward(_) | Kernel::ForwardPrepared | Kernel::BackwardDelta(_) => {
-                let passes = if kernel.joined_tile(&self.plan).is_some() { 2.0 } else { 1.0 };
+                let trains = step.flags & Flag::Training.bit() != 0;
+                let passes = if trains && kernel.joined_tile(&self.plan).is_some() { 2.0 } else { 1.0 };
                 passes * self.flops(&layout.layers[kernel.layer()], samples)
             }
             Kernel::Update => all(samples),

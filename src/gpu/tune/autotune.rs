@@ -192,6 +192,7 @@ impl Session {
         if !separate.can_join(&self.population) {
             return Ok(());
         }
+        self.warm_up().await?;
         let apart = self.seconds(Work::FirstStep).await?;
         if apart > LAUNCH_BOUND_SECONDS {
             return Ok(());
@@ -199,7 +200,11 @@ impl Session {
         self.adopt(Plan { joined: true, ..separate.clone() })?;
         self.warm_up().await?;
         let joined = self.seconds(Work::FirstStep).await?;
-        if joined < apart { Ok(()) } else { self.adopt(separate) }
+        if joined < apart {
+            return Ok(());
+        }
+        self.adopt(separate)?;
+        self.warm_up().await
     }
 
     /// Switches to the persistent kernel if whole steps are faster with it.
