@@ -157,12 +157,10 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     storageBarrier();
     if (step.flags & TRAINING) != 0u {
         let below4 = backward_delta_width4(group.z, layer);
-//% set block_tiles = tile.block_rows * tile.rows // backward_tile.rows
-        let first = place * {{ block_tiles }}u;
-        let left = step.batch_len - min({{ backward_tile.rows }}u * first, step.batch_len);
-        let rows = min({{ block_tiles }}u, (left + {{ backward_tile.rows - 1 }}u) / {{ backward_tile.rows }}u);
-        for (var at = local; at < rows * below4; at += {{ tile.workgroup }}u) {
-            backward_delta_product(group.z, layer, first + at / below4, at % below4, layer.n_out);
+        // The tiles of these rows follow one another.
+        let tiles = {{ tile.block_rows * tile.rows // backward_tile.rows }}u * below4;
+        for (var at = local; at < tiles; at += {{ tile.workgroup }}u) {
+            backward_delta_product_tile(group.z, layer, 0u, place * tiles + at, step.batch_len, below4, layer.n_out);
         }
     }
 //% endif

@@ -150,13 +150,9 @@ impl<'a> Update<'a> {
         let decay = if rows.start < self.place.n_in { settings.weight_decay } else { 0.0 };
         with_own_memory!(config.rule.kind, Kind, N => {
             let environment = Environment { constants: settings.rule, t: self.step.t as f32 };
-            let mut squares;
-            let mut x2 = &[1.0; MOST_STRIP];
-            if <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in {
-                squares = [1.0; MOST_STRIP];
-                self.input_squares(rows, &mut squares);
-                x2 = &squares;
-            }
+            let reads = <Kind as Learn<N>>::READS_INPUT && rows.start < self.place.n_in;
+            let squares = reads.then(|| self.input_squares(rows));
+            let x2 = squares.as_ref().unwrap_or(&[1.0; MOST_STRIP]);
             let setting = Setting { x2, decay, environment };
             apply_rule::<Kind, N>(target, stride, gradient, rates, memory, &setting);
         }, apply(target, stride, gradient, rates, self.motion(memory, decay)));
@@ -173,12 +169,11 @@ impl<'a> Update<'a> {
     }
 
     /// Mean over the batch of each input's square, for the inputs in `rows`.
-    fn input_squares(&self, rows: &Range<usize>, squares: &mut [f32; MOST_STRIP]) {
-        let squares = &mut squares[..rows.len()];
-        squares.fill(0.0);
-        observe(squares, self.step.records, self.step.stride, self.place.input + rows.start, true);
+    fn input_squares(&self, rows: &Range<usize>) -> [f32; MOST_STRIP] {
+        let mut squares = [0.0; MOST_STRIP];
+        observe(&mut squares[..rows.len()], self.step.records, self.step.stride, self.place.input + rows.start, true);
         let samples = self.samples() as f32;
-        squares.iter_mut().for_each(|square| *square /= samples);
+        squares.map(|square| square / samples)
     }
 
     /// Halves the rows down to single strips. With `fork` the halves run in parallel.

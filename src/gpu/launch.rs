@@ -186,7 +186,7 @@ impl Kernel {
                 permits(population, plan).packs && l + 1 < population.topology.layers()
             }
             Self::List => skips(population),
-            Self::BackwardDelta(l) => !plan.persistent && (!plan.joined || l + 1 < population.topology.layers()),
+            Self::BackwardDelta(l) => !plan.persistent && Self::Forward(l).joined_tile(plan).is_none(),
             Self::Update => !plan.persistent,
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),
             Self::Tick => population.moves_alpha() && !shared.slots_per_weight(),

@@ -382,6 +382,11 @@ const JOINED_FMA: f64 = 4.0;
 const JOINED_FETCH: f64 = 300.0;
 
 impl Tile {
+    /// Workgroups that a multiprocessor runs at once.
+    fn resident(&self) -> f64 {
+        (RESIDENT / self.workgroup as f64).floor().max(1.0)
+    }
+
     /// The time that one dispatch is expected to take, in cycles of a large GPU. Two bounds compete: the arithmetic of the
     /// busiest multiprocessor, and the latency of the slabs, which follow one another.
     #[must_use]
@@ -398,7 +403,7 @@ impl Tile {
         let outputs = height * width;
         // Small blocks fetch more for each FMA.
         let overhead = overhead + SMALL_BLOCK * ((height + width) / outputs - LARGE_BLOCK).max(0.0);
-        let resident = (RESIDENT / self.workgroup as f64).floor().max(1.0);
+        let resident = self.resident();
         let (mut work, mut chain, mut groups) = (0.0, 0.0_f64, 0.0);
         for shape in shapes {
             let blocks = (members * self.groups(shape.m, shape.n.div_ceil(LANES))) as f64;
@@ -420,7 +425,7 @@ impl Tile {
     /// the backward pass of this `shape` through the same layer.
     #[must_use]
     pub fn joined_cost(&self, shape: &Shape, members: usize) -> f64 {
-        let resident = (RESIDENT / self.workgroup as f64).floor().max(1.0);
+        let resident = self.resident();
         let blocks = (members * shape.m.div_ceil(self.height())) as f64;
         let waves = (blocks / (PROCESSORS * resident)).ceil();
         let tile = Self::joined(shape.strands);

@@ -182,45 +182,40 @@ impl Session {
         let mut found = best.into_iter().map(|(_, tile)| tile);
         let plan = Plan::choose(product, &population, |_| found.next().expect("one tile per product, in order"));
         self.adopt(plan)?;
-        self.try_joined().await?;
-        self.try_persistent().await
+        self.try_fewer_dispatches().await
     }
 
-    /// Joins the last forward pass and the backward pass through the output layer if whole steps are faster then.
-    async fn try_joined(&mut self) -> Result<()> {
-        let separate = self.plan.clone();
-        if !separate.can_join(&self.population) {
+    /// Joins the last forward pass and the backward pass through the output layer, and switches to the persistent kernel, each
+    /// if whole steps are faster with it.
+    async fn try_fewer_dispatches(&mut self) -> Result<()> {
+        let mut best = self.plan.clone();
+        let (joins, persists) = (best.can_join(&self.population), self.may_persist());
+        if !joins && !persists {
             return Ok(());
         }
         self.warm_up().await?;
-        let apart = self.seconds(Work::FirstStep).await?;
-        if apart > LAUNCH_BOUND_SECONDS {
-            return Ok(());
-        }
-        self.adopt(Plan { joined: true, ..separate.clone() })?;
-        self.warm_up().await?;
-        let joined = self.seconds(Work::FirstStep).await?;
-        if joined < apart {
-            return Ok(());
-        }
-        self.adopt(separate)?;
-        self.warm_up().await
-    }
-
-    /// Switches to the persistent kernel if whole steps are faster with it.
-    async fn try_persistent(&mut self) -> Result<()> {
-        if !self.may_persist() {
-            return Ok(());
-        }
-        let step = self.seconds(Work::FirstStep).await?;
+        let mut step = self.seconds(Work::FirstStep).await?;
         if step > LAUNCH_BOUND_SECONDS {
             return Ok(());
         }
-        let separate = self.plan.clone();
-        let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
-        self.adopt(Plan { persistent: true, ..separate.clone() })?;
-        let launch = Step { steps, flags: Flag::Training.bit(), ..self.training_step(0) };
-        let persistent = self.seconds(Work::Dispatch(Kernel::Persistent, launch)).await? / f64::from(steps);
-        if persistent < step { Ok(()) } else { self.adopt(separate) }
+        if joins {
+            self.adopt(Plan { joined: true, ..best.clone() })?;
+            self.warm_up().await?;
+            let joined = self.seconds(Work::FirstStep).await?;
+            if joined < step {
+                (step, best) = (joined, self.plan.clone());
+            }
+        }
+        if persists {
+            let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
+            self.adopt(Plan { persistent: true, ..best.clone() })?;
+            self.warm_up().await?;
+            let launch = Step { steps, flags: Flag::Training.bit(), ..self.training_step(0) };
+            let persistent = self.seconds(Work::Dispatch(Kernel::Persistent, launch)).await? / f64::from(steps);
+            if persistent < step {
+                return Ok(());
+            }
+        }
+        if self.plan == best { Ok(()) } else { self.adopt(best) }
     }
 }
