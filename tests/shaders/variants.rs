@@ -6,20 +6,23 @@
 //! read no other settings. [`draw`] draws from the product of all settings, and its texts may have no declaration that
 //! the enumeration lacks.
 
+mod texts;
+
 use clap::ValueEnum;
 use homeostat::config::{
     Activation, Basis, Config, Distort, Loss, Members, Output, OutputDerivative, Precision, Replay, Rule, SETTINGS,
     Schedule, Scope, Task,
 };
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Room, Shape, Specialisation, Tile};
+use homeostat::gpu::{Product, Shape, Tile};
 use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
 use homeostat::train::population::Population;
-use rayon::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+pub use texts::{Texts, cooperative, draw, texts};
 
 const ROWS: usize = 512;
 /// A square number, because only square images can be distorted.
@@ -297,146 +300,6 @@ fn cases_of(what: Use, product: Product) -> Vec<Case> {
     }
 }
 
-/// Each text, with its kernel and a description of its settings.
-pub type Texts = BTreeMap<String, (Kernel, String)>;
-
-/// Renders the kernels of one case.
-struct Renderer {
-    population: Population,
-    specialisation: Specialisation,
-    plan: Plan,
-    product: Product,
-}
-
-impl Renderer {
-    fn new(case: &Case, product: Product) -> Self {
-        let population = case.population();
-        let plan = Plan::guess(product, &population);
-        let layout = Layout::new(&population, &plan);
-        let specialisation = Specialisation::new(&population, &layout);
-        Self { population, specialisation, plan, product }
-    }
-
-    /// The kernels that a run of this case may launch, with these tiles or others.
-    fn kernels(&self) -> impl Iterator<Item = Kernel> {
-        let persists = Plan::can_persist(&self.population);
-        let prepares = self.population.prepares_inputs();
-        Kernel::every(self.population.topology.layers()).filter(move |kernel| match kernel {
-            Kernel::Prepare | Kernel::ForwardPrepared => prepares,
-            Kernel::Persistent => persists,
-            _ => true,
-        })
-    }
-
-    fn render(&self, kernel: Kernel, tile: Option<Tile>, joined: Option<Tile>) -> (String, Kernel) {
-        (self.specialisation.source(kernel, self.product, tile, joined), kernel)
-    }
-
-    /// The tile of the backward pass that the kernel can include with this tile, if any.
-    fn joined(&self, kernel: Kernel, tile: Option<Tile>) -> Option<Tile> {
-        let mut plan = self.plan.clone();
-        if let (Kernel::Forward(l), Some(tile)) = (kernel, tile) {
-            plan.forward[l] = tile;
-        }
-        let joined = plan.can_join(&self.population);
-        kernel.joined_tile(&Plan { joined, ..plan })
-    }
-}
-
-const STEMS: [&str; 11] = [
-    "prepare",
-    "forward",
-    "assemble",
-    "store",
-    "output_delta",
-    "backward_delta",
-    "update",
-    "max_norm",
-    "tick",
-    "list",
-    "persistent",
-];
-
-/// The product shaders of a precision.
-fn products(precision: Precision) -> &'static [Product] {
-    match precision {
-        Precision::F32 => &[Product::Register, Product::Tiled(Room::MOST)],
-        Precision::F16 => &[Product::Tiled(Room::MOST)],
-    }
-}
-
-/// The texts of all tiles of a product, with their kernels and descriptions.
-fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), String)> {
-    let tiles = tiles(product);
-    let render = |(what, tile): &(Use, Tile)| {
-        let cases =
-            vary(&cases_of(*what, product), &[precision], |case, precision| case.config.run.precision = precision);
-        let one = |case: &Case| {
-            let renderer = Renderer::new(case, product);
-            let kernel = match what {
-                Use::Forward => Kernel::Forward(1),
-                Use::Output => Kernel::Forward(renderer.population.topology.layers() - 1),
-                Use::Backward => Kernel::BackwardDelta(1),
-                Use::Update | Use::UpdateWithSquares => Kernel::Update,
-            };
-            let mut rendered = vec![(renderer.render(kernel, Some(*tile), None), format!("{kernel:?} {tile:?}"))];
-            // The first layer has a text of its own, because only this layer reads the data set.
-            if *what == Use::Forward {
-                rendered.push((renderer.render(Kernel::Forward(0), Some(*tile), None), format!("first {tile:?}")));
-            }
-            if let Some(joined) = renderer.joined(kernel, Some(*tile)) {
-                // Outputs as wide as a block can have two strands.
-                for strands in [joined.strands, 2] {
-                    let text = renderer.render(kernel, Some(*tile), Some(Tile::joined(strands)));
-                    rendered.push((text, format!("{kernel:?} {tile:?} and back in {strands} strands")));
-                }
-            }
-            rendered
-        };
-        cases.iter().filter(|case| case.is_valid()).flat_map(one).collect::<Vec<_>>()
-    };
-    tiles.par_iter().flat_map_iter(render).collect()
-}
-
-/// All different texts of the tiles of cooperative matrices.
-pub fn cooperative(matrices: Cooperative) -> Texts {
-    let rendered = of_tiles(Product::Cooperative(matrices, Room::MOST), Precision::F16).into_iter();
-    let texts = rendered.map(|((text, kernel), what)| (text, (kernel, what)));
-    texts.filter(|(text, _)| text.contains("enable wgpu_cooperative_matrix;")).collect()
-}
-
-/// All different texts of a precision.
-pub fn texts(precision: Precision) -> Texts {
-    let mut texts = Texts::new();
-    let mut keep = |rendered: Vec<((String, Kernel), String)>| {
-        for ((text, kernel), what) in rendered {
-            texts.entry(text).or_insert((kernel, what));
-        }
-    };
-    for &product in products(precision) {
-        for stem in STEMS {
-            // Equal specialisations give equal texts, so each is rendered once.
-            let mut known = HashSet::new();
-            let cases = vary(&grid(stem), &[precision], |case, precision| case.config.run.precision = precision);
-            let valid = cases.par_iter().filter(|case| case.is_valid());
-            let mut renderers: Vec<Renderer> = valid.map(|case| Renderer::new(case, product)).collect();
-            renderers.retain(|renderer| known.insert(renderer.specialisation.clone()));
-            let render = |renderer: &Renderer| {
-                let of_stem = renderer.kernels().filter(|kernel| kernel.stem() == stem);
-                let one = |kernel: Kernel| {
-                    let what = format!("{kernel:?} {product:?} {:?}", renderer.population.shared());
-                    let tile = kernel.tile(&renderer.plan);
-                    (renderer.render(kernel, tile, renderer.joined(kernel, tile)), what)
-                };
-                of_stem.map(one).collect::<Vec<_>>()
-            };
-            keep(renderers.par_iter().flat_map_iter(render).collect());
-        }
-        keep(of_tiles(product, precision));
-    }
-    texts
-}
-
 fn one_of<T: Copy>(random: &mut Random, values: &[T]) -> T {
     values[random.below(values.len() as u32) as usize]
 }
@@ -482,73 +345,6 @@ fn draw_case(random: &mut Random) -> Case {
         task: one_of(random, Task::value_variants()),
         weighted: one_of(random, &SWITCH),
         members: 2,
-    }
-}
-
-/// The texts of `count` valid random runs with their descriptions, and the rules that were drawn.
-pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
-    let (mut texts, mut rules) = (vec![], HashSet::new());
-    let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled(Room::MOST)));
-    for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
-        rules.insert(case.config.rule.kind);
-        for &product in products(case.config.run.precision) {
-            let renderer = Renderer::new(&case, product);
-            let tiles = if product == Product::Register { &register } else { &tiled };
-            let shared = renderer.population.shared();
-            let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
-            for kernel in renderer.kernels() {
-                let what = match kernel {
-                    Kernel::Forward(l) if l + 1 == renderer.population.topology.layers() => Some(Use::Output),
-                    Kernel::Forward(_) | Kernel::ForwardPrepared => Some(Use::Forward),
-                    Kernel::BackwardDelta(_) => Some(Use::Backward),
-                    Kernel::Update if squares => Some(Use::UpdateWithSquares),
-                    Kernel::Update => Some(Use::Update),
-                    _ => None,
-                };
-                let fitting: Vec<Tile> =
-                    tiles.iter().filter(|(u, _)| Some(*u) == what).map(|(_, tile)| *tile).collect();
-                let tile = (!fitting.is_empty()).then(|| one_of(random, &fitting));
-                let joined = renderer.joined(kernel, tile).filter(|_| one_of(random, &SWITCH));
-                let text = renderer.render(kernel, tile, joined).0;
-                texts.push((text, format!("{kernel:?} {tile:?} {joined:?} {case:?}")));
-            }
-        }
-    }
-    (texts, rules)
-}
-
-/// Kernels hold no widths, no batch size from 8 on, and no small numbers of layers and members, so that a driver compiles them once for
-/// the networks whose tiles agree.
-#[test]
-fn networks_of_other_sizes_share_kernels() {
-    for product in [Product::Register, Product::TILED] {
-        share_kernels(product);
-    }
-}
-
-fn share_kernels(product: Product) {
-    let renderer = |hidden: &[usize], batch: usize, members: usize| {
-        let mut case = Case::new(hidden);
-        case.config.run.batch_size = batch;
-        case.members = members;
-        Renderer::new(&case, product)
-    };
-    let one = renderer(&[5, 9], 16, 2);
-    let others =
-        [renderer(&[50, 90], 100, 2), renderer(&[5, 9], 16, 1), renderer(&[5, 9], 16, 64), renderer(&[5, 9, 7], 16, 5)];
-    for other in &others {
-        let deeper = other.population.topology.layers() > one.population.topology.layers();
-        for kernel in one.kernels() {
-            // The passes of the persistent kernel are unrolled for their widths and layers. The last layer computes scores.
-            if kernel == Kernel::Persistent && other.population.topology != one.population.topology
-                || deeper && kernel == Kernel::Forward(2)
-            {
-                continue;
-            }
-            let tile = kernel.tile(&one.plan);
-            let joined = one.joined(kernel, tile);
-            assert!(one.render(kernel, tile, joined) == other.render(kernel, tile, joined), "{kernel:?}");
-        }
     }
 }
 
