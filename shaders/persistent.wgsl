@@ -1,6 +1,7 @@
 // Whole steps in one dispatch, for networks whose kernels take longer to start than to run. The workgroup of a member
 // runs forward, delta, backward and update for batch after batch, separated only by workgroup barriers. The phases are
-// the functions of the other kernels, on register tiles, so the results have the same bits.
+// the functions of the other kernels, on register tiles, so the results have the same bits.{% if persistent.parallel %} The strands of a tile are
+// summed by different invocations.{% endif %}
 //
 // Launch: x = y = 1, z = member; a workgroup owns a member, and its invocations share the tiles of each phase. The
 // dispatch trains `launch.steps` batches, the first at `launch.batch_start`; a tick can end only the last of them.
@@ -45,32 +46,33 @@
 //% set listed = freezes and not coast and not coactivation
 //% include "update.wgsl"
 
-const WORKGROUP = {{ persistent_workgroup }}u;
+//% if persistent.parallel
+// Sums of the strands of one output of every tile, [strand][tile].
+var<workgroup> strand_sums: array<vec4<f32>, {{ persistent.workgroup }}>;
+//% endif
 
-// Number of tiles of `rows_per_tile` x `columns4` that cover m x width4 outputs.
-fn tiles(m: u32, rows_per_tile: u32, width4: u32, columns4: u32) -> u32 {
-    return ((m + rows_per_tile - 1u) / rows_per_tile) * ((width4 + columns4 - 1u) / columns4);
-}
-
-@compute @workgroup_size({{ persistent_workgroup }})
+@compute @workgroup_size({{ persistent.workgroup }})
 fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let member = group.z;
     for (var done = 0u; done < launch.steps; done++) {
+        let batch_start = launch.batch_start + done * strides.batch;
+        let batch_len = min(strides.batch, strides.train_rows - batch_start);
         step = launch;
-        step.batch_start = launch.batch_start + done * strides.batch;
-        step.batch_len = min(strides.batch, strides.train_rows - step.batch_start);
+        step.batch_start = batch_start;
+        step.batch_len = batch_len;
         step.number = launch.number + done;
         if done > 0u {
             step.flags &= ~FIRST_OF_TICK;
         }
+//% if persistent.parallel
+        // Looked up before the forward pass, because after it all invocations would wait for the labels.
+        let first_label = label_of(member, local);
+//% endif
 //% for tile in forward_tiles
         {
             step.layer = {{ loop.index0 }}u;
             let layer = layers[{{ loop.index0 }}];
-            let across = (layer.out4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
-            for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.out4, {{ tile.columns4 }}u); tile += WORKGROUP) {
-                forward_{{ loop.index0 }}_product(member, layer, tile / across, tile % across, layer.n_in);
-            }
+            forward_{{ loop.index0 }}_product_all(member, layer, local, batch_len, layer.out4, layer.n_in);
             tell_net(member);
             if local == 0u {
                 neurons.canary[canary_place(member, step.layer)].forwards += 1u;
@@ -78,7 +80,15 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         }
         storageBarrier();
 //% endfor
-        for (var sample = local; sample < step.batch_len; sample += WORKGROUP) {
+//% if persistent.parallel
+        if local < batch_len {
+            output_sample(member, local, first_label);
+        }
+        let unscored = local + {{ persistent.workgroup }}u;
+//% else
+        let unscored = local;
+//% endif
+        for (var sample = unscored; sample < batch_len; sample += {{ persistent.workgroup }}u) {
             output_sample(member, sample, label_of(member, sample));
         }
         storageBarrier();
@@ -86,27 +96,21 @@ fn persistent(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         {
             step.layer = {{ loop.revindex }}u;
             let layer = layers[{{ loop.revindex }}];
-            let across = (layer.in4 + {{ tile.columns4 - 1 }}u) / {{ tile.columns4 }}u;
-            for (var tile = local; tile < tiles(step.batch_len, {{ tile.rows }}u, layer.in4, {{ tile.columns4 }}u); tile += WORKGROUP) {
-                backward_{{ loop.revindex }}_product(member, layer, tile / across, tile % across, layer.n_out);
-            }
+            backward_{{ loop.revindex }}_product_all(member, layer, local, batch_len, layer.in4, layer.n_out);
         }
         storageBarrier();
 //% endfor
 //% for tile in forward_tiles
         {
             let layer = layers[{{ loop.index0 }}];
-            for (var n4 = local; n4 < layer.out4; n4 += WORKGROUP) {
+            for (var n4 = local; n4 < layer.out4; n4 += {{ persistent.workgroup }}u) {
                 observe_neurons(member, layer, n4);
             }
             let width4 = {% if listed %}neurons.canary[canary_place(member, layer.index)].listed{% else %}layer.out4{% endif %};
-            let across = (width4 + {{ update_tile.columns4 - 1 }}u) / {{ update_tile.columns4 }}u;
-            for (var tile = local; tile < tiles(layer.n_in, {{ update_tile.rows }}u, width4, {{ update_tile.columns4 }}u); tile += WORKGROUP) {
-                update_{% if loop.first %}first_{% endif %}product(member, layer, tile / across, tile % across, step.batch_len);
-            }
+            update_{% if loop.first %}first_{% endif %}product_all(member, layer, local, layer.n_in, width4, batch_len);
             if local == 0u {
                 neurons.canary[canary_place(member, layer.index)].updates += 1u;
-                neurons.canary[canary_place(member, layer.index)].work += width4 * step.batch_len;
+                neurons.canary[canary_place(member, layer.index)].work += width4 * batch_len;
             }
         }
 //% endfor

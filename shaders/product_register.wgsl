@@ -14,9 +14,15 @@
 //   column(member, layer, n4)             with `listed`: the n4-th vec4 of the columns to compute; others are left out
 // Each function must accept indices past the edge.
 
+//# In the persistent kernel on a hardware GPU, each strand of a tile has its own invocation. There one workgroup must hide
+//# the latency of memory by itself, so it fetches more at once, and recalls before it multiplies.
 //% set rows = tile.rows
 //% set columns = tile.columns4
-fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32) {
+//% set wide = kernel == "persistent" and persistent.parallel
+//% set along_k = a_along == "k" or b_along == "k"
+//# The update has work for all invocations without its strands.
+//% set side_by_side = wide and along_k and tile.strands > 1
+fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32{% if side_by_side %}, local: u32{% endif %}) {
     let m = tile_m * {{ rows }}u;
     let n4 = tile_n * {{ columns }}u;
 //% for c in range(columns)
@@ -24,11 +30,14 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endfor
 //% for r in range(rows)
 //% for c in range(columns)
+//% if wide
+    let recalled_{{ r }}_{{ c }} = {{ op }}recall(member, layer, m + {{ r }}u, n4_{{ c }});
+//% endif
     var sum_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% if squares
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
-//% if tile.strands > 1
+//% if tile.strands > 1 and not side_by_side
     var total_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
 //% endfor
@@ -45,27 +54,39 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endif
 //% if tile.strands > 1
     let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
+//% endif
+//% if side_by_side
+    let strand = local / {{ persistent.workgroup // tile.strands }}u;
+    let first = min(strand * span, depth);
+    let last = min(first + span, depth);
+//% elif tile.strands > 1
     for (var first = 0u; first < depth; first += span) {
     let last = min(first + span, depth);
 //% else
     let first = 0u;
     let last = depth;
 //% endif
+    var k = first;
 //# Operands along k are read in vec4s. Operands across k may be read one k at a time.
-//% set unroll = 4 if a_along == "k" or b_along == "k" else unroll_samples
-    for (var k = first; k < last; k += {{ unroll }}u) {
+//% set few = 4 if along_k else unroll_samples
+//# As many as the registers of an invocation hold.
+//% set many = [16 if rows <= 2 else 8] if wide and along_k else []
+//% for unroll in many + [few]
+    for (; k {% if unroll > few %}+ {{ unroll }}u <= last{% else %}< last{% endif %}; k += {{ unroll }}u) {
+//% for g in range((unroll + 3) // 4)
 //% if a_along == "k"
 //% for r in range(rows)
-        let a_{{ r }} = {{ op }}a_value({{ op }}a_fetch(member, layer, a_row_{{ r }}, k / 4u));
+        let a_{{ r }}_{{ g }} = {{ op }}a_value({{ op }}a_fetch(member, layer, a_row_{{ r }}, k / 4u + {{ g }}u));
 //% endfor
 //% endif
 //% if b_along == "k"
 //% for j in range(4 * columns)
-        let b_{{ j }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u);
+        let b_{{ j }}_{{ g }} = {{ op }}b_fetch(member, layer, b_row_{{ j }}, k / 4u + {{ g }}u);
 //% endfor
 //% endif
+//% endfor
 //% for i in range(unroll)
-//% set lane = "xyzw"[i]
+//% set lane = "xyzw"[i % 4]
 //% if a_along == "m"
         let a_row_k_{{ i }} = {{ op }}a_row(member, layer, k + {{ i }}u);
 //% for g in range(rows // 4)
@@ -90,7 +111,8 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
         let y2_{{ i }}_{{ c }} = select(vec4<f32>(0.0), {{ op }}y2_fetch(member, layer, b_row_k_{{ i }}, n4_{{ c }}), k + {{ i }}u < depth);
 //% endif
 //% else
-        let column_{{ i }}_{{ c }} = vec4<f32>(b_{{ 4 * c }}.{{ lane }}, b_{{ 4 * c + 1 }}.{{ lane }}, b_{{ 4 * c + 2 }}.{{ lane }}, b_{{ 4 * c + 3 }}.{{ lane }});
+//% set part = "_" ~ (i // 4) ~ "." ~ lane
+        let column_{{ i }}_{{ c }} = vec4<f32>(b_{{ 4 * c }}{{ part }}, b_{{ 4 * c + 1 }}{{ part }}, b_{{ 4 * c + 2 }}{{ part }}, b_{{ 4 * c + 3 }}{{ part }});
 //% endif
 //% endfor
 //% endfor
@@ -98,7 +120,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% for r in range(rows)
 //% for c in range(columns)
 //% for i in range(unroll)
-//% set place = "_" ~ r ~ "." ~ "xyzw"[i] if a_along == "k" else "_" ~ i ~ "_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
+//% set place = "_" ~ r ~ "_" ~ (i // 4) ~ "." ~ "xyzw"[i % 4] if a_along == "k" else "_" ~ i ~ "_" ~ (r // 4) ~ "." ~ "xyzw"[r % 4]
         sum_{{ r }}_{{ c }} = fma(vec4<f32>(a{{ place }}), column_{{ i }}_{{ c }}, sum_{{ r }}_{{ c }});
 //% if squares
         square_{{ r }}_{{ c }} = fma(vec4<f32>(a2{{ place }}), y2_{{ i }}_{{ c }}, square_{{ r }}_{{ c }});
@@ -107,7 +129,8 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endfor
 //% endfor
     }
-//% if tile.strands > 1
+//% endfor
+//% if tile.strands > 1 and not side_by_side
 //% for r in range(rows)
 //% for c in range(columns)
     total_{{ r }}_{{ c }} += sum_{{ r }}_{{ c }};
@@ -119,10 +142,45 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% set result = "total" if tile.strands > 1 else "sum"
 //% for r in range(rows)
 //% for c in range(columns)
-    {{ op }}keep(member, layer, m + {{ r }}u, n4_{{ c }}, {{ op }}recall(member, layer, m + {{ r }}u, n4_{{ c }}), {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
+//% if side_by_side
+//% set together = persistent.workgroup // tile.strands
+    strand_sums[local] = sum_{{ r }}_{{ c }};
+    workgroupBarrier();
+//# The strands of a tile take turns in adding up.
+    if strand == {{ (r * columns + c) % tile.strands }}u {
+        var total_{{ r }}_{{ c }} = vec4<f32>(0.0);
+//% for s in range(tile.strands)
+        total_{{ r }}_{{ c }} += strand_sums[{{ s * together }}u + local % {{ together }}u];
+//% endfor
+        {{ op }}keep(member, layer, m + {{ r }}u, n4_{{ c }}, recalled_{{ r }}_{{ c }}, total_{{ r }}_{{ c }});
+    }
+    workgroupBarrier();
+//% else
+    {{ op }}keep(member, layer, m + {{ r }}u, n4_{{ c }}, {% if wide %}recalled_{{ r }}_{{ c }}{% else %}{{ op }}recall(member, layer, m + {{ r }}u, n4_{{ c }}){% endif %}, {{ result }}_{{ r }}_{{ c }}{% if squares %}, square_{{ r }}_{{ c }}{% endif %});
+//% endif
 //% endfor
 //% endfor
 }
+//% if kernel == "persistent"
+
+// Computes all of height x width4 outputs with the one workgroup of a member. {% if side_by_side %}Every invocation must call it.{% endif %}
+fn {{ op }}product_all(member: u32, layer: Layer, local: u32, height: u32, width4: u32, depth: u32) {
+    let across = (width4 + {{ columns - 1 }}u) / {{ columns }}u;
+    let tiles = (height + {{ rows - 1 }}u) / {{ rows }}u * across;
+//% if side_by_side
+//% set together = persistent.workgroup // tile.strands
+    for (var first = 0u; first < tiles; first += {{ together }}u) {
+        // Neighbours compute neighbouring columns. Past the last tile there is nothing to add, and nobody keeps it.
+        let tile = first + local % {{ together }}u;
+        {{ op }}product(member, layer, tile / across, tile % across, select(0u, depth, tile < tiles), local);
+    }
+//% else
+    for (var tile = local; tile < tiles; tile += {{ persistent.workgroup }}u) {
+        {{ op }}product(member, layer, tile / across, tile % across, depth);
+    }
+//% endif
+}
+//% else
 
 // Workgroups that cover height x width4 outputs.
 fn {{ op }}product_groups(height: u32, width4: u32) -> u32 {
@@ -138,3 +196,4 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
         {{ op }}product(member, layer, tile / tiles_n, tile % tiles_n, depth);
     }
 }
+//% endif

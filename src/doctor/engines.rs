@@ -20,7 +20,7 @@ pub use gpu::{Kernels, gpu, half_precision};
 mod gpu {
     use super::{Arc, Blocking, Engine, MemberState, Population, Result};
     use crate::config::Precision;
-    use crate::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Tile};
+    use crate::gpu::{Context, GpuEngine, Options, Persistent, Pick, Plan, Product, Tile};
 
     /// A family of kernels.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,10 @@ mod gpu {
         let plan = match kernels {
             Kernels::Register => plan(Product::Register),
             Kernels::Tiled => plan(Product::Tiled(context.room())),
-            Kernels::Persistent => Plan { persistent: true, ..plan(Product::Register) },
+            Kernels::Persistent => {
+                let product = if context.software { Product::Register } else { Product::Tiled(context.room()) };
+                Plan { persistent: Persistent::menu(product).pop(), ..plan(Product::Register) }
+            }
         };
         let persistent = plan.persistent;
         let options = Options { plan: Some(plan), ..Options::default() };

@@ -7,7 +7,7 @@ use super::memory::budget::MemoryBudget;
 use super::session::report::Pending;
 use super::session::session::{self, Session};
 use super::tile::Product;
-use super::tiles::Plan;
+use super::tiles::{Persistent, Plan};
 use super::tune::autotune::{self, Cache};
 use super::tune::half;
 use crate::config::Precision;
@@ -151,11 +151,11 @@ impl GpuEngine {
         let known = options.plan.or_else(|| cache.as_ref()?.get(&key, &population));
         let measures = tunes && known.is_none();
         let plan = known.unwrap_or_else(|| {
-            let persistent = context.software && Plan::guess_persistent(&population) && !measures;
-            Plan { persistent, ..Plan::guess(product, &population) }
+            let persists = context.software && Plan::guess_persistent(&population) && !measures;
+            Plan { persistent: persists.then_some(Persistent::SERIAL), ..Plan::guess(product, &population) }
         });
         let layout = session::layout(&context, &population, &plan);
-        let persistent = plan.persistent && session::offers_persistent(&context, &population, &layout);
+        let persistent = plan.persistent.filter(|_| session::offers_persistent(&context, &population, &layout));
         let plan = Plan { persistent, ..plan };
         if precision == Precision::F16 {
             half::check_inputs(&population, &plan)?;

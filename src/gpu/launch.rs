@@ -11,8 +11,6 @@ use std::sync::Arc;
 
 /// Workgroup size of kernels without a product.
 pub const PLAIN_WORKGROUP: usize = 64;
-/// Workgroup size of the persistent kernel.
-pub const PERSISTENT_WORKGROUP: usize = 256;
 
 /// The entry points; each shader file has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +116,7 @@ impl Kernel {
     #[must_use]
     pub fn joined_tile(self, plan: &Plan) -> Option<Tile> {
         let last = plan.backward.last()?;
-        let includes = plan.joined && !plan.persistent && self == Self::Forward(plan.forward.len() - 1);
+        let includes = plan.joined && plan.persistent.is_none() && self == Self::Forward(plan.forward.len() - 1);
         includes.then(|| Tile::joined(last.strands))
     }
 
@@ -127,7 +125,7 @@ impl Kernel {
     pub fn workgroup(self, plan: &Plan) -> usize {
         match (self.tile(plan), self) {
             (Some(tile), _) => tile.workgroup,
-            (None, Self::Persistent) => PERSISTENT_WORKGROUP,
+            (None, Self::Persistent) => plan.persistent.map_or(0, |persistent| persistent.workgroup),
             (None, _) => PLAIN_WORKGROUP,
         }
     }
@@ -186,11 +184,11 @@ impl Kernel {
                 permits(population, plan).packs && l + 1 < population.topology.layers()
             }
             Self::List => skips(population),
-            Self::BackwardDelta(l) => !plan.persistent && Self::Forward(l).joined_tile(plan).is_none(),
-            Self::Update => !plan.persistent,
+            Self::BackwardDelta(l) => plan.persistent.is_none() && Self::Forward(l).joined_tile(plan).is_none(),
+            Self::Update => plan.persistent.is_none(),
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),
             Self::Tick => population.moves_alpha() && !shared.slots_per_weight(),
-            Self::Persistent => plan.persistent,
+            Self::Persistent => plan.persistent.is_some(),
         }
     }
 }

@@ -300,7 +300,7 @@ pub fn permits(population: &Population, plan: &Plan) -> Permits {
         && population.topology.layers() > 1
         && shared.regularisation.dropout == 0.0
         && shared.run.precision == Precision::F32
-        && !plan.persistent;
+        && plan.persistent.is_none();
     let caches = packs && !population.prepares_inputs() && shared.run.activation_cache != ActivationCache::Off;
     Permits { skips, packs, orders: packs && shared.rule.scope != Scope::Layer, caches }
 }

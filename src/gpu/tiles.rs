@@ -33,8 +33,47 @@ pub struct Plan {
     pub update: Tile,
     /// Whether the last forward dispatch also runs the backward pass through the output layer.
     pub joined: bool,
-    /// Whether the persistent kernel trains; the tiles then serve evaluation.
-    pub persistent: bool,
+    /// The form in which the persistent kernel trains, if it does. The tiles then serve evaluation.
+    pub persistent: Option<Persistent>,
+}
+
+/// A form of the persistent kernel: how a workgroup shares the steps of its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Persistent {
+    /// Invocations of the workgroup.
+    pub workgroup: usize,
+    /// Whether the strands of a sum have invocations of their own, which meet at barriers.
+    pub parallel: bool,
+}
+
+impl Persistent {
+    /// The form without barriers inside a product, for software Vulkan.
+    pub const SERIAL: Self = Self { workgroup: 256, parallel: false };
+
+    /// The forms that suit an adapter whose other kernels have this product.
+    #[must_use]
+    pub fn menu(product: Product) -> Vec<Self> {
+        let wide = |workgroup| Self { workgroup, parallel: true };
+        match product {
+            Product::Register => vec![Self::SERIAL],
+            Product::Tiled(room) | Product::Cooperative(_, room) => {
+                let fits = |form: &Self| form.workgroup <= room.invocations && form.bytes() <= room.bytes;
+                [256, 512, 1024].map(wide).into_iter().filter(fits).collect()
+            }
+        }
+    }
+
+    /// Bytes of workgroup memory; `persistent.wgsl` declares as much.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        if self.parallel { 16 * self.workgroup } else { 0 }
+    }
+
+    /// Tiles of a forward or backward pass that the workgroup computes at once.
+    #[must_use]
+    pub const fn at_once(self, tile: &Tile) -> usize {
+        if self.parallel { self.workgroup / tile.strands } else { self.workgroup }
+    }
 }
 
 /// The products of one step.
@@ -128,7 +167,7 @@ impl Plan {
             backward: shapes.backward.iter().map(|shape| pick(std::slice::from_ref(shape))).collect(),
             update: pick(&shapes.update),
             joined: false,
-            persistent: false,
+            persistent: None,
         }
     }
 
@@ -163,6 +202,7 @@ impl Plan {
         let weight_scope = population.shared().rule.scope == Scope::Weight;
         8 + u32::from(population.memory_per_weight() > 0) + u32::from(weight_scope)
     }
+
     /// Whether measuring could have found this plan for `population`.
     #[must_use]
     pub fn fits(&self, population: &Population) -> bool {
@@ -177,6 +217,8 @@ impl Plan {
         let lengths = (self.forward.len(), self.backward.len());
         all && lengths == (expected.forward.len(), expected.backward.len())
             && (!self.joined || self.can_join(population))
-            && (!self.persistent || Self::can_persist(population))
+            && self
+                .persistent
+                .is_none_or(|form| Self::can_persist(population) && Persistent::menu(self.product).contains(&form))
     }
 }

@@ -7,7 +7,7 @@ use crate::thorough::is_thorough;
 use homeostat::config::{Basis, Config, DecayTicks, Hidden, Loss, Output, Scope};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples, Split};
-use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product, Room, Tile};
+use homeostat::gpu::{Context, GpuEngine, Options, Persistent, Pick, Plan, Product, Room, Tile};
 use homeostat::network::topology::Topology;
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::member::Member;
@@ -251,7 +251,7 @@ fn nothing_reaches_a_frozen_weight() {
 enum Trial {
     /// Small register tiles without bounds checks.
     Unchecked,
-    Persistent,
+    Persistent(Persistent),
     /// Workgroup tiles: the tile at this place of the menus.
     Tile(Room, usize),
 }
@@ -275,14 +275,19 @@ fn every_plan_gives_the_same_bits() {
         let reference = run(small_register(&population), true);
         // Compiling the plans of all settings takes minutes. So the first of the settings tries a spread of the tiles,
         // and the others one plan each. `THOROUGH=1` tries every tile, and all kinds of plans with all settings.
+        let room = Context::open(&Pick::Any).expect("an adapter").room();
+        let wide = Persistent::menu(Product::Tiled(room)).into_iter().map(Trial::Persistent);
+        let serial = Trial::Persistent(Persistent::SERIAL);
         let mut plans = match place {
-            _ if is_thorough() => vec![Trial::Unchecked, Trial::Tile(Room::LEAST, 0), Trial::Persistent],
+            _ if is_thorough() => {
+                vec![Trial::Unchecked, Trial::Tile(Room::LEAST, 0), serial].into_iter().chain(wide).collect()
+            }
             0 => vec![Trial::Unchecked, Trial::Tile(Room::LEAST, 0)],
-            1 | 4 => vec![Trial::Persistent],
+            1 => vec![serial],
+            4 => wide.collect(),
             3 => vec![Trial::Tile(Room::LEAST, 0)],
             _ => vec![],
         };
-        let room = Context::open(&Pick::Any).expect("an adapter").room();
         let mut joins = false;
         let tiles: &[usize] = match (place, is_thorough()) {
             (0, true) => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
@@ -296,8 +301,8 @@ fn every_plan_gives_the_same_bits() {
         for trial in plans {
             let (plan, checked) = match trial {
                 Trial::Unchecked => (small_register(&population), false),
-                Trial::Persistent if !Plan::can_persist(&population) => continue,
-                Trial::Persistent => (Plan { persistent: true, ..small_register(&population) }, true),
+                Trial::Persistent(_) if !Plan::can_persist(&population) => continue,
+                Trial::Persistent(form) => (Plan { persistent: Some(form), ..small_register(&population) }, true),
                 Trial::Tile(room, tile) => {
                     let product = Product::Tiled(room);
                     let of_menu = |menu: Vec<Tile>| menu[tile % menu.len()];

@@ -8,7 +8,7 @@ use homeostat::config::{Config, Distort, Precision, Rule};
 use homeostat::cpu::CpuEngine;
 use homeostat::data::{DataSet, Samples};
 use homeostat::error::Result;
-use homeostat::gpu::{Context, GpuEngine, Layout, MemoryBudget, Options, Pick, Plan, Product};
+use homeostat::gpu::{Context, GpuEngine, Layout, MemoryBudget, Options, Persistent, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::Wanted;
@@ -177,7 +177,7 @@ fn a_data_set_in_pieces_trains_the_same_bits() {
                 assert!(train(small.clone(), &population, tiled(&population)) == whole, "{bytes}, blocks");
             }
             if Plan::can_persist(&population) && (is_thorough() || bytes) {
-                let persistent = Plan { persistent: true, ..register };
+                let persistent = Plan { persistent: Some(Persistent::SERIAL), ..register };
                 assert!(train(small, &population, persistent) == whole, "{bytes}, persistent");
             }
         }

@@ -5,7 +5,7 @@
 use crate::harness::{ENGINES, Make, gpu, small_register};
 use homeostat::config::{Activation, Config, Loss, Output, Rule, Scale, Scope};
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::Plan;
+use homeostat::gpu::{Persistent, Plan};
 use homeostat::train::blocking::Blocking;
 use homeostat::train::engine::{Engine, NonFinite, Value, Wanted};
 use homeostat::train::population::Population;
@@ -19,7 +19,7 @@ const ROWS: usize = 24;
 fn engines() -> Vec<(&'static str, Make)> {
     let persistent: Make = |population, state| {
         let plan = small_register(&population);
-        Blocking(gpu(population, state, Plan { persistent: true, ..plan }).0)
+        Blocking(gpu(population, state, Plan { persistent: Some(Persistent::SERIAL), ..plan }).0)
     };
     ENGINES.into_iter().chain([("gpu, persistent", persistent)]).collect()
 }

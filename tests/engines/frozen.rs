@@ -2,7 +2,7 @@
 //! everything, whatever freezes and wherever the run resumes.
 
 use crate::harness::{Outcome, gpu, small_register, train, train_from};
-use crate::table::Form::{self, Persistent, Register, Tiled};
+use crate::table::Form::{self, Persistent, Register, Tiled, Wide};
 use crate::table::images;
 use homeostat::config::{Config, Precision, Task};
 use homeostat::data::{DataSet, Samples};
@@ -60,6 +60,7 @@ const ROWS: &[(&str, Form)] = &[
     ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2", Register),
     ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2\nactivation-cache = 'off'\nmax-norm = 1.1", Tiled),
     ("rule = 'neq'\nneq-epsilon = 0.004\nepochs = 8\nalpha0 = 0.2\nmomentum = 0.0", Persistent),
+    ("clock = 'steps:3'\nmomentum = 0.5\ntheta-quantile = 0.4", Wide),
     ("task = 'regression'\nscale = 'standard'", Register),
 ];
 

@@ -10,7 +10,7 @@ use homeostat::config::{
     Scale, Schedule, Scope, Task, TrainMetrics,
 };
 use homeostat::data::{DataSet, Samples};
-use homeostat::gpu::Plan;
+use homeostat::gpu::{Persistent, Plan};
 use homeostat::rng::{Random, Stream};
 use homeostat::rule::trace::Trace;
 use homeostat::train::blocking::Blocking;
@@ -43,6 +43,8 @@ pub enum Form {
     Tiled,
     /// Whole steps in one dispatch.
     Persistent,
+    /// The same, with invocations for each strand of a sum.
+    Wide,
 }
 
 impl Form {
@@ -58,7 +60,12 @@ impl Form {
                 Blocking(gpu(population, state, plan).0)
             },
             Self::Persistent => |population, state| {
-                let plan = Plan { persistent: true, ..small_register(&population) };
+                let plan = Plan { persistent: Some(Persistent::SERIAL), ..small_register(&population) };
+                Blocking(gpu(population, state, plan).0)
+            },
+            Self::Wide => |population, state| {
+                let form = Persistent { workgroup: 256, parallel: true };
+                let plan = Plan { persistent: Some(form), ..small_register(&population) };
                 Blocking(gpu(population, state, plan).0)
             },
         }
@@ -95,11 +102,11 @@ pub static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| [OWN.to_vec(), of_new_wo
 
 const OWN: [Row; 63] = [
     // ψ: bases, scopes, decays, latches, forms of θ, momenta.
-    row("clock = 'steps:3'"),
-    row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'"),
+    row("clock = 'steps:3'").on(Form::Wide),
+    row("activation = 'logistic'\ntheta = 0.5\nmomentum = 0.5\ntrain-metrics = 'running'\nclock = 'steps:4'").on(Form::Wide),
     row(
         "scope = 'weight'\nbasis = 'net2'\ntheta = 0.2\nmomentum = 0.5\nnesterov = true\ndecay = 'cosine'\nclock = 'steps:3'",
-    ),
+    ).on(Form::Wide),
     row(
         "scope = 'weight'\nbasis = 'coactivation'\ntheta = 0.03\nmomentum = 0.5\ncoast = true\ndecay-ticks = 5.0\nclock = 'steps:2'",
     ).on(Form::Tiled),
@@ -113,7 +120,7 @@ const OWN: [Row; 63] = [
         "scope = 'layer'\nbasis = 'delta'\ntheta = 0.1\nalpha0 = 0.6\narm = true\noutput = 'logistic'\nloss = 'mse'\nmomentum = 0.6\ncoast = true\nclock = 'steps:3'",
     ).on(Form::Persistent),
     // The hidden layers freeze after the second tick, so that no δ is computed for them from then on.
-    row("scope = 'layer'\nbasis = 'delta'\ntheta = 0.28\ndecay-ticks = 2.0\nmomentum = 0.5\nactivation = 'relu'"),
+    row("scope = 'layer'\nbasis = 'delta'\ntheta = 0.28\ndecay-ticks = 2.0\nmomentum = 0.5\nactivation = 'relu'").on(Form::Wide),
     row(
         "basis = 'delta2'\narm = true\ntheta = 0.02\nlatch = 'gated'\ndecay = 'hyperbolic'\ndecay-power = 0.7\noutput = 'logistic'\nclock = 'steps:2'",
     ).on(Form::Persistent),
@@ -198,7 +205,7 @@ const OWN: [Row; 63] = [
         "rule = 'bcm'\nhidden = [13]\nalpha0 = 0.02\ntheta-sliding = '1:3'\nclock = 'steps:2'\nschedule = 'linear'\ndropout-input = 0.2\ninhibition = 0.05",
     ).on(Form::Register),
     // Tasks, weights and scales. `weight` gives the samples weights.
-    row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'"),
+    row("task = 'multilabel'\noutput = 'logistic'\nloss = 'mse'\nscale = 'auto'\nmomentum = 0.5\nclock = 'steps:3'").on(Form::Wide),
     row("task = 'regression'\nweight = 'w'\nscale = 'standard'\ntheta = 0.4\nclock = 'steps:3'").on(Form::Tiled),
     row("task = 'multilabel'\nweight = 'w'\nfold = '2/5'\nmissing = 'impute'\nrule = 'adam'\nalpha0 = 0.01").on(Form::Tiled),
     row("task = 'multilabel'\nweight = 'w'\nscale = 'minmax'\nbasis = 'act2'\ntheta = 0.2\nclock = 'steps:4'").on(Form::Persistent),

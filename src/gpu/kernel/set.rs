@@ -1,7 +1,7 @@
 //! The compiled kernels of a run. Kernels and layers with equal sources share one pipeline.
 
 use super::pipeline::Pipeline;
-use super::specialisation::Specialisation;
+use super::specialisation::{Specialisation, Tiling};
 use crate::error::Result;
 use crate::gpu::device::context::Context;
 use crate::gpu::launch::{Kernel, Program};
@@ -53,8 +53,7 @@ impl Kernels {
         (program, plan): (&Program, &Plan),
         checked: bool,
     ) -> Result<Self> {
-        let render =
-            |&kernel: &Kernel| specialisation.source(kernel, plan.product, kernel.tile(plan), kernel.joined_tile(plan));
+        let render = |&kernel: &Kernel| specialisation.source(kernel, Tiling::new(kernel, plan));
         let texts: Vec<String> = program.kernels.par_iter().map(render).collect();
         let (mut sources, mut of): (Vec<(Kernel, &str)>, _) = (vec![], vec![]);
         for (&kernel, text) in program.kernels.iter().zip(&texts) {

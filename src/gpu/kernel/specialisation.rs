@@ -5,11 +5,11 @@ use super::template::{self, COOPERATIVE};
 use crate::config::{Basis, Config, Decay, OutputDerivative, Precision, Task};
 use crate::data::Samples;
 use crate::data::distort::Distortion;
-use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP, PLAIN_WORKGROUP};
+use crate::gpu::launch::{Kernel, PLAIN_WORKGROUP};
 use crate::gpu::layout::{Flag, Layout, Plane, RatePlane, keeps_net};
 use crate::gpu::memory::table::{Role, Run, strides};
 use crate::gpu::tile::{Product, SPAN, Tile};
-use crate::gpu::tiles::{Plan, whole_rows4};
+use crate::gpu::tiles::{Persistent, Plan, whole_rows4};
 use crate::numbered::Number;
 use crate::rng::Stream;
 use crate::rule::member::{Comparison, Trigger};
@@ -123,7 +123,6 @@ pub struct Specialisation {
     observe_unroll: usize,
     plain_workgroup: usize,
     span: usize,
-    persistent_workgroup: usize,
     /// Tiles of the persistent kernel.
     forward_tiles: Vec<Tile>,
     backward_tiles: Vec<Tile>,
@@ -131,6 +130,28 @@ pub struct Specialisation {
     /// Type of the operands in workgroup memory. With f16, operands are rounded only when they are staged; products and
     /// sums are f32.
     staged: String,
+}
+
+/// What a plan decides about the text of one kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    /// The product shader.
+    pub product: Product,
+    /// The tile of the kernel's product, if it has one.
+    pub tile: Option<Tile>,
+    /// The tile of the backward pass that the kernel includes, if any.
+    pub joined: Option<Tile>,
+    /// The form of the persistent kernel; other kernels ignore it.
+    pub persistent: Option<Persistent>,
+}
+
+impl Tiling {
+    /// What `plan` decides about `kernel`.
+    #[must_use]
+    pub fn new(kernel: Kernel, plan: &Plan) -> Self {
+        let (tile, joined) = (kernel.tile(plan), kernel.joined_tile(plan));
+        Self { product: plan.product, tile, joined, persistent: plan.persistent }
+    }
 }
 
 impl Specialisation {
@@ -206,7 +227,6 @@ impl Specialisation {
             observe_unroll: layout.batch_size.next_power_of_two().min(8),
             plain_workgroup: PLAIN_WORKGROUP,
             span: SPAN,
-            persistent_workgroup: PERSISTENT_WORKGROUP,
             forward_tiles: persistent.forward,
             backward_tiles: persistent.backward,
             update_tile: persistent.update,
@@ -219,13 +239,13 @@ impl Specialisation {
         self.coactivation || self.reads_input
     }
 
-    /// The WGSL of one kernel, with `tile` for its product, if the kernel has one, and `joined` for the backward pass that it
-    /// includes.
+    /// The WGSL of one kernel.
     ///
     /// # Panics
     /// If a template is malformed, which the tests exclude for every specialisation.
     #[must_use]
-    pub fn source(&self, kernel: Kernel, product: Product, tile: Option<Tile>, joined: Option<Tile>) -> String {
+    pub fn source(&self, kernel: Kernel, tiling: Tiling) -> String {
+        let Tiling { product, tile, joined, persistent } = tiling;
         let is_first = matches!(kernel, Kernel::Forward(0) | Kernel::ForwardPrepared);
         let is_output = kernel == Kernel::Forward(self.layer_count - 1) || (is_first && self.layer_count == 1);
         let prepared = self.prepares && matches!(kernel, Kernel::ForwardPrepared | Kernel::Update);
@@ -245,6 +265,7 @@ impl Specialisation {
             },
             tile => Value::from(Serde(tile)),
             backward_tile => Value::from(Serde(joined)),
+            persistent => Value::from(Serde(persistent.filter(|_| kernel == Kernel::Persistent))),
             observed4 => tile.map(|tile| tile.observed4()),
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the kernel sums the product of squares beside the gradient.

@@ -11,7 +11,7 @@ use crate::gpu::launch::{Kernel, Program, field_bytes};
 use crate::gpu::layout::Layout;
 use crate::gpu::summary::Limit;
 use crate::gpu::tile::Tile;
-use crate::gpu::tiles::Plan;
+use crate::gpu::tiles::{Persistent, Plan};
 use crate::memory::{Array, human, total};
 use crate::train::population::Population;
 
@@ -67,7 +67,7 @@ impl MemoryBudget {
         let largest = |uniform| buffers.iter().filter(move |(role, _)| role.row().content.is_uniform() == uniform);
         let most = |uniform| largest(uniform).map(|(_, array)| array.bytes).max().unwrap_or(0);
         let pieces = layout.pieces(&population.data);
-        let first = if plan.persistent { Plan::storage_buffers(population) } else { STORAGE_BUFFERS };
+        let first = if plan.persistent.is_some() { Plan::storage_buffers(population) } else { STORAGE_BUFFERS };
         let bound = first.saturating_add(u32::try_from(pieces - 1).unwrap_or(u32::MAX));
         if bound > limits.max_storage_buffers_per_shader_stage {
             problems.push(format!(
@@ -245,7 +245,8 @@ impl Check<'_> {
             let staged = kernel.tile(plan).filter(staged).map_or(0, |tile| tile.workgroup_bytes(squares));
             storage = storage.max(staged);
         }
-        storage = storage.max(field_bytes(population));
+        let strands = plan.persistent.map_or(0, Persistent::bytes);
+        storage = storage.max(field_bytes(population)).max(strands);
         let taken = [
             ("max_compute_workgroups_per_dimension", dimension, most as u32),
             ("max_compute_invocations_per_workgroup", invocations, offered.max_compute_invocations_per_workgroup),

@@ -48,7 +48,7 @@ fn member_needs(population: &Population, member: usize, layers: &[LayerState]) -
 impl Session {
     /// Whether what a step computes depends on what is frozen. The persistent kernel computes all but gradients.
     const fn arranges(&self) -> bool {
-        self.layout.permits.skips && !self.plan.persistent
+        self.layout.permits.skips && self.plan.persistent.is_none()
     }
 
     /// What may be left out for a member.

@@ -3,11 +3,11 @@
 use super::session::Session;
 use crate::error::Result;
 use crate::gpu::device::timing::Timer;
-use crate::gpu::launch::{Kernel, PERSISTENT_WORKGROUP};
+use crate::gpu::launch::Kernel;
 use crate::gpu::layout::{Flag, Layer, Region, Step};
 use crate::gpu::memory::table::Use;
 use crate::gpu::tile::{LANES, Tile};
-use crate::gpu::tiles::Plan;
+use crate::gpu::tiles::{Persistent, Plan};
 use crate::train::engine::KernelTime;
 use std::ops::Range;
 use std::sync::Arc;
@@ -94,7 +94,8 @@ impl Session {
         let kernels = Arc::clone(&self.program.step);
         let mut next = batches.start;
         while next < batches.end {
-            let steps = if self.plan.persistent { self.persistent_steps().min(batches.end - next) } else { 1 };
+            let left = batches.end - next;
+            let steps = self.plan.persistent.map_or(1, |form| self.persistent_steps(form).min(left));
             let mut step = Step { steps, number: self.steps, ..self.training_step(next) };
             self.steps += steps;
             let last = self.training_step(next + steps - 1);
@@ -130,34 +131,35 @@ impl Session {
     }
 
     /// Steps that one dispatch of the persistent kernel should take.
-    fn persistent_steps(&self) -> u32 {
+    fn persistent_steps(&self, form: Persistent) -> u32 {
         let step: f64 = self.layout.layers.iter().map(|layer| 3.0 * self.flops(layer, self.layout.batch_size)).sum();
         let wanted = self
             .queue
             .speed()
             .map_or(FIRST_STEPS, |speed| (PERSISTENT_SECONDS * speed / step).clamp(1.0, 4096.0) as u32);
-        if self.context.software { wanted.min((LOOP_ROUNDS / self.loop_rounds()).max(1) as u32) } else { wanted }
+        if self.context.software { wanted.min((LOOP_ROUNDS / self.loop_rounds(form)).max(1) as u32) } else { wanted }
     }
 
     /// Rounds of loops that an invocation of the persistent kernel takes in one step, at most.
-    fn loop_rounds(&self) -> usize {
+    fn loop_rounds(&self, form: Persistent) -> usize {
         let tiles = Plan::persistent_tiles(&self.population);
         let batch = self.layout.batch_size;
-        let of_tile = |tile: &Tile, m: usize, n4: u32, depth: usize| {
+        let of_tile = |tile: &Tile, at_once: usize, m: usize, n4: u32, depth: usize| {
             let count = m.div_ceil(tile.rows) * (n4 as usize).div_ceil(tile.columns4);
             // A round per tile, per strand and per unrolled part of k.
-            count.div_ceil(PERSISTENT_WORKGROUP) * (1 + tile.strands + depth.div_ceil(batch.min(LANES)))
+            count.div_ceil(at_once) * (1 + tile.strands + depth.div_ceil(batch.min(LANES)))
         };
         let of_layer = |(l, layer): (usize, &Layer)| {
             let (n_in, n_out) = (layer.n_in as usize, layer.n_out as usize);
-            let forward = of_tile(&tiles.forward[l], batch, layer.out4, n_in);
-            let backward = if l == 0 { 0 } else { of_tile(&tiles.backward[l - 1], batch, layer.in4, n_out) };
-            let update = of_tile(&tiles.update, n_in, layer.out4, batch);
-            let observed = n_out.div_ceil(PERSISTENT_WORKGROUP) * (1 + batch);
+            let pass = |tile: &Tile, n4, depth| of_tile(tile, form.at_once(tile), batch, n4, depth);
+            let forward = pass(&tiles.forward[l], layer.out4, n_in);
+            let backward = if l == 0 { 0 } else { pass(&tiles.backward[l - 1], layer.in4, n_out) };
+            let update = of_tile(&tiles.update, form.workgroup, n_in, layer.out4, batch);
+            let observed = n_out.div_ceil(form.workgroup) * (1 + batch);
             forward + backward + update + observed
         };
         let outputs = self.layout.layers.last().map_or(0, |layer| layer.out4 as usize);
-        let output = batch.div_ceil(PERSISTENT_WORKGROUP) * (1 + 3 * outputs);
+        let output = batch.div_ceil(form.workgroup) * (1 + 3 * outputs);
         self.layout.layers.iter().enumerate().map(of_layer).sum::<usize>() + output
     }
 

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::data::DataSet;
 use crate::error::{Error, Failure};
 use crate::gpu::device::fault::{Fault, plan};
-use crate::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
+use crate::gpu::{Context, GpuEngine, Options, Persistent, Pick, Plan, Product};
 use crate::train::blocking::Blocking;
 use crate::train::population::Population;
 use crate::train::trainer::order;
@@ -19,8 +19,9 @@ fn no_kernel_loses_work_in_silence() {
     let population = Arc::new(Population::new(members, data, None).unwrap());
     let state = population.initial_state();
     let plans = [Product::TILED, Product::Register].map(|product| Plan::guess(product, &population));
-    let persistent = Plan { persistent: true, ..plans[1].clone() };
-    for chosen in plans.into_iter().chain([persistent]) {
+    let forms = [Persistent::SERIAL, Persistent { workgroup: 256, parallel: true }];
+    let persistent = forms.map(|form| Plan { persistent: Some(form), ..plans[1].clone() });
+    for chosen in plans.into_iter().chain(persistent) {
         let options = Options { plan: Some(chosen.clone()), checked: true, ..Options::default() };
         let context = Context::open(&Pick::Any).expect("the GPU tests need an adapter");
         let engine = GpuEngine::with_options(context, Arc::clone(&population), &state, options).unwrap();

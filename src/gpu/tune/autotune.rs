@@ -12,7 +12,7 @@ use crate::gpu::layout::{Flag, Step};
 use crate::gpu::memory::table::Use;
 use crate::gpu::session::session::Session;
 use crate::gpu::tile::{Product, Tile};
-use crate::gpu::tiles::Plan;
+use crate::gpu::tiles::{Persistent, Plan};
 use crate::train::population::Population;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -208,12 +208,15 @@ impl Session {
         }
         if persists {
             let steps = PERSISTENT_STEPS.min(self.population.steps_per_epoch());
-            self.adopt(Plan { persistent: true, ..best.clone() })?;
-            self.warm_up().await?;
             let launch = Step { steps, flags: Flag::Training.bit(), ..self.training_step(0) };
-            let persistent = self.seconds(Work::Dispatch(Kernel::Persistent, launch)).await? / f64::from(steps);
-            if persistent < step {
-                return Ok(());
+            let separate = best.clone();
+            for form in Persistent::menu(best.product) {
+                self.adopt(Plan { persistent: Some(form), ..separate.clone() })?;
+                self.warm_up().await?;
+                let persistent = self.seconds(Work::Dispatch(Kernel::Persistent, launch)).await? / f64::from(steps);
+                if persistent < step {
+                    (step, best) = (persistent, self.plan.clone());
+                }
             }
         }
         if self.plan == best { Ok(()) } else { self.adopt(best) }

@@ -105,7 +105,7 @@ fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, 
         backward: (1..layers).map(|l| plan.backward[of(l) - 1]).collect(),
         update: plan.update,
         joined: false,
-        persistent: false,
+        persistent: None,
     };
     // The last forward pass spans whole rows of the output if it does so in the model.
     let classes = model.topology.widths()[model.topology.layers()].min(37);

@@ -26,6 +26,7 @@ enum Kind {
     Register,
     Tiled,
     Persistent,
+    Wide,
 }
 
 impl Kind {
@@ -39,12 +40,13 @@ impl Kind {
             Self::Register => Some(Form::Register),
             Self::Tiled => Some(Form::Tiled),
             Self::Persistent => Some(Form::Persistent),
+            Self::Wide => Some(Form::Wide),
         }
     }
 
     /// Whether the engine has a kernel for these settings.
     fn runs(self, population: &Population) -> bool {
-        self != Self::Persistent || Plan::can_persist(population)
+        !matches!(self, Self::Persistent | Self::Wide) || Plan::can_persist(population)
     }
 }
 
@@ -55,7 +57,7 @@ struct Subject {
     population: Arc<Population>,
     /// The oracle's network and epoch reports of each member.
     defined: Vec<(Network, Vec<After>)>,
-    outcomes: [OnceLock<Outcome>; 4],
+    outcomes: [OnceLock<Outcome>; 5],
 }
 
 const MEMBERS: usize = 3;
@@ -184,6 +186,11 @@ macro_rules! on_every_engine {
         #[test]
         fn on_the_persistent_kernel() {
             super::hold(super::Kind::Persistent, $turn, promise);
+        }
+
+        #[test]
+        fn on_the_wide_persistent_kernel() {
+            super::hold(super::Kind::Wide, $turn, promise);
         }
     };
 }

@@ -13,6 +13,11 @@ fn the_persistent_kernel_equals_register_tiles() {
     hold(Kind::Persistent, Turn::Third(2), promise);
 }
 
+#[test]
+fn the_wide_persistent_kernel_equals_register_tiles() {
+    hold(Kind::Wide, Turn::Third(2), promise);
+}
+
 fn promise(subject: &Subject, kind: Kind) -> Result<(), String> {
     let (got, want) = (subject.outcome(kind), subject.outcome(Kind::Register));
     same("from register tiles", &got.end, &want.end)?;

@@ -2,7 +2,7 @@
 
 use super::{Case, SWITCH, Use, cases_of, draw_case, grid, one_of, tiles, vary};
 use homeostat::config::{Precision, Rule};
-use homeostat::gpu::{Cooperative, Kernel, Layout, Plan, Product, Room, Specialisation, Tile};
+use homeostat::gpu::{Cooperative, Kernel, Layout, Persistent, Plan, Product, Room, Specialisation, Tile, Tiling};
 use homeostat::rng::Random;
 use homeostat::train::population::Population;
 use rayon::prelude::*;
@@ -40,7 +40,9 @@ impl Renderer {
     }
 
     fn render(&self, kernel: Kernel, tile: Option<Tile>, joined: Option<Tile>) -> (String, Kernel) {
-        (self.specialisation.source(kernel, self.product, tile, joined), kernel)
+        // The forms differ in the size of the workgroup, and the wide one in the sums.
+        let persistent = Persistent::menu(self.product).pop();
+        (self.specialisation.source(kernel, Tiling { product: self.product, tile, joined, persistent }), kernel)
     }
 
     /// The tile of the backward pass that the kernel can include with this tile, if any.
