@@ -13,6 +13,7 @@
 {{ read(2, "weights") }}
 {{ read(3, "activation_arena") }}
 {{ read_write(4, "delta_arena") }}
+//% include "halves.wgsl"
 //% include "canary.wgsl"
 {{ read_write(5, "neurons") }}
 //% include "activation.wgsl"
@@ -34,20 +35,24 @@ fn {{ op }}width4(member: u32, layer: Layer) -> u32 {
 }
 //% endif
 
+//% set number = "f16" if tile.half else "f32"
+//% set a_number = number
+//% set b_number = number
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
-    return member * strides.delta4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
+    let place = member * strides.delta4 + layer.result + min(sample, step.batch_len - 1u) * layer.out4;
+    return {% if number == "f16" %}half_delta(member, place){% else %}place{% endif %};
 }
 
-//% set a_type = "vec4<f32>"
-fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
-    return delta_arena[row + k4];
+//% set a_type = "vec4<" ~ number ~ ">"
+fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> {{ a_type }} {
+    return {% if number == "f16" %}halves{% else %}delta_arena{% endif %}[row + k4];
 }
 
 fn {{ op }}a_nothing() -> {{ a_type }} {
     return {{ a_type }}();
 }
 
-fn {{ op }}a_value(fetched: vec4<f32>) -> vec4<f32> {
+fn {{ op }}a_value(fetched: {{ a_type }}) -> {{ a_type }} {
     return fetched;
 }
 
@@ -58,11 +63,12 @@ fn {{ op }}b_row(member: u32, layer: Layer, column: u32) -> u32 {
 //% else
     let n = column;
 //% endif
-    return member * strides.weights4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
+    let place = member * strides.weights4 + layer.weights + min(n, layer.n_in - 1u) * layer.out4;
+    return {% if number == "f16" %}half_weight(member, place){% else %}place{% endif %};
 }
 
-fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<f32> {
-    return weights[row + k4];
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> vec4<{{ number }}> {
+    return {% if number == "f16" %}halves{% else %}weights{% endif %}[row + k4];
 }
 
 // y of four neurons.
@@ -73,17 +79,19 @@ fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> 
 
 fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, sum: vec4<f32>) {
     if sample < step.batch_len && n4 < layer.in4 {
-        let place = layer.source + sample * layer.in4 + n4;
+        let place = member * strides.delta4 + layer.source + sample * layer.in4 + n4;
 //% if dropout
         // The activation arena holds y / (1 - share), but f' is a function of the unscaled y. Dropped neurons get delta
         // 0.
         let share = members[member].dropout;
         let slope = activation_slope(y * (1.0 - share));
-        let delta = drop_out(member, share, step.layer, sample, n4, sum * slope);
-        delta_arena[member * strides.delta4 + place] = mask_columns(delta, n4, layer.n_in);
+        let delta = mask_columns(drop_out(member, share, step.layer, sample, n4, sum * slope), n4, layer.n_in);
 //% else
-        let slope = activation_slope(y);
-        delta_arena[member * strides.delta4 + place] = mask_columns(sum * slope, n4, layer.n_in);
+        let delta = mask_columns(sum * activation_slope(y), n4, layer.n_in);
+//% endif
+        delta_arena[place] = delta;
+//% if halves
+        halves[half_delta(member, place)] = vec4<f16>(delta);
 //% endif
     }
 }

@@ -28,6 +28,7 @@
 {{ read_write(8, "scores") }}
 //% endif
 {{ read_write(9, "neurons") }}
+//% include "halves.wgsl"
 //% if first_layer
 //% include "input.wgsl"
 //% endif
@@ -44,20 +45,23 @@
 var<private> y_first: u32;
 //% endif
 
+//% set a_number = "f16" if tile.half and not first_layer else "f32"
+//% set b_number = "f16" if tile.half else "f32"
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if first_layer
     return data_row(member, sample);
 //% else
-    return member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    let place = member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    return {% if a_number == "f16" %}half_y(member, place){% else %}place{% endif %};
 //% endif
 }
 
-//% set a_type = data_type if first_layer else "vec4<f32>"
+//% set a_type = data_type if first_layer else "vec4<" ~ a_number ~ ">"
 fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, k4: u32) -> {{ a_type }} {
 //% if first_layer
     return data_fetch(row, k4);
 //% else
-    return activation_arena[row + k4];
+    return {% if a_number == "f16" %}halves{% else %}activation_arena{% endif %}[row + k4];
 //% endif
 }
 
@@ -65,23 +69,24 @@ fn {{ op }}a_nothing() -> {{ a_type }} {
     return {{ a_type }}();
 }
 
-fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
+fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<{{ a_number }}> {
     return {% if first_layer %}data_value(fetched){% else %}fetched{% endif %};
 }
 
 // For k past the last input this is the bias row, because an index must stay inside the layer. The zero padding of A
 // cancels the bias row there.
 fn {{ op }}b_row(member: u32, layer: Layer, k: u32) -> u32 {
-    return member * strides.weights4 + layer.weights + min(k, layer.n_in) * layer.out4;
+    let place = member * strides.weights4 + layer.weights + min(k, layer.n_in) * layer.out4;
+    return {% if b_number == "f16" %}half_weight(member, place){% else %}place{% endif %};
 }
 
-fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
-    return weights[row + min(n4, layer.out4 - 1u)];
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<{{ b_number }}> {
+    return {% if b_number == "f16" %}halves{% else %}weights{% endif %}[row + min(n4, layer.out4 - 1u)];
 }
 
 // The bias of four neurons.
 fn {{ op }}recall(member: u32, layer: Layer, sample: u32, n4: u32) -> vec4<f32> {
-    return {{ op }}b_fetch(member, layer, {{ op }}b_row(member, layer, layer.n_in), n4);
+    return weights[member * strides.weights4 + layer.weights + layer.n_in * layer.out4 + min(n4, layer.out4 - 1u)];
 }
 
 fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>, sum: vec4<f32>) {
@@ -92,14 +97,15 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
         if step.layer + 1u == strides.layers {
             activation_arena[place] = net;
         } else {
+            {% if dropout %}var{% else %}let{% endif %} y = mask_columns(activation(net), n4, layer.n_out);
 //% if dropout
-            var y = mask_columns(activation(net), n4, layer.n_out);
             if (step.flags & TRAINING) != 0u {
                 y = drop_out(member, members[member].dropout, step.layer + 1u, sample, n4, y);
             }
+//% endif
             activation_arena[place] = y;
-//% else
-            activation_arena[place] = mask_columns(activation(net), n4, layer.n_out);
+//% if halves
+            halves[half_y(member, place)] = vec4<f16>(y);
 //% endif
 //% if keep_net
             if (step.flags & TRAINING) != 0u {

@@ -7,6 +7,7 @@
 //% include "common.wgsl"
 
 {{ read_write(2, "weights") }}
+//% include "halves.wgsl"
 //% include "canary.wgsl"
 {{ read_write(3, "neurons") }}
 
@@ -35,6 +36,11 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
     let limited = (squares > vec4<f32>(most * most)) & moves;
     let factor = select(vec4<f32>(1.0), most / sqrt(squares), limited);
     for (var m = 0u; m < layer.n_in; m++) {
-        weights[first + m * layer.out4] *= factor;
+        let place = first + m * layer.out4;
+        let w = weights[place] * factor;
+        weights[place] = w;
+//% if halves
+        halves[half_weight(id.z, place)] = vec4<f16>(w);
+//% endif
     }
 }

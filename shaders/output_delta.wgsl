@@ -15,6 +15,7 @@
 {{ read_write(7, "delta_arena") }}
 {{ read_write(8, "scores") }}
 {{ read_write(9, "neurons") }}
+//% include "halves.wgsl"
 //% include "activation.wgsl"
 //% endif
 
@@ -145,7 +146,11 @@ fn output_sample(member: u32, sample: u32, label: u32) {
 {{ refuse("loss", loss) }}
 //% endif
         if training {
-            delta_arena[member * strides.delta4 + row + n4] = delta;
+            let place = member * strides.delta4 + row + n4;
+            delta_arena[place] = delta;
+//% if halves
+            halves[half_delta(member, place)] = vec4<f16>(delta);
+//% endif
             activation_arena[y_row + n4] = y;
 //% if keep_net
             activation_arena[strides.net4 + y_row + n4] = net;

@@ -69,13 +69,13 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
 //# they are staged, because an invocation waits for memory where it first uses a value.
     for (var slab = 0u; slab < depth + {{ slab }}u; slab += {{ slab }}u) {
         if slab > 0u {
-//% for operand, each, count, along, pitch in [("a", a_each, a_count, a_along, a_pitch), ("b", b_each, b_count, b_along, b_pitch)]
+//% for operand, each, count, along, pitch, number in [("a", a_each, a_count, a_along, a_pitch, a_number), ("b", b_each, b_count, b_along, b_pitch, b_number)]
 //% set across = "m" if operand == "a" else "n"
 //% for j in range(each)
 //% set guard = (j + 1) * threads > count
             {% if guard %}if lane + {{ j * threads }}u < {{ count }}u {% endif %}{
                 let k = slab - {{ slab }}u + {{ operand }}_k_{{ j }};
-                let value = vec4<f16>(select(vec4<f32>(0.0), {% if operand == "a" %}{{ op }}a_value(a_next_{{ j }}){% else %}b_next_{{ j }}{% endif %}, k < depth));
+                let value = vec4<f16>(select(vec4<{{ number }}>(0.0), {% if operand == "a" %}{{ op }}a_value(a_next_{{ j }}){% else %}b_next_{{ j }}{% endif %}, k < depth));
 //% if along == "k"
                 let to = {{ operand }}_{{ across }}_{{ j }} * {{ pitch }}u + {{ operand }}_k_{{ j }} / {{ unit }}u;
 //% else

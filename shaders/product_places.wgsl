@@ -23,7 +23,7 @@
     let b_k_{{ j }} = (lane + {{ j * threads }}u) / {{ columns4 }}u;
     let b_column_{{ j }} = {% if listed %}{{ op }}column(member, layer, block_n4 + b_n_{{ j }}){% else %}block_n4 + b_n_{{ j }}{% endif %};
 //% endif
-    var b_next_{{ j }} = vec4<f32>(0.0);
+    var b_next_{{ j }} = vec4<{{ b_number }}>(0.0);
 //% if squares
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif

@@ -4,8 +4,9 @@
 // columns, so they read the same elements of A.
 //
 // Computes C[m][n] = sum over k of A[m][k] B[k][n]. The sum is split into `strands` spans of k, whose sums are added in
-// order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along` and `b_along`, and defines these
-// functions, each with `op` before its name:
+// order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along`, `b_along` and, for
+// blocks, `a_number` and `b_number`, the types of the operands as they are fetched. It defines these functions, each with
+// `op` before its name:
 //   a_row, a_fetch, b_row, b_fetch        the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
 //   a_value, a_nothing                    turns a fetched part of A into numbers; a part that was never fetched
 //   y2_fetch                              with `squares`: the factor of A squared in the second sum

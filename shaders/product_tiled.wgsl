@@ -179,7 +179,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
             {% if guard %}if lane + {{ j * threads }}u < {{ a_count }}u {% endif %}{
                 let to = stage * {{ a_stage }}u;
 //% if a_along == "k"
-                let value = select(vec4<f32>(0.0), {{ op }}a_value(a_next_{{ j }}), slab_k + a_k_{{ j }} < last);
+                let value = select(vec4<{{ a_number }}>(0.0), {{ op }}a_value(a_next_{{ j }}), slab_k + a_k_{{ j }} < last);
 //% for i in range(4)
                 slabs[to + (a_k_{{ j }} + {{ i }}u) * {{ a_pitch }}u + a_m_{{ j }} / 4u][a_m_{{ j }} % 4u] = {{ staged }}(value.{{ "xyzw"[i] }});
 //% endfor
@@ -193,7 +193,7 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
             {% if guard %}if lane + {{ j * threads }}u < {{ b_count }}u {% endif %}{
                 let to = {{ stages * groups * a_stage }}u + stage * {{ b_stage }}u;
                 let inside = slab_k + b_k_{{ j }} < last;
-                let value = select(vec4<f32>(0.0), b_next_{{ j }}, inside);
+                let value = select(vec4<{{ b_number }}>(0.0), b_next_{{ j }}, inside);
 //% if b_along == "k"
 //% for i in range(4)
                 slabs[to + (b_k_{{ j }} + {{ i }}u) * {{ b_pitch }}u + b_n_{{ j }} / 4u][b_n_{{ j }} % 4u] = {{ staged }}(value.{{ "xyzw"[i] }});

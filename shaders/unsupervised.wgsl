@@ -13,12 +13,21 @@
 {{ read_write(3, "activation_arena") }}
 {{ read_write(7, "delta_arena") }}
 {{ read_write(8, "scores") }}
+//% include "halves.wgsl"
 //% include "activation.wgsl"
 
 //% include "score.wgsl"
 
 // theta_M before its first tick. Nothing is learned until theta_M is known.
 const UNKNOWN = {{ no_trigger }};
+
+fn store_delta(member: u32, in_member: u32, delta: vec4<f32>) {
+    let place = member * strides.delta4 + in_member;
+    delta_arena[place] = delta;
+//% if halves
+    halves[half_delta(member, place)] = vec4<f16>(delta);
+//% endif
+}
 
 @compute @workgroup_size({{ plain_workgroup }})
 fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -42,14 +51,15 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
             activation_arena[y_row + n4] = y;
 //% if rule == "bcm"
             let theta = neurons.planes[neuron_index(member, TRIGGER, layer, n4)];
-            delta_arena[member * strides.delta4 + row + n4] = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
+            let delta = select(y * (y - theta), vec4<f32>(0.0), theta == vec4<f32>(UNKNOWN));
 //% elif rule == "hebb"
-            delta_arena[member * strides.delta4 + row + n4] = y;
+            let delta = y;
 //% else
 {{ refuse("rule", rule) }}
 //% endif
+            store_delta(member, row + n4, delta);
 //% if inhibits
-            signals += delta_arena[member * strides.delta4 + row + n4];
+            signals += delta;
 //% endif
         }
     }
@@ -58,8 +68,8 @@ fn output_delta(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
         let settings = members[member];
         let others = settings.inhibition_all * dot(signals, vec4<f32>(1.0));
         for (var n4 = 0u; n4 < layer.out4; n4++) {
-            let place = member * strides.delta4 + row + n4;
-            delta_arena[place] = mask_columns(settings.inhibition_own * delta_arena[place] - others, n4, layer.n_out);
+            let delta = settings.inhibition_own * delta_arena[member * strides.delta4 + row + n4] - others;
+            store_delta(member, row + n4, mask_columns(delta, n4, layer.n_out));
         }
     }
 //% endif

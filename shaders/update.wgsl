@@ -21,6 +21,7 @@
 {{ read(5, "rows") }}
 //% endif
 {{ read_write(6, "weights") }}
+//% include "halves.wgsl"
 //% include "canary.wgsl"
 {{ read_write(7, "neurons") }}
 //% if memory
@@ -101,14 +102,18 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
     }
 //% endif
 //% if momentum and coast
-    weights[place] = after.w;
+    let w = after.w;
     memory[place] = after.memory_0;
 //% else
     let live = alpha != vec4<f32>(0.0);
-    weights[place] = select(before.w, after.w, live);
+    let w = select(before.w, after.w, live);
 //% for k in range(memory)
     memory[(member * {{ memory }}u + {{ k }}u) * strides.weights4 + cell] = select(before.memory_{{ k }}, after.memory_{{ k }}, live);
 //% endfor
+//% endif
+    weights[place] = w;
+//% if halves
+    halves[half_weight(member, place)] = vec4<f16>(w);
 //% endif
 }
 //% if coactivation
@@ -145,20 +150,23 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
 // The operands: A is the layer's input, in the first layer rows of the data set or prepared rows; B is the layer's
 // delta.
 //% for op in ["update_first_", "update_"]
+//% set a_number = "f16" if tile.half and op != "update_first_" else "f32"
+//% set b_number = "f16" if tile.half else "f32"
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if op == "update_first_"
     return data_row(member, sample);
 //% else
-    return member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    let place = member * strides.activation4 + layer.source + min(sample, step.batch_len - 1u) * layer.in4;
+    return {% if a_number == "f16" %}half_y(member, place){% else %}place{% endif %};
 //% endif
 }
 
-//% set a_type = data_type if op == "update_first_" else "vec4<f32>"
+//% set a_type = data_type if op == "update_first_" else "vec4<" ~ a_number ~ ">"
 fn {{ op }}a_fetch(member: u32, layer: Layer, row: u32, m4: u32) -> {{ a_type }} {
 //% if op == "update_first_"
     return data_fetch(row, min(m4, layer.in4 - 1u));
 //% else
-    return activation_arena[row + min(m4, layer.in4 - 1u)];
+    return {% if a_number == "f16" %}halves{% else %}activation_arena{% endif %}[row + min(m4, layer.in4 - 1u)];
 //% endif
 }
 
@@ -166,7 +174,7 @@ fn {{ op }}a_nothing() -> {{ a_type }} {
     return {{ a_type }}();
 }
 
-fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<f32> {
+fn {{ op }}a_value(fetched: {{ a_type }}) -> vec4<{{ a_number }}> {
     return {% if op == "update_first_" %}data_value(fetched){% else %}fetched{% endif %};
 }
 
@@ -175,8 +183,9 @@ fn {{ op }}b_row(member: u32, layer: Layer, sample: u32) -> u32 {
     return layer.result + min(sample, step.batch_len - 1u) * layer.out4;
 }
 
-fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<f32> {
-    return delta_arena[member * strides.delta4 + row + min(n4, layer.out4 - 1u)];
+fn {{ op }}b_fetch(member: u32, layer: Layer, row: u32, n4: u32) -> vec4<{{ b_number }}> {
+    let place = member * strides.delta4 + row + min(n4, layer.out4 - 1u);
+    return {% if b_number == "f16" %}halves[half_delta(member, place)]{% else %}delta_arena[place]{% endif %};
 }
 //% if squares
 

@@ -19,7 +19,7 @@ pub use gpu::{Kernels, gpu, half_precision};
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::{Arc, Blocking, Engine, MemberState, Population, Result};
-    use crate::config::Precision;
+    use crate::config::{Config, Precision};
     use crate::gpu::{Context, GpuEngine, Options, Persistent, Pick, Plan, Product, Tile};
 
     /// A family of kernels.
@@ -83,7 +83,9 @@ mod gpu {
     pub fn half_precision(index: usize, population: &Population) -> Result<Option<String>> {
         let opened = Context::open_for(&Pick::Index(index), Precision::F16).ok();
         let Some(context) = opened.filter(|context| !context.software) else { return Ok(None) };
-        let configs = population.configs.iter().map(|config| config.clone().precision(Precision::F16)).collect();
+        // Wide enough that every kind of product is in half precision.
+        let wide = |config: &Config| config.clone().hidden([3000, 2500]).batch_size(32).precision(Precision::F16);
+        let configs = population.configs.iter().map(wide).collect();
         let population = Arc::new(Population::new(configs, Arc::clone(&population.data), None)?);
         let matrices = context.cooperative().map_or_else(String::new, |matrices| format!(" in {matrices}"));
         let passed = |engine: &GpuEngine| match engine.note() {

@@ -97,7 +97,13 @@ impl GpuEngine {
                     note = Some(format!("{error}; doing without {matrices}"));
                     context = context.without_cooperative();
                 }
-                (engine, _) => return Ok(Self { note, ..engine? }),
+                (engine, _) => {
+                    let engine = engine?;
+                    if population.shared().run.precision == Precision::F16 && !engine.session.plan.has_half() {
+                        note = Some("`precision = f16` changes nothing, because no product has enough outputs".into());
+                    }
+                    return Ok(Self { note, ..engine });
+                }
             }
         }
     }

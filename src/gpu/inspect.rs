@@ -38,6 +38,35 @@ impl Inspector<'_> {
         Ok((0..layout.members).map(member).collect())
     }
 
+    /// W, y and δ after the last training step, each with its copy in half precision: per member, then per layer. Empty in runs
+    /// without such copies.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn copies(&mut self, samples: usize) -> Result<Vec<Vec<[(Vec<f32>, Vec<f32>); 3]>>> {
+        let floats = self.0.read(Role::Halves).await?;
+        let halves: &[u16] = bytemuck::cast_slice(&floats);
+        let copies: Vec<f32> = halves.iter().map(|&bits| half::f16::from_bits(bits).to_f32()).collect();
+        let weights = self.0.read(Role::Weights).await?;
+        let (activation, delta) = (self.0.read(Role::Activation).await?, self.0.read(Role::Delta).await?);
+        let layout = &self.0.layout;
+        let of_layer = |m: usize, layer: &Layer| {
+            let pair = |original: &[f32], stride4: usize, place4: u32, region4: usize, rows: usize| {
+                let at =
+                    |first4: usize| Place { first: LANES * first4, width: layer.n_out as usize, rows, order: None };
+                let (place4, first4) = (place4 as usize, m * layout.halves4 + region4);
+                (at(m * stride4 + place4).get(original), at(first4 + place4).get(&copies))
+            };
+            [
+                pair(&weights, layout.weights4, layer.weights, 0, layer.n_in as usize + 1),
+                pair(&activation, layout.activation4, layer.result, layout.weights4, samples),
+                pair(&delta, layout.delta4, layer.result, layout.half_delta4, samples),
+            ]
+        };
+        let members = if floats.is_empty() { 0 } else { layout.members };
+        Ok((0..members).map(|m| layout.layers.iter().map(|layer| of_layer(m, layer)).collect()).collect())
+    }
+
     /// The prepared inputs of every member's last training step, `[samples][n_in]`; empty in runs that prepare no
     /// inputs.
     ///

@@ -38,6 +38,8 @@ pub enum Kernel {
     Tick,
     /// Lists the columns that learn, after a tick.
     List,
+    /// Rounds W to half precision after the host has set W, in runs that keep such copies.
+    Halve,
     /// Whole training steps, with one workgroup per member.
     Persistent,
 }
@@ -48,7 +50,14 @@ impl Kernel {
         let of_layer = |l| [Self::Forward(l), Self::Assemble(l), Self::Store(l)];
         let forward = [Self::Prepare, Self::ForwardPrepared].into_iter().chain((0..layers).flat_map(of_layer));
         let backward = [Self::OutputDelta].into_iter().chain((1..layers).rev().map(Self::BackwardDelta));
-        forward.chain(backward).chain([Self::Update, Self::MaxNorm, Self::Tick, Self::List, Self::Persistent])
+        forward.chain(backward).chain([
+            Self::Update,
+            Self::MaxNorm,
+            Self::Tick,
+            Self::List,
+            Self::Halve,
+            Self::Persistent,
+        ])
     }
 
     /// The kernels with their own tile, in the order in which [`Plan::choose`] asks for tiles.
@@ -70,6 +79,7 @@ impl Kernel {
             Self::MaxNorm => "max_norm",
             Self::Tick => "tick",
             Self::List => "list",
+            Self::Halve => "halve",
             Self::Persistent => "persistent",
         }
     }
@@ -108,6 +118,7 @@ impl Kernel {
             | Self::MaxNorm
             | Self::Tick
             | Self::List
+            | Self::Halve
             | Self::Persistent => None,
         }
     }
@@ -159,6 +170,7 @@ impl Kernel {
             Self::Assemble(_) | Self::Store(_) => (samples * width4).div_ceil(PLAIN_WORKGROUP),
             Self::BackwardDelta(l) => plan.backward[l - 1].groups(samples, width4),
             Self::List => layers,
+            Self::Halve => layout.weights4.div_ceil(PLAIN_WORKGROUP),
             Self::OutputDelta => samples.div_ceil(PLAIN_WORKGROUP),
             Self::Update => layout.observe_groups + layout.update_groups,
             Self::Persistent => 1,
@@ -184,6 +196,7 @@ impl Kernel {
                 permits(population, plan).packs && l + 1 < population.topology.layers()
             }
             Self::List => skips(population),
+            Self::Halve => plan.has_half(),
             Self::BackwardDelta(l) => plan.persistent.is_none() && Self::Forward(l).joined_tile(plan).is_none(),
             Self::Update => plan.persistent.is_none(),
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),
@@ -223,7 +236,7 @@ impl Program {
         let in_step = |kernel: &Kernel| match kernel {
             // With prepared inputs, only evaluation reads the data set directly.
             Kernel::Forward(0) => !has(Kernel::ForwardPrepared),
-            Kernel::Tick | Kernel::List | Kernel::Store(_) => false,
+            Kernel::Tick | Kernel::List | Kernel::Halve | Kernel::Store(_) => false,
             _ => true,
         };
         let step = match has(Kernel::Persistent) {

@@ -236,6 +236,10 @@ pub struct Layout {
     pub net4: usize,
     /// `vec4`s of one member's δ arena.
     pub delta4: usize,
+    /// Offset of δ in the copies in half precision.
+    pub half_delta4: usize,
+    /// `vec4`s of one member's copies in half precision: W, y and δ; 0 if no kernel reads any.
+    pub halves4: usize,
     /// `vec4`s of one plane of one member's neurons.
     pub neurons4: usize,
     /// `vec4`s of one sample's features, padded; for a data set of bytes, words.
@@ -360,6 +364,8 @@ impl Layout {
         };
         let (layers, weights4, neurons4, update_groups, observe_groups) = table(batch_size);
         let (evaluation_layers, ..) = table(evaluation_batch);
+        // The place of y serves training and evaluation, as in the activation arena.
+        let half_y4 = if plan.has_half() { net4.max(evaluation_batch * sample4) } else { 0 };
         let config = population.shared();
         let whole: Vec<Stored> = topology.shapes().map(|(_, n_out)| Stored::whole(n_out)).collect();
         let of_parity = |parity: usize| {
@@ -394,6 +400,8 @@ impl Layout {
             activation4: training4.max(evaluation_batch * (sample4 + packed4)),
             net4,
             delta4,
+            half_delta4: weights4 + half_y4,
+            halves4: if plan.has_half() { weights4 + half_y4 + delta4 } else { 0 },
             neurons4,
             row4: widths4[0],
             piece_rows: population.data.len(),

@@ -61,6 +61,8 @@ pub struct Tile {
     pub together: usize,
     /// Whether the driver reads matrices from `vec4`s, with [`Self::side`].
     pub vectors: bool,
+    /// Whether the factors are f16 in workgroup memory.
+    pub half: bool,
 }
 
 impl Tile {
@@ -78,6 +80,7 @@ impl Tile {
         subgroups: 0,
         together: 0,
         vectors: false,
+        half: false,
     };
 
     /// A register tile. A workgroup has 32 of them.
@@ -123,6 +126,7 @@ impl Tile {
             subgroups,
             together,
             vectors,
+            half: true,
             ..Self::NONE
         }
     }
@@ -252,13 +256,17 @@ const LARGE_PRODUCT: usize = 1 << 25;
 /// δ_L.
 const WHOLE_ROWS: usize = 16;
 
+/// A product with no more outputs keeps few multiprocessors busy. It gets more strands, and no half precision, because its time
+/// is that of the slabs, which follow one another: on an H100 half precision made such products slower.
+pub const FEW_OUTPUTS: usize = 65_536;
+
 /// Strands of a product with this `depth` (terms of each sum) and number of outputs. Products with too few outputs to
 /// keep a GPU busy get more strands, of at least 64 terms on average. Spans are rounded up, so the last strand may be
 /// shorter, or empty. Only the shape decides, because the order of a sum decides its last bits.
 #[must_use]
 pub const fn strands(depth: usize, outputs: usize) -> usize {
     let wanted = match outputs {
-        0..=65_536 => 8,
+        0..=FEW_OUTPUTS => 8,
         65_537..=262_144 => 4,
         262_145..=524_288 => 2,
         _ => 1,
@@ -278,7 +286,7 @@ pub enum Product {
     Register,
     /// `product_tiled.wgsl`
     Tiled(Room),
-    /// `product_cooperative.wgsl`, except in kernels with a second sum.
+    /// `product_cooperative.wgsl` for products in half precision.
     Cooperative(Cooperative, Room),
 }
 
@@ -299,6 +307,8 @@ pub struct Shape {
     pub squares: bool,
     /// Strands of the product.
     pub strands: usize,
+    /// Whether the factors are rounded to half precision.
+    pub half: bool,
 }
 
 impl Shape {
@@ -306,7 +316,7 @@ impl Shape {
     #[must_use]
     pub const fn new(m: usize, n: usize, depth: usize) -> Self {
         let strands = strands(depth, m * n);
-        Self { m, n, depth, is_output: false, rows_in_fours: false, squares: false, strands }
+        Self { m, n, depth, is_output: false, rows_in_fours: false, squares: false, strands, half: false }
     }
 }
 
@@ -323,17 +333,20 @@ impl Product {
         let spans = |tile: &Tile| !first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4;
         match self {
             Self::Register => vec![register_tile(shapes)],
-            Self::Cooperative(matrices, room) if !first.squares => {
+            Self::Cooperative(matrices, room) if first.half => {
                 let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
                 let fits =
                     |tile: &Tile| tile.workgroup_bytes(false) <= room.bytes && tile.workgroup <= room.invocations;
                 let deepest =
-                    |block| [32, 16].map(|slab| Tile::cooperative(block, matrices, slab)).into_iter().find(fits);
+                    |block| [64, 32, 16].map(|slab| Tile::cooperative(block, matrices, slab)).into_iter().find(fits);
                 let blocks = SUBGROUP_BLOCKS.into_iter().filter_map(deepest);
                 blocks.filter(|tile| few(tile) && spans(tile)).collect()
             }
             Self::Tiled(room) | Self::Cooperative(_, room) => {
-                let tile = |block, parallel| Tile::block(block, first.strands, parallel, first.squares, room);
+                let tile = |block, parallel| {
+                    let tile = Tile::block(block, first.strands, parallel, first.squares, room)?;
+                    Some(Tile { half: first.half, ..tile })
+                };
                 let few = |block: &Block| first.strands == 1 || 4 * block.rows * block.columns4 <= MOST_DOUBLE_SUMS;
                 let serial = BLOCKS.into_iter().filter(few).filter_map(|block| tile(block, false));
                 let parallel = PARALLEL_BLOCKS.into_iter().filter(|_| first.strands > 1);
@@ -375,6 +388,10 @@ const RESIDENT: f64 = 400.0;
 const LARGE_BLOCK: f64 = 96.0 / 2048.0;
 /// Cycles per FMA that each number fetched beyond [`LARGE_BLOCK`] costs.
 const SMALL_BLOCK: f64 = 45.0;
+/// Cycles per FMA with matrices, if fetching does not limit them; a guess.
+const MATRIX: f64 = 0.15;
+/// Cycles per FMA with matrices that each f16 fetched per FMA costs, because the L2 limits them.
+const MATRIX_FETCH: f64 = 13.0;
 /// Cycles that a dispatch takes beside its work.
 pub const DISPATCH: f64 = 8500.0;
 /// Cycles per FMA of a joined backward pass, and cycles until its operands arrive. Both are guesses; no GPU has measured them.
@@ -391,18 +408,19 @@ impl Tile {
     /// busiest multiprocessor, and the latency of the slabs, which follow one another.
     #[must_use]
     pub fn cost(&self, shapes: &[Shape], members: usize) -> f64 {
-        // Cycles per FMA, measured: results/gpu-model.md. A block of few invocations leaves the schedulers waiting.
-        let overhead = match (self.side, self.rows, self.columns4, self.workgroup) {
-            (1.., ..) => 0.8,
-            (0, 8.., 2.., 256..) => 1.9,
-            (0, 8.., 2.., _) => 2.2,
-            (0, 8.., ..) => 2.0,
-            _ => 2.35,
-        };
         let (height, width) = (self.height() as f64, (LANES * self.width4()) as f64);
         let outputs = height * width;
         // Small blocks fetch more for each FMA.
-        let overhead = overhead + SMALL_BLOCK * ((height + width) / outputs - LARGE_BLOCK).max(0.0);
+        let fetched = (height + width) / outputs;
+        let small = SMALL_BLOCK * (fetched - LARGE_BLOCK).max(0.0);
+        // Cycles per FMA, measured: results/gpu-model.md. A block of few invocations leaves the schedulers waiting.
+        let overhead = match (self.side, self.rows, self.columns4, self.workgroup) {
+            (1.., ..) => MATRIX.max(MATRIX_FETCH * fetched),
+            (0, 8.., 2.., 256..) => 1.9 + small,
+            (0, 8.., 2.., _) => 2.2 + small,
+            (0, 8.., ..) => 2.0 + small,
+            _ => 2.35 + small,
+        };
         let resident = self.resident();
         let (mut work, mut chain, mut groups) = (0.0, 0.0_f64, 0.0);
         for shape in shapes {
@@ -483,8 +501,11 @@ mod tests {
                 for squares in [false, true] {
                     let strands = if squares { 1 } else { strands(depth, m * n) };
                     for is_output in [false, true] {
-                        let shape = Shape { m, n, depth, is_output, rows_in_fours: squares, squares, strands };
+                        let shape =
+                            Shape { is_output, rows_in_fours: squares, squares, strands, ..Shape::new(m, n, depth) };
                         for (product, _) in blocks() {
+                            let half = !squares && matches!(product, Product::Cooperative(..));
+                            let shape = Shape { half, ..shape };
                             assert!(!product.menu(&[shape]).is_empty(), "{product:?}, {shape:?}");
                         }
                     }
@@ -495,9 +516,9 @@ mod tests {
 
     #[test]
     fn blocks_respect_the_limits_of_their_room() {
-        let shape =
-            Shape { m: 512, n: 512, depth: 512, is_output: false, rows_in_fours: false, squares: false, strands: 1 };
         for (product, room) in blocks() {
+            let half = matches!(product, Product::Cooperative(..));
+            let shape = Shape { half, ..Shape::new(512, 512, 512) };
             let strands = if matches!(product, Product::Tiled(_)) { &[1, 2, 4, 8][..] } else { &[1] };
             for tile in strands.iter().flat_map(|&strands| product.menu(&[Shape { strands, ..shape }])) {
                 assert!(tile.workgroup <= room.invocations && tile.workgroup_bytes(false) <= room.bytes, "{tile:?}");
@@ -533,6 +554,11 @@ mod tests {
         assert!(outputs(shape(512, 2000, 2500), 1).0 > outputs(shape(512, 500, 1000), 1).0);
         let (population, parallel) = outputs(shape(128, 256, 784), 64);
         assert!(population >= 64 * 64 && !parallel);
+        // Matrices are limited by what they fetch, so their blocks are larger.
+        let matrices = Cooperative { side: 16, largest: 32, smallest: 32, vectors: true };
+        let half = Shape { half: true, ..shape(512, 2000, 2500) };
+        let tile = Product::Cooperative(matrices, Room::MOST).guess(&[half], 1);
+        assert_eq!((tile.height(), LANES * tile.width4(), tile.slab), (64, 128, 64));
     }
 
     #[test]

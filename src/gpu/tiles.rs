@@ -1,7 +1,7 @@
 //! The tiles of every product of a training step for one population: the choice without measuring, and whether the
 //! persistent kernel can train the population.
 
-use super::tile::{DISPATCH, LANES, Product, Shape, Tile, strands};
+use super::tile::{DISPATCH, FEW_OUTPUTS, LANES, Product, Shape, Tile, strands};
 use crate::config::{Precision, Scope};
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
@@ -96,19 +96,23 @@ impl Shapes {
         let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
         let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
         let last = topology.layers() - 1;
+        // Only the shape decides, because rounding decides the bits. A second sum has no matrices.
+        let half = |outputs: usize| shared.run.precision == Precision::F16 && outputs > FEW_OUTPUTS;
+        let pass = |m: usize, n: usize, depth: usize| Shape { half: half(m * n), ..Shape::new(m, n, depth) };
         Self {
             forward: topology
                 .shapes()
                 .enumerate()
-                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..Shape::new(batch, n_out, n_in) })
+                .map(|(l, (n_in, n_out))| Shape { is_output: l == last, ..pass(batch, n_out, n_in) })
                 .collect(),
-            backward: topology.shapes().skip(1).map(|(n_in, n_out)| Shape::new(batch, n_in, n_out)).collect(),
+            backward: topology.shapes().skip(1).map(|(n_in, n_out)| pass(batch, n_in, n_out)).collect(),
             update: topology
                 .shapes()
                 .map(|(n_in, n_out)| Shape {
                     rows_in_fours: true,
                     squares,
                     strands: update_strands,
+                    half: half(topology.parameters()) && !squares,
                     ..Shape::new(n_in, n_out, batch)
                 })
                 .collect(),
@@ -133,13 +137,18 @@ impl Plan {
         whole_rows4(population).is_some_and(|rows4| last.width4() >= rows4)
     }
 
+    /// Whether the factors of some product are rounded to half precision.
+    #[must_use]
+    pub fn has_half(&self) -> bool {
+        self.forward.iter().chain(&self.backward).chain([&self.update]).any(|tile| tile.half)
+    }
+
     /// Whether the last forward dispatch can include the backward pass through the output layer. This needs workgroups that
-    /// own whole rows. It multiplies in f32, while half precision rounds the operands of every product.
+    /// own whole rows, and a product in f32.
     #[must_use]
     pub fn can_join(&self, population: &Population) -> bool {
         self.product != Product::Register
-            && population.shared().run.precision == Precision::F32
-            && population.topology.layers() > 1
+            && self.backward.last().is_some_and(|tile| !tile.half)
             && self.owns_whole_rows(population)
     }
 

@@ -14,6 +14,7 @@ mod divergence;
 mod equilibrium;
 mod frozen;
 mod golden;
+mod half;
 mod harness;
 mod kernels;
 mod learning;

@@ -221,6 +221,7 @@ fn grid(stem: &str) -> Vec<Case> {
         "max_norm" => vary(&rules(&deep), &[Some(1.0)], |case, value| case.config.regularisation.max_norm = value),
         "tick" => rules(&deep),
         "list" => frozen_or_not(&deep),
+        "halve" => deep,
         // The basis net² keeps net, and dropout of neurons does without the cache.
         "assemble" | "store" => dropout(&bases(&frozen_or_not(&deep))),
         // The parts of this kernel are those of the others, except for the names and tiles of its passes.
@@ -245,8 +246,8 @@ enum Use {
     UpdateWithSquares,
 }
 
-/// Every tile on the menu of some shape, with its use.
-fn tiles(product: Product) -> Vec<(Use, Tile)> {
+/// Every tile on the menu of some shape, with its use. A run in half precision also has products in single precision.
+fn tiles(product: Product, precision: Precision) -> Vec<(Use, Tile)> {
     let mut seen = HashSet::new();
     let mut found = vec![];
     for strands in [1, 2, 4, 8] {
@@ -255,7 +256,8 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
                 for depth in [1, 4096] {
                     for what in [Use::Forward, Use::Output, Use::Backward, Use::Update, Use::UpdateWithSquares] {
                         let squares = what == Use::UpdateWithSquares;
-                        let shape = Shape {
+                        let halves = if precision == Precision::F16 && !squares { &SWITCH[..] } else { &[false] };
+                        let shape = |half| Shape {
                             m,
                             n,
                             depth,
@@ -263,9 +265,12 @@ fn tiles(product: Product) -> Vec<(Use, Tile)> {
                             rows_in_fours: squares || what == Use::Update,
                             squares,
                             strands: if squares { 1 } else { strands },
+                            half,
                         };
-                        let menu = product.menu(&[shape]).into_iter().map(|tile| (what, tile));
-                        found.extend(menu.filter(|entry| seen.insert(*entry)));
+                        for &half in halves {
+                            let menu = product.menu(&[shape(half)]).into_iter().map(|tile| (what, tile));
+                            found.extend(menu.filter(|entry| seen.insert(*entry)));
+                        }
                     }
                 }
             }

@@ -2,7 +2,7 @@
 //! tests can read every specialisation.
 
 use super::template::{self, COOPERATIVE};
-use crate::config::{Basis, Config, Decay, OutputDerivative, Precision, Task};
+use crate::config::{Basis, Config, Decay, OutputDerivative, Task};
 use crate::data::Samples;
 use crate::data::distort::Distortion;
 use crate::gpu::launch::{Kernel, PLAIN_WORKGROUP};
@@ -127,9 +127,8 @@ pub struct Specialisation {
     forward_tiles: Vec<Tile>,
     backward_tiles: Vec<Tile>,
     update_tile: Tile,
-    /// Type of the operands in workgroup memory. With f16, operands are rounded only when they are staged; products and
-    /// sums are f32.
-    staged: String,
+    /// Whether the run keeps copies in half precision.
+    halves: bool,
 }
 
 /// What a plan decides about the text of one kernel.
@@ -230,7 +229,7 @@ impl Specialisation {
             forward_tiles: persistent.forward,
             backward_tiles: persistent.backward,
             update_tile: persistent.update,
-            staged: shared.run.precision.to_string(),
+            halves: layout.halves4 > 0,
         }
     }
 
@@ -267,6 +266,8 @@ impl Specialisation {
             backward_tile => Value::from(Serde(joined)),
             persistent => Value::from(Serde(persistent.filter(|_| kernel == Kernel::Persistent))),
             observed4 => tile.map(|tile| tile.observed4()),
+            // Type of the factors in workgroup memory. Products and sums are f32.
+            staged => if tile.is_some_and(|tile| tile.half) { "f16" } else { "f32" },
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the kernel sums the product of squares beside the gradient.
             squares => self.sums_squares() && kernel == Kernel::Update,
@@ -277,10 +278,10 @@ impl Specialisation {
             _ => format!("{}.wgsl", kernel.stem()),
         };
         let source = template::render(&name, self.rule_source, &self.buffers, context);
-        // Only kernels with a product use f16, and only a run in f16 may require it of the driver.
         let enable = match tile {
             Some(tile) if tile.side > 0 => COOPERATIVE,
-            Some(_) if self.staged == Precision::F16.to_string() => "enable f16;\n\n",
+            // Only a run in f16 may require it of the driver.
+            _ if self.halves && source.contains("<f16>") => "enable f16;\n\n",
             _ => "",
         };
         format!("{enable}{source}")

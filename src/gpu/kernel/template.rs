@@ -12,7 +12,7 @@ macro_rules! sources {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../shaders/", $name)))),+] };
 }
 
-const SOURCES: [(&str, &str); 28] = sources![
+const SOURCES: [(&str, &str); 30] = sources![
     "common.wgsl",
     "canary.wgsl",
     "random.wgsl",
@@ -29,6 +29,8 @@ const SOURCES: [(&str, &str); 28] = sources![
     "product_fetch.wgsl",
     "product_blocks.wgsl",
     "forward.wgsl",
+    "halves.wgsl",
+    "halve.wgsl",
     "score.wgsl",
     "cache.wgsl",
     "assemble.wgsl",

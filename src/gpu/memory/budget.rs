@@ -29,7 +29,7 @@ pub struct MemoryBudget {
     adapter: String,
 }
 
-/// Most storage buffers that one kernel binds, without further pieces of the data set. The persistent kernel is
+/// Most storage buffers that one kernel in f32 binds, without further pieces of the data set. The persistent kernel is
 /// optional and may bind more ([`Plan::storage_buffers`]).
 const STORAGE_BUFFERS: u32 = 8;
 
@@ -67,12 +67,18 @@ impl MemoryBudget {
         let largest = |uniform| buffers.iter().filter(move |(role, _)| role.row().content.is_uniform() == uniform);
         let most = |uniform| largest(uniform).map(|(_, array)| array.bytes).max().unwrap_or(0);
         let pieces = layout.pieces(&population.data);
-        let first = if plan.persistent.is_some() { Plan::storage_buffers(population) } else { STORAGE_BUFFERS };
+        let others = STORAGE_BUFFERS + u32::from(plan.has_half());
+        let first = if plan.persistent.is_some() { Plan::storage_buffers(population) } else { others };
         let bound = first.saturating_add(u32::try_from(pieces - 1).unwrap_or(u32::MAX));
-        if bound > limits.max_storage_buffers_per_shader_stage {
+        if bound > limits.max_storage_buffers_per_shader_stage && pieces == 1 && plan.has_half() {
+            problems.push(format!(
+                "{adapter}: kernels in half precision bind {bound} arrays, but the adapter has {}; use `precision = f32`",
+                limits.max_storage_buffers_per_shader_stage
+            ));
+        } else if bound > limits.max_storage_buffers_per_shader_stage {
             problems.push(format!(
                 "{adapter}: the data set needs {pieces} arrays of at most {}, but its kernels can bind only {} arrays, \
-                 {STORAGE_BUFFERS} of them for the first and all else; use fewer samples in `data`, bytes in the place of \
+                 {first} of them for the first and all else; use fewer samples in `data`, bytes in the place of \
                  reals (a quarter), or `device = cpu`",
                 human(check.most(false)),
                 limits.max_storage_buffers_per_shader_stage

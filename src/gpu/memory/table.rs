@@ -58,6 +58,8 @@ fn padded<T: Pod>(entries: &[T], length: usize) -> Vec<u8> {
 pub enum Element {
     /// `vec4<f32>`
     Vec4,
+    /// `vec4<f16>`
+    Half4,
     /// `u32`
     Word,
     /// A struct of this many bytes, whose array the shader declares.
@@ -70,6 +72,7 @@ impl Element {
     pub const fn bytes(self) -> usize {
         match self {
             Self::Vec4 => 16,
+            Self::Half4 => 8,
             Self::Word => 4,
             Self::Struct(bytes) => bytes,
         }
@@ -80,6 +83,7 @@ impl Element {
     pub const fn array(self) -> Option<&'static str> {
         match self {
             Self::Vec4 => Some("array<vec4<f32>>"),
+            Self::Half4 => Some("array<vec4<f16>>"),
             Self::Word => Some("array<u32>"),
             Self::Struct(_) => None,
         }
@@ -100,6 +104,8 @@ pub enum Content {
     State,
     /// Data that a step writes before it reads them; tests fill the buffer with NaN.
     Scratch,
+    /// Copies that kernels write whenever they write the original, or after the host has set it.
+    Copies,
     /// Sums for the next report, which copies them and then resets them to 0.
     Scores,
 }
@@ -112,7 +118,7 @@ impl Content {
         match self {
             Self::Table(_) => BufferUsages::UNIFORM | BufferUsages::COPY_DST,
             Self::Input(_) => BufferUsages::STORAGE | BufferUsages::COPY_DST,
-            Self::State | Self::Scratch | Self::Scores => read_back,
+            Self::State | Self::Scratch | Self::Copies | Self::Scores => read_back,
         }
     }
 
@@ -431,6 +437,21 @@ buffers! {
         content: Content::Scratch,
         remedy: Remedy::Batch,
         strides: &[("delta4", |run| run.layout.delta4, "one member's delta arena")],
+        ..ROW
+    }
+    /// W, y and δ in half precision, in runs with products that read them so. Every kernel that writes one of them also writes
+    /// the copy, see `halves.wgsl`.
+    Halves {
+        wgsl: "halves",
+        name: "copies in f16",
+        element: |_| Element::Half4,
+        shape: |run| vec![run.members(), ("vec4s", run.layout.halves4)],
+        content: Content::Copies,
+        remedy: Remedy::Setting(|_| "use `precision = f32`, or a narrower `hidden`".into()),
+        strides: &[
+            ("halves4", |run| run.layout.halves4, "one member's copies in half precision: W, then y, then delta"),
+            ("half_delta", |run| run.layout.half_delta4, "where delta begins in them"),
+        ],
         ..ROW
     }
     /// The answers of resting neurons to the rows of training and validation: y of up to two layers, then net where it is

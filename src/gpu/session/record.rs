@@ -43,6 +43,7 @@ impl Session {
             | Kernel::OutputDelta
             | Kernel::Tick
             | Kernel::MaxNorm
+            | Kernel::Halve
             | Kernel::List => 0.0,
         };
         let most = self.context.device.limits().max_compute_workgroups_per_dimension as usize;

@@ -5,9 +5,10 @@ use super::canary::Canary;
 use super::report;
 use super::session::Session;
 use crate::error::Result;
-use crate::gpu::layout::{CanaryRecord, Layer, Layout, Plane, RatePlane};
+use crate::gpu::launch::Kernel;
+use crate::gpu::layout::{CanaryRecord, Layer, Layout, Plane, RatePlane, Step};
 use crate::gpu::memory::place::Place;
-use crate::gpu::memory::table::{Role, Run};
+use crate::gpu::memory::table::{Role, Run, Use};
 use crate::rule::member::{Member, Trigger};
 use crate::rule::psi::{self, Slot};
 use crate::train::state::{LayerState, MemberState, RunningScore};
@@ -279,6 +280,9 @@ impl Session {
         self.samples_since_tick = state[0].samples_since_tick;
         self.running_samples = state[0].running.samples;
         self.list().await?;
+        if self.plan.has_half() {
+            self.launch(Kernel::Halve, Use::Training, Step::default()).await?;
+        }
         self.context.check()
     }
 }

@@ -19,7 +19,8 @@ fn matrices_that_do_not_prove_themselves_are_done_without() {
         return;
     }
     context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32, vectors: true });
-    let config = Config::default().precision(Precision::F16).hidden(vec![]);
+    // Wide enough that a product is in half precision.
+    let config = Config::default().precision(Precision::F16).hidden([6000]);
     let data = DataSet::new((vec![0.5; 160], 8), vec![0; 20]).unwrap().with_classes(3).unwrap();
     let population = Arc::new(Population::new(vec![config], Arc::new(data), Some(3)).unwrap());
     let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();

@@ -2,7 +2,9 @@
 
 use super::{Case, SWITCH, Use, cases_of, draw_case, grid, one_of, tiles, vary};
 use homeostat::config::{Precision, Rule};
-use homeostat::gpu::{Cooperative, Kernel, Layout, Persistent, Plan, Product, Room, Specialisation, Tile, Tiling};
+use homeostat::gpu::{
+    Cooperative, Kernel, Layout, Persistent, Plan, Product, Room, Shape, Specialisation, Tile, Tiling,
+};
 use homeostat::rng::Random;
 use homeostat::train::population::Population;
 use rayon::prelude::*;
@@ -22,7 +24,13 @@ struct Renderer {
 impl Renderer {
     fn new(case: &Case, product: Product) -> Self {
         let population = case.population();
-        let plan = Plan::guess(product, &population);
+        // The cases are small, so that they would have no product in half precision.
+        let half = case.config.run.precision == Precision::F16;
+        let guess = |shapes: &[Shape]| {
+            let shapes: Vec<Shape> = shapes.iter().map(|s| Shape { half: half && !s.squares, ..*s }).collect();
+            product.guess(&shapes, population.len())
+        };
+        let plan = if half { Plan::choose(product, &population, guess) } else { Plan::guess(product, &population) };
         let layout = Layout::new(&population, &plan);
         let specialisation = Specialisation::new(&population, &layout);
         Self { population, specialisation, plan, product }
@@ -32,9 +40,11 @@ impl Renderer {
     fn kernels(&self) -> impl Iterator<Item = Kernel> {
         let persists = Plan::can_persist(&self.population);
         let prepares = self.population.prepares_inputs();
+        let halves = self.plan.has_half();
         Kernel::every(self.population.topology.layers()).filter(move |kernel| match kernel {
             Kernel::Prepare | Kernel::ForwardPrepared => prepares,
             Kernel::Persistent => persists,
+            Kernel::Halve => halves,
             _ => true,
         })
     }
@@ -56,7 +66,7 @@ impl Renderer {
     }
 }
 
-const STEMS: [&str; 11] = [
+const STEMS: [&str; 12] = [
     "prepare",
     "forward",
     "assemble",
@@ -67,6 +77,7 @@ const STEMS: [&str; 11] = [
     "max_norm",
     "tick",
     "list",
+    "halve",
     "persistent",
 ];
 
@@ -80,7 +91,7 @@ fn products(precision: Precision) -> &'static [Product] {
 
 /// The texts of all tiles of a product, with their kernels and descriptions.
 fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), String)> {
-    let tiles = tiles(product);
+    let tiles = tiles(product, precision);
     let render = |(what, tile): &(Use, Tile)| {
         let cases =
             vary(&cases_of(*what, product), &[precision], |case, precision| case.config.run.precision = precision);
@@ -153,12 +164,14 @@ pub fn texts(precision: Precision) -> Texts {
 /// The texts of `count` valid random runs with their descriptions, and the rules that were drawn.
 pub fn draw(random: &mut Random, count: usize) -> (Vec<(String, String)>, HashSet<Rule>) {
     let (mut texts, mut rules) = (vec![], HashSet::new());
-    let (register, tiled) = (tiles(Product::Register), tiles(Product::Tiled(Room::MOST)));
+    let register = tiles(Product::Register, Precision::F32);
+    let tiled = [Precision::F32, Precision::F16].map(|precision| tiles(Product::Tiled(Room::MOST), precision));
     for case in std::iter::repeat_with(|| draw_case(random)).filter(Case::is_valid).take(count).collect::<Vec<_>>() {
         rules.insert(case.config.rule.kind);
         for &product in products(case.config.run.precision) {
             let renderer = Renderer::new(&case, product);
-            let tiles = if product == Product::Register { &register } else { &tiled };
+            let half = case.config.run.precision == Precision::F16;
+            let tiles = if product == Product::Register { &register } else { &tiled[usize::from(half)] };
             let shared = renderer.population.shared();
             let squares = shared.slots_per_weight() || shared.rule.kind.reads_input();
             for kernel in renderer.kernels() {
