@@ -1,36 +1,43 @@
-//! Time per kernel by timestamp queries, for `homeostat bench`.
+//! Times by timestamp queries: of every kernel for `homeostat bench`, of much work at once for autotune.
 
 use super::context::Context;
 use crate::error::Result;
 use crate::train::engine::KernelTime;
 
-/// Most dispatches of one measurement.
-const MAX_DISPATCHES: u32 = 256;
+/// Most passes of one measurement.
+const MAX_PASSES: u32 = 256;
 
-/// Start and end times of dispatches, stored on the GPU.
+/// Start and end times of compute passes, stored on the GPU.
 #[derive(Debug)]
 pub struct Timer {
     set: wgpu::QuerySet,
     names: Vec<String>,
+    /// Whether every dispatch is a pass of its own. Its times then add about 4 µs to each.
+    pub each: bool,
+    /// Whether there were more passes than the set holds.
+    overflowed: bool,
 }
 
 impl Timer {
     /// `None` if the adapter has no timestamps.
-    pub fn new(context: &Context) -> Option<Self> {
+    pub fn new(context: &Context, each: bool) -> Option<Self> {
         context.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Self {
             set: context.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("kernel times"),
                 ty: wgpu::QueryType::Timestamp,
-                count: 2 * MAX_DISPATCHES,
+                count: 2 * MAX_PASSES,
             }),
             names: vec![],
+            each,
+            overflowed: false,
         })
     }
 
-    /// The queries for the start and end of the next dispatch, called `name`; `None` once the set is full.
+    /// The queries for the start and end of the next pass, whose first kernel is `name`; `None` once the set is full.
     pub fn next(&mut self, name: String) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let index = 2 * self.names.len() as u32;
-        (index < 2 * MAX_DISPATCHES).then(|| {
+        self.overflowed |= index >= 2 * MAX_PASSES;
+        (!self.overflowed).then(|| {
             self.names.push(name);
             wgpu::ComputePassTimestampWrites {
                 query_set: &self.set,
@@ -40,7 +47,15 @@ impl Timer {
         })
     }
 
-    /// Reads the times in microseconds, after all timed dispatches have been submitted.
+    /// Seconds that all passes took together, after they have been submitted; `None` if the device cannot tell.
+    pub async fn total(self, context: &Context) -> Result<Option<f64>> {
+        let overflowed = self.overflowed;
+        let passes = self.read(context).await?;
+        let seconds = passes.iter().map(|pass| pass.microseconds).sum::<f64>() / 1e6;
+        Ok((seconds > 0.0 && !overflowed).then_some(seconds))
+    }
+
+    /// Reads the times in microseconds, after all timed passes have been submitted.
     pub async fn read(self, context: &Context) -> Result<Vec<KernelTime>> {
         let (device, count) = (&context.device, 2 * self.names.len() as u32);
         if count == 0 {
@@ -68,7 +83,7 @@ impl Timer {
     }
 }
 
-/// The time of each dispatch by its two timestamps. `period` is the length of a tick in nanoseconds. Empty if a driver left
+/// The time of each pass by its two timestamps. `period` is the length of a tick in nanoseconds. Empty if a driver left
 /// a timestamp unwritten, as some do (gfx-rs/wgpu issue 6406), because the other times are then unreliable.
 fn times(names: Vec<String>, ticks: &[u64], period: f64) -> Vec<KernelTime> {
     if ticks.chunks_exact(2).any(|pair| pair[0] == 0 || pair[1] < pair[0]) {

@@ -29,7 +29,7 @@ pub struct Queue {
     /// Work per second, once something has finished.
     speed: Option<f64>,
     last_finish: Option<Instant>,
-    /// While set, every dispatch is timed separately.
+    /// While set, passes are timed.
     pub timer: Option<Timer>,
 }
 
@@ -43,7 +43,7 @@ impl Queue {
         [x, y, z]: [usize; 3],
         flops: f64,
     ) {
-        if self.timer.is_some() {
+        if self.timer.as_ref().is_some_and(|timer| timer.each) {
             self.pass = None;
         }
         let pass = match &mut self.pass {

@@ -197,7 +197,7 @@ impl Session {
     /// # Errors
     /// If the device fails.
     pub async fn kernel_times(&mut self, batch: u32) -> Result<Vec<KernelTime>> {
-        let Some(timer) = Timer::new(&self.context) else { return Ok(vec![]) };
+        let Some(timer) = Timer::new(&self.context, true) else { return Ok(vec![]) };
         self.queue.finish(&self.context).await?;
         self.queue.timer = Some(timer);
         let recorded = self.record_steps(batch..batch + 1, None).await;

@@ -7,6 +7,7 @@
 
 use crate::error::Result;
 use crate::files::{self, to_json, write_atomic};
+use crate::gpu::device::timing::Timer;
 use crate::gpu::launch::Kernel;
 use crate::gpu::layout::{Flag, Step};
 use crate::gpu::memory::table::Use;
@@ -109,17 +110,32 @@ enum Work {
 }
 
 impl Session {
-    /// Seconds that `repeats` repetitions of `work` take on the device.
-    async fn timed(&mut self, work: Work, repeats: u32) -> Result<f64> {
-        let start = Instant::now();
+    /// Records `repeats` repetitions of `work`, and waits for them.
+    async fn repeat(&mut self, work: Work, repeats: u32) -> Result<()> {
         for _ in 0..repeats {
             match work {
                 Work::Dispatch(kernel, step) => self.launch(kernel, Use::Training, step).await?,
                 Work::FirstStep => self.record_steps(0..1, None).await?,
             }
         }
+        self.queue.finish(&self.context).await
+    }
+
+    /// Seconds that `repeats` repetitions of `work` take: by the device's timestamps, which leave out submission and waiting, or
+    /// else by the host's clock.
+    async fn timed(&mut self, work: Work, repeats: u32) -> Result<f64> {
         self.queue.finish(&self.context).await?;
-        Ok(start.elapsed().as_secs_f64())
+        self.queue.timer = Timer::new(&self.context, false);
+        let start = Instant::now();
+        let repeated = self.repeat(work, repeats).await;
+        let elapsed = start.elapsed().as_secs_f64();
+        let timer = self.queue.timer.take();
+        repeated?;
+        let by_device = match timer {
+            Some(timer) => timer.total(&self.context).await?,
+            None => None,
+        };
+        Ok(by_device.unwrap_or(elapsed))
     }
 
     /// Seconds that `work` takes on the device.
