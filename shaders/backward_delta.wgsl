@@ -35,7 +35,7 @@ fn {{ op }}width4(member: u32, layer: Layer) -> u32 {
 }
 //% endif
 
-//% set number = "f16" if tile.half else "f32"
+//% set number = "f16" if tile.halves else "f32"
 //% set a_number = number
 //% set b_number = number
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
@@ -91,7 +91,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, s
 //% endif
         delta_arena[place] = delta;
 //% if halves
-        halves[half_delta(member, place)] = vec4<f16>(delta);
+        store_half(half_delta(member, place), delta);
 //% endif
     }
 }

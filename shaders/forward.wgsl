@@ -45,8 +45,8 @@
 var<private> y_first: u32;
 //% endif
 
-//% set a_number = "f16" if tile.half and not first_layer else "f32"
-//% set b_number = "f16" if tile.half else "f32"
+//% set a_number = "f16" if tile.halves and not first_layer else "f32"
+//% set b_number = "f16" if tile.halves else "f32"
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if first_layer
     return data_row(member, sample);
@@ -105,7 +105,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
 //% endif
             activation_arena[place] = y;
 //% if halves
-            halves[half_y(member, place)] = vec4<f16>(y);
+            store_half(half_y(member, place), y);
 //% endif
 //% if keep_net
             if (step.flags & TRAINING) != 0u {

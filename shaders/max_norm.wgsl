@@ -40,7 +40,7 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
         let w = weights[place] * factor;
         weights[place] = w;
 //% if halves
-        halves[half_weight(id.z, place)] = vec4<f16>(w);
+        store_half(half_weight(id.z, place), w);
 //% endif
     }
 }

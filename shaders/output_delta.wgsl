@@ -149,7 +149,7 @@ fn output_sample(member: u32, sample: u32, label: u32) {
             let place = member * strides.delta4 + row + n4;
             delta_arena[place] = delta;
 //% if halves
-            halves[half_delta(member, place)] = vec4<f16>(delta);
+            store_half(half_delta(member, place), delta);
 //% endif
             activation_arena[y_row + n4] = y;
 //% if keep_net

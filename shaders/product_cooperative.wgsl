@@ -7,7 +7,16 @@
 // The adapter decides the order in which a subgroup adds, so the bits differ from those of other products. A driver may
 // make subgroups smaller than its maximum. A workgroup then has more subgroups than owners, and each surplus subgroup
 // repeats an owner's work, which nobody reads.
+//% if tile.halves == 2
+//
+// A factor is the sum of two f16, high + low / {{ low_scale }} (halves.wgsl). Of the four products, low * low is too small to count.
+// Of the three others, those with a low part have sums of their own, because they are scaled.
+//% endif
 
+//% set split = tile.halves == 2
+//# Inputs have no copies, so they are split when they are staged.
+//% set a_split = split and a_number == "f16"
+//% set b_split = split
 //% set threads = tile.workgroup
 //% set owners = tile.block_rows * tile.block_columns
 //% set rows = tile.rows
@@ -36,8 +45,10 @@
 //% set b_each = (b_count + threads - 1) // threads
 //% if declare_tiles
 var<private> subgroup: u32;  // set by the entry point
-var<workgroup> a_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ a_halves // unit }}>;  // [m][k], or [k][m] in the update
-var<workgroup> b_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ b_halves // unit }}>;  // [k][n], or [n][k] in the backward pass
+var<workgroup> a_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ tile.halves * a_halves // unit }}>;  // [m][k], or [k][m] in the update{% if split %}; then the low parts{% endif %}
+
+var<workgroup> b_slab: array<{{ "vec4<f16>" if vectors else "f16" }}, {{ tile.halves * b_halves // unit }}>;  // [k][n], or [n][k] in the backward pass{% if split %}; then the low parts{% endif %}
+
 var<workgroup> matrices: array<f32, {{ tile.subgroups * together * tile.side * tile.side }}>;  // [subgroup][matrix], while they are written out
 
 // The value of invocation 0, which all invocations of the workgroup then have.
@@ -61,6 +72,9 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
 //% for r in range(rows // tile.side)
 //% for c in range(4 * columns // tile.side)
     var sum_{{ r }}_{{ c }} = coop_mat{{ tile.side }}x{{ tile.side }}<f32, C>();
+//% if split
+    var low_sum_{{ r }}_{{ c }} = coop_mat{{ tile.side }}x{{ tile.side }}<f32, C>();
+//% endif
 //% endfor
 //% endfor
 //% set first_k = ""
@@ -69,13 +83,23 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
 //# they are staged, because an invocation waits for memory where it first uses a value.
     for (var slab = 0u; slab < depth + {{ slab }}u; slab += {{ slab }}u) {
         if slab > 0u {
-//% for operand, each, count, along, pitch, number in [("a", a_each, a_count, a_along, a_pitch, a_number), ("b", b_each, b_count, b_along, b_pitch, b_number)]
+//% for operand, each, count, along, pitch, number, part, part_split in [("a", a_each, a_count, a_along, a_pitch, a_number, a_halves // unit, a_split), ("b", b_each, b_count, b_along, b_pitch, b_number, b_halves // unit, b_split)]
 //% set across = "m" if operand == "a" else "n"
 //% for j in range(each)
 //% set guard = (j + 1) * threads > count
             {% if guard %}if lane + {{ j * threads }}u < {{ count }}u {% endif %}{
                 let k = slab - {{ slab }}u + {{ operand }}_k_{{ j }};
-                let value = vec4<f16>(select(vec4<{{ number }}>(0.0), {% if operand == "a" %}{{ op }}a_value(a_next_{{ j }}){% else %}b_next_{{ j }}{% endif %}, k < depth));
+                let fetched = select(vec4<{{ number }}>(0.0), {% if operand == "a" %}{{ op }}a_value(a_next_{{ j }}){% else %}b_next_{{ j }}{% endif %}, k < depth);
+//% if split and not part_split
+                let high = high_part(fetched);
+                let value = vec4<f16>(high);
+                let low = low_part(fetched, high);
+//% else
+                let value = vec4<f16>(fetched);
+//% endif
+//% if part_split
+                let low = select(vec4<f16>(0.0), {{ operand }}_low_{{ j }}, k < depth);
+//% endif
 //% if along == "k"
                 let to = {{ operand }}_{{ across }}_{{ j }} * {{ pitch }}u + {{ operand }}_k_{{ j }} / {{ unit }}u;
 //% else
@@ -83,9 +107,15 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
 //% endif
 //% if vectors
                 {{ operand }}_slab[to] = value;
+//% if split
+                {{ operand }}_slab[to + {{ part }}u] = low;
+//% endif
 //% else
 //% for i in range(4)
                 {{ operand }}_slab[to + {{ i }}u] = value.{{ "xyzw"[i] }};
+//% if split
+                {{ operand }}_slab[to + {{ part + i }}u] = low.{{ "xyzw"[i] }};
+//% endif
 //% endfor
 //% endif
             }
@@ -102,23 +132,36 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
 //% set type = "coop_mat" ~ tile.side ~ "x" ~ tile.side
 //% for k in range(0, slab, tile.side)
             {
+//# The high parts, then the low ones.
+//% for name, a_part, b_part in [("", 0, 0), ("low_", a_halves // unit, b_halves // unit)][:tile.halves]
 //% for r in range(rows // tile.side)
 //% if a_along == "k"
-                let a_{{ r }} = coopLoadT<{{ type }}<f16, A>>(&a_slab[({{ rows }}u * thread_m + {{ r * tile.side }}u) * {{ a_pitch }}u + {{ k // unit }}u], {{ a_pitch }}u);
+                let a_{{ name }}{{ r }} = coopLoadT<{{ type }}<f16, A>>(&a_slab[{{ a_part }}u + ({{ rows }}u * thread_m + {{ r * tile.side }}u) * {{ a_pitch }}u + {{ k // unit }}u], {{ a_pitch }}u);
 //% else
-                let a_{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_slab[{{ k * a_pitch }}u + ({{ rows }}u * thread_m + {{ r * tile.side }}u) / {{ unit }}u], {{ a_pitch }}u);
+                let a_{{ name }}{{ r }} = coopLoad<{{ type }}<f16, A>>(&a_slab[{{ a_part + k * a_pitch }}u + ({{ rows }}u * thread_m + {{ r * tile.side }}u) / {{ unit }}u], {{ a_pitch }}u);
 //% endif
 //% endfor
 //% for c in range(4 * columns // tile.side)
 //% if b_along == "k"
-                let b_{{ c }} = coopLoad<{{ type }}<f16, B>>(&b_slab[({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) * {{ b_pitch }}u + {{ k // unit }}u], {{ b_pitch }}u);
+                let b_{{ name }}{{ c }} = coopLoad<{{ type }}<f16, B>>(&b_slab[{{ b_part }}u + ({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) * {{ b_pitch }}u + {{ k // unit }}u], {{ b_pitch }}u);
 //% else
-                let b_{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_slab[{{ k * b_pitch }}u + ({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) / {{ unit }}u], {{ b_pitch }}u);
+                let b_{{ name }}{{ c }} = coopLoadT<{{ type }}<f16, B>>(&b_slab[{{ b_part + k * b_pitch }}u + ({{ 4 * columns }}u * thread_n + {{ c * tile.side }}u) / {{ unit }}u], {{ b_pitch }}u);
 //% endif
+//% endfor
 //% endfor
 //% for r in range(rows // tile.side)
 //% for c in range(4 * columns // tile.side)
+//# Matrix units may cut off the last bits of a running sum, so that errors of many terms add up. Low parts are too small for
+//# that to matter.
+//% if split and tile.adds
+                sum_{{ r }}_{{ c }} += coopMultiplyAdd(a_{{ r }}, b_{{ c }}, {{ type }}<f32, C>());
+//% else
                 sum_{{ r }}_{{ c }} = coopMultiplyAdd(a_{{ r }}, b_{{ c }}, sum_{{ r }}_{{ c }});
+//% endif
+//% if split
+                low_sum_{{ r }}_{{ c }} = coopMultiplyAdd(a_{{ r }}, b_low_{{ c }}, low_sum_{{ r }}_{{ c }});
+                low_sum_{{ r }}_{{ c }} = coopMultiplyAdd(a_low_{{ r }}, b_{{ c }}, low_sum_{{ r }}_{{ c }});
+//% endif
 //% endfor
 //% endfor
             }
@@ -127,24 +170,36 @@ fn {{ op }}product_tile(member: u32, layer: Layer, group: u32, local: u32, heigh
         workgroupBarrier();
     }
 //# Matrices leave through workgroup memory, {{ together }} of a subgroup at a time, because only the driver knows which
-//# invocation holds which element.
+//# invocation holds which element. The two sums of an output leave together.
 //% set quads = tile.side * tile.side // 4
 //% set share = threads // owners
 //% set matrix_columns = 4 * columns // tile.side
 //% set count = rows // tile.side * matrix_columns
+//% set outputs = 1 if split else together
     let part = local / {{ share }}u;
-//% for from in range(0, count, together)
-//% for i in range(together)
-    coopStoreT(sum_{{ (from + i) // matrix_columns }}_{{ (from + i) % matrix_columns }}, &matrices[(subgroup * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u], {{ tile.side }}u);
+//% for from in range(0, count, outputs)
+//% for i in range(outputs)
+//% set matrix = ((from + i) // matrix_columns) ~ "_" ~ ((from + i) % matrix_columns)
+    coopStoreT(sum_{{ matrix }}, &matrices[(subgroup * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u], {{ tile.side }}u);
+//% if split
+    coopStoreT(low_sum_{{ matrix }}, &matrices[(subgroup * {{ together }}u + 1u) * {{ 4 * quads }}u], {{ tile.side }}u);
+//% endif
 //% endfor
     workgroupBarrier();
-//% for i in range(together)
+//% for i in range(outputs)
     for (var quad = local % {{ share }}u; quad < {{ quads }}u; quad += {{ share }}u) {
         let at = (part * {{ together }}u + {{ i }}u) * {{ 4 * quads }}u + 4u * quad;
         let m = 4u * block_m4 + {{ rows }}u * (part / {{ tile.block_columns }}u) + {{ (from + i) // matrix_columns * tile.side }}u + quad / {{ tile.side // 4 }}u;
         let stored4 = block_n4 + {{ columns }}u * (part % {{ tile.block_columns }}u) + {{ (from + i) % matrix_columns * tile.side // 4 }}u + quad % {{ tile.side // 4 }}u;
         let n4 = {% if listed %}{{ op }}column(member, layer, stored4){% else %}stored4{% endif %};
-        {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), vec4<f32>(matrices[at], matrices[at + 1u], matrices[at + 2u], matrices[at + 3u]));
+        let sum = vec4<f32>(matrices[at], matrices[at + 1u], matrices[at + 2u], matrices[at + 3u]);
+//% if split
+        let low_at = at + {{ 4 * quads }}u;
+        let low = vec4<f32>(matrices[low_at], matrices[low_at + 1u], matrices[low_at + 2u], matrices[low_at + 3u]);
+        {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), fma(low, vec4<f32>({{ 1 / low_scale }}), sum));
+//% else
+        {{ op }}keep(member, layer, m, n4, {{ op }}recall(member, layer, m, n4), sum);
+//% endif
     }
 //% endfor
     workgroupBarrier();

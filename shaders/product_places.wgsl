@@ -12,6 +12,9 @@
     var a_row_{{ j }} = {{ op }}a_row(member, layer, min({{ first_k }}a_k_{{ j }}, depth - 1u));
 //% endif
     var a_next_{{ j }} = {{ op }}a_nothing();
+//% if a_split
+    var a_low_{{ j }} = vec4<f16>();
+//% endif
 //% endfor
 //% for j in range(b_each)
 //% if b_along == "k"
@@ -24,6 +27,9 @@
     let b_column_{{ j }} = {% if listed %}{{ op }}column(member, layer, block_n4 + b_n_{{ j }}){% else %}block_n4 + b_n_{{ j }}{% endif %};
 //% endif
     var b_next_{{ j }} = vec4<{{ b_number }}>(0.0);
+//% if b_split
+    var b_low_{{ j }} = vec4<f16>();
+//% endif
 //% if squares
     var y2_next_{{ j }} = vec4<f32>(0.0);
 //% endif

@@ -7,7 +7,7 @@
 // order, as in product_tiled.wgsl. The including kernel sets `op`, `a_along`, `b_along` and, for
 // blocks, `a_number` and `b_number`, the types of the operands as they are fetched. It defines these functions, each with
 // `op` before its name:
-//   a_row, a_fetch, b_row, b_fetch        the operands, stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
+//   a_row, a_fetch, b_row, b_fetch        the operands (where they are halves, half_part4 after a row is its low part), stored in rows along k (A "k": rows are m; A "m": rows are k; B likewise)
 //   a_value, a_nothing                    turns a fetched part of A into numbers; a part that was never fetched
 //   y2_fetch                              with `squares`: the factor of A squared in the second sum
 //   recall(member, layer, m, n4)          what four outputs build on, such as their weights

@@ -16,6 +16,8 @@
 //# i ^ 1 share. The other bits continue along columns, up to `across` of them, and then along rows.
 //# With two stages one barrier per slab suffices, because a slab is written while its predecessor is read.
 
+//% set a_split = false
+//% set b_split = false
 //% set threads = tile.block_rows * tile.block_columns
 //% set rows = tile.rows
 //% set columns = tile.columns4

@@ -25,7 +25,7 @@ fn store_delta(member: u32, in_member: u32, delta: vec4<f32>) {
     let place = member * strides.delta4 + in_member;
     delta_arena[place] = delta;
 //% if halves
-    halves[half_delta(member, place)] = vec4<f16>(delta);
+    store_half(half_delta(member, place), delta);
 //% endif
 }
 

@@ -113,7 +113,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
 //% endif
     weights[place] = w;
 //% if halves
-    halves[half_weight(member, place)] = vec4<f16>(w);
+    store_half(half_weight(member, place), w);
 //% endif
 }
 //% if coactivation
@@ -150,8 +150,8 @@ fn observe_weights(member: u32, layer: Layer, m: u32, n4: u32, sum: vec4<f32>) {
 // The operands: A is the layer's input, in the first layer rows of the data set or prepared rows; B is the layer's
 // delta.
 //% for op in ["update_first_", "update_"]
-//% set a_number = "f16" if tile.half and op != "update_first_" else "f32"
-//% set b_number = "f16" if tile.half else "f32"
+//% set a_number = "f16" if tile.halves and op != "update_first_" else "f32"
+//% set b_number = "f16" if tile.halves else "f32"
 fn {{ op }}a_row(member: u32, layer: Layer, sample: u32) -> u32 {
 //% if op == "update_first_"
     return data_row(member, sample);

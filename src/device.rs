@@ -90,7 +90,7 @@ pub async fn open(choice: &Device, population: &Arc<Population>, state: &[Member
         Device::Auto if Pick::Hardware.among(&Context::adapters().await?).is_none() => cpu(None),
         Device::Auto => match open_gpu(&Pick::Hardware, population, state).await {
             Ok(opened) => Ok(opened),
-            Err(error) if precision == Precision::F16 => Err(error),
+            Err(error) if precision != Precision::F32 => Err(error),
             Err(error) => cpu(Some(passed_over(error))),
         },
     }
@@ -134,8 +134,8 @@ pub fn needs(choice: &Device, population: &Population) -> Result<Needs> {
         Device::Gpu(pick) => gpu(pick),
         Device::Auto if automatic().is_none() => Ok(cpu(None)),
         Device::Auto => match gpu(&Pick::Hardware) {
-            Ok(needs) if needs.problems.is_empty() || precision == Precision::F16 => Ok(needs),
-            Err(error) if precision == Precision::F16 => Err(error),
+            Ok(needs) if needs.problems.is_empty() || precision != Precision::F32 => Ok(needs),
+            Err(error) if precision != Precision::F32 => Err(error),
             Ok(needs) => Ok(cpu(Some(passed_over(&needs.problems[0])))),
             Err(error) => Ok(cpu(Some(passed_over(error)))),
         },

@@ -97,6 +97,7 @@ for members in 8 64 256; do
 done
 measure 30 members mid "${constant[@]}" --members 16
 measure 40 half mid big "${constant[@]}" --precision f16
+measure 40 split mid big "${constant[@]}" --precision f16x3
 measure 60 psi mid big small --device "$device" --rule psi --scope weight --runs 3
 measure 20 psi mid --device "$device" --rule psi --scope neuron --runs 3
 measure 40 cpu small mid online big --device cpu --rule constant --runs 3

@@ -72,6 +72,11 @@ pub(super) const HINTS: &[Hint] = &[
     hint(&["gpu-id", "device-id", "cuda-device"], "device", "takes an index of `homeostat devices`"),
     hint(&["amp", "fp16", "half", "mixed-precision"], "precision", "--precision f16 needs a GPU that has it"),
     hint(
+        &["tf32", "allow-tf32", "float32-matmul-precision"],
+        "precision",
+        "--precision f16x3 needs a GPU with cooperative matrices",
+    ),
+    hint(
         &["workers", "num-workers", "n-jobs", "threads", "num-threads"],
         "device",
         "data stay in memory and --device cpu takes every core; the variable RAYON_NUM_THREADS sets fewer",

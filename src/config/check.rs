@@ -363,10 +363,11 @@ impl Config {
                  leave it out"
             )));
         }
-        if self.rule.basis == Basis::Coactivation && self.run.precision == Precision::F16 {
-            return Err(Error::config(
-                "`precision = f16`: `basis = coactivation` is summed beside the products and needs `precision = f32`",
-            ));
+        let precision = self.run.precision;
+        if self.rule.basis == Basis::Coactivation && precision != Precision::F32 {
+            return Err(Error::config(format!(
+                "`precision = {precision}`: `basis = coactivation` is summed beside the products and needs `precision = f32`"
+            )));
         }
         Ok(())
     }

@@ -284,6 +284,20 @@ choices! {
         F32,
         /// half precision, on a GPU whose shaders have it
         F16,
+        /// nearly single precision by three products in half precision, on a GPU with cooperative matrices
+        F16x3,
+    }
+}
+
+impl Precision {
+    /// The f16 that hold a factor of a large product; 0 = the factor stays f32.
+    #[must_use]
+    pub const fn halves(self) -> usize {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::F16x3 => 2,
+        }
     }
 }
 choices! {

@@ -223,7 +223,7 @@ settings! {
         no_restore_best: bool = false => [training_only];
         /// What the reported training loss and error are
         train_metrics: TrainMetrics = TrainMetrics::AfterEpoch;
-        /// Precision of the factors in the matrix products; f16 needs a GPU that has it
+        /// Precision of the factors in large matrix products; all but f32 need a GPU that has it
         precision: Precision = Precision::F32;
         /// Device: auto, cpu, gpu, an index or part of a name from `homeostat devices`
         device: String = "auto".to_owned() => [may_change];

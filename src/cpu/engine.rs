@@ -70,12 +70,13 @@ impl CpuEngine {
     /// [`Error::Device`] for half precision, which this engine does not have, and for a run that needs more memory than
     /// this machine has.
     pub fn check(population: &Population) -> Result<()> {
-        if population.shared().run.precision == Precision::F16 {
-            return Err(Error::Device(
-                "`precision = f16`: the CPU engine computes in f32 alone; use `precision = f32`, or a `device` that \
-                 `homeostat devices` lists with f16"
-                    .into(),
-            ));
+        let precision = population.shared().run.precision;
+        if precision != Precision::F32 {
+            return Err(Error::Device(format!(
+                "`precision = {precision}`: the CPU engine computes in f32 alone; use `precision = f32`, or a `device` that \
+                 `homeostat devices` lists with {}",
+                if precision == Precision::F16 { "f16" } else { "cooperative matrices" }
+            )));
         }
         memory::check(population)
     }

@@ -77,22 +77,26 @@ mod gpu {
         })
     }
 
-    /// The outcome of the check with which every engine in half precision begins; `None` if the adapter at this place of the list
-    /// has no half precision. Software is left out, because it compiles the check for a minute. A failed check is no error,
-    /// because it says nothing about f32.
+    /// The outcome of the check with which every engine in half precision begins, for each precision that the adapter at this place
+    /// of the list has; `None` if it has none. Software is left out, because it compiles the check for a minute. A failed
+    /// check is no error, because it says nothing about f32.
     pub fn half_precision(index: usize, population: &Population) -> Result<Option<String>> {
-        let opened = Context::open_for(&Pick::Index(index), Precision::F16).ok();
-        let Some(context) = opened.filter(|context| !context.software) else { return Ok(None) };
-        // Wide enough that every kind of product is in half precision.
-        let wide = |config: &Config| config.clone().hidden([3000, 2500]).batch_size(32).precision(Precision::F16);
-        let configs = population.configs.iter().map(wide).collect();
-        let population = Arc::new(Population::new(configs, Arc::clone(&population.data), None)?);
-        let matrices = context.cooperative().map_or_else(String::new, |matrices| format!(" in {matrices}"));
-        let passed = |engine: &GpuEngine| match engine.note() {
-            None => format!("f16 passed{matrices}"),
-            Some(note) => format!("f16 passed; {note}"),
-        };
-        let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state());
-        Ok(Some(engine.map_or_else(|error| format!("f16 FAILED: {error}"), |engine| passed(&engine))))
+        let mut outcomes = vec![];
+        for precision in [Precision::F16, Precision::F16x3] {
+            let opened = Context::open_for(&Pick::Index(index), precision).ok();
+            let Some(context) = opened.filter(|context| !context.software) else { continue };
+            // Wide enough that every kind of product is in half precision.
+            let wide = |config: &Config| config.clone().hidden([3000, 2500]).batch_size(32).precision(precision);
+            let configs = population.configs.iter().map(wide).collect();
+            let population = Arc::new(Population::new(configs, Arc::clone(&population.data), None)?);
+            let matrices = context.cooperative().map_or_else(String::new, |matrices| format!(" in {matrices}"));
+            let passed = |engine: &GpuEngine| match engine.note() {
+                None => format!("{precision} passed{matrices}"),
+                Some(note) => format!("{precision} passed; {note}"),
+            };
+            let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state());
+            outcomes.push(engine.map_or_else(|error| format!("{precision} FAILED: {error}"), |engine| passed(&engine)));
+        }
+        Ok(Some(outcomes.join("; ")).filter(|text| !text.is_empty()))
     }
 }

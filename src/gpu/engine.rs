@@ -7,7 +7,7 @@ use super::memory::budget::MemoryBudget;
 use super::session::report::Pending;
 use super::session::session::{self, Session};
 use super::tile::Product;
-use super::tiles::{Persistent, Plan};
+use super::tiles::{Persistent, Plan, Shapes};
 use super::tune::autotune::{self, Cache};
 use super::tune::half;
 use crate::config::Precision;
@@ -63,12 +63,23 @@ fn check_distortion(population: &Population) -> Result<()> {
 }
 
 /// The default product for an adapter. Register tiles stage no operands, so they cannot round them to half precision.
-fn product(context: &Context, precision: Precision) -> Product {
-    match (precision, context.cooperative) {
-        (Precision::F32, _) if context.software => Product::Register,
-        (Precision::F16, Some(matrices)) => Product::Cooperative(matrices, context.room()),
+fn product(context: &Context, population: &Population) -> Result<Product> {
+    let shapes = Shapes::new(population);
+    let product = match context.cooperative {
+        _ if !shapes.round() && context.software => Product::Register,
+        Some(matrices) if shapes.round() => Product::Cooperative(matrices, context.room()),
         _ => Product::Tiled(context.room()),
+    };
+    let mut passes =
+        shapes.forward.iter().chain(&shapes.backward).map(std::slice::from_ref).chain([&shapes.update[..]]);
+    if passes.any(|shapes| product.menu(shapes).is_empty()) {
+        return Err(Error::Device(format!(
+            "`precision = {}`: no tile fits the workgroups of adapter {}; use `precision = f32`",
+            population.shared().run.precision,
+            context.info.adapter
+        )));
     }
+    Ok(product)
 }
 
 impl GpuEngine {
@@ -88,19 +99,22 @@ impl GpuEngine {
     /// # Errors
     /// As [`Self::new`].
     pub async fn open(mut context: Context, population: Arc<Population>, initial: &[MemberState]) -> Result<Self> {
+        let precision = population.shared().run.precision;
         let mut note = None;
         loop {
             match (Self::proved(context.clone(), &population, initial).await, context.cooperative) {
                 // Some drivers may read matrices only from arrays of numbers.
                 (Err(_), Some(matrices)) if matrices.vectors => context = context.without_vectors(),
-                (Err(error), Some(matrices)) => {
+                (Err(error), Some(matrices)) if precision == Precision::F16 => {
                     note = Some(format!("{error}; doing without {matrices}"));
                     context = context.without_cooperative();
                 }
                 (engine, _) => {
                     let engine = engine?;
-                    if population.shared().run.precision == Precision::F16 && !engine.session.plan.has_half() {
-                        note = Some("`precision = f16` changes nothing, because no product has enough outputs".into());
+                    if precision != Precision::F32 && engine.session.plan.halves() == 0 {
+                        note = Some(format!(
+                            "`precision = {precision}` changes nothing, because no product has enough outputs"
+                        ));
                     }
                     return Ok(Self { note, ..engine });
                 }
@@ -111,7 +125,7 @@ impl GpuEngine {
     /// Opens the engine with the default options and runs the self-check of half precision.
     async fn proved(context: Context, population: &Arc<Population>, initial: &[MemberState]) -> Result<Self> {
         let engine = Self::chosen(context, Arc::clone(population), initial, Options::default()).await?;
-        if population.shared().run.precision == Precision::F16 {
+        if engine.session.plan.halves() > 0 {
             half::self_check(&engine.session.context, population, &engine.session.plan).await?;
         }
         Ok(engine)
@@ -148,7 +162,7 @@ impl GpuEngine {
         let tunes = options.tune.is_some() || !(context.software || population.shared().run.no_autotune);
         let (product, cache) = match options.tune {
             Some((product, path)) => (product, Some(Cache::at(path))),
-            None => match product(&context, precision) {
+            None => match product(&context, &population)? {
                 Product::Register => (Product::Register, None),
                 product => (product, Cache::of_user().filter(|_| tunes)),
             },
@@ -163,7 +177,7 @@ impl GpuEngine {
         let layout = session::layout(&context, &population, &plan);
         let persistent = plan.persistent.filter(|_| session::offers_persistent(&context, &population, &layout));
         let plan = Plan { persistent, ..plan };
-        if precision == Precision::F16 {
+        if plan.halves() > 0 {
             half::check_inputs(&population, &plan)?;
         }
         check_distortion(&population)?;
@@ -193,7 +207,7 @@ impl GpuEngine {
     pub fn memory_budget(context: &Context, population: &Population) -> Result<MemoryBudget> {
         context.require(population.shared().run.precision)?;
         check_distortion(population)?;
-        let plan = Plan::guess(product(context, population.shared().run.precision), population);
+        let plan = Plan::guess(product(context, population)?, population);
         Ok(session::budget(context, population, &session::layout(context, population, &plan), &plan))
     }
 

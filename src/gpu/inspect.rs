@@ -11,6 +11,15 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct Inspector<'a>(pub(super) &'a mut Session);
 
+/// An array of a layer, and the f16 that hold it.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// The array.
+    pub original: Vec<f32>,
+    /// The copy, or its parts.
+    pub parts: Vec<Vec<f32>>,
+}
+
 impl Inspector<'_> {
     /// Fills every buffer that a step must write before reading with NaN, so that a test notices a read of stale data.
     pub fn poison(&mut self) {
@@ -38,12 +47,12 @@ impl Inspector<'_> {
         Ok((0..layout.members).map(member).collect())
     }
 
-    /// W, y and δ after the last training step, each with its copy in half precision: per member, then per layer. Empty in runs
-    /// without such copies.
+    /// W, y and δ after the last training step, each with its copies in half precision, one per part: per member, then per layer.
+    /// Empty in runs without copies.
     ///
     /// # Errors
     /// If the device fails.
-    pub async fn copies(&mut self, samples: usize) -> Result<Vec<Vec<[(Vec<f32>, Vec<f32>); 3]>>> {
+    pub async fn copies(&mut self, samples: usize) -> Result<Vec<Vec<[Copied; 3]>>> {
         let floats = self.0.read(Role::Halves).await?;
         let halves: &[u16] = bytemuck::cast_slice(&floats);
         let copies: Vec<f32> = halves.iter().map(|&bits| half::f16::from_bits(bits).to_f32()).collect();
@@ -51,16 +60,20 @@ impl Inspector<'_> {
         let (activation, delta) = (self.0.read(Role::Activation).await?, self.0.read(Role::Delta).await?);
         let layout = &self.0.layout;
         let of_layer = |m: usize, layer: &Layer| {
-            let pair = |original: &[f32], stride4: usize, place4: u32, region4: usize, rows: usize| {
+            let copied = |original: &[f32], stride4: usize, place4: u32, region4: usize, rows: usize| {
                 let at =
                     |first4: usize| Place { first: LANES * first4, width: layer.n_out as usize, rows, order: None };
-                let (place4, first4) = (place4 as usize, m * layout.halves4 + region4);
-                (at(m * stride4 + place4).get(original), at(first4 + place4).get(&copies))
+                let place4 = place4 as usize;
+                let part = |part: usize| (m * layout.halves + part) * layout.half_part4 + region4 + place4;
+                Copied {
+                    original: at(m * stride4 + place4).get(original),
+                    parts: (0..layout.halves).map(|p| at(part(p)).get(&copies)).collect(),
+                }
             };
             [
-                pair(&weights, layout.weights4, layer.weights, 0, layer.n_in as usize + 1),
-                pair(&activation, layout.activation4, layer.result, layout.weights4, samples),
-                pair(&delta, layout.delta4, layer.result, layout.half_delta4, samples),
+                copied(&weights, layout.weights4, layer.weights, 0, layer.n_in as usize + 1),
+                copied(&activation, layout.activation4, layer.result, layout.weights4, samples),
+                copied(&delta, layout.delta4, layer.result, layout.half_delta4, samples),
             ]
         };
         let members = if floats.is_empty() { 0 } else { layout.members };

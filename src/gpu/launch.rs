@@ -196,7 +196,7 @@ impl Kernel {
                 permits(population, plan).packs && l + 1 < population.topology.layers()
             }
             Self::List => skips(population),
-            Self::Halve => plan.has_half(),
+            Self::Halve => plan.halves() > 0,
             Self::BackwardDelta(l) => plan.persistent.is_none() && Self::Forward(l).joined_tile(plan).is_none(),
             Self::Update => plan.persistent.is_none(),
             Self::MaxNorm => shared.regularisation.max_norm.is_some(),

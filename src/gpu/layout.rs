@@ -7,7 +7,7 @@
 use super::arrangement::{Permits, Stored};
 use super::tile::LANES;
 use super::tiles::Plan;
-use crate::config::{ActivationCache, Precision, Scope};
+use crate::config::{ActivationCache, Scope};
 use crate::data::{DataSet, Samples, Split};
 use crate::numbered::numbered;
 use crate::rule::observe::Quantity;
@@ -238,8 +238,10 @@ pub struct Layout {
     pub delta4: usize,
     /// Offset of δ in the copies in half precision.
     pub half_delta4: usize,
-    /// `vec4`s of one member's copies in half precision: W, y and δ; 0 if no kernel reads any.
-    pub halves4: usize,
+    /// `vec4`s of one part of a member's copies: W, y and δ.
+    pub half_part4: usize,
+    /// Parts of the copies, the f16 that hold a factor; 0 if no kernel reads copies.
+    pub halves: usize,
     /// `vec4`s of one plane of one member's neurons.
     pub neurons4: usize,
     /// `vec4`s of one sample's features, padded; for a data set of bytes, words.
@@ -303,7 +305,7 @@ pub fn permits(population: &Population, plan: &Plan) -> Permits {
     let packs = skips
         && population.topology.layers() > 1
         && shared.regularisation.dropout == 0.0
-        && shared.run.precision == Precision::F32
+        && plan.halves() == 0
         && plan.persistent.is_none();
     let caches = packs && !population.prepares_inputs() && shared.run.activation_cache != ActivationCache::Off;
     Permits { skips, packs, orders: packs && shared.rule.scope != Scope::Layer, caches }
@@ -365,7 +367,7 @@ impl Layout {
         let (layers, weights4, neurons4, update_groups, observe_groups) = table(batch_size);
         let (evaluation_layers, ..) = table(evaluation_batch);
         // The place of y serves training and evaluation, as in the activation arena.
-        let half_y4 = if plan.has_half() { net4.max(evaluation_batch * sample4) } else { 0 };
+        let half_y4 = if plan.halves() > 0 { net4.max(evaluation_batch * sample4) } else { 0 };
         let config = population.shared();
         let whole: Vec<Stored> = topology.shapes().map(|(_, n_out)| Stored::whole(n_out)).collect();
         let of_parity = |parity: usize| {
@@ -401,7 +403,8 @@ impl Layout {
             net4,
             delta4,
             half_delta4: weights4 + half_y4,
-            halves4: if plan.has_half() { weights4 + half_y4 + delta4 } else { 0 },
+            half_part4: weights4 + half_y4 + delta4,
+            halves: plan.halves(),
             neurons4,
             row4: widths4[0],
             piece_rows: population.data.len(),

@@ -25,7 +25,7 @@ pub(crate) use device::fault;
 #[cfg(feature = "cli")]
 pub(crate) use device::quiet::silently;
 pub use engine::{GpuEngine, Options};
-pub use inspect::Inspector;
+pub use inspect::{Copied, Inspector};
 pub use kernel::bindings::{Binding, bindings, parse};
 pub use kernel::specialisation::{Specialisation, Tiling};
 pub use kernel::spirv::translate;

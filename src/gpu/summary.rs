@@ -116,6 +116,8 @@ pub struct Cooperative {
     pub smallest: usize,
     /// Whether matrices can be read from arrays of `vec4`s, as Vulkan allows.
     pub vectors: bool,
+    /// Whether matrices can be added, as Vulkan allows.
+    pub adds: bool,
 }
 
 impl std::fmt::Display for Cooperative {

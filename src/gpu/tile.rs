@@ -61,8 +61,10 @@ pub struct Tile {
     pub together: usize,
     /// Whether the driver reads matrices from `vec4`s, with [`Self::side`].
     pub vectors: bool,
-    /// Whether the factors are f16 in workgroup memory.
-    pub half: bool,
+    /// Whether the driver adds matrices, with [`Self::side`].
+    pub adds: bool,
+    /// The f16 that hold a factor in workgroup memory; 0 = factors are f32.
+    pub halves: usize,
 }
 
 impl Tile {
@@ -80,7 +82,8 @@ impl Tile {
         subgroups: 0,
         together: 0,
         vectors: false,
-        half: false,
+        adds: false,
+        halves: 0,
     };
 
     /// A register tile. A workgroup has 32 of them.
@@ -106,15 +109,17 @@ impl Tile {
         slabs.into_iter().find(|tile| fits(tile) && workgroup <= room.invocations)
     }
 
-    /// A block of `block_rows` × `block_columns` subgroups that own `rows` × `columns` outputs each.
+    /// A block of `block_rows` × `block_columns` subgroups that own `rows` × `columns` outputs each. With two `halves` per factor
+    /// every output has two sums, which leave together.
     const fn cooperative(
         [rows, columns, block_rows, block_columns]: [usize; 4],
-        Cooperative { side, largest, smallest, vectors }: Cooperative,
+        Cooperative { side, largest, smallest, vectors, adds }: Cooperative,
         slab: usize,
+        halves: usize,
     ) -> Self {
         let workgroup = block_rows * block_columns * largest;
         let subgroups = workgroup / smallest;
-        let (columns4, together) = (columns / LANES, if rows * columns > side * side { 2 } else { 1 });
+        let (columns4, together) = (columns / LANES, if halves == 2 || rows * columns > side * side { 2 } else { 1 });
         Self {
             rows,
             columns4,
@@ -126,7 +131,8 @@ impl Tile {
             subgroups,
             together,
             vectors,
-            half: true,
+            adds,
+            halves,
             ..Self::NONE
         }
     }
@@ -175,12 +181,9 @@ impl Tile {
         // Two vec4s per invocation, where the update observes neurons.
         let observed = 32 * self.workgroup;
         if self.side > 0 {
-            // The last 16 bytes are the flag that skips a block.
-            return 2 * self.padded(self.height())
-                + 2 * self.padded(LANES * self.width4())
+            return 2 * self.halves * (self.padded(self.height()) + self.padded(LANES * self.width4()))
                 + 4 * self.subgroups * self.together * self.side * self.side
-                + observed
-                + 16;
+                + observed;
         }
         let groups = if self.parallel { self.strands } else { 1 };
         // Each row of a slab is one vec4 longer than the block, for the sake of the banks.
@@ -307,8 +310,8 @@ pub struct Shape {
     pub squares: bool,
     /// Strands of the product.
     pub strands: usize,
-    /// Whether the factors are rounded to half precision.
-    pub half: bool,
+    /// The f16 that hold a factor; 0 = the factors stay f32.
+    pub halves: usize,
 }
 
 impl Shape {
@@ -316,7 +319,7 @@ impl Shape {
     #[must_use]
     pub const fn new(m: usize, n: usize, depth: usize) -> Self {
         let strands = strands(depth, m * n);
-        Self { m, n, depth, is_output: false, rows_in_fours: false, squares: false, strands, half: false }
+        Self { m, n, depth, is_output: false, rows_in_fours: false, squares: false, strands, halves: 0 }
     }
 }
 
@@ -333,19 +336,21 @@ impl Product {
         let spans = |tile: &Tile| !first.is_output || out4 > WHOLE_ROWS || tile.width4() >= out4;
         match self {
             Self::Register => vec![register_tile(shapes)],
-            Self::Cooperative(matrices, room) if first.half => {
-                let few = |tile: &Tile| LANES * tile.rows * tile.columns4 <= MOST_SUMS * matrices.largest;
+            Self::Cooperative(matrices, room) if first.halves > 0 => {
+                let halves = first.halves;
+                let few = |tile: &Tile| LANES * tile.rows * tile.columns4 * halves <= MOST_SUMS * matrices.largest;
                 let fits =
                     |tile: &Tile| tile.workgroup_bytes(false) <= room.bytes && tile.workgroup <= room.invocations;
-                let deepest =
-                    |block| [64, 32, 16].map(|slab| Tile::cooperative(block, matrices, slab)).into_iter().find(fits);
+                let deepest = |block| {
+                    [64, 32, 16].map(|slab| Tile::cooperative(block, matrices, slab, halves)).into_iter().find(fits)
+                };
                 let blocks = SUBGROUP_BLOCKS.into_iter().filter_map(deepest);
                 blocks.filter(|tile| few(tile) && spans(tile)).collect()
             }
             Self::Tiled(room) | Self::Cooperative(_, room) => {
                 let tile = |block, parallel| {
                     let tile = Tile::block(block, first.strands, parallel, first.squares, room)?;
-                    Some(Tile { half: first.half, ..tile })
+                    Some(Tile { halves: first.halves, ..tile })
                 };
                 let few = |block: &Block| first.strands == 1 || 4 * block.rows * block.columns4 <= MOST_DOUBLE_SUMS;
                 let serial = BLOCKS.into_iter().filter(few).filter_map(|block| tile(block, false));
@@ -415,7 +420,11 @@ impl Tile {
         let small = SMALL_BLOCK * (fetched - LARGE_BLOCK).max(0.0);
         // Cycles per FMA, measured: results/gpu-model.md. A block of few invocations leaves the schedulers waiting.
         let overhead = match (self.side, self.rows, self.columns4, self.workgroup) {
-            (1.., ..) => MATRIX.max(MATRIX_FETCH * fetched),
+            (1.., ..) => {
+                // One product of f16, or three.
+                let (products, numbers) = if self.halves == 2 { (3.0, 2.0) } else { (1.0, 1.0) };
+                (products * MATRIX).max(numbers * MATRIX_FETCH * fetched)
+            }
             (0, 8.., 2.., 256..) => 1.9 + small,
             (0, 8.., 2.., _) => 2.2 + small,
             (0, 8.., ..) => 2.0 + small,
@@ -484,8 +493,9 @@ mod tests {
     const ROOMS: [Room; 3] = [Room::LEAST, Room { bytes: 32 << 10, invocations: 512 }, Room::MOST];
 
     fn blocks() -> impl Iterator<Item = (Product, Room)> {
-        let sides =
-            |(largest, smallest)| [8, 16].map(|side| Cooperative { side, largest, smallest, vectors: side == 16 });
+        let sides = |(largest, smallest)| {
+            [8, 16].map(|side| Cooperative { side, largest, smallest, vectors: side == 16, adds: side == 16 })
+        };
         let of = move |room| {
             let matrices =
                 SUBGROUPS.into_iter().flat_map(sides).map(move |matrices| Product::Cooperative(matrices, room));
@@ -504,9 +514,16 @@ mod tests {
                         let shape =
                             Shape { is_output, rows_in_fours: squares, squares, strands, ..Shape::new(m, n, depth) };
                         for (product, _) in blocks() {
-                            let half = !squares && matches!(product, Product::Cooperative(..));
-                            let shape = Shape { half, ..shape };
-                            assert!(!product.menu(&[shape]).is_empty(), "{product:?}, {shape:?}");
+                            // Two f16 for each factor may not fit the least workgroup memory; the engine refuses that.
+                            let all: &[usize] = match product {
+                                Product::Cooperative(_, Room::LEAST) if !squares => &[0, 1],
+                                Product::Cooperative(..) if !squares => &[0, 1, 2],
+                                _ => &[0],
+                            };
+                            for &halves in all {
+                                let shape = Shape { halves, ..shape };
+                                assert!(!product.menu(&[shape]).is_empty(), "{product:?}, {shape:?}");
+                            }
                         }
                     }
                 }
@@ -517,8 +534,8 @@ mod tests {
     #[test]
     fn blocks_respect_the_limits_of_their_room() {
         for (product, room) in blocks() {
-            let half = matches!(product, Product::Cooperative(..));
-            let shape = Shape { half, ..Shape::new(512, 512, 512) };
+            let halves = usize::from(matches!(product, Product::Cooperative(..)));
+            let shape = Shape { halves, ..Shape::new(512, 512, 512) };
             let strands = if matches!(product, Product::Tiled(_)) { &[1, 2, 4, 8][..] } else { &[1] };
             for tile in strands.iter().flat_map(|&strands| product.menu(&[Shape { strands, ..shape }])) {
                 assert!(tile.workgroup <= room.invocations && tile.workgroup_bytes(false) <= room.bytes, "{tile:?}");
@@ -555,8 +572,8 @@ mod tests {
         let (population, parallel) = outputs(shape(128, 256, 784), 64);
         assert!(population >= 64 * 64 && !parallel);
         // Matrices are limited by what they fetch, so their blocks are larger.
-        let matrices = Cooperative { side: 16, largest: 32, smallest: 32, vectors: true };
-        let half = Shape { half: true, ..shape(512, 2000, 2500) };
+        let matrices = Cooperative { side: 16, largest: 32, smallest: 32, vectors: true, adds: true };
+        let half = Shape { halves: 1, ..shape(512, 2000, 2500) };
         let tile = Product::Cooperative(matrices, Room::MOST).guess(&[half], 1);
         assert_eq!((tile.height(), LANES * tile.width4(), tile.slab), (64, 128, 64));
     }

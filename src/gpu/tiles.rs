@@ -2,7 +2,7 @@
 //! persistent kernel can train the population.
 
 use super::tile::{DISPATCH, FEW_OUTPUTS, LANES, Product, Shape, Tile, strands};
-use crate::config::{Precision, Scope};
+use crate::config::Scope;
 use crate::train::population::Population;
 use serde::{Deserialize, Serialize};
 
@@ -97,8 +97,8 @@ impl Shapes {
         let update_strands = if squares { 1 } else { strands(batch, topology.parameters()) };
         let last = topology.layers() - 1;
         // Only the shape decides, because rounding decides the bits. A second sum has no matrices.
-        let half = |outputs: usize| shared.run.precision == Precision::F16 && outputs > FEW_OUTPUTS;
-        let pass = |m: usize, n: usize, depth: usize| Shape { half: half(m * n), ..Shape::new(m, n, depth) };
+        let halves = |outputs: usize| if outputs > FEW_OUTPUTS { shared.run.precision.halves() } else { 0 };
+        let pass = |m: usize, n: usize, depth: usize| Shape { halves: halves(m * n), ..Shape::new(m, n, depth) };
         Self {
             forward: topology
                 .shapes()
@@ -112,11 +112,19 @@ impl Shapes {
                     rows_in_fours: true,
                     squares,
                     strands: update_strands,
-                    half: half(topology.parameters()) && !squares,
+                    halves: if squares { 0 } else { halves(topology.parameters()) },
                     ..Shape::new(n_in, n_out, batch)
                 })
                 .collect(),
         }
+    }
+}
+
+impl Shapes {
+    /// Whether the factors of some product are rounded to half precision.
+    #[must_use]
+    pub fn round(&self) -> bool {
+        self.forward.iter().chain(&self.backward).chain(&self.update).any(|shape| shape.halves > 0)
     }
 }
 
@@ -137,10 +145,10 @@ impl Plan {
         whole_rows4(population).is_some_and(|rows4| last.width4() >= rows4)
     }
 
-    /// Whether the factors of some product are rounded to half precision.
+    /// The f16 that hold a factor of the products that round; 0 if none does.
     #[must_use]
-    pub fn has_half(&self) -> bool {
-        self.forward.iter().chain(&self.backward).chain([&self.update]).any(|tile| tile.half)
+    pub fn halves(&self) -> usize {
+        self.forward.iter().chain(&self.backward).chain([&self.update]).map(|tile| tile.halves).max().unwrap_or(0)
     }
 
     /// Whether the last forward dispatch can include the backward pass through the output layer. This needs workgroups that
@@ -148,7 +156,7 @@ impl Plan {
     #[must_use]
     pub fn can_join(&self, population: &Population) -> bool {
         self.product != Product::Register
-            && self.backward.last().is_some_and(|tile| !tile.half)
+            && self.backward.last().is_some_and(|tile| tile.halves == 0)
             && self.owns_whole_rows(population)
     }
 
@@ -201,7 +209,7 @@ impl Plan {
             && !shared.rule.kind.is_unsupervised()
             && shared.regularisation.max_norm.is_none()
             && !population.prepares_inputs()
-            && shared.run.precision == Precision::F32
+            && !Shapes::new(population).round()
     }
 
     /// Storage buffers of the persistent kernel: the eight that every adapter supports, one for a rule's memory and one

@@ -4,7 +4,7 @@
 use crate::thorough::is_thorough;
 use homeostat::config::{Config, Precision};
 use homeostat::data::DataSet;
-use homeostat::gpu::{Context, GpuEngine, Options, Pick, Plan, Product};
+use homeostat::gpu::{Context, Copied, GpuEngine, Options, Pick, Plan, Product};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::{Blocking, block_on};
 use homeostat::train::population::Population;
@@ -19,7 +19,6 @@ const BASE: &str = "
     activation = 'tanh'
     batch-size = 100
     epochs = 2
-    precision = 'f16'
     scale = 'none'
     test-fraction = 0.0
     val-fraction = 0.0
@@ -37,8 +36,9 @@ const ROWS: [&str; 6] = [
 ];
 
 /// Members that differ in their seeds.
-fn population(settings: &str, seeds: &[u64]) -> Arc<Population> {
-    let [base, table]: [toml::Table; 2] = [BASE, settings].map(|text| text.parse().expect("TOML"));
+fn population(settings: &str, precision: Precision, seeds: &[u64]) -> Arc<Population> {
+    let [mut base, table]: [toml::Table; 2] = [BASE, settings].map(|text| text.parse().expect("TOML"));
+    base.insert("precision".into(), toml::Value::String(precision.to_string()));
     let config = |&seed: &u64| {
         let own = toml::Table::from_iter([("seed".to_owned(), toml::Value::Integer(seed as i64))]);
         Config::overlay([&base, &table, &own]).unwrap_or_else(|e| panic!("{settings}: {e}"))
@@ -51,7 +51,8 @@ fn population(settings: &str, seeds: &[u64]) -> Arc<Population> {
 }
 
 fn engine(population: &Arc<Population>, state: &[MemberState]) -> Blocking<GpuEngine> {
-    let context = Context::open_for(&Pick::Any, Precision::F16).expect("an adapter with f16");
+    let precision = population.shared().run.precision;
+    let context = Context::open_for(&Pick::Any, precision).expect("an adapter with f16");
     let product = match context.cooperative() {
         Some(matrices) => Product::Cooperative(matrices, context.room()),
         None => Product::Tiled(context.room()),
@@ -59,7 +60,7 @@ fn engine(population: &Arc<Population>, state: &[MemberState]) -> Blocking<GpuEn
     // The smallest tiles, because software Vulkan compiles them fastest.
     let plan = Plan::choose(product, population, |shapes| *product.menu(shapes).last().unwrap());
     let plan = Plan { joined: plan.can_join(population), ..plan };
-    assert!(plan.forward[0].half && plan.forward[1..].iter().all(|tile| !tile.half));
+    assert!(plan.forward[0].halves == precision.halves() && plan.forward[1..].iter().all(|tile| tile.halves == 0));
     let options = Options { plan: Some(plan), checked: true, ..Options::default() };
     let mut engine = GpuEngine::with_options(context, Arc::clone(population), state, options).unwrap();
     engine.inspect().poison();
@@ -83,21 +84,36 @@ fn assert_copies(engine: &mut Blocking<GpuEngine>, arrays: &[usize], what: &str)
             if array == 1 && l + 1 == layers[0].len() {
                 continue;
             }
-            let (original, copy) = &layer[array];
-            let rounded: Vec<f32> = original.iter().map(|&value| half::f16::from_f32(value).to_f32()).collect();
-            let differ = rounded.iter().zip(copy).filter(|(a, b)| a != b).count();
+            let Copied { original, parts } = &layer[array];
             let array = ["W", "y", "δ"][array];
             assert!(original.iter().any(|&value| value != 0.0), "{what}: {array} of layer {} is 0", l + 1);
-            assert_eq!(differ, 0, "{what}: of {} copies of {array} of layer {}", copy.len(), l + 1);
+            let round = |value: f32| half::f16::from_f32(value).to_f32();
+            // The second part holds what the first leaves, times 2¹¹.
+            let expected = |part: usize, value: f32| match part {
+                0 => round(value),
+                _ => round((value - round(value)) * 2048.0),
+            };
+            for (part, copy) in parts.iter().enumerate() {
+                let differ = original.iter().zip(copy).filter(|&(&value, &copy)| expected(part, value) != copy).count();
+                assert_eq!(differ, 0, "{what}: of {} in part {part} of {array} of layer {}", copy.len(), l + 1);
+            }
         }
     }
     assert!(!layers.is_empty());
 }
 
+/// What the adapter has of half precision. `f16x3` needs cooperative matrices.
+fn precisions() -> Vec<Precision> {
+    let has = |&precision: &Precision| precision.halves() > 0 && Context::open_for(&Pick::Any, precision).is_ok();
+    let precisions: Vec<Precision> = Precision::ALL.iter().copied().filter(has).collect();
+    assert!(precisions.contains(&Precision::F16), "these tests need an adapter with f16, as llvmpipe has");
+    precisions
+}
+
 #[test]
 fn copies_follow_their_originals() {
-    for settings in ROWS {
-        let population = population(settings, &[3, 4]);
+    for (settings, precision) in ROWS.into_iter().flat_map(|row| precisions().into_iter().map(move |p| (row, p))) {
+        let population = population(settings, precision, &[3, 4]);
         let start = population.initial_state();
         let mut engine = engine(&population, &start);
         assert_copies(&mut engine, &[0], &format!("{settings}, at the start"));
@@ -111,8 +127,9 @@ fn copies_follow_their_originals() {
 /// A run goes on from its state as if it had not stopped, and a member trains as it would alone.
 #[test]
 fn half_precision_resumes_and_packs_without_a_trace() {
-    for settings in ROWS.into_iter().take(if is_thorough() { ROWS.len() } else { 2 }) {
-        let both = population(settings, &[3, 4]);
+    let rows = ROWS.into_iter().take(if is_thorough() { ROWS.len() } else { 2 });
+    for (settings, precision) in rows.flat_map(|row| precisions().into_iter().map(move |p| (row, p))) {
+        let both = population(settings, precision, &[3, 4]);
         let mut unbroken = engine(&both, &both.initial_state());
         unbroken.train(0..2, Some(1)).unwrap();
         let middle = unbroken.state().unwrap();
@@ -121,7 +138,7 @@ fn half_precision_resumes_and_packs_without_a_trace() {
         let mut resumed = engine(&both, &middle);
         resumed.train(2..3, None).unwrap();
         assert!(resumed.state().unwrap() == end, "{settings}: resumed");
-        let single = population(settings, &[4]);
+        let single = population(settings, precision, &[4]);
         let mut alone = engine(&single, &single.initial_state());
         train(&mut alone);
         assert!(alone.state().unwrap()[0] == end[1], "{settings}: alone");
@@ -133,7 +150,25 @@ fn half_precision_resumes_and_packs_without_a_trace() {
 fn an_adapter_without_room_for_the_copies_is_refused() {
     let lower = |limits: &mut wgpu::Limits| limits.max_storage_buffers_per_shader_stage = 8;
     let context = Context::open_with_limits(&Pick::Any, Precision::F16, lower).expect("an adapter with f16");
-    let population = population(ROWS[0], &[3]);
+    let population = population(ROWS[0], Precision::F16, &[3]);
     let error = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap_err().to_string();
     assert!(error.contains("bind 9 arrays") && error.contains("`precision = f32`"), "{error}");
+}
+
+/// A run without a large product is a run in single precision, and says so.
+#[test]
+fn small_networks_round_nothing() {
+    let train = |precision| {
+        let population = population("hidden = [20, 10]\ntheta = 0.5", precision, &[3]);
+        let context = Context::open_for(&Pick::Any, precision).expect("an adapter with f16");
+        let engine = GpuEngine::new(context, Arc::clone(&population), &population.initial_state()).unwrap();
+        let note = engine.note().map(str::to_owned);
+        let mut engine = Blocking(Box::new(engine));
+        engine.set_order(&[population.splits[0].train.clone()]).unwrap();
+        engine.train(0..2, Some(1)).unwrap();
+        (engine.state().unwrap(), note)
+    };
+    let ((single, none), (half, note)) = (train(Precision::F32), train(Precision::F16));
+    assert!(single == half && none.is_none());
+    assert_eq!(note.unwrap(), "`precision = f16` changes nothing, because no product has enough outputs");
 }

@@ -265,6 +265,11 @@ fn mistakes_get_one_message_and_a_code() {
             &["--precision f16", "CPU engine", "--precision f32"],
         ),
         (
+            vec!["train", "--data", "iris", "--device", "cpu", "--precision", "f16x3"],
+            4,
+            &["--precision f16x3", "CPU engine", "--precision f32"],
+        ),
+        (
             vec!["train", "--precision", "f16", "--basis", "coactivation", "--scope", "weight", "--theta", "0.1"],
             2,
             &["--precision f16", "coactivation"],
@@ -310,15 +315,18 @@ fn half_precision_runs_or_is_refused() {
     let devices: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
     for device in devices.as_array().unwrap() {
         let name = device["device"].as_str().unwrap();
-        let train = ["train", "--data", "iris", "--epochs", "1", "--quiet", "--precision", "f16", "--device"];
+        // Wide enough that products are rounded.
+        let train = ["train", "--data", "iris", "--hidden", "5000", "--epochs", "1", "--quiet", "--device"];
         for name in [Some(name), device["auto"].as_bool().unwrap().then_some("auto")].into_iter().flatten() {
-            let arguments = [&train[..], &[name]].concat();
-            if device["half_precision"] == true {
-                succeed(&arguments);
-                continue;
+            for (precision, runs) in [("f16", "half_precision"), ("f16x3", "cooperative")] {
+                let arguments = [&train[..], &[name, "--precision", precision]].concat();
+                if device[runs] == true || device[runs].is_object() {
+                    succeed(&arguments);
+                    continue;
+                }
+                let adapter = device["name"].as_str().unwrap_or("CPU engine");
+                refused(&arguments, 4, &[&format!("--precision {precision}"), adapter, "--precision f32"]);
             }
-            let adapter = device["name"].as_str().unwrap_or("CPU engine");
-            refused(&arguments, 4, &["--precision f16", adapter, "--precision f32"]);
         }
     }
 }

@@ -71,7 +71,8 @@ fn check_memory_model(words: &[u32]) -> usize {
 }
 
 fn check(side: usize) {
-    let texts = variants::cooperative(Cooperative { side, largest: 32, smallest: 32, vectors: side == 16 });
+    let texts =
+        variants::cooperative(Cooperative { side, largest: 32, smallest: 32, vectors: side == 16, adds: side == 16 });
     let capabilities = Capabilities::IMMEDIATES
         | Capabilities::SHADER_FLOAT16
         | Capabilities::COOPERATIVE_MATRIX

@@ -1,6 +1,7 @@
 //! The adapters of this machine: the list, the choice, and the features of each. wgpu's variables `WGPU_BACKEND`,
 //! `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF` apply. wgpu reads the first and the last; this file matches names itself.
 
+use crate::config::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::summary::{AdapterSummary, Cooperative, KernelLimits, Pick};
 use crate::text::quoted;
@@ -89,6 +90,7 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
         largest,
         smallest,
         vectors: info.backend == wgpu::Backend::Vulkan,
+        adds: info.backend == wgpu::Backend::Vulkan,
     })
 }
 
@@ -129,10 +131,11 @@ fn limits(adapter: &wgpu::Adapter) -> KernelLimits {
     }
 }
 
-/// The error of an adapter without half precision.
-pub(super) fn lacks_half(adapter: &str) -> Error {
+/// The error of an adapter without half precision, or, if it `has_half`, without the matrices that `precision` needs.
+pub(super) fn lacks_half(adapter: &str, precision: Precision, has_half: bool) -> Error {
+    let lack = if has_half { "cooperative matrices of f16" } else { "16-bit floats in shaders (SHADER_F16)" };
     Error::Device(format!(
-        "`precision = f16`: adapter {adapter} has no 16-bit floats in shaders (SHADER_F16); use `precision = f32`, or another adapter"
+        "`precision = {precision}`: adapter {adapter} has no {lack}; use `precision = f32`, or another adapter"
     ))
 }
 

@@ -24,7 +24,7 @@ pub struct Context {
     pub(crate) info: DeviceInfo,
     pub(crate) software: bool,
     pub(crate) backend: wgpu::Backend,
-    /// Matrices for f16, if the adapter was opened for f16 and has matrices.
+    /// Matrices of f16, if the adapter was opened for half precision and has matrices.
     pub(crate) cooperative: Option<Cooperative>,
     failure: Complaint,
 }
@@ -119,13 +119,14 @@ impl Context {
             return Err(refuse("it has no immediates (push constants), which every kernel needs".into()));
         }
         let mut required_features = wgpu::Features::IMMEDIATES | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY);
-        if precision == Precision::F16 {
-            if !adapter.features().contains(wgpu::Features::SHADER_F16) {
-                return Err(lacks_half(&name));
+        let has_half = adapter.features().contains(wgpu::Features::SHADER_F16);
+        let cooperative = if precision.halves() > 0 && has_half { cooperative(&adapter) } else { None };
+        if precision.halves() > 0 {
+            if !has_half || (precision == Precision::F16x3 && cooperative.is_none()) {
+                return Err(lacks_half(&name, precision, has_half));
             }
             required_features |= wgpu::Features::SHADER_F16;
         }
-        let cooperative = if precision == Precision::F16 { cooperative(&adapter) } else { None };
         let experimental_features = match cooperative {
             Some(_) => {
                 required_features |= COOPERATIVE;
@@ -142,8 +143,8 @@ impl Context {
         // Only limits that large networks need exceed the guaranteed minimum.
         let mut required_limits = wgpu::Limits {
             max_immediate_size: size_of::<Step>() as u32,
-            // The persistent kernel binds up to ten storage buffers and other kernels up to eight; each further piece
-            // of the data set adds one.
+            // The persistent kernel binds up to ten storage buffers, other kernels up to eight, or nine in half precision. Each
+            // further piece of the data set adds one.
             max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(24),
             max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(Room::MOST.bytes as u32),
             max_compute_invocations_per_workgroup: offered
@@ -207,7 +208,7 @@ impl Context {
         Room { bytes: limits.max_compute_workgroup_storage_size as usize, invocations: invocations as usize }
     }
 
-    /// The matrices that a run in f16 uses, if the adapter was opened for f16 and has matrices.
+    /// The matrices that a run in half precision uses, if the adapter was opened for it and has matrices.
     #[must_use]
     pub const fn cooperative(&self) -> Option<Cooperative> {
         self.cooperative
@@ -221,8 +222,11 @@ impl Context {
 
     /// Refuses a precision for which the adapter was not opened.
     pub(crate) fn require(&self, precision: Precision) -> Result<()> {
-        let missing = precision == Precision::F16 && !self.device.features().contains(wgpu::Features::SHADER_F16);
-        if missing { Err(lacks_half(&self.info.adapter)) } else { Ok(()) }
+        let missing = precision.halves() > 0 && !self.device.features().contains(wgpu::Features::SHADER_F16);
+        if missing || (precision == Precision::F16x3 && self.cooperative.is_none()) {
+            return Err(lacks_half(&self.info.adapter, precision, !missing));
+        }
+        Ok(())
     }
 
     /// Returns the error that the driver has reported since the last call, if any.

@@ -19,6 +19,9 @@ use minijinja::{Value, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Factor of the second f16 of a factor: 2 to the digits that an f16 has beside its first.
+const LOW_SCALE: usize = 1 << 11;
+
 /// A basis as the templates receive it: its constant, and its variable in WGSL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 struct Observable {
@@ -127,8 +130,9 @@ pub struct Specialisation {
     forward_tiles: Vec<Tile>,
     backward_tiles: Vec<Tile>,
     update_tile: Tile,
-    /// Whether the run keeps copies in half precision.
-    halves: bool,
+    /// The f16 that hold a copy of W, y or δ; 0 in runs without copies. The second is scaled, so that it is no denormal.
+    halves: usize,
+    low_scale: usize,
 }
 
 /// What a plan decides about the text of one kernel.
@@ -229,7 +233,8 @@ impl Specialisation {
             forward_tiles: persistent.forward,
             backward_tiles: persistent.backward,
             update_tile: persistent.update,
-            halves: layout.halves4 > 0,
+            halves: layout.halves,
+            low_scale: LOW_SCALE,
         }
     }
 
@@ -267,7 +272,7 @@ impl Specialisation {
             persistent => Value::from(Serde(persistent.filter(|_| kernel == Kernel::Persistent))),
             observed4 => tile.map(|tile| tile.observed4()),
             // Type of the factors in workgroup memory. Products and sums are f32.
-            staged => if tile.is_some_and(|tile| tile.half) { "f16" } else { "f32" },
+            staged => if tile.is_some_and(|tile| tile.halves > 0) { "f16" } else { "f32" },
             coactivation => self.coactivation && kernel == Kernel::Update,
             // Whether the kernel sums the product of squares beside the gradient.
             squares => self.sums_squares() && kernel == Kernel::Update,
@@ -281,7 +286,7 @@ impl Specialisation {
         let enable = match tile {
             Some(tile) if tile.side > 0 => COOPERATIVE,
             // Only a run in f16 may require it of the driver.
-            _ if self.halves && source.contains("<f16>") => "enable f16;\n\n",
+            _ if self.halves > 0 && source.contains("<f16>") => "enable f16;\n\n",
             _ => "",
         };
         format!("{enable}{source}")

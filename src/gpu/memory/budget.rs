@@ -67,10 +67,10 @@ impl MemoryBudget {
         let largest = |uniform| buffers.iter().filter(move |(role, _)| role.row().content.is_uniform() == uniform);
         let most = |uniform| largest(uniform).map(|(_, array)| array.bytes).max().unwrap_or(0);
         let pieces = layout.pieces(&population.data);
-        let others = STORAGE_BUFFERS + u32::from(plan.has_half());
+        let others = STORAGE_BUFFERS + u32::from(plan.halves() > 0);
         let first = if plan.persistent.is_some() { Plan::storage_buffers(population) } else { others };
         let bound = first.saturating_add(u32::try_from(pieces - 1).unwrap_or(u32::MAX));
-        if bound > limits.max_storage_buffers_per_shader_stage && pieces == 1 && plan.has_half() {
+        if bound > limits.max_storage_buffers_per_shader_stage && pieces == 1 && plan.halves() > 0 {
             problems.push(format!(
                 "{adapter}: kernels in half precision bind {bound} arrays, but the adapter has {}; use `precision = f32`",
                 limits.max_storage_buffers_per_shader_stage

@@ -445,12 +445,13 @@ buffers! {
         wgsl: "halves",
         name: "copies in f16",
         element: |_| Element::Half4,
-        shape: |run| vec![run.members(), ("vec4s", run.layout.halves4)],
+        shape: |run| vec![run.members(), ("parts", run.layout.halves), ("vec4s", run.layout.half_part4)],
         content: Content::Copies,
         remedy: Remedy::Setting(|_| "use `precision = f32`, or a narrower `hidden`".into()),
         strides: &[
-            ("halves4", |run| run.layout.halves4, "one member's copies in half precision: W, then y, then delta"),
-            ("half_delta", |run| run.layout.half_delta4, "where delta begins in them"),
+            ("halves4", |run| run.layout.halves * run.layout.half_part4, "one member's copies in half precision"),
+            ("half_part4", |run| run.layout.half_part4, "one part of them: W, then y, then delta"),
+            ("half_delta", |run| run.layout.half_delta4, "where delta begins in a part"),
         ],
         ..ROW
     }

@@ -280,7 +280,7 @@ impl Session {
         self.samples_since_tick = state[0].samples_since_tick;
         self.running_samples = state[0].running.samples;
         self.list().await?;
-        if self.plan.has_half() {
+        if self.plan.halves() > 0 {
             self.launch(Kernel::Halve, Use::Training, Step::default()).await?;
         }
         self.context.check()

@@ -18,7 +18,7 @@ fn matrices_that_do_not_prove_themselves_are_done_without() {
         println!("{} has cooperative matrices", context.info);
         return;
     }
-    context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32, vectors: true });
+    context.cooperative = Some(Cooperative { side: 16, largest: 32, smallest: 32, vectors: true, adds: true });
     // Wide enough that a product is in half precision.
     let config = Config::default().precision(Precision::F16).hidden([6000]);
     let data = DataSet::new((vec![0.5; 160], 8), vec![0; 20]).unwrap().with_classes(3).unwrap();

@@ -121,11 +121,12 @@ impl Session {
         self.queue.finish(&self.context).await
     }
 
-    /// Seconds that `repeats` repetitions of `work` take: by the device's timestamps, which leave out submission and waiting, or
-    /// else by the host's clock.
+    /// Seconds that `repeats` repetitions of `work` take. Tiles are timed by the device's timestamps, if it has them, which leave out
+    /// submission and waiting. Whole steps are timed by the host's clock, because fewer dispatches also spare the host.
     async fn timed(&mut self, work: Work, repeats: u32) -> Result<f64> {
         self.queue.finish(&self.context).await?;
-        self.queue.timer = Timer::new(&self.context, false);
+        let is_step = matches!(work, Work::FirstStep | Work::Dispatch(Kernel::Persistent, _));
+        self.queue.timer = if is_step { None } else { Timer::new(&self.context, false) };
         let start = Instant::now();
         let repeated = self.repeat(work, repeats).await;
         let elapsed = start.elapsed().as_secs_f64();

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::gpu::device::context::Context;
 use crate::gpu::inspect::Inspector;
 use crate::gpu::session::session::Session;
-use crate::gpu::tile::Product;
+use crate::gpu::tile::{Product, Tile};
 use crate::gpu::tiles::Plan;
 use crate::network::topology::Topology;
 use crate::rng::{Random, Stream};
@@ -32,33 +32,40 @@ const FEATURES: usize = 90;
 const SAMPLES: usize = 75;
 /// Largest deviation in the self-check, as a share of an array's largest value. It is at least five times the deviation
 /// that rounding causes.
-const TOLERANCE: f32 = 0.02;
+const fn tolerance(precision: Precision) -> f32 {
+    match precision {
+        Precision::F16 => 0.02,
+        Precision::F32 | Precision::F16x3 => 2e-5,
+    }
+}
 
 /// Refuses a plan or inputs that half precision cannot handle.
 pub fn check_inputs(population: &Population, plan: &Plan) -> Result<()> {
+    let precision = population.shared().run.precision;
     if plan.product == Product::Register {
-        return Err(Error::config("`precision = f16`: only the tiled product has half precision"));
+        return Err(Error::config(format!("`precision = {precision}`: only the tiled product has half precision")));
     }
     if let Samples::F32(values) = &population.data.samples
         && let Some(value) = values.iter().find(|value| value.abs() > LARGEST)
     {
         return Err(Error::config(format!(
-            "`precision = f16`: {} has the value {value}, and f16 ends at {LARGEST}; scale it, or use `precision = f32`",
+            "`precision = {precision}`: {} has the value {value}, and f16 ends at {LARGEST}; scale it, or use `precision = f32`",
             population.data.name
         )));
     }
     Ok(())
 }
 
-/// Trains one step of a small network in f32 and, twice, in f16, with the tiles and settings of the run. Compares the
-/// f16 results with f32 and with each other. The self-check has its own buffers, so the run's state is unaffected.
+/// Trains one step of a small network in f32 and, twice, in the precision of the run, with its tiles and settings. Compares these
+/// results with f32 and with each other. The self-check has its own buffers, so the run's state is unaffected.
 pub async fn self_check(context: &Context, population: &Population, plan: &Plan) -> Result<()> {
     let single = Plan::guess(Product::TILED, population);
     let [reference, _] = probe(context, population, &single, Precision::F32).await?;
-    let [found, again] = probe(context, population, plan, Precision::F16).await?;
-    compare(&reference, &found).and_then(|()| repeats(&found, &again)).map_err(|what| {
+    let precision = population.shared().run.precision;
+    let [found, again] = probe(context, population, plan, precision).await?;
+    compare(&reference, &found, tolerance(precision)).and_then(|()| repeats(&found, &again)).map_err(|what| {
         Error::Device(format!(
-            "`precision = f16`: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
+            "`precision = {precision}`: on adapter {} ({}) half precision does not compute what single precision does: {what}; \
              use `precision = f32`",
             context.info.adapter, context.info.driver
         ))
@@ -100,15 +107,23 @@ async fn step(session: &mut Session, before: &[MemberState]) -> Result<Outcome> 
 /// model has one, a middle layer, each with the tiles of its model.
 fn small(model: &Population, plan: &Plan, precision: Precision) -> (Population, Plan) {
     let layers = model.topology.layers().min(HIDDEN.len() + 1);
-    let of = |l: usize| if l + 1 == layers { model.topology.layers() - 1 } else { l };
-    let plan = Plan {
-        product: plan.product,
-        forward: (0..layers).map(|l| plan.forward[of(l)]).collect(),
-        backward: (1..layers).map(|l| plan.backward[of(l) - 1]).collect(),
-        update: plan.update,
-        joined: false,
-        persistent: None,
-    };
+    // Where some layer between the first and the last rounds, it stands for the middle.
+    let middle = |tiles: &[Tile]| *tiles.iter().find(|tile| tile.halves > 0).unwrap_or(&tiles[0]);
+    let (forward, backward) = (&plan.forward, &plan.backward);
+    let (output, through_output) = (forward[forward.len() - 1], backward.last().copied());
+    let mut chosen = [vec![], vec![], vec![plan.update]];
+    chosen[0].extend((layers > 1).then_some(forward[0]));
+    if layers > 2 {
+        chosen[0].push(middle(&forward[1..forward.len() - 1]));
+        chosen[1].push(middle(&backward[..backward.len() - 1]));
+    }
+    chosen[0].push(output);
+    chosen[1].extend(through_output);
+    // The reference rounds nothing. Its tiles differ in nothing else.
+    let halves = |tile: &mut Tile| tile.halves = tile.halves.min(precision.halves());
+    chosen.iter_mut().flatten().for_each(halves);
+    let [forward, backward, update] = chosen;
+    let plan = Plan { product: plan.product, forward, backward, update: update[0], joined: false, persistent: None };
     // The last forward pass spans whole rows of the output if it does so in the model.
     let classes = model.topology.widths()[model.topology.layers()].min(37);
     let shared = model.shared();
@@ -161,12 +176,12 @@ fn repeats(first: &Outcome, second: &Outcome) -> std::result::Result<(), String>
 }
 
 /// Names the first array that deviates by more than rounding explains.
-fn compare(reference: &Outcome, found: &Outcome) -> std::result::Result<(), String> {
+fn compare(reference: &Outcome, found: &Outcome, tolerance: f32) -> std::result::Result<(), String> {
     for ((name, reference), (_, found)) in reference.iter().zip(found) {
         let largest = reference.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         for (expected, value) in reference.iter().zip(found) {
             // This form of the comparison treats NaN as a deviation.
-            let close = (value - expected).abs() <= TOLERANCE * largest;
+            let close = (value - expected).abs() <= tolerance * largest;
             if !close {
                 return Err(format!("{name} has {value} where it should have {expected}"));
             }
@@ -206,6 +221,7 @@ mod tests {
                 first
             };
             let (reference, mut other) = (outcome(Product::Register), outcome(Product::TILED));
+            let compare = |reference: &Outcome, other: &Outcome| compare(reference, other, tolerance(Precision::F32));
             assert_eq!(compare(&reference, &other), Ok(()));
             for array in 0..other.len() {
                 let values = &mut other[array].1;
@@ -223,31 +239,57 @@ mod tests {
         }
     }
 
+    /// Of the middle layers one that rounds is checked, against a network that rounds nothing.
+    #[test]
+    fn the_check_rounds_what_the_run_rounds() {
+        let config = Config::default().precision(Precision::F16).batch_size(16);
+        let population = model(&[10, 10, 10, 5000, 10], true, config);
+        let plan = Plan::guess(Product::TILED, &population);
+        let halves = |tiles: &[Tile]| tiles.iter().map(|tile| tile.halves).collect::<Vec<_>>();
+        assert_eq!((halves(&plan.forward), halves(&plan.backward)), (vec![0, 0, 1, 0], vec![0, 0, 1]));
+        let (_, checked) = small(&population, &plan, Precision::F16);
+        assert_eq!((halves(&checked.forward), halves(&checked.backward)), (vec![0, 1, 0], vec![0, 1]));
+        assert_eq!(small(&population, &plan, Precision::F32).1.halves(), 0);
+    }
+
     fn half_context() -> Context {
         Context::open_for(&Pick::Any, Precision::F16).expect("these tests need an adapter with f16, as llvmpipe has")
     }
 
-    /// Every block of invocations gives the same bits, and so does every block of subgroups where the adapter has matrices, all
-    /// within rounding of single precision.
+    /// Every block of invocations gives the same bits, within rounding of single precision. Only a few are tried, because
+    /// llvmpipe compiles one for seconds.
     #[test]
     fn blocks_compute_the_products_in_half_precision() {
         let context = half_context();
-        let room = context.room();
+        hold(&context, Product::Tiled(context.room()), Precision::F16, 6);
+    }
+
+    /// The same for every block of subgroups, on an adapter with cooperative matrices.
+    #[test]
+    fn matrices_compute_the_products_in_half_precision() {
+        hold_matrices(Precision::F16);
+    }
+
+    #[test]
+    fn three_products_of_matrices_are_nearly_single_precision() {
+        hold_matrices(Precision::F16x3);
+    }
+
+    fn hold_matrices(precision: Precision) {
+        let context = half_context();
         match context.cooperative {
-            // Of the former a few, because llvmpipe compiles one for seconds.
-            Some(matrices) => [(Product::Tiled(room), 6), (Product::Cooperative(matrices, room), 1)].to_vec(),
-            None => [(Product::Tiled(room), 6)].to_vec(),
+            Some(matrices) => hold(&context, Product::Cooperative(matrices, context.room()), precision, 1),
+            None => println!("{} has no cooperative matrices", context.info),
         }
-        .into_iter()
-        .for_each(|(product, stride)| hold(&context, product, stride));
     }
 
     /// Tests every `stride`-th block of a product.
-    fn hold(context: &Context, product: Product, stride: usize) {
+    fn hold(context: &Context, product: Product, precision: Precision, stride: usize) {
         // The networks are small, so that they would have no product in half precision.
-        let rounded = |shapes: &[Shape]| shapes.iter().map(|s| Shape { half: true, ..*s }).collect::<Vec<_>>();
+        let halves = precision.halves();
+        let rounded = |shapes: &[Shape]| shapes.iter().map(|s| Shape { halves, ..*s }).collect::<Vec<_>>();
         for (widths, bytes) in [(vec![8, 3], false), (vec![20, 600, 400, 300, 10], true)] {
-            let population = model(&widths, bytes, Config::default().precision(Precision::F16));
+            let population = model(&widths, bytes, Config::default().precision(precision));
             let single = Plan::guess(Product::TILED, &population);
             let [reference, _] = block_on(probe(context, &population, &single, Precision::F32)).unwrap();
             let mut known = None;
@@ -257,8 +299,8 @@ mod tests {
                     let menu = product.menu(&rounded(shapes));
                     menu[turn % menu.len()]
                 });
-                let [found, again] = block_on(probe(context, &population, &plan, Precision::F16)).unwrap();
-                assert_eq!(compare(&reference, &found), Ok(()), "{plan:?}");
+                let [found, again] = block_on(probe(context, &population, &plan, precision)).unwrap();
+                assert_eq!(compare(&reference, &found, tolerance(precision)), Ok(()), "{plan:?}");
                 assert_ne!(reference, found, "nothing was rounded");
                 assert_eq!(repeats(&found, &again), Ok(()), "{plan:?}");
                 assert_eq!(repeats(known.get_or_insert(found), &again), Ok(()), "{plan:?}");
@@ -268,6 +310,12 @@ mod tests {
 
     fn round(value: f64) -> f64 {
         ::half::f16::from_f64(value).to_f64()
+    }
+
+    /// A factor as two f16.
+    fn split(value: f64) -> f64 {
+        let high = round(value);
+        high + round((value - high) * 2048.0) / 2048.0
     }
 
     /// One step of a tanh network with softmax and cross-entropy as naive loops, with rounded factors.
@@ -325,15 +373,26 @@ mod tests {
     fn the_tolerance_is_well_above_rounding_alone() {
         let population = model(&[784, 256, 64, 10], true, Config::default());
         let (population, _) = small(&population, &Plan::guess(Product::TILED, &population), Precision::F32);
-        let (exact, rounded) = (emulate(&population, |value| value), emulate(&population, round));
+        let exact = emulate(&population, |value| value);
+        let single: fn(f64) -> f64 = |value| f64::from(value as f32);
+        for (precision, round, least) in
+            [(Precision::F32, single, 1e-9), (Precision::F16, round, 1e-5), (Precision::F16x3, split, 1e-9)]
+        {
+            let worst = worst(&exact, &emulate(&population, round));
+            assert!(worst > least && worst < tolerance(precision) / 5.0, "{precision}: {worst}");
+        }
+    }
+
+    /// Prints the largest deviation of each array as a share of its largest value, and returns the largest of all.
+    fn worst(exact: &Outcome, rounded: &Outcome) -> f32 {
         let mut worst = 0.0_f32;
-        for ((name, exact), (_, rounded)) in exact.iter().zip(&rounded) {
+        for ((name, exact), (_, rounded)) in exact.iter().zip(rounded) {
             let largest = exact.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
             let off = exact.iter().zip(rounded).fold(0.0_f32, |off, (a, b)| off.max((a - b).abs())) / largest;
             println!("{name}: {off:.1e}");
             worst = worst.max(off);
         }
-        assert!(worst > 1e-5 && worst < TOLERANCE / 5.0, "{worst}");
+        worst
     }
 
     #[test]

@@ -25,12 +25,15 @@ impl Renderer {
     fn new(case: &Case, product: Product) -> Self {
         let population = case.population();
         // The cases are small, so that they would have no product in half precision.
-        let half = case.config.run.precision == Precision::F16;
+        let halves = case.config.run.precision.halves();
         let guess = |shapes: &[Shape]| {
-            let shapes: Vec<Shape> = shapes.iter().map(|s| Shape { half: half && !s.squares, ..*s }).collect();
-            product.guess(&shapes, population.len())
+            let rounded = |s: &Shape| Shape { halves: if s.squares { 0 } else { halves }, ..*s };
+            product.guess(&shapes.iter().map(rounded).collect::<Vec<_>>(), population.len())
         };
-        let plan = if half { Plan::choose(product, &population, guess) } else { Plan::guess(product, &population) };
+        let plan = match halves {
+            0 => Plan::guess(product, &population),
+            _ => Plan::choose(product, &population, guess),
+        };
         let layout = Layout::new(&population, &plan);
         let specialisation = Specialisation::new(&population, &layout);
         Self { population, specialisation, plan, product }
@@ -38,9 +41,10 @@ impl Renderer {
 
     /// The kernels that a run of this case may launch, with these tiles or others.
     fn kernels(&self) -> impl Iterator<Item = Kernel> {
-        let persists = Plan::can_persist(&self.population);
+        // A run with a rounded product does not persist.
+        let persists = Plan::can_persist(&self.population) && self.plan.halves() == 0;
         let prepares = self.population.prepares_inputs();
-        let halves = self.plan.has_half();
+        let halves = self.plan.halves() > 0;
         Kernel::every(self.population.topology.layers()).filter(move |kernel| match kernel {
             Kernel::Prepare | Kernel::ForwardPrepared => prepares,
             Kernel::Persistent => persists,
@@ -86,6 +90,8 @@ fn products(precision: Precision) -> &'static [Product] {
     match precision {
         Precision::F32 => &[Product::Register, Product::Tiled(Room::MOST)],
         Precision::F16 => &[Product::Tiled(Room::MOST)],
+        // Only cooperative matrices, see `cooperative`.
+        Precision::F16x3 => &[],
     }
 }
 
@@ -124,7 +130,8 @@ fn of_tiles(product: Product, precision: Precision) -> Vec<((String, Kernel), St
 
 /// All different texts of the tiles of cooperative matrices.
 pub fn cooperative(matrices: Cooperative) -> Texts {
-    let rendered = of_tiles(Product::Cooperative(matrices, Room::MOST), Precision::F16).into_iter();
+    let of = |precision| of_tiles(Product::Cooperative(matrices, Room::MOST), precision);
+    let rendered = [Precision::F16, Precision::F16x3].into_iter().flat_map(of);
     let texts = rendered.map(|((text, kernel), what)| (text, (kernel, what)));
     texts.filter(|(text, _)| text.contains("enable wgpu_cooperative_matrix;")).collect()
 }
