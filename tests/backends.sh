@@ -32,7 +32,8 @@ khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDA
 END
             # Without debug information, because Debian 12's layer does not know WGSL's number as a source language.
             settings=(WGPU_VALIDATION=1 WGPU_DEBUG=0 "VK_LAYER_SETTINGS_PATH=$logs/vk_layer_settings.txt") ;;
-        gl) settings=(WGPU_BACKEND=gl EGL_PLATFORM=surfaceless) ;;
+        # wgpu's OpenGL serves one thread at a time, and panics where another one waits for a second.
+        gl) settings=(WGPU_BACKEND=gl EGL_PLATFORM=surfaceless RUST_TEST_THREADS=1) ;;
         swiftshader) settings=(VK_DRIVER_FILES="${SWIFTSHADER:-/usr/lib/chromium/vk_swiftshader_icd.json}") ;;
         lavapipe:*) settings=(LP_NUM_THREADS="${backend#*:}") ;;
         *) echo "$backend: no such backend; see the top of $0" >&2; exit 2 ;;

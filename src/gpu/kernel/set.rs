@@ -63,9 +63,13 @@ impl Kernels {
             }
             of.push((kernel, place));
         }
-        // In parallel, because a driver takes longer to compile a kernel than to run a step.
         let compile = |&(kernel, source): &(Kernel, &str)| Bound::new(context, buffers, kernel, source, checked);
-        let compiled = sources.par_iter().map(compile).collect::<Result<_>>()?;
+        // In parallel, because a driver takes longer to compile a kernel than to run a step. wgpu's OpenGL serves one thread at
+        // a time, and panics where another one waits for a second.
+        let compiled = match context.backend {
+            wgpu::Backend::Gl => sources.iter().map(compile).collect::<Result<_>>()?,
+            _ => sources.par_iter().map(compile).collect::<Result<_>>()?,
+        };
         Ok(Self { compiled, of })
     }
 
