@@ -26,8 +26,7 @@ const BASE: &str = "
 
 /// Settings that give W, y and δ their values in different kernels. The widths make the first forward pass, the backward
 /// pass to its outputs and the update products in half precision, and the other passes products in single precision.
-const ROWS: [&str; 6] = [
-    "momentum = 0.5",
+const ROWS: [&str; 5] = [
     "max-norm = 0.6\nscope = 'weight'\nbasis = 'net2'",
     "dropout = 0.3\nmomentum = 0.5\ncoast = true\nrule = 'constant'",
     "dropout-input = 0.2\nrule = 'adam'\nalpha0 = 0.01\nweight-decay = 0.1",
