@@ -90,9 +90,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, y: vec4<f32>, s
         let delta = mask_columns(sum * activation_slope(y), n4, layer.n_in);
 //% endif
         delta_arena[place] = delta;
-//% if halves
-        store_half(half_delta(member, place), delta);
-//% endif
+        copy_delta(member, place, delta);
     }
 }
 

@@ -104,9 +104,7 @@ fn {{ op }}keep(member: u32, layer: Layer, sample: u32, n4: u32, bias: vec4<f32>
             }
 //% endif
             activation_arena[place] = y;
-//% if halves
-            store_half(half_y(member, place), y);
-//% endif
+            copy_y(member, place, y);
 //% if keep_net
             if (step.flags & TRAINING) != 0u {
                 activation_arena[strides.net4 + place] = net;

@@ -12,6 +12,6 @@ fn halve(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
     let cell = (group.x + group.y * groups.x) * {{ plain_workgroup }}u + local;
     if cell < strides.weights4 {
         let place = group.z * strides.weights4 + cell;
-        store_half(half_weight(group.z, place), weights[place]);
+        copy_weight(group.z, place, weights[place]);
     }
 }

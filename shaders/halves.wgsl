@@ -49,3 +49,12 @@ fn store_half(at: u32, value: vec4<f32>) {
 //% endif
 }
 //% endif
+
+//# The kernels need not know whether the run has copies.
+//% for array in ["weight", "y", "delta"]
+fn copy_{{ array }}(member: u32, place: u32, value: vec4<f32>) {
+//% if halves
+    store_half(half_{{ array }}(member, place), value);
+//% endif
+}
+//% endfor

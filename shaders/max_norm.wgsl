@@ -39,8 +39,6 @@ fn max_norm(@builtin(global_invocation_id) id: vec3<u32>) {
         let place = first + m * layer.out4;
         let w = weights[place] * factor;
         weights[place] = w;
-//% if halves
-        store_half(half_weight(id.z, place), w);
-//% endif
+        copy_weight(id.z, place, w);
     }
 }

@@ -148,9 +148,7 @@ fn output_sample(member: u32, sample: u32, label: u32) {
         if training {
             let place = member * strides.delta4 + row + n4;
             delta_arena[place] = delta;
-//% if halves
-            store_half(half_delta(member, place), delta);
-//% endif
+            copy_delta(member, place, delta);
             activation_arena[y_row + n4] = y;
 //% if keep_net
             activation_arena[strides.net4 + y_row + n4] = net;

@@ -25,6 +25,7 @@
 //% if scope == "weight"
 {{ read_write(11, "rates") }}
 //% endif
+//% include "halves.wgsl"
 //% include "input.wgsl"
 //% include "activation.wgsl"
 //% if dropout

@@ -23,6 +23,9 @@
 //% set along_k = a_along == "k" or b_along == "k"
 //# The update has work for all invocations without its strands.
 //% set side_by_side = wide and along_k and tile.strands > 1
+//% set in_turn = tile.strands > 1 and not side_by_side
+//# Tiles that the workgroup computes at once.
+//% set together = persistent.workgroup // tile.strands if side_by_side else 0
 fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u32{% if side_by_side %}, local: u32{% endif %}) {
     let m = tile_m * {{ rows }}u;
     let n4 = tile_n * {{ columns }}u;
@@ -38,7 +41,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% if squares
     var square_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
-//% if tile.strands > 1 and not side_by_side
+//% if in_turn
     var total_{{ r }}_{{ c }} = vec4<f32>(0.0);
 //% endif
 //% endfor
@@ -57,10 +60,10 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
     let span = (depth + {{ tile.strands * span - 1 }}u) / {{ tile.strands * span }}u * {{ span }}u;
 //% endif
 //% if side_by_side
-    let strand = local / {{ persistent.workgroup // tile.strands }}u;
+    let strand = local / {{ together }}u;
     let first = min(strand * span, depth);
     let last = min(first + span, depth);
-//% elif tile.strands > 1
+//% elif in_turn
     for (var first = 0u; first < depth; first += span) {
     let last = min(first + span, depth);
 //% else
@@ -131,7 +134,7 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endfor
     }
 //% endfor
-//% if tile.strands > 1 and not side_by_side
+//% if in_turn
 //% for r in range(rows)
 //% for c in range(columns)
     total_{{ r }}_{{ c }} += sum_{{ r }}_{{ c }};
@@ -140,11 +143,10 @@ fn {{ op }}product(member: u32, layer: Layer, tile_m: u32, tile_n: u32, depth: u
 //% endfor
     }
 //% endif
-//% set result = "total" if tile.strands > 1 else "sum"
+//% set result = "total" if in_turn else "sum"
 //% for r in range(rows)
 //% for c in range(columns)
 //% if side_by_side
-//% set together = persistent.workgroup // tile.strands
     strand_sums[local] = sum_{{ r }}_{{ c }};
     workgroupBarrier();
 //# The strands of a tile take turns in adding up.
@@ -169,7 +171,6 @@ fn {{ op }}product_all(member: u32, layer: Layer, local: u32, height: u32, width
     let across = (width4 + {{ columns - 1 }}u) / {{ columns }}u;
     let tiles = (height + {{ rows - 1 }}u) / {{ rows }}u * across;
 //% if side_by_side
-//% set together = persistent.workgroup // tile.strands
     for (var first = 0u; first < tiles; first += {{ together }}u) {
         // Neighbours compute neighbouring columns. Past the last tile there is nothing to add, and nobody keeps it.
         let tile = first + local % {{ together }}u;

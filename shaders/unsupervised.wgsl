@@ -24,9 +24,7 @@ const UNKNOWN = {{ no_trigger }};
 fn store_delta(member: u32, in_member: u32, delta: vec4<f32>) {
     let place = member * strides.delta4 + in_member;
     delta_arena[place] = delta;
-//% if halves
-    store_half(half_delta(member, place), delta);
-//% endif
+    copy_delta(member, place, delta);
 }
 
 @compute @workgroup_size({{ plain_workgroup }})

@@ -112,9 +112,7 @@ fn apply(member: u32, layer: Layer, m: u32, n4: u32, recalled: Recalled, gradien
 //% endfor
 //% endif
     weights[place] = w;
-//% if halves
-    store_half(half_weight(member, place), w);
-//% endif
+    copy_weight(member, place, w);
 }
 //% if coactivation
 

@@ -1,10 +1,11 @@
 //! Half precision: the copies of W, y and δ follow their originals, whoever writes them, and runs keep what runs in f32
 //! promise. `src/gpu/tune/half.rs` tests the products themselves.
 
+use crate::harness::blocks;
 use crate::thorough::is_thorough;
 use homeostat::config::{Config, Precision};
 use homeostat::data::DataSet;
-use homeostat::gpu::{Context, Copied, GpuEngine, Options, Pick, Plan, Product};
+use homeostat::gpu::{Context, Copied, GpuEngine, Options, Pick, Plan};
 use homeostat::rng::{Random, Stream};
 use homeostat::train::blocking::{Blocking, block_on};
 use homeostat::train::population::Population;
@@ -52,10 +53,7 @@ fn population(settings: &str, precision: Precision, seeds: &[u64]) -> Arc<Popula
 fn engine(population: &Arc<Population>, state: &[MemberState]) -> Blocking<GpuEngine> {
     let precision = population.shared().run.precision;
     let context = Context::open_for(&Pick::Any, precision).expect("an adapter with f16");
-    let product = match context.cooperative() {
-        Some(matrices) => Product::Cooperative(matrices, context.room()),
-        None => Product::Tiled(context.room()),
-    };
+    let product = blocks(&context);
     // The smallest tiles, because software Vulkan compiles them fastest.
     let plan = Plan::choose(product, population, |shapes| *product.menu(shapes).last().unwrap());
     let plan = Plan { joined: plan.can_join(population), ..plan };

@@ -47,6 +47,12 @@ pub fn tiled(population: &Population) -> Plan {
     Plan { joined: false, ..Plan::guess(Product::TILED, population) }
 }
 
+/// Blocks in the workgroup memory of this adapter, of subgroups where it was opened for half precision and has matrices.
+pub fn blocks(context: &Context) -> Product {
+    let tiled = Product::Tiled(context.room());
+    context.cooperative().map_or(tiled, |matrices| Product::Cooperative(matrices, context.room()))
+}
+
 /// The smallest blocks in workgroup memory, because software Vulkan compiles them fastest. The last forward dispatch includes
 /// the backward pass through the output layer, where it can.
 pub fn small_tiled(population: &Population) -> Plan {

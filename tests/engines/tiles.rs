@@ -2,6 +2,7 @@
 //! which a tile is chosen without measuring. Run on a GPU:
 //! `cargo test --release --test engines tiles -- --ignored --nocapture`, or by the kit of `benches/gpu`.
 
+use crate::harness::blocks;
 use homeostat::config::{Config, Precision, Rule};
 use homeostat::data::{DataSet, Samples};
 use homeostat::gpu::{Context, GpuEngine, Kernel, Options, Pick, Plan, Product, Program, Room, Shape, Tile};
@@ -62,10 +63,7 @@ fn time_of_every_tile() {
             }
             let population = population(hidden, batch_size, members, precision);
             let context = Context::open_for(&Pick::Any, precision).expect("an adapter");
-            let product = match (precision, context.cooperative()) {
-                (Precision::F16, Some(matrices)) => Product::Cooperative(matrices, context.room()),
-                _ => Product::Tiled(context.room()),
-            };
+            let product = blocks(&context);
             let mut products: Vec<Vec<Shape>> = vec![];
             Plan::choose(product, &population, |shapes| {
                 products.push(shapes.to_vec());

@@ -19,7 +19,7 @@ use minijinja::{Value, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Factor of the second f16 of a factor: 2 to the digits that an f16 has beside its first.
+/// Factor of the second f16 of a factor: 2 to the bits of an f16's significand.
 const LOW_SCALE: usize = 1 << 11;
 
 /// A basis as the templates receive it: its constant, and its variable in WGSL.
